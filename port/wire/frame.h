@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * frame: whole frames from and to a file descriptor.
+ *
+ * A frame is FRAME_HEADER bytes of big-endian length and that many bytes. Both
+ * directions block, go on after EINTR and after short reads and writes, and
+ * wait when the descriptor is a non-blocking one. Neither keeps the descriptor
+ * or closes it. One thread at a time may use a reader; one at a time may write
+ * to a descriptor (the caller's mutexes). No Python, no GIL.
+ */
+#ifndef PORT_WIRE_FRAME_H
+#define PORT_WIRE_FRAME_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "wire/buf.h"
+#include "wire/err.h"
+
+/* A frame that was read, without its header. Owned by who got it: free(). */
+struct frame {
+    size_t len;
+    char data[];
+};
+
+/* What is kept of a frame that is too large: enough to find its Id. */
+#define FRAME_HEAD 64
+
+#define FRAME_BUFFER (64 * 1024)
+
+struct frame_reader {
+    int fd;
+    size_t max_frame;
+    size_t start; /* buffer[start .. end) has been read and not been used */
+    size_t end;
+    char buffer[FRAME_BUFFER];
+};
+
+enum frame_status {
+    FRAME_OK,
+    FRAME_EOF,       /* the input ended between two frames */
+    FRAME_TOO_LARGE, /* skipped, the next one can be read */
+    FRAME_BROKEN,    /* nothing more can be read */
+};
+
+/* There is nothing to free: the buffer is inside. */
+void frame_reader_init(struct frame_reader *r, int fd, size_t max_frame);
+
+/* Waits for one whole frame.
+ * FRAME_OK: *out is the frame.
+ * FRAME_TOO_LARGE: longer than max_frame, or no memory for it (err says which);
+ *     *out has its first bytes, at most FRAME_HEAD.
+ * FRAME_EOF, FRAME_BROKEN: *out is NULL; BROKEN (impossible length, input that
+ *     ends inside a frame, a failed read) with the text in err. */
+enum frame_status frame_read(struct frame_reader *r, struct frame **out,
+                             struct err *err);
+
+/* True when the next frame_read will not wait for input. */
+bool frame_buffered(const struct frame_reader *r);
+
+/* Empties b and keeps room for the header. Returns 0, or -1 as buf_reserve. */
+int frame_begin(struct buf *b);
+
+/* Writes the length and all of b, which began with frame_begin. Returns 0, or
+ * -1 with the text in err: the peer may have got a part of the frame. */
+int frame_write(int fd, struct buf *b, struct err *err);
+
+#endif

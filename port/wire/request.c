@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * request: the head of a frame, read while it is scanned.
+ *
+ * The elements of the outer tuple are scanned one after the other, so that
+ * each byte is walked once and the Id is known before anything behind it can
+ * be found wrong. What has been scanned is then read with ei.
+ */
+#include "config.h"
+
+#include "wire/request.h"
+
+#include <ei.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "wire/protocol.h"
+#include "wire/scan.h"
+#include "wire/utf8.h"
+
+static const struct control {
+    const char *name;
+    enum request_kind kind;
+    size_t arity;
+    const char *form;
+} controls[] = {
+    {"cancel", CONTROL_CANCEL, 2, "{cancel, Id}"},
+    {"more", CONTROL_MORE, 3, "{more, Id, N} with an integer N > 0"},
+    {"stop", CONTROL_STOP, 2, "{stop, Id}"},
+    {"take_back", CONTROL_TAKE_BACK, 2, "{take_back, Id}"},
+    {"reply", CONTROL_REPLY, 3, "{reply, CallId, Result}"},
+};
+
+/* The outer tuple: no form has more elements than MAX_PARTS. */
+#define MAX_PARTS 3
+
+struct parts {
+    size_t arity;
+    size_t found;             /* elements that passed the scan */
+    size_t at[MAX_PARTS + 1]; /* where each starts; where the last one ends */
+};
+
+/* Bytes of the length of an atom with this tag; 0 = no atom. */
+static size_t atom_width(char tag)
+{
+    switch (tag) {
+    case ERL_SMALL_ATOM_EXT:
+    case ERL_SMALL_ATOM_UTF8_EXT:
+        return 1;
+    case ERL_ATOM_EXT:
+    case ERL_ATOM_UTF8_EXT:
+        return 2;
+    }
+    return 0;
+}
+
+/* Moves *at behind the head of the tuple that starts there, if one does. */
+static bool get_tuple(const char *frame, size_t len, size_t *at, size_t *arity)
+{
+    size_t head = 0;
+    if (*at < len && frame[*at] == ERL_SMALL_TUPLE_EXT)
+        head = 2;
+    else if (*at < len && frame[*at] == ERL_LARGE_TUPLE_EXT)
+        head = 5;
+    if (head == 0 || len - *at < head)
+        return false;
+    int index = (int)*at, n = 0;
+    ei_decode_tuple_header(frame, &index, &n);
+    *arity = (unsigned)n;
+    *at += head;
+    return true;
+}
+
+/* Moves *at behind the scanned atom that starts there. Returns true with its
+ * text if that fits, is ASCII and has no zero byte, as all names of ours. */
+static bool get_name(const char *frame, size_t *at, char *name, size_t size)
+{
+    size_t width = atom_width(frame[*at]);
+    const unsigned char *p = (const unsigned char *)frame + *at + 1;
+    size_t n = width == 1 ? p[0] : (size_t)p[0] << 8 | p[1];
+    *at += 1 + width + n;
+    if (n >= size)
+        return false;
+    memcpy(name, p + width, n);
+    name[n] = '\0';
+    return strlen(name) == n && utf8_length(name, n) == (long)n;
+}
+
+/* Scans the whole frame; what was found counts also when it fails. */
+static int split(const char *frame, size_t len, struct parts *parts,
+                 struct err *err)
+{
+    size_t at = 1;
+    if (!get_tuple(frame, len, &at, &parts->arity) ||
+        frame[0] != (char)TERM_VERSION) {
+        int rc = scan_frame(frame, len, err);
+        return rc < 0 ? rc : err_set(err, "a frame must be a tuple");
+    }
+    for (; parts->found < parts->arity; parts->found++) {
+        if (parts->found == MAX_PARTS)
+            return err_set(err, "a frame must be a tuple of 2 or 3 elements");
+        parts->at[parts->found] = at;
+        if (scan_term(frame, len, &at, err) < 0)
+            return -1;
+        parts->at[parts->found + 1] = at;
+    }
+    return scan_end(len, at, err);
+}
+
+static const struct control *find_control(const char *frame, size_t at)
+{
+    char name[REQUEST_OP_MAX + 1];
+    if (atom_width(frame[at]) > 0 && get_name(frame, &at, name, sizeof name))
+        for (size_t i = 0; i < sizeof controls / sizeof *controls; i++)
+            if (strcmp(name, controls[i].name) == 0)
+                return &controls[i];
+    return NULL;
+}
+
+static void set_id(struct request *r, const struct parts *parts, size_t i)
+{
+    r->id_at = parts->at[i];
+    r->id_len = parts->at[i + 1] - parts->at[i];
+}
+
+static int parse_control(struct request *r, const struct parts *parts,
+                         const struct control *control, struct err *err)
+{
+    if (parts->arity != control->arity)
+        return err_set(err, "control must be %s", control->form);
+    if (control->kind == CONTROL_MORE) {
+        int index = (int)parts->at[2];
+        if (ei_decode_longlong(r->frame, &index, &r->n) < 0 || r->n < 1)
+            return err_set(err, "control must be %s", control->form);
+    }
+    if (control->kind == CONTROL_REPLY)
+        r->args_at = parts->at[2];
+    set_id(r, parts, 1);
+    return 0;
+}
+
+static int parse_op(struct request *r, size_t at, struct err *err)
+{
+    size_t arity = 1;
+    get_tuple(r->frame, r->len, &at, &arity);
+    if (arity == 0 || atom_width(r->frame[at]) == 0)
+        return err_set(err, "Op must be an atom or {Name, Argument, ...}");
+    if (!get_name(r->frame, &at, r->op, sizeof r->op))
+        strcpy(r->op, "unknown");
+    r->op_len = (int)strlen(r->op);
+    r->op_arity = (int)arity - 1;
+    r->args_at = at;
+    return 0;
+}
+
+static int parse_request(struct request *r, const struct parts *parts,
+                         struct err *err)
+{
+    if (parts->arity < 2)
+        return err_set(err, "a request must be {Id, Op} or {Id, Op, Opts}");
+    if (parts->arity == 3) {
+        r->opts_at = parts->at[2];
+        if (r->frame[r->opts_at] != ERL_MAP_EXT)
+            return err_set(err, "Opts must be a map");
+    }
+    return parse_op(r, parts->at[1], err);
+}
+
+int request_parse(const char *frame, size_t len, struct request *r,
+                  struct err *err)
+{
+    *r = (struct request){.frame = frame, .len = len};
+    struct parts parts = {0};
+    int rc = split(frame, len, &parts, err);
+    const struct control *control = NULL;
+    if (parts.found > 0) {
+        control = find_control(frame, parts.at[0]);
+        if (control != NULL)
+            r->kind = control->kind;
+        else
+            set_id(r, &parts, 0);
+    }
+    if (rc < 0)
+        return rc;
+    return control != NULL ? parse_control(r, &parts, control, err)
+                           : parse_request(r, &parts, err);
+}
+
+void request_parse_id(const char *frame, size_t len, struct request *r)
+{
+    struct err ignored = {""};
+    struct request whole;
+    request_parse(frame, len, &whole, &ignored);
+    *r = (struct request){.kind = whole.kind, .frame = frame, .len = len};
+    if (whole.kind == REQUEST) {
+        r->id_at = whole.id_at;
+        r->id_len = whole.id_len;
+    }
+}

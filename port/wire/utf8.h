@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * utf8: the text of atoms, as Erlang has it: no overlong forms, no surrogates.
+ */
+#ifndef PORT_WIRE_UTF8_H
+#define PORT_WIRE_UTF8_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The size of the first character of n > 0 bytes, 0 when it is none. */
+static inline size_t utf8_char(const unsigned char *p, size_t n)
+{
+    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+    if (p[0] < 0x80)
+        return 1;
+    size_t size = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
+    if (p[0] < 0xc0 || p[0] > 0xf4 || size > n)
+        return 0;
+    uint32_t c = p[0] & (0x7fu >> size);
+    for (size_t i = 1; i < size; i++) {
+        if ((p[i] & 0xc0) != 0x80)
+            return 0;
+        c = c << 6 | (p[i] & 0x3f);
+    }
+    bool surrogate = c >= 0xd800 && c <= 0xdfff;
+    return c < least[size] || c > 0x10ffff || surrogate ? 0 : size;
+}
+
+/* The number of characters in n bytes, or -1 when they are not UTF-8. */
+static inline long utf8_length(const char *p, size_t n)
+{
+    long chars = 0;
+    for (size_t at = 0; at < n; chars++) {
+        size_t size = utf8_char((const unsigned char *)p + at, n - at);
+        if (size == 0)
+            return -1;
+        at += size;
+    }
+    return chars;
+}
+
+#endif
