@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What Python code sees of Erlang inside a pyport worker.
+
+Most Erlang values arrive as Python's own types.  The classes here are for the
+rest: atoms, pids, references, ports, funs, bitstrings and improper lists.  All
+of them can be sent back, compared, hashed (but for the list) and pickled.
+
+    >>> import erlang
+    >>> erlang.Atom('ok') == 'ok'
+    True
+
+The module can be imported anywhere, so that code which uses it can be tested
+in an ordinary Python; only `send` needs a worker around it.
+"""
+
+try:
+    import _erlang
+except ImportError:  # an ordinary Python
+    _erlang = None
+
+__all__ = [
+    "Atom",
+    "BadArg",
+    "BitString",
+    "Cancelled",
+    "Fun",
+    "ImproperList",
+    "Pid",
+    "Port",
+    "Reference",
+    "encoder",
+    "send",
+]
+
+
+class Cancelled(BaseException):
+    """The Erlang side gave up on the call that is running.
+
+    Like KeyboardInterrupt this is no Exception, so that `except Exception`
+    lets it through.  Clean up, and let it go on.
+    """
+
+
+class BadArg(ValueError):
+    """An argument has no Python form, or is not what the request needs.
+
+    Erlang sees it as {error, {badarg, Message}}.
+    """
+
+
+class Atom(str):
+    """An Erlang atom: a str that becomes an atom again.
+
+    It equals its text, so `value == 'ok'` is all that most code needs.  The
+    atoms true, false, none, nil and undefined never arrive as Atom, but as
+    True, False and None.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, text):
+        if not isinstance(text, str):
+            raise TypeError(
+                f"the text of an atom is a str, not {type(text).__name__}"
+            )
+        if len(text) > 255:
+            raise ValueError("an atom has at most 255 characters")
+        text.encode()  # a lone surrogate has no form in Erlang
+        return super().__new__(cls, text)
+
+    def __repr__(self):
+        return f"Atom({super().__repr__()})"
+
+
+class _Immutable:
+    """Base of what is a value: slots that are set once, by `_set`."""
+
+    __slots__ = ()
+
+    def _set(self, **slots):
+        for name, value in slots.items():
+            object.__setattr__(self, name, value)
+
+    def __setattr__(self, name, value):
+        raise AttributeError(f"{type(self).__name__} cannot be changed")
+
+    def __delattr__(self, name):
+        raise AttributeError(f"{type(self).__name__} cannot be changed")
+
+    def __copy__(self):
+        return self
+
+    def __deepcopy__(self, memo):
+        return self
+
+
+class _Opaque(_Immutable):
+    """A term that means something only to Erlang, as its external format."""
+
+    __slots__ = ("_etf",)
+
+    def __init__(self, etf):
+        if type(etf) is not bytes:
+            raise TypeError(f"{type(self).__name__}s come from Erlang only")
+        self._set(_etf=etf)
+
+    def __eq__(self, other):
+        if type(other) is not type(self):
+            return NotImplemented
+        return self._etf == other._etf
+
+    def __hash__(self):
+        return hash(self._etf)
+
+    def __reduce__(self):
+        return type(self), (self._etf,)
+
+    def __repr__(self):
+        from ._show import show
+
+        return f"<erlang.{type(self).__name__} {show(self._etf)}>"
+
+
+class Pid(_Opaque):
+    """An Erlang process.  Opaque: compare it, keep it, send it back."""
+
+    __slots__ = ()
+
+
+class Reference(_Opaque):
+    """An Erlang reference.  Opaque: compare it, keep it, send it back."""
+
+    __slots__ = ()
+
+
+class Port(_Opaque):
+    """An Erlang port.  Opaque: compare it, keep it, send it back."""
+
+    __slots__ = ()
+
+
+class Fun(_Opaque):
+    """An Erlang fun.  Opaque: Python can keep it and send it back."""
+
+    __slots__ = ()
+
+
+class BitString(_Immutable):
+    """Bits whose number is no multiple of eight: <<5:3>> in Erlang.
+
+    `data` are the bytes, of which the last counts from its highest bit, and
+    `bits` is the number of bits in all of them.
+    """
+
+    __slots__ = ("data", "bits")
+
+    def __init__(self, data, bits):
+        data = bytes(data)
+        if len(data) != (bits + 7) // 8:
+            raise ValueError(f"{bits} bits are not {len(data)} bytes")
+        unused = -bits % 8
+        if unused:  # these mean nothing, so they make no difference either
+            data = data[:-1] + bytes([data[-1] >> unused << unused])
+        self._set(data=data, bits=bits)
+
+    def __eq__(self, other):
+        if type(other) is not type(self):
+            return NotImplemented
+        return (self.data, self.bits) == (other.data, other.bits)
+
+    def __hash__(self):
+        return hash((self.data, self.bits))
+
+    def __reduce__(self):
+        return type(self), (self.data, self.bits)
+
+    def __repr__(self):
+        return f"BitString({self.data!r}, {self.bits})"
+
+
+class ImproperList(list):
+    """A list that does not end with []: [1, 2 | tail] in Erlang."""
+
+    __slots__ = ("tail",)
+
+    def __init__(self, items, tail):
+        super().__init__(items)
+        self.tail = tail
+
+    def __eq__(self, other):
+        return (
+            isinstance(other, ImproperList)
+            and super().__eq__(other)
+            and self.tail == other.tail
+        )
+
+    def __ne__(self, other):
+        return not self == other
+
+    __hash__ = None
+
+    def __reduce__(self):
+        return type(self), (list(self), self.tail)
+
+    def __repr__(self):
+        return f"ImproperList({super().__repr__()}, {self.tail!r})"
+
+
+def encoder(cls, function=None):
+    """Teach the encoder a class: `function(obj)` returns something simpler.
+
+    Used as a decorator or called with the function:
+
+        @erlang.encoder(Point)
+        def point(obj):
+            return (obj.x, obj.y)
+
+        erlang.encoder(Money, str)
+
+    It holds for subclasses too, unless they have their own.  What it returns
+    may need an encoder in turn.  An encoder of a class that inherits from a
+    core type may return the object itself, to be sent as that type.  One for
+    `object` is asked last, for what nothing else can encode.
+    """
+    from . import _encode
+
+    if function is None:
+        return lambda function: _encode.register(cls, function)
+    return _encode.register(cls, function)
+
+
+def send(to, term):
+    """Send a message to an Erlang process.
+
+    `to` is a Pid, or the name under which a process is registered.  As in
+    Erlang nobody says whether it was received.
+    """
+    if isinstance(to, str):
+        to = Atom(to)
+    elif not isinstance(to, Pid):
+        raise TypeError(f"send to a Pid or a name, not {type(to).__name__}")
+    if _erlang is None:
+        raise RuntimeError("erlang.send works in a pyport worker only")
+    _erlang.send(to, term)

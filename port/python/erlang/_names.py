@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a class is called in messages."""
+
+from __future__ import annotations
+
+# Not cls.__qualname__: a metaclass may have its own idea of attributes.
+_module_of = type.__dict__["__module__"].__get__
+_qualname_of = type.__dict__["__qualname__"].__get__
+
+
+def full_name(cls: type) -> str:
+    """The class's name with its module, unless it is one of builtins."""
+    module, name = _module_of(cls), _qualname_of(cls)
+    return name if module == "builtins" else f"{module}.{name}"

@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a worker does to its interpreter before the first request."""
+
+import sys
+
+
+def setup() -> None:
+    """Make printed lines appear at once: nobody flushes a worker."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.reconfigure(line_buffering=True, errors="backslashreplace")

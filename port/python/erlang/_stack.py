@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the threads of a worker are doing right now."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import traceback
+from types import FrameType
+
+from erlang import Atom
+
+_OWN = __file__.rpartition("/")[0] + "/"
+
+
+def _frames(innermost: FrameType | None) -> list[dict[Atom, object]]:
+    return [
+        {
+            Atom("file"): frame.filename,
+            Atom("line"): frame.lineno,
+            Atom("function"): frame.name,
+            Atom("text"): frame.line or "",
+        }
+        for frame in traceback.extract_stack(innermost)
+        if not frame.filename.startswith(_OWN)
+    ]
+
+
+def stacks() -> list[dict[Atom, object]]:
+    """The stack of each thread that runs Python, outermost frame first.
+
+    The main thread, which runs the jobs, comes first; a thread that has no
+    frames but ours is left out.
+    """
+    names = {thread.ident: thread.name for thread in threading.enumerate()}
+    main = threading.main_thread().ident
+    found = sorted(sys._current_frames().items(), key=lambda item: item[0] != main)
+    return [
+        {
+            Atom("thread"): names.get(ident, str(ident)),
+            Atom("frames"): frames,
+        }
+        for ident, innermost in found
+        if (frames := _frames(innermost))
+    ]

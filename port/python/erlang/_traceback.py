@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Exceptions as plain values, for replies with the option `traceback`."""
+
+from __future__ import annotations
+
+import builtins
+import os
+import traceback
+from collections import deque
+from types import TracebackType
+from typing import Any, Dict, Iterator
+
+from . import Atom
+from ._names import full_name
+
+# Frames of one traceback that are kept from each of its ends.
+_FRAMES = 250
+
+# Causes of causes, and exceptions in all: members of groups are such too.
+_DEPTH = 16
+_EXCEPTIONS = 64
+
+_OWN = os.path.dirname(__file__) + os.sep
+
+_GROUP = getattr(builtins, "BaseExceptionGroup", ())
+
+_POSITION = (
+    ("file", "filename", str),
+    ("line", "lineno", int),
+    ("offset", "offset", int),
+    ("end_line", "end_lineno", int),
+    ("end_offset", "end_offset", int),
+    ("text", "text", str),
+)
+
+_Map = Dict[Atom, Any]
+
+
+def describe(exc: BaseException) -> _Map:
+    """All that is known of an exception: atoms to values that can be sent.
+
+    type, message and frames are always there; cause or context (what Python
+    would print), notes, position (of a SyntaxError) and exceptions (of a
+    group) where the exception has them; formatted is the whole as Python
+    prints it.  Frames of this package are left out.  Never raises an Exception,
+    whatever the exception's class does.
+    """
+    try:
+        trace = _Walk().trace(exc, 0)
+        trace[Atom("formatted")] = _clean(_formatted(exc))
+        return trace
+    except Exception as failure:
+        why = f"<no traceback: {type(failure).__name__} while it was made>"
+        return {
+            Atom("type"): _type_name(exc),
+            Atom("message"): why,
+            Atom("frames"): [],
+        }
+
+
+class _Walk:
+    """One walk over an exception and what hangs on it, of bounded size."""
+
+    def __init__(self) -> None:
+        self.seen: set[int] = set()
+
+    def trace(self, exc: BaseException, depth: int) -> _Map:
+        self.seen.add(id(exc))
+        frames, omitted = _frames(exc.__traceback__)
+        trace: _Map = {
+            Atom("type"): _type_name(exc),
+            Atom("message"): _message(exc),
+            Atom("frames"): [_frame(frame) for frame in frames],
+        }
+        if omitted:
+            trace[Atom("omitted")] = omitted
+        if notes := _notes(exc):
+            trace[Atom("notes")] = notes
+        if isinstance(exc, SyntaxError):
+            trace[Atom("position")] = _position(exc)
+        if depth < _DEPTH:
+            self.add_linked(trace, exc, depth)
+        return trace
+
+    def add_linked(self, trace: _Map, exc: BaseException, depth: int) -> None:
+        for name, other in _linked(exc):
+            if self.wants(other):
+                trace[Atom(name)] = self.trace(other, depth + 1)
+        if isinstance(exc, _GROUP):
+            trace[Atom("exceptions")] = [
+                self.trace(member, depth + 1)
+                for member in exc.exceptions
+                if self.wants(member)
+            ]
+
+    def wants(self, exc: BaseException) -> bool:
+        return id(exc) not in self.seen and len(self.seen) < _EXCEPTIONS
+
+
+def _linked(exc: BaseException) -> Iterator[tuple[str, BaseException]]:
+    """The exception that Python would print before this one."""
+    if exc.__cause__ is not None:
+        yield "cause", exc.__cause__
+    elif exc.__context__ is not None and not exc.__suppress_context__:
+        yield "context", exc.__context__
+
+
+def _clean(text: str) -> str:
+    """An exact str without lone surrogates."""
+    return str.encode(text, "utf-8", "backslashreplace").decode()
+
+
+def _type_name(exc: BaseException) -> str:
+    return _clean(full_name(type(exc)))
+
+
+def _message(exc: BaseException) -> str:
+    try:
+        return _clean(str(exc))
+    except Exception as failure:
+        return f"<no message: str() raised {type(failure).__name__}>"
+
+
+def _notes(exc: BaseException) -> list[str]:
+    notes = getattr(exc, "__notes__", None)
+    if not isinstance(notes, (list, tuple)):
+        return []
+    return [_clean(note) for note in notes if isinstance(note, str)]
+
+
+def _position(exc: SyntaxError) -> _Map:
+    position: _Map = {}
+    for name, attribute, kind in _POSITION:
+        value = getattr(exc, attribute, None)
+        if isinstance(value, kind):
+            position[Atom(name)] = _clean(value) if kind is str else value
+    return position
+
+
+def _is_own(filename: str) -> bool:
+    return filename.startswith(_OWN)
+
+
+def _frames(
+    tb: TracebackType | None,
+) -> tuple[traceback.StackSummary, int]:
+    """The frames that are shown, outermost first, and how many are not."""
+    first: list[Any] = []
+    last: deque[Any] = deque(maxlen=_FRAMES)
+    count = 0
+    for pair in traceback.walk_tb(tb):
+        if _is_own(pair[0].f_code.co_filename):
+            continue
+        count += 1
+        if len(first) < _FRAMES:
+            first.append(pair)
+        else:
+            last.append(pair)
+    shown = [*first, *last]
+    return traceback.StackSummary.extract(iter(shown)), count - len(shown)
+
+
+def _frame(frame: traceback.FrameSummary) -> _Map:
+    described: _Map = {
+        Atom("file"): _clean(frame.filename),
+        Atom("function"): _clean(frame.name),
+    }
+    if frame.lineno is not None:
+        described[Atom("line")] = frame.lineno
+    if frame.line:
+        described[Atom("text")] = _clean(frame.line)
+    return described
+
+
+def _formatted(exc: BaseException) -> str:
+    """As Python prints it; without what hangs on it if that is very much."""
+    if _is_small(exc):
+        try:
+            return "".join(_python_format(exc))
+        except Exception:
+            pass  # the exception's class or an attribute plays tricks
+    return "".join(
+        [
+            "Traceback (most recent call last):\n",
+            *_frames(exc.__traceback__)[0].format(),
+            f"{_type_name(exc)}: {_message(exc)}\n",
+        ]
+    )
+
+
+def _python_format(exc: BaseException) -> Iterator[str]:
+    tree = traceback.TracebackException(
+        type(exc), exc, exc.__traceback__, limit=-2 * _FRAMES, compact=True
+    )
+    _leave_out_own(tree)
+    return tree.format()
+
+
+def _is_small(exc: BaseException) -> bool:
+    seen = set()
+    todo = [exc]
+    while todo and len(seen) < _EXCEPTIONS:
+        exc = todo.pop()
+        if id(exc) not in seen:
+            seen.add(id(exc))
+            todo += [e for e in (exc.__cause__, exc.__context__) if e]
+            todo += exc.exceptions if isinstance(exc, _GROUP) else ()
+    return not todo
+
+
+def _leave_out_own(tree: traceback.TracebackException) -> None:
+    todo = [tree]
+    while todo:
+        tree = todo.pop()
+        if tree.stack:
+            tree.stack[:] = [f for f in tree.stack if not _is_own(f.filename)]
+            tree.stack = tree.stack or None  # type: ignore[assignment]
+        todo += [t for t in (tree.__cause__, tree.__context__) if t]
+        todo += getattr(tree, "exceptions", None) or ()

@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * encode: a function for each core type, found by the pointer to the type.
+ *
+ * All else is lowered: Python code makes it simpler, which may run code of the
+ * user's that changes the very containers that are being encoded. So each
+ * object is held while it is encoded, and each container is counted.
+ *
+ * A function returns 0, or -1: with an exception, or with out->why set where
+ * there was no room.
+ */
+#include "config.h"
+
+#include "value/encode.h"
+
+#include "value/erltypes.h"
+#include "value/keys.h"
+#include "value/place.h"
+#include "value/scalar.h"
+#include "wire/protocol.h"
+#include "wire/put.h"
+
+struct encoder {
+    struct buf *out;
+    const struct value_opts *opts;
+    int depth;
+    unsigned long lowered; /* how often Python code was run */
+    struct place place;
+};
+
+typedef int encode_fn(struct encoder *e, PyObject *obj);
+
+static encode_fn encode_term;
+
+/* A container (or a step of lowering) begins. Cycles end here too. */
+static int enter(struct encoder *e)
+{
+    if (e->depth < MAX_DEPTH) {
+        e->depth++;
+        return 0;
+    }
+    PyErr_Format(PyExc_ValueError,
+                 "nested deeper than %d levels, or inside itself", MAX_DEPTH);
+    return -1;
+}
+
+static void leave(struct encoder *e)
+{
+    e->depth--;
+}
+
+static int changed(PyObject *container)
+{
+    PyErr_Format(PyExc_RuntimeError, "%s changed size while it was encoded",
+                 Py_TYPE(container)->tp_name);
+    return -1;
+}
+
+/* ---- containers ---- */
+
+/* n items of a list or tuple. */
+static int encode_items(struct encoder *e, PyObject *sequence, Py_ssize_t n)
+{
+    if (n > 0 && enter(e) < 0)
+        return -1;
+    for (Py_ssize_t i = 0; i < n; i++) {
+        if (PySequence_Fast_GET_SIZE(sequence) != n)
+            return changed(sequence);
+        PyObject *item = python_item(sequence, i);
+        int rc = encode_term(e, item);
+        Py_DECREF(item);
+        if (rc < 0) {
+            place_index(&e->place, (size_t)i);
+            return -1;
+        }
+    }
+    if (n > 0)
+        leave(e);
+    return 0;
+}
+
+static int encode_tuple(struct encoder *e, PyObject *obj)
+{
+    const Py_ssize_t n = PyTuple_GET_SIZE(obj);
+    if (put_tuple(e->out, (size_t)n) < 0)
+        return -1;
+    return encode_items(e, obj, n);
+}
+
+static int encode_list(struct encoder *e, PyObject *obj)
+{
+    const Py_ssize_t n = PyList_GET_SIZE(obj);
+    if (put_list(e->out, (size_t)n) < 0 || encode_items(e, obj, n) < 0)
+        return -1;
+    return n ? put_nil(e->out) : 0;
+}
+
+static int encode_improper_list(struct encoder *e, PyObject *obj)
+{
+    const Py_ssize_t n = PyList_GET_SIZE(obj);
+    PyObject *tail = PyObject_GetAttrString(obj, "tail");
+    if (!tail)
+        return -1;
+    int rc = -1;
+    if (n == 0)
+        PyErr_SetString(PyExc_ValueError, "ImproperList without items");
+    else if (put_list(e->out, (size_t)n) == 0 && encode_items(e, obj, n) == 0 &&
+             enter(e) == 0) {
+        rc = encode_term(e, tail);
+        leave(e);
+        if (rc < 0)
+            place_name(&e->place, "tail");
+    }
+    Py_DECREF(tail);
+    return rc;
+}
+
+/* A copy, as a list: of the set itself, not of what a subclass iterates over.
+ */
+static PyObject *set_items(PyObject *set)
+{
+    if (PyAnySet_CheckExact(set))
+        return PySequence_List(set);
+    PyObject *copy = PyFrozenSet_New(set);
+    PyObject *list = copy ? PySequence_List(copy) : NULL;
+    Py_XDECREF(copy);
+    return list;
+}
+
+static int encode_set(struct encoder *e, PyObject *obj)
+{
+    PyObject *items = set_items(obj);
+    int rc = items ? encode_list(e, items) : -1;
+    Py_XDECREF(items);
+    return rc;
+}
+
+/* ---- dicts ---- */
+
+/* Keys of these types differ in Erlang because they differ in Python. */
+static bool is_plain_key(PyObject *key)
+{
+    return PyUnicode_CheckExact(key) || PyLong_CheckExact(key) ||
+           erltypes_exactly(Py_TYPE(key)) == ERL_ATOM;
+}
+
+static int encode_pair(struct encoder *e, PyObject *key, PyObject *value,
+                       size_t i)
+{
+    if (encode_term(e, key) < 0) {
+        place_nth_key(&e->place, i);
+        return -1;
+    }
+    if (encode_term(e, value) < 0) {
+        place_key(&e->place, key);
+        return -1;
+    }
+    return 0;
+}
+
+/* Exactly n pairs; *plain says what is known of the keys. */
+static int encode_pairs(struct encoder *e, PyObject *dict, size_t n,
+                        bool *plain)
+{
+    PyObject *key = NULL, *value = NULL;
+    Py_ssize_t at = 0;
+    size_t i = 0;
+    while (python_dict_next(dict, &at, &key, &value)) {
+        int rc = i < n ? encode_pair(e, key, value, i) : changed(dict);
+        *plain = *plain && is_plain_key(key);
+        Py_DECREF(key);
+        Py_DECREF(value);
+        if (rc < 0)
+            return -1;
+        i++;
+    }
+    return i == n ? 0 : changed(dict);
+}
+
+/* A short repr of the i-th key. */
+static PyObject *nth_key(PyObject *dict, size_t i)
+{
+    PyObject *key = NULL, *value = NULL, *repr = NULL;
+    Py_ssize_t at = 0;
+    for (size_t k = 0; !repr && python_dict_next(dict, &at, &key, &value);
+         k++) {
+        if (k == i)
+            repr = python_short_repr(key);
+        Py_DECREF(key);
+        Py_DECREF(value);
+    }
+    return repr ? repr : PyUnicode_FromString("?");
+}
+
+static int check_keys(struct encoder *e, PyObject *dict, size_t start, size_t n)
+{
+    size_t same[2] = {0, 0};
+    int rc = keys_check(e->out, start, n, same);
+    if (rc == 0)
+        return 0;
+    if (rc < 0) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    PyObject *first = nth_key(dict, same[0]);
+    PyObject *second = nth_key(dict, same[1]);
+    if (first && second)
+        PyErr_Format(PyExc_ValueError,
+                     "keys %U and %U become the same Erlang term", first,
+                     second);
+    Py_XDECREF(first);
+    Py_XDECREF(second);
+    return -1;
+}
+
+/* Keys that changed meanwhile may have come twice, plain or not. */
+static int encode_dict(struct encoder *e, PyObject *obj)
+{
+    const size_t n = (size_t)PyDict_Size(obj);
+    const unsigned long lowered = e->lowered;
+    bool plain = true;
+    if (put_map(e->out, n) < 0)
+        return -1;
+    if (n == 0)
+        return 0;
+    const size_t start = e->out->len;
+    if (enter(e) < 0 || encode_pairs(e, obj, n, &plain) < 0)
+        return -1;
+    leave(e);
+    if (plain && lowered == e->lowered)
+        return 0;
+    return check_keys(e, obj, start, n);
+}
+
+/* ---- which function ---- */
+
+/* A type has a function in one of the two columns. */
+struct row {
+    PyTypeObject *type;
+    scalar_fn *scalar;
+    encode_fn *container;
+};
+
+/* The most frequent first. */
+static const struct row CORE[] = {
+    {&PyUnicode_Type, scalar_str, NULL},
+    {&PyLong_Type, scalar_int, NULL},
+    {&PyFloat_Type, scalar_float, NULL},
+    {&PyDict_Type, NULL, encode_dict},
+    {&PyList_Type, NULL, encode_list},
+    {&PyTuple_Type, NULL, encode_tuple},
+    {&PyBool_Type, scalar_bool, NULL},
+    {&PyBytes_Type, scalar_bytes, NULL},
+    {&PySet_Type, NULL, encode_set},
+    {&PyFrozenSet_Type, NULL, encode_set},
+    {&PyByteArray_Type, scalar_bytearray, NULL},
+};
+
+#define CORE_ROWS (sizeof CORE / sizeof *CORE)
+
+/* The classes of the package: their types are known only at run time. */
+static const struct row ERLANG[ERL_TYPES] = {
+    [ERL_ATOM] = {NULL, scalar_atom, NULL},
+    [ERL_PID] = {NULL, scalar_opaque, NULL},
+    [ERL_REFERENCE] = {NULL, scalar_opaque, NULL},
+    [ERL_PORT] = {NULL, scalar_opaque, NULL},
+    [ERL_FUN] = {NULL, scalar_opaque, NULL},
+    [ERL_BITSTRING] = {NULL, scalar_bitstring, NULL},
+    [ERL_IMPROPER_LIST] = {NULL, NULL, encode_improper_list},
+};
+
+static const struct row *exact_row(PyTypeObject *type)
+{
+    for (size_t i = 0; i < CORE_ROWS; i++)
+        if (CORE[i].type == type)
+            return &CORE[i];
+    enum erltype erltype = erltypes_exactly(type);
+    return erltype == ERL_OTHER ? NULL : &ERLANG[erltype];
+}
+
+/* For subclasses. Erlang's types come first: an Atom is a str too. */
+static const struct row *base_row(PyTypeObject *type)
+{
+    enum erltype erltype = erltypes_base(type);
+    if (erltype != ERL_OTHER)
+        return &ERLANG[erltype];
+    for (size_t i = 0; i < CORE_ROWS; i++)
+        if (PyType_IsSubtype(type, CORE[i].type))
+            return &CORE[i];
+    return NULL;
+}
+
+static int encode_row(struct encoder *e, const struct row *row, PyObject *obj)
+{
+    return row->scalar ? row->scalar(e->out, obj) : row->container(e, obj);
+}
+
+/* What lowering left as it is. */
+static int encode_base(struct encoder *e, PyObject *obj)
+{
+    const struct row *row = base_row(Py_TYPE(obj));
+    if (row)
+        return encode_row(e, row, obj);
+    PyErr_Format(PyExc_TypeError, "the encoder of %s returned the object",
+                 Py_TYPE(obj)->tp_name);
+    return -1;
+}
+
+static int encode_lowered(struct encoder *e, PyObject *obj)
+{
+    int rc = -1;
+    e->lowered++;
+    PyObject *simpler = erltypes_lower(obj, e->opts->arrays_binary);
+    if (!simpler)
+        return -1;
+    if (simpler == obj) {
+        rc = encode_base(e, obj);
+    } else if (enter(e) == 0) {
+        rc = encode_term(e, simpler);
+        leave(e);
+    }
+    Py_DECREF(simpler);
+    return rc;
+}
+
+static int encode_term(struct encoder *e, PyObject *obj)
+{
+    if (obj == Py_None)
+        return put_atom(e->out, e->opts->none, (size_t)e->opts->none_len);
+    const struct row *row = exact_row(Py_TYPE(obj));
+    return row ? encode_row(e, row, obj) : encode_lowered(e, obj);
+}
+
+/* ---- */
+
+static void explain(const struct encoder *e, const char *root)
+{
+    if (PyErr_Occurred())
+        place_prefix(&e->place, root, erltypes_badarg());
+    else if (e->out->why == BUF_TOO_LARGE)
+        PyErr_Format(PyExc_OverflowError,
+                     "%s is larger than max_frame (%zu bytes)", root,
+                     e->out->max - FRAME_HEADER);
+    else
+        PyErr_NoMemory();
+}
+
+int value_encode(struct buf *out, PyObject *obj, const struct value_opts *opts,
+                 const char *root)
+{
+    struct encoder e;
+    e.out = out;
+    e.opts = opts;
+    e.depth = 0;
+    e.lowered = 0;
+    e.place.steps = 0;
+    int rc = encode_term(&e, obj);
+    if (rc < 0)
+        explain(&e, root);
+    return rc;
+}

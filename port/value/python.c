@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * python: the differences between versions, and new references.
+ */
+#include "config.h"
+
+#include "value/python.h"
+
+/* Characters of a repr that are shown. */
+#define REPR_SHOWN 32
+
+PyObject *python_module(const char *name)
+{
+    return PyImport_ImportModule(name);
+}
+
+PyObject *python_list_get(PyObject *list, Py_ssize_t i)
+{
+    PyObject *item = PyList_GetItem(list, i);
+    Py_XINCREF(item);
+    return item;
+}
+
+PyObject *python_dict_get(PyObject *dict, PyObject *key)
+{
+    PyObject *value = PyDict_GetItemWithError(dict, key);
+    Py_XINCREF(value);
+    return value;
+}
+
+PyObject *python_type_name(PyTypeObject *type)
+{
+#if PY_VERSION_HEX >= 0x030b0000
+    return PyType_GetName(type);
+#else
+    return PyObject_GetAttrString((PyObject *)type, "__name__");
+#endif
+}
+
+PyObject *python_fetch_error(void)
+{
+#if PY_VERSION_HEX >= 0x030c0000
+    return PyErr_GetRaisedException();
+#else
+    PyObject *type = NULL, *exc = NULL, *traceback = NULL;
+    PyErr_Fetch(&type, &exc, &traceback);
+    if (!type)
+        return NULL;
+    PyErr_NormalizeException(&type, &exc, &traceback);
+    if (traceback)
+        PyException_SetTraceback(exc, traceback);
+    Py_DECREF(type);
+    Py_XDECREF(traceback);
+    return exc;
+#endif
+}
+
+void python_raise_take(PyObject *exc)
+{
+#if PY_VERSION_HEX >= 0x030c0000
+    PyErr_SetRaisedException(exc);
+#else
+    PyObject *type = (PyObject *)Py_TYPE(exc);
+    Py_INCREF(type);
+    PyErr_Restore(type, exc, PyException_GetTraceback(exc));
+#endif
+}
+
+/* The beginning of what may be long, so that its repr is not made in full. */
+static PyObject *beginning(PyObject *obj)
+{
+    if (PyUnicode_CheckExact(obj) && PyUnicode_GetLength(obj) > REPR_SHOWN)
+        return PyUnicode_Substring(obj, 0, REPR_SHOWN);
+    if (PyBytes_CheckExact(obj) && PyBytes_GET_SIZE(obj) > REPR_SHOWN)
+        return PyBytes_FromStringAndSize(PyBytes_AS_STRING(obj), REPR_SHOWN);
+    Py_INCREF(obj);
+    return obj;
+}
+
+/* What is escaped is escaped by repr itself; the encoding only catches what a
+ * __repr__ in Python may return. */
+static PyObject *cut_repr(PyObject *obj)
+{
+    PyObject *start = NULL, *repr = NULL, *cut = NULL, *utf8 = NULL;
+    PyObject *text = NULL;
+
+    if (!(start = beginning(obj)) || !(repr = PyObject_Repr(start)) ||
+        !(cut = PyUnicode_Substring(repr, 0, REPR_SHOWN)) ||
+        !(utf8 = PyUnicode_AsEncodedString(cut, "utf-8", "backslashreplace")))
+        goto out;
+    bool whole = start == obj && PyUnicode_GetLength(repr) <= REPR_SHOWN;
+    text = PyUnicode_FromFormat("%s%s", PyBytes_AS_STRING(utf8),
+                                whole ? "" : PYTHON_ELLIPSIS);
+out:
+    Py_XDECREF(start);
+    Py_XDECREF(repr);
+    Py_XDECREF(cut);
+    Py_XDECREF(utf8);
+    return text;
+}
+
+PyObject *python_short_repr(PyObject *obj)
+{
+    PyObject *before = python_fetch_error();
+    PyObject *text = cut_repr(obj);
+    if (!text) {
+        PyErr_Clear();
+        text = PyUnicode_FromFormat("<%s>", Py_TYPE(obj)->tp_name);
+    }
+    if (before)
+        python_raise_take(before);
+    return text;
+}
+
+PyObject *python_plain_str(PyObject *obj)
+{
+    if (!PyUnicode_Check(obj))
+        return Py_NewRef(obj);
+    PyObject *before = python_fetch_error();
+    PyObject *text = PyUnicode_FromObject(obj);
+    if (before)
+        python_raise_take(before);
+    return text;
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * python: CPython's C API as the rest of this program uses it.
+ *
+ * The only file that includes Python.h. It turns calls that return borrowed
+ * references into ones that return new references, and hides what differs
+ * between CPython 3.10 and 3.14. GIL held everywhere. Unless said otherwise a
+ * failure is NULL or -1 with a Python exception set.
+ */
+#ifndef PORT_VALUE_PYTHON_H
+#define PORT_VALUE_PYTHON_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <stdbool.h>
+
+/* "…" in UTF-8: here something was left out. */
+#define PYTHON_ELLIPSIS "\xe2\x80\xa6"
+
+/* Imports (or finds) a module by its full name. */
+PyObject *python_module(const char *name);
+
+/* An item by index. */
+PyObject *python_list_get(PyObject *list, Py_ssize_t i);
+
+/* A value by key; NULL without an exception when the key is not there. */
+PyObject *python_dict_get(PyObject *dict, PyObject *key);
+
+/* The name of a class without its module, as a str. */
+PyObject *python_type_name(PyTypeObject *type);
+
+/* repr(obj) cut to a few dozen characters, without surrogates, as UTF-8 in a
+ * str. Works with an exception set and keeps it; never fails: what has no repr
+ * is named by its class. NULL only when there is no memory for that. */
+PyObject *python_short_repr(PyObject *obj);
+
+/* The same object, or for a subclass of str an exact str with its text. Keeps
+ * an exception that is set; NULL only when there is no memory. */
+PyObject *python_plain_str(PyObject *obj);
+
+/* The current exception, complete with traceback; none is set afterwards. NULL
+ * when none was. */
+PyObject *python_fetch_error(void);
+
+/* Sets the exception. Takes the reference. */
+void python_raise_take(PyObject *exc);
+
+/* Keeps the collector from running while objects are made of which none can be
+ * garbage: with many it would look at each several times. Since 3.12 it waits
+ * for Python code to run anyway. Returns what python_collect_again takes. */
+static inline bool python_pause_collection(void)
+{
+#if PY_VERSION_HEX >= 0x030c0000
+    return false;
+#else
+    return PyGC_Disable();
+#endif
+}
+
+static inline void python_collect_again(bool paused)
+{
+    if (paused)
+        PyGC_Enable();
+}
+
+/* The hot ones. The index is in range, and the object of that type. */
+
+/* An item of a list or tuple. */
+static inline PyObject *python_item(PyObject *sequence, Py_ssize_t i)
+{
+    PyObject *item = PySequence_Fast_GET_ITEM(sequence, i);
+    Py_INCREF(item);
+    return item;
+}
+
+/* The next pair of a dict, two new references; false at the end. Never runs
+ * Python code and never fails, but pairs may be missed or come twice when the
+ * dict changes in between: the caller counts. */
+static inline bool python_dict_next(PyObject *dict, Py_ssize_t *at,
+                                    PyObject **key, PyObject **value)
+{
+    if (!PyDict_Next(dict, at, key, value))
+        return false;
+    Py_INCREF(*key);
+    Py_INCREF(*value);
+    return true;
+}
+
+#endif

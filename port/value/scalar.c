@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * scalar: a function for each core type that has no parts.
+ */
+#include "config.h"
+
+#include "value/scalar.h"
+
+#include <math.h>
+
+#include "value/bigint.h"
+#include "value/erltypes.h"
+#include "wire/put.h"
+#include "wire/scan.h"
+
+/* ---- numbers ---- */
+
+int scalar_bool(struct buf *out, PyObject *obj)
+{
+    return put_atom_z(out, obj == Py_True ? "true" : "false");
+}
+
+int scalar_int(struct buf *out, PyObject *obj)
+{
+    int overflow = 0;
+    long long v = PyLong_AsLongLongAndOverflow(obj, &overflow);
+    if (overflow)
+        return bigint_encode(out, obj, overflow < 0);
+    return put_long(out, v);
+}
+
+int scalar_float(struct buf *out, PyObject *obj)
+{
+    const double v = PyFloat_AS_DOUBLE(obj);
+    if (isfinite(v))
+        return put_double(out, v);
+    if (isnan(v))
+        return put_atom_z(out, "nan");
+    return put_atom_z(out, v > 0 ? "infinity" : "neg_infinity");
+}
+
+/* ---- text and bytes ---- */
+
+/* Puts UTF-8 as a binary or as an atom. */
+typedef int put_fn(struct buf *b, const char *utf8, size_t n);
+
+static int put_text(struct buf *b, const char *utf8, size_t n)
+{
+    return put_binary(b, utf8, n);
+}
+
+static int refuse_surrogate(void)
+{
+    Py_ssize_t at = 0;
+    if (!PyErr_ExceptionMatches(PyExc_UnicodeEncodeError))
+        return -1; /* no memory */
+    PyObject *why = python_fetch_error();
+    if (PyUnicodeEncodeError_GetStart(why, &at) == 0)
+        PyErr_Format(PyExc_ValueError,
+                     "str has a lone surrogate at index %zd, so it has no "
+                     "UTF-8 form",
+                     at);
+    Py_DECREF(why);
+    return -1;
+}
+
+/* ASCII is there as UTF-8 already; else the UTF-8 is made and thrown away,
+ * so that it does not stay with an object of the user's. */
+static int encode_text(struct buf *out, PyObject *obj, put_fn *put)
+{
+    if (PyUnicode_IS_ASCII(obj)) {
+        Py_ssize_t n = 0;
+        const char *text = PyUnicode_AsUTF8AndSize(obj, &n);
+        return text ? put(out, text, (size_t)n) : -1;
+    }
+    PyObject *utf8 = PyUnicode_AsUTF8String(obj);
+    if (!utf8)
+        return refuse_surrogate();
+    int rc = put(out, PyBytes_AS_STRING(utf8), (size_t)PyBytes_GET_SIZE(utf8));
+    Py_DECREF(utf8);
+    return rc;
+}
+
+int scalar_str(struct buf *out, PyObject *obj)
+{
+    return encode_text(out, obj, put_text);
+}
+
+int scalar_bytes(struct buf *out, PyObject *obj)
+{
+    return put_binary(out, PyBytes_AS_STRING(obj),
+                      (size_t)PyBytes_GET_SIZE(obj));
+}
+
+int scalar_bytearray(struct buf *out, PyObject *obj)
+{
+    return put_binary(out, PyByteArray_AS_STRING(obj),
+                      (size_t)PyByteArray_GET_SIZE(obj));
+}
+
+/* ---- Erlang's own types ---- */
+
+/* Atom's constructor checks its text; str.__new__ does not. */
+int scalar_atom(struct buf *out, PyObject *obj)
+{
+    int rc = encode_text(out, obj, put_atom);
+    if (rc < 0 && out->why == BUF_BAD_VALUE)
+        PyErr_SetString(PyExc_ValueError, "an atom has at most 255 characters");
+    return rc;
+}
+
+/* The bytes came from Erlang once, but Python code could make up others. */
+static bool is_opaque(PyObject *etf, enum erltype type)
+{
+    struct err err = {""};
+    size_t end = 0;
+    if (!PyBytes_Check(etf) || PyBytes_GET_SIZE(etf) == 0)
+        return false;
+    const char *p = PyBytes_AS_STRING(etf);
+    const size_t n = (size_t)PyBytes_GET_SIZE(etf);
+    return erltypes_of_tag((unsigned char)p[0]) == type &&
+           scan_term(p, n, &end, &err) == 0 && end == n;
+}
+
+int scalar_opaque(struct buf *out, PyObject *obj)
+{
+    int rc = -1;
+    PyObject *etf = PyObject_GetAttrString(obj, "_etf");
+    if (!etf)
+        return -1;
+    if (is_opaque(etf, erltypes_base(Py_TYPE(obj))))
+        rc =
+            put_raw(out, PyBytes_AS_STRING(etf), (size_t)PyBytes_GET_SIZE(etf));
+    else
+        PyErr_Format(PyExc_ValueError, "not the bytes of an Erlang term: %s",
+                     Py_TYPE(obj)->tp_name);
+    Py_DECREF(etf);
+    return rc;
+}
+
+int scalar_bitstring(struct buf *out, PyObject *obj)
+{
+    int rc = -1;
+    PyObject *bits = NULL;
+    PyObject *data = PyObject_GetAttrString(obj, "data");
+    if (!data || !(bits = PyObject_GetAttrString(obj, "bits")))
+        goto out;
+    Py_ssize_t count = PyLong_Check(bits) ? PyLong_AsSsize_t(bits) : -1;
+    if (count < 0 || !PyBytes_Check(data) ||
+        PyBytes_GET_SIZE(data) != count / 8 + (count % 8 > 0))
+        PyErr_SetString(PyExc_ValueError, "BitString of the wrong size");
+    else
+        rc = put_bitstring(out, PyBytes_AS_STRING(data),
+                           (size_t)PyBytes_GET_SIZE(data),
+                           count % 8 ? (int)(count % 8) : 8);
+out:
+    Py_XDECREF(bits);
+    Py_XDECREF(data);
+    return rc;
+}

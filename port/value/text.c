@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * text: chardata becomes UTF-8 in a buffer, and that becomes a str.
+ */
+#include "config.h"
+
+#include "value/text.h"
+
+#include <limits.h>
+
+#include "value/erltypes.h"
+#include "value/etf.h"
+#include "wire/buf.h"
+#include "wire/protocol.h"
+#include "wire/put.h"
+
+#define NOT_TEXT "not an atom, a binary or a string"
+
+static int bad(const char *why)
+{
+    PyErr_SetString(erltypes_badarg(), why);
+    return -1;
+}
+
+/* A str from UTF-8 that Erlang sent. */
+static PyObject *from_utf8(const char *bytes, size_t len)
+{
+    PyObject *text = PyUnicode_DecodeUTF8(bytes, (Py_ssize_t)len, NULL);
+    if (!text && PyErr_ExceptionMatches(PyExc_UnicodeDecodeError))
+        bad("not UTF-8");
+    return text;
+}
+
+/* Surrogates are let through here: from_utf8 is the one to refuse them. */
+static int add_char(struct buf *b, uint32_t c)
+{
+    char utf8[4];
+    size_t n = 0;
+    if (c < 0x80) {
+        utf8[n++] = (char)c;
+    } else if (c < 0x800) {
+        utf8[n++] = (char)(0xc0 | c >> 6);
+    } else if (c < 0x10000) {
+        utf8[n++] = (char)(0xe0 | c >> 12);
+        utf8[n++] = (char)(0x80 | (c >> 6 & 0x3f));
+    } else if (c < 0x110000) {
+        utf8[n++] = (char)(0xf0 | c >> 18);
+        utf8[n++] = (char)(0x80 | (c >> 12 & 0x3f));
+        utf8[n++] = (char)(0x80 | (c >> 6 & 0x3f));
+    } else {
+        return bad("a code point is over 1114111");
+    }
+    if (c >= 0x80)
+        utf8[n++] = (char)(0x80 | (c & 0x3f));
+    return put_raw(b, utf8, n);
+}
+
+static int add_chars(struct buf *b, const unsigned char **p)
+{
+    for (uint32_t n = etf_number(p, 2); n > 0; n--)
+        if (add_char(b, etf_number(p, 1)) < 0)
+            return -1;
+    return 0;
+}
+
+static int add_part(struct buf *b, const unsigned char **p);
+
+/* The tail of a list of chardata may be a binary: it is one more part. */
+static int add_parts(struct buf *b, const unsigned char **p)
+{
+    for (uint32_t n = etf_number(p, 4); n > 0; n--)
+        if (add_part(b, p) < 0)
+            return -1;
+    return add_part(b, p);
+}
+
+static int add_bytes(struct buf *b, const unsigned char **p)
+{
+    uint32_t n = etf_number(p, 4);
+    *p += n;
+    return put_raw(b, *p - n, n);
+}
+
+/* Scanned terms are at most MAX_DEPTH deep, so this may recurse. A negative
+ * integer is over 1114111 when taken as unsigned. */
+static int add_part(struct buf *b, const unsigned char **p)
+{
+    switch (*(*p)++) {
+    case ERL_SMALL_INTEGER_EXT:
+        return add_char(b, etf_number(p, 1));
+    case ERL_INTEGER_EXT:
+        return add_char(b, etf_number(p, 4));
+    case ERL_STRING_EXT:
+        return add_chars(b, p);
+    case ERL_LIST_EXT:
+        return add_parts(b, p);
+    case ERL_BINARY_EXT:
+        return add_bytes(b, p);
+    case ERL_NIL_EXT:
+        return 0;
+    default:
+        return bad(NOT_TEXT);
+    }
+}
+
+static PyObject *decode_chardata(const unsigned char **p)
+{
+    struct buf b;
+    PyObject *text = NULL;
+    buf_init(&b, FRAME_LIMIT);
+    if (add_part(&b, p) == 0)
+        text = from_utf8(b.len ? b.data : "", b.len);
+    else if (b.why != BUF_OK)
+        PyErr_NoMemory();
+    buf_free(&b);
+    return text;
+}
+
+/* An integer is a part of chardata, but none by itself. */
+PyObject *text_decode(const unsigned char **p)
+{
+    char scratch[ETF_ATOM_SIZE];
+    size_t len = 0;
+    const char *atom = etf_atom(p, scratch, &len);
+    if (atom)
+        return from_utf8(atom, len);
+    if (**p == ERL_SMALL_INTEGER_EXT || **p == ERL_INTEGER_EXT) {
+        bad(NOT_TEXT);
+        return NULL;
+    }
+    return decode_chardata(p);
+}
