@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+# The C program. Two archives, because the lowest layer knows no Python: it is
+# compiled without the path of Python's headers.
+
+noinst_LIBRARIES += port/libwire.a port/libport.a
+
+WIRE_CPPFLAGS = -I$(top_srcdir)/port $(EI_CPPFLAGS)
+port_libwire_a_CPPFLAGS = $(WIRE_CPPFLAGS)
+port_libwire_a_SOURCES = \
+	port/wire/buf.c port/wire/buf.h \
+	port/wire/err.c port/wire/err.h \
+	port/wire/frame.c port/wire/frame.h \
+	port/wire/output.c port/wire/output.h \
+	port/wire/protocol.h \
+	port/wire/put.c port/wire/put.h \
+	port/wire/request.c port/wire/request.h \
+	port/wire/scan.c port/wire/scan.h \
+	port/wire/utf8.h
+
+port_libport_a_SOURCES = \
+	port/value/bigint.c port/value/bigint.h \
+	port/value/decode.c port/value/decode.h \
+	port/value/dict.c port/value/dict.h \
+	port/value/encode.c port/value/encode.h \
+	port/value/erltypes.c port/value/erltypes.h \
+	port/value/error.c port/value/error.h \
+	port/value/etf.c port/value/etf.h \
+	port/value/keys.c port/value/keys.h \
+	port/value/opts.h \
+	port/value/place.c port/value/place.h \
+	port/value/python.c port/value/python.h \
+	port/value/scalar.c port/value/scalar.h \
+	port/value/text.c port/value/text.h \
+	port/op/arg.c port/op/arg.h \
+	port/op/call.c port/op/call.h \
+	port/op/eval.c port/op/eval.h \
+	port/op/hello.c \
+	port/op/map.c port/op/map.h \
+	port/op/memory.c \
+	port/op/name.c port/op/name.h \
+	port/op/op.c port/op/op.h \
+	port/op/opts.c port/op/opts.h \
+	port/op/reply.c port/op/reply.h \
+	port/op/send.c port/op/send.h \
+	port/op/stack.c \
+	port/op/stream.c port/op/stream.h \
+	port/op/trace.c port/op/trace.h \
+	port/loop/clerk.c port/loop/clerk.h \
+	port/loop/crash.c port/loop/crash.h \
+	port/loop/fds.c port/loop/fds.h \
+	port/loop/fork.c port/loop/fork.h \
+	port/loop/group.c port/loop/group.h \
+	port/loop/interp.c port/loop/interp.h \
+	port/loop/interrupt.c port/loop/interrupt.h \
+	port/loop/jobs.c port/loop/jobs.h \
+	port/loop/options.c port/loop/options.h \
+	port/loop/reader.c port/loop/reader.h \
+	port/loop/sentinel.c port/loop/sentinel.h \
+	port/loop/signals.c port/loop/signals.h \
+	port/loop/sort.c port/loop/sort.h \
+	port/loop/thread.c port/loop/thread.h \
+	port/loop/venv.c port/loop/venv.h \
+	port/loop/work.c port/loop/work.h
+
+# What a program needs to contain the whole of pyport.
+PORT_LIBS = port/libport.a port/libwire.a $(EI_LIBS) $(PYTHON_LIBS)
+
+pyprivdir = $(pydir)/priv
+pypriv_PROGRAMS = lib/py/priv/pyport
+lib_py_priv_pyport_LDADD = $(PORT_LIBS)
+lib_py_priv_pyport_SOURCES = port/main.c
+
+# The Python package `erlang` that user code imports inside a worker.
+pypackagedir = $(pyprivdir)/python/erlang
+dist_pypackage_DATA = \
+	port/python/erlang/__init__.py \
+	port/python/erlang/__init__.pyi \
+	port/python/erlang/_call.py \
+	port/python/erlang/_encode.py \
+	port/python/erlang/_memory.py \
+	port/python/erlang/_names.py \
+	port/python/erlang/_setup.py \
+	port/python/erlang/_show.py \
+	port/python/erlang/_stack.py \
+	port/python/erlang/_traceback.py \
+	port/python/erlang/py.typed
+staged_package = $(dist_pypackage_DATA:port/%=$(stage)/priv/%)
+noinst_DATA += $(staged_package)
+
+$(staged_package): $(stage)/priv/%: port/%
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && cp $< $@.tmp && mv $@.tmp $@
+
+# The package's byte code is made when it is installed: later on its folder
+# may not be writable.
+install-data-hook:
+	$(PYTHON) -m compileall -q -s '$(DESTDIR)/' '$(DESTDIR)$(pypackagedir)'
+
+uninstall-hook:
+	rm -rf '$(DESTDIR)$(pypackagedir)/__pycache__'
+	-cd '$(DESTDIR)$(pydir)' 2>/dev/null && \
+	  rmdir priv/python/erlang priv/python priv ebin include '$(DESTDIR)$(pydir)'

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Last words: when Python or a C library crashes, the Python stacks that
+ * faulthandler wrote go to the VM as {event, crash, Text} before the process
+ * dies of its signal.
+ */
+#ifndef PORT_LOOP_CRASH_H
+#define PORT_LOOP_CRASH_H
+
+/* Installs the handlers, with faulthandler in front of them. 0, or -1 with an
+ * exception. GIL held. */
+int crash_init(void);
+
+#endif

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "loop/interrupt.h"
+
+#include <pthread.h>
+#include <signal.h>
+
+#include "loop/jobs.h"
+#include "value/erltypes.h"
+#include "value/python.h"
+
+/* The last real-time signal: nobody else's by custom. */
+#define INTERRUPT SIGRTMAX
+
+static pthread_t main_thread; /* set by interrupt_init, constant afterwards */
+
+static PyObject *on_interrupt(PyObject *self, PyObject *args)
+{
+    (void)self;
+    (void)args;
+    if (jobs_was_cancelled()) {
+        PyErr_SetString(erltypes_cancelled(), "cancelled from Erlang");
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+int interrupt_init(void)
+{
+    static PyMethodDef def = {"interrupt", on_interrupt, METH_VARARGS,
+                              "Raise Cancelled in a job that was cancelled."};
+    main_thread = pthread_self();
+    PyObject *signal_module = python_module("signal");
+    PyObject *handler = PyCFunction_New(&def, NULL);
+    PyObject *before = NULL;
+    if (signal_module && handler)
+        before = PyObject_CallMethod(signal_module, "signal", "iO", INTERRUPT,
+                                     handler);
+    Py_XDECREF(signal_module);
+    Py_XDECREF(handler);
+    Py_XDECREF(before);
+    return before ? 0 : -1;
+}
+
+void interrupt_main(void)
+{
+    pthread_kill(main_thread, INTERRUPT);
+}

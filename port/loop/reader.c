@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "loop/reader.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+
+#include "loop/fds.h"
+#include "loop/sort.h"
+#include "wire/frame.h"
+#include "wire/protocol.h"
+
+static pthread_mutex_t role = PTHREAD_MUTEX_INITIALIZER;
+
+/* Touched by the reader only. */
+static struct frame_reader input;
+static bool ended;
+static int exit_code = EXIT_OK_EOF;
+
+void reader_init(int fd, size_t max_frame)
+{
+    frame_reader_init(&input, fd, max_frame);
+}
+
+void reader_take(void)
+{
+    pthread_mutex_lock(&role);
+}
+
+void reader_give(void)
+{
+    pthread_mutex_unlock(&role);
+}
+
+int reader_exit_code(void)
+{
+    return exit_code;
+}
+
+static bool input_now(void)
+{
+    struct pollfd in = {.fd = input.fd, .events = POLLIN};
+    return frame_buffered(&input) || poll(&in, 1, 0) > 0;
+}
+
+bool reader_wait_or_kick(void)
+{
+    struct pollfd both[] = {{.fd = input.fd, .events = POLLIN},
+                            {.fd = fds_kicked(), .events = POLLIN}};
+    if (frame_buffered(&input))
+        return true;
+    poll(both, 2, -1);
+    if (both[1].revents)
+        fds_unkick();
+    return both[0].revents != 0;
+}
+
+static enum reader_status end(int code)
+{
+    ended = true;
+    exit_code = code;
+    return READER_END;
+}
+
+enum reader_status reader_read(bool wait, bool busy)
+{
+    struct frame *frame = NULL;
+    struct err err = {""};
+
+    if (ended)
+        return READER_END;
+    if (!wait && !input_now())
+        return READER_NOTHING;
+    switch (frame_read(&input, &frame, &err)) {
+    case FRAME_OK:
+        sort_frame(frame, busy);
+        return READER_SORTED;
+    case FRAME_TOO_LARGE:
+        sort_refused(frame, &err);
+        return READER_SORTED;
+    case FRAME_EOF:
+        return end(EXIT_OK_EOF);
+    default:
+        fprintf(stderr, "pyport: %s\n", err.text);
+        return end(EXIT_PROTOCOL);
+    }
+}

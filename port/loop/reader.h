@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The reader role: exactly one thread at a time reads the input. The main
+ * thread takes the role between jobs, the sentinel while a long job runs; the
+ * role is a mutex, and who holds it is the reader. No Python, no GIL: the
+ * main thread lets go of the GIL before it waits here.
+ */
+#ifndef PORT_LOOP_READER_H
+#define PORT_LOOP_READER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Call once, before there are threads. */
+void reader_init(int fd, size_t max_frame);
+
+enum reader_status {
+    READER_NOTHING, /* no input now */
+    READER_SORTED,  /* a frame was read, and sorted (see sort.h) */
+    READER_END      /* there will be no more input */
+};
+
+void reader_take(void);
+void reader_give(void);
+
+/* Reads one frame and sorts it; only with the role. wait: until there is
+ * input; else READER_NOTHING. `busy` is handed on to sort_frame. */
+enum reader_status reader_read(bool wait, bool busy);
+
+/* Sleeps until there is input (true), or a kick (false); only with the
+ * role. */
+bool reader_wait_or_kick(void);
+
+/* Why the input ended: an exit code. With the role, or when it is over. */
+int reader_exit_code(void);
+
+#endif

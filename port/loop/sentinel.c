@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "loop/sentinel.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <time.h>
+
+#include "loop/group.h"
+#include "loop/interrupt.h"
+#include "loop/jobs.h"
+#include "loop/reader.h"
+#include "loop/thread.h"
+#include "wire/protocol.h"
+
+/* After the end of the input: how long a job has to stop, in steps of one
+ * interrupt each, and how long Python may take to finalize. */
+#define STOP_STEPS 20
+#define STOP_STEP_MS 50
+#define FINALIZE_MS 3000
+
+static void sleep_ms(long ms)
+{
+    struct timespec t = {ms / 1000, ms % 1000 * 1000000L};
+    nanosleep(&t, NULL);
+}
+
+/* Nobody listens any more: the job must stop, or the program ends. */
+static void stop_job(unsigned long serial)
+{
+    for (int i = 0; i < STOP_STEPS && jobs_is_running(serial); i++) {
+        jobs_cancel(NULL);
+        interrupt_main();
+        sleep_ms(STOP_STEP_MS);
+    }
+    if (jobs_is_running(serial))
+        group_exit(EXIT_BUSY);
+}
+
+/* Reads for the main thread while its job runs. */
+static void watch(unsigned long serial)
+{
+    while (jobs_is_running(serial)) {
+        if (!reader_wait_or_kick())
+            continue;
+        if (reader_read(true, true) == READER_END) {
+            stop_job(serial);
+            return;
+        }
+    }
+}
+
+static void *sentinel_main(void *unused)
+{
+    unsigned long serial;
+    while ((serial = jobs_wait_for_long()) != 0) {
+        reader_take();
+        watch(serial);
+        reader_give();
+    }
+    sleep_ms(FINALIZE_MS);
+    group_exit(EXIT_BUSY);
+    return unused;
+}
+
+int sentinel_start(void)
+{
+    return thread_start(sentinel_main);
+}
+
+void sentinel_expect_exit(void)
+{
+    jobs_close();
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * pyport: Python for an Erlang VM, in an operating-system process.
+ *
+ * Started by open_port({spawn_executable, …}, [{packet, 4}, binary, …]).
+ *   stdin   requests, one term in external format a frame (docs/protocol.md)
+ *   stdout  replies and events, the same way
+ *   stderr  what Python and C libraries print
+ *   end     when stdin ends; the exit codes are in wire/protocol.h
+ */
+#include "config.h"
+
+#include <stdio.h>
+
+#include "loop/fds.h"
+#include "loop/fork.h"
+#include "loop/group.h"
+#include "loop/interp.h"
+#include "loop/jobs.h"
+#include "loop/options.h"
+#include "loop/reader.h"
+#include "loop/sentinel.h"
+#include "loop/signals.h"
+#include "loop/work.h"
+#include "op/reply.h"
+#include "wire/output.h"
+#include "wire/protocol.h"
+
+/* Tells the VM, and whoever reads the terminal, why there is no worker. */
+static int start_failed(const struct err *err)
+{
+    struct buf out;
+    buf_init(&out, 0);
+    reply_begin(&out, NULL, 0);
+    reply_start_failed(&out, err);
+    output_send(&out);
+    buf_free(&out);
+    fprintf(stderr, "pyport: %s\n", err->text);
+    return EXIT_PYTHON;
+}
+
+static int system_failed(const char *text)
+{
+    fprintf(stderr, "pyport: %s\n", text);
+    return EXIT_SYSTEM;
+}
+
+int main(int argc, char **argv)
+{
+    struct options options;
+    struct err err = {""};
+
+    options_read(argc, argv, &options);
+    if (fds_take(&err) < 0)
+        return system_failed(err.text);
+    signals_init();
+    output_init(fds_output(), options.max_frame);
+    reader_init(fds_input(), options.max_frame);
+    jobs_init();
+    if (interp_start(&options, &err) < 0)
+        return start_failed(&err);
+    if (fork_init() < 0 || sentinel_start() < 0)
+        return system_failed("cannot start a thread");
+    int code = work_until_end();
+    sentinel_expect_exit();
+    interp_stop();
+    group_end();
+    return code;
+}

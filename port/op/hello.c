@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Who this program is: its versions, limits and exception classes.
+ */
+#include "config.h"
+
+#include <unistd.h>
+
+#include "op/map.h"
+#include "op/op.h"
+#include "op/reply.h"
+#include "value/error.h"
+#include "value/python.h"
+#include "wire/output.h"
+#include "wire/protocol.h"
+
+/* sys.NAME: a new reference. */
+static PyObject *sys_value(const char *name)
+{
+    PyObject *sys = python_module("sys");
+    PyObject *value = sys ? PyObject_GetAttrString(sys, name) : NULL;
+    Py_XDECREF(sys);
+    return value;
+}
+
+/* "3.11.2", as platform.python_version() has it. */
+static PyObject *python_version(void)
+{
+    PyObject *whole = sys_value("version");
+    PyObject *words = whole ? PyObject_CallMethod(whole, "split", NULL) : NULL;
+    PyObject *first = words ? python_list_get(words, 0) : NULL;
+    Py_XDECREF(whole);
+    Py_XDECREF(words);
+    return first;
+}
+
+static int describe(PyObject *map)
+{
+    const size_t most = output_max_frame();
+    if (map_take(map, "protocol", PyLong_FromLong(PROTOCOL_VERSION)) < 0 ||
+        map_take(map, "pyport", PyUnicode_FromString(PACKAGE_VERSION)) < 0 ||
+        map_take(map, "python", python_version()) < 0 ||
+        map_take(map, "os_pid", PyLong_FromLong(getpid())) < 0 ||
+        map_take(map, "executable", sys_value("executable")) < 0 ||
+        map_take(map, "max_frame", PyLong_FromSize_t(most)) < 0 ||
+        map_take(map, "max_depth", PyLong_FromLong(MAX_DEPTH)) < 0)
+        return -1;
+    return map_take(map, "exceptions", error_class_names());
+}
+
+enum op_end op_hello(struct op_call *call)
+{
+    return reply_value_take(call, map_make(describe), "hello");
+}
+
+enum op_end op_version(struct op_call *call)
+{
+    return reply_value_take(call, sys_value("version"), "version");
+}

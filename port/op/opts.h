@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The options of one request: the map behind the operation. Needs no GIL.
+ */
+#ifndef PORT_OP_OPTS_H
+#define PORT_OP_OPTS_H
+
+#include "value/opts.h"
+#include "wire/err.h"
+#include "wire/request.h"
+
+struct op_opts {
+    struct value_opts value;
+    long chunk;  /* stream: items in a chunk, at most */
+    long credit; /* stream: items that may be sent before {more, …} */
+};
+
+/* Fills `opts` from the request's map, or with the defaults where it has
+ * none. -1 and `err` says which option is unknown or has a wrong value. */
+int op_opts_read(const struct request *req, struct op_opts *opts,
+                 struct err *err);
+
+#endif

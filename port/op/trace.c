@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "op/trace.h"
+
+#include "op/arg.h"
+#include "op/map.h"
+#include "op/op.h"
+#include "op/reply.h"
+
+#define FRAMES_MAX 65535 /* tracemalloc's own limit */
+#define TOP_MAX 1000
+
+/* tracemalloc.METHOD(): a new reference. */
+static PyObject *trace_call(const char *method)
+{
+    PyObject *tracemalloc = python_module("tracemalloc");
+    PyObject *value = NULL;
+    if (tracemalloc)
+        value = PyObject_CallMethod(tracemalloc, method, NULL);
+    Py_XDECREF(tracemalloc);
+    return value;
+}
+
+/* 1, 0, or -1 with an exception. Imports nothing where nobody has traced. */
+static int tracing(void)
+{
+    PyObject *name = PyUnicode_FromString("tracemalloc");
+    PyObject *module = name ? PyImport_GetModule(name) : NULL;
+    Py_XDECREF(name);
+    if (!module)
+        return PyErr_Occurred() ? -1 : 0;
+    Py_DECREF(module);
+    PyObject *answer = trace_call("is_tracing");
+    int on = answer ? PyObject_IsTrue(answer) : -1;
+    Py_XDECREF(answer);
+    return on;
+}
+
+int trace_describe(PyObject *map)
+{
+    int on = tracing();
+    if (on <= 0)
+        return on;
+    PyObject *both = trace_call("get_traced_memory");
+    if (!both)
+        return -1;
+    int rc =
+        map_take(map, "traced_memory_current", PySequence_GetItem(both, 0));
+    if (rc == 0)
+        rc = map_take(map, "traced_memory_peak", PySequence_GetItem(both, 1));
+    Py_DECREF(both);
+    return rc;
+}
+
+enum op_end op_tracemalloc_start(struct op_call *call)
+{
+    long frames = 1;
+    if (call->req->op_arity == 1)
+        frames = arg_integer(call, "nframe", 1, FRAMES_MAX);
+    if (frames < 0)
+        return OP_FAILED;
+    PyObject *tracemalloc = python_module("tracemalloc");
+    PyObject *none = NULL;
+    if (tracemalloc)
+        none = PyObject_CallMethod(tracemalloc, "start", "l", frames);
+    Py_XDECREF(tracemalloc);
+    if (!none)
+        return OP_FAILED;
+    Py_DECREF(none);
+    return reply_ok(call);
+}
+
+enum op_end op_tracemalloc_stop(struct op_call *call)
+{
+    PyObject *none = trace_call("stop");
+    if (!none)
+        return OP_FAILED;
+    Py_DECREF(none);
+    return reply_ok(call);
+}
+
+/* The lines of source whose allocations are the largest. */
+enum op_end op_tracemalloc_top(struct op_call *call)
+{
+    long n = arg_integer(call, "n", 1, TOP_MAX);
+    if (n < 0)
+        return OP_FAILED;
+    PyObject *helper = python_module("erlang._memory");
+    PyObject *top = NULL;
+    if (helper)
+        top = PyObject_CallMethod(helper, "top", "l", n);
+    Py_XDECREF(helper);
+    return reply_value_take(call, top, "top");
+}
