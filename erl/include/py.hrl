@@ -1,0 +1,50 @@
+%% SPDX-License-Identifier: Apache-2.0
+%%
+%% What callers, a pool and its workers share. Nothing here is for users.
+
+%% Requests in flight to one worker, at most; and how many bytes they may have
+%% (one larger request may go when nothing else is in flight).
+-define(WINDOW, 8).
+-define(WINDOW_BYTES, 65536).
+
+%% A request that runs longer than this (ms) makes its worker busy.
+-define(TICK, 10).
+
+%% A pool as its callers see it without asking a process (py_dispatch).
+-record(pool, {
+    name :: atom(),
+    size :: pos_integer(),
+    table :: ets:table(),
+    load :: atomics:atomics_ref(),
+    timeout :: timeout(),
+    max_frame :: pos_integer()
+}).
+
+%% What the last argument of a call comes to (py_options).
+-record(opts, {
+    pool = default :: atom(),
+    timeout = default :: timeout() | default,
+    wire = #{} :: #{atom() => term()}
+}).
+
+%% A job waits its turn; an urgent request is answered as soon as Python can;
+%% a stream's items come in chunks of at most so many.
+-type kind() :: job | urgent | {stream, pos_integer()}.
+
+%% A request on its way from its caller to a worker, or to the pool for a
+%% place. Times are monotonic: the arrival in microseconds, because it orders
+%% those who wait; the deadline in milliseconds. An answer to it is the message
+%% {ReplyTo, {reply, Frame} | {opened, StreamId} | {go, Worker} | again
+%%           | {error, Reason}}.
+-record(req, {
+    reply_to :: reference() | undefined,
+    caller :: pid(),
+    kind :: kind(),
+    bound = false :: boolean(),
+    returned = false :: boolean(),
+    arrival :: integer(),
+    deadline :: integer() | infinity,
+    arity :: 2 | 3,
+    size :: non_neg_integer(),
+    body :: iodata()
+}).

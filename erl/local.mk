@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+# The OTP application.
+
+erl_sources = \
+	erl/src/py.erl \
+	erl/src/py_app.erl \
+	erl/src/py_async.erl \
+	erl/src/py_binding.erl \
+	erl/src/py_boot.erl \
+	erl/src/py_chunks.erl \
+	erl/src/py_dispatch.erl \
+	erl/src/py_event.erl \
+	erl/src/py_exception.erl \
+	erl/src/py_exit.erl \
+	erl/src/py_fanout.erl \
+	erl/src/py_flight.erl \
+	erl/src/py_ladder.erl \
+	erl/src/py_memory.erl \
+	erl/src/py_op.erl \
+	erl/src/py_options.erl \
+	erl/src/py_pool.erl \
+	erl/src/py_pool_sup.erl \
+	erl/src/py_pools.erl \
+	erl/src/py_port.erl \
+	erl/src/py_proc.erl \
+	erl/src/py_queue.erl \
+	erl/src/py_reply.erl \
+	erl/src/py_request.erl \
+	erl/src/py_slots.erl \
+	erl/src/py_stats.erl \
+	erl/src/py_steps.erl \
+	erl/src/py_stream.erl \
+	erl/src/py_sup.erl \
+	erl/src/py_unknown_atom.erl \
+	erl/src/py_wire.erl \
+	erl/src/py_work.erl \
+	erl/src/py_worker.erl \
+	erl/src/py_worker_sup.erl
+erl_headers = \
+	erl/include/py.hrl \
+	erl/include/py_flight.hrl
+erl_beams = $(erl_sources:erl/src/%.erl=$(stage)/ebin/%.beam)
+EXTRA_DIST += $(erl_sources) $(erl_headers) erl/src/py.app.src
+
+pyebindir = $(pydir)/ebin
+nodist_pyebin_DATA = $(erl_beams) $(stage)/ebin/py.app
+pyincludedir = $(pydir)/include
+nodist_pyinclude_DATA = $(stage)/include/py_exit.hrl
+
+AM_ERLCFLAGS = -Wall +debug_info +deterministic +warn_unused_import \
+	+warn_export_vars +warn_missing_spec $(SWITCH_ERLCFLAGS)
+erl_includes = -I $(abs_top_builddir)/$(stage)/include \
+	-I $(abs_top_srcdir)/erl/include
+AM_V_ERLC = $(AM_V_ERLC_@AM_V@)
+AM_V_ERLC_ = $(AM_V_ERLC_@AM_DEFAULT_V@)
+AM_V_ERLC_0 = @echo "  ERLC    " $@;
+
+# Every header rebuilds every module: simple, and a second of work.
+$(erl_beams): $(stage)/ebin/%.beam: erl/src/%.erl $(erl_headers) \
+		$(nodist_pyinclude_DATA)
+	$(AM_V_ERLC)$(MKDIR_P) $(@D) && $(ERLC) $(AM_ERLCFLAGS) \
+	  $(erl_includes) -pa $(@D) $(ERLCFLAGS) -o $(@D) $<
+
+# The exit codes of the program, from the one place where they are written.
+$(stage)/include/py_exit.hrl: port/wire/protocol.h build-aux/exit-codes.awk
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && $(AWK) \
+	  -f $(srcdir)/build-aux/exit-codes.awk $(srcdir)/port/wire/protocol.h \
+	  >$@.tmp && mv $@.tmp $@
+EXTRA_DIST += build-aux/exit-codes.awk
+
+# py.app.src is as rebar3 wants it; here version and modules are filled in.
+$(stage)/ebin/py.app: erl/src/py.app.src Makefile
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && modules=`echo $(erl_sources:erl/src/%.erl=%) | \
+	  $(SED) 's/ /, /g'` && $(SED) -e 's/{vsn, git}/{vsn, "$(VERSION)"}/' \
+	  -e "s/{modules, \[\]}/{modules, [$$modules]}/" \
+	  $(srcdir)/erl/src/py.app.src >$@.tmp && mv $@.tmp $@
+
+# Dialyzer's table of OTP's own applications takes a minute, once.
+plt = dialyzer/otp-$(ERLANG_OTP_RELEASE).plt
+.PHONY: dialyzer
+dialyzer: all
+	@if test '$(DIALYZER)' = no; then \
+	  echo 'dialyzer: SKIP: not found (Debian: erlang-dialyzer)'; \
+	else \
+	  $(MAKE) $(AM_MAKEFLAGS) $(plt) && \
+	  $(DIALYZER) --plt $(plt) -Wunmatched_returns -Werror_handling \
+	    -Wunknown -Wextra_return -Wmissing_return $(erl_beams); \
+	fi
+
+$(plt):
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && $(DIALYZER) --build_plt --quiet \
+	  --output_plt $@.tmp --apps erts kernel stdlib && mv $@.tmp $@

@@ -1,0 +1,386 @@
+%% SPDX-License-Identifier: Apache-2.0
+%%
+%% @doc Python for Erlang, in supervised operating-system processes.
+%%
+%% Every function that runs Python sends its request to one worker of a pool: a
+%% process of the operating system with a Python of its own. How Erlang terms
+%% and Python objects become each other is told in `docs/types.md'.
+%%
+%% <h3>Results</h3>
+%% What was expected to fail is a value, `{error, Reason}':
+%% <dl>
+%% <dt>`{Class, Message}'</dt><dd>Python raised, such as
+%%   `{'ZeroDivisionError', <<"division by zero">>}'; with the option `traceback'
+%%   a third element, a map</dd>
+%% <dt>`timeout'</dt><dd>no result in time; the request was cancelled</dd>
+%% <dt>`{worker_exit, Why}'</dt><dd>the worker that ran it ended:
+%%   `{signal, sigsegv}', `{status, 3}', …</dd>
+%% <dt>`{overloaded, Waiting, Max}'</dt><dd>the pool's queue is full</dd>
+%% <dt>`{badarg, What}'</dt><dd>Python cannot have such a value, or such a
+%%   request is not known</dd>
+%% <dt>`{unknown_atom, Name}'</dt><dd>Python returned an atom that this node
+%%   does not have</dd>
+%% <dt>`{no_pool, Name}'</dt><dd>there is no such pool, or it has been
+%%   stopped</dd>
+%% </dl>
+%% Arguments that make no request at all raise `error:badarg'.
+%%
+%% <h3>State</h3>
+%% Names that {@link exec/1} defines are in the worker's `__main__'. A process
+%% that has used `exec' stays with that worker, until the worker ends; then its
+%% next call says so once, `{error, {worker_exit, Why}}'. {@link exec_all/1} and
+%% the pool option `init' define names in every worker.
+-module(py).
+
+-export([call/3, call/4, call/5, eval/1, eval/2, eval/3]).
+-export([exec/1, exec/2, exec_all/1, exec_all/2]).
+-export([cast/3, cast/4, cast/5, spawn_call/3, spawn_call/4, spawn_call/5]).
+-export([await/1, await/2, parallel/1, parallel/2]).
+-export([stream/3, stream/4, stream/5, stream_eval/1, stream_eval/2, stream_eval/3]).
+-export([stream_open/1, stream_open/2, stream_next/1, stream_close/1]).
+-export([stream_fold/3, stream_fold/4]).
+-export([memory_stats/0, memory_stats/1, gc/0, gc/1]).
+-export([tracemalloc_start/0, tracemalloc_start/1, tracemalloc_stop/0, version/0]).
+-export([start_pool/2, stop_pool/1, info/0, info/1]).
+-export_type([name/0, args/0, kwargs/0, code/0, locals/0, options/0, pool_options/0]).
+-export_type([result/0, source/0, stream/0]).
+
+-include("py.hrl").
+
+-type name() :: atom() | unicode:chardata().
+%% A module, function or keyword: `` 'os.path' '', `<<"join">>', `"join"'.
+%% Dotted paths are followed, in modules and in functions.
+-type args() :: [term()].
+%% Positional arguments.
+-type kwargs() :: #{name() => term()}.
+%% Keyword arguments.
+-type code() :: unicode:chardata().
+%% Python source.
+-type locals() :: #{name() => term()}.
+%% Names that an expression may use.
+-type options() :: timeout() | #{
+    timeout => timeout(),
+    pool => atom(),
+    traceback => boolean(),
+    none => atom(),
+    binaries => str | bytes,
+    arrays => list | binary,
+    chunk => pos_integer()
+}.
+%% A timeout in milliseconds alone, or a map: `timeout' (the pool's), `pool'
+%% (`default'), `traceback' (`false'), the atom that Python's `None' becomes
+%% (`none'), what binaries become (`str'), what numpy arrays become (`list'),
+%% how many items a stream's chunk has at most (1000).
+-type pool_options() :: #{
+    size => pos_integer(),
+    python_path => [unicode:chardata()],
+    venv => unicode:chardata(),
+    env => #{name() => unicode:chardata() | false} | [{name(), unicode:chardata() | false}],
+    cwd => unicode:chardata(),
+    init => code() | [code()],
+    timeout => timeout(),
+    max_queue => non_neg_integer(),
+    queue_timeout => timeout(),
+    max_frame => pos_integer()
+}.
+%% The number of workers (schedulers online); directories in front of
+%% `sys.path'; a virtual environment; variables set, or with `false' removed,
+%% in the workers' environment; the workers' directory; code that each new
+%% worker runs; milliseconds that a call may take (30000); callers that may wait
+%% for a worker (10000), and how many milliseconds each (`infinity'); bytes that
+%% a request or a reply may have (268435456).
+-type result() :: {ok, term()} | {error, term()}.
+-type source() :: code() | {eval, code(), locals()}
+                | {name(), name(), args()} | {name(), name(), args(), kwargs()}.
+%% What a stream iterates over: the value of an expression, or of a call.
+-opaque stream() :: py_stream:stream().
+
+%% ---------------------------------------------------------------------------
+%% Calls
+
+%% @equiv call(Module, Function, Args, #{}, #{})
+-spec call(name(), name(), args()) -> result().
+call(Module, Function, Args) ->
+    py_request:run(py_op:call(Module, Function, Args, #{}), #opts{}).
+
+%% @equiv call(Module, Function, Args, Kwargs, #{})
+-spec call(name(), name(), args(), kwargs()) -> result().
+call(Module, Function, Args, Kwargs) ->
+    py_request:run(py_op:call(Module, Function, Args, Kwargs), #opts{}).
+
+%% @doc Calls a Python function: ``{ok, 2.0} = py:call(math, sqrt, [4])''.
+-spec call(name(), name(), args(), kwargs(), options()) -> result().
+call(Module, Function, Args, Kwargs, Options) ->
+    py_request:run(py_op:call(Module, Function, Args, Kwargs), py_options:call(Options)).
+
+%% @equiv eval(Code, #{}, #{})
+-spec eval(code()) -> result().
+eval(Code) ->
+    py_request:run(py_op:eval(Code, #{}), #opts{}).
+
+%% @equiv eval(Code, Locals, #{})
+-spec eval(code(), locals()) -> result().
+eval(Code, Locals) ->
+    py_request:run(py_op:eval(Code, Locals), #opts{}).
+
+%% @doc Evaluates an expression: ``{ok, 6} = py:eval(<<"x * 2">>, #{x => 3})''.
+-spec eval(code(), locals(), options()) -> result().
+eval(Code, Locals, Options) ->
+    py_request:run(py_op:eval(Code, Locals), py_options:call(Options)).
+
+%% @equiv exec(Code, #{})
+-spec exec(code()) -> ok | {error, term()}.
+exec(Code) ->
+    exec(Code, #{}).
+
+%% @doc Runs statements: ``ok = py:exec(<<"x = 3">>), {ok, 3} = py:eval(<<"x">>)''.
+%% From now on the calling process stays with the worker that ran them.
+-spec exec(code(), options()) -> ok | {error, term()}.
+exec(Code, Options) ->
+    py_request:exec(py_op:exec(Code), py_options:call(Options)).
+
+%% @equiv exec_all(Code, #{})
+-spec exec_all(code()) -> ok | {error, term()}.
+exec_all(Code) ->
+    exec_all(Code, #{}).
+
+%% @doc Runs statements in every worker of the pool, and in each that it will
+%% start: ``ok = py:exec_all(<<"import json">>)''. Code that raises in any worker
+%% is not kept for later ones.
+-spec exec_all(code(), options()) -> ok | {error, term()}.
+exec_all(Code, Options) ->
+    Op = py_op:exec(Code),
+    Opts = py_options:call(Options),
+    with_pool(Opts#opts.pool, fun(Pool) ->
+        py_pool:define(Pool, Op, py_request:deadline(Opts, Pool))
+    end).
+
+%% ---------------------------------------------------------------------------
+%% Calls that are not waited for
+
+%% @equiv cast(Module, Function, Args, #{}, #{})
+-spec cast(name(), name(), args()) -> ok.
+cast(Module, Function, Args) ->
+    cast(Module, Function, Args, #{}, #{}).
+
+%% @equiv cast(Module, Function, Args, Kwargs, #{})
+-spec cast(name(), name(), args(), kwargs()) -> ok.
+cast(Module, Function, Args, Kwargs) ->
+    cast(Module, Function, Args, Kwargs, #{}).
+
+%% @doc Calls a function and forgets it: ``ok = py:cast(gc, collect, [])''. The
+%% order of casts is not kept. A failure is logged.
+-spec cast(name(), name(), args(), kwargs(), options()) -> ok.
+cast(Module, Function, Args, Kwargs, Options) ->
+    py_async:cast(py_op:call(Module, Function, Args, Kwargs), py_options:call(Options)).
+
+%% @equiv spawn_call(Module, Function, Args, #{}, #{})
+-spec spawn_call(name(), name(), args()) -> reference().
+spawn_call(Module, Function, Args) ->
+    spawn_call(Module, Function, Args, #{}, #{}).
+
+%% @equiv spawn_call(Module, Function, Args, Kwargs, #{})
+-spec spawn_call(name(), name(), args(), kwargs()) -> reference().
+spawn_call(Module, Function, Args, Kwargs) ->
+    spawn_call(Module, Function, Args, Kwargs, #{}).
+
+%% @doc Begins a call whose result {@link await/2} fetches later:
+%% ``Ref = py:spawn_call(math, sqrt, [4]), {ok, 2.0} = py:await(Ref)''. The
+%% caller's death cancels it.
+-spec spawn_call(name(), name(), args(), kwargs(), options()) -> reference().
+spawn_call(Module, Function, Args, Kwargs, Options) ->
+    py_async:spawn_call(py_op:call(Module, Function, Args, Kwargs),
+                        py_options:call(Options)).
+
+%% @doc Waits for the result of a {@link spawn_call/3}, until the call's own
+%% timeout: ``{ok, 2.0} = py:await(py:spawn_call(math, sqrt, [4]))''.
+-spec await(reference()) -> result().
+await(Ref) ->
+    await(Ref, infinity).
+
+%% @doc Waits for the result of a {@link spawn_call/3} so many milliseconds, then
+%% cancels it: ``{error, timeout} = py:await(py:spawn_call(time, sleep, [9]), 10)''.
+%% Only the process that began the call can wait for it, and once.
+-spec await(reference(), timeout()) -> result().
+await(Ref, Timeout) ->
+    py_async:await(Ref, py_options:timeout(Timeout)).
+
+%% @equiv parallel(Calls, #{})
+-spec parallel([{name(), name(), args()} | {name(), name(), args(), kwargs()}]) ->
+          {ok, [term()]} | {error, [result()] | term()}.
+parallel(Calls) ->
+    parallel(Calls, #{}).
+
+%% @doc Calls many functions over all workers and waits for all of them:
+%% ``{ok, [2.0, 3.0]} = py:parallel([{math, sqrt, [4]}, {math, sqrt, [9]}])''.
+%% When one fails: `{error, Results}', each `{ok, Value}' or `{error, Reason}', in
+%% order. The timeout is each call's own.
+-spec parallel([{name(), name(), args()} | {name(), name(), args(), kwargs()}],
+               options()) ->
+          {ok, [term()]} | {error, [result()] | term()}.
+parallel(Calls, Options) ->
+    py_async:parallel(py_op:calls(Calls), py_options:call(Options)).
+
+%% ---------------------------------------------------------------------------
+%% Streams
+
+%% @equiv stream(Module, Function, Args, #{}, #{})
+-spec stream(name(), name(), args()) -> {ok, [term()]} | {error, term()}.
+stream(Module, Function, Args) ->
+    stream(Module, Function, Args, #{}, #{}).
+
+%% @equiv stream(Module, Function, Args, Kwargs, #{})
+-spec stream(name(), name(), args(), kwargs()) -> {ok, [term()]} | {error, term()}.
+stream(Module, Function, Args, Kwargs) ->
+    stream(Module, Function, Args, Kwargs, #{}).
+
+%% @doc Calls a function and iterates over what it returns, with little of it in
+%% Python at a time: ``{ok, [0, 1, 2]} = py:stream(builtins, range, [3])''. The
+%% timeout is that of each wait for more items.
+-spec stream(name(), name(), args(), kwargs(), options()) ->
+          {ok, [term()]} | {error, term()}.
+stream(Module, Function, Args, Kwargs, Options) ->
+    py_stream:collect(py_op:source({Module, Function, Args, Kwargs}),
+                      py_options:call(Options)).
+
+%% @equiv stream_eval(Code, #{}, #{})
+-spec stream_eval(code()) -> {ok, [term()]} | {error, term()}.
+stream_eval(Code) ->
+    stream_eval(Code, #{}, #{}).
+
+%% @equiv stream_eval(Code, Locals, #{})
+-spec stream_eval(code(), locals()) -> {ok, [term()]} | {error, term()}.
+stream_eval(Code, Locals) ->
+    stream_eval(Code, Locals, #{}).
+
+%% @doc Evaluates an expression and iterates over its value:
+%% ``{ok, [0, 1, 4]} = py:stream_eval(<<"(x*x for x in range(3))">>)''.
+-spec stream_eval(code(), locals(), options()) -> {ok, [term()]} | {error, term()}.
+stream_eval(Code, Locals, Options) ->
+    py_stream:collect(py_op:source({eval, Code, Locals}), py_options:call(Options)).
+
+%% @equiv stream_open(Source, #{})
+-spec stream_open(source()) -> {ok, stream()} | {error, term()}.
+stream_open(Source) ->
+    stream_open(Source, #{}).
+
+%% @doc Opens a stream for {@link stream_next/1} and waits for its first items:
+%% ``{ok, S} = py:stream_open({itertools, count, []})''. It is closed by
+%% {@link stream_close/1} or by the death of the process that opened it.
+-spec stream_open(source(), options()) -> {ok, stream()} | {error, term()}.
+stream_open(Source, Options) ->
+    py_stream:open(py_op:source(Source), py_options:call(Options)).
+
+%% @doc The next items, at most a chunk: ``{ok, [0 | _]} = py:stream_next(S)'';
+%% `done' once at the end, then `{error, closed}'.
+-spec stream_next(stream()) -> {ok, [term(), ...]} | done | {error, term()}.
+stream_next(Stream) ->
+    py_stream:next(Stream).
+
+%% @doc Closes the Python generator: ``ok = py:stream_close(S)''. Harmless when
+%% the stream has ended.
+-spec stream_close(stream()) -> ok.
+stream_close(Stream) ->
+    py_stream:close(Stream).
+
+%% @equiv stream_fold(Fun, Acc, Source, #{})
+-spec stream_fold(fun((term(), Acc) -> Acc), Acc, source()) ->
+          {ok, Acc} | {error, term()}.
+stream_fold(Fun, Acc, Source) ->
+    stream_fold(Fun, Acc, Source, #{}).
+
+%% @doc Folds over a stream's items as they come:
+%% ``{ok, 45} = py:stream_fold(fun erlang:'+'/2, 0, {builtins, range, [10]})''.
+-spec stream_fold(fun((term(), Acc) -> Acc), Acc, source(), options()) ->
+          {ok, Acc} | {error, term()}.
+stream_fold(Fun, Acc, Source, Options) when is_function(Fun, 2) ->
+    py_stream:fold(Fun, Acc, py_op:source(Source), py_options:call(Options));
+stream_fold(Fun, _, _, _) ->
+    py_options:badarg(Fun, "not a function of an item and an accumulator").
+
+%% ---------------------------------------------------------------------------
+%% Memory
+
+%% @equiv memory_stats(default)
+-spec memory_stats() -> {ok, map()} | {error, term()}.
+memory_stats() ->
+    memory_stats(default).
+
+%% @doc The memory of a pool's workers, within 100 ms whatever they do:
+%% ``{ok, #{gc_count := {_, _, _}}} = py:memory_stats()''. `gc_stats' (summed),
+%% `gc_count' (the fullest), `gc_threshold', while tracing
+%% `traced_memory_current' and `traced_memory_peak' (bytes, summed), and `workers',
+%% for each `id', `os_pid', the same numbers, `rss', `pss', `peak', `swap' (bytes) and
+%% `busy': whether its Python could not answer.
+-spec memory_stats(Pool :: atom()) -> {ok, map()} | {error, term()}.
+memory_stats(Name) ->
+    with_pool(Name, fun py_memory:stats/1).
+
+%% @doc Collects garbage in every worker: ``{ok, Collected} = py:gc()''.
+-spec gc() -> {ok, non_neg_integer()} | {error, term()}.
+gc() ->
+    with_pool(default, fun(Pool) -> py_memory:gc(Pool, gc) end).
+
+%% @doc Collects this generation and the younger ones: ``{ok, _} = py:gc(0)''.
+-spec gc(0..2) -> {ok, non_neg_integer()} | {error, term()}.
+gc(Generation) ->
+    Op = py_op:gc(Generation),
+    with_pool(default, fun(Pool) -> py_memory:gc(Pool, Op) end).
+
+%% @equiv tracemalloc_start(1)
+-spec tracemalloc_start() -> ok | {error, term()}.
+tracemalloc_start() ->
+    tracemalloc_start(1).
+
+%% @doc Traces memory in every worker, and in those that will be started, with so
+%% many frames for each allocation: ``ok = py:tracemalloc_start(10)''.
+-spec tracemalloc_start(pos_integer()) -> ok | {error, term()}.
+tracemalloc_start(NFrame) ->
+    Op = py_op:tracemalloc_start(NFrame),
+    with_pool(default, fun(Pool) -> py_memory:trace(Pool, Op) end).
+
+%% @doc Stops tracing in every worker: ``ok = py:tracemalloc_stop()''.
+-spec tracemalloc_stop() -> ok | {error, term()}.
+tracemalloc_stop() ->
+    with_pool(default, fun(Pool) -> py_memory:trace(Pool, tracemalloc_stop) end).
+
+%% @doc Python's version, as in `sys.version': ``{ok, <<"3.", _/binary>>} = py:version()''.
+-spec version() -> {ok, binary()} | {error, term()}.
+version() ->
+    py_request:run(version, #opts{}).
+
+%% ---------------------------------------------------------------------------
+%% Pools
+
+%% @doc Starts a pool beside the others and waits until its workers are ready:
+%% ``{ok, _} = py:start_pool(science, #{size => 2, venv => "/opt/science"})''. When
+%% Python cannot start: `{error, {python_start, Text}}'; an option that is wrong:
+%% `{error, {badarg, {option, Key}}}'.
+-spec start_pool(atom(), pool_options()) -> {ok, pid()} | {error, term()}.
+start_pool(Name, Options) when is_atom(Name) ->
+    py_pools:start(Name, Options);
+start_pool(Name, _) ->
+    py_options:badarg(Name, "a pool's name is an atom").
+
+%% @doc Stops a pool: ``ok = py:stop_pool(science)''. Calls under way fail.
+-spec stop_pool(atom()) -> ok | {error, {no_pool, atom()}}.
+stop_pool(Name) ->
+    py_pools:stop(Name).
+
+%% @equiv info(default)
+-spec info() -> map() | {error, {no_pool, atom()}}.
+info() ->
+    info(default).
+
+%% @doc What a pool is at: ``#{size := 2, workers := [_, _]} = py:info(science)''.
+%% `name', `size', `options', `queue' (`waiting', `max') and `workers', for each `id',
+%% `pid', `os_pid', `state' (`starting', `idle', `busy', `down'), `calls', `restarts'.
+-spec info(atom()) -> map() | {error, {no_pool, atom()}}.
+info(Name) ->
+    py_pools:info(Name).
+
+with_pool(Name, Fun) ->
+    case py_dispatch:find(Name) of
+        {ok, Pool} -> Fun(Pool);
+        {error, _} = Error -> Error
+    end.

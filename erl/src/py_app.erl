@@ -1,0 +1,48 @@
+%% SPDX-License-Identifier: Apache-2.0
+%%
+%% The application: starts the default pool and the pools of its environment,
+%% and does not start when one of them cannot.
+-module(py_app).
+-behaviour(application).
+
+-export([start/2, stop/1]).
+
+-spec start(application:start_type(), term()) -> {ok, pid()} | {error, term()}.
+start(_Type, _Args) ->
+    ok = py_exception:start(),
+    _ = py_wire:atoms(),
+    case py_options:environment(application:get_all_env(py)) of
+        {ok, Pools} -> start_pools(Pools);
+        {error, _} = Error -> Error
+    end.
+
+start_pools(Pools) ->
+    {ok, Sup} = py_sup:start_link(),
+    case start_each(lists:sort(maps:to_list(Pools))) of
+        ok ->
+            {ok, Sup};
+        {error, _} = Error ->
+            stop_sup(Sup),
+            _ = stop([]),
+            Error
+    end.
+
+start_each([]) ->
+    ok;
+start_each([{Name, Options} | Rest]) ->
+    case py_pools:start_checked(Name, Options) of
+        {ok, _} -> start_each(Rest);
+        {error, _} = Error -> Error
+    end.
+
+stop_sup(Sup) ->
+    Monitor = monitor(process, Sup),
+    unlink(Sup),
+    exit(Sup, shutdown),
+    receive
+        {'DOWN', Monitor, process, Sup, _} -> ok
+    end.
+
+-spec stop(term()) -> ok.
+stop(_State) ->
+    lists:foreach(fun py_dispatch:delete/1, py_dispatch:names()).

@@ -1,0 +1,76 @@
+%% SPDX-License-Identifier: Apache-2.0
+%%
+%% How a program becomes a worker: it says hello, then runs the steps that its
+%% pool wants run in every worker (init code, exec_all, tracing). Pure.
+-module(py_boot).
+
+-export([new/0, id/0, limit/0, steps/2, result/2, notice/1, python/1]).
+-export_type([boot/0, next/0]).
+
+-define(PROTOCOL_VERSION, 1).
+%% How long one step may take (ms): importing much takes time.
+-define(LIMIT, 60_000).
+
+-record(boot, {
+    step :: py_wire:op(),
+    rest = [] :: [py_wire:op()],
+    python = undefined :: binary() | undefined
+}).
+
+-opaque boot() :: #boot{}.
+-type next() :: {run, py_wire:op(), boot()}     % send this
+              | {done, boot()}                  % ask the pool for more
+              | {failed, binary()}.
+
+-spec new() -> next().
+new() ->
+    {run, hello, #boot{step = hello}}.
+
+%% The Id of every step: requests of callers have others.
+-spec id() -> py_wire:id().
+id() ->
+    0.
+
+-spec limit() -> pos_integer().
+limit() ->
+    ?LIMIT.
+
+-spec steps([py_wire:op()], boot()) -> next().
+steps([Step | Rest], Boot) -> {run, Step, Boot#boot{step = Step, rest = Rest}};
+steps([], Boot) -> {done, Boot}.
+
+%% What the program said to the current step.
+-spec result(py_reply:result(), boot()) -> next().
+result({ok, #{protocol := ?PROTOCOL_VERSION, exceptions := Names} = Hello},
+       #boot{step = hello} = Boot) ->
+    ok = py_exception:learn(Names),
+    {done, Boot#boot{python = maps:get(python, Hello, undefined)}};
+result(Result, #boot{step = hello}) ->
+    failed("unexpected hello: ~tp", [Result]);
+result({error, Reason}, #boot{step = Step}) ->
+    failed("~ts: ~ts", [what(Step), why(Reason)]);
+result(_, #boot{rest = Rest} = Boot) ->
+    steps(Rest, Boot).
+
+what({exec, _}) -> "init code";
+what(Step) -> io_lib:format("~tp", [Step]).
+
+why({Class, Message}) when is_binary(Message) -> io_lib:format("~ts: ~ts", [Class, Message]);
+why(Reason) -> io_lib:format("~tp", [Reason]).
+
+failed(Format, Args) ->
+    {failed, unicode:characters_to_binary(io_lib:format(Format, Args))}.
+
+%% A frame that answers no request: the program may say why it cannot start.
+-spec notice(binary()) -> {failed, binary()} | other.
+notice(Frame) ->
+    try binary_to_term(Frame, [safe]) of
+        {undefined, {error, {start_failed, Text}}} when is_binary(Text) -> {failed, Text};
+        _ -> other
+    catch
+        error:badarg -> other
+    end.
+
+-spec python(boot()) -> binary() | undefined.
+python(#boot{python = Python}) ->
+    Python.

@@ -1,0 +1,197 @@
+%% SPDX-License-Identifier: Apache-2.0
+%%
+%% A pool as its callers see it: who is there and who has room, without asking
+%% a process.
+%%
+%%   persistent_term {py, Name}   the #pool{} record, which never changes
+%%   atomics, slot by slot        the load of each worker: requests in flight as
+%%                                the worker itself last wrote it, or more than
+%%                                that (BUSY, ABSENT); behind them, how many
+%%                                callers wait in the pool's queue
+%%   ets                          {Slot, Worker, OsPid} for each worker that is
+%%                                ready, {pool, Pid}, {workers, Supervisor},
+%%                                {{dead, Worker}, Why} for recent deaths
+%%
+%% A caller that picks a worker adds one to its load as a hint to others. The
+%% worker overwrites it with the truth at its next step, so whatever a caller
+%% that dies in between leaves behind does not last.
+%%
+%% No wake-up is lost between a caller that finds no room and a worker that
+%% gets some: the pool writes `waiting' and then reads the loads, the worker
+%% writes its load and then reads `waiting'. One of the two sees the other.
+-module(py_dispatch).
+
+-export([new/2, delete/1, find/1, names/0]).
+-export([pick/1, has_waiting/1, set_waiting/2, set_load/3, absent/2]).
+-export([busy/1]).
+-export([set_pool/2, pool/1, set_workers/2, workers_sup/1]).
+-export([join/4, leave/2, workers/1]).
+-export([died/3, forget_dead/2, why_died/2]).
+-export_type([worker/0]).
+
+-include("py.hrl").
+
+-type slot() :: pos_integer().
+-type worker() :: {slot(), pid(), pos_integer() | undefined}.
+
+%% Loads of a worker that is not to be picked.
+-define(BUSY, (1 bsl 20)).
+-define(ABSENT, (1 bsl 30)).
+
+%% ---------------------------------------------------------------------------
+%% Pools
+
+%% Makes the pool known. Its table belongs to the calling process.
+-spec new(atom(), #{size := pos_integer(), timeout := timeout(),
+                    max_frame := pos_integer(), _ => _}) -> #pool{}.
+new(Name, #{size := Size, timeout := Timeout, max_frame := MaxFrame}) ->
+    Load = atomics:new(Size + 1, [{signed, true}]),
+    [atomics:put(Load, Slot, ?ABSENT) || Slot <- lists:seq(1, Size)],
+    Table = ets:new(?MODULE, [public, {read_concurrency, true}]),
+    Pool = #pool{name = Name, size = Size, table = Table, load = Load,
+                 timeout = Timeout, max_frame = MaxFrame},
+    persistent_term:put({py, Name}, Pool),
+    Pool.
+
+%% From now on there is no such pool.
+-spec delete(atom()) -> ok.
+delete(Name) ->
+    _ = persistent_term:erase({py, Name}),
+    ok.
+
+-spec find(atom()) -> {ok, #pool{}} | {error, {no_pool, atom()}}.
+find(Name) ->
+    case persistent_term:get({py, Name}, none) of
+        none -> {error, {no_pool, Name}};
+        Pool -> {ok, Pool}
+    end.
+
+-spec names() -> [atom()].
+names() ->
+    [Name || {{py, Name}, #pool{}} <- persistent_term:get()].
+
+%% ---------------------------------------------------------------------------
+%% Picking
+
+%% The worker with the least in flight; full when none has room.
+-spec pick(#pool{}) -> {ok, pid()} | full.
+pick(#pool{size = Size, load = Load} = Pool) ->
+    First = erlang:system_info(scheduler_id) rem Size,
+    case idlest(Load, Size, First, Size, none, ?WINDOW) of
+        none -> full;
+        Slot -> claim(Pool, Slot)
+    end.
+
+%% Starts at a place of the scheduler's own, so that callers spread out.
+idlest(_, _, _, 0, Slot, _) -> Slot;
+idlest(Load, Size, I, Left, Slot, Least) ->
+    case atomics:get(Load, I + 1) of
+        N when N =< 0 -> I + 1;
+        N when N < Least -> idlest(Load, Size, (I + 1) rem Size, Left - 1, I + 1, N);
+        _ -> idlest(Load, Size, (I + 1) rem Size, Left - 1, Slot, Least)
+    end.
+
+claim(#pool{load = Load} = Pool, Slot) ->
+    case lookup(Pool, Slot) of
+        [{_, Worker, _}] ->
+            atomics:add(Load, Slot, 1),
+            {ok, Worker};
+        [] ->
+            full
+    end.
+
+%% Whether callers wait in the pool's queue.
+-spec has_waiting(#pool{}) -> boolean().
+has_waiting(#pool{load = Load, size = Size}) ->
+    atomics:get(Load, Size + 1) > 0.
+
+-spec set_waiting(#pool{}, non_neg_integer()) -> ok.
+set_waiting(#pool{load = Load, size = Size}, N) ->
+    atomics:put(Load, Size + 1, N).
+
+%% A worker's own truth.
+-spec set_load(#pool{}, slot(), non_neg_integer()) -> ok.
+set_load(#pool{load = Load}, Slot, N) ->
+    atomics:put(Load, Slot, N).
+
+%% The load of a worker with so much in flight that runs something long.
+-spec busy(non_neg_integer()) -> pos_integer().
+busy(InFlight) ->
+    ?BUSY + InFlight.
+
+-spec absent(#pool{}, slot()) -> ok.
+absent(#pool{load = Load}, Slot) ->
+    atomics:put(Load, Slot, ?ABSENT).
+
+%% ---------------------------------------------------------------------------
+%% Who is there
+
+-spec set_pool(#pool{}, pid()) -> ok.
+set_pool(Pool, Pid) ->
+    insert(Pool, {pool, Pid}).
+
+-spec pool(#pool{}) -> {ok, pid()} | {error, {no_pool, atom()}}.
+pool(#pool{name = Name} = Pool) ->
+    case lookup(Pool, pool) of
+        [{_, Pid}] -> {ok, Pid};
+        [] -> {error, {no_pool, Name}}
+    end.
+
+-spec set_workers(#pool{}, pid()) -> ok.
+set_workers(Pool, Supervisor) ->
+    insert(Pool, {workers, Supervisor}).
+
+-spec workers_sup(#pool{}) -> pid().
+workers_sup(Pool) ->
+    [{_, Pid}] = lookup(Pool, workers),
+    Pid.
+
+-spec join(#pool{}, slot(), pid(), pos_integer() | undefined) -> ok.
+join(Pool, Slot, Worker, OsPid) ->
+    insert(Pool, {Slot, Worker, OsPid}).
+
+%% The worker of this slot takes no more requests.
+-spec leave(#pool{}, slot()) -> ok.
+leave(#pool{table = Table} = Pool, Slot) ->
+    absent(Pool, Slot),
+    true = ets:delete(Table, Slot),
+    ok.
+
+%% The workers that are ready, in the order of their slots.
+-spec workers(#pool{}) -> [worker()].
+workers(#pool{size = Size} = Pool) ->
+    [Row || Slot <- lists:seq(1, Size), Row <- lookup(Pool, Slot)].
+
+%% ---------------------------------------------------------------------------
+%% Recent deaths
+
+-spec died(#pool{}, pid(), term()) -> ok.
+died(Pool, Worker, Why) ->
+    insert(Pool, {{dead, Worker}, Why}).
+
+-spec forget_dead(#pool{}, pid()) -> ok.
+forget_dead(#pool{table = Table}, Worker) ->
+    true = ets:delete(Table, {dead, Worker}),
+    ok.
+
+%% Why a worker is no more, where that is still remembered.
+-spec why_died(#pool{}, pid()) -> term().
+why_died(Pool, Worker) ->
+    case lookup(Pool, {dead, Worker}) of
+        [{_, Why}] -> Why;
+        [] -> unknown
+    end.
+
+%% ---------------------------------------------------------------------------
+
+%% A pool that has just been stopped has no table any more.
+lookup(#pool{table = Table}, Key) ->
+    try
+        ets:lookup(Table, Key)
+    catch
+        error:badarg -> []
+    end.
+
+insert(#pool{table = Table}, Row) ->
+    true = ets:insert(Table, Row),
+    ok.

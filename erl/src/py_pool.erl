@@ -1,0 +1,230 @@
+%% SPDX-License-Identifier: Apache-2.0
+%%
+%% One pool: keeps its workers running (py_slots), lets callers wait for a
+%% place in order when every worker is full (py_queue), and knows what is run in
+%% every new worker (py_steps). Callers come here only when they find no room:
+%% picking a worker asks no process (py_dispatch).
+-module(py_pool).
+-behaviour(gen_server).
+
+-export([start_link/2, await/1, info/1, define/3, trace/2]).
+-export([init/1, handle_continue/2, handle_call/3, handle_cast/2, handle_info/2]).
+
+-include("py.hrl").
+
+%% How often the workers are asked to tell their load while callers wait (ms).
+-define(POKE, 50).
+
+-record(state, {
+    pool :: #pool{},
+    options :: py_options:pool(),
+    steps :: py_steps:steps(),
+    queue :: py_queue:queue(),
+    slots :: py_slots:slots() | undefined,
+    starters = [] :: [gen_server:from()],       % wait for the first workers
+    definitions = [] :: [definition()],         % of exec_all, oldest first
+    defining = none :: none | {reference(), definition()},
+    poking = false :: boolean()
+}).
+
+-type definition() :: {gen_server:from(), py_wire:op(), integer() | infinity}.
+
+%% ---------------------------------------------------------------------------
+%% What others ask
+
+-spec start_link(#pool{}, py_options:pool()) -> {ok, pid()}.
+start_link(Pool, Options) ->
+    gen_server:start_link(?MODULE, {Pool, Options}, []).
+
+%% Waits until every worker has been ready once, or one could not start.
+-spec await(#pool{}) -> ok | {error, term()}.
+await(Pool) ->
+    call(Pool, await).
+
+-spec info(#pool{}) -> map() | {error, term()}.
+info(Pool) ->
+    call(Pool, info).
+
+%% Runs the code in every worker, and in all that will start.
+-spec define(#pool{}, py_wire:op(), integer() | infinity) -> ok | {error, term()}.
+define(Pool, Op, Deadline) ->
+    call(Pool, {define, Op, Deadline}).
+
+%% New workers trace from now on, or do not; answers those that are there.
+-spec trace(#pool{}, off | pos_integer()) ->
+          {ok, [py_dispatch:worker()]} | {error, term()}.
+trace(Pool, Tracing) ->
+    call(Pool, {trace, Tracing}).
+
+call(#pool{name = Name} = Pool, Request) ->
+    case py_dispatch:pool(Pool) of
+        {ok, Pid} ->
+            try
+                gen_server:call(Pid, Request, infinity)
+            catch
+                exit:_ -> {error, {no_pool, Name}}
+            end;
+        {error, _} = Error ->
+            Error
+    end.
+
+%% ---------------------------------------------------------------------------
+
+-spec init({#pool{}, py_options:pool()}) -> {ok, #state{}, {continue, start}}.
+init({Pool, #{init := Init, max_queue := Max, queue_timeout := Patience} = Options}) ->
+    py_dispatch:set_pool(Pool, self()),
+    {ok, #state{pool = Pool, options = Options, steps = py_steps:new(Init),
+                queue = py_queue:new(Pool, Max, Patience)},
+     {continue, start}}.
+
+-spec handle_continue(start, #state{}) -> {noreply, #state{}}.
+handle_continue(start, #state{pool = Pool, options = Options} = S) ->
+    {noreply, S#state{slots = py_slots:new(Pool, Options)}}.
+
+-spec handle_call(term(), gen_server:from(), #state{}) ->
+          {reply, term(), #state{}} | {noreply, #state{}}.
+handle_call(await, From, #state{starters = Starters} = S) ->
+    {noreply, tell_starters(S#state{starters = [From | Starters]})};
+handle_call(info, _From, S) ->
+    {reply, describe(S), S};
+handle_call({define, Op, Deadline}, From, #state{definitions = Before} = S) ->
+    is_integer(Deadline)
+        andalso erlang:start_timer(Deadline, self(), {define, From}, [{abs, true}]),
+    {noreply, define_next(S#state{definitions = Before ++ [{From, Op, Deadline}]})};
+handle_call({trace, Tracing}, _From, #state{steps = Steps, slots = Slots} = S) ->
+    Next = py_steps:trace(Tracing, Steps),
+    {reply, {ok, py_dispatch:workers(S#state.pool)},
+     S#state{steps = Next, slots = py_slots:ran(Next, Slots)}}.
+
+-spec handle_cast(term(), #state{}) -> {noreply, #state{}}.
+handle_cast(_, S) ->
+    {noreply, S}.
+
+-spec handle_info(term(), #state{}) -> {noreply, #state{}}.
+handle_info(#req{} = Req, #state{queue = Queue} = S) ->
+    {noreply, keep_poking(S#state{queue = py_queue:enter(Req, Queue)})};
+handle_info({room, _Slot}, #state{queue = Queue} = S) ->
+    {noreply, S#state{queue = py_queue:grant(Queue)}};
+handle_info({timeout, _, {waited, Monitor}}, #state{queue = Queue} = S) ->
+    {noreply, S#state{queue = py_queue:timed_out(Monitor, Queue)}};
+handle_info({timeout, _, {define, From}}, S) ->
+    {noreply, definition_late(From, S)};
+handle_info(poke, S) ->
+    {noreply, poke(S#state{poking = false})};
+handle_info({ready, Id, Pid, OsPid}, S) ->
+    {noreply, ready(Id, Pid, OsPid, S)};
+handle_info({start, Id}, #state{slots = Slots} = S) ->
+    {noreply, S#state{slots = py_slots:start(Id, Slots)}};
+handle_info({'DOWN', Monitor, process, _, Reason}, #state{defining = {Monitor, _}} = S) ->
+    {noreply, defined(Reason, S)};
+handle_info({'DOWN', Monitor, process, Pid, Reason}, #state{queue = Queue} = S) ->
+    case py_queue:gone(Monitor, Queue) of
+        {gone, Rest} -> {noreply, S#state{queue = Rest}};
+        unknown -> {noreply, worker_down(Monitor, Pid, Reason, S)}
+    end;
+handle_info(_, S) ->
+    {noreply, S}.
+
+%% ---------------------------------------------------------------------------
+%% Callers who wait
+
+%% A caller that was given a place and died on its way there leaves a worker
+%% idle that will not say so by itself. So the workers are asked while there
+%% is somebody in the queue.
+poke(#state{pool = Pool} = S) ->
+    [Worker ! report || {_, Worker, _} <- py_dispatch:workers(Pool)],
+    keep_poking(S).
+
+keep_poking(#state{poking = false, queue = Queue} = S) ->
+    Waiting = py_queue:length(Queue) > 0,
+    Waiting andalso erlang:send_after(?POKE, self(), poke),
+    S#state{poking = Waiting};
+keep_poking(S) ->
+    S.
+
+%% ---------------------------------------------------------------------------
+%% Workers come and go
+
+%% While a definition runs, it is not known whether new workers need it.
+ready(Id, Pid, OsPid, #state{defining = none, slots = Slots, steps = Steps} = S) ->
+    Ready = py_slots:ready({Id, Pid}, OsPid, Steps, Slots),
+    define_next(tell_starters(S#state{slots = Ready}));
+ready(Id, Pid, OsPid, #state{slots = Slots} = S) ->
+    S#state{slots = py_slots:hold({Id, Pid, OsPid}, Slots)}.
+
+worker_down(Monitor, Pid, Reason, #state{slots = Slots} = S) ->
+    case py_slots:down(Monitor, Pid, Reason, Slots) of
+        {slot, Rest} -> start_failed(Reason, S#state{slots = Rest});
+        unknown -> S
+    end.
+
+%% Whoever started the pool is told the first failure.
+start_failed({shutdown, {python_start, _} = Reason}, S) ->
+    tell_starters({error, Reason}, S);
+start_failed(Reason, #state{slots = Slots} = S) ->
+    case py_slots:all_started(Slots) of
+        true -> S;
+        false -> tell_starters({error, {worker_exit, Reason}}, S)
+    end.
+
+tell_starters(#state{slots = Slots} = S) ->
+    case py_slots:all_started(Slots) of
+        true -> tell_starters(ok, S);
+        false -> S
+    end.
+
+tell_starters(Answer, #state{starters = Starters} = S) ->
+    [gen_server:reply(From, Answer) || From <- Starters],
+    S#state{starters = []}.
+
+%% ---------------------------------------------------------------------------
+%% Definitions: code that every worker has to run, one after another
+
+define_next(#state{defining = none, definitions = [Definition | Rest], slots = Slots} = S) ->
+    case py_slots:any_live(Slots) of
+        true -> run_definition(Definition, S#state{definitions = Rest});
+        false -> S
+    end;
+define_next(S) ->
+    S.
+
+%% There was no worker to run it in time.
+definition_late(From, #state{definitions = Waiting} = S) ->
+    case lists:keytake(From, 1, Waiting) of
+        {value, _, Rest} ->
+            gen_server:reply(From, {error, timeout}),
+            S#state{definitions = Rest};
+        false ->
+            S
+    end.
+
+run_definition({_, Op, Deadline} = Definition, #state{pool = Pool} = S) ->
+    Workers = py_dispatch:workers(Pool),
+    Run = fun() -> exit({ran, py_fanout:ask(Workers, job, Op, Deadline)}) end,
+    {_, Monitor} = spawn_monitor(Run),
+    S#state{defining = {Monitor, Definition}}.
+
+%% What failed is not kept for later workers. One that died meanwhile is
+%% replaced by one that will run it.
+defined(Reason, #state{defining = {_, {From, Op, _}}, steps = Before, slots = Slots} = S) ->
+    Outcome = outcome(Reason),
+    Steps = case Outcome of
+                ok -> py_steps:append(Op, Before);
+                {error, _} -> Before
+            end,
+    gen_server:reply(From, Outcome),
+    Free = py_slots:release(Steps, py_slots:ran(Steps, Slots)),
+    define_next(tell_starters(S#state{defining = none, steps = Steps, slots = Free})).
+
+outcome({ran, Results}) ->
+    py_stats:all_ok([Result || {_, Result} <- Results]);
+outcome(Reason) ->
+    {error, {worker_exit, Reason}}.
+
+%% ---------------------------------------------------------------------------
+
+describe(#state{pool = #pool{name = Name, size = Size}, options = Options,
+                queue = Queue, slots = Slots}) ->
+    #{name => Name, size => Size, options => Options,
+      queue => #{waiting => py_queue:length(Queue), max => maps:get(max_queue, Options)},
+      workers => py_slots:describe(Slots)}.

@@ -1,0 +1,203 @@
+%% SPDX-License-Identifier: Apache-2.0
+%%
+%% The workers of a pool, slot by slot: started, made ready, replaced.
+%%
+%%   down ── start ──> starting ── ready ──> live ── death ──> down
+%%                      │   ^                 the first replacement is started
+%%                      v   │ released        at once, the next ones after a
+%%                      held                  delay that grows until one lives
+-module(py_slots).
+
+-export([new/2, start/2, ready/4, hold/2, release/2, ran/2, down/4]).
+-export([all_started/1, any_live/1, describe/1]).
+-export_type([slots/0]).
+
+-include_lib("kernel/include/logger.hrl").
+-include("py.hrl").
+
+%% A worker that was live for so long (ms) had started properly.
+-define(LIVED, 1_000).
+-define(FIRST_DELAY, 100).
+-define(MOST_DELAY, 5_000).
+%% How many dead workers are remembered, for those who are bound to them.
+-define(DEATHS, 1_000).
+
+-record(slot, {
+    id :: pos_integer(),
+    phase = down :: down | starting | held | live,
+    pid :: pid() | undefined,
+    os_pid :: pos_integer() | undefined,
+    monitor :: reference() | undefined,
+    done = py_steps:none() :: py_steps:done(),
+    since = 0 :: integer(),                 % when it became live
+    started = false :: boolean(),           % whether one ever was live
+    failures = 0 :: non_neg_integer(),      % deaths since one lived long
+    restarts = 0 :: non_neg_integer()
+}).
+
+-record(slots, {
+    pool :: #pool{},
+    options :: py_options:pool(),
+    slots :: #{pos_integer() => #slot{}},
+    dead = queue:new() :: queue:queue(pid())
+}).
+
+-opaque slots() :: #slots{}.
+
+-spec new(#pool{}, py_options:pool()) -> slots().
+new(#pool{size = Size} = Pool, Options) ->
+    All = maps:from_list([{Id, #slot{id = Id}} || Id <- lists:seq(1, Size)]),
+    Empty = #slots{pool = Pool, options = Options, slots = All},
+    lists:foldl(fun start/2, Empty, maps:keys(All)).
+
+%% Starts a worker in the calling process' name.
+-spec start(pos_integer(), slots()) -> slots().
+start(Id, #slots{pool = Pool, options = Options, slots = All} = S) ->
+    Args = #{pool => Pool, boss => self(), slot => Id, options => Options},
+    {ok, Pid} = supervisor:start_child(py_dispatch:workers_sup(Pool), [Args]),
+    #{Id := Slot} = All,
+    put_slot(Slot#slot{phase = starting, pid = Pid, monitor = monitor(process, Pid),
+                       done = py_steps:none()}, S).
+
+put_slot(#slot{id = Id} = Slot, #slots{slots = All} = S) ->
+    S#slots{slots = All#{Id => Slot}}.
+
+%% ---------------------------------------------------------------------------
+%% Becoming ready
+
+%% A worker has run the steps that it was given: there are more, or it is live.
+-spec ready({pos_integer(), pid()}, pos_integer() | undefined, py_steps:steps(), slots()) ->
+          slots().
+ready({Id, Pid}, OsPid, Steps, #slots{slots = All} = S) ->
+    case All of
+        #{Id := #slot{pid = Pid} = Slot} -> go_on(Slot#slot{os_pid = OsPid}, Steps, S);
+        #{} -> S
+    end.
+
+go_on(#slot{pid = Pid, done = Done} = Slot, Steps, S) ->
+    Next = Slot#slot{done = py_steps:all(Steps)},
+    case py_steps:missing(Done, Steps) of
+        [] ->
+            go_live(Next, S);
+        Missing ->
+            Pid ! {steps, Missing},
+            put_slot(Next#slot{phase = starting}, S)
+    end.
+
+go_live(#slot{id = Id, pid = Pid, os_pid = OsPid} = Slot, #slots{pool = Pool} = S) ->
+    py_dispatch:join(Pool, Id, Pid, OsPid),
+    Pid ! live,
+    put_slot(Slot#slot{phase = live, started = true, since = now_ms()}, S).
+
+%% A worker that is ready waits until it is known what else it has to run.
+-spec hold({pos_integer(), pid(), pos_integer() | undefined}, slots()) -> slots().
+hold({Id, Pid, OsPid}, #slots{slots = All} = S) ->
+    case All of
+        #{Id := #slot{pid = Pid} = Slot} ->
+            put_slot(Slot#slot{phase = held, os_pid = OsPid}, S);
+        #{} ->
+            S
+    end.
+
+-spec release(py_steps:steps(), slots()) -> slots().
+release(Steps, #slots{slots = All} = S) ->
+    Held = [Slot || #slot{phase = held} = Slot <- maps:values(All)],
+    lists:foldl(fun(Slot, Acc) -> go_on(Slot, Steps, Acc) end, S, Held).
+
+%% Those that are live have run all of it.
+-spec ran(py_steps:steps(), slots()) -> slots().
+ran(Steps, #slots{slots = All} = S) ->
+    Done = py_steps:all(Steps),
+    S#slots{slots = maps:map(fun(_, #slot{phase = live} = Slot) -> Slot#slot{done = Done};
+                                (_, Slot) -> Slot
+                             end, All)}.
+
+%% ---------------------------------------------------------------------------
+%% Death and replacement
+
+%% A worker is gone. Its successor is to be started when the calling process
+%% gets the message {start, Id}.
+-spec down(reference(), pid(), term(), slots()) -> {slot, slots()} | unknown.
+down(Monitor, Pid, Reason, #slots{slots = All} = S) ->
+    case [Slot || #slot{monitor = M} = Slot <- maps:values(All), M =:= Monitor] of
+        [Slot] -> {slot, bury(Slot, Pid, Reason, S)};
+        [] -> unknown
+    end.
+
+bury(#slot{id = Id} = Slot, Pid, Reason, #slots{pool = Pool} = S) ->
+    py_dispatch:leave(Pool, Id),
+    log_death(Slot, Reason, Pool),
+    Failures = failures(Slot),
+    _ = erlang:send_after(delay(Failures), self(), {start, Id}),
+    Empty = Slot#slot{phase = down, pid = undefined, os_pid = undefined,
+                      monitor = undefined, failures = Failures + 1,
+                      restarts = Slot#slot.restarts + 1},
+    remember(Pid, Reason, put_slot(Empty, S)).
+
+failures(#slot{phase = live, since = Since, failures = N}) ->
+    case now_ms() - Since of
+        Lived when Lived >= ?LIVED -> 0;
+        _ -> N
+    end;
+failures(#slot{failures = N}) ->
+    N.
+
+delay(0) -> 0;
+delay(Failures) -> min(?MOST_DELAY, ?FIRST_DELAY bsl min(Failures - 1, 16)).
+
+%% The worker itself wrote down why, unless it was killed.
+remember(Pid, Reason, #slots{pool = Pool, dead = Dead} = S) ->
+    py_dispatch:why_died(Pool, Pid) =:= unknown
+        andalso py_dispatch:died(Pool, Pid, exit_reason(Reason)),
+    S#slots{dead = trim(Pool, queue:in(Pid, Dead))}.
+
+exit_reason({shutdown, {worker_exit, Why}}) -> Why;
+exit_reason({shutdown, Why}) -> Why;
+exit_reason(Why) -> Why.
+
+trim(Pool, Dead) ->
+    case queue:len(Dead) > ?DEATHS of
+        true ->
+            py_dispatch:forget_dead(Pool, queue:get(Dead)),
+            queue:drop(Dead);
+        false ->
+            Dead
+    end.
+
+%% One event for each death.
+log_death(_, shutdown, _) ->
+    ok;
+log_death(#slot{id = Id, os_pid = OsPid}, Reason, #pool{name = Name}) ->
+    Meta = #{domain => [py], pool => Name, worker => Id, os_pid => OsPid},
+    case Reason of
+        {shutdown, {python_start, Text}} ->
+            ?LOG_ERROR("worker ~p of pool ~tp could not start: ~ts", [Id, Name, Text], Meta);
+        _ ->
+            ?LOG_WARNING("worker ~p of pool ~tp (os pid ~p) ended: ~tp",
+                         [Id, Name, OsPid, exit_reason(Reason)], Meta)
+    end.
+
+now_ms() ->
+    erlang:monotonic_time(millisecond).
+
+%% ---------------------------------------------------------------------------
+%% What there is
+
+%% Whether every slot has had a live worker.
+-spec all_started(slots()) -> boolean().
+all_started(#slots{slots = All}) ->
+    lists:all(fun(#slot{started = Started}) -> Started end, maps:values(All)).
+
+-spec any_live(slots()) -> boolean().
+any_live(#slots{slots = All}) ->
+    lists:any(fun(#slot{phase = Phase}) -> Phase =:= live end, maps:values(All)).
+
+-spec describe(slots()) -> [map()].
+describe(#slots{slots = All}) ->
+    [#{id => Id, pid => Pid, os_pid => OsPid, state => state(Phase), restarts => N}
+     || {Id, #slot{phase = Phase, pid = Pid, os_pid = OsPid, restarts = N}}
+            <- lists:sort(maps:to_list(All))].
+
+state(live) -> live;
+state(down) -> down;
+state(_) -> starting.

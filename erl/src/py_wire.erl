@@ -1,0 +1,86 @@
+%% SPDX-License-Identifier: Apache-2.0
+%%
+%% Frames: the few bytes around a term that a worker writes and reads without
+%% encoding or decoding anything. Pure.
+%%
+%% An Id is always INTEGER_EXT, 98 and four bytes, which the program echoes as
+%% they are; so a reply is matched to its request by its first eight bytes.
+-module(py_wire).
+
+-export([body/2, request/3, cancel/1, more/2, stop/1]).
+-export([reply_id/1, chunk_items/1, atoms/0]).
+-export_type([id/0, op/0]).
+
+-type id() :: 0..16#7fffffff.
+%% A request as docs/protocol.md has it.
+-type op() :: atom() | tuple().
+
+-define(VERSION, 131).
+-define(TUPLE, 104).
+-define(INTEGER, 98).
+-define(ATOM, 119).
+
+%% The part of a request that is the same whoever runs it: Op and, where
+%% there are any, Opts, without a version byte; and the whole tuple's arity.
+-spec body(op(), map()) -> {2 | 3, iodata()}.
+body(Op, Opts) when map_size(Opts) =:= 0 -> {2, bare(Op)};
+body(Op, Opts) -> {3, [bare(Op) | bare(Opts)]}.
+
+%% Large binaries in the term stay where they are: nothing is copied.
+bare(Term) ->
+    [<<?VERSION, First/binary>> | Rest] = erlang:term_to_iovec(Term),
+    [First | Rest].
+
+-spec request(id(), 2 | 3, iodata()) -> iodata().
+request(Id, Arity, Body) ->
+    [<<?VERSION, ?TUPLE, Arity, ?INTEGER, Id:32>> | Body].
+
+-spec cancel(id()) -> binary().
+cancel(Id) ->
+    <<?VERSION, ?TUPLE, 2, ?ATOM, 6, "cancel", ?INTEGER, Id:32>>.
+
+-spec more(id(), pos_integer()) -> binary().
+more(Id, N) ->
+    <<?VERSION, ?TUPLE, 3, ?ATOM, 4, "more", ?INTEGER, Id:32, ?INTEGER, N:32>>.
+
+-spec stop(id()) -> binary().
+stop(Id) ->
+    <<?VERSION, ?TUPLE, 2, ?ATOM, 4, "stop", ?INTEGER, Id:32>>.
+
+%% The Id of a reply; none for an event and whatever else comes.
+-spec reply_id(binary()) -> id() | none.
+reply_id(<<?VERSION, ?TUPLE, 2, ?INTEGER, Id:32, _/binary>>) -> Id;
+reply_id(_) -> none.
+
+%% How many items a stream's chunk {Id, {chunk, Items}} has; `final' when the
+%% reply is no chunk but the stream's last word.
+-spec chunk_items(binary()) -> non_neg_integer() | final.
+chunk_items(<<_:8/binary, ?TUPLE, 2, Result/binary>>) -> items(Result);
+chunk_items(_) -> final.
+
+%% The four ways in which an atom may be written.
+items(<<119, 5, "chunk", List/binary>>) -> list_length(List);
+items(<<115, 5, "chunk", List/binary>>) -> list_length(List);
+items(<<118, 5:16, "chunk", List/binary>>) -> list_length(List);
+items(<<100, 5:16, "chunk", List/binary>>) -> list_length(List);
+items(_) -> final.
+
+list_length(<<108, N:32, _/binary>>) -> N;
+list_length(<<106>>) -> 0.
+
+%% Atoms that a reply may have. They exist because this module is loaded,
+%% which is what decoding with `safe' asks for.
+-spec atoms() -> [atom()].
+atoms() ->
+    [ok, error, event, send, chunk, cancelled, not_started, badarg, overloaded,
+     start_failed, true, false, none, nan, infinity, neg_infinity, ndarray,
+     %% hello
+     protocol, pyport, python, os_pid, executable, max_frame, max_depth,
+     exceptions,
+     %% memory
+     gc_stats, gc_count, gc_threshold, traced_memory_current,
+     traced_memory_peak, size, count,
+     %% tracebacks
+     type, message, frames, file, line, function, text, cause, context,
+     suppress_context, notes, position, offset, end_line, end_offset,
+     formatted].

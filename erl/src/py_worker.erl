@@ -1,0 +1,164 @@
+%% SPDX-License-Identifier: Apache-2.0
+%%
+%% One worker: the process that owns a port to one `pyport' program, from its
+%% start to its end. What it does while it is live is py_work's.
+%%
+%%   boot    the program says hello and runs the pool's steps (py_boot); the
+%%           pool is told, gives more steps or says `live'
+%%   live    requests come, replies go (py_work)
+%%   end     whatever ends the program ends this process, after every request
+%%           that it accepted has been answered. It is never restarted: the
+%%           pool starts another.
+-module(py_worker).
+-behaviour(gen_server).
+
+-export([start_link/1, info/1]).
+-export([init/1, handle_continue/2, handle_call/3, handle_cast/2, handle_info/2,
+         terminate/2]).
+
+-include("py.hrl").
+
+-record(state, {
+    pool :: #pool{},
+    boss :: pid(),                  % the pool
+    slot :: pos_integer(),
+    options :: py_options:pool(),
+    port :: port() | undefined,
+    os_pid :: pos_integer() | undefined,
+    boot :: py_boot:boot() | undefined,
+    timer :: reference() | undefined,   % of the step of the boot
+    notice = none :: none | binary(),   % why the program says it cannot start
+    work :: py_work:work() | undefined  % when live
+}).
+
+-type args() :: #{pool := #pool{}, boss := pid(), slot := pos_integer(),
+                  options := py_options:pool()}.
+
+%% A frame from this size on makes the process give its memory back at once.
+-define(LARGE, (1 bsl 20)).
+-define(INFO_LIMIT, 1_000).
+
+-spec start_link(args()) -> {ok, pid()}.
+start_link(Args) ->
+    gen_server:start_link(?MODULE, Args, []).
+
+%% What the worker knows of itself.
+-spec info(pid()) -> #{state := atom(), calls := non_neg_integer(), _ => _}.
+info(Worker) ->
+    try
+        gen_server:call(Worker, info, ?INFO_LIMIT)
+    catch
+        exit:_ -> #{state => down, calls => 0, os_pid => undefined}
+    end.
+
+%% ---------------------------------------------------------------------------
+
+-spec init(args()) -> {ok, #state{}, {continue, open}}.
+init(#{pool := Pool, boss := Boss, slot := Slot, options := Options}) ->
+    process_flag(trap_exit, true),
+    State = #state{pool = Pool, boss = Boss, slot = Slot, options = Options},
+    {ok, State, {continue, open}}.
+
+-spec handle_continue(open, #state{}) -> {noreply, #state{}} | {stop, term(), #state{}}.
+handle_continue(open, #state{options = Options} = S) ->
+    case py_port:open(Options) of
+        {ok, Port, OsPid} -> boot(py_boot:new(), S#state{port = Port, os_pid = OsPid});
+        {error, Text} -> {stop, not_started(Text), S}
+    end.
+
+-spec handle_call(info, gen_server:from(), #state{}) -> {reply, map(), #state{}}.
+handle_call(info, _From, #state{work = undefined, os_pid = OsPid} = S) ->
+    {reply, #{state => starting, calls => 0, os_pid => OsPid}, S};
+handle_call(info, _From, #state{work = Work, os_pid = OsPid, boot = Boot} = S) ->
+    Info = py_work:info(Work),
+    {reply, Info#{os_pid => OsPid, python => py_boot:python(Boot)}, S}.
+
+-spec handle_cast(term(), #state{}) -> {noreply, #state{}}.
+handle_cast(_, S) ->
+    {noreply, S}.
+
+-spec handle_info(term(), #state{}) ->
+          {noreply, #state{}} | {noreply, #state{}, hibernate} | {stop, term(), #state{}}.
+handle_info({Port, {data, Frame}}, #state{port = Port, work = Work} = S)
+  when Work =/= undefined ->
+    Next = S#state{work = py_work:frame(Frame, Work)},
+    case byte_size(Frame) < ?LARGE of
+        true -> {noreply, Next};
+        false -> {noreply, Next, hibernate}
+    end;
+handle_info({Port, {data, Frame}}, #state{port = Port} = S) ->
+    boot_frame(py_wire:reply_id(Frame), Frame, S);
+handle_info({Port, {exit_status, Status}}, #state{port = Port} = S) ->
+    ended(Status, py_exit:reason(Status), S#state{port = undefined});
+handle_info({'EXIT', Port, Reason}, #state{port = Port} = S) ->
+    ended(Reason, closed, S#state{port = undefined});
+handle_info({steps, Steps}, #state{boot = Boot} = S) ->
+    boot(py_boot:steps(Steps, Boot), S);
+handle_info(live, S) ->
+    {noreply, live(S)};
+handle_info({timeout, Timer, boot}, #state{timer = Timer} = S) ->
+    {stop, not_started(<<"the program did not answer in time">>), S};
+handle_info(#req{} = Req, #state{work = undefined} = S) ->
+    py_work:refuse(Req),
+    {noreply, S};
+handle_info(_, #state{work = undefined} = S) ->
+    {noreply, S};
+handle_info(Message, #state{work = Work} = S) ->
+    {noreply, S#state{work = py_work:message(Message, Work)}}.
+
+%% ---------------------------------------------------------------------------
+%% Boot
+
+boot({run, Op, Boot}, #state{port = Port} = S) ->
+    {Arity, Body} = py_wire:body(Op, #{}),
+    _ = py_work:write(Port, py_wire:request(py_boot:id(), Arity, Body)),
+    Timer = erlang:start_timer(py_boot:limit(), self(), boot),
+    {noreply, S#state{boot = Boot, timer = Timer}};
+boot({done, Boot}, #state{boss = Boss, slot = Slot, os_pid = OsPid} = S) ->
+    Boss ! {ready, Slot, self(), OsPid},
+    {noreply, S#state{boot = Boot}};
+boot({failed, Text}, S) ->
+    {stop, not_started(Text), S}.
+
+boot_frame(0, Frame, #state{boot = Boot, timer = Timer} = S) ->
+    _ = erlang:cancel_timer(Timer),
+    boot(py_boot:result(py_reply:decode(Frame), Boot), S#state{timer = undefined});
+boot_frame(_, Frame, S) ->
+    case py_boot:notice(Frame) of
+        {failed, Text} -> {noreply, S#state{notice = Text}};
+        other -> py_event:handle(Frame), {noreply, S}
+    end.
+
+live(#state{pool = Pool, slot = Slot, boss = Boss, port = Port, options = Options} = S) ->
+    #{max_queue := MaxQueue} = Options,
+    Work = py_work:new(Pool, Slot, Boss, Port, S#state.os_pid, MaxQueue),
+    S#state{work = Work}.
+
+not_started(Text) ->
+    {shutdown, {python_start, Text}}.
+
+%% ---------------------------------------------------------------------------
+%% The end
+
+%% The program is gone, before it was live or afterwards.
+ended(_, _, #state{work = undefined, notice = Text} = S) when is_binary(Text) ->
+    {stop, not_started(Text), S};
+ended(Status, _, #state{work = undefined} = S) when is_integer(Status) ->
+    {stop, not_started(py_exit:start_failure(Status)), S};
+ended(_, Reason, #state{work = undefined} = S) ->
+    {stop, not_started(iolist_to_binary(io_lib:format("~p", [Reason]))), S};
+ended(_, Reason, #state{work = Work} = S) ->
+    {stop, {shutdown, {worker_exit, py_work:cause(Reason, Work)}}, S}.
+
+-spec terminate(term(), #state{}) -> ok.
+terminate(Reason, #state{work = Work, port = Port, os_pid = OsPid}) ->
+    Work =:= undefined orelse py_work:give_up(why(Reason), Work),
+    case Port of
+        undefined -> py_port:kill(OsPid);
+        _ -> py_port:close(Port, OsPid)
+    end.
+
+why({shutdown, {worker_exit, Why}}) -> Why;
+why({shutdown, _}) -> shutdown;
+why(shutdown) -> shutdown;
+why(_) -> internal_error.
