@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: Apache-2.0
+# make bench: what a call costs, beside a floor measured in the same run.
+
+EXTRA_PROGRAMS += bench/echo
+bench_echo_LDADD =
+
+bench_modules = \
+	bench/lib/echo_server.erl \
+	bench/lib/rounds.erl
+bench_beams = $(bench_modules:%.erl=%.beam)
+CLEANFILES += $(bench_beams) bench/echo$(EXEEXT)
+EXTRA_DIST += bench/roundtrip.escript $(bench_modules)
+
+$(bench_beams): %.beam: %.erl
+	$(AM_V_ERLC)$(MKDIR_P) $(@D) && $(ERLC) +debug_info $(SWITCH_ERLCFLAGS) \
+	  $(ERLCFLAGS) -o $(@D) $<
+
+.PHONY: bench
+bench: all bench/echo$(EXEEXT) $(bench_beams)
+	@$(stage_env) ERL_AFLAGS='-pa $(abs_top_builddir)/bench/lib' \
+	  ECHO='$(abs_top_builddir)/bench/echo$(EXEEXT)' \
+	  $(ESCRIPT) $(srcdir)/bench/roundtrip.escript

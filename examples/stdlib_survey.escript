@@ -1,0 +1,261 @@
+#!/usr/bin/env escript
+%% SPDX-License-Identifier: Apache-2.0
+%%
+%% A survey of Python's standard library by Python itself, in a pool of worker
+%% processes: what is in it, what it costs, and what happens when one worker
+%% dies in the middle. Run it with `make demo`; or with the application on
+%% ERL_LIBS:
+%%
+%%     escript examples/stdlib_survey.escript [--files N]
+%%
+%% The Python side is examples/survey.py.
+-mode(compile).
+
+main(Args) ->
+    Started = now_ms(),
+    io:setopts([{encoding, unicode}]),
+    %% A worker's death is logged; here it is the show, and told below.
+    ok = logger:set_primary_config(level, critical),
+    ok = start(),
+    Files = files(Args),
+    Results = survey(Files),
+    table(Results),
+    memory(),
+    tracing(Files),
+    crash(Files, Results),
+    ok = application:stop(py),
+    say("~nAll of it took ~.1f s.", [(now_ms() - Started) / 1000]).
+
+%% ---------------------------------------------------------------------------
+%% Starting: a pool is a size, a place for modules, and code to begin with.
+
+start() ->
+    ok = application:load(py),
+    ok = application:set_env(py, python_path, [filename:dirname(escript:script_name())]),
+    ok = application:set_env(py, init, <<"import survey">>),
+    {ok, _} = application:ensure_all_started(py),
+    {ok, Version} = py:version(),
+    #{workers := Workers} = py:info(),
+    say("Python ~ts", [hd(string:split(Version, " "))]),
+    say("~b workers, processes ~ts", [length(Workers), pids(Workers)]).
+
+pids(Workers) ->
+    lists:join(", ", [integer_to_list(OsPid) || #{os_pid := OsPid} <- Workers]).
+
+%% Some systems pack the library without its tests; then the packages that are
+%% installed beside it are surveyed too.
+files(Args) ->
+    {ok, #{<<"library">> := Library, <<"packages">> := Packages}} =
+        py:call(survey, files, []),
+    Files = case length(Library) of
+        Many when Many > 1000 -> Library;
+        Few -> Library ++ lists:sublist(Packages, max(0, 1500 - Few))
+    end,
+    Chosen = lists:sublist(Files, wanted(Args, length(Files))),
+    say("~b files, ~b of them of the standard library~n",
+        [length(Chosen), min(length(Chosen), length(Library))]),
+    Chosen.
+
+wanted(["--files", N], _) -> list_to_integer(N);
+wanted([], All) -> All.
+
+%% ---------------------------------------------------------------------------
+%% The survey: a few more callers than workers, each takes the next file.
+
+survey(Files) ->
+    Show = progress(length(Files)),
+    {Us, Results} = timer:tc(fun() -> each(Files, survey, Show) end),
+    say("surveyed in ~.2f s", [Us / 1_000_000]),
+    [Result || {ok, Result} <- Results].
+
+%% Calls survey:Function for all files; results in the files' order.
+each(Files, Function, Show) ->
+    each(Files, fun(_, File) -> py:call(survey, Function, [File]) end, Show, 2 * size()).
+
+each(Files, Ask, Show, Callers) ->
+    Main = self(),
+    All = list_to_tuple(Files),
+    Next = atomics:new(1, []),
+    [spawn_link(fun() -> caller(Main, Next, All, Ask) end) || _ <- lists:seq(1, Callers)],
+    collect(tuple_size(All), 0, Show, []).
+
+caller(Main, Next, All, Ask) ->
+    case atomics:add_get(Next, 1, 1) of
+        N when N =< tuple_size(All) ->
+            Main ! {done, N, Ask(N, element(N, All))},
+            caller(Main, Next, All, Ask);
+        _ ->
+            ok
+    end.
+
+collect(All, All, _, Results) ->
+    [Result || {_, Result} <- lists:sort(Results)];
+collect(All, Done, Show, Results) ->
+    receive
+        {done, N, Result} ->
+            Show(Done + 1, Result),
+            collect(All, Done + 1, Show, [{N, Result} | Results])
+    end.
+
+size() ->
+    length(maps:get(workers, py:info())).
+
+%% ---------------------------------------------------------------------------
+%% Progress: one line that is written over on a terminal, else a few lines.
+
+progress(All) ->
+    case is_terminal() of
+        true -> fun(Done, Result) -> bar(Done, All, Result) end;
+        false -> fun(Done, _) -> quarter(Done, All) end
+    end.
+
+is_terminal() ->
+    case {file:read_link("/proc/self/fd/1"), os:getenv("TERM", "dumb")} of
+        {_, "dumb"} -> false;
+        {{ok, "/dev/pts/" ++ _}, _} -> true;
+        {{ok, "/dev/tty" ++ _}, _} -> true;
+        _ -> false
+    end.
+
+bar(Done, All, Result) when Done rem 10 =:= 0; Done =:= All ->
+    Full = 30 * Done div All,
+    Name = case Result of
+        {ok, #{<<"file">> := File}} -> filename:basename(File);
+        _ -> <<>>
+    end,
+    io:format("\r\e[K  ~ts~ts ~b/~b  ~ts",
+              [lists:duplicate(Full, $█), lists:duplicate(30 - Full, $░), Done, All, Name]),
+    Done =:= All andalso io:format("\r\e[K");
+bar(_, _, _) ->
+    ok.
+
+quarter(Done, All) ->
+    Quarter = fun(N) -> 4 * N div All end,
+    Quarter(Done) > Quarter(Done - 1) andalso say("  ~b of ~b files", [Done, All]).
+
+%% ---------------------------------------------------------------------------
+%% The table: packages with the most lines, all together, the slowest files.
+
+table(Results) ->
+    Good = [R || #{<<"lines">> := _} = R <- Results],
+    Groups = maps:groups_from_list(fun package/1, Good),
+    Rows = lists:reverse(lists:keysort(3, [row(Name, Of) || {Name, Of} <- maps:to_list(Groups)])),
+    {Large, Small} = lists:split(min(10, length(Rows)), Rows),
+    say("~n~-22ts~8ts~10ts~11ts~9ts", ["package", "files", "lines", "functions", "classes"]),
+    [print_row(Row) || Row <- Large],
+    Small =:= [] orelse print_row(sum(io_lib:format("~b others", [length(Small)]), Small)),
+    print_row(sum("all", Rows)),
+    broken(length(Results) - length(Good)),
+    slowest(Good).
+
+%% The folder or module at the top: .../json/decoder.py is json's.
+package(#{<<"file">> := File}) ->
+    Parts = filename:split(File),
+    Behind = lists:dropwhile(fun(Part) -> re:run(Part, "^python3|-packages$") =:= nomatch end, Parts),
+    case [Part || Part <- Behind, re:run(Part, "^python3|-packages$") =:= nomatch] of
+        [Module] -> filename:rootname(Module);
+        [Folder | _] -> Folder;
+        [] -> <<"?">>
+    end.
+
+row(Name, Of) ->
+    Sum = fun(Key) -> lists:sum([maps:get(Key, R) || R <- Of]) end,
+    {Name, length(Of), Sum(<<"lines">>), Sum(<<"functions">>), Sum(<<"classes">>)}.
+
+sum(Name, Rows) ->
+    Sum = fun(N) -> lists:sum([element(N, Row) || Row <- Rows]) end,
+    {Name, Sum(2), Sum(3), Sum(4), Sum(5)}.
+
+print_row({Name, Files, Lines, Functions, Classes}) ->
+    say("~-22ts~8b~10b~11b~9b", [Name, Files, Lines, Functions, Classes]).
+
+broken(0) -> ok;
+broken(N) -> say("(~b files are broken on purpose, for tests of the parser)", [N]).
+
+slowest(Good) ->
+    say("~nslowest files", []),
+    Slow = lists:reverse(lists:sort([{Ms, File} || #{<<"ms">> := Ms, <<"file">> := File} <- Good])),
+    [say("~8.1f ms  ~ts", [Ms, File]) || {Ms, File} <- lists:sublist(Slow, 5)].
+
+%% ---------------------------------------------------------------------------
+%% Memory: each worker as the kernel sees it.
+
+memory() ->
+    {ok, #{workers := Before}} = py:memory_stats(),
+    {ok, Collected} = py:gc(),
+    {ok, #{workers := After}} = py:memory_stats(),
+    Now = maps:from_list([{OsPid, Rss} || #{os_pid := OsPid, rss := Rss} <- After]),
+    say("~nmemory of each worker~16ts~14ts", ["before", "after gc"]),
+    [say("  process ~-12b~11.1f MB~11.1f MB", [OsPid, mb(Rss), mb(maps:get(OsPid, Now))])
+     || #{os_pid := OsPid, rss := Rss} <- Before],
+    say("  gc collected ~b objects", [Collected]).
+
+mb(Bytes) -> Bytes / 1_000_000.
+
+%% Tracing shows which lines hold what was allocated since it started. The leak
+%% is in one worker, so the same process asks all: it is bound by its exec.
+tracing(Files) ->
+    ok = py:exec(<<"import survey">>),
+    ok = py:tracemalloc_start(5),
+    [{ok, none} = py:call(survey, keep, [File]) || File <- lists:sublist(Files, 20, 15)],
+    {ok, #{traced_memory_current := Current, traced_memory_peak := Peak}} = py:memory_stats(),
+    {ok, Top} = py:call(survey, growth, [3]),
+    ok = py:tracemalloc_stop(),
+    {ok, Kept} = py:call(survey, forget, []),
+    say("~ntraced while ~b files were parsed and kept: ~.1f MB now, ~.1f MB at the peak",
+        [Kept, mb(Current), mb(Peak)]),
+    [say("  ~8b kB in ~7b pieces  ~ts  ~ts", [Kb, Count, Place, Source])
+     || #{<<"kb">> := Kb, <<"count">> := Count, <<"place">> := Place, <<"source">> := Source} <- Top].
+
+%% ---------------------------------------------------------------------------
+%% The crash: one call in the middle of the second survey reads address 0.
+
+crash(Files, Results) ->
+    Some = lists:sublist(Files, 50, 150),
+    Half = length(Some) div 2,
+    #{workers := Before} = py:info(),
+    say("~nThe same again for ~b files, and in the middle one worker segfaults.", [length(Some)]),
+    Ask = fun(N, File) when N =:= Half -> {py:call(survey, crash, [File]), 1};
+             (_, File) -> ask(File, 0)
+          end,
+    Answers = each(Some, Ask, fun(_, _) -> ok end, 2 * length(Before)),
+    {Crashed, _} = lists:nth(Half, Answers),
+    #{workers := After} = py:info(),
+    say("  the call that crashed: ~0tp", [Crashed]),
+    say("  asked again, having been with that worker: ~b",
+        [lists:sum([Again || {{ok, _}, Again} <- Answers])]),
+    untouched(Answers, Results),
+    workers(Before, After).
+
+%% A request that was with the worker that died is not lost: it gets an error
+%% that says so, and whether to ask again is the caller's to decide.
+ask(File, Again) ->
+    case py:call(survey, survey, [File]) of
+        {error, {worker_exit, _}} when Again < 5 -> ask(File, Again + 1);
+        Result -> {Result, Again}
+    end.
+
+untouched(Answers, Results) ->
+    Known = maps:from_list([{File, maps:remove(<<"ms">>, R)} || #{<<"file">> := File} = R <- Results]),
+    Same = [ok || {{ok, #{<<"file">> := File} = R}, _} <- Answers,
+                  maps:remove(<<"ms">>, R) =:= maps:get(File, Known)],
+    Expected = length(Answers) - 1,
+    say("  other results, the same as before: ~b of ~b, untouched", [length(Same), Expected]),
+    length(Same) =:= Expected orelse error(results_differ).
+
+workers(Before, After) ->
+    Was = maps:from_list([{Id, OsPid} || #{id := Id, os_pid := OsPid} <- Before]),
+    [say("  worker ~p: ~ts", [Id, fate(maps:get(Id, Was), OsPid)])
+     || #{id := Id, os_pid := OsPid} <- After],
+    say("  the node: process ~ts, running all the while", [os:getpid()]).
+
+fate(OsPid, OsPid) -> io_lib:format("process ~b, untouched", [OsPid]);
+fate(Old, New) -> io_lib:format("process ~b is dead, ~p has taken its place", [Old, New]).
+
+%% ---------------------------------------------------------------------------
+
+say(Format, Args) ->
+    io:format(Format ++ "~n", Args).
+
+now_ms() ->
+    erlang:monotonic_time(millisecond).

@@ -1,0 +1,157 @@
+#!/usr/bin/env escript
+%% SPDX-License-Identifier: Apache-2.0
+%%! -pa test/lib
+%%
+%% Requests whose caller does not wait: spawn_call and await, cast, parallel.
+-mode(compile).
+-include_lib("stdlib/include/assert.hrl").
+
+main(_) ->
+    tap:run(fixture:with_app(#{init => <<"import misbehave, raiser">>}, [
+        {"spawn_call and await", fun spawn_await/0},
+        {"spawn_call with keyword arguments, options", fun spawn_forms/0},
+        {"spawn_call runs while the caller works", fun runs_meanwhile/0},
+        {"answers are awaited in any order", fun any_order/0},
+        {"await twice", fun await_twice/0},
+        {"await of another's reference", fun await_of_another/0},
+        {"await with a time limit", fun await_limit/0},
+        {"an error is awaited as an error", fun await_error/0},
+        {"who never awaits gets no message", fun never_awaited/0},
+        {"the caller's death cancels its call", fun owner_dies/0},
+        {"cast is answered at once", fun cast/0},
+        {"a cast that fails troubles nobody", fun cast_fails/0},
+        {"parallel keeps the order", fun parallel_order/0},
+        {"parallel uses all workers", fun parallel_is_parallel/0},
+        {"parallel with keyword arguments", fun parallel_kwargs/0},
+        {"parallel of nothing", fun parallel_empty/0},
+        {"parallel with errors", fun parallel_errors/0},
+        {"parallel with a crash", fun parallel_crash/0},
+        {"parallel of a thousand", fun parallel_many/0}
+    ])).
+
+spawn_await() ->
+    Ref = py:spawn_call(math, sqrt, [100]),
+    ?assert(is_reference(Ref)),
+    ?assertEqual({ok, 10.0}, py:await(Ref)).
+
+spawn_forms() ->
+    Kwargs = py:spawn_call(builtins, dict, [], #{a => 1}),
+    Options = py:spawn_call(misbehave, sleep_then, [0, none], #{}, #{none => null}),
+    Limit = py:spawn_call(misbehave, sleep, [30], #{}, 100),
+    ?assertEqual({ok, #{<<"a">> => 1}}, py:await(Kwargs, 5000)),
+    ?assertEqual({ok, null}, py:await(Options)),
+    ?assertEqual({error, timeout}, py:await(Limit)).
+
+runs_meanwhile() ->
+    Start = now_ms(),
+    Ref = py:spawn_call(misbehave, sleep, [0.3]),
+    ?assert(now_ms() - Start < 200),
+    timer:sleep(300),
+    ?assertEqual({ok, 0.3}, py:await(Ref)),
+    ?assert(now_ms() - Start < 550).
+
+any_order() ->
+    Refs = [{N, py:spawn_call(operator, add, [N, 0])} || N <- lists:seq(1, 50)],
+    [?assertEqual({ok, N}, py:await(Ref)) || {N, Ref} <- lists:reverse(Refs)].
+
+await_twice() ->
+    Ref = py:spawn_call(math, sqrt, [4]),
+    ?assertEqual({ok, 2.0}, py:await(Ref)),
+    {Us, Second} = timer:tc(fun() -> catch py:await(Ref, 200) end),
+    ?assertNotMatch({ok, _}, Second),
+    ?assert(Us < 2_000_000).
+
+await_of_another() ->
+    Self = self(),
+    spawn_link(fun() -> Self ! {ref, py:spawn_call(math, sqrt, [4])}, timer:sleep(1000) end),
+    Ref = receive {ref, R} -> R end,
+    ?assertNotMatch({ok, _}, catch py:await(Ref, 100)).
+
+await_limit() ->
+    Ref = py:spawn_call(misbehave, sleep, [0.5]),
+    {Us, Result} = timer:tc(fun() -> py:await(Ref, 50) end),
+    ?assertEqual({error, timeout}, Result),
+    ?assert(Us < 400_000),
+    timer:sleep(700).
+
+await_error() ->
+    Ref = py:spawn_call(raiser, plain, []),
+    ?assertEqual({error, {'ValueError', <<"plain trouble">>}}, py:await(Ref)).
+
+%% The answer reaches the mailbox as what await looks for, and nothing else;
+%% a process that does not want it lives on with at most that one message.
+never_awaited() ->
+    Ref = py:spawn_call(math, sqrt, [4]),
+    timer:sleep(300),
+    ?assertEqual({ok, 2.0}, py:await(Ref)),
+    Late = py:spawn_call(misbehave, sleep, [0.2]),
+    {error, timeout} = py:await(Late, 10),
+    timer:sleep(500),
+    ?assertEqual({message_queue_len, 0}, process_info(self(), message_queue_len)).
+
+owner_dies() ->
+    Marker = filename:join(fixture:tmpdir(), "marker"),
+    {Pid, Monitor} = spawn_monitor(fun() ->
+        _ = py:spawn_call(misbehave, sleep_then_write, [1, list_to_binary(Marker)]),
+        timer:sleep(100)
+    end),
+    receive {'DOWN', Monitor, process, Pid, normal} -> ok end,
+    timer:sleep(1500),
+    ?assertEqual({error, enoent}, file:read_file_info(Marker)),
+    ?assertEqual({ok, 1}, py:eval(<<"1">>)).
+
+%% ---------------------------------------------------------------------------
+
+cast() ->
+    {Us, ok} = timer:tc(fun() -> py:cast(misbehave, sleep, [0.3]) end),
+    ?assert(Us < 200_000),
+    ok = py:cast(erlang, send, [self(), 1]),
+    ok = py:cast(builtins, 'dict', [], #{a => 1}),
+    receive 1 -> ok after 5000 -> error(nothing_came) end.
+
+cast_fails() ->
+    ok = py:cast(no_such_module, f, []),
+    ok = py:cast(raiser, plain, []),
+    ok = py:cast(math, sqrt, [<<"text">>]),
+    ?assertEqual({ok, 1}, py:eval(<<"1">>)).
+
+%% ---------------------------------------------------------------------------
+
+parallel_order() ->
+    Calls = [{misbehave, sleep_then, [(10 - N) / 200, N]} || N <- lists:seq(1, 10)],
+    ?assertEqual({ok, lists:seq(1, 10)}, py:parallel(Calls)).
+
+parallel_is_parallel() ->
+    {Us, {ok, _}} = timer:tc(fun() -> py:parallel([{misbehave, sleep, [0.4]} || _ <- [1, 2]]) end),
+    ?assert(Us < 700_000).
+
+parallel_kwargs() ->
+    ?assertEqual({ok, [#{<<"a">> => 1}, 2.0]},
+                 py:parallel([{builtins, dict, [], #{a => 1}}, {math, sqrt, [4]}])).
+
+parallel_empty() ->
+    ?assertEqual({ok, []}, py:parallel([])).
+
+parallel_errors() ->
+    ?assertMatch({error, [{ok, 2.0}, {error, {'ValueError', _}}, {ok, 3.0},
+                          {error, {'ModuleNotFoundError', _}}]},
+                 py:parallel([{math, sqrt, [4]}, {math, sqrt, [-1]}, {math, sqrt, [9]},
+                              {no_such_module, f, []}])).
+
+%% A worker that dies takes its own calls with it; the others come home.
+parallel_crash() ->
+    [begin
+         Calls = [{misbehave, sleep_then, [0.2, 1]}, {misbehave, Function, Args}],
+         {error, Results} = py:parallel(Calls),
+         ?assertEqual([{ok, 1}, {error, {worker_exit, Why}}], Results),
+         fixture:wait_until(fun() -> length(fixture:os_pids()) =:= 2 end)
+     end || {Function, Args, Why} <- [{kill_self, [9], {signal, sigkill}},
+                                      {segfault, [], {signal, sigsegv}},
+                                      {leave, [3], {status, 3}}]].
+
+parallel_many() ->
+    Calls = [{operator, mul, [N, N]} || N <- lists:seq(1, 1000)],
+    ?assertEqual({ok, [N * N || N <- lists:seq(1, 1000)]}, py:parallel(Calls)).
+
+now_ms() ->
+    erlang:monotonic_time(millisecond).

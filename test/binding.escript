@@ -1,0 +1,115 @@
+#!/usr/bin/env escript
+%% SPDX-License-Identifier: Apache-2.0
+%%! -pa test/lib
+%%
+%% A process that has used exec stays with that worker, where its names are,
+%% until the worker dies.
+-mode(compile).
+-include_lib("stdlib/include/assert.hrl").
+
+main(_) ->
+    tap:run(fixture:with_app(#{size => 3, init => <<"import misbehave, os">>}, [
+        {"names stay for the process that defined them", fun names_stay/0},
+        {"all kinds of requests go where the names are", fun all_kinds/0},
+        {"processes that never used exec are not bound", fun not_bound/0},
+        {"two processes with the same name in different workers", fun two_processes/0},
+        {"what exec raised after it began still binds", fun failed_exec/0},
+        {"a bound process waits for its worker when it is busy", fun waits_for_its_worker/0},
+        {"the worker's death is told once, then life goes on", fun death_is_told_once/0},
+        {"the death is told at the next call, whichever it is", fun death_by_any_call/0},
+        {"a process that starts anew after a death is bound anew", fun bound_anew/0},
+        {"each pool has its own binding", fun each_pool/0}
+    ])).
+
+worker() ->
+    {ok, OsPid} = py:eval(<<"os.getpid()">>),
+    OsPid.
+
+names_stay() ->
+    ok = py:exec(<<"import collections\nseen = collections.Counter()">>),
+    [ok = py:exec(<<"seen['times'] += 1">>) || _ <- lists:seq(1, 20)],
+    ?assertEqual({ok, 20}, py:eval(<<"seen['times']">>)),
+    ?assertEqual(1, length(lists:usort([worker() || _ <- lists:seq(1, 20)]))).
+
+all_kinds() ->
+    ok = py:exec(<<"mine = 'here'\ndef get(): return mine\n"
+                   "def send(to):\n    import erlang\n    erlang.send(to, mine)\n">>),
+    ?assertEqual({ok, <<"here">>}, py:eval(<<"mine">>)),
+    ?assertEqual({ok, <<"here">>}, py:call('__main__', get, [])),
+    ?assertEqual({ok, <<"here">>}, py:await(py:spawn_call('__main__', get, []))),
+    ?assertEqual({ok, [<<"here">>]}, py:stream_eval(<<"iter([mine])">>)),
+    ok = py:cast('__main__', send, [self()]),
+    receive <<"here">> -> ok after 5000 -> error(nothing_came) end.
+
+not_bound() ->
+    Refs = [py:spawn_call(misbehave, sleep_then, [0.2, N]) || N <- [1, 2, 3]],
+    {Us, Results} = timer:tc(fun() -> [py:await(Ref) || Ref <- Refs] end),
+    ?assertEqual([{ok, 1}, {ok, 2}, {ok, 3}], Results),
+    ?assert(Us < 500_000).
+
+two_processes() ->
+    Self = self(),
+    Play = fun(Name) -> fun() ->
+        ok = py:exec(["me = '", Name, "'"]),
+        Self ! {self(), defined},
+        receive go -> ok end,
+        Self ! {self(), py:eval(<<"(me, os.getpid())">>)}
+    end end,
+    Pids = [spawn_link(Play(Name)) || Name <- ["a", "b"]],
+    [receive {Pid, defined} -> ok end || Pid <- Pids],
+    [Pid ! go || Pid <- Pids],
+    [{ok, {First, At1}}, {ok, {Second, At2}}] =
+        [receive {Pid, Result} -> Result end || Pid <- Pids],
+    %% In one worker the later definition wins; in two each has its own.
+    ?assert(At1 =:= At2 orelse {First, Second} =:= {<<"a">>, <<"b">>}).
+
+failed_exec() ->
+    ?assertMatch({error, {'ZeroDivisionError', _}}, py:exec(<<"half = 1\n1/0">>)),
+    ?assertEqual({ok, 1}, py:eval(<<"half">>)).
+
+waits_for_its_worker() ->
+    ok = py:exec(<<"mine = 1">>),
+    Ref = py:spawn_call(misbehave, sleep, [0.3]),
+    timer:sleep(20),
+    {Us, Result} = timer:tc(fun() -> py:eval(<<"mine">>) end),
+    ?assertEqual({ok, 1}, Result),
+    ?assert(Us > 200_000),
+    ?assertEqual({ok, 0.3}, py:await(Ref)).
+
+death_is_told_once() ->
+    ok = py:exec(<<"mine = 1">>),
+    OsPid = worker(),
+    fixture:kill("KILL", OsPid),
+    fixture:wait_until(fun() -> not fixture:is_running(OsPid) end),
+    timer:sleep(100),
+    ?assertEqual({error, {worker_exit, {signal, sigkill}}}, py:eval(<<"mine">>)),
+    ?assertMatch({error, {'NameError', _}}, py:eval(<<"mine">>)),
+    ?assertEqual({ok, 2}, py:eval(<<"1 + 1">>)).
+
+death_by_any_call() ->
+    [begin
+         ok = py:exec(<<"mine = 1">>),
+         ?assertMatch({error, {worker_exit, {signal, sigkill}}},
+                      py:call(misbehave, kill_self, [9])),
+         %% It was told with the answer of the call that died with the worker,
+         %% or is told with the next one: once in either case.
+         Told = [1 || {error, {worker_exit, _}} <- [Again() || _ <- [1, 2, 3]]],
+         ?assert(length(Told) =< 1)
+     end || Again <- [fun() -> py:call(math, sqrt, [4]) end,
+                      fun() -> py:stream_eval(<<"iter([1])">>) end,
+                      fun() -> py:exec(<<"again = 1">>) end]].
+
+bound_anew() ->
+    ok = py:exec(<<"mine = 1">>),
+    {error, {worker_exit, _}} = py:call(misbehave, leave, [3]),
+    _ = py:eval(<<"1">>),
+    ok = py:exec(<<"mine = 2">>),
+    ?assertEqual(lists:duplicate(10, {ok, 2}), [py:eval(<<"mine">>) || _ <- lists:seq(1, 10)]).
+
+each_pool() ->
+    {ok, _} = py:start_pool(other, #{size => 1}),
+    ok = py:exec(<<"where = 'default'">>),
+    ok = py:exec(<<"where = 'other'">>, #{pool => other}),
+    ?assertEqual({ok, <<"default">>}, py:eval(<<"where">>)),
+    ?assertEqual({ok, <<"other">>}, py:eval(<<"where">>, #{}, #{pool => other})),
+    ok = py:stop_pool(other).

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The queue of jobs and what the sentinel sees of the running one, from
+ * several threads: meant to be run under ThreadSanitizer, too.
+ */
+#include "config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "loop/fds.h"
+#include "loop/jobs.h"
+
+/* A job whose id is one byte. */
+static struct job *new_job(char id)
+{
+    struct frame *frame = malloc(sizeof *frame + 1);
+    assert_non_null(frame);
+    frame->len = 1;
+    frame->data[0] = id;
+    struct job *job = job_take(frame);
+    assert_non_null(job);
+    job->req.frame = frame->data;
+    job->req.id_len = 1;
+    return job;
+}
+
+static struct request named(const char *id)
+{
+    return (struct request){.frame = id, .id_len = 1};
+}
+
+static void push(char id)
+{
+    assert_true(jobs_push(new_job(id)));
+}
+
+static char pop(void)
+{
+    struct job *job = jobs_pop();
+    if (!job)
+        return 0;
+    char id = job->frame->data[0];
+    job_free(job);
+    return id;
+}
+
+static void test_jobs_come_in_order(void **state)
+{
+    (void)state;
+    assert_false(jobs_waiting());
+    push('a');
+    push('b');
+    push('c');
+    assert_true(jobs_waiting());
+    assert_int_equal(pop(), 'a');
+    assert_int_equal(pop(), 'b');
+    push('d');
+    assert_int_equal(pop(), 'c');
+    assert_int_equal(pop(), 'd');
+    assert_int_equal(pop(), 0);
+}
+
+static void test_remove_takes_only_what_waits(void **state)
+{
+    (void)state;
+    struct request b = named("b"), x = named("x"), c = named("c");
+    push('a');
+    push('b');
+    push('c');
+    assert_null(jobs_remove(&x));
+    job_free(jobs_remove(&c)); /* the last: the next push must go behind b */
+    push('d');
+    job_free(jobs_remove(&b));
+    assert_null(jobs_remove(&b));
+    assert_int_equal(pop(), 'a');
+    assert_int_equal(pop(), 'd');
+    assert_int_equal(pop(), 0);
+}
+
+static void test_too_many_are_refused(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < jobs_max(); i++)
+        push('a');
+    struct job *last = new_job('z');
+    assert_false(jobs_push(last));
+    job_free(last);
+    for (size_t i = 0; i < jobs_max(); i++)
+        assert_int_equal(pop(), 'a');
+}
+
+static void test_cancel_hits_only_the_running_job(void **state)
+{
+    (void)state;
+    struct request a = named("a"), b = named("b");
+    assert_false(jobs_cancel(&a));
+    assert_false(jobs_cancel(NULL));
+    jobs_start("a", 1);
+    assert_false(jobs_cancel(&b));
+    assert_false(jobs_was_cancelled());
+    assert_true(jobs_cancel(&a));
+    assert_true(jobs_was_cancelled());
+    assert_false(jobs_was_cancelled()); /* raised once */
+    assert_true(jobs_cancel(&a));
+    jobs_done();
+    jobs_start("b", 1);
+    assert_false(jobs_was_cancelled()); /* a late one hits nobody */
+    jobs_done();
+}
+
+static void sleep_ms(long ms)
+{
+    struct timespec t = {0, ms * 1000000L};
+    nanosleep(&t, NULL);
+}
+
+static void *wait_for_long(void *serial)
+{
+    *(unsigned long *)serial = jobs_wait_for_long();
+    return NULL;
+}
+
+static bool kicked(int ms)
+{
+    struct pollfd fd = {.fd = fds_kicked(), .events = POLLIN};
+    return poll(&fd, 1, ms) == 1;
+}
+
+static void test_a_long_job_is_noticed(void **state)
+{
+    (void)state;
+    unsigned long serial = 0;
+    pthread_t watcher;
+    assert_int_equal(pthread_create(&watcher, NULL, wait_for_long, &serial), 0);
+    for (int i = 0; i < 1000; i++) { /* short ones are not */
+        jobs_start("s", 1);
+        jobs_done();
+    }
+    assert_false(kicked(0));
+    jobs_start("l", 1);
+    pthread_join(watcher, NULL);
+    assert_true(serial != 0);
+    assert_true(jobs_is_running(serial));
+    assert_false(kicked(0));
+    jobs_done();
+    assert_true(kicked(1000));
+    fds_unkick();
+    assert_false(jobs_is_running(serial));
+}
+
+static void test_a_sleeping_watcher_is_woken(void **state)
+{
+    (void)state;
+    unsigned long serial = 0;
+    pthread_t watcher;
+    assert_int_equal(pthread_create(&watcher, NULL, wait_for_long, &serial), 0);
+    sleep_ms(999); /* near the time when it goes to sleep for good */
+    sleep_ms(500);
+    jobs_start("l", 1);
+    pthread_join(watcher, NULL);
+    assert_true(serial != 0);
+    jobs_done();
+    fds_unkick();
+}
+
+#define MANY 20000
+
+static void *push_many(void *unused)
+{
+    for (int i = 0; i < MANY; i++)
+        push((char)('a' + i % 4));
+    return unused;
+}
+
+static void *cancel_many(void *removed)
+{
+    struct request a = named("a");
+    for (int i = 0; i < MANY; i++) {
+        struct job *job = jobs_remove(&a);
+        *(int *)removed += job != NULL;
+        job_free(job);
+        jobs_cancel(&a);
+    }
+    return NULL;
+}
+
+/* Each job is either run or removed, whoever comes first. */
+static void test_threads_agree(void **state)
+{
+    (void)state;
+    pthread_t pusher, canceller;
+    int run = 0, removed = 0;
+    assert_int_equal(pthread_create(&pusher, NULL, push_many, NULL), 0);
+    assert_int_equal(pthread_create(&canceller, NULL, cancel_many, &removed),
+                     0);
+    for (int i = 0; i < MANY; i++) {
+        struct job *job = jobs_pop();
+        if (!job)
+            continue;
+        jobs_start(job->frame->data, 1);
+        bool cancelled = jobs_was_cancelled();
+        assert_true(!cancelled || job->frame->data[0] == 'a');
+        jobs_done();
+        job_free(job);
+        run++;
+    }
+    pthread_join(pusher, NULL);
+    pthread_join(canceller, NULL);
+    while (pop())
+        run++;
+    assert_int_equal(run + removed, MANY);
+}
+
+static void test_close_ends_the_watch(void **state)
+{
+    (void)state;
+    jobs_close();
+    assert_int_equal(jobs_wait_for_long(), 0);
+}
+
+int main(void)
+{
+    struct err err = {""};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_jobs_come_in_order),
+        cmocka_unit_test(test_remove_takes_only_what_waits),
+        cmocka_unit_test(test_too_many_are_refused),
+        cmocka_unit_test(test_cancel_hits_only_the_running_job),
+        cmocka_unit_test(test_a_long_job_is_noticed),
+        cmocka_unit_test(test_a_sleeping_watcher_is_woken),
+        cmocka_unit_test(test_threads_agree),
+        cmocka_unit_test(test_close_ends_the_watch),
+    };
+    jobs_init();
+    if (fds_take(&err) < 0 || dup2(fds_output(), STDOUT_FILENO) < 0)
+        return 1; /* the test's own output stays where it was */
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,242 @@
+#!/usr/bin/env escript
+%% SPDX-License-Identifier: Apache-2.0
+%%! -pa test/lib
+%%
+%% Errors: Python's exceptions as values, their tracebacks on request, names
+%% that lead nowhere, and misuse of the API.
+-mode(compile).
+-include_lib("stdlib/include/assert.hrl").
+
+main(_) ->
+    tap:run(fixture:with_app(#{init => <<"import raiser">>}, [
+        [raised(Row) || Row <- exceptions()],
+        [misused(Row) || Row <- misuses()],
+        [nowhere(Row) || Row <- names()],
+        {"without the option there is no traceback", fun no_traceback/0},
+        {"a traceback's frames, outermost first", fun frames/0},
+        {"a traceback of code from eval and exec shows its line", fun code_frames/0},
+        {"a traceback names the exception's module", fun qualified_type/0},
+        {"formatted is what Python would print", fun formatted/0},
+        {"the cause of an exception", fun cause/0},
+        {"the context of an exception", fun context/0},
+        {"a hidden context", fun suppressed/0},
+        {"a circular chain, and a very long one", fun chains_end/0},
+        {"notes", fun notes/0},
+        {"an exception group", fun group/0},
+        {"the position of a syntax error", fun syntax_position/0},
+        {"a deep recursion is an error, with a traceback of sane size", fun recursion/0},
+        {"the classes of a program's own exceptions are atoms, a bounded number",
+         fun own_classes/0},
+        {"expected failures log nothing", fun logs_stay_clean/0},
+        {"a worker that raised goes on", fun same_workers/0}
+    ])).
+
+%% ---------------------------------------------------------------------------
+%% Exceptions
+
+%% {What, Python source, class, message}
+exceptions() ->
+    [{"ZeroDivisionError", "1/0", 'ZeroDivisionError', <<"division by zero">>},
+     {"NameError", "nobody", 'NameError', <<"name 'nobody' is not defined">>},
+     {"KeyError has its repr for a message", "{}['k']", 'KeyError', <<"'k'">>},
+     {"ValueError", "raiser.plain()", 'ValueError', <<"plain trouble">>},
+     {"no message", "(_ for _ in ()).throw(ValueError)", 'ValueError', <<>>},
+     {"StopIteration", "next(iter([]))", 'StopIteration', <<>>},
+     {"AttributeError", "(1).nothing", 'AttributeError',
+      <<"'int' object has no attribute 'nothing'">>},
+     {"a message that is not ASCII", "int('☃')", 'ValueError',
+      <<"invalid literal for int() with base 10: '☃'"/utf8>>},
+     {"a message with a lone surrogate", "raiser.surrogate()", 'ValueError',
+      <<"lone \\ud800 surrogate">>},
+     {"a class of the program's own", "raiser.refused()", 'Refused', <<"not today">>},
+     {"a message that cannot be had", "raiser.unprintable()", 'Unprintable',
+      <<"<no message: str() raised RuntimeError>">>},
+     {"SystemExit does not end the worker", "raiser.leave(3)", 'SystemExit', <<"3">>},
+     {"sys.exit does not end the worker", "__import__('sys').exit('bye')", 'SystemExit',
+      <<"bye">>},
+     {"KeyboardInterrupt", "raiser.interrupt()", 'KeyboardInterrupt', <<>>},
+     {"an OSError with its number", "open('/no/such/file')", 'FileNotFoundError',
+      <<"[Errno 2] No such file or directory: '/no/such/file'">>},
+     {"an error of json", "__import__('json').loads('{')", 'JSONDecodeError',
+      <<"Expecting property name enclosed in double quotes: line 1 column 2 (char 1)">>}].
+
+raised({What, Source, Class, Message}) ->
+    {["exception: ", What], fun() ->
+        {error, {Got, Text}} = py:eval(unicode:characters_to_binary(Source)),
+        %% 3.13 and later say more about a few of these.
+        ?assertEqual({Class, Message},
+                     {Got, case Got of 'JSONDecodeError' -> Message; _ -> Text end})
+    end}.
+
+no_traceback() ->
+    ?assertMatch({error, {'ValueError', <<"plain trouble">>}}, py:call(raiser, plain, [])).
+
+trace(Function, Args) ->
+    {error, {_, Message, Trace}} = py:call(raiser, Function, Args, #{}, #{traceback => true}),
+    ?assertMatch(#{type := _, message := Message, frames := _, formatted := _}, Trace),
+    Trace.
+
+frames() ->
+    #{frames := Frames} = trace(deeper, [2]),
+    ?assertEqual([<<"deeper">>, <<"deeper">>, <<"deeper">>, <<"plain">>],
+                 [F || #{function := F} <- Frames]),
+    #{file := File, line := Line, text := Text} = lists:last(Frames),
+    ?assertEqual("raiser.py", filename:basename(binary_to_list(File))),
+    ?assert(is_integer(Line)),
+    ?assertEqual(<<"raise ValueError(\"plain trouble\")">>, Text).
+
+code_frames() ->
+    {error, {'ZeroDivisionError', _, #{frames := [Eval]}}} =
+        py:eval(<<"[0,\n 1/0]">>, #{}, #{traceback => true}),
+    ?assertMatch(#{function := <<"<module>">>, line := 2}, Eval),
+    {error, {'ZeroDivisionError', _, #{frames := Exec}}} =
+        py:exec(<<"def f():\n    return 1/0\n\nf()\n">>, #{traceback => true}),
+    ?assertMatch([#{line := 4}, #{line := 2, function := <<"f">>}], Exec).
+
+qualified_type() ->
+    ?assertMatch(#{type := <<"raiser.Refused">>}, trace(refused, [])),
+    ?assertMatch(#{type := <<"ValueError">>}, trace(plain, [])).
+
+formatted() ->
+    #{formatted := Text} = trace(caused, []),
+    [?assert(fixture:contains(Text, Part))
+     || Part <- ["Traceback (most recent call last):", "raiser.py", "in caused",
+                 "ValueError: plain trouble", "direct cause", "KeyError: 'outer'"]].
+
+cause() ->
+    #{type := <<"KeyError">>, cause := Cause} = trace(caused, []),
+    ?assertMatch(#{type := <<"ValueError">>, message := <<"plain trouble">>,
+                   frames := [_ | _]}, Cause),
+    ?assertNot(maps:is_key(formatted, Cause)).
+
+context() ->
+    #{type := <<"KeyError">>, context := Context} = trace(during, []),
+    ?assertMatch(#{type := <<"ValueError">>}, Context).
+
+suppressed() ->
+    #{formatted := Text} = Trace = trace(suppressed, []),
+    ?assertNot(maps:is_key(cause, Trace)),
+    ?assertNot(fixture:contains(Text, "plain trouble")).
+
+chains_end() ->
+    ?assert(chain_length(trace(circular, [])) =< 17),
+    Long = trace(long_chain, [1000]),
+    ?assert(chain_length(Long) =< 17).
+
+chain_length(#{cause := Cause}) -> 1 + chain_length(Cause);
+chain_length(#{context := Context}) -> 1 + chain_length(Context);
+chain_length(#{}) -> 1.
+
+notes() ->
+    since({3, 11}),
+    #{notes := Notes, formatted := Text} = trace(noted, []),
+    ?assertEqual([<<"first note">>, <<"second note">>], Notes),
+    ?assert(fixture:contains(Text, "second note")).
+
+group() ->
+    since({3, 11}),
+    #{exceptions := Inner} = trace(group, []),
+    ?assertMatch([#{type := <<"ValueError">>, message := <<"one">>},
+                  #{type := <<"KeyError">>}], Inner).
+
+since(Version) ->
+    {ok, Is} = py:eval(<<"tuple(__import__('sys').version_info[:2])">>),
+    Is >= Version orelse tap:skip("this Python is too old for it").
+
+syntax_position() ->
+    {error, {'SyntaxError', _, Trace}} =
+        py:eval(<<"1 +\n">>, #{}, #{traceback => true}),
+    ?assertMatch(#{position := #{line := 1, offset := _, text := _}}, Trace),
+    {error, {'SyntaxError', _, #{position := Position}}} =
+        py:exec(<<"a = 1\nb = = 2\n">>, #{traceback => true}),
+    ?assertMatch(#{line := 2, offset := 5}, Position).
+
+recursion() ->
+    {error, {'RecursionError', _}} = py:call(raiser, endless, []),
+    Trace = trace(endless, []),
+    ?assert(byte_size(term_to_binary(Trace)) < 1_000_000).
+
+%% 1,000 new atoms at most, then the class's name is a binary.
+own_classes() ->
+    {error, {'Refused', _}} = py:call(raiser, refused, []),
+    Before = erlang:system_info(atom_count),
+    Classes = [begin
+                   {error, {Class, <<"new">>}} = py:call(raiser, new_class, [N]),
+                   Class
+               end || N <- lists:seq(1, 1200)],
+    Grown = erlang:system_info(atom_count) - Before,
+    ?assertEqual('Fresh1Error', hd(Classes)),
+    ?assertEqual(<<"Fresh1200Error">>, lists:last(Classes)),
+    ?assert(Grown =< 1000),
+    ?assert(lists:all(fun is_binary/1, lists:nthtail(1010, Classes))),
+    ?assertMatch({error, {'Fresh1Error', _}}, py:call(raiser, new_class, [1])).
+
+%% ---------------------------------------------------------------------------
+%% Misuse
+
+%% {What, the call}: raises error:badarg in the caller, nothing is sent.
+misuses() ->
+    [{"gc of a generation that is not", fun() -> py:gc(7) end},
+     {"gc of no number", fun() -> py:gc(all) end},
+     {"tracing without frames", fun() -> py:tracemalloc_start(0) end},
+     {"arguments that are no list", fun() -> py:call(math, sqrt, 16) end},
+     {"arguments that are an improper list", fun() -> py:call(math, sqrt, [16 | 4]) end},
+     {"keyword arguments that are no map", fun() -> py:call(math, sqrt, [16], [{a, 1}]) end},
+     {"locals that are no map", fun() -> py:eval(<<"1">>, [{a, 1}]) end},
+     {"an unknown option", fun() -> py:eval(<<"1">>, #{}, #{tiemout => 5}) end},
+     {"a timeout that is none", fun() -> py:eval(<<"1">>, #{}, -1) end},
+     {"a timeout that is no number", fun() -> py:eval(<<"1">>, #{}, soon) end},
+     {"a value of an option that is none", fun() -> py:eval(<<"1">>, #{}, #{traceback => 7}) end},
+     {"code that is no text", fun() -> py:eval(42) end},
+     {"code that is not UTF-8", fun() -> py:exec(<<255, 254>>) end},
+     {"a function's name that is no text", fun() -> py:call(math, {sqrt}, [1]) end},
+     {"a chunk of no items", fun() -> py:stream_eval(<<"[]">>, #{}, #{chunk => 0}) end},
+     {"a fold with no function", fun() -> py:stream_fold(sum, 0, <<"[]">>) end},
+     {"parallel of something else", fun() -> py:parallel([math]) end},
+     {"await of something else", fun() -> py:await(7) end},
+     {"a pool's name that is no atom", fun() -> py:start_pool("odd", #{}) end}].
+
+misused({What, Call}) ->
+    {["misuse is error:badarg: ", What], fun() ->
+        ?assertError(badarg, Call())
+    end}.
+
+%% ---------------------------------------------------------------------------
+%% Names that lead nowhere
+
+%% {What, Module, Function, class}
+names() ->
+    [{"a module that is not", no_such_module, f, 'ModuleNotFoundError'},
+     {"a module in a package that is not", 'xml.nothing', f, 'ModuleNotFoundError'},
+     {"an attribute of a module that is not", 'os.nothing', f, 'AttributeError'},
+     {"a function that is not", math, no_such_function, 'AttributeError'},
+     {"a dotted function that is not", collections, 'Counter.nothing', 'AttributeError'},
+     {"an attribute that is not callable", math, pi, 'TypeError'},
+     {"no name at all", <<>>, f, any},
+     {"a name with code in it", <<"os; print(1)">>, f, any},
+     {"a name with a zero byte", <<"os", 0, "x">>, f, any},
+     {"only dots", <<"..">>, f, any},
+     {"an argument too many", math, sqrt, 'TypeError'}].
+
+nowhere({What, Module, Function, Class}) ->
+    {["a name that leads nowhere: ", What], fun() ->
+        {error, {Got, Message}} = py:call(Module, Function, [1, 2]),
+        ?assert(is_binary(Message)),
+        ?assert(Class =:= any orelse Class =:= Got)
+    end}.
+
+%% ---------------------------------------------------------------------------
+
+logs_stay_clean() ->
+    Self = self(),
+    Watch = fun(Event, _) -> Self ! {logged, Event}, Event end,
+    ok = logger:add_primary_filter(watch, {Watch, []}),
+    {error, _} = py:eval(<<"1/0">>),
+    {error, _} = py:call(no_such_module, f, []),
+    {error, _} = py:eval(<<"((">>),
+    catch py:gc(7),
+    {ok, _} = py:eval(<<"1">>),
+    ok = logger:remove_primary_filter(watch).
+
+same_workers() ->
+    ?assert(lists:all(fun(#{restarts := N}) -> N =:= 0 end, fixture:workers())).

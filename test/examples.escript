@@ -1,0 +1,39 @@
+#!/usr/bin/env escript
+%% SPDX-License-Identifier: Apache-2.0
+%%! -pa test/lib
+%%
+%% The programs in examples/ do what they show.
+-mode(compile).
+-include_lib("stdlib/include/assert.hrl").
+
+main(_) ->
+    tap:run([
+        {"raw_port: the program over a plain port", fun raw_port/0},
+        {"stdlib_survey: a short one, with its crash", 240_000, fun survey/0}
+    ]).
+
+raw_port() ->
+    Text = run("raw_port.escript", ""),
+    says(Text, ["Python 3\\.\\d+", "thresholds {\\d+,\\d+,\\d+}", "<<\"collected\">>",
+                "gc collected \\d{2,} objects", "traced: \\d{6,} bytes now, \\d{6,} at the peak",
+                "Hello, Erlang!", "1\\.18\\d*e21", "\"answer\": 42",
+                "division by zero", "no_such_operation",
+                "\\[\\[0,1,4,9\\],\\[16,25,36,49\\],\\[64,81\\]\\]", "is gone"]).
+
+survey() ->
+    Text = run("stdlib_survey.escript", "--files 150"),
+    says(Text, ["150 files", "lines", "functions", "classes", "slowest", "before", "after gc",
+                "sigsegv", "untouched"]),
+    %% Not on a terminal: no control characters.
+    ?assertEqual(nomatch, re:run(Text, "[\\x1b\\r]")).
+
+run(Name, Args) ->
+    File = filename:join([fixture:srcdir(), "examples", Name]),
+    Output = os:cmd("escript " ++ File ++ " " ++ Args ++ " 2>&1; echo \"=$?\""),
+    tap:note("~ts", [Output]),
+    ?assert(lists:suffix("=0\n", Output)),
+    Output.
+
+says(Text, Patterns) ->
+    [?assertMatch({{match, _}, _}, {re:run(Text, Pattern, [unicode]), Pattern})
+     || Pattern <- Patterns].

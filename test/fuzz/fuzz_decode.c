@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * fuzz_decode: what passes the scan becomes a Python value or erlang.BadArg;
+ * the value goes back as a term that passes the scan again and is read as an
+ * equal value.
+ */
+#include "config.h"
+
+#include "../c/embed.h"
+
+#include <stdint.h>
+
+#include "value/decode.h"
+#include "value/encode.h"
+#include "value/etf.h"
+#include "wire/buf.h"
+#include "wire/protocol.h"
+#include "wire/scan.h"
+
+#define CHECK(condition) \
+    do { \
+        if (!(condition)) \
+            embed_die(#condition); \
+    } while (0)
+
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+    (void)argc;
+    (void)argv;
+    embed_start();
+    return 0;
+}
+
+/* A failure is an exception of that class, and is forgotten. */
+static void forget(PyObject *class)
+{
+    CHECK(PyErr_ExceptionMatches(class));
+    PyErr_Clear();
+}
+
+typedef PyObject *decode_fn(const char *buf, size_t *at,
+                            const struct value_opts *opts, const char *root);
+
+/* A value, or NULL when there is none for these bytes. */
+static PyObject *try_decode(decode_fn *decode, const char *frame, size_t size,
+                            size_t at, const struct value_opts *opts)
+{
+    PyObject *x = decode(frame, &at, opts, "args");
+    if (!x) {
+        forget(error_badarg());
+        return NULL;
+    }
+    CHECK(!PyErr_Occurred());
+    CHECK(at == size);
+    return x;
+}
+
+/* Comparing very deep values is too much for Python, not for us. */
+static void check_equal(PyObject *x, PyObject *y)
+{
+    int equal = PyObject_RichCompareBool(x, y, Py_EQ);
+    if (equal < 0)
+        forget(PyExc_RecursionError);
+    else
+        CHECK(equal);
+}
+
+/* There and back. With binaries as bytes nothing is lost: what None, true and
+ * {bytes, B} came from does not matter any more. As str two keys may meet. */
+static void try_value(const char *frame, size_t size,
+                      const struct value_opts *opts)
+{
+    struct buf out;
+    struct err err = {""};
+    size_t end = 0;
+    PyObject *y = NULL;
+    PyObject *x = try_decode(value_decode, frame, size, 1, opts);
+    if (!x)
+        return;
+    buf_init(&out, DEFAULT_MAX_FRAME);
+    if (value_encode(&out, x, opts, "result") < 0) {
+        CHECK(!opts->bytes);
+        forget(PyExc_ValueError);
+    } else {
+        CHECK(scan_term(out.data, out.len, &end, &err) == 0);
+        CHECK(end == out.len);
+        y = try_decode(value_decode, out.data, out.len, 0, opts);
+        CHECK(y || !opts->bytes);
+    }
+    if (y && opts->bytes)
+        check_equal(x, y);
+    Py_XDECREF(y);
+    buf_free(&out);
+    Py_DECREF(x);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    const char *frame = (const char *)data;
+    struct value_opts opts;
+    struct err err = {""};
+    if (scan_frame(frame, size, &err) < 0)
+        return 0;
+    value_opts_init(&opts);
+    try_value(frame, size, &opts);
+    opts.bytes = true;
+    try_value(frame, size, &opts);
+    Py_XDECREF(try_decode(value_decode_text, frame, size, 1, &opts));
+    if (data[1] == ERL_MAP_EXT)
+        Py_XDECREF(try_decode(value_decode_names, frame, size, 1, &opts));
+    return 0;
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * fuzz_scan: any bytes as a frame. Nothing is read outside of them, and what
+ * the scanner lets pass is what ei takes it for.
+ */
+#include "config.h"
+
+#include <ei.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "wire/request.h"
+#include "wire/scan.h"
+
+#define CHECK(condition) \
+    do { \
+        if (!(condition)) { \
+            fprintf(stderr, "line %d: not so: %s\n", __LINE__, #condition); \
+            abort(); \
+        } \
+    } while (0)
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* A result and an error text go together. */
+static void check_result(int rc, const struct err *err)
+{
+    CHECK(rc == (err->text[0] == '\0' ? 0 : -1));
+    CHECK(memchr(err->text, '\0', sizeof err->text) != NULL);
+}
+
+static void try_scan(const char *frame, size_t size)
+{
+    struct err err = {""};
+    int rc = scan_frame(frame, size, &err);
+    check_result(rc, &err);
+    if (rc == 0) {
+        int at = 1;
+        CHECK(ei_skip_term(frame, &at) == 0);
+        CHECK((size_t)at == size);
+    }
+}
+
+/* [at, at + len) is one term inside the frame. */
+static void check_term(const char *frame, size_t size, size_t at, size_t len)
+{
+    struct err err = {""};
+    size_t end = at;
+    CHECK(scan_term(frame, size, &end, &err) == 0);
+    CHECK(end == at + len && end <= size);
+}
+
+static void try_request(const char *frame, size_t size)
+{
+    struct err err = {""};
+    struct request r, id;
+    int rc = request_parse(frame, size, &r, &err);
+    check_result(rc, &err);
+    if (r.id_len > 0)
+        check_term(frame, size, r.id_at, r.id_len);
+    request_parse_id(frame, size, &id);
+    CHECK(id.kind == r.kind);
+    if (r.kind == REQUEST)
+        CHECK(id.id_at == r.id_at && id.id_len == r.id_len);
+    else
+        CHECK(id.id_len == 0 && (rc == 0 || r.id_len == 0));
+    if (rc < 0)
+        return;
+    CHECK(r.id_len > 0);
+    CHECK(r.op_len == (int)strlen(r.op));
+    CHECK(r.args_at <= size && r.opts_at < size);
+    for (int i = 0; i < r.op_arity; i++)
+        CHECK(scan_term(frame, size, &r.args_at, &err) == 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    try_scan((const char *)data, size);
+    try_request((const char *)data, size);
+    return 0;
+}

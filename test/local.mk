@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+# make check: Erlang scripts and C programs, all of them printing TAP.
+
+test_scripts = \
+	test/api.escript \
+	test/async.escript \
+	test/atoms.escript \
+	test/binding.escript \
+	test/docs.escript \
+	test/errors.escript \
+	test/examples.escript \
+	test/flat.escript \
+	test/frames.escript \
+	test/guide.escript \
+	test/limits.escript \
+	test/options.escript \
+	test/peer.escript \
+	test/pool.escript \
+	test/program.escript \
+	test/prop.escript \
+	test/stream.escript \
+	test/values.escript \
+	test/version.escript
+
+# Modules that the scripts share.
+test_modules = \
+	test/lib/erlang_terms.erl \
+	test/lib/fixture.erl \
+	test/lib/generate.erl \
+	test/lib/markdown.erl \
+	test/lib/python_values.erl \
+	test/lib/raw.erl \
+	test/lib/session.erl \
+	test/lib/tap.erl
+test_beams = $(test_modules:%.erl=%.beam)
+check_DATA += $(test_beams)
+CLEANFILES += $(test_beams)
+
+$(test_beams): %.beam: %.erl
+	$(AM_V_ERLC)$(MKDIR_P) $(@D) && $(ERLC) +debug_info $(SWITCH_ERLCFLAGS) \
+	  $(ERLCFLAGS) -o $(@D) $<
+
+# Python that misbehaves on purpose, and other material of the tests.
+test_data = \
+	test/py/misbehave.py \
+	test/py/processor.py \
+	test/py/raiser.py \
+	test/py/samples.py \
+	test/c/embed.h \
+	test/c/peer.h \
+	test/c/show.h \
+	test/c/terms.h \
+	test/c/values.h
+
+# C tests, one program for each file.
+c_tests = \
+	test/c/test_buf \
+	test/c/test_error \
+	test/c/test_frame \
+	test/c/test_jobs \
+	test/c/test_put \
+	test/c/test_request \
+	test/c/test_scan \
+	test/c/test_value
+LDADD = $(PORT_LIBS) $(CMOCKA_LIBS)
+# The two in which memory runs out.
+test_c_test_buf_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=realloc
+test_c_test_frame_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc
+
+if HAVE_CMOCKA
+check_PROGRAMS += $(c_tests)
+TESTS += $(c_tests)
+else
+TESTS += test/no-cmocka.escript
+endif
+TESTS += $(test_scripts)
+
+EXTRA_DIST += test/run test/lsan.supp test/no-cmocka.escript \
+	$(test_scripts) $(test_modules) $(test_data)
+
+TEST_EXTENSIONS = .escript
+tap_driver = env AM_TAP_AWK='$(AWK)' $(SHELL) $(top_srcdir)/build-aux/tap-driver.sh
+LOG_DRIVER = $(tap_driver)
+LOG_COMPILER = $(SHELL) $(top_srcdir)/test/run
+ESCRIPT_LOG_DRIVER = $(tap_driver)
+ESCRIPT_LOG_COMPILER = $(SHELL) $(top_srcdir)/test/run $(ESCRIPT)
+
+# What every script that uses the staged application needs to find.
+stage_env = \
+	top_srcdir='$(abs_top_srcdir)'; \
+	top_builddir='$(abs_top_builddir)'; \
+	PYTHON='$(PYTHON)'; \
+	PYPORT='$(abs_top_builddir)/$(stage)/priv/pyport'; \
+	ERL_LIBS='$(abs_top_builddir)/lib'; \
+	export top_srcdir top_builddir PYTHON PYPORT ERL_LIBS;
+AM_TESTS_ENVIRONMENT = $(stage_env) \
+	ERL_AFLAGS='-pa $(abs_top_builddir)/test/lib'; \
+	CMOCKA_MESSAGE_OUTPUT=TAP; \
+	PYPORT_SANITIZERS='$(SANITIZERS)'; \
+	export ERL_AFLAGS CMOCKA_MESSAGE_OUTPUT PYPORT_SANITIZERS; \
+	$(sanitizer_env)
+
+# Python's own allocator hides objects from AddressSanitizer.
+if ENABLE_SANITIZERS
+sanitizer_env = \
+	PYTHONMALLOC=malloc; \
+	ASAN_OPTIONS="detect_leaks=1:$$ASAN_OPTIONS"; \
+	LSAN_OPTIONS="suppressions=$(abs_top_srcdir)/test/lsan.supp:print_suppressions=0:$$LSAN_OPTIONS"; \
+	UBSAN_OPTIONS="print_stacktrace=1:$$UBSAN_OPTIONS"; \
+	export PYTHONMALLOC ASAN_OPTIONS LSAN_OPTIONS UBSAN_OPTIONS;
+endif
+
+# libFuzzer's targets; `make fuzz` runs each for FUZZ_SECONDS, and keeps what
+# it learns in the build directory.
+FUZZ_SECONDS = 30
+fuzz_targets = test/fuzz/fuzz_scan test/fuzz/fuzz_decode
+fuzz_ldflags = $(AM_LDFLAGS) -fsanitize=fuzzer
+EXTRA_PROGRAMS += $(fuzz_targets)
+EXTRA_DIST += test/fuzz/make_corpus.escript
+test_fuzz_fuzz_scan_LDFLAGS = $(fuzz_ldflags)
+test_fuzz_fuzz_decode_LDFLAGS = $(fuzz_ldflags)
+fuzz_flags = -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -print_final_stats=1 \
+	-artifact_prefix=./
+
+.PHONY: fuzz
+if ENABLE_FUZZ
+noinst_PROGRAMS = $(fuzz_targets)
+fuzz: all
+	@$(ESCRIPT) $(srcdir)/test/fuzz/make_corpus.escript test/fuzz/corpus
+	@$(stage_env) $(sanitizer_env) cd test/fuzz && \
+	  ./fuzz_scan $(fuzz_flags) corpus/terms corpus/requests
+	@$(stage_env) $(sanitizer_env) cd test/fuzz && \
+	  ./fuzz_decode $(fuzz_flags) corpus/terms
+else
+fuzz:
+	@echo 'fuzz: configure with CC=clang --enable-fuzz first'; exit 1
+endif

@@ -1,0 +1,270 @@
+#!/usr/bin/env escript
+%% SPDX-License-Identifier: Apache-2.0
+%%! -pa test/lib
+%%
+%% Options of pools: from the application's environment and from start_pool,
+%% several pools side by side, and reasons when a pool cannot start.
+-mode(compile).
+-include_lib("stdlib/include/assert.hrl").
+
+main(_) ->
+    Settings = #{size => 3, timeout => 300, env => [{"PYPORT_TEST_ENV", "from the environment"}],
+                 init => <<"import os, sys, time\nready = 'yes'">>,
+                 pools => #{second => #{size => 1, init => <<"name = 'second'">>}}},
+    tap:run(fixture:with_app(Settings, [
+        {"the application's environment: size", fun env_size/0},
+        {"the application's environment: init", fun env_init/0},
+        {"the application's environment: env", fun env_env/0},
+        {"the application's environment: timeout", fun env_timeout/0},
+        {"the application's environment: further pools", fun env_pools/0},
+        {"pools side by side do not see each other", fun side_by_side/0},
+        {"size, and the default of it", fun size/0},
+        {"python_path: one and several, as strings and binaries", fun python_path/0},
+        {"python_path with a module that hides one of the library's", fun python_path_first/0},
+        {"env: set, unset, not ASCII", fun env/0},
+        {"cwd", fun cwd/0},
+        {"init is run once in each worker, and again in a new one", fun init/0},
+        {"init of several lines and not ASCII", fun init_text/0},
+        {"timeout of a pool", fun timeout/0},
+        {"timeout of a call beats the pool's", fun timeout_of_call/0},
+        {"venv", 120_000, fun venv/0},
+        {"venv by a relative path and with a cwd", 120_000, fun venv_relative/0},
+        [wrong(Row) || Row <- wrong_options()],
+        {"a pool's name that is taken", fun name_taken/0},
+        {"stop_pool ends its processes", fun stop_pool/0},
+        {"stop_pool fails what was running, with a reason", fun stop_running/0},
+        {"a pool stopped and started again", fun again/0},
+        [cannot_start(Row) || Row <- failures()],
+        {"a pool that could not start leaves nothing", fun nothing_left/0},
+        {"the signals and descriptors that Python starts with", fun clean_start/0}
+    ])).
+
+%% Starts a pool for the time of a fun; one inside the other if need be.
+with_pool(Options, Fun) ->
+    Pool = case lists:member(outer, registered_pools()) of false -> outer; true -> inner end,
+    {ok, _} = py:start_pool(Pool, Options),
+    try Fun(#{pool => Pool}, Pool) after ok = py:stop_pool(Pool) end.
+
+registered_pools() ->
+    [Pool || Pool <- [outer, inner], is_map(py:info(Pool))].
+
+eval(Code, In) -> py:eval(Code, #{}, In).
+
+%% ---------------------------------------------------------------------------
+
+env_size() -> ?assertEqual(3, length(fixture:workers())).
+env_init() -> ?assertEqual({ok, <<"yes">>}, py:eval(<<"ready">>)).
+env_env() -> ?assertEqual({ok, <<"from the environment">>},
+                          py:eval(<<"os.environ['PYPORT_TEST_ENV']">>)).
+env_timeout() -> ?assertEqual({error, timeout}, py:eval(<<"time.sleep(5)">>)).
+
+env_pools() ->
+    ?assertEqual({ok, <<"second">>}, eval(<<"name">>, #{pool => second})),
+    ?assertEqual(1, length(fixture:workers(second))).
+
+side_by_side() ->
+    with_pool(#{size => 1, init => <<"who = 'a'">>}, fun(InA, _) ->
+        with_pool(#{size => 2, init => <<"who = 'b'">>, env => [{"WHO", "b"}]}, fun(InB, PoolB) ->
+            ?assertEqual({ok, <<"a">>}, eval(<<"who">>, InA)),
+            ?assertEqual({ok, <<"b">>}, eval(<<"who">>, InB)),
+            ?assertMatch({error, {'NameError', _}}, py:eval(<<"who">>)),
+            ?assertEqual({ok, none}, py:eval(<<"os.environ.get('WHO')">>)),
+            ?assertEqual(2, length(fixture:workers(PoolB)))
+        end)
+    end).
+
+size() ->
+    with_pool(#{size => 5}, fun(_, Pool) -> ?assertEqual(5, length(fixture:workers(Pool))) end),
+    with_pool(#{}, fun(_, Pool) ->
+        ?assertEqual(erlang:system_info(schedulers_online), length(fixture:workers(Pool)))
+    end).
+
+python_path() ->
+    [First, Second] = [module_dir("one", "value = 1"), module_dir("two", "value = 2")],
+    Code = <<"(__import__('one').value, __import__('two').value)">>,
+    with_pool(#{size => 1, python_path => [First, list_to_binary(Second)]}, fun(In, _) ->
+        ?assertEqual({ok, {1, 2}}, eval(Code, In))
+    end),
+    with_pool(#{size => 1, python_path => [First]}, fun(In, _) ->
+        ?assertMatch({error, {'ModuleNotFoundError', _}}, eval(Code, In))
+    end).
+
+python_path_first() ->
+    Dir = module_dir("colorsys", "value = 'ours'"),
+    with_pool(#{size => 1, python_path => [Dir]}, fun(In, _) ->
+        ?assertEqual({ok, <<"ours">>}, eval(<<"__import__('colorsys').value">>, In))
+    end).
+
+module_dir(Name, Text) ->
+    Dir = fixture:tmpdir(),
+    ok = file:write_file(filename:join(Dir, Name ++ ".py"), Text),
+    Dir.
+
+env() ->
+    true = os:putenv("PYPORT_TEST_GONE", "here"),
+    Env = [{"A_VALUE", "grün ☃"}, {"PYPORT_TEST_GONE", false}],
+    with_pool(#{size => 1, env => Env}, fun(In, _) ->
+        Get = <<"[__import__('os').environ.get(n) for n in ('A_VALUE', 'PYPORT_TEST_GONE', 'HOME')]">>,
+        {ok, [Value, Gone, Home]} = eval(Get, In),
+        ?assertEqual(<<"grün ☃"/utf8>>, Value),
+        ?assertEqual(none, Gone),
+        ?assertEqual(os:getenv("HOME", "none"), case Home of none -> "none"; _ -> binary_to_list(Home) end)
+    end).
+
+cwd() ->
+    Dir = fixture:tmpdir(),
+    with_pool(#{size => 1, cwd => Dir}, fun(In, _) ->
+        ?assertEqual({ok, list_to_binary(Dir)}, eval(<<"__import__('os').getcwd()">>, In))
+    end),
+    {ok, Here} = file:get_cwd(),
+    ?assertEqual({ok, list_to_binary(Here)}, py:eval(<<"os.getcwd()">>)).
+
+init() ->
+    Log = filename:join(fixture:tmpdir(), "log"),
+    Init = lists:append(["import os\nwith open('", Log, "', 'a') as f: f.write('x')\n"]),
+    with_pool(#{size => 2, init => Init}, fun(In, Pool) ->
+        ?assertEqual({ok, <<"xx">>}, file:read_file(Log)),
+        {error, {worker_exit, _}} = eval(<<"os._exit(1)">>, In),
+        fixture:wait_until(fun() -> length(fixture:os_pids(Pool)) =:= 2 end),
+        ?assertEqual({ok, <<"xxx">>}, file:read_file(Log))
+    end).
+
+init_text() ->
+    with_pool(#{size => 1, init => "def größe(x):\n    return x + '☃'\n"}, fun(In, _) ->
+        ?assertEqual({ok, <<"a☃"/utf8>>}, py:call('__main__', <<"größe"/utf8>>, [<<"a">>], #{}, In))
+    end).
+
+timeout() ->
+    with_pool(#{size => 1, timeout => 100}, fun(In, _) ->
+        {Us, Result} = timer:tc(fun() -> eval(<<"__import__('time').sleep(20)">>, In) end),
+        ?assertEqual({error, timeout}, Result),
+        ?assert(Us < 1_000_000)
+    end).
+
+timeout_of_call() ->
+    with_pool(#{size => 1, timeout => 50}, fun(In, _) ->
+        ?assertEqual({ok, none}, eval(<<"__import__('time').sleep(0.3)">>, In#{timeout => 5000}))
+    end).
+
+%% ---------------------------------------------------------------------------
+
+%% A virtual environment with one module of its own.
+make_venv() ->
+    Dir = filename:join(fixture:tmpdir(), "venv"),
+    Output = os:cmd("'" ++ fixture:python() ++ "' -m venv --without-pip " ++ Dir ++ " 2>&1; echo =$?"),
+    case lists:suffix("=0\n", Output) of
+        true -> add_module(Dir);
+        false -> tap:skip("python -m venv does not work here: " ++ hd(string:split(Output, "\n")))
+    end.
+
+add_module(Dir) ->
+    [Site] = filelib:wildcard(filename:join(Dir, "lib/python3*/site-packages")),
+    ok = file:write_file(filename:join(Site, "only_in_venv.py"), "value = 'venv'\n"),
+    Dir.
+
+venv() ->
+    Dir = make_venv(),
+    with_pool(#{size => 1, venv => Dir}, fun(In, _) -> in_venv(Dir, In) end),
+    with_pool(#{size => 1}, fun(In, _) ->
+        ?assertMatch({error, {'ModuleNotFoundError', _}},
+                     eval(<<"__import__('only_in_venv')">>, In))
+    end).
+
+in_venv(Dir, In) ->
+    ?assertEqual({ok, <<"venv">>}, eval(<<"__import__('only_in_venv').value">>, In)),
+    {ok, Prefix} = eval(<<"__import__('os').path.realpath(__import__('sys').prefix)">>, In),
+    ?assertEqual(Prefix, list_to_binary(string:trim(os:cmd("realpath " ++ Dir)))),
+    ?assertEqual({ok, true}, eval(<<"__import__('sys').prefix != __import__('sys').base_prefix">>, In)),
+    ?assertEqual({ok, <<"{}">>}, py:call(json, dumps, [#{}], #{}, In)).
+
+venv_relative() ->
+    Dir = make_venv(),
+    {ok, Here} = file:get_cwd(),
+    ok = file:set_cwd(filename:dirname(Dir)),
+    try
+        with_pool(#{size => 1, venv => "venv", cwd => "/"}, fun(In, _) -> in_venv(Dir, In) end)
+    after
+        ok = file:set_cwd(Here)
+    end.
+
+%% ---------------------------------------------------------------------------
+
+%% {an option, a value that it cannot have}
+wrong_options() ->
+    [{sise, 2}, {size, 0}, {size, many}, {timeout, -1}, {python_path, 7}, {env, [7]},
+     {cwd, {dir}}, {venv, 7}, {init, 7}, {max_queue, -1}, {max_frame, 10}].
+
+wrong({Key, Value}) ->
+    {io_lib:format("a wrong option: ~p => ~p", [Key, Value]), fun() ->
+        ?assertEqual({error, {badarg, {option, Key}}}, py:start_pool(odd, #{Key => Value}))
+    end}.
+
+name_taken() ->
+    with_pool(#{size => 1}, fun(_, Pool) ->
+        ?assertMatch({error, {already_started, _}}, py:start_pool(Pool, #{size => 1}))
+    end).
+
+stop_pool() ->
+    {ok, _} = py:start_pool(short, #{size => 2}),
+    OsPids = fixture:os_pids(short),
+    ok = py:stop_pool(short),
+    fixture:wait_until(fun() -> not lists:any(fun fixture:is_running/1, OsPids) end, 2000),
+    ?assertEqual({error, {no_pool, short}}, eval(<<"1">>, #{pool => short})),
+    ?assertMatch({error, _}, py:stop_pool(short)).
+
+stop_running() ->
+    {ok, _} = py:start_pool(short, #{size => 1}),
+    [OsPid] = fixture:os_pids(short),
+    Self = self(),
+    Caller = spawn_link(fun() ->
+        Self ! {self(), eval(<<"__import__('time').sleep(30)">>, #{pool => short, timeout => 20_000})}
+    end),
+    timer:sleep(200),
+    ok = py:stop_pool(short),
+    receive {Caller, Result} -> ?assertMatch({error, _}, Result) after 5000 -> error(no_answer) end,
+    fixture:wait_until(fun() -> not fixture:is_running(OsPid) end).
+
+again() ->
+    [begin
+         {ok, _} = py:start_pool(again, #{size => 1, init => <<"n = ", (integer_to_binary(N))/binary>>}),
+         ?assertEqual({ok, N}, eval(<<"n">>, #{pool => again})),
+         ok = py:stop_pool(again)
+     end || N <- [1, 2, 3]].
+
+%% ---------------------------------------------------------------------------
+
+%% {What, options, words that the reason must have}
+failures() ->
+    [{"a venv that is not", #{venv => "/no/such/venv"}, ["/no/such/venv"]},
+     {"a directory that is no venv", #{venv => "/"}, ["pyvenv.cfg"]},
+     {"init that raises", #{init => <<"raise ValueError('not today')">>},
+      ["ValueError", "not today"]},
+     {"init that is no Python", #{init => <<"this is no Python">>}, ["SyntaxError"]},
+     {"init that ends the process", #{init => <<"import os; os._exit(3)">>}, ["3"]},
+     {"a cwd that is not", #{cwd => "/no/such/dir"}, ["/no/such/dir"]},
+     {"Python without its library", #{env => [{"PYTHONHOME", "/no/such/home"}]}, []}].
+
+cannot_start({What, Options, Words}) ->
+    {["cannot start: ", What], fun() ->
+        {Us, {error, Reason}} = timer:tc(fun() -> py:start_pool(broken, Options#{size => 2}) end),
+        Text = lists:flatten(io_lib:format("~0tp", [Reason])),
+        tap:note("~ts", [Text]),
+        [?assertEqual({true, Word, Text}, {fixture:contains(Text, Word), Word, Text})
+         || Word <- Words],
+        ?assert(Us < 15_000_000),
+        ?assertEqual({error, {no_pool, broken}}, eval(<<"1">>, #{pool => broken}))
+    end}.
+
+nothing_left() ->
+    fixture:wait_until(fun() -> length(fixture:ports()) =:= 4 end),
+    ?assertEqual({ok, 1}, py:eval(<<"1">>)).
+
+clean_start() ->
+    with_pool(#{size => 1}, fun(In, _) ->
+        Code = <<"sorted(int(n) for n in __import__('os').listdir('/proc/self/fd'))">>,
+        {ok, Descriptors} = eval(Code, In),
+        %% 0, 1, 2, the two of the protocol, the listing itself and a few of ours;
+        %% nothing of the VM's, such as the ports of other workers.
+        ?assert(length(Descriptors) =< 12),
+        ?assertEqual([0, 1, 2], lists:sublist(Descriptors, 3))
+    end).

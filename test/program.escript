@@ -1,0 +1,234 @@
+#!/usr/bin/env escript
+%% SPDX-License-Identifier: Apache-2.0
+%%! -pa test/lib
+%%
+%% The program as a process: its command line, its end, what it does with
+%% descriptors and signals, control frames; all without the py application.
+-mode(compile).
+-include_lib("stdlib/include/assert.hrl").
+
+main(_) ->
+    tap:run([
+        {"--help", fun help/0},
+        {"--version", fun version/0},
+        [usage(Row) || Row <- usage_errors()],
+        {"started on a terminal it explains itself", fun terminal/0},
+        {"a venv that is not", fun no_venv/0},
+        {"hello", fun hello/0},
+        {"the operations on memory", fun memory/0},
+        {"end of input while idle", fun end_idle/0},
+        {"end of input while Python sleeps, spins, is stubborn", 120_000, fun end_busy/0},
+        {"print, os.write, printf and echo cannot damage a frame", fun noise/0},
+        {"closing 0, 1 and 2 in Python does not harm", fun closed_descriptors/0},
+        {"signals: INT and PIPE are ignored, TERM ends it", fun signals/0},
+        {"the peer goes away while a reply is written", fun peer_gone/0},
+        {"no child of Python keeps the protocol open", fun children/0},
+        {"stream: chunks, credit, more, stop", fun stream/0},
+        {"stream: an error behind items", fun stream_error/0},
+        {"stream: two at once, and a request between", fun streams/0},
+        {"control frames about unknown Ids", fun unknown_ids/0},
+        {"cancel of a stream", fun cancel_stream/0},
+        {"an event by erlang.send", fun event/0}
+    ]).
+
+help() ->
+    #{code := 0, stdout := Text, stderr := <<>>} = raw:run(["--help"], <<>>),
+    [?assert(fixture:contains(Text, Word))
+     || Word <- ["Usage", "--venv", "--path", "--max-frame", "--version", "--help"]].
+
+version() ->
+    #{code := 0, stdout := Text} = raw:run(["--version"], <<>>),
+    ?assertMatch({match, _}, re:run(Text, "^pyport 0\\.\\d+\\.\\d+.*3\\.\\d+", [dotall])).
+
+%% {What, arguments}
+usage_errors() ->
+    [{"an unknown option", ["--colour"]}, {"an argument too many", ["file.py"]},
+     {"an option without its value", ["--venv"]}, {"a size that is none", ["--max-frame", "big"]},
+     {"a size of 0", ["--max-frame", "0"]}, {"a size beyond all", ["--max-frame", "99999999999"]}].
+
+usage({What, Args}) ->
+    {["wrong command line: ", What], fun() ->
+        #{code := 64, stdout := <<>>, stderr := Text} = raw:run(Args, <<>>),
+        ?assert(fixture:contains(Text, "--help"))
+    end}.
+
+terminal() ->
+    os:find_executable("script") =/= false orelse tap:skip("there is no script(1) here"),
+    Text = os:cmd("script -qec '" ++ fixture:program() ++ "' /dev/null </dev/null; echo code=$?"),
+    ?assert(fixture:contains(Text, "code=64")),
+    ?assert(fixture:contains(Text, "Erlang")),
+    ?assert(fixture:contains(Text, "--help")).
+
+no_venv() ->
+    #{code := 70, replies := [{undefined, {error, {start_failed, Why}}}]} =
+        raw:run(["--venv", "/no/such/venv"], raw:frame({1, version})),
+    ?assert(fixture:contains(Why, "/no/such/venv")).
+
+hello() ->
+    Port = raw:open(),
+    OsPid = raw:os_pid(Port),
+    {ok, Hello} = raw:ask(Port, hello),
+    ?assertMatch(#{protocol := 1, pyport := _, python := _, os_pid := OsPid, executable := _,
+                   max_frame := 268435456, max_depth := 4096, exceptions := [_ | _]}, Hello),
+    ?assert(lists:member(<<"ValueError">>, maps:get(exceptions, Hello))),
+    raw:close(Port).
+
+memory() ->
+    Port = raw:open(),
+    {ok, #{gc_stats := [_, _, _], gc_count := {_, _, _}, gc_threshold := {_, _, _}} = Stats} =
+        raw:ask(Port, memory_stats),
+    ?assertNot(maps:is_key(traced_memory_current, Stats)),
+    [?assertMatch({ok, N} when N >= 0, raw:ask(Port, Op)) || Op <- [gc, {gc, 0}, {gc, 1}, {gc, 2}]],
+    ok = raw:ask(Port, {tracemalloc_start, 5}),
+    ok = raw:ask(Port, {exec, <<"kept = ['x' * 1000 for _ in range(1000)]">>}),
+    {ok, #{traced_memory_current := Now, traced_memory_peak := Peak}} = raw:ask(Port, memory_stats),
+    ?assert(Peak >= Now andalso Now > 1000),
+    {ok, Top} = raw:ask(Port, {tracemalloc_top, 3}),
+    ?assertMatch([#{file := _, line := _, size := _, count := _} | _], Top),
+    ?assert(length(Top) =< 3),
+    ok = raw:ask(Port, tracemalloc_stop),
+    ok = raw:ask(Port, tracemalloc_start),
+    ok = raw:ask(Port, tracemalloc_stop),
+    raw:close(Port).
+
+%% ---------------------------------------------------------------------------
+%% The end
+
+end_idle() ->
+    Port = raw:open(),
+    {ok, _} = raw:ask(Port, version),
+    {Us, ok} = timer:tc(fun() -> raw:close(Port) end),
+    tap:note("gone after ~b us", [Us]),
+    ?assert(Us < 1_000_000).
+
+end_busy() ->
+    [begin
+         Port = raw:open(["--path", fixture:python_path()]),
+         raw:send(Port, {1, {call, misbehave, Function, Args, #{}}}),
+         timer:sleep(200),
+         {Us, ok} = timer:tc(fun() -> raw:close(Port) end),
+         tap:note("~p: gone after ~b us", [Function, Us]),
+         ?assert(Us < 6_000_000)
+     end || {Function, Args} <- [{sleep, [60]}, {spin, []}, {stubborn, []}]].
+
+%% ---------------------------------------------------------------------------
+%% Descriptors and signals
+
+noise() ->
+    Word = <<"noise-to-be-seen">>,
+    Calls = [raw:frame({N, {call, misbehave, noise, [Word], #{}}}) || N <- [1, 2, 3]],
+    #{code := 0, replies := Replies, stderr := Text} =
+        raw:run(["--path", fixture:python_path()], Calls),
+    ?assertEqual([{N, {ok, none}} || N <- [1, 2, 3]], Replies),
+    %% Four ways each time, all of it on standard error.
+    ?assertEqual(12, length(binary:matches(Text, Word))).
+
+closed_descriptors() ->
+    Code = <<"[os.close(n) for os in [__import__('os')] for n in (0, 1, 2)] and 'closed'">>,
+    #{code := 0, replies := Replies} =
+        raw:run([raw:frame({1, {eval, Code, #{}}}), raw:frame({2, {exec, <<"print('x')">>}}),
+                 raw:frame({3, {eval, <<"open('/dev/null').fileno() >= 0">>, #{}}}),
+                 raw:frame({4, version})]),
+    ?assertMatch([{1, {ok, <<"closed">>}}, {2, _}, {3, {ok, true}}, {4, {ok, _}}], Replies).
+
+signals() ->
+    Port = raw:open(),
+    {ok, _} = raw:ask(Port, version),
+    OsPid = raw:os_pid(Port),
+    [fixture:kill(Name, OsPid) || Name <- ["INT", "PIPE"]],
+    timer:sleep(100),
+    ?assertMatch({ok, 2}, raw:ask(Port, {eval, <<"1 + 1">>, #{}})),
+    fixture:kill("TERM", OsPid),
+    ?assertMatch({exit_status, _}, raw:recv(Port)).
+
+peer_gone() ->
+    Frames = [raw:frame({N, {eval, <<"'x' * 1000000">>, #{}}}) || N <- lists:seq(1, 50)],
+    File = filename:join(fixture:tmpdir(), "in"),
+    ok = file:write_file(File, Frames),
+    Command = "bash -c '(cat " ++ File ++ "; sleep 2) | " ++ fixture:program()
+        ++ " 2>/dev/null | head -c 10 >/dev/null; echo ${PIPESTATUS[1]}'",
+    os:find_executable("bash") =/= false orelse tap:skip("there is no bash here"),
+    ?assertEqual("74", string:trim(os:cmd(Command))).
+
+%% A child that outlives the program must not hold its pipes: the peer would
+%% never see the end.
+children() ->
+    Code = <<"__import__('subprocess').Popen(['sleep', '7'], close_fds=False) and None">>,
+    Port = raw:open(),
+    ?assertEqual({ok, none}, raw:ask(Port, {eval, Code, #{}})),
+    fixture:kill("TERM", raw:os_pid(Port)),
+    ?assertMatch({exit_status, _}, raw:recv(Port, 5000)).
+
+%% ---------------------------------------------------------------------------
+%% Streams and control
+
+stream() ->
+    Port = raw:open(),
+    raw:send(Port, {1, {stream, {eval, <<"range(10)">>, #{}}}, #{chunk => 3, credit => 4}}),
+    ?assertEqual([0, 1, 2, 3], items(Port, 1, 4)),
+    %% No credit: parked, other requests run meanwhile.
+    ?assertEqual({ok, 2}, raw:ask(Port, {eval, <<"1 + 1">>, #{}})),
+    raw:send(Port, {more, 1, 2}),
+    ?assertEqual([4, 5], items(Port, 1, 2)),
+    raw:send(Port, {more, 1, 100}),
+    ?assertEqual([6, 7, 8, 9], items(Port, 1, 4)),
+    ?assertEqual({1, ok}, raw:recv(Port)),
+    raw:send(Port, {2, {stream, {call, itertools, count, [], #{}}}, #{chunk => 2, credit => 2}}),
+    ?assertEqual([0, 1], items(Port, 2, 2)),
+    raw:send(Port, {stop, 2}),
+    ?assertEqual({2, ok}, raw:recv(Port)),
+    raw:close(Port).
+
+%% So many items of a stream, in chunks of whatever size.
+items(_, _, 0) -> [];
+items(Port, Id, N) when N > 0 ->
+    {Id, {chunk, Items}} = raw:recv(Port),
+    Items ++ items(Port, Id, N - length(Items)).
+
+stream_error() ->
+    Port = raw:open(["--path", fixture:python_path()]),
+    raw:send(Port, {1, {stream, {call, misbehave, failing_generator, [5], #{}}}, #{chunk => 2, credit => 9}}),
+    ?assertEqual([0, 1, 2, 3, 4], items(Port, 1, 5)),
+    ?assertMatch({1, {error, {'ValueError', <<"out of items">>}}}, raw:recv(Port)),
+    raw:close(Port).
+
+streams() ->
+    Port = raw:open(),
+    [raw:send(Port, {Id, {stream, {eval, <<"range(n, n + 50)">>, #{n => Id}}},
+                     #{chunk => 10, credit => 1000}}) || Id <- [100, 200]],
+    raw:send(Port, {3, version}),
+    Got = collect(Port, 3, #{}),
+    ?assertEqual(lists:seq(100, 149), maps:get(100, Got)),
+    ?assertEqual(lists:seq(200, 249), maps:get(200, Got)),
+    raw:close(Port).
+
+collect(_, 0, Got) -> Got;
+collect(Port, Left, Got) ->
+    case raw:recv(Port) of
+        {Id, {chunk, Items}} -> collect(Port, Left, Got#{Id => maps:get(Id, Got, []) ++ Items});
+        {_, _} -> collect(Port, Left - 1, Got)
+    end.
+
+unknown_ids() ->
+    Port = raw:open(),
+    [raw:send(Port, Frame) || Frame <- [{cancel, 99}, {more, 99, 5}, {stop, 99},
+                                        {take_back, 99}]],
+    ?assertEqual({ok, 2}, raw:ask(Port, {eval, <<"1 + 1">>, #{}})),
+    raw:close(Port).
+
+cancel_stream() ->
+    Port = raw:open(),
+    raw:send(Port, {1, {stream, {eval, <<"iter(int, 1)">>, #{}}}, #{chunk => 2, credit => 2}}),
+    ?assertEqual([0, 0], items(Port, 1, 2)),
+    raw:send(Port, {cancel, 1}),
+    ?assertEqual({1, {error, cancelled}}, raw:recv(Port)),
+    ?assertEqual({ok, 2}, raw:ask(Port, {eval, <<"1 + 1">>, #{}})),
+    raw:close(Port).
+
+event() ->
+    Port = raw:open(),
+    raw:send(Port, {1, {call, erlang, send, [self(), {a, [1]}], #{}}}),
+    Self = self(),
+    ?assertEqual({event, send, {Self, {a, [1]}}}, raw:recv(Port)),
+    ?assertMatch({1, {ok, _}}, raw:recv(Port)),
+    raw:close(Port).

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Functions that raise, each in its own way, for the tests of errors."""
+
+from __future__ import annotations
+
+
+class Refused(Exception):
+    """An exception class of the user's own."""
+
+
+class Unprintable(Exception):
+    """An exception whose text cannot be had."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+def plain() -> None:
+    """A built-in exception with a text."""
+    raise ValueError("plain trouble")
+
+
+def deeper(levels: int) -> None:
+    """The same from some calls down."""
+    if levels:
+        deeper(levels - 1)
+    else:
+        plain()
+
+
+def refused() -> None:
+    """An exception of the user's own class."""
+    raise Refused("not today")
+
+
+def unprintable() -> None:
+    """An exception whose str() raises."""
+    raise Unprintable()
+
+
+def surrogate() -> None:
+    """A text that is not UTF-8."""
+    raise ValueError("lone \ud800 surrogate")
+
+
+def caused() -> None:
+    """An exception raised from another."""
+    try:
+        plain()
+    except ValueError as error:
+        raise KeyError("outer") from error
+
+
+def during() -> None:
+    """An exception raised while another was being handled."""
+    try:
+        plain()
+    except ValueError:
+        {}["missing"]
+
+
+def suppressed() -> None:
+    """An exception whose context is hidden on purpose."""
+    try:
+        plain()
+    except ValueError:
+        raise RuntimeError("alone") from None
+
+
+def circular() -> None:
+    """A chain of causes that bites its own tail."""
+    first, second = ValueError("first"), ValueError("second")
+    first.__cause__, second.__cause__ = second, first
+    raise first
+
+
+def long_chain(length: int) -> None:
+    """A chain of causes of this length."""
+    error: Exception | None = None
+    for number in range(length):
+        following = ValueError(str(number))
+        following.__cause__ = error
+        error = following
+    assert error is not None
+    raise error
+
+
+def noted() -> None:
+    """An exception with notes (Python 3.11 and newer)."""
+    error = ValueError("with notes")
+    error.add_note("first note")
+    error.add_note("second note")
+    raise error
+
+
+def group() -> None:
+    """Several exceptions at once (Python 3.11 and newer)."""
+    raise ExceptionGroup("two of them", [ValueError("one"), KeyError("two")])  # noqa: F821
+
+
+def leave(code: object) -> None:
+    """A SystemExit: an error like others, not the end of the worker."""
+    raise SystemExit(code)
+
+
+def interrupt() -> None:
+    """A KeyboardInterrupt, which is no Exception."""
+    raise KeyboardInterrupt
+
+
+def endless() -> None:
+    """A recursion without end."""
+    endless()
+
+
+def new_class(number: int) -> None:
+    """An exception of a class that did not exist before, one for each number."""
+    raise type(f"Fresh{number}Error", (Exception,), {})("new")
