@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: Apache-2.0
+# The guide's pages, and the reference that edoc makes of the modules.
+
+EXTRA_DIST += \
+	docs/architecture.md \
+	docs/memory.md \
+	docs/protocol.md \
+	docs/types.md
+
+.PHONY: docs
+docs: all
+	@$(stage_env) $(ESCRIPT) $(srcdir)/build-aux/edoc.escript doc $(erl_sources)
