@@ -8,6 +8,7 @@ WIRE_CPPFLAGS = -I$(top_srcdir)/port $(EI_CPPFLAGS)
 port_libwire_a_CPPFLAGS = $(WIRE_CPPFLAGS)
 port_libwire_a_SOURCES = \
 	port/wire/buf.c port/wire/buf.h \
+	port/wire/cond.c port/wire/cond.h \
 	port/wire/err.c port/wire/err.h \
 	port/wire/frame.c port/wire/frame.h \
 	port/wire/output.c port/wire/output.h \
@@ -33,7 +34,9 @@ port_libport_a_SOURCES = \
 	port/value/text.c port/value/text.h \
 	port/op/arg.c port/op/arg.h \
 	port/op/call.c port/op/call.h \
+	port/op/capture.c port/op/capture.h \
 	port/op/eval.c port/op/eval.h \
+	port/op/event.c port/op/event.h \
 	port/op/hello.c \
 	port/op/map.c port/op/map.h \
 	port/op/memory.c \
@@ -41,7 +44,6 @@ port_libport_a_SOURCES = \
 	port/op/op.c port/op/op.h \
 	port/op/opts.c port/op/opts.h \
 	port/op/reply.c port/op/reply.h \
-	port/op/send.c port/op/send.h \
 	port/op/stack.c \
 	port/op/stream.c port/op/stream.h \
 	port/op/trace.c port/op/trace.h \
@@ -77,6 +79,7 @@ dist_pypackage_DATA = \
 	port/python/erlang/__init__.pyi \
 	port/python/erlang/_call.py \
 	port/python/erlang/_encode.py \
+	port/python/erlang/_log.py \
 	port/python/erlang/_memory.py \
 	port/python/erlang/_names.py \
 	port/python/erlang/_setup.py \

@@ -10,7 +10,7 @@
 #include "loop/crash.h"
 #include "loop/interrupt.h"
 #include "loop/venv.h"
-#include "op/send.h"
+#include "op/event.h"
 #include "value/erltypes.h"
 #include "value/error.h"
 #include "value/python.h"
@@ -127,7 +127,8 @@ int interp_start(const struct options *options, struct err *err)
     if (options->venv && venv_interpreter(options->venv, interpreter,
                                           sizeof interpreter, err) < 0)
         return -1;
-    erltypes_set_send(send_message);
+    event_init();
+    erltypes_set_event(event_send);
     if (erltypes_before_python() < 0)
         return err_set(err, "no memory");
     if (initialize(interpreter, err) < 0)

@@ -6,9 +6,9 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "loop/fds.h"
+#include "wire/cond.h"
 
 /* A job that has run for so long is a long one. */
 #define TICK_NS (10 * 1000 * 1000L)
@@ -46,11 +46,7 @@ static void unlock(void)
 
 void jobs_init(void)
 {
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&jobs.wake, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    cond_init(&jobs.wake);
 }
 
 /* ---- waiting ---------------------------------------------------------- */
@@ -184,17 +180,6 @@ bool jobs_was_cancelled(void)
 
 /* ---- watching --------------------------------------------------------- */
 
-/* With the lock, which it gives up meanwhile. */
-static void wait_tick(void)
-{
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += TICK_NS;
-    until.tv_sec += until.tv_nsec / 1000000000L;
-    until.tv_nsec %= 1000000000L;
-    pthread_cond_timedwait(&jobs.wake, &jobs.lock, &until);
-}
-
 static void wait_for_job(void)
 {
     jobs.asleep = true;
@@ -216,7 +201,7 @@ unsigned long jobs_wait_for_long(void)
         if (quiet > QUIET_TICKS)
             wait_for_job();
         seen = jobs.serial;
-        wait_tick();
+        cond_wait_ns(&jobs.wake, &jobs.lock, TICK_NS);
     }
     unsigned long serial = jobs.closed ? 0 : seen;
     jobs.watched = serial != 0;

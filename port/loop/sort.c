@@ -8,6 +8,7 @@
 #include "loop/clerk.h"
 #include "loop/interrupt.h"
 #include "loop/jobs.h"
+#include "op/event.h"
 #include "op/op.h"
 #include "op/reply.h"
 #include "op/stream.h"
@@ -102,6 +103,9 @@ static void control(const struct request *req)
         break;
     case CONTROL_STOP:
         stream_end(req, STREAM_STOPPED);
+        break;
+    case CONTROL_ACK:
+        event_acked(req->n);
         break;
     default:
         answer_no_call();

@@ -21,16 +21,28 @@ PyObject *arg_names(struct op_call *call, const char *what)
                               what);
 }
 
-PyObject *arg_list(struct op_call *call, const char *what)
+/* The argument, if it is of that type. */
+static PyObject *arg_typed(struct op_call *call, const char *what,
+                           PyTypeObject *type, const char *name)
 {
-    PyObject *list =
+    PyObject *value =
         value_decode(call->req->frame, &call->at, &call->opts.value, what);
-    if (list && !PyList_CheckExact(list)) {
-        Py_DECREF(list);
-        PyErr_Format(erltypes_badarg(), "%s: not a list", what);
+    if (value && !Py_IS_TYPE(value, type)) {
+        Py_DECREF(value);
+        PyErr_Format(erltypes_badarg(), "%s: not a %s", what, name);
         return NULL;
     }
-    return list;
+    return value;
+}
+
+PyObject *arg_list(struct op_call *call, const char *what)
+{
+    return arg_typed(call, what, &PyList_Type, "list");
+}
+
+PyObject *arg_boolean(struct op_call *call, const char *what)
+{
+    return arg_typed(call, what, &PyBool_Type, "boolean");
 }
 
 long arg_integer(struct op_call *call, const char *what, long least, long most)

@@ -18,6 +18,9 @@ PyObject *arg_names(struct op_call *call, const char *what);
 /* A list of values, as a list. */
 PyObject *arg_list(struct op_call *call, const char *what);
 
+/* true or false as a bool. */
+PyObject *arg_boolean(struct op_call *call, const char *what);
+
 /* An integer between least and most; -1 with an exception, so least >= 0. */
 long arg_integer(struct op_call *call, const char *what, long least, long most);
 

@@ -25,11 +25,10 @@ static PyObject *step(PyObject *parent, PyObject *part, PyObject *full)
     PyObject *next = imported(full);
     if (next || PyErr_Occurred())
         return next;
+    bool package = PyObject_HasAttrString(parent, "__path__");
     next = PyObject_GetAttr(parent, part);
-    if (next || !PyErr_ExceptionMatches(PyExc_AttributeError))
+    if (next || !package || !PyErr_ExceptionMatches(PyExc_AttributeError))
         return next;
-    if (!PyObject_HasAttrString(parent, "__path__"))
-        return NULL; /* not a package: the AttributeError says it */
     PyErr_Clear();
     return PyImport_Import(full);
 }

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "op/capture.h"
 #include "op/reply.h"
 #include "value/opts.h"
 #include "value/python.h"
@@ -23,6 +24,7 @@ static const struct op_row rows[] = {
     {"stream", 1, false, op_stream},
     {"hello", 0, true, op_hello},
     {"version", 0, true, op_version},
+    {"listen", 2, false, op_listen},
     {"memory_stats", 0, true, op_memory_stats},
     {"stack", 0, true, op_stack},
     {"gc", 0, true, op_gc},
@@ -48,6 +50,19 @@ bool op_is_urgent(const struct request *req)
     return row && row->urgent;
 }
 
+/* The text comes first, in a frame of its own: what is in `out` is the reply
+ * already. */
+static enum op_end run_row(const struct op_row *row, struct op_call *call)
+{
+    if (!call->opts.capture)
+        return row->run(call);
+    if (capture_start() < 0)
+        return OP_FAILED;
+    enum op_end end = row->run(call);
+    capture_send(call);
+    return end;
+}
+
 enum op_end op_run(const struct request *req, struct buf *out)
 {
     struct op_call call = {.req = req, .out = out, .at = req->args_at};
@@ -65,7 +80,7 @@ enum op_end op_run(const struct request *req, struct buf *out)
         reply_badarg(out, &err);
         return OP_REPLY;
     }
-    enum op_end end = row->run(&call);
+    enum op_end end = run_row(row, &call);
     if (end == OP_FAILED) {
         buf_rewind(out, mark);
         reply_exception(out, &call.opts.value);

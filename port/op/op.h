@@ -51,6 +51,8 @@ op_fn op_hello, op_version;
 op_fn op_memory_stats, op_gc;
 /* trace.c  tracemalloc_start   {tracemalloc_start, NFrame} … */
 op_fn op_tracemalloc_start, op_tracemalloc_stop, op_tracemalloc_top;
+/* event.c  {listen, Boolean, Window} */
+op_fn op_listen;
 /* stack.c  stack */
 op_fn op_stack;
 

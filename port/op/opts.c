@@ -57,6 +57,8 @@ static int read_value(const char *key, const char *buf, int *at,
         return read_choice(buf, at, "list", "binary", &value->arrays_binary);
     if (strcmp(key, "traceback") == 0)
         return read_choice(buf, at, "false", "true", &value->traceback);
+    if (strcmp(key, "capture") == 0)
+        return read_choice(buf, at, "false", "true", &opts->capture);
     if (strcmp(key, "chunk") == 0)
         return read_items(buf, at, 1, &opts->chunk);
     if (strcmp(key, "credit") == 0)

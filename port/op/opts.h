@@ -11,8 +11,9 @@
 
 struct op_opts {
     struct value_opts value;
-    long chunk;  /* stream: items in a chunk, at most */
-    long credit; /* stream: items that may be sent before {more, …} */
+    bool capture; /* what is printed comes with the reply */
+    long chunk;   /* stream: items in a chunk, at most */
+    long credit;  /* stream: items that may be sent before {more, …} */
 };
 
 /* Fills `opts` from the request's map, or with the defaults where it has

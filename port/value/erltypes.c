@@ -34,27 +34,30 @@ static PyObject *badarg;
 static PyObject *cancelled;
 static PyObject *lower; /* imported when first needed: that takes a while */
 static struct slot cache[CACHE_SIZE];
-static int (*send_hook)(PyObject *to, PyObject *term);
+static event_fn *event_hook;
 
 /* ---- _erlang ---- */
 
-static PyObject *erlang_send(PyObject *module, PyObject *args)
+static PyObject *erlang_event(PyObject *module, PyObject *args)
 {
-    PyObject *to = NULL, *term = NULL;
+    const char *name = NULL;
+    PyObject *data = NULL;
+    int wait = 0;
     (void)module;
-    if (!PyArg_ParseTuple(args, "OO:send", &to, &term))
+    if (!PyArg_ParseTuple(args, "sOp:event", &name, &data, &wait))
         return NULL;
-    if (!send_hook) {
+    if (!event_hook) {
         PyErr_SetString(PyExc_RuntimeError, "nobody is there to send through");
         return NULL;
     }
-    if (send_hook(to, term) < 0)
-        return NULL;
-    Py_RETURN_NONE;
+    int sent = event_hook(name, data, wait);
+    return sent < 0 ? NULL : PyBool_FromLong(sent);
 }
 
 static PyMethodDef functions[] = {
-    {"send", erlang_send, METH_VARARGS, "send(to, term): see erlang.send"},
+    {"event", erlang_event, METH_VARARGS,
+     "event(name, data, wait): sends {event, Name, Data}.\n\n"
+     "False: dropped, because the reader is behind and wait is false."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -76,9 +79,9 @@ int erltypes_before_python(void)
     return PyImport_AppendInittab("_erlang", module_init);
 }
 
-void erltypes_set_send(int (*send)(PyObject *to, PyObject *term))
+void erltypes_set_event(event_fn *event)
 {
-    send_hook = send;
+    event_hook = event;
 }
 
 /* ---- classes ---- */

@@ -33,9 +33,11 @@ int erltypes_init(void);
 /* Lets go of all that init and the functions below have kept. */
 void erltypes_free(void);
 
-/* What erlang.send does with (to, term): 0/-1. `to` is a Pid or an Atom. NULL,
- * as at start: sending is refused. */
-void erltypes_set_send(int (*send)(PyObject *to, PyObject *term));
+/* What the package's events are given to: 1 when the event was sent, 0 when
+ * it was not because the reader is behind and `wait` is false, -1 with an
+ * exception. NULL, as at start: events are refused. */
+typedef int event_fn(const char *name, PyObject *data, bool wait);
+void erltypes_set_event(event_fn *event);
 
 /* erlang.BadArg and erlang.Cancelled: borrowed. */
 PyObject *erltypes_badarg(void);

@@ -29,6 +29,7 @@ static const struct control {
     {"stop", CONTROL_STOP, 2, "{stop, Id}"},
     {"take_back", CONTROL_TAKE_BACK, 2, "{take_back, Id}"},
     {"reply", CONTROL_REPLY, 3, "{reply, CallId, Result}"},
+    {"ack", CONTROL_ACK, 2, "{ack, N} with an integer N > 0"},
 };
 
 /* The outer tuple: no form has more elements than MAX_PARTS. */
@@ -128,14 +129,15 @@ static int parse_control(struct request *r, const struct parts *parts,
 {
     if (parts->arity != control->arity)
         return err_set(err, "control must be %s", control->form);
-    if (control->kind == CONTROL_MORE) {
-        int index = (int)parts->at[2];
+    if (control->kind == CONTROL_MORE || control->kind == CONTROL_ACK) {
+        int index = (int)parts->at[control->arity - 1];
         if (ei_decode_longlong(r->frame, &index, &r->n) < 0 || r->n < 1)
             return err_set(err, "control must be %s", control->form);
     }
     if (control->kind == CONTROL_REPLY)
         r->args_at = parts->at[2];
-    set_id(r, parts, 1);
+    if (control->kind != CONTROL_ACK)
+        set_id(r, parts, 1);
     return 0;
 }
 

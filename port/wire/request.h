@@ -4,7 +4,8 @@
  *
  *     {Id, Op}  {Id, Op, Opts}                      a request
  *     {cancel, Id}  {more, Id, N}  {stop, Id}
- *     {take_back, Id}  {reply, CallId, Result}      control
+ *     {take_back, Id}  {reply, CallId, Result}
+ *     {ack, N}                                      control
  *
  *     Op = Name | {Name, Argument, …}    Name an atom
  *     Opts = map    N = integer > 0      Id, CallId, Argument, Result any term
@@ -29,6 +30,7 @@ enum request_kind {
     CONTROL_STOP,
     CONTROL_TAKE_BACK,
     CONTROL_REPLY,
+    CONTROL_ACK,
 };
 
 struct request {
@@ -42,7 +44,7 @@ struct request {
     int op_arity;   /* arguments behind the name; 0 for an Op that is an atom */
     size_t args_at; /* the first argument (right behind the name) | Result */
     size_t opts_at; /* 0 = none */
-    long long n;    /* of {more, Id, N} */
+    long long n;    /* of {more, Id, N} and {ack, N} */
 };
 
 /* Scans the frame (see scan.h) and reads its head. Returns 0, or -1 with the

@@ -28,6 +28,7 @@ __all__ = [
     "Pid",
     "Port",
     "Reference",
+    "LogHandler",
     "encoder",
     "send",
 ]
@@ -241,4 +242,13 @@ def send(to, term):
         raise TypeError(f"send to a Pid or a name, not {type(to).__name__}")
     if _erlang is None:
         raise RuntimeError("erlang.send works in a pyport worker only")
-    _erlang.send(to, term)
+    _erlang.event("send", (to, term), True)
+
+
+def __getattr__(name):
+    """LogHandler, imported when first asked for: logging is large."""
+    if name == "LogHandler":
+        from ._log import LogHandler
+
+        return LogHandler
+    raise AttributeError(f"module 'erlang' has no attribute {name!r}")

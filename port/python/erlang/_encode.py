@@ -65,17 +65,19 @@ _TEXTS = (
 
 
 class _Unsuited(Exception):
-    """There is no term for this object; the text says why, if it is special."""
+    """There is no term for the object; the text says why if that is special."""
 
 
-def register(cls: type, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def register(
+    cls: type, function: Callable[[Any], Any]
+) -> Callable[[Any], Any]:
     """What erlang.encoder does."""
     if not isinstance(cls, type):
-        raise TypeError(f"an encoder is for a class, not {full_name(type(cls))}")
+        raise TypeError(f"no class to encode: {full_name(type(cls))}")
     if cls in _CORE:
         raise ValueError(f"how {full_name(cls)} is encoded cannot be changed")
     if not callable(function):
-        raise TypeError(f"{full_name(type(function))} is no encoder: not callable")
+        raise TypeError(f"no function: {full_name(type(function))}")
     _registered[cls] = function
     _found.clear()
     return function
@@ -114,7 +116,8 @@ def _find(cls: type) -> _Lower:
         function = rule(cls)
         if function:
             return function
-    return _user((object,)) or _buffer
+    last = _user((object,))
+    return _buffer if last is None else _buffer_or(last)
 
 
 def _imported(module: str, name: str) -> Any:
@@ -166,6 +169,16 @@ def _buffer(obj: Any, _: bool) -> bytes:
         if view.ndim > 1 or view.format.lstrip("@=<>!") not in ("B", "c"):
             raise _Unsuited(f": its items are not bytes but {view.format!r}")
         return view.tobytes()
+
+
+def _buffer_or(last: _Lower) -> _Lower:
+    def lower_it(obj: Any, arrays_binary: bool) -> Any:
+        try:
+            return _buffer(obj, arrays_binary)
+        except _Unsuited:
+            return last(obj, arrays_binary)
+
+    return lower_it
 
 
 def _numpy(cls: type) -> _Lower | None:

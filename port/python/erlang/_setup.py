@@ -3,9 +3,11 @@
 
 import sys
 
+from erlang import _log
+
 
 def setup() -> None:
     """Make printed lines appear at once: nobody flushes a worker."""
     for stream in (sys.stdout, sys.stderr):
-        if stream is not None:
-            stream.reconfigure(line_buffering=True, errors="backslashreplace")
+        stream.reconfigure(line_buffering=True, errors="backslashreplace")
+    _log.install()

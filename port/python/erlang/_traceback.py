@@ -8,7 +8,7 @@ import os
 import traceback
 from collections import deque
 from types import TracebackType
-from typing import Any, Dict, Iterator
+from typing import Any, Dict, Iterable, Iterator
 
 from . import Atom
 from ._names import full_name
@@ -66,14 +66,11 @@ class _Walk:
 
     def trace(self, exc: BaseException, depth: int) -> _Map:
         self.seen.add(id(exc))
-        frames, omitted = _frames(exc.__traceback__)
         trace: _Map = {
             Atom("type"): _type_name(exc),
             Atom("message"): _message(exc),
-            Atom("frames"): [_frame(frame) for frame in frames],
+            Atom("frames"): [_frame(f) for f in _frames(exc.__traceback__)],
         }
-        if omitted:
-            trace[Atom("omitted")] = omitted
         if notes := _notes(exc):
             trace[Atom("notes")] = notes
         if isinstance(exc, SyntaxError):
@@ -141,23 +138,29 @@ def _is_own(filename: str) -> bool:
     return filename.startswith(_OWN)
 
 
-def _frames(
-    tb: TracebackType | None,
-) -> tuple[traceback.StackSummary, int]:
-    """The frames that are shown, outermost first, and how many are not."""
+def _frames(tb: TracebackType | None) -> list[traceback.FrameSummary]:
+    """The frames, outermost first; one of them may stand for many others."""
     first: list[Any] = []
     last: deque[Any] = deque(maxlen=_FRAMES)
-    count = 0
+    more = 0
     for pair in traceback.walk_tb(tb):
         if _is_own(pair[0].f_code.co_filename):
             continue
-        count += 1
         if len(first) < _FRAMES:
             first.append(pair)
         else:
+            more += 1
             last.append(pair)
-    shown = [*first, *last]
-    return traceback.StackSummary.extract(iter(shown)), count - len(shown)
+    frames = [*_summaries(first), *_summaries(last)]
+    if more > _FRAMES:
+        text = f"{more - _FRAMES} frames are left out here"
+        gap = traceback.FrameSummary("...", None, "...", line=text)
+        frames.insert(_FRAMES, gap)
+    return frames
+
+
+def _summaries(pairs: Iterable[Any]) -> traceback.StackSummary:
+    return traceback.StackSummary.extract(iter(pairs))
 
 
 def _frame(frame: traceback.FrameSummary) -> _Map:
@@ -182,7 +185,7 @@ def _formatted(exc: BaseException) -> str:
     return "".join(
         [
             "Traceback (most recent call last):\n",
-            *_frames(exc.__traceback__)[0].format(),
+            *traceback.format_list(_frames(exc.__traceback__)),
             f"{_type_name(exc)}: {_message(exc)}\n",
         ]
     )

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Capture: what a call prints goes to its caller instead of the log. GIL
+ * held.
+ */
+#ifndef PORT_OP_CAPTURE_H
+#define PORT_OP_CAPTURE_H
+
+#include "op/op.h"
+
+/* From now on what is printed is kept. 0, or -1 with an exception. */
+int capture_start(void);
+
+/* Sends what was printed as {Id, {output, Text}}, ahead of the reply; an
+ * exception that is set stays set. */
+void capture_send(struct op_call *call);
+
+#endif
