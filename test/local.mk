@@ -43,11 +43,13 @@ $(test_beams): %.beam: %.erl
 # Python that misbehaves on purpose, and other material of the tests.
 test_data = \
 	test/py/misbehave.py \
+	test/py/package.py \
 	test/py/processor.py \
 	test/py/raiser.py \
 	test/py/samples.py \
 	test/c/embed.h \
 	test/c/peer.h \
+	test/c/rows.h \
 	test/c/show.h \
 	test/c/terms.h \
 	test/c/values.h
@@ -58,6 +60,7 @@ c_tests = \
 	test/c/test_error \
 	test/c/test_frame \
 	test/c/test_jobs \
+	test/c/test_nomemory \
 	test/c/test_put \
 	test/c/test_request \
 	test/c/test_scan \

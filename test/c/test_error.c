@@ -13,7 +13,6 @@
 #include <cmocka.h>
 
 #include "values.h"
-#include "wire/protocol.h"
 
 #define ROWS(table) (sizeof(table) / sizeof *(table))
 
@@ -413,7 +412,7 @@ static void traces(void **state)
     has("caused()", "cause=>#{type=><<\"ZeroDivisionError\">>");
     has("during()", "context=>#{type=><<\"ZeroDivisionError\">>");
     has("deep(700)", "function=><<\"<module>");
-    has("deep(700)", "omitted=>20");
+    has("deep(700)", "text=><<\"202 frames are left out here\">>");
     has("throw(chain(1000))", "message=><<\"999\">>");
     has("throw(circle())", "cause=>#{type=><<\"KeyError\">>");
     has("throw(Mute())", "<no message: str() raised KeyError>");
@@ -442,14 +441,14 @@ static void class_names(void **state)
     Py_DECREF(list);
 }
 
-/* ---- erlang.send ---- */
+/* ---- events ---- */
 
 static PyObject *sent;
 
-static int keep(PyObject *to, PyObject *term)
+static int keep(const char *name, PyObject *data, bool wait)
 {
-    Py_XSETREF(sent, PyTuple_Pack(2, to, term));
-    return sent ? 0 : -1;
+    Py_XSETREF(sent, Py_BuildValue("(sOi)", name, data, (int)wait));
+    return sent ? 1 : -1;
 }
 
 static void sending(void **state)
@@ -458,115 +457,18 @@ static void sending(void **state)
     assert_null(embed_eval("erlang.send('a', 1)"));
     take_error(text, sizeof text);
     assert_non_null(strstr(text, "RuntimeError"));
-    erltypes_set_send(keep);
+    erltypes_set_event(keep);
     Py_XDECREF(embed_eval("erlang.send('name', [1])"));
-    assert_true(embed_holds("x == ('name', [1]) and type(x[0]) is Atom", sent));
+    assert_true(embed_holds("x == ('send', ('name', [1]), True)"
+                            " and type(x[1][0]) is Atom",
+                            sent));
     Py_XDECREF(embed_eval("erlang.send(erlang.Pid(b'p'), 2)"));
-    assert_true(embed_holds("x == (erlang.Pid(b'p'), 2)", sent));
+    assert_true(embed_holds("x[1] == (erlang.Pid(b'p'), 2)", sent));
     assert_null(embed_eval("erlang.send(7, 1)"));
     take_error(text, sizeof text);
     assert_string_equal(text, "TypeError: send to a Pid or a name, not int");
     Py_CLEAR(sent);
-    erltypes_set_send(NULL);
-}
-
-/* ---- no memory ---- */
-
-static PyMemAllocatorEx below[3];
-static long allowed; /* allocations until one fails; < 0: all are allowed */
-
-static bool refused(void)
-{
-    return allowed == 0 || (allowed > 0 && --allowed == 0);
-}
-
-static void *hook_malloc(void *ctx, size_t n)
-{
-    PyMemAllocatorEx *a = ctx;
-    return refused() ? NULL : a->malloc(a->ctx, n);
-}
-
-static void *hook_calloc(void *ctx, size_t k, size_t n)
-{
-    PyMemAllocatorEx *a = ctx;
-    return refused() ? NULL : a->calloc(a->ctx, k, n);
-}
-
-static void *hook_realloc(void *ctx, void *p, size_t n)
-{
-    PyMemAllocatorEx *a = ctx;
-    return refused() ? NULL : a->realloc(a->ctx, p, n);
-}
-
-static void hook_free(void *ctx, void *p)
-{
-    PyMemAllocatorEx *a = ctx;
-    a->free(a->ctx, p);
-}
-
-static const PyMemAllocatorDomain domains[] = {
-    PYMEM_DOMAIN_RAW, PYMEM_DOMAIN_MEM, PYMEM_DOMAIN_OBJ};
-
-static void hook_allocators(bool on)
-{
-    for (size_t i = 0; i < ROWS(domains); i++) {
-        if (on)
-            PyMem_GetAllocator(domains[i], &below[i]);
-        PyMemAllocatorEx hooked = {&below[i], hook_malloc, hook_calloc,
-                                   hook_realloc, hook_free};
-        PyMem_SetAllocator(domains[i], on ? &hooked : &below[i]);
-    }
-}
-
-/* One attempt in which the n-th allocation and all after it fail. */
-static bool attempt(PyObject *x, const char *frame, size_t len, long n)
-{
-    const struct value_opts opts = default_opts();
-    struct buf out, reason;
-    size_t at = 0;
-    buf_init(&out, MAX_REPLY);
-    buf_init(&reason, MAX_REPLY);
-    allowed = n;
-    int rc = value_encode(&out, x, &opts, "result");
-    PyObject *y = rc < 0 ? NULL : value_decode(frame, &at, &opts, "args");
-    bool done = y != NULL;
-    if (done)
-        assert_int_equal(at, len);
-    else
-        assert_non_null(PyErr_Occurred());
-    if (!done)
-        error_encode(&reason, &opts);
-    allowed = -1;
-    assert_null(PyErr_Occurred());
-    Py_XDECREF(y);
-    buf_free(&reason);
-    buf_free(&out);
-    return done;
-}
-
-static void each_allocation_may_fail(void **state)
-{
-    (void)state;
-    const struct value_opts opts = default_opts();
-    struct buf out;
-    PyObject *x = embed_eval(
-        "[1, 2**70, -2**3000, 1.5, 'a', '\\u20ac', b'b', bytearray(b'c'), {1},"
-        " (2, {'k': [3]}), Atom('ok'), erlang.BitString(b'a', 5),"
-        " erlang.ImproperList([4], 5), {None: 1, 2.5: 3}, frozenset([6]),"
-        " __import__('datetime').date(2026, 1, 1),"
-        " erlang.Fun(b'\\x71\\x77\\x01a\\x77\\x01b\\x61\\x01')]");
-    if (!x || encode(&out, x, &opts) < 0)
-        embed_die("a list of everything");
-    hook_allocators(true);
-    allowed = -1;
-    assert_true(attempt(x, out.data, out.len, -1));
-    long n = 1;
-    while (!attempt(x, out.data, out.len, n))
-        n++;
-    hook_allocators(false);
-    assert_true(n > 50);
-    buf_free(&out);
-    Py_DECREF(x);
+    erltypes_set_event(NULL);
 }
 
 int main(void)
@@ -583,7 +485,6 @@ int main(void)
         cmocka_unit_test(traces),
         cmocka_unit_test(class_names),
         cmocka_unit_test(sending),
-        cmocka_unit_test(each_allocation_may_fail),
     };
     embed_start();
     embed_run(CLASSES);
