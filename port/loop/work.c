@@ -64,10 +64,14 @@ static bool next_work(struct work *work, bool stream_first)
     return false;
 }
 
+/* A forked child ends before it touches a lock: another thread, which the
+ * child does not have, may have held it. */
 static void run_job(struct job *job, struct buf *out)
 {
     jobs_start(job->frame->data + job->req.id_at, job->req.id_len);
-    if (op_run(&job->req, out) == OP_REPLY)
+    enum op_end end = op_run(&job->req, out);
+    fork_end_child();
+    if (end == OP_REPLY)
         reply_send(out);
     jobs_done();
     job_free(job);
@@ -79,6 +83,7 @@ static void run_stream(struct stream *stream, struct buf *out)
     const char *id = stream_id(stream, &n);
     jobs_start(id, n);
     stream_step(stream, out);
+    fork_end_child();
     jobs_done();
     stream_give(stream);
 }
@@ -96,7 +101,6 @@ int work_until_end(void)
         else
             run_stream(work.stream, &out);
         stream_first = work.job != NULL;
-        fork_end_child();
         buf_shrink(&out);
     }
     buf_free(&out);

@@ -56,6 +56,11 @@ bool output_broken(void)
     return output.broken;
 }
 
+bool output_is_open(void)
+{
+    return output.fd >= 0;
+}
+
 /* Takes no lock: after fork(2) another thread may have held it for ever. */
 void output_close(void)
 {

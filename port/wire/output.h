@@ -32,6 +32,9 @@ void output_send(struct buf *b);
 /* True once a frame could not be written. */
 bool output_broken(void);
 
+/* False in a forked child. */
+bool output_is_open(void);
+
 /* Ends the output in a forked child, which must never write a frame. The
  * descriptor stays its owner's. */
 void output_close(void);
