@@ -11,6 +11,7 @@
 #include "value/encode.h"
 #include "wire/cond.h"
 #include "wire/output.h"
+#include "wire/protocol.h"
 #include "wire/put.h"
 
 #define WINDOW_MAX 0x7fffffffL
@@ -110,7 +111,7 @@ int event_send(const char *name, PyObject *data, bool wait)
     output_begin(&out);
     int sent = put_event(&out, name, data);
     if (sent == 0)
-        sent = await_room(out.len, wait);
+        sent = await_room(out.len - FRAME_HEADER, wait);
     if (sent > 0)
         reply_send(&out);
     buf_free(&out);
