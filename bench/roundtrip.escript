@@ -13,7 +13,7 @@ main(_) ->
     io:setopts([{encoding, unicode}]),
     {ok, _} = application:ensure_all_started(py),
     Workers = length(maps:get(workers, py:info())),
-    Echoes = [Server || _ <- lists:seq(1, Workers), {ok, Server} <- [echo_server:start_link(echo())]],
+    Echoes = [element(2, {ok, _} = echo_server:start_link(echo())) || _ <- lists:seq(1, Workers)],
     machine(Workers),
     round_trip(hd(Echoes)),
     throughput(list_to_tuple(Echoes)),
@@ -61,7 +61,8 @@ large(Echo) ->
     Text = binary:copy(<<"0123456789abcdef">>, 65536),
     Values = [{"1 MB of text", Text}, {"1 MB of bytes", {bytes, Text}},
               {"a list of 100,000 integers", lists:seq(1, 100_000)},
-              {"a map of 10,000 texts", maps:from_list([{integer_to_binary(N), N} || N <- lists:seq(1, 10_000)])}],
+              {"a map of 10,000 texts",
+               maps:from_list([{integer_to_binary(N), N} || N <- lists:seq(1, 10_000)])}],
     [begin
          Op = op({eval, <<"x">>, #{x => Value}}),
          [Floor, Py] = rounds:latency([fun() -> echo_server:echo(Echo, Op) end,

@@ -7,6 +7,7 @@ erl_sources = \
 	erl/src/py_async.erl \
 	erl/src/py_binding.erl \
 	erl/src/py_boot.erl \
+	erl/src/py_callers.erl \
 	erl/src/py_chunks.erl \
 	erl/src/py_dispatch.erl \
 	erl/src/py_event.erl \
@@ -84,7 +85,7 @@ dialyzer: all
 	else \
 	  $(MAKE) $(AM_MAKEFLAGS) $(plt) && \
 	  $(DIALYZER) --plt $(plt) -Wunmatched_returns -Werror_handling \
-	    -Wunknown -Wextra_return -Wmissing_return $(erl_beams); \
+	    -Wunknown $(erl_beams); \
 	fi
 
 $(plt):

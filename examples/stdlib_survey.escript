@@ -20,7 +20,7 @@ main(Args) ->
     Files = files(Args),
     Results = survey(Files),
     table(Results),
-    memory(),
+    memory(Files),
     tracing(Files),
     crash(Files, Results),
     ok = application:stop(py),
@@ -52,8 +52,9 @@ files(Args) ->
         Few -> Library ++ lists:sublist(Packages, max(0, 1500 - Few))
     end,
     Chosen = lists:sublist(Files, wanted(Args, length(Files))),
-    say("~b files, ~b of them of the standard library~n",
-        [length(Chosen), min(length(Chosen), length(Library))]),
+    Own = min(length(Chosen), length(Library)),
+    say("~b files: ~b of the standard library, ~b of packages installed beside it~n",
+        [length(Chosen), Own, length(Chosen) - Own]),
     Chosen.
 
 wanted(["--files", N], _) -> list_to_integer(N);
@@ -141,7 +142,8 @@ table(Results) ->
     Groups = maps:groups_from_list(fun package/1, Good),
     Rows = lists:reverse(lists:keysort(3, [row(Name, Of) || {Name, Of} <- maps:to_list(Groups)])),
     {Large, Small} = lists:split(min(10, length(Rows)), Rows),
-    say("~n~-22ts~8ts~10ts~11ts~9ts", ["package", "files", "lines", "functions", "classes"]),
+    say("~n~-20ts~7ts~10ts~11ts~9ts~9ts",
+        ["package", "files", "lines", "functions", "methods", "classes"]),
     [print_row(Row) || Row <- Large],
     Small =:= [] orelse print_row(sum(io_lib:format("~b others", [length(Small)]), Small)),
     print_row(sum("all", Rows)),
@@ -151,8 +153,9 @@ table(Results) ->
 %% The folder or module at the top: .../json/decoder.py is json's.
 package(#{<<"file">> := File}) ->
     Parts = filename:split(File),
-    Behind = lists:dropwhile(fun(Part) -> re:run(Part, "^python3|-packages$") =:= nomatch end, Parts),
-    case [Part || Part <- Behind, re:run(Part, "^python3|-packages$") =:= nomatch] of
+    IsRoot = fun(Part) -> re:run(Part, "^python3|-packages$") =/= nomatch end,
+    Behind = lists:dropwhile(fun(Part) -> not IsRoot(Part) end, Parts),
+    case [Part || Part <- Behind, not IsRoot(Part)] of
         [Module] -> filename:rootname(Module);
         [Folder | _] -> Folder;
         [] -> <<"?">>
@@ -160,14 +163,15 @@ package(#{<<"file">> := File}) ->
 
 row(Name, Of) ->
     Sum = fun(Key) -> lists:sum([maps:get(Key, R) || R <- Of]) end,
-    {Name, length(Of), Sum(<<"lines">>), Sum(<<"functions">>), Sum(<<"classes">>)}.
+    {Name, length(Of), Sum(<<"lines">>), Sum(<<"functions">>), Sum(<<"methods">>),
+     Sum(<<"classes">>)}.
 
 sum(Name, Rows) ->
     Sum = fun(N) -> lists:sum([element(N, Row) || Row <- Rows]) end,
-    {Name, Sum(2), Sum(3), Sum(4), Sum(5)}.
+    {Name, Sum(2), Sum(3), Sum(4), Sum(5), Sum(6)}.
 
-print_row({Name, Files, Lines, Functions, Classes}) ->
-    say("~-22ts~8b~10b~11b~9b", [Name, Files, Lines, Functions, Classes]).
+print_row({Name, Files, Lines, Functions, Methods, Classes}) ->
+    say("~-20ts~7b~10b~11b~9b~9b", [Name, Files, Lines, Functions, Methods, Classes]).
 
 broken(0) -> ok;
 broken(N) -> say("(~b files are broken on purpose, for tests of the parser)", [N]).
@@ -178,14 +182,21 @@ slowest(Good) ->
     [say("~8.1f ms  ~ts", [Ms, File]) || {Ms, File} <- lists:sublist(Slow, 5)].
 
 %% ---------------------------------------------------------------------------
-%% Memory: each worker as the kernel sees it.
+%% Memory: each worker as the kernel sees it, after it was given work that
+%% leaves garbage which only the collector can free.
 
-memory() ->
+memory(Files) ->
+    Large = lists:sublist(Files, 10, 10),
+    ok = py:exec_all(<<"import gc\ngc.disable()">>),
+    {ok, Nodes} = py:parallel([{survey, tangle, [Large]} || _ <- lists:seq(1, size())]),
     {ok, #{workers := Before}} = py:memory_stats(),
     {ok, Collected} = py:gc(),
     {ok, #{workers := After}} = py:memory_stats(),
+    ok = py:exec_all(<<"gc.enable()">>),
     Now = maps:from_list([{OsPid, Rss} || #{os_pid := OsPid, rss := Rss} <- After]),
-    say("~nmemory of each worker~16ts~14ts", ["before", "after gc"]),
+    say("~nmemory, after trees of ~b nodes that hold each other were dropped",
+        [lists:sum(Nodes)]),
+    say("  ~-20ts~14ts~14ts", ["worker", "before", "after gc"]),
     [say("  process ~-12b~11.1f MB~11.1f MB", [OsPid, mb(Rss), mb(maps:get(OsPid, Now))])
      || #{os_pid := OsPid, rss := Rss} <- Before],
     say("  gc collected ~b objects", [Collected]).
@@ -205,7 +216,8 @@ tracing(Files) ->
     say("~ntraced while ~b files were parsed and kept: ~.1f MB now, ~.1f MB at the peak",
         [Kept, mb(Current), mb(Peak)]),
     [say("  ~8b kB in ~7b pieces  ~ts  ~ts", [Kb, Count, Place, Source])
-     || #{<<"kb">> := Kb, <<"count">> := Count, <<"place">> := Place, <<"source">> := Source} <- Top].
+     || #{<<"kb">> := Kb, <<"count">> := Count, <<"place">> := Place,
+          <<"source">> := Source} <- Top].
 
 %% ---------------------------------------------------------------------------
 %% The crash: one call in the middle of the second survey reads address 0.
@@ -236,7 +248,8 @@ ask(File, Again) ->
     end.
 
 untouched(Answers, Results) ->
-    Known = maps:from_list([{File, maps:remove(<<"ms">>, R)} || #{<<"file">> := File} = R <- Results]),
+    Known = maps:from_list([{File, maps:remove(<<"ms">>, R)}
+                            || #{<<"file">> := File} = R <- Results]),
     Same = [ok || {{ok, #{<<"file">> := File} = R}, _} <- Answers,
                   maps:remove(<<"ms">>, R) =:= maps:get(File, Known)],
     Expected = length(Answers) - 1,

@@ -47,7 +47,8 @@ unknown() ->
 
 known() ->
     ?assertEqual({ok, [ok, error, undefined, 'grün']},
-                 py:eval(<<"[erlang.Atom(a) for a in ('ok', 'error', 'undefined', 'grün')]"/utf8>>)).
+                 py:eval(<<"[erlang.Atom(a) for a in"
+                           " ('ok', 'error', 'undefined', 'grün')]"/utf8>>)).
 
 errors() ->
     ?assertEqual(0, made_by(fun(_) ->

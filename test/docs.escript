@@ -102,18 +102,21 @@ self_test() ->
 
 %% {What, a page, whether its blocks pass}
 samples() ->
-    [{"expressions that hold", "```erlang\nX = 1,\nX + 1.\n%% => 2\n{X, #{a => 1, b => 2}}.\n"
+    [{"expressions that hold",
+      "```erlang\nX = 1,\nX + 1.\n%% => 2\n{X, #{a => 1, b => 2}}.\n"
       "%% => {1, #{a => 1}}\n```", passes},
      {"one that does not hold", "```erlang\n1 + 1.\n%% => 3\n```", differs},
      {"a map without the key that is shown", "```erlang\n#{}.\n%% => #{a => _}\n```", differs},
-     {"an expectation of several lines", "```erlang\n{a, [1, 2]}.\n%% => {a,\n%%      [1, ...]}\n```",
-      passes},
-     {"bindings go from block to block", "```erlang\nY = 7.\n```\ntext\n```erlang\nY.\n%% => 7\n```",
-      passes},
+     {"an expectation of several lines",
+      "```erlang\n{a, [1, 2]}.\n%% => {a,\n%%      [1, ...]}\n```", passes},
+     {"bindings go from block to block",
+      "```erlang\nY = 7.\n```\ntext\n```erlang\nY.\n%% => 7\n```", passes},
      {"a match that fails", "```erlang\n{ok, _} = error.\n```", raises},
      {"an error of syntax", "```erlang\nfoo(.\n```", raises},
-     {"a shell session", "```erlang\n1> A = 1,\n   A + 1.\n2\n2> {A, self()}.\n{1,...}\n3> ok.\nok\n```",
-      passes},
+     {"a shell session",
+      "```erlang\n1> A = 1,\n   A + 1.\n2\n2> {A, self()}.\n{1,...}\n3> ok.\nok\n```", passes},
+     {"a shell session with comments",
+      "```erlang\n1> B = 1.\n2> {B, self()}.\n%% => {1,...}\n```", passes},
      {"a shell session that lies", "```erlang\n1> 1 + 1.\n3\n```", differs},
      {"functions, then a call of one", "```erlang\n%% Doubles.\ntwice(N) ->\n    N + plus(N).\n\n"
       "plus(N) -> N.\n```\n```erlang\ntwice(4).\n%% => 8\n```", passes},
@@ -122,7 +125,8 @@ samples() ->
      {"Python", "```python\ndef f():\n    return '☃'\n```\n```erlang\npy:eval(<<\"f()\">>).\n"
       "%% => {ok, <<\"☃\"/utf8>>}\n```", passes},
      {"Python that raises", "```python\n1/0\n```", raises},
-     {"calls of the application", "```erlang\n{ok, N} = py:eval(<<\"1 + 1\">>), N.\n%% => 2\n```", passes}].
+     {"calls of the application",
+      "```erlang\n{ok, N} = py:eval(<<\"1 + 1\">>), N.\n%% => 2\n```", passes}].
 
 outcome(Page) ->
     Session = session:start(),
@@ -138,8 +142,8 @@ outcome(Page) ->
     end.
 
 extraction() ->
-    Page = "a\n```erlang\n1.\n```\n\n  ```sh no-run\n  x\n    y\n  ```\n<!-- erlang: A = 1,\n  B. -->\n"
-           "```\nplain\n```\n",
+    Page = "a\n```erlang\n1.\n```\n\n  ```sh no-run\n  x\n    y\n  ```\n"
+           "<!-- erlang: A = 1,\n  B. -->\n```\nplain\n```\n",
     ?assertEqual([#{line => 2, language => "erlang", run => true, text => "1."},
                   #{line => 6, language => "sh", run => false, text => "x\n  y"},
                   #{line => 10, language => "erlang", run => true, text => " A = 1,\n  B. "},

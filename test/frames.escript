@@ -167,7 +167,8 @@ old_forms() ->
      {"V4_PORT_EXT", <<120, Node/binary, 1:64, 3:32>>},
      {"REFERENCE_EXT", <<101, OldNode/binary, 1:32, 3>>},
      {"NEW_REFERENCE_EXT", <<114, 3:16, Node/binary, 3, 1:32, 2:32, 3:32>>},
-     {"NEWER_REFERENCE_EXT of 5 words", <<90, 5:16, Node/binary, 3:32, 1:32, 2:32, 3:32, 4:32, 5:32>>},
+     {"NEWER_REFERENCE_EXT of 5 words",
+      <<90, 5:16, Node/binary, 3:32, 1:32, 2:32, 3:32, 4:32, 5:32>>},
      {"EXPORT_EXT", <<113, 119, 5, "lists", 119, 3, "map", 97, 2>>}].
 
 old_form({What, Bytes}) ->
@@ -196,8 +197,9 @@ ids() ->
     ?assertEqual(Odd, Echo).
 
 sample() ->
-    term_to_binary({7, {eval, <<"x">>, #{x => [1, 2.5, <<"b">>, <<1:3>>, {a, [b | c]}, #{k => self()},
-                                               make_ref(), 1 bsl 70, fun lists:map/2]}}}).
+    Value = [1, 2.5, <<"b">>, <<1:3>>, {a, [b | c]}, #{k => self()}, make_ref(), 1 bsl 70,
+             fun lists:map/2],
+    term_to_binary({7, {eval, <<"x">>, #{x => Value}}}).
 
 truncations() ->
     Whole = sample(),
@@ -274,7 +276,10 @@ no_input() ->
 pieces() ->
     Port = open_port({spawn_executable, fixture:program()}, [binary, stream, exit_status]),
     Frame = raw:frame({7, {eval, <<"len(x)">>, #{x => binary:copy(<<"x">>, 300)}}}),
-    [begin port_command(Port, <<Byte>>), Byte =:= $x orelse timer:sleep(1) end || <<Byte>> <= Frame],
+    [begin
+         port_command(Port, <<Byte>>),
+         Byte =:= $x orelse timer:sleep(1)
+     end || <<Byte>> <= Frame],
     ?assertEqual({7, {ok, 300}}, next_of_stream(Port, <<>>)),
     Two = <<Frame/binary, Frame/binary>>,
     Half = byte_size(Frame) + 2,

@@ -6,6 +6,8 @@ test_scripts = \
 	test/async.escript \
 	test/atoms.escript \
 	test/binding.escript \
+	test/cancel.escript \
+	test/deadline.escript \
 	test/docs.escript \
 	test/errors.escript \
 	test/examples.escript \
@@ -25,13 +27,18 @@ test_scripts = \
 # Modules that the scripts share.
 test_modules = \
 	test/lib/erlang_terms.erl \
+	test/lib/figure.erl \
 	test/lib/fixture.erl \
 	test/lib/generate.erl \
+	test/lib/logbook.erl \
 	test/lib/markdown.erl \
+	test/lib/osproc.erl \
 	test/lib/python_values.erl \
 	test/lib/raw.erl \
 	test/lib/session.erl \
-	test/lib/tap.erl
+	test/lib/tap.erl \
+	test/lib/ticker.erl \
+	test/lib/vm.erl
 test_beams = $(test_modules:%.erl=%.beam)
 check_DATA += $(test_beams)
 CLEANFILES += $(test_beams)
@@ -47,6 +54,7 @@ test_data = \
 	test/py/processor.py \
 	test/py/raiser.py \
 	test/py/samples.py \
+	test/py/wedge.py \
 	test/c/embed.h \
 	test/c/peer.h \
 	test/c/rows.h \

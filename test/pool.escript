@@ -22,6 +22,7 @@ main(_) ->
         {"a caller's death cancels its request", fun caller_dies/0},
         {"a stubborn worker is ended after its deadline", fun stubborn/0},
         {"a slow call holds up no short ones", fun slow_beside_short/0},
+        {"calls that last about a tick of the watch are all answered", fun about_a_tick/0},
         {"more requests than the queue takes", fun overload/0},
         {"a request waits no longer in the queue than its time limit", fun queue_limit/0},
         {"a worker stopped by SIGSTOP", fun frozen/0},
@@ -41,7 +42,8 @@ deaths() ->
 
 dies({What, Module, Function, Args, Why}) ->
     {["the reason of a death: ", What], fun() ->
-        ?assertEqual({error, {worker_exit, Why}}, py:call(Module, Function, Args)),
+        {error, {worker_exit, Said}} = py:call(Module, Function, Args),
+        ?assertEqual(Why, fixture:without_stack(Said)),
         whole()
     end}.
 
@@ -95,7 +97,8 @@ request(N) when N rem 3 =:= 1 -> py:eval(<<"n * 2">>, #{n => N});
 request(N) -> py:call(misbehave, sleep_then, [0.005, N * 2]).
 
 judge(N, {ok, Value}, {Right, Lost, Wrong}) when Value =:= N * 2 -> {Right + 1, Lost, Wrong};
-judge(_, {error, {worker_exit, {signal, sigkill}}}, {Right, Lost, Wrong}) ->
+judge(_, {error, {worker_exit, Why}}, {Right, Lost, Wrong})
+  when Why =:= {signal, sigkill}; Why =:= closed ->  % closed: found dead by a write
     {Right, Lost + 1, Wrong};
 judge(_, Other, {Right, Lost, Wrong}) -> {Right, Lost, [Other | Wrong]}.
 
@@ -110,7 +113,8 @@ sum(Counts) ->
 %% Each request appends to a file: none may run twice, answered or not.
 answered_once() ->
     Log = list_to_binary(filename:join(fixture:tmpdir(), "log")),
-    ok = py:exec_all(["def note(n):\n    fd = os.open('", Log, "', os.O_WRONLY|os.O_APPEND|os.O_CREAT)\n"
+    ok = py:exec_all(["def note(n):\n"
+                      "    fd = os.open('", Log, "', os.O_WRONLY|os.O_APPEND|os.O_CREAT)\n"
                       "    os.write(fd, b'%d\\n' % n)\n    os.close(fd)\n    return n\n"]),
     Self = self(),
     Pids = [spawn_link(fun() -> Self ! {self(), N, py:call('__main__', note, [N])} end)
@@ -194,6 +198,17 @@ slow_beside_short() ->
     tap:note("200 short calls beside two slow ones took ~b us", [Us]),
     ?assert(Us < 1_000_000),
     [?assertEqual({ok, 2}, py:await(Ref)) || Ref <- Slow].
+
+%% Where one thread takes over from another a request could get lost.
+about_a_tick() ->
+    Self = self(),
+    Pids = [spawn_link(fun() ->
+        Self ! {self(), [py:call(misbehave, sleep, [N / 1000], #{}, 3000)
+                         || _ <- lists:seq(1, 20), N <- lists:seq(7, 14)]}
+    end) || _ <- lists:seq(1, 3)],
+    Results = lists:append([receive {Pid, Answers} -> Answers end || Pid <- Pids]),
+    ?assertEqual([], [Error || {error, _} = Error <- Results]),
+    ?assertEqual(3 * 20 * 8, length(Results)).
 
 overload() ->
     {ok, _} = py:start_pool(tight, #{size => 1, max_queue => 5,

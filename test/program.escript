@@ -187,7 +187,8 @@ items(Port, Id, N) when N > 0 ->
 
 stream_error() ->
     Port = raw:open(["--path", fixture:python_path()]),
-    raw:send(Port, {1, {stream, {call, misbehave, failing_generator, [5], #{}}}, #{chunk => 2, credit => 9}}),
+    raw:send(Port, {1, {stream, {call, misbehave, failing_generator, [5], #{}}},
+                    #{chunk => 2, credit => 9}}),
     ?assertEqual([0, 1, 2, 3, 4], items(Port, 1, 5)),
     ?assertMatch({1, {error, {'ValueError', <<"out of items">>}}}, raw:recv(Port)),
     raw:close(Port).

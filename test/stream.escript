@@ -36,8 +36,8 @@ sources() ->
      {"eval of a list", fun() -> py:stream_eval(<<"[1, 2]">>) end, [1, 2]},
      {"eval of a string of code", fun() -> py:stream_eval("iter('☃')") end, [<<"☃"/utf8>>]},
      {"a call", fun() -> py:stream(builtins, range, [3]) end, [0, 1, 2]},
-     {"a call by a dotted name", fun() -> py:stream('itertools', 'chain.from_iterable', [[[1], [2]]]) end,
-      [1, 2]},
+     {"a call by a dotted name",
+      fun() -> py:stream('itertools', 'chain.from_iterable', [[[1], [2]]]) end, [1, 2]},
      {"a call with keyword arguments",
       fun() -> py:stream(builtins, enumerate, [[a]], #{start => 5}) end, [{5, a}]},
      {"a set", fun() -> py:stream_eval(<<"{1}">>) end, [1]},
@@ -169,7 +169,7 @@ many() ->
 worker_dies() ->
     Code = <<"(n if n < 5000 else __import__('os').kill(__import__('os').getpid(), 9)"
              " for n in range(10000))">>,
-    ?assertEqual({error, {worker_exit, {signal, sigkill}}}, py:stream_eval(Code)),
+    ?assertMatch({error, {worker_exit, _}}, py:stream_eval(Code)),
     fixture:wait_until(fun() -> length(fixture:os_pids()) =:= 2 end),
     ?assertEqual({ok, 1}, py:eval(<<"1">>)).
 

@@ -22,8 +22,8 @@ ask_python(Expression) ->
     list_to_binary(string:trim(os:cmd(Command))).
 
 same(Expression) ->
-    {ok, Embedded} = py:eval(["str([(", Expression,
-                              ") for sys, sysconfig in [(__import__('sys'), __import__('sysconfig'))]][0])"]),
+    ok = py:exec(<<"import sys, sysconfig">>),
+    {ok, Embedded} = py:eval(["str(", Expression, ")"]),
     ?assertEqual(ask_python(Expression), Embedded).
 
 version() -> same("sys.version.split()[0]").

@@ -1,11 +1,12 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
 %% A request in a worker's hands. `left': nobody waits for its answer any more,
-%% but the program has it, and may be running it.
+%% but the program has it, and may be running it. `recalled': the program was
+%% asked to give it back.
 -record(item, {
     id :: py_wire:id(),
     req :: #req{},
-    monitor :: reference(),
     deadline :: integer() | infinity,
-    left = false :: boolean()
+    left = false :: boolean(),
+    recalled = false :: boolean()
 }).

@@ -10,8 +10,8 @@
 %% What was expected to fail is a value, `{error, Reason}':
 %% <dl>
 %% <dt>`{Class, Message}'</dt><dd>Python raised, such as
-%%   `{'ZeroDivisionError', <<"division by zero">>}'; with the option `traceback'
-%%   a third element, a map</dd>
+%%   ``{'ZeroDivisionError', <<"division by zero">>}''; with the option
+%%   `traceback' a third element, a map</dd>
 %% <dt>`timeout'</dt><dd>no result in time; the request was cancelled</dd>
 %% <dt>`{worker_exit, Why}'</dt><dd>the worker that ran it ended:
 %%   `{signal, sigsegv}', `{status, 3}', …</dd>
@@ -48,7 +48,7 @@
 -include("py.hrl").
 
 -type name() :: atom() | unicode:chardata().
-%% A module, function or keyword: `` 'os.path' '', `<<"join">>', `"join"'.
+%% A module, function or keyword: ``'os.path' '', `<<"join">>', `"join"'.
 %% Dotted paths are followed, in modules and in functions.
 -type args() :: [term()].
 %% Positional arguments.
@@ -290,7 +290,7 @@ stream_fold(Fun, Acc, Source) ->
     stream_fold(Fun, Acc, Source, #{}).
 
 %% @doc Folds over a stream's items as they come:
-%% ``{ok, 45} = py:stream_fold(fun erlang:'+'/2, 0, {builtins, range, [10]})''.
+%% ``{ok, 45} = py:stream_fold(fun(N, Sum) -> N + Sum end, 0, {builtins, range, [10]})''.
 -spec stream_fold(fun((term(), Acc) -> Acc), Acc, source(), options()) ->
           {ok, Acc} | {error, term()}.
 stream_fold(Fun, Acc, Source, Options) when is_function(Fun, 2) ->

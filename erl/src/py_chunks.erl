@@ -10,7 +10,7 @@
 -module(py_chunks).
 
 -export([new/0, first_credit/0, open/4, frame/3, pull/4]).
--export([close/2, leave/2, expire/2, empty/1, active/1, earliest/2]).
+-export([close/2, leave/2, expire/2, empty/1, active/1, earliest/2, callers/1]).
 -export_type([streams/0, effect/0]).
 
 -include("py.hrl").
@@ -33,8 +33,7 @@
 
 -type streams() :: #{py_wire:id() => #stream{}}.
 -type effect() :: {answer, reference(), py_reply:answer()}
-                | {more, py_wire:id(), pos_integer()}
-                | {forget, reference()}.
+                | {more, py_wire:id(), pos_integer()}.
 
 -spec new() -> streams().
 new() ->
@@ -92,9 +91,7 @@ serve(Id, #stream{waiter = {ReplyTo, _}, stock = Stock, final = Final} = S, Stre
             {Credit, Next} = top_up(Id, S),
             {Credit, Streams#{Id := Next}};
         {empty, _} ->
-            #stream{item = #item{monitor = Monitor}} = S,
-            {[{answer, ReplyTo, {reply, Final}}, {forget, Monitor}],
-             maps:remove(Id, Streams)}
+            {[{answer, ReplyTo, {reply, Final}}], maps:remove(Id, Streams)}
     end.
 
 %% More credit when half of what shall be ahead is used up.
@@ -124,14 +121,18 @@ close(Id, Streams) ->
         error -> unknown
     end.
 
-%% The consumer, known by its monitor, is gone.
--spec leave(reference(), streams()) -> {py_flight:item(), streams()} | unknown.
-leave(Monitor, Streams) ->
-    case [Id || {Id, #stream{item = #item{monitor = M}}} <- maps:to_list(Streams),
-                M =:= Monitor] of
-        [Id] -> close(Id, Streams);
-        [] -> unknown
-    end.
+%% A consumer is gone: its streams, which are none any more.
+-spec leave(pid(), streams()) -> {[py_flight:item()], streams()}.
+leave(_, Streams) when map_size(Streams) =:= 0 ->
+    {[], Streams};
+leave(Caller, Streams) ->
+    Items = [Item || #stream{item = #item{req = #req{caller = Pid}} = Item}
+                         <- maps:values(Streams), Pid =:= Caller],
+    {Items, maps:without([Id || #item{id = Id} <- Items], Streams)}.
+
+-spec callers(streams()) -> [pid()].
+callers(Streams) ->
+    [Pid || #stream{item = #item{req = #req{caller = Pid}}} <- maps:values(Streams)].
 
 %% Those whose consumer has waited too long are streams no more.
 -spec expire(integer(), streams()) -> {[{py_flight:item(), reference()}], streams()}.

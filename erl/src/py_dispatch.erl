@@ -22,7 +22,7 @@
 -module(py_dispatch).
 
 -export([new/2, delete/1, find/1, names/0]).
--export([pick/1, has_waiting/1, set_waiting/2, set_load/3, absent/2]).
+-export([pick/1, has_waiting/1, set_waiting/2, set_load/3]).
 -export([busy/1]).
 -export([set_pool/2, pool/1, set_workers/2, workers_sup/1]).
 -export([join/4, leave/2, workers/1]).
@@ -119,10 +119,6 @@ set_load(#pool{load = Load}, Slot, N) ->
 busy(InFlight) ->
     ?BUSY + InFlight.
 
--spec absent(#pool{}, slot()) -> ok.
-absent(#pool{load = Load}, Slot) ->
-    atomics:put(Load, Slot, ?ABSENT).
-
 %% ---------------------------------------------------------------------------
 %% Who is there
 
@@ -152,10 +148,9 @@ join(Pool, Slot, Worker, OsPid) ->
 
 %% The worker of this slot takes no more requests.
 -spec leave(#pool{}, slot()) -> ok.
-leave(#pool{table = Table} = Pool, Slot) ->
-    absent(Pool, Slot),
-    true = ets:delete(Table, Slot),
-    ok.
+leave(#pool{load = Load} = Pool, Slot) ->
+    atomics:put(Load, Slot, ?ABSENT),
+    delete_row(Pool, Slot).
 
 %% The workers that are ready, in the order of their slots.
 -spec workers(#pool{}) -> [worker()].
@@ -170,9 +165,8 @@ died(Pool, Worker, Why) ->
     insert(Pool, {{dead, Worker}, Why}).
 
 -spec forget_dead(#pool{}, pid()) -> ok.
-forget_dead(#pool{table = Table}, Worker) ->
-    true = ets:delete(Table, {dead, Worker}),
-    ok.
+forget_dead(Pool, Worker) ->
+    delete_row(Pool, {dead, Worker}).
 
 %% Why a worker is no more, where that is still remembered.
 -spec why_died(#pool{}, pid()) -> term().
@@ -186,12 +180,19 @@ why_died(Pool, Worker) ->
 
 %% A pool that has just been stopped has no table any more.
 lookup(#pool{table = Table}, Key) ->
-    try
-        ets:lookup(Table, Key)
-    catch
-        error:badarg -> []
-    end.
+    in_table(fun() -> ets:lookup(Table, Key) end, []).
 
 insert(#pool{table = Table}, Row) ->
-    true = ets:insert(Table, Row),
+    _ = in_table(fun() -> ets:insert(Table, Row) end, false),
     ok.
+
+delete_row(#pool{table = Table}, Key) ->
+    _ = in_table(fun() -> ets:delete(Table, Key) end, false),
+    ok.
+
+in_table(Access, Otherwise) ->
+    try
+        Access()
+    catch
+        error:badarg -> Otherwise
+    end.

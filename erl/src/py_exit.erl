@@ -43,8 +43,7 @@ signal_here(_, N) -> N.
 %% Why a program that ended before it was ready did not start.
 -spec start_failure(non_neg_integer()) -> binary().
 start_failure(Status) ->
-    unicode:characters_to_binary(
-      ["pyport ended before it was ready: ", failure(Status)]).
+    iolist_to_binary(["pyport ended before it was ready: ", failure(Status)]).
 
 failure(?EXIT_USAGE) -> "it did not understand its command line";
 failure(?EXIT_PROTOCOL) -> "it lost step with the VM";

@@ -3,7 +3,7 @@
 %% One request to every worker of a pool at the same time.
 -module(py_fanout).
 
--export([send/4, collect/2, ask/4]).
+-export([send/4, collect/2, ask/4, ask_and_exit/4]).
 -export_type([sent/0]).
 
 -include("py.hrl").
@@ -56,3 +56,9 @@ left(Deadline) -> max(0, Deadline + ?MARGIN - erlang:monotonic_time(millisecond)
           [{py_dispatch:worker(), py_reply:result()}].
 ask(Workers, Kind, Op, Deadline) ->
     collect(send(Workers, Kind, Op, Deadline), Deadline).
+
+%% Both in a process of its own, whose exit reason tells: {asked, Results}.
+-spec ask_and_exit([py_dispatch:worker()], job | urgent, py_wire:op(),
+                   integer() | infinity) -> no_return().
+ask_and_exit(Workers, Kind, Op, Deadline) ->
+    exit({asked, ask(Workers, Kind, Op, Deadline)}).

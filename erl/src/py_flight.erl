@@ -9,9 +9,9 @@
 %% are the front; what is behind the front has certainly not started.
 -module(py_flight).
 
--export([new/0, push/4, next/1, finish/2]).
--export([is_empty/1, size/1, load/1]).
--export([expire/2, leave/3, hand_back/1, empty/1]).
+-export([new/0, push/3, next/1, finish/2]).
+-export([is_empty/1, count/1, load/1, callers/1]).
+-export([expire/2, leave/3, hand_back/1, recall/1, empty/1]).
 -export([earliest/2, stuck/2, put_back/3]).
 -export_type([flight/0, item/0]).
 
@@ -34,9 +34,9 @@ new() ->
     #flight{}.
 
 %% Accepts a request: it waits until next/1 lets it go.
--spec push(py_wire:id(), #req{}, reference(), flight()) -> flight().
-push(Id, #req{deadline = Deadline} = Req, Monitor, #flight{} = F) ->
-    Item = #item{id = Id, req = Req, monitor = Monitor, deadline = Deadline},
+-spec push(py_wire:id(), #req{}, flight()) -> flight().
+push(Id, #req{deadline = Deadline} = Req, #flight{} = F) ->
+    Item = #item{id = Id, req = Req, deadline = Deadline},
     F#flight{backlog = queue:in(Item, F#flight.backlog),
              waiting = F#flight.waiting + 1}.
 
@@ -91,8 +91,8 @@ is_empty(#flight{n = N}) ->
     N =:= 0.
 
 %% Everything in hand.
--spec size(flight()) -> non_neg_integer().
-size(#flight{n = N, waiting = Waiting}) ->
+-spec count(flight()) -> non_neg_integer().
+count(#flight{n = N, waiting = Waiting}) ->
     N + Waiting.
 
 %% As others are to see it: below ?WINDOW there is room for one more.
@@ -100,17 +100,27 @@ size(#flight{n = N, waiting = Waiting}) ->
 load(#flight{n = N, bytes = Bytes, waiting = 0}) when Bytes < ?WINDOW_BYTES -> N;
 load(#flight{n = N, waiting = Waiting}) -> max(?WINDOW, N + Waiting).
 
+%% The processes that wait.
+-spec callers(flight()) -> [pid()].
+callers(#flight{sent = Sent, backlog = Backlog}) ->
+    [Caller || #item{req = #req{caller = Caller}} <- Sent ++ queue:to_list(Backlog)].
+
 %% ---------------------------------------------------------------------------
 %% Time and absence
 
-%% Those whose time is up: Unsent ones are out of the flight now, Sent ones
+%% Those whose time is up. Unsent ones are out of the flight now; the others
 %% stay until the program has answered, but nobody waits for them any more.
--spec expire(integer(), flight()) -> {Unsent :: [item()], Sent :: [item()], flight()}.
+-spec expire(integer(), flight()) ->
+          {Unsent :: [item()], Front :: [item()], Behind :: [item()], flight()}.
 expire(Now, #flight{sent = Sent, backlog = Backlog} = F) ->
-    Late = [Item || #item{left = false, deadline = D} = Item <- Sent, D =< Now],
+    {Front, Behind} = front(Sent),
     Unsent = [Item || #item{deadline = D} = Item <- queue:to_list(Backlog), D =< Now],
-    F1 = lists:foldl(fun mark_left/2, F, Late),
-    {Unsent, Late, without(Unsent, F1)}.
+    {LateFront, LateBehind} = {late(Now, Front), late(Now, Behind)},
+    F1 = lists:foldl(fun mark_left/2, F, LateFront ++ LateBehind),
+    {Unsent, LateFront, LateBehind, without(Unsent, F1)}.
+
+late(Now, Items) ->
+    [Item || #item{left = false, deadline = D} = Item <- Items, D =< Now].
 
 mark_left(#item{id = Id} = Item, #flight{sent = Sent} = F) ->
     F#flight{sent = lists:keyreplace(Id, #item.id, Sent, Item#item{left = true})}.
@@ -121,27 +131,24 @@ without(Items, #flight{backlog = Backlog} = F) ->
     Kept = queue:filter(fun(Item) -> not lists:member(Item, Items) end, Backlog),
     F#flight{backlog = Kept, waiting = queue:len(Kept)}.
 
-%% The process that waited, known by its monitor, is gone. A request that was
-%% sent keeps its place, and its own deadline or this one.
--spec leave(reference(), integer(), flight()) ->
-          {sent | unsent, item(), flight()} | unknown.
-leave(Monitor, Latest, #flight{sent = Sent, backlog = Backlog} = F) ->
-    case lists:keyfind(Monitor, #item.monitor, Sent) of
-        #item{deadline = D} = Item ->
-            {sent, Item, mark_left(Item#item{deadline = min(D, Latest)}, F)};
-        false ->
-            leave_backlog(lists:keyfind(Monitor, #item.monitor, queue:to_list(Backlog)), F)
-    end.
+%% A caller is gone. Its requests that were sent keep their places, and their
+%% own deadlines or this one; the others are out of the flight.
+-spec leave(pid(), integer() | infinity, flight()) -> {Sent :: [item()], flight()}.
+leave(Caller, Latest, #flight{sent = Sent, backlog = Backlog} = F) ->
+    IsHis = fun(#item{req = #req{caller = Pid}, left = Left}) ->
+                not Left andalso Pid =:= Caller
+            end,
+    Left = [Item#item{deadline = min(D, Latest)}
+            || #item{deadline = D} = Item <- lists:filter(IsHis, Sent)],
+    F1 = lists:foldl(fun mark_left/2, F, Left),
+    {Left, without(lists:filter(IsHis, queue:to_list(Backlog)), F1)}.
 
-leave_backlog(#item{} = Item, F) -> {unsent, Item, without([Item], F)};
-leave_backlog(false, _) -> unknown.
-
-%% What was no longer counted (a stream) turns out to keep the program from
-%% doing anything else: it is in front now, and its time is up.
--spec put_back(item(), integer(), flight()) -> flight().
-put_back(#item{req = #req{size = Size}} = Item, Now, #flight{sent = Sent} = F) ->
-    Stuck = Item#item{left = true, deadline = Now},
-    F#flight{sent = [Stuck | Sent], n = F#flight.n + 1, bytes = F#flight.bytes + Size}.
+%% A stream is to end: the program has it until it has said its last word, and
+%% should have done so by then.
+-spec put_back(item(), integer() | infinity, flight()) -> flight().
+put_back(#item{req = #req{size = Size}} = Item, Deadline, #flight{sent = Sent} = F) ->
+    Ending = Item#item{left = true, deadline = Deadline},
+    F#flight{sent = [Ending | Sent], n = F#flight.n + 1, bytes = F#flight.bytes + Size}.
 
 %% Takes out what waits and may run elsewhere.
 -spec hand_back(flight()) -> {[item()], flight()}.
@@ -150,6 +157,18 @@ hand_back(#flight{waiting = 0} = F) ->
 hand_back(#flight{backlog = Backlog} = F) ->
     Free = [Item || #item{req = #req{bound = false}} = Item <- queue:to_list(Backlog)],
     {Free, without(Free, F)}.
+
+%% Those that may run elsewhere, each said once: the program is to be asked for
+%% them, and gives back what it has not started.
+-spec recall(flight()) -> {[py_wire:id()], flight()}.
+recall(#flight{sent = Sent} = F) ->
+    {Marked, Ids} = lists:mapfoldl(fun recall/2, [], Sent),
+    {lists:reverse(Ids), F#flight{sent = Marked}}.
+
+recall(#item{left = false, recalled = false, req = #req{bound = false}} = Item, Ids) ->
+    {Item#item{recalled = true}, [Item#item.id | Ids]};
+recall(Item, Ids) ->
+    {Item, Ids}.
 
 %% The worker ends: what may have started, and what certainly has not. Those
 %% that nobody waits for are left out.
@@ -169,11 +188,14 @@ earliest(Now, #flight{sent = Sent, backlog = Backlog}) ->
                       D > Now],
     lists:min([infinity | Deadlines]).
 
-%% What may be running although its time is up.
+%% What may be running although its time is up. A stream only when no job is in
+%% flight: beside one it may just have to wait for its turn.
 -spec stuck(integer(), flight()) -> {true, py_wire:id()} | false.
 stuck(Now, #flight{sent = Sent}) ->
     {Front, _} = front(Sent),
-    case [Id || #item{id = Id, deadline = D} <- Front, D =< Now] of
+    {Streams, Job} = lists:partition(fun is_stream/1, Front),
+    Suspects = case Job of [] -> Streams; _ -> Job end,
+    case [Id || #item{id = Id, deadline = D} <- Suspects, D =< Now] of
         [Id | _] -> {true, Id};
         [] -> false
     end.

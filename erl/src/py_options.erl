@@ -104,6 +104,7 @@ pools([], Checked) ->
 pools([{Name, Options} | Rest], Checked) when is_atom(Name) ->
     case pool(Options) of
         {ok, Pool} -> pools(Rest, Checked#{Name => Pool});
+        {error, {badarg, What}} when Name =:= default -> {error, {badarg, What}};
         {error, {badarg, What}} -> {error, {badarg, {pool, Name, What}}}
     end;
 pools([{Name, _} | _], _) ->
@@ -179,8 +180,8 @@ text(Other) ->
 %% The error of a call that no argument of this kind could make sense of.
 -spec badarg(term(), io_lib:chars()) -> no_return().
 badarg(Value, Text) ->
-    erlang:error(badarg, [Value, Text],
-                 [{error_info, #{cause => unicode:characters_to_binary(Text)}}]).
+    Cause = unicode:characters_to_binary(Text),
+    erlang:error(badarg, [Value, Cause], [{error_info, #{cause => Cause}}]).
 
 %% What the shell shows below a badarg (EEP 54).
 -spec format_error(term(), [tuple()]) -> #{general => binary()}.

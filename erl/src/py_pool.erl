@@ -32,7 +32,7 @@
 %% ---------------------------------------------------------------------------
 %% What others ask
 
--spec start_link(#pool{}, py_options:pool()) -> {ok, pid()}.
+-spec start_link(#pool{}, py_options:pool()) -> gen_server:start_ret().
 start_link(Pool, Options) ->
     gen_server:start_link(?MODULE, {Pool, Options}, []).
 
@@ -105,8 +105,8 @@ handle_info(#req{} = Req, #state{queue = Queue} = S) ->
     {noreply, keep_poking(S#state{queue = py_queue:enter(Req, Queue)})};
 handle_info({room, _Slot}, #state{queue = Queue} = S) ->
     {noreply, S#state{queue = py_queue:grant(Queue)}};
-handle_info({timeout, _, {waited, Monitor}}, #state{queue = Queue} = S) ->
-    {noreply, S#state{queue = py_queue:timed_out(Monitor, Queue)}};
+handle_info({timeout, _, waited}, #state{queue = Queue} = S) ->
+    {noreply, S#state{queue = py_queue:timed_out(Queue)}};
 handle_info({timeout, _, {define, From}}, S) ->
     {noreply, definition_late(From, S)};
 handle_info(poke, S) ->
@@ -118,7 +118,7 @@ handle_info({start, Id}, #state{slots = Slots} = S) ->
 handle_info({'DOWN', Monitor, process, _, Reason}, #state{defining = {Monitor, _}} = S) ->
     {noreply, defined(Reason, S)};
 handle_info({'DOWN', Monitor, process, Pid, Reason}, #state{queue = Queue} = S) ->
-    case py_queue:gone(Monitor, Queue) of
+    case py_queue:gone(Pid, Queue) of
         {gone, Rest} -> {noreply, S#state{queue = Rest}};
         unknown -> {noreply, worker_down(Monitor, Pid, Reason, S)}
     end;
@@ -136,7 +136,7 @@ poke(#state{pool = Pool} = S) ->
     keep_poking(S).
 
 keep_poking(#state{poking = false, queue = Queue} = S) ->
-    Waiting = py_queue:length(Queue) > 0,
+    Waiting = py_queue:waiting(Queue) > 0,
     Waiting andalso erlang:send_after(?POKE, self(), poke),
     S#state{poking = Waiting};
 keep_poking(S) ->
@@ -199,9 +199,8 @@ definition_late(From, #state{definitions = Waiting} = S) ->
     end.
 
 run_definition({_, Op, Deadline} = Definition, #state{pool = Pool} = S) ->
-    Workers = py_dispatch:workers(Pool),
-    Run = fun() -> exit({ran, py_fanout:ask(Workers, job, Op, Deadline)}) end,
-    {_, Monitor} = spawn_monitor(Run),
+    Args = [py_dispatch:workers(Pool), job, Op, Deadline],
+    {_, Monitor} = spawn_monitor(py_fanout, ask_and_exit, Args),
     S#state{defining = {Monitor, Definition}}.
 
 %% What failed is not kept for later workers. One that died meanwhile is
@@ -216,7 +215,7 @@ defined(Reason, #state{defining = {_, {From, Op, _}}, steps = Before, slots = Sl
     Free = py_slots:release(Steps, py_slots:ran(Steps, Slots)),
     define_next(tell_starters(S#state{defining = none, steps = Steps, slots = Free})).
 
-outcome({ran, Results}) ->
+outcome({asked, Results}) ->
     py_stats:all_ok([Result || {_, Result} <- Results]);
 outcome(Reason) ->
     {error, {worker_exit, Reason}}.
@@ -226,5 +225,5 @@ outcome(Reason) ->
 describe(#state{pool = #pool{name = Name, size = Size}, options = Options,
                 queue = Queue, slots = Slots}) ->
     #{name => Name, size => Size, options => Options,
-      queue => #{waiting => py_queue:length(Queue), max => maps:get(max_queue, Options)},
+      queue => #{waiting => py_queue:waiting(Queue), max => maps:get(max_queue, Options)},
       workers => py_slots:describe(Slots)}.

@@ -7,7 +7,7 @@
 %% one kill ends it together with all that it started.
 -module(py_port).
 
--export([open/1, close/2, kill/1]).
+-export([open/1, send/2, close/2, kill/1]).
 
 %% How long a closed program may take to clean up before it is killed (ms).
 -define(CLOSE_GRACE, 500).
@@ -71,6 +71,16 @@ os_pid(Port) ->
         undefined -> undefined
     end.
 
+%% Writes a frame. False when the port is closed; its exit message is on the way
+%% to its owner then.
+-spec send(port(), iodata()) -> boolean().
+send(Port, Frame) ->
+    try
+        port_command(Port, Frame)
+    catch
+        error:badarg -> false
+    end.
+
 %% ---------------------------------------------------------------------------
 %% The end
 
@@ -78,7 +88,7 @@ os_pid(Port) ->
 %% is left of it and of its group.
 -spec close(port(), pos_integer() | undefined) -> ok.
 close(Port, OsPid) ->
-    _ = try port_close(Port) catch error:badarg -> already_closed end,
+    _ = try port_close(Port) catch error:badarg -> closed end,
     wait_gone(OsPid, ?CLOSE_GRACE),
     kill(OsPid).
 
@@ -113,7 +123,13 @@ kill(OsPid) ->
 signal_group(Signal, OsPid) ->
     Command = ["-c", "kill -s \"$0\" -- \"-$1\" 2>/dev/null", Signal,
                integer_to_list(OsPid)],
-    Port = open_port({spawn_executable, "/bin/sh"}, [{args, Command}, exit_status]),
+    try open_port({spawn_executable, "/bin/sh"}, [{args, Command}, exit_status]) of
+        Port -> await_exit(Port)
+    catch
+        error:Reason -> Reason
+    end.
+
+await_exit(Port) ->
     receive
         {Port, {exit_status, Status}} -> Status
     after ?KILL_LIMIT ->

@@ -2,24 +2,27 @@
 %%
 %% The callers that wait in a pool for a place, in the order in which their
 %% requests first arrived: one that was given back takes its old place. Each is
-%% watched, so that a dead caller's place is nobody's; each has a timer.
+%% watched, so that a dead caller's place is nobody's; one timer is armed for
+%% the first of them to lose its patience. A process waits once at a time.
 -module(py_queue).
 
--export([new/3, length/1, enter/2, grant/1, timed_out/2, gone/2]).
+-export([new/3, waiting/1, enter/2, grant/1, timed_out/1, gone/2]).
 -export_type([queue/0]).
 
 -include("py.hrl").
 
--record(waiter, {req :: #req{}, timer :: reference() | undefined}).
+-record(waiter, {req :: #req{}, until :: integer() | infinity}).
 
--type ticket() :: {Arrival :: integer(), Monitor :: reference()}.
+-type ticket() :: {Arrival :: integer(), Caller :: pid()}.
 
 -record(queue, {
     pool :: #pool{},
     max :: non_neg_integer(),
     patience :: timeout(),
     waiters = gb_trees:empty() :: gb_trees:tree(ticket(), #waiter{}),
-    tickets = #{} :: #{reference() => ticket()}
+    tickets = #{} :: #{pid() => ticket()},
+    callers = py_callers:new() :: py_callers:callers(),
+    armed = infinity :: integer() | infinity    % when the timer ends
 }).
 
 -opaque queue() :: #queue{}.
@@ -30,14 +33,14 @@ new(Pool, Max, Patience) ->
     py_dispatch:set_waiting(Pool, 0),
     #queue{pool = Pool, max = Max, patience = Patience}.
 
--spec length(queue()) -> non_neg_integer().
-length(#queue{tickets = Tickets}) ->
+-spec waiting(queue()) -> non_neg_integer().
+waiting(#queue{tickets = Tickets}) ->
     map_size(Tickets).
 
 %% A caller asks for a place. One that had a place before is never refused.
 -spec enter(#req{}, queue()) -> queue().
 enter(#req{deadline = Deadline, returned = Returned} = Req, #queue{max = Max} = Q) ->
-    Now = erlang:monotonic_time(millisecond),
+    Now = now_ms(),
     if
         Deadline =< Now ->
             answer(Req, {error, timeout}),
@@ -51,23 +54,20 @@ enter(#req{deadline = Deadline, returned = Returned} = Req, #queue{max = Max} = 
 
 add(#req{caller = Caller, arrival = Arrival, deadline = Deadline} = Req, Now,
     #queue{patience = Patience, waiters = Waiters, tickets = Tickets} = Q) ->
-    Monitor = monitor(process, Caller),
     Until = min(Deadline, until(Now, Patience)),
-    Waiter = #waiter{req = Req, timer = timer(Until, Monitor)},
-    Ticket = {Arrival, Monitor},
-    noted(Q#queue{waiters = gb_trees:insert(Ticket, Waiter, Waiters),
-                  tickets = Tickets#{Monitor => Ticket}}).
+    Ticket = {Arrival, Caller},
+    Busy = fun() -> maps:keys(Tickets) end,
+    arm(Until, noted(
+        Q#queue{waiters = gb_trees:insert(Ticket, #waiter{req = Req, until = Until}, Waiters),
+                tickets = Tickets#{Caller => Ticket},
+                callers = py_callers:watch(Caller, Busy, Q#queue.callers)})).
 
 until(_, infinity) -> infinity;
 until(Now, Patience) -> Now + Patience.
 
-timer(infinity, _) -> undefined;
-timer(Until, Monitor) ->
-    erlang:start_timer(Until, self(), {waited, Monitor}, [{abs, true}]).
-
 %% Tells the workers how many wait. To be called before their loads are read.
 noted(#queue{pool = Pool} = Q) ->
-    py_dispatch:set_waiting(Pool, ?MODULE:length(Q)),
+    py_dispatch:set_waiting(Pool, waiting(Q)),
     Q.
 
 %% Gives places to those who came first, as long as workers have room.
@@ -77,50 +77,63 @@ grant(#queue{tickets = Tickets} = Q) when map_size(Tickets) =:= 0 ->
 grant(#queue{pool = Pool, waiters = Waiters} = Q) ->
     case py_dispatch:pick(Pool) of
         {ok, Worker} ->
-            {{_, Monitor}, #waiter{req = Req}} = gb_trees:smallest(Waiters),
+            {{_, Caller}, #waiter{req = Req}} = gb_trees:smallest(Waiters),
             answer(Req, {go, Worker}),
-            {_, Rest} = remove(Monitor, Q),
-            grant(Rest);
+            grant(remove(Caller, Q));
         full ->
             Q
     end.
 
-%% The time of a waiter is up: its deadline has come, or the queue's patience
-%% has ended.
--spec timed_out(reference(), queue()) -> queue().
-timed_out(Monitor, Q) ->
-    case remove(Monitor, Q) of
-        {#req{deadline = Deadline} = Req, Rest} ->
-            case Deadline =< erlang:monotonic_time(millisecond) of
-                true -> answer(Req, {error, timeout});
-                false -> answer(Req, overloaded(Q))
-            end,
-            Rest;
+remove(Caller, #queue{waiters = Waiters, tickets = Tickets} = Q) ->
+    {Ticket, Rest} = maps:take(Caller, Tickets),
+    noted(Q#queue{waiters = gb_trees:delete(Ticket, Waiters), tickets = Rest}).
+
+%% ---------------------------------------------------------------------------
+%% Impatience and death
+
+arm(Until, #queue{armed = Armed} = Q) when Armed =< Until ->
+    Q;
+arm(Until, Q) ->
+    _ = erlang:start_timer(Until, self(), waited, [{abs, true}]),
+    Q#queue{armed = Until}.
+
+%% Somebody's time may be up: its deadline has come, or the queue's patience
+%% has ended. A timer that was armed for later than another does no harm.
+-spec timed_out(queue()) -> queue().
+timed_out(#queue{waiters = Waiters} = Q) ->
+    Now = now_ms(),
+    All = gb_trees:values(Waiters),
+    Late = [Req || #waiter{req = Req, until = Until} <- All, Until =< Now],
+    Rest = lists:foldl(fun(Req, Acc) -> refuse(Req, Now, Acc) end,
+                       Q#queue{armed = infinity}, Late),
+    arm(lists:min([infinity | [U || #waiter{until = U} <- All, U > Now]]), Rest).
+
+refuse(#req{caller = Caller, deadline = Deadline} = Req, Now, Q) ->
+    case Deadline =< Now of
+        true -> answer(Req, {error, timeout});
+        false -> answer(Req, overloaded(Q))
+    end,
+    remove(Caller, Q).
+
+%% A process is dead: it was a caller, perhaps one that waited.
+-spec gone(pid(), queue()) -> {gone, queue()} | unknown.
+gone(Pid, #queue{callers = Callers, tickets = Tickets} = Q) ->
+    case py_callers:gone(Pid, Callers) of
+        {gone, Rest} when is_map_key(Pid, Tickets) ->
+            {gone, remove(Pid, Q#queue{callers = Rest})};
+        {gone, Rest} ->
+            {gone, Q#queue{callers = Rest}};
         unknown ->
-            Q
-    end.
-
-%% A caller is dead.
--spec gone(reference(), queue()) -> {gone, queue()} | unknown.
-gone(Monitor, Q) ->
-    case remove(Monitor, Q) of
-        {_, Rest} -> {gone, Rest};
-        unknown -> unknown
-    end.
-
-remove(Monitor, #queue{waiters = Waiters, tickets = Tickets} = Q) ->
-    case maps:take(Monitor, Tickets) of
-        {Ticket, Rest} ->
-            {#waiter{req = Req, timer = Timer}, Others} = gb_trees:take(Ticket, Waiters),
-            demonitor(Monitor, [flush]),
-            Timer =:= undefined orelse erlang:cancel_timer(Timer),
-            {Req, noted(Q#queue{waiters = Others, tickets = Rest})};
-        error ->
             unknown
     end.
 
+%% ---------------------------------------------------------------------------
+
+now_ms() ->
+    erlang:monotonic_time(millisecond).
+
 overloaded(#queue{max = Max} = Q) ->
-    {error, {overloaded, ?MODULE:length(Q), Max}}.
+    {error, {overloaded, waiting(Q), Max}}.
 
 answer(#req{reply_to = ReplyTo}, Answer) ->
     ReplyTo ! {ReplyTo, Answer},

@@ -7,8 +7,8 @@
 %% they are; so a reply is matched to its request by its first eight bytes.
 -module(py_wire).
 
--export([body/2, request/3, cancel/1, more/2, stop/1]).
--export([reply_id/1, chunk_items/1, atoms/0]).
+-export([body/2, request/3, cancel/1, take_back/1, more/2, stop/1]).
+-export([reply_id/1, is_not_started/1, chunk_items/1, atoms/0]).
 -export_type([id/0, op/0]).
 
 -type id() :: 0..16#7fffffff.
@@ -24,20 +24,42 @@
 %% there are any, Opts, without a version byte; and the whole tuple's arity.
 -spec body(op(), map()) -> {2 | 3, iodata()}.
 body(Op, Opts) when map_size(Opts) =:= 0 -> {2, bare(Op)};
-body(Op, Opts) -> {3, [bare(Op) | bare(Opts)]}.
+body(Op, Opts) -> {3, [bare(Op), bare(Opts)]}.
 
-%% Large binaries in the term stay where they are: nothing is copied.
+%% Large binaries in the term stay where they are: nothing is copied. Where
+%% there can be none, a single binary is made faster.
 bare(Term) ->
-    [<<?VERSION, First/binary>> | Rest] = erlang:term_to_iovec(Term),
-    [First | Rest].
+    case is_small(Term) of
+        true ->
+            <<?VERSION, Bare/binary>> = term_to_binary(Term),
+            Bare;
+        false ->
+            [<<?VERSION, First/binary>> | Rest] = erlang:term_to_iovec(Term),
+            [First | Rest]
+    end.
+
+is_small({call, _, _, Args, Kwargs}) -> map_size(Kwargs) =:= 0 andalso are_flat(Args, 8);
+is_small({_, Code, Locals}) when is_map(Locals) -> map_size(Locals) =:= 0 andalso is_flat(Code);
+is_small(Term) -> is_atom(Term).
+
+are_flat([], _) -> true;
+are_flat([Arg | Args], N) when N > 0 -> is_flat(Arg) andalso are_flat(Args, N - 1);
+are_flat(_, _) -> false.
+
+is_flat(Term) when is_binary(Term) -> byte_size(Term) < 1024;
+is_flat(Term) -> is_number(Term) orelse is_atom(Term).
 
 -spec request(id(), 2 | 3, iodata()) -> iodata().
 request(Id, Arity, Body) ->
-    [<<?VERSION, ?TUPLE, Arity, ?INTEGER, Id:32>> | Body].
+    [<<?VERSION, ?TUPLE, Arity, ?INTEGER, Id:32>>, Body].
 
 -spec cancel(id()) -> binary().
 cancel(Id) ->
     <<?VERSION, ?TUPLE, 2, ?ATOM, 6, "cancel", ?INTEGER, Id:32>>.
+
+-spec take_back(id()) -> binary().
+take_back(Id) ->
+    <<?VERSION, ?TUPLE, 2, ?ATOM, 9, "take_back", ?INTEGER, Id:32>>.
 
 -spec more(id(), pos_integer()) -> binary().
 more(Id, N) ->
@@ -51,6 +73,19 @@ stop(Id) ->
 -spec reply_id(binary()) -> id() | none.
 reply_id(<<?VERSION, ?TUPLE, 2, ?INTEGER, Id:32, _/binary>>) -> Id;
 reply_id(_) -> none.
+
+%% Whether a reply is {Id, {error, not_started}}, the answer to take_back/1.
+%% Nothing that user code returns looks like that: its errors have a class.
+-spec is_not_started(binary()) -> boolean().
+is_not_started(Frame) when byte_size(Frame) < 64 ->
+    try binary_to_term(Frame, [safe]) of
+        {_, {error, not_started}} -> true;
+        _ -> false
+    catch
+        error:badarg -> false
+    end;
+is_not_started(_) ->
+    false.
 
 %% How many items a stream's chunk {Id, {chunk, Items}} has; `final' when the
 %% reply is no chunk but the stream's last word.

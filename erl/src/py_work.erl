@@ -7,16 +7,15 @@
 %% - The only timer is armed for the next moment at which something is to be
 %%   decided, so that short calls cost none.
 %% - Whatever the program has been at for a tick makes the worker busy: it is
-%%   not picked any more, and what has not been sent is handed back.
-%% - When a request's time is up its caller is told at once and {cancel, Id} is
-%%   sent. The program keeps it until it has answered; if that is what it is
-%%   running and it does not stop, the ladder begins (py_ladder).
+%%   not picked any more, and what has not started goes back to its caller.
+%% - When a request's time is up its caller is told at once. If the program may
+%%   be running it, the ladder begins (py_ladder); else it is cancelled. Either
+%%   way it stays in flight until the program has answered.
 -module(py_work).
 
--export([new/6, message/2, frame/2, refuse/1, give_up/2, cause/2, info/1, write/2]).
+-export([new/6, message/2, frame/2, refuse/1, give_up/2, cause/2, info/1]).
 -export_type([work/0]).
 
--include_lib("kernel/include/logger.hrl").
 -include("py.hrl").
 -include("py_flight.hrl").
 
@@ -25,17 +24,16 @@
     slot :: pos_integer(),
     boss :: pid(),
     port :: port(),
-    os_pid :: pos_integer() | undefined,
     max_queue :: non_neg_integer(),
     last_id = 0 :: py_wire:id(),
     flight = py_flight:new() :: py_flight:flight(),
     streams = py_chunks:new() :: py_chunks:streams(),
     urgent = #{} :: #{py_wire:id() => #req{}},
+    callers = py_callers:new() :: py_callers:callers(),
     since = 0 :: integer(),             % when the program began what it is at
     busy = false :: boolean(),
     timer = none :: none | {reference(), integer()},
-    ladder = none :: none | {py_ladder:ladder(), py_wire:id(), reference()},
-    killed = false :: boolean(),
+    ladder :: py_ladder:ladder(),
     calls = 0 :: non_neg_integer()
 }).
 
@@ -44,12 +42,14 @@
 %% Urgent requests that the program has not answered, at most.
 -define(MOST_URGENT, 16).
 -define(LAST_ID, 16#7fffffff).
+%% How long a stream that was closed may take to end (ms).
+-define(STOP_GRACE, 500).
 
 -spec new(#pool{}, pos_integer(), pid(), port(), pos_integer() | undefined,
           non_neg_integer()) -> work().
 new(Pool, Slot, Boss, Port, OsPid, MaxQueue) ->
-    report(#work{pool = Pool, slot = Slot, boss = Boss, port = Port, os_pid = OsPid,
-                 max_queue = MaxQueue}).
+    report(#work{pool = Pool, slot = Slot, boss = Boss, port = Port,
+                 max_queue = MaxQueue, ladder = py_ladder:new(Pool, Slot, Port, OsPid)}).
 
 -spec message(term(), work()) -> work().
 message(#req{} = Req, W) ->
@@ -57,15 +57,15 @@ message(#req{} = Req, W) ->
 message({pull, ReplyTo, Id, Deadline}, W) ->
     pull(Id, ReplyTo, Deadline, W);
 message({close, Id}, W) ->
-    close(py_chunks:close(Id, W#work.streams), W);
+    close(Id, W);
 message({timeout, Timer, tick}, #work{timer = {Timer, _}} = W) ->
     tick(now_ms(), W#work{timer = none});
-message({timeout, Timer, rung}, #work{ladder = {Ladder, Id, Timer}} = W) ->
-    climb(Ladder, Id, W);
+message({timeout, Timer, rung}, #work{ladder = Ladder} = W) ->
+    W#work{ladder = py_ladder:next(Timer, Ladder)};
 message(report, W) ->
     report(W);
-message({'DOWN', Monitor, process, _, _}, W) ->
-    caller_gone(Monitor, W);
+message({'DOWN', _, process, Pid, _}, W) ->
+    caller_gone(Pid, W);
 message(_, W) ->
     W.
 
@@ -73,7 +73,7 @@ message(_, W) ->
                         in_flight := non_neg_integer()}.
 info(#work{calls = Calls, flight = Flight} = W) ->
     State = case is_running(W) of true -> busy; false -> idle end,
-    #{state => State, calls => Calls, in_flight => py_flight:size(Flight)}.
+    #{state => State, calls => Calls, in_flight => py_flight:count(Flight)}.
 
 %% ---------------------------------------------------------------------------
 %% Requests come
@@ -83,19 +83,21 @@ accept(#req{deadline = Deadline} = Req, Now, W) when Deadline =< Now ->
     report(W);
 accept(#req{kind = urgent} = Req, Now, W) ->
     urgent(Req, Now, W);
+accept(#req{bound = false} = Req, _, #work{busy = true} = W) ->
+    answer(Req, again),
+    report(W);
 accept(Req, Now, #work{flight = Flight, max_queue = Max} = W) ->
-    case py_flight:size(Flight) of
+    case py_flight:count(Flight) of
         N when N >= Max + ?WINDOW ->
             answer(Req, {error, {overloaded, N - ?WINDOW, Max}}),
-            W;
+            report(W);
         _ ->
             job(Req, Now, W)
     end.
 
 job(#req{deadline = Deadline, caller = Caller} = Req, Now, #work{busy = Busy} = W) ->
-    {Id, W1} = next_id(W),
-    Monitor = monitor(process, Caller),
-    Flight = py_flight:push(Id, Req, Monitor, W1#work.flight),
+    {Id, W1} = next_id(watch(Caller, W)),
+    Flight = py_flight:push(Id, Req, W1#work.flight),
     W2 = send_next(Now, W1#work{flight = Flight}),
     Wake = case Busy of
                true -> Deadline;
@@ -108,7 +110,7 @@ urgent(Req, _, #work{urgent = Urgent} = W) when map_size(Urgent) >= ?MOST_URGENT
     W;
 urgent(#req{arity = Arity, body = Body, deadline = Deadline} = Req, _, W) ->
     {Id, #work{urgent = Urgent} = W1} = next_id(W),
-    _ = write(W#work.port, py_wire:request(Id, Arity, Body)),
+    _ = py_port:send(W#work.port, py_wire:request(Id, Arity, Body)),
     arm(Deadline, W1#work{urgent = Urgent#{Id => Req#req{body = []}}}).
 
 %% Ids come again after two thousand million; a stream may be that old.
@@ -124,7 +126,7 @@ next_id(#work{last_id = Last, streams = Streams} = W) ->
 send_next(Now, #work{flight = Flight, port = Port} = W) ->
     case py_flight:next(Flight) of
         {#item{id = Id, req = #req{arity = Arity, body = Body}}, Sent} ->
-            case write(Port, py_wire:request(Id, Arity, Body)) of
+            case py_port:send(Port, py_wire:request(Id, Arity, Body)) of
                 true -> send_next(Now, (begun(Now, W))#work{flight = Sent});
                 false -> W
             end;
@@ -138,23 +140,11 @@ begun(Now, W) ->
         false -> W#work{since = Now}
     end.
 
-calm(W) ->
-    case is_running(W) of
-        true -> W;
-        false -> W#work{busy = false}
-    end.
+has_work(#work{flight = Flight} = W) ->
+    is_running(W) orelse py_flight:count(Flight) > 0.
 
 is_running(#work{flight = Flight, streams = Streams}) ->
     not py_flight:is_empty(Flight) orelse py_chunks:active(Streams) > 0.
-
-%% False when the port is closed; its exit message is on the way then.
--spec write(port(), iodata()) -> boolean().
-write(Port, Frame) ->
-    try
-        port_command(Port, Frame)
-    catch
-        error:badarg -> false
-    end.
 
 %% ---------------------------------------------------------------------------
 %% Replies go
@@ -177,32 +167,43 @@ frame(Frame, #work{flight = Flight} = W) ->
             end
     end.
 
-finished(#item{id = Id, left = true}, _, W) ->
-    off_ladder(Id, W);
+finished(#item{left = true} = Item, Frame, W) ->
+    unwanted(Item, py_wire:chunk_items(Frame), W);
+finished(#item{recalled = true} = Item, Frame, W) ->
+    case py_wire:is_not_started(Frame) of
+        true -> answer(Item#item.req, again), W;
+        false -> finished(Item#item{recalled = false}, Frame, W)
+    end;
 finished(#item{id = Id, req = #req{kind = {stream, _}} = Req} = Item, Frame, W) ->
     case py_wire:chunk_items(Frame) of
         final ->
-            close_item(Item, {reply, Frame}, W);
+            done(Req, Frame, W);
         N ->
             answer(Req, {opened, Id}),
             Streams = py_chunks:open(Item, Frame, N, W#work.streams),
             W#work{streams = Streams}
     end;
-finished(Item, Frame, W) ->
-    close_item(Item, {reply, Frame}, W).
+finished(#item{req = Req}, Frame, W) ->
+    done(Req, Frame, W).
 
-close_item(#item{req = Req, monitor = Monitor}, Answer, #work{calls = Calls} = W) ->
-    demonitor(Monitor, [flush]),
-    answer(Req, Answer),
+%% Nobody waits for it; but a stream has ended only with its last word.
+unwanted(#item{id = Id}, final, #work{ladder = Ladder} = W) ->
+    W#work{ladder = py_ladder:off(Id, Ladder)};
+unwanted(#item{deadline = Deadline} = Item, _Chunk, #work{flight = Flight} = W) ->
+    W#work{flight = py_flight:put_back(Item, Deadline, Flight)}.
+
+done(Req, Frame, #work{calls = Calls} = W) ->
+    answer(Req, {reply, Frame}),
     W#work{calls = Calls + 1}.
 
-%% The program has done a piece of work and is at the next one now.
+%% The program has done a piece of work and is at the next one now, if any.
 progress(W) ->
-    Now = now_ms(),
-    W1 = send_next(Now, W#work{busy = false, since = Now}),
-    case is_running(W1) of
-        true -> report(arm(Now + ?TICK, W1));
-        false -> report(W1)
+    case has_work(W) of
+        true ->
+            Now = now_ms(),
+            report(arm(Now + ?TICK, send_next(Now, W#work{busy = false, since = Now})));
+        false ->
+            report(W#work{busy = false})
     end.
 
 other_reply(Id, Frame, #work{urgent = Urgent, streams = Streams} = W) ->
@@ -240,15 +241,23 @@ effects(Effects, W) ->
     W.
 
 effect({answer, ReplyTo, Answer}, _) -> reply(ReplyTo, Answer);
-effect({more, Id, N}, #work{port = Port}) -> write(Port, py_wire:more(Id, N));
-effect({forget, Monitor}, _) -> demonitor(Monitor, [flush]).
+effect({more, Id, N}, #work{port = Port}) -> py_port:send(Port, py_wire:more(Id, N)).
 
-close({#item{id = Id, monitor = Monitor}, Streams}, W) ->
-    demonitor(Monitor, [flush]),
-    _ = write(W#work.port, py_wire:stop(Id)),
-    report(calm(W#work{streams = Streams}));
-close(unknown, W) ->
-    W.
+close(Id, #work{streams = Streams} = W) ->
+    case py_chunks:close(Id, Streams) of
+        {Item, Rest} ->
+            Now = now_ms(),
+            Ending = stop(Item, Now, Now + ?STOP_GRACE, W#work{streams = Rest}),
+            report(arm(next_wake(Now, Ending), Ending));
+        unknown ->
+            W
+    end.
+
+%% The program closes the generator, which should not take longer than this.
+stop(#item{id = Id} = Item, Now, Until, W) ->
+    _ = py_port:send(W#work.port, py_wire:stop(Id)),
+    #work{flight = Flight} = W1 = begun(Now, W),
+    W1#work{flight = py_flight:put_back(Item, Until, Flight)}.
 
 %% ---------------------------------------------------------------------------
 %% Time
@@ -277,32 +286,20 @@ next_wake(Now, #work{flight = Flight, streams = Streams, urgent = Urgent} = W) -
     lists:min([Tick, py_flight:earliest(Now, Flight), py_chunks:earliest(Now, Streams)
                | [D || #req{deadline = D} <- maps:values(Urgent)]]).
 
+%% What is behind has not started: the program drops it. What may be running is
+%% the ladder's.
 expire_flight(Now, #work{flight = Flight, port = Port} = W) ->
-    {Unsent, Sent, Rest} = py_flight:expire(Now, Flight),
-    [timed_out(Item) || Item <- Unsent ++ Sent],
-    [write(Port, py_wire:cancel(Id)) || #item{id = Id} <- Sent],
+    {Unsent, Front, Behind, Rest} = py_flight:expire(Now, Flight),
+    [answer(Req, {error, timeout}) || #item{req = Req} <- Unsent ++ Front ++ Behind],
+    [py_port:send(Port, py_wire:cancel(Id)) || #item{id = Id} <- Behind],
     W#work{flight = Rest}.
 
-timed_out(#item{req = Req, monitor = Monitor}) ->
-    demonitor(Monitor, [flush]),
-    answer(Req, {error, timeout}).
-
-%% A stream that does not deliver is cancelled. When no job is in flight it is
-%% what the program runs, and belongs there.
+%% A stream that does not deliver in time ends.
 expire_streams(Now, #work{streams = Streams} = W) ->
     {Late, Rest} = py_chunks:expire(Now, Streams),
-    lists:foldl(fun(L, Acc) -> expire_stream(L, Now, Acc) end,
+    [reply(ReplyTo, {error, timeout}) || {_, ReplyTo} <- Late],
+    lists:foldl(fun({Item, _}, Acc) -> stop(Item, Now, Now, Acc) end,
                 W#work{streams = Rest}, Late).
-
-expire_stream({#item{id = Id, monitor = Monitor} = Item, ReplyTo}, Now,
-              #work{flight = Flight} = W) ->
-    demonitor(Monitor, [flush]),
-    reply(ReplyTo, {error, timeout}),
-    _ = write(W#work.port, py_wire:cancel(Id)),
-    case py_flight:is_empty(Flight) of
-        true -> W#work{flight = py_flight:put_back(Item, Now, Flight)};
-        false -> W
-    end.
 
 expire_urgent(Now, #work{urgent = Urgent} = W) ->
     Late = maps:filter(fun(_, #req{deadline = D}) -> D =< Now end, Urgent),
@@ -317,65 +314,47 @@ mark_busy(Now, #work{busy = false, since = Since} = W) when Now - Since >= ?TICK
 mark_busy(_, W) ->
     W.
 
+%% What was sent, the program gives back if it has not started it.
 hand_back(#work{flight = Flight} = W) ->
-    {Items, Rest} = py_flight:hand_back(Flight),
-    [begin demonitor(M, [flush]), answer(Req, again) end
-     || #item{req = Req, monitor = M} <- Items],
-    W#work{flight = Rest}.
+    {Unsent, Rest} = py_flight:hand_back(Flight),
+    {Sent, Recalled} = py_flight:recall(Rest),
+    [answer(Req, again) || #item{req = Req} <- Unsent],
+    [py_port:send(W#work.port, py_wire:take_back(Id)) || Id <- Sent],
+    W#work{flight = Recalled}.
 
-%% ---------------------------------------------------------------------------
-%% The ladder
-
-ladder(Now, #work{ladder = none, flight = Flight} = W) ->
+%% What may be running although its time is up.
+ladder(Now, #work{ladder = Ladder, flight = Flight} = W) ->
     case py_flight:stuck(Now, Flight) of
-        {true, Id} -> climb(py_ladder:new(), Id, W);
+        {true, Id} -> W#work{ladder = py_ladder:start(Id, Ladder)};
         false -> W
-    end;
-ladder(_, W) ->
-    W.
-
-climb(Ladder, Id, #work{pool = #pool{name = Name}, slot = Slot, os_pid = OsPid} = W) ->
-    {Rung, Wait, Rest} = py_ladder:climb(Ladder),
-    ?LOG_INFO("worker ~p of pool ~tp (os pid ~p) does not answer in time: ~p",
-              [Slot, Name, OsPid, Rung], #{domain => [py]}),
-    Timer = erlang:start_timer(Wait, self(), rung),
-    act(Rung, W#work{ladder = {Rest, Id, Timer}}).
-
-%% The cancel was sent when the time was up; it gets its grace now.
-act(interrupt, W) ->
-    W;
-act(kill, #work{os_pid = OsPid} = W) ->
-    _ = spawn(py_port, kill, [OsPid]),
-    W#work{killed = true};
-act(abandon, #work{port = Port} = W) ->
-    true = port_close(Port),
-    W.
-
-off_ladder(Id, #work{ladder = {_, Id, Timer}, killed = false} = W) ->
-    _ = erlang:cancel_timer(Timer),
-    W#work{ladder = none};
-off_ladder(_, W) ->
-    W.
+    end.
 
 %% ---------------------------------------------------------------------------
 %% Absence and the end
 
-%% A request whose caller is dead is cancelled. Should the program not heed
-%% that, it has until the request's deadline, but not for ever.
-caller_gone(Monitor, #work{flight = Flight, streams = Streams} = W) ->
-    case py_flight:leave(Monitor, latest(W), Flight) of
-        {sent, #item{id = Id}, Rest} ->
-            _ = write(W#work.port, py_wire:cancel(Id)),
-            W1 = W#work{flight = Rest},
-            arm(next_wake(now_ms(), W1), W1);
-        {unsent, _, Rest} ->
-            report(W#work{flight = Rest});
-        unknown ->
-            close(py_chunks:leave(Monitor, Streams), W)
+watch(Caller, #work{callers = Callers, flight = Flight, streams = Streams} = W) ->
+    Busy = fun() -> py_flight:callers(Flight) ++ py_chunks:callers(Streams) end,
+    W#work{callers = py_callers:watch(Caller, Busy, Callers)}.
+
+caller_gone(Pid, #work{callers = Callers} = W) ->
+    case py_callers:gone(Pid, Callers) of
+        {gone, Rest} -> cancel_all(Pid, W#work{callers = Rest});
+        unknown -> W
     end.
 
-latest(#work{pool = #pool{timeout = infinity}}) -> infinity;
-latest(#work{pool = #pool{timeout = Timeout}}) -> now_ms() + Timeout.
+%% What a dead caller has here is cancelled. Should the program not heed that,
+%% it has until the request's deadline, but not for ever.
+cancel_all(Pid, #work{flight = Flight, streams = Streams, port = Port} = W) ->
+    Now = now_ms(),
+    {Left, Rest} = py_flight:leave(Pid, latest(Now, W), Flight),
+    {Closed, Open} = py_chunks:leave(Pid, Streams),
+    [py_port:send(Port, py_wire:cancel(Id)) || #item{id = Id} <- Left],
+    W1 = lists:foldl(fun(Item, Acc) -> stop(Item, Now, Now + ?STOP_GRACE, Acc) end,
+                     W#work{flight = Rest, streams = Open}, Closed),
+    report(arm(next_wake(Now, W1), W1)).
+
+latest(_, #work{pool = #pool{timeout = infinity}}) -> infinity;
+latest(Now, #work{pool = #pool{timeout = Timeout}}) -> Now + Timeout.
 
 %% Tells everybody how much this worker has in flight; and the pool, when
 %% callers wait in its queue and there is room.
@@ -386,14 +365,17 @@ report(#work{pool = Pool, slot = Slot, boss = Boss} = W) ->
     W.
 
 load(#work{busy = true, flight = Flight}) ->
-    py_dispatch:busy(py_flight:size(Flight));
+    py_dispatch:busy(py_flight:count(Flight));
 load(#work{flight = Flight, streams = Streams}) ->
     py_flight:load(Flight) + py_chunks:active(Streams).
 
 %% Why the worker ended, when the program ended like this.
 -spec cause(term(), work()) -> term().
-cause(_, #work{killed = true}) -> timeout;
-cause(Reason, _) -> Reason.
+cause(Reason, #work{ladder = Ladder}) ->
+    case py_ladder:has_killed(Ladder) of
+        true -> timeout;
+        false -> Reason
+    end.
 
 %% Answers everything. What cannot have started goes back to its caller, unless
 %% it needs this very worker.

@@ -38,7 +38,7 @@
 -define(LARGE, (1 bsl 20)).
 -define(INFO_LIMIT, 1_000).
 
--spec start_link(args()) -> {ok, pid()}.
+-spec start_link(args()) -> gen_server:start_ret().
 start_link(Args) ->
     gen_server:start_link(?MODULE, Args, []).
 
@@ -111,7 +111,7 @@ handle_info(Message, #state{work = Work} = S) ->
 
 boot({run, Op, Boot}, #state{port = Port} = S) ->
     {Arity, Body} = py_wire:body(Op, #{}),
-    _ = py_work:write(Port, py_wire:request(py_boot:id(), Arity, Body)),
+    _ = py_port:send(Port, py_wire:request(py_boot:id(), Arity, Body)),
     Timer = erlang:start_timer(py_boot:limit(), self(), boot),
     {noreply, S#state{boot = Boot, timer = Timer}};
 boot({done, Boot}, #state{boss = Boss, slot = Slot, os_pid = OsPid} = S) ->

@@ -7,7 +7,7 @@
 -export([with_app/1, with_app/2, srcdir/0, python_path/0, program/0, python/0]).
 -export([workers/0, workers/1, os_pids/0, os_pids/1, ports/0]).
 -export([is_running/1, kill/2, proc_kb/2, descriptors/1]).
--export([wait_until/1, wait_until/2, tmpdir/0, count/2, contains/2, has_numpy/0]).
+-export([without_stack/1, wait_until/1, wait_until/2, tmpdir/0, count/2, contains/2, has_numpy/0]).
 
 %% The tests, between "the application starts" and "nothing is left behind".
 -spec with_app([tap:test() | list()]) -> [tap:test() | list()].
@@ -110,6 +110,11 @@ proc_kb(OsPid, Name) ->
     {match, [Kb]} = re:run(Status, ["^", Name, ":\\s+(\\d+) kB"],
                            [multiline, {capture, all_but_first, list}]),
     list_to_integer(Kb).
+
+%% The reason of a worker's end, without the text that faulthandler left.
+-spec without_stack(term()) -> term().
+without_stack({signal, Name, Stack}) when is_binary(Stack) -> {signal, Name};
+without_stack(Why) -> Why.
 
 %% How many file descriptors a process has open.
 -spec descriptors(pos_integer()) -> non_neg_integer().

@@ -6,7 +6,8 @@
 %%   expressions, each followed by what it should give in comments:
 %%       py:eval(<<"1 + 1">>).
 %%       %% => {ok, 2}
-%%   a shell session: lines "1> EXPRESSION.", each followed by what it prints;
+%%   a shell session: lines "1> EXPRESSION.", each followed by what it prints
+%%   (or by a comment as above, or by nothing);
 %%   functions, which later blocks may call by their bare names.
 %%
 %% In what is expected, `...` and `_` stand for anything, and a map needs to
@@ -82,8 +83,9 @@ block(erlang, Text, State) ->
 %% Functions start with a head at the left edge: name(...) ->, perhaps after a
 %% -spec and comments.
 is_functions(Text) ->
-    re:run(Text, "^(-spec .*|-module.*|[a-z]\\w*\\(.*\\)( when .*)? ->.*)$", [multiline, unicode]) =/= nomatch
-        andalso re:run(Text, "^\\d*>", [multiline]) =:= nomatch.
+    Head = "^(-spec .*|-module.*|[a-z]\\w*\\(.*\\)( when .*)? ->.*)$",
+    re:run(Text, Head, [multiline, unicode]) =/= nomatch
+        andalso re:run(Text, "^\\d*>", [multiline, unicode]) =:= nomatch.
 
 %% Compiles the functions into a module of their own.
 define(Text, #{functions := Known} = State) ->
@@ -91,7 +93,8 @@ define(Text, #{functions := Known} = State) ->
     {ok, Tokens, _} = erl_scan:string(Text ++ "\n"),
     Forms = [Form || {ok, Form} <- [erl_parse:parse_form(Form) || Form <- by_dot(Tokens)],
                      element(3, Form) =/= module],
-    {ok, Module, Code} = compile:forms([{attribute, 1, module, Module} | Forms], [export_all, nowarn_export_all]),
+    {ok, Module, Code} = compile:forms([{attribute, 1, module, Module} | Forms],
+                                       [export_all, nowarn_export_all]),
     {module, Module} = code:load_binary(Module, "page", Code),
     New = [{{Name, Arity}, Module} || {function, _, Name, Arity, _} <- Forms],
     New =/= [] orelse error({no_functions_in, Text}),
@@ -110,7 +113,7 @@ by_dot(Tokens) ->
 -spec steps(string()) -> [step()].
 steps(Text) ->
     Lines = string:split(Text, "\n", all),
-    case re:run(Text, "^(\\(.*\\))?\\d+> ", [multiline]) of
+    case re:run(Text, "^(\\(.*\\))?\\d+> ", [multiline, unicode]) of
         nomatch -> commented(Lines, []);
         _ -> prompted(Lines)
     end.
@@ -135,7 +138,7 @@ expectation(Line) ->
 
 %% A following comment line, set in by two more blanks or so, goes on.
 continues(Line) ->
-    re:run(Line, "^\\s*%+\\s{3,}\\S") =/= nomatch.
+    re:run(Line, "^\\s*%+\\s{3,}\\S", [unicode]) =/= nomatch.
 
 comment_text(Line) ->
     re:replace(Line, "^\\s*%+", "", [{return, list}, unicode]).
@@ -147,14 +150,21 @@ prompted([Line | Rest]) ->
         nomatch -> prompted(Rest);
         {match, [First]} ->
             {Code, Behind} = to_full_stop([First], Rest),
-            IsPrompt = fun(L) -> re:run(L, "^(\\(.*\\))?\\d+> ") =/= nomatch end,
+            IsPrompt = fun(L) -> re:run(L, "^(\\(.*\\))?\\d+> ", [unicode]) =/= nomatch end,
             {Printed, Next} = lists:splitwith(fun(L) -> not IsPrompt(L) end, Behind),
-            Expected = string:trim(lists:flatten(lists:join("\n", Printed))),
-            [{Code, case Expected of "" -> none; _ -> Expected end} | prompted(Next)]
+            [{Code, printed(Printed)} | prompted(Next)]
+    end.
+
+%% What stands under an expression, plain or as a comment "%% => Term".
+printed(Lines) ->
+    Plain = [re:replace(Line, "^\\s*%+( =>)?", "", [{return, list}, unicode]) || Line <- Lines],
+    case string:trim(lists:flatten(lists:join("\n", Plain))) of
+        "" -> none;
+        Expected -> Expected
     end.
 
 to_full_stop(Lines, Rest) ->
-    case re:run(hd(Lines), "\\.\\s*(%.*)?$") of
+    case re:run(hd(Lines), "\\.\\s*(%.*)?$", [unicode]) of
         {match, _} -> {text(Lines), Rest};
         nomatch when Rest =:= [] -> error({no_full_stop_behind, text(Lines)});
         nomatch -> to_full_stop([hd(Rest) | Lines], tl(Rest))

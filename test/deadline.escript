@@ -1,0 +1,193 @@
+#!/usr/bin/env escript
+%% SPDX-License-Identifier: Apache-2.0
+%%! -pa test/lib
+%%
+%% Deadlines that hold: {error, timeout} comes in time whatever Python does, the
+%% next call is answered by the same worker or by its successor, and what is
+%% done about a worker that does not stop is logged, step by step.
+-mode(compile).
+-include_lib("stdlib/include/assert.hrl").
+
+-define(TRIES, 5).
+-define(DEADLINE, 100).
+%% How late the answer may be (ms): as promised, half of the time; once in a
+%% while a machine that others use, too, is late itself.
+-define(LATE, 20).
+-define(LATE_ONCE, 60).
+%% The pool's graces (ms).
+-define(INTERRUPT_GRACE, 150).
+-define(CLOSE_GRACE, 300).
+
+main(_) ->
+    Settings = #{size => 1, init => <<"import os, time, wedge">>,
+                 interrupt_grace => ?INTERRUPT_GRACE, close_grace => ?CLOSE_GRACE},
+    tap:run(fixture:with_app(Settings, logbook:kept([
+        [holds(Row) || Row <- wedges()],
+        {"the deadline holds: a program that SIGSTOP has stopped", fun stopped/0},
+        [in_time(Row) || Row <- waits()],
+        {"a worker that cannot be stopped is interrupted, closed, killed", fun killed/0},
+        {"one that ends when it is closed is not killed", fun closed/0},
+        {"one that stops when it is interrupted lives", fun interrupted/0},
+        {"the steps come after the graces that the pool's options say", fun graces/0},
+        {"who waits for a worker that is killed is told why", fun bound_behind/0},
+        {"grace options that make no sense", fun bad_options/0}
+    ]))).
+
+%% ---------------------------------------------------------------------------
+%% What runs when the deadline comes, and who takes the next call
+
+wedges() ->
+    [{"a loop of bytecode", loop, same},
+     {"time.sleep", sleep, same},
+     {"a read of a socket", read_socket, same},
+     {"a regular expression that backtracks", backtrack, same},
+     {"C that keeps the GIL: ctypes.PyDLL(None).sleep", keep_gil, any},
+     {"C that keeps the GIL and hears no signal", keep_gil_deaf, successor},
+     {"code that swallows every exception", swallow, successor}].
+
+holds({What, Function, Next}) ->
+    {["the deadline holds: ", What], 120_000, fun() ->
+        Tries = [attempt(Function, Next) || _ <- lists:seq(1, ?TRIES)],
+        {Late, Healed} = lists:unzip(Tries),
+        figure:show("late by", Late),
+        figure:show("until the next call was answered", Healed),
+        ?assert(lists:min(Late) > -1),
+        ?assert(figure:median(Late) =< ?LATE),
+        ?assert(lists:max(Late) =< ?LATE_ONCE)
+    end}.
+
+attempt(Function, Next) ->
+    Before = os_pid(),
+    {Ms, Result} = figure:timed(fun() -> py:call(wedge, Function, [], #{}, ?DEADLINE) end),
+    ?assertEqual({error, timeout}, Result),
+    {Healed, After} = figure:timed(fun os_pid/0),
+    answered_by(Next, Before, After),
+    {Ms - ?DEADLINE, Healed}.
+
+answered_by(same, OsPid, After) -> ?assertEqual(OsPid, After);
+answered_by(successor, OsPid, After) -> ?assertNotEqual(OsPid, After);
+answered_by(any, _, _) -> ok.
+
+os_pid() ->
+    {ok, OsPid} = py:eval(<<"os.getpid()">>),
+    OsPid.
+
+stopped() ->
+    OsPid = os_pid(),
+    fixture:kill("STOP", OsPid),
+    {Ms, Result} = figure:timed(fun() -> py:eval(<<"1">>, #{}, ?DEADLINE) end),
+    ?assertEqual({error, timeout}, Result),
+    ?assert(Ms - ?DEADLINE =< ?LATE_ONCE),
+    ?assertNotEqual(OsPid, os_pid()),
+    ?assertNot(fixture:is_running(OsPid)).
+
+%% ---------------------------------------------------------------------------
+%% Every kind of waiting
+
+waits() ->
+    Busy = fun(Fun) -> fun() -> beside_a_long_call(Fun) end end,
+    [{"exec", fun() -> py:exec(<<"time.sleep(600)">>, ?DEADLINE) end},
+     {"a stream's first items",
+      fun() -> py:stream_eval(<<"iter(lambda: time.sleep(600), 1)">>, #{}, ?DEADLINE) end},
+     {"a stream's next items", fun next_items/0},
+     {"await with its own limit",
+      fun() -> py:await(py:spawn_call(wedge, sleep, []), ?DEADLINE) end},
+     {"await of a call with a limit",
+      fun() -> py:await(py:spawn_call(wedge, sleep, [], #{}, ?DEADLINE)) end},
+     {"a call that waits for a busy worker",
+      Busy(fun() -> py:eval(<<"1">>, #{}, ?DEADLINE) end)},
+     {"exec_all that waits for a busy worker",
+      Busy(fun() -> py:exec_all(<<"1">>, ?DEADLINE) end)}].
+
+in_time({What, Wait}) ->
+    {["in time: ", What], fun() ->
+        Late = [late(Wait) || _ <- lists:seq(1, ?TRIES)],
+        figure:show("late by", Late),
+        ?assert(figure:median(Late) =< ?LATE),
+        ?assertMatch({ok, _}, py:eval(<<"1">>))
+    end}.
+
+late(Wait) ->
+    {Ms, Result} = figure:timed(Wait),
+    ?assertEqual({error, timeout}, Result),
+    Ms - ?DEADLINE.
+
+next_items() ->
+    Source = <<"(n or time.sleep(600) for n in [1, 0])">>,
+    {ok, Stream} = py:stream_open({eval, Source, #{}}, #{timeout => ?DEADLINE, chunk => 1}),
+    {ok, [1]} = py:stream_next(Stream),
+    py:stream_next(Stream).
+
+beside_a_long_call(Fun) ->
+    Caller = spawn(fun() -> py:call(wedge, sleep, []) end),
+    fixture:wait_until(fun() -> [busy] =:= [S || #{state := S} <- fixture:workers()] end),
+    Result = Fun(),
+    exit(Caller, kill),
+    Result.
+
+%% ---------------------------------------------------------------------------
+%% The ladder
+
+steps(OsPid) ->
+    [Step || {Step, _} <- timed_steps(OsPid)].
+
+timed_steps(OsPid) ->
+    [{Step, Us} || #{meta := #{step := Step, os_pid := Pid, time := Us}} <- logbook:all(),
+                   Pid =:= OsPid].
+
+%% Calls and waits until the worker has a successor; what was logged of it.
+wedge_and_heal(Function, In) ->
+    {ok, OsPid} = py:eval(<<"os.getpid()">>, #{}, In),
+    ?assertEqual({error, timeout}, py:call(wedge, Function, [], #{}, In#{timeout => 50})),
+    {ok, Next} = py:eval(<<"os.getpid()">>, #{}, In),
+    ?assertNotEqual(OsPid, Next),
+    fixture:wait_until(fun() -> not fixture:is_running(OsPid) end),
+    OsPid.
+
+killed() ->
+    OsPid = wedge_and_heal(swallow, #{}),
+    ?assertEqual([interrupt, close, kill], steps(OsPid)),
+    [?assertMatch(#{domain := [py], pool := default, worker := 1}, Meta)
+     || #{meta := #{step := _, os_pid := Pid} = Meta} <- logbook:all(), Pid =:= OsPid].
+
+%% pyport gives a job a second after the end of its input, then it ends itself.
+closed() ->
+    OsPid = with_pool(#{interrupt_grace => 50, close_grace => 10_000},
+                      fun(In) -> wedge_and_heal(keep_gil_deaf, In) end),
+    ?assertEqual([interrupt, close], steps(OsPid)).
+
+interrupted() ->
+    OsPid = os_pid(),
+    ?assertEqual({error, timeout}, py:call(wedge, loop, [], #{}, 50)),
+    ?assertEqual(OsPid, os_pid()),
+    timer:sleep(?INTERRUPT_GRACE + ?CLOSE_GRACE + 100),
+    ?assertEqual(OsPid, os_pid()),
+    ?assertEqual([], [S || S <- steps(OsPid), S =/= interrupt]),
+    ?assertNotEqual([], steps(OsPid)).
+
+graces() ->
+    OsPid = with_pool(#{interrupt_grace => 300, close_grace => 500},
+                      fun(In) -> wedge_and_heal(swallow, In) end),
+    [{interrupt, At}, {close, Closed}, {kill, Killed}] = timed_steps(OsPid),
+    {ToClose, ToKill} = {(Closed - At) / 1000, (Killed - Closed) / 1000},
+    tap:note("close after ~.1f of 300 ms, kill after ~.1f of 500 ms", [ToClose, ToKill]),
+    ?assert(ToClose >= 295 andalso ToClose =< 300 + ?LATE_ONCE),
+    ?assert(ToKill >= 495 andalso ToKill =< 500 + ?LATE_ONCE).
+
+bound_behind() ->
+    ok = py:exec(<<"mine = 1">>),
+    OsPid = os_pid(),
+    Wedge = py:spawn_call(wedge, swallow, [], #{}, 100),
+    timer:sleep(30),
+    ?assertEqual({error, {worker_exit, timeout}}, py:eval(<<"mine">>)),
+    ?assertEqual({error, timeout}, py:await(Wedge)),
+    ?assertNotEqual(OsPid, os_pid()).
+
+bad_options() ->
+    [?assertEqual({error, {badarg, {option, Option}}}, py:start_pool(wrong, #{Option => Value}))
+     || Option <- [interrupt_grace, close_grace, drain], Value <- [-1, 1.5, soon]].
+
+with_pool(Options, Fun) ->
+    Init = #{size => 1, python_path => [fixture:python_path()], init => <<"import os, wedge">>},
+    {ok, _} = py:start_pool(ladder, maps:merge(Init, Options)),
+    try Fun(#{pool => ladder}) after ok = py:stop_pool(ladder) end.

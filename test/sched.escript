@@ -1,0 +1,290 @@
+#!/usr/bin/env escript
+%% SPDX-License-Identifier: Apache-2.0
+%%! -pa test/lib
+%%
+%% Scheduling: a slow call holds up no short ones, who came first goes first, and
+%% nobody can pile up more than the limits say: of requests, of bytes, of events.
+-mode(compile).
+-include_lib("stdlib/include/assert.hrl").
+
+%% 99 of 100 short calls beside a slow one take no longer (ms).
+-define(P99, 60).
+%% What is refused is refused so soon (ms).
+-define(AT_ONCE, 50).
+%% Bytes of events that a worker's process may have in its mailbox, and what the
+%% VM needs beside them.
+-define(MOST_EVENTS, 2_000).
+-define(MOST_BYTES, 40_000_000).
+
+main(_) ->
+    Settings = #{size => 2, init => <<"import wedge">>},
+    tap:run(fixture:with_app(Settings, [
+        {"1,000 short calls from 20 processes beside a call of 2 s", fun beside_slow/0},
+        {"what was sent to a worker before it became busy runs elsewhere", fun handed_back/0},
+        {"a stream that is not read holds up nobody", fun beside_stream/0},
+        {"requests bound to a busy worker wait for it", fun bound_waits/0},
+        {"in order of arrival", fun in_order/0},
+        {"in order of arrival, of what one bound process asks", fun bound_in_order/0},
+        {"max_queue: what is more is refused at once", fun overloaded/0},
+        {"max_queue of requests that are bound to a busy worker", fun overloaded_bound/0},
+        {"queue_timeout", fun queue_timeout/0},
+        {"max_frame of requests", fun large_request/0},
+        {"max_frame of replies", fun large_reply/0},
+        {"max_frame of the items of a stream", fun large_item/0},
+        {"a flood of erlang.send to a worker that does not read", fun flood/0},
+        {"a flood of large messages", fun large_flood/0},
+        {"a flood to a consumer that is slow", fun slow_consumer/0},
+        {"nothing of all this cost a worker", fun same_workers/0}
+    ])).
+
+%% The pool `p' for the time of a fun.
+with_pool(Options, Fun) ->
+    Base = #{size => 1, python_path => [fixture:python_path()], init => <<"import time, wedge">>},
+    {ok, _} = py:start_pool(p, maps:merge(Base, Options)),
+    try Fun(#{pool => p}) after ok = py:stop_pool(p) end.
+
+%% A call that makes a worker busy, which it is when this returns.
+slow(Seconds, In) ->
+    File = filename:join(fixture:tmpdir(), "how"),
+    Ref = py:spawn_call(wedge, confess, [list_to_binary(File), Seconds], #{}, In),
+    fixture:wait_until(fun() -> filelib:is_file(File ++ ".started") end),
+    timer:sleep(20),
+    Ref.
+
+%% ---------------------------------------------------------------------------
+%% Nobody is held up
+
+beside_slow() ->
+    figure:within(?P99, 3, fun() ->
+        Slow = slow(2, #{}),
+        {Ms, Times} = figure:timed(fun() -> short_calls(20, 50) end),
+        ?assert(Ms < 2000),
+        tap:note("p50 ~.1f ms, p99 ~.1f ms, longest ~.1f ms",
+                 [figure:percentile(P, Times) || P <- [50, 99, 100]]),
+        ?assertEqual({ok, <<"finished">>}, py:await(Slow)),
+        figure:percentile(99, Times)
+    end).
+
+%% Processes that call one after another: how long each call took (ms).
+short_calls(Processes, Each) ->
+    Self = self(),
+    Pids = [spawn_link(fun() -> Self ! {self(), [short_call(N) || N <- lists:seq(1, Each)]} end)
+            || _ <- lists:seq(1, Processes)],
+    lists:append([receive {Pid, Times} -> Times end || Pid <- Pids]).
+
+short_call(N) ->
+    {Ms, Result} = figure:timed(fun() -> py:eval(<<"n * 2">>, #{n => N}) end),
+    ?assertEqual({ok, N * 2}, Result),
+    Ms.
+
+%% All at once, the slow one in the middle: what went to its worker comes back.
+handed_back() ->
+    figure:within(400, 3, fun() ->
+        Call = fun(N) -> py:spawn_call(wedge, late, [N, 0.002]) end,
+        First = [Call(N) || N <- lists:seq(1, 6)],
+        Slow = py:spawn_call(wedge, late, [slow, 1.0]),
+        Second = [Call(N) || N <- lists:seq(7, 12)],
+        {Ms, Results} = figure:timed(fun() -> [py:await(Ref) || Ref <- First ++ Second] end),
+        ?assertEqual([{ok, N} || N <- lists:seq(1, 12)], Results),
+        ?assertEqual({ok, slow}, py:await(Slow)),
+        tap:note("twelve short calls took ~.1f ms", [Ms]),
+        Ms
+    end).
+
+beside_stream() ->
+    with_pool(#{}, fun(In) ->
+        {ok, Stream} = py:stream_open({itertools, count, []}, In),
+        {Ms, _} = figure:timed(fun() ->
+            [{ok, 1} = py:eval(<<"1">>, #{}, In) || _ <- lists:seq(1, 100)]
+        end),
+        ?assert(Ms < 1000),
+        {ok, [0 | _]} = py:stream_next(Stream),
+        ok = py:stream_close(Stream)
+    end).
+
+bound_waits() ->
+    ok = py:exec(<<"mine = 'here'">>),
+    Slow = slow(0.5, #{}),
+    {Ms, Result} = figure:timed(fun() -> py:eval(<<"mine">>) end),
+    ?assertEqual({ok, <<"here">>}, Result),
+    ?assert(Ms > 300),
+    ?assertEqual({ok, <<"finished">>}, py:await(Slow)).
+
+%% ---------------------------------------------------------------------------
+%% Who came first goes first
+
+in_order() ->
+    with_pool(#{}, fun(In) ->
+        Slow = slow(0.5, In),
+        Refs = [begin
+                    timer:sleep(5),
+                    py:spawn_call(wedge, note, [N], #{}, In)
+                end || N <- lists:seq(1, 40)],
+        {ok, _} = py:await(Slow),
+        ?assertEqual([{ok, N} || N <- lists:seq(1, 40)], [py:await(Ref) || Ref <- Refs]),
+        ?assertEqual({ok, lists:seq(1, 40)}, py:call(wedge, noted, [], #{}, In))
+    end).
+
+%% Calls that have begun are ahead of those that begin later, from one process
+%% that needs this worker as from many that do not.
+bound_in_order() ->
+    with_pool(#{}, fun(In) ->
+        ok = py:exec(<<"mine = 1">>, In),
+        Slow = slow(0.3, In),
+        Refs = [begin
+                    timer:sleep(3),
+                    py:spawn_call(wedge, note, [N], #{}, In)
+                end || N <- lists:seq(1, 30)],
+        {ok, _} = py:await(Slow),
+        [{ok, _} = py:await(Ref) || Ref <- Refs],
+        ?assertEqual({ok, lists:seq(1, 30)}, py:call(wedge, noted, [], #{}, In))
+    end).
+
+%% ---------------------------------------------------------------------------
+%% Bounds of requests
+
+overloaded() ->
+    with_pool(#{max_queue => 5}, fun(In) ->
+        Slow = slow(0.5, In),
+        Waiting = [py:spawn_call(wedge, note, [N], #{}, In) || N <- lists:seq(1, 5)],
+        fixture:wait_until(fun() -> waiting() =:= 5 end),
+        {Ms, Result} = figure:timed(fun() -> py:eval(<<"1">>, #{}, In) end),
+        ?assertEqual({error, {overloaded, 5, 5}}, Result),
+        tap:note("refused after ~.2f ms", [Ms]),
+        ?assert(Ms =< ?AT_ONCE),
+        ?assertEqual({ok, <<"finished">>}, py:await(Slow)),
+        ?assertEqual([{ok, N} || N <- lists:seq(1, 5)], [py:await(Ref) || Ref <- Waiting]),
+        ?assertEqual({ok, 1}, py:eval(<<"1">>, #{}, In))
+    end).
+
+waiting() ->
+    #{queue := #{waiting := Waiting}} = py:info(p),
+    Waiting.
+
+overloaded_bound() ->
+    with_pool(#{max_queue => 5}, fun(In) ->
+        ok = py:exec(<<"mine = 1">>, In),
+        Slow = slow(0.5, In),
+        Refs = [py:spawn_call(wedge, note, [N], #{}, In) || N <- lists:seq(1, 60)],
+        Results = [py:await(Ref) || Ref <- Refs],
+        Refused = [R || {error, {overloaded, _, 5}} = R <- Results],
+        Done = [N || {ok, N} <- Results],
+        tap:note("~b done, ~b refused", [length(Done), length(Refused)]),
+        ?assertEqual(60, length(Refused) + length(Done)),
+        ?assert(Refused =/= [] andalso Done =/= []),
+        ?assertEqual({ok, <<"finished">>}, py:await(Slow))
+    end).
+
+queue_timeout() ->
+    with_pool(#{queue_timeout => 100}, fun(In) ->
+        Slow = slow(0.6, In),
+        {Ms, Result} = figure:timed(fun() -> py:eval(<<"1">>, #{}, In) end),
+        ?assertMatch({error, {overloaded, _, 10_000}}, Result),
+        tap:note("refused after ~.1f of 100 ms", [Ms]),
+        ?assert(Ms >= 99 andalso Ms =< 100 + ?AT_ONCE),
+        ?assertEqual({ok, <<"finished">>}, py:await(Slow))
+    end).
+
+%% ---------------------------------------------------------------------------
+%% Bounds of bytes
+
+with_small_frames(Fun) ->
+    with_pool(#{max_frame => 100_000}, fun(In) ->
+        {ok, OsPid} = py:eval(<<"__import__('os').getpid()">>, #{}, In),
+        Fun(In),
+        ?assertEqual({ok, OsPid}, py:eval(<<"__import__('os').getpid()">>, #{}, In))
+    end).
+
+large_request() ->
+    with_small_frames(fun(In) ->
+        {error, {badarg, Why}} = py:eval(<<"x">>, #{x => binary:copy(<<0>>, 100_000)}, In),
+        ?assert(fixture:contains(Why, "max_frame")),
+        {error, {badarg, _}} = py:call(builtins, len, [lists:seq(1, 50_000)], #{}, In),
+        ?assertEqual({ok, 99_000}, py:eval(<<"len(x)">>, #{x => binary:copy(<<$a>>, 99_000)}, In))
+    end).
+
+%% Refused before it is made where its size is known, and before it is sent.
+large_reply() ->
+    with_small_frames(fun(In) ->
+        [begin
+             {error, {'OverflowError', Why}} = py:eval(Code, #{}, In),
+             ?assertEqual(<<"result is larger than max_frame (100000 bytes)">>, Why)
+         end || Code <- [<<"b'x' * 100_000">>, <<"b'x' * 500_000_000">>,
+                         <<"['x' * 1000 for _ in range(200)]">>, <<"1 << 1_000_000">>]],
+        {ok, Text} = py:eval(<<"'x' * 99_000">>, #{}, In),
+        ?assertEqual(99_000, byte_size(Text))
+    end).
+
+large_item() ->
+    with_small_frames(fun(In) ->
+        ?assertMatch({error, {'OverflowError', _}},
+                     py:stream_eval(<<"iter([b'x', b'x' * 200_000, b'x'])">>, #{}, In)),
+        {ok, Items} = py:stream_eval(<<"(b'x' * 60_000 for _ in range(10))">>, #{}, In),
+        ?assertEqual(10, length(Items))
+    end).
+
+%% ---------------------------------------------------------------------------
+%% Bounds of events
+
+%% The worker's process is held while Python sends as fast as it can; all that
+%% was sent arrives afterwards, in order.
+flood() ->
+    held(fun(Worker) ->
+        Ref = py:spawn_call(wedge, flood, [self(), 100_000, 10], #{}, #{pool => p}),
+        Most = watched(Worker, 1000),
+        ok = sys:resume(Worker),
+        [receive {N, _} -> ok end || N <- lists:seq(0, 99_999)],
+        ?assertEqual({ok, 100_000}, py:await(Ref)),
+        Most
+    end).
+
+large_flood() ->
+    held(fun(Worker) ->
+        Ref = py:spawn_call(wedge, flood, [self(), 300, 1_000_000], #{}, #{pool => p}),
+        Most = watched(Worker, 1000),
+        ok = sys:resume(Worker),
+        [receive {N, <<_:1_000_000/binary>>} -> ok end || N <- lists:seq(0, 299)],
+        ?assertEqual({ok, 300}, py:await(Ref)),
+        Most
+    end).
+
+%% A process that takes its time: its worker's process has none of it.
+slow_consumer() ->
+    with_pool(#{}, fun(_) ->
+        [#{pid := Worker}] = fixture:workers(p),
+        Consumer = spawn_link(fun() -> consume(10) end),
+        Ref = py:spawn_call(wedge, flood, [Consumer, 20_000, 100], #{}, #{pool => p}),
+        bounded(watched(Worker, 500)),
+        ?assertEqual({ok, 20_000}, py:await(Ref)),
+        unlink(Consumer),
+        exit(Consumer, kill)
+    end).
+
+consume(Ms) ->
+    receive {_, _} -> timer:sleep(Ms), consume(Ms) end.
+
+held(Fun) ->
+    with_pool(#{}, fun(_) ->
+        [#{pid := Worker}] = fixture:workers(p),
+        spawn(fun() -> timer:sleep(100), sys:suspend(Worker) end),
+        bounded(Fun(Worker))
+    end).
+
+bounded({Queue, Bytes}) ->
+    tap:note("most in the mailbox: ~b messages; the VM grew by ~b kB", [Queue, Bytes div 1000]),
+    ?assert(Queue =< ?MOST_EVENTS),
+    ?assert(Bytes =< ?MOST_BYTES).
+
+%% The longest that its mailbox is for so many ms, and how much the VM grows.
+watched(Worker, Ms) ->
+    Before = erlang:memory(total),
+    Seen = [begin
+                timer:sleep(10),
+                {message_queue_len, Length} = process_info(Worker, message_queue_len),
+                {Length, erlang:memory(total) - Before}
+            end || _ <- lists:seq(1, Ms div 10)],
+    {Lengths, Bytes} = lists:unzip(Seen),
+    {lists:max(Lengths), lists:max(Bytes)}.
+
+same_workers() ->
+    ?assertEqual([0, 0], [Restarts || #{restarts := Restarts} <- fixture:workers()]).
