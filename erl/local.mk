@@ -15,6 +15,7 @@ erl_sources = \
 	erl/src/py_exit.erl \
 	erl/src/py_fanout.erl \
 	erl/src/py_flight.erl \
+	erl/src/py_input.erl \
 	erl/src/py_ladder.erl \
 	erl/src/py_memory.erl \
 	erl/src/py_op.erl \
@@ -28,6 +29,7 @@ erl_sources = \
 	erl/src/py_reply.erl \
 	erl/src/py_request.erl \
 	erl/src/py_slots.erl \
+	erl/src/py_stack.erl \
 	erl/src/py_stats.erl \
 	erl/src/py_steps.erl \
 	erl/src/py_stream.erl \

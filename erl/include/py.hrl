@@ -17,7 +17,10 @@
     table :: ets:table(),
     load :: atomics:atomics_ref(),
     timeout :: timeout(),
-    max_frame :: pos_integer()
+    max_frame :: pos_integer(),
+    interrupt_grace :: non_neg_integer(),
+    close_grace :: non_neg_integer(),
+    drain :: non_neg_integer()
 }).
 
 %% What the last argument of a call comes to (py_options).

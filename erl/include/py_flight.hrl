@@ -8,5 +8,6 @@
     req :: #req{},
     deadline :: integer() | infinity,
     left = false :: boolean(),
-    recalled = false :: boolean()
+    recalled = false :: boolean(),
+    output = none :: none | binary()    % the frame with what it has printed
 }).

@@ -35,13 +35,14 @@
 -export([call/3, call/4, call/5, eval/1, eval/2, eval/3]).
 -export([exec/1, exec/2, exec_all/1, exec_all/2]).
 -export([cast/3, cast/4, cast/5, spawn_call/3, spawn_call/4, spawn_call/5]).
--export([await/1, await/2, parallel/1, parallel/2]).
+-export([await/1, await/2, cancel/1, parallel/1, parallel/2]).
 -export([stream/3, stream/4, stream/5, stream_eval/1, stream_eval/2, stream_eval/3]).
 -export([stream_open/1, stream_open/2, stream_next/1, stream_close/1]).
 -export([stream_fold/3, stream_fold/4]).
 -export([memory_stats/0, memory_stats/1, gc/0, gc/1]).
--export([tracemalloc_start/0, tracemalloc_start/1, tracemalloc_stop/0, version/0]).
--export([start_pool/2, stop_pool/1, info/0, info/1]).
+-export([tracemalloc_start/0, tracemalloc_start/1, tracemalloc_stop/0]).
+-export([version/0, stack/1, restart_workers/0, restart_workers/1]).
+-export([start_pool/2, stop_pool/1, stop_pool/2, info/0, info/1]).
 -export_type([name/0, args/0, kwargs/0, code/0, locals/0, options/0, pool_options/0]).
 -export_type([result/0, source/0, stream/0]).
 
@@ -65,12 +66,14 @@
     none => atom(),
     binaries => str | bytes,
     arrays => list | binary,
+    capture => boolean(),
     chunk => pos_integer()
 }.
 %% A timeout in milliseconds alone, or a map: `timeout' (the pool's), `pool'
 %% (`default'), `traceback' (`false'), the atom that Python's `None' becomes
 %% (`none'), what binaries become (`str'), what numpy arrays become (`list'),
-%% how many items a stream's chunk has at most (1000).
+%% whether what Python prints comes as the last element of the result tuple
+%% (`false'; not for streams), how many items a stream's chunk has at most (1000).
 -type pool_options() :: #{
     size => pos_integer(),
     python_path => [unicode:chardata()],
@@ -81,15 +84,24 @@
     timeout => timeout(),
     max_queue => non_neg_integer(),
     queue_timeout => timeout(),
-    max_frame => pos_integer()
+    max_frame => pos_integer(),
+    logs => boolean(),
+    interrupt_grace => non_neg_integer(),
+    close_grace => non_neg_integer(),
+    drain => non_neg_integer()
 }.
 %% The number of workers (schedulers online); directories in front of
 %% `sys.path'; a virtual environment; variables set, or with `false' removed,
 %% in the workers' environment; the workers' directory; code that each new
 %% worker runs; milliseconds that a call may take (30000); callers that may wait
 %% for a worker (10000), and how many milliseconds each (`infinity'); bytes that
-%% a request or a reply may have (268435456).
--type result() :: {ok, term()} | {error, term()}.
+%% a request or a reply may have (268435456); whether what Python prints and
+%% logs goes to Erlang's logger (`true'); milliseconds that a call which is out
+%% of time has to stop when interrupted (500) and its program then has to end
+%% (1000) before it is killed; milliseconds that calls under way have when the
+%% pool stops or a worker is replaced (1000).
+-type result() :: {ok, term()} | {error, term()}
+                | {ok, term(), Output :: binary()} | {error, term(), Output :: binary()}.
 -type source() :: code() | {eval, code(), locals()}
                 | {name(), name(), args()} | {name(), name(), args(), kwargs()}.
 %% What a stream iterates over: the value of an expression, or of a call.
@@ -298,6 +310,14 @@ stream_fold(Fun, Acc, Source, Options) when is_function(Fun, 2) ->
 stream_fold(Fun, _, _, _) ->
     py_options:badarg(Fun, "not a function of an item and an accumulator").
 
+%% @doc Cancels a {@link spawn_call/3}: its await gives `{error, cancelled}'.
+%% Harmless when it has its result already: ``ok = py:cancel(Ref)''.
+-spec cancel(reference()) -> ok.
+cancel(Ref) when is_reference(Ref) ->
+    py_async:cancel(Ref);
+cancel(Other) ->
+    py_options:badarg(Other, "not a reference").
+
 %% ---------------------------------------------------------------------------
 %% Memory
 
@@ -347,7 +367,16 @@ tracemalloc_stop() ->
 %% @doc Python's version, as in `sys.version': ``{ok, <<"3.", _/binary>>} = py:version()''.
 -spec version() -> {ok, binary()} | {error, term()}.
 version() ->
-    py_request:run(version, #opts{}).
+    with_pool(default, fun py_dispatch:version/1).
+
+%% @doc What a worker's Python threads are doing, also while it is busy, within
+%% 100 ms: ``{ok, [#{thread := _, frames := _} | _]} = py:stack(1)''. The worker is
+%% its pid, its id in the default pool, or `{Pool, Id}' (see {@link info/1}). Each
+%% frame has `file', `line', `function' and `text', the outermost first. While C
+%% code keeps the interpreter to itself: `{error, busy}'.
+-spec stack(py_stack:worker()) -> {ok, [map()]} | {error, term()}.
+stack(Worker) ->
+    py_stack:of_worker(Worker).
 
 %% ---------------------------------------------------------------------------
 %% Pools
@@ -362,10 +391,30 @@ start_pool(Name, Options) when is_atom(Name) ->
 start_pool(Name, _) ->
     py_options:badarg(Name, "a pool's name is an atom").
 
-%% @doc Stops a pool: ``ok = py:stop_pool(science)''. Calls under way fail.
+%% @doc Stops a pool: ``ok = py:stop_pool(science)''. New calls get
+%% `{error, {stopping, Name}}'; those under way have as long as the pool's option
+%% `drain' says.
 -spec stop_pool(atom()) -> ok | {error, {no_pool, atom()}}.
 stop_pool(Name) ->
     py_pools:stop(Name).
+
+%% @doc The same; calls under way have so many milliseconds to finish:
+%% ``ok = py:stop_pool(science, 10000)''.
+-spec stop_pool(atom(), timeout()) -> ok | {error, {no_pool, atom()}}.
+stop_pool(Name, Limit) ->
+    py_pools:stop(Name, py_options:timeout(Limit)).
+
+%% @equiv restart_workers(default)
+-spec restart_workers() -> ok | {error, term()}.
+restart_workers() ->
+    restart_workers(default).
+
+%% @doc Replaces all workers of a pool one after another, each by one that is
+%% ready before the old one ends: ``ok = py:restart_workers(science)''. No call
+%% fails. A process that is bound to a worker is told so by its next call.
+-spec restart_workers(atom()) -> ok | {error, term()}.
+restart_workers(Name) ->
+    py_pools:restart(Name).
 
 %% @equiv info(default)
 -spec info() -> map() | {error, {no_pool, atom()}}.

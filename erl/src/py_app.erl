@@ -5,7 +5,7 @@
 -module(py_app).
 -behaviour(application).
 
--export([start/2, stop/1]).
+-export([start/2, prep_stop/1, stop/1]).
 
 -spec start(application:start_type(), term()) -> {ok, pid()} | {error, term()}.
 start(_Type, _Args) ->
@@ -42,6 +42,12 @@ stop_sup(Sup) ->
     receive
         {'DOWN', Monitor, process, Sup, _} -> ok
     end.
+
+%% Running work may finish, up to each pool's limit.
+-spec prep_stop(term()) -> term().
+prep_stop(State) ->
+    ok = py_pools:drain_all(),
+    State.
 
 -spec stop(term()) -> ok.
 stop(_State) ->

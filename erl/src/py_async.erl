@@ -5,7 +5,7 @@
 %% whom it works for: that one's end is its end, which cancels the request.
 -module(py_async).
 
--export([spawn_call/2, await/2, cast/2, parallel/2]).
+-export([spawn_call/2, await/2, cancel/1, cast/2, parallel/2]).
 
 -include_lib("kernel/include/logger.hrl").
 -include("py.hrl").
@@ -33,6 +33,7 @@ await(Ref, Timeout) ->
 await(Ref, Pid, Timeout) ->
     receive
         {Ref, Result} -> Result;
+        {'DOWN', Ref, process, _, cancelled} -> {error, cancelled};
         {'DOWN', Ref, process, _, Reason} -> {error, {worker_exit, Reason}}
     after Timeout ->
         demonitor(Ref, [flush]),
@@ -42,6 +43,14 @@ await(Ref, Pid, Timeout) ->
         after 0 ->
             {error, timeout}
         end
+    end.
+
+%% The helper's end cancels its request. What has its result already keeps it.
+-spec cancel(reference()) -> ok.
+cancel(Ref) ->
+    case get({?MODULE, Ref}) of
+        {Pid, _} -> exit(Pid, cancelled), ok;
+        undefined -> ok
     end.
 
 %% The caller may have been bound to the worker whose end this is.
@@ -90,7 +99,7 @@ cast(Op, Opts) ->
 
 %% A cast's failure has no other place to go.
 report(Op, {error, Reason}) ->
-    ?LOG_NOTICE("a cast failed: ~tP: ~tp", [Op, 8, Reason], #{domain => [py]});
+    ?LOG_NOTICE("a cast failed: ~tP: ~tp", [Op, 8, Reason], #{application => py});
 report(_, _) ->
     ok.
 

@@ -1,10 +1,11 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
-%% How a program becomes a worker: it says hello, then runs the steps that its
-%% pool wants run in every worker (init code, exec_all, tracing). Pure.
+%% How a program becomes a worker: it says hello, is told what to do with the
+%% lines of its logs, then runs the steps that its pool wants run in every
+%% worker (init code, exec_all, tracing). Pure.
 -module(py_boot).
 
--export([new/0, id/0, limit/0, steps/2, result/2, notice/1, python/1]).
+-export([new/1, id/0, limit/0, steps/2, result/2, hello/1]).
 -export_type([boot/0, next/0]).
 
 -define(PROTOCOL_VERSION, 1).
@@ -14,7 +15,8 @@
 -record(boot, {
     step :: py_wire:op(),
     rest = [] :: [py_wire:op()],
-    python = undefined :: binary() | undefined
+    logs :: boolean(),
+    hello = #{} :: map()
 }).
 
 -opaque boot() :: #boot{}.
@@ -22,9 +24,9 @@
               | {done, boot()}                  % ask the pool for more
               | {failed, binary()}.
 
--spec new() -> next().
-new() ->
-    {run, hello, #boot{step = hello}}.
+-spec new(Logs :: boolean()) -> next().
+new(Logs) ->
+    {run, hello, #boot{step = hello, logs = Logs}}.
 
 %% The Id of every step: requests of callers have others.
 -spec id() -> py_wire:id().
@@ -42,9 +44,9 @@ steps([], Boot) -> {done, Boot}.
 %% What the program said to the current step.
 -spec result(py_reply:result(), boot()) -> next().
 result({ok, #{protocol := ?PROTOCOL_VERSION, exceptions := Names} = Hello},
-       #boot{step = hello} = Boot) ->
+       #boot{step = hello, logs = Logs} = Boot) ->
     ok = py_exception:learn(Names),
-    {done, Boot#boot{python = maps:get(python, Hello, undefined)}};
+    steps([{listen, Logs, py_event:window()}], Boot#boot{hello = Hello});
 result(Result, #boot{step = hello}) ->
     failed("unexpected hello: ~tp", [Result]);
 result({error, Reason}, #boot{step = Step}) ->
@@ -61,16 +63,7 @@ why(Reason) -> io_lib:format("~tp", [Reason]).
 failed(Format, Args) ->
     {failed, unicode:characters_to_binary(io_lib:format(Format, Args))}.
 
-%% A frame that answers no request: the program may say why it cannot start.
--spec notice(binary()) -> {failed, binary()} | other.
-notice(Frame) ->
-    try binary_to_term(Frame, [safe]) of
-        {undefined, {error, {start_failed, Text}}} when is_binary(Text) -> {failed, Text};
-        _ -> other
-    catch
-        error:badarg -> other
-    end.
-
--spec python(boot()) -> binary() | undefined.
-python(#boot{python = Python}) ->
-    Python.
+%% What the program said of itself.
+-spec hello(boot()) -> map().
+hello(#boot{hello = Hello}) ->
+    Hello.

@@ -10,7 +10,7 @@
 -module(py_chunks).
 
 -export([new/0, first_credit/0, open/4, frame/3, pull/4]).
--export([close/2, leave/2, expire/2, empty/1, active/1, earliest/2, callers/1]).
+-export([is_empty/1, close/2, leave/2, expire/2, empty/1, active/1, earliest/2, callers/1]).
 -export_type([streams/0, effect/0]).
 
 -include("py.hrl").
@@ -146,6 +146,10 @@ expire(Now, Streams) ->
 -spec empty(streams()) -> [reference()].
 empty(Streams) ->
     [ReplyTo || #stream{waiter = {ReplyTo, _}} <- maps:values(Streams)].
+
+-spec is_empty(streams()) -> boolean().
+is_empty(Streams) ->
+    map_size(Streams) =:= 0.
 
 %% How many streams the program may be working on: those that have credit.
 -spec active(streams()) -> non_neg_integer().

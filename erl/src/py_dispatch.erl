@@ -7,7 +7,8 @@
 %%   atomics, slot by slot        the load of each worker: requests in flight as
 %%                                the worker itself last wrote it, or more than
 %%                                that (BUSY, ABSENT); behind them, how many
-%%                                callers wait in the pool's queue
+%%                                callers wait in the pool's queue, and
+%%                                whether the pool is stopping
 %%   ets                          {Slot, Worker, OsPid} for each worker that is
 %%                                ready, {pool, Pid}, {workers, Supervisor},
 %%                                {{dead, Worker}, Why} for recent deaths
@@ -23,9 +24,9 @@
 
 -export([new/2, delete/1, find/1, names/0]).
 -export([pick/1, has_waiting/1, set_waiting/2, set_load/3]).
--export([busy/1]).
+-export([busy/1, set_stopping/1, is_stopping/1, is_idle/1]).
 -export([set_pool/2, pool/1, set_workers/2, workers_sup/1]).
--export([join/4, leave/2, workers/1]).
+-export([join/4, leave/3, workers/1, set_version/2, version/1]).
 -export([died/3, forget_dead/2, why_died/2]).
 -export_type([worker/0]).
 
@@ -42,14 +43,17 @@
 %% Pools
 
 %% Makes the pool known. Its table belongs to the calling process.
--spec new(atom(), #{size := pos_integer(), timeout := timeout(),
-                    max_frame := pos_integer(), _ => _}) -> #pool{}.
-new(Name, #{size := Size, timeout := Timeout, max_frame := MaxFrame}) ->
-    Load = atomics:new(Size + 1, [{signed, true}]),
+-spec new(atom(), py_options:pool()) -> #pool{}.
+new(Name, #{size := Size, timeout := Timeout, max_frame := MaxFrame,
+            interrupt_grace := InterruptGrace, close_grace := CloseGrace,
+            drain := Drain}) ->
+    Load = atomics:new(Size + 2, [{signed, true}]),
     [atomics:put(Load, Slot, ?ABSENT) || Slot <- lists:seq(1, Size)],
     Table = ets:new(?MODULE, [public, {read_concurrency, true}]),
     Pool = #pool{name = Name, size = Size, table = Table, load = Load,
-                 timeout = Timeout, max_frame = MaxFrame},
+                 timeout = Timeout, max_frame = MaxFrame,
+                 interrupt_grace = InterruptGrace, close_grace = CloseGrace,
+                 drain = Drain},
     persistent_term:put({py, Name}, Pool),
     Pool.
 
@@ -109,6 +113,21 @@ has_waiting(#pool{load = Load, size = Size}) ->
 set_waiting(#pool{load = Load, size = Size}, N) ->
     atomics:put(Load, Size + 1, N).
 
+%% A pool that is to stop takes no new requests.
+-spec set_stopping(#pool{}) -> ok.
+set_stopping(#pool{load = Load, size = Size}) ->
+    atomics:put(Load, Size + 2, 1).
+
+-spec is_stopping(#pool{}) -> boolean().
+is_stopping(#pool{load = Load, size = Size}) ->
+    atomics:get(Load, Size + 2) > 0.
+
+%% Whether no worker has anything to do.
+-spec is_idle(#pool{}) -> boolean().
+is_idle(#pool{load = Load, size = Size} = Pool) ->
+    Loads = [atomics:get(Load, Slot) || Slot <- lists:seq(1, Size)],
+    not has_waiting(Pool) andalso lists:all(fun(N) -> N =< 0 orelse N =:= ?ABSENT end, Loads).
+
 %% A worker's own truth.
 -spec set_load(#pool{}, slot(), non_neg_integer()) -> ok.
 set_load(#pool{load = Load}, Slot, N) ->
@@ -147,10 +166,27 @@ join(Pool, Slot, Worker, OsPid) ->
     insert(Pool, {Slot, Worker, OsPid}).
 
 %% The worker of this slot takes no more requests.
--spec leave(#pool{}, slot()) -> ok.
-leave(#pool{load = Load} = Pool, Slot) ->
-    atomics:put(Load, Slot, ?ABSENT),
-    delete_row(Pool, Slot).
+-spec leave(#pool{}, slot(), pid()) -> ok.
+leave(#pool{load = Load} = Pool, Slot, Worker) ->
+    case lookup(Pool, Slot) of
+        [{_, Worker, _}] ->
+            atomics:put(Load, Slot, ?ABSENT),
+            delete_row(Pool, Slot);
+        _ ->
+            ok
+    end.
+
+%% What sys.version is in the pool's Python.
+-spec set_version(#pool{}, binary()) -> ok.
+set_version(Pool, Version) ->
+    insert(Pool, {version, Version}).
+
+-spec version(#pool{}) -> {ok, binary()} | {error, no_worker}.
+version(Pool) ->
+    case lookup(Pool, version) of
+        [{_, Version}] -> {ok, Version};
+        [] -> {error, no_worker}
+    end.
 
 %% The workers that are ready, in the order of their slots.
 -spec workers(#pool{}) -> [worker()].

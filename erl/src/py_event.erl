@@ -1,54 +1,117 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
-%% What a program says without having been asked: {event, Name, Data}.
+%% What a program says without having been asked: {event, Name, Data}, and why
+%% it cannot start. Messages go to their processes, lines of logs to the
+%% logger; its last words are kept for whoever asks how it ended.
+%%
+%% The program sends only so many bytes of events ahead of their
+%% acknowledgement, so it cannot flood its worker.
 -module(py_event).
 
--export([handle/1]).
+-export([new/3, window/0, handle/3, start_failure/1, explain/2]).
+-export_type([events/0]).
 
 -include_lib("kernel/include/logger.hrl").
+-include("py.hrl").
 
--define(META, #{domain => [py]}).
+%% Bytes of events that the program may have sent without an acknowledgement,
+%% and how many are acknowledged at a time.
+-define(UNACKED_MAX, (1 bsl 20)).
+-define(ACK, (1 bsl 17)).
 
--spec handle(binary()) -> ok.
-handle(Frame) ->
+-record(events, {
+    meta :: map(),                      % for the logger
+    unacked = 0 :: non_neg_integer(),
+    failure = none :: none | binary(),  % why it cannot start
+    crash = none :: none | binary()     % Python's stacks when it crashed
+}).
+
+-opaque events() :: #events{}.
+
+-spec new(#pool{}, pos_integer(), pos_integer() | undefined) -> events().
+new(#pool{name = Name}, Slot, OsPid) ->
+    #events{meta = #{application => py, pool => Name, worker => Slot, os_pid => OsPid}}.
+
+-spec window() -> pos_integer().
+window() ->
+    ?UNACKED_MAX.
+
+%% Does what a frame that is no reply wants done.
+-spec handle(binary(), port(), events()) -> events().
+handle(Frame, Port, E) ->
     try binary_to_term(Frame, [safe]) of
-        {event, send, {To, Term}} ->
-            send(To, Term);
-        Other ->
-            ?LOG_DEBUG("pyport said what nobody asked for: ~tP", [Other, 20], ?META)
+        Term -> acknowledge(byte_size(Frame), Port, event(Term, E))
     catch
         error:badarg ->
             ?LOG_WARNING("what Python sent cannot be decoded: ~tp",
-                         [py_unknown_atom:explain(Frame)], ?META)
+                         [py_unknown_atom:explain(Frame)], E#events.meta),
+            acknowledge(byte_size(Frame), Port, E)
     end.
 
+acknowledge(Bytes, Port, #events{unacked = N} = E) when N + Bytes >= ?ACK ->
+    _ = py_port:send(Port, py_wire:ack(N + Bytes)),
+    E#events{unacked = 0};
+acknowledge(Bytes, _, #events{unacked = N} = E) ->
+    E#events{unacked = N + Bytes}.
+
+event({event, send, {To, Term}}, E) ->
+    send(To, Term, E),
+    E;
+event({event, log, #{level := Level, text := Text} = Line}, #events{meta = Meta} = E) ->
+    logger:log(Level, "~ts", [Text], maps:merge(Meta, where(Line))),
+    E;
+event({event, crash, Text}, E) ->
+    E#events{crash = Text};
+event({undefined, {error, {start_failed, Text}}}, E) ->
+    E#events{failure = Text};
+event(Other, E) ->
+    ?LOG_DEBUG("pyport said what nobody asked for: ~tP", [Other, 20], E#events.meta),
+    E.
+
+%% The name of Python's logger has a key of its own: Erlang's loggers have none.
+where(Line) ->
+    maps:fold(fun(logger, Name, Meta) -> Meta#{python_logger => Name};
+                 (file, File, Meta) -> Meta#{file => unicode:characters_to_list(File)};
+                 (Key, Value, Meta) -> Meta#{Key => Value}
+              end, #{}, maps:with([source, logger, file, line], Line)).
+
+%% ---------------------------------------------------------------------------
+%% Last words
+
+%% Why Python could not start, if the program has said so.
+-spec start_failure(events()) -> none | binary().
+start_failure(#events{failure = Failure}) ->
+    Failure.
+
+%% How the program ended, with Python's stacks when it has told them.
+-spec explain(py_exit:reason() | closed, events()) -> py_exit:reason() | closed.
+explain({signal, Name}, #events{crash = Text}) when is_binary(Text) ->
+    {signal, Name, Text};
+explain(Reason, _) ->
+    Reason.
+
+%% ---------------------------------------------------------------------------
 %% erlang.send(to, term) in Python. It is never an error, like `!'.
-send(Pid, Term) when is_pid(Pid) ->
+
+send(Pid, Term, _) when is_pid(Pid) ->
     deliver(Pid, Term);
-send(Name, Term) when is_atom(Name) ->
+send(Name, Term, E) when is_atom(Name) ->
     case whereis(Name) of
-        undefined -> nobody(Name);
+        undefined -> nobody(Name, E);
         _ -> deliver(Name, Term)
     end;
-send(Name, Term) when is_binary(Name) ->
-    try binary_to_existing_atom(Name) of
-        Atom -> send(Atom, Term)
-    catch
-        error:_ -> nobody(Name)
-    end;
-send(To, _) ->
-    nobody(To).
+send(To, _, E) ->
+    nobody(To, E).
 
-nobody(To) ->
-    ?LOG_DEBUG("Python sent to ~tp, which is nobody here", [To], ?META).
+nobody(To, #events{meta = Meta}) ->
+    ?LOG_DEBUG("Python sent to ~tp, which is nobody here", [To], Meta).
 
-%% The worker never waits, not even for a slow connection to another node.
+%% The worker never waits, not even for a slow connection to another node. The
+%% name may have been unregistered a moment ago.
 deliver(To, Term) ->
-    case catch_badarg(fun() -> erlang:send(To, Term, [nosuspend, noconnect]) end) of
+    try erlang:send(To, Term, [nosuspend, noconnect]) of
         ok -> ok;
         _ -> _ = spawn(fun() -> To ! Term end), ok
+    catch
+        error:badarg -> ok
     end.
-
-%% The name may have been unregistered a moment ago.
-catch_badarg(Fun) ->
-    try Fun() catch error:badarg -> ok end.

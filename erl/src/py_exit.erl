@@ -8,7 +8,9 @@
 
 -include("py_exit.hrl").
 
--type reason() :: {signal, atom() | pos_integer()} | {status, 0..255}.
+-type reason() :: {signal, atom() | pos_integer()}
+                | {signal, atom() | pos_integer(), Stacks :: binary()}
+                | {status, 0..255} | oom | timeout.
 
 %% The VM reports the end by signal N as status 128 + N.
 -spec reason(non_neg_integer()) -> reason().

@@ -9,7 +9,7 @@
 %% are the front; what is behind the front has certainly not started.
 -module(py_flight).
 
--export([new/0, push/3, next/1, finish/2]).
+-export([new/0, push/3, next/1, output/3, finish/2]).
 -export([is_empty/1, count/1, load/1, callers/1]).
 -export([expire/2, leave/3, hand_back/1, recall/1, empty/1]).
 -export([earliest/2, stuck/2, put_back/3]).
@@ -58,6 +58,14 @@ sent(#item{req = Req} = Item, Size, #flight{sent = Sent} = F) ->
     Kept = Item#item{req = Req#req{body = []}},
     F#flight{sent = Sent ++ [Kept], n = F#flight.n + 1, bytes = F#flight.bytes + Size,
              backlog = queue:drop(F#flight.backlog), waiting = F#flight.waiting - 1}.
+
+%% What the job has printed, ahead of its reply.
+-spec output(py_wire:id(), binary(), flight()) -> flight().
+output(Id, Frame, #flight{sent = Sent} = F) ->
+    F#flight{sent = [case Item of
+                         #item{id = Id} -> Item#item{output = Frame};
+                         #item{} -> Item
+                     end || Item <- Sent]}.
 
 %% The program has answered this one; `front' says that it may have run.
 -spec finish(py_wire:id(), flight()) -> {front | behind, item(), flight()} | unknown.

@@ -13,6 +13,9 @@
 -define(DEFAULT_TIMEOUT, 30_000).
 -define(DEFAULT_MAX_QUEUE, 10_000).
 -define(DEFAULT_MAX_FRAME, (256 * 1024 * 1024)).
+-define(DEFAULT_INTERRUPT_GRACE, 500).
+-define(DEFAULT_CLOSE_GRACE, 1_000).
+-define(DEFAULT_DRAIN, 1_000).
 %% What the program accepts (port/wire/protocol.h).
 -define(LEAST_MAX_FRAME, 1024).
 -define(FRAME_LIMIT, 16#7fffffff).
@@ -28,7 +31,11 @@
     venv := binary() | undefined,
     env := [{string(), string() | false}],
     cwd := binary() | undefined,
-    init := [binary()]
+    init := [binary()],
+    logs := boolean(),
+    interrupt_grace := non_neg_integer(),   % ms
+    close_grace := non_neg_integer(),       % ms
+    drain := non_neg_integer()              % ms
 }.
 
 %% ---------------------------------------------------------------------------
@@ -59,6 +66,7 @@ call_option(Key, Value, #opts{wire = Wire} = Opts, Map) ->
 
 %% Options that the program itself understands.
 is_wire_option(traceback, Value) -> is_boolean(Value);
+is_wire_option(capture, Value) -> is_boolean(Value);
 is_wire_option(none, Value) -> is_atom(Value);
 is_wire_option(binaries, Value) -> Value =:= str orelse Value =:= bytes;
 is_wire_option(arrays, Value) -> Value =:= list orelse Value =:= binary;
@@ -120,7 +128,11 @@ defaults() ->
       venv => undefined,
       env => [],
       cwd => undefined,
-      init => []}.
+      init => [],
+      logs => true,
+      interrupt_grace => ?DEFAULT_INTERRUPT_GRACE,
+      close_grace => ?DEFAULT_CLOSE_GRACE,
+      drain => ?DEFAULT_DRAIN}.
 
 pool_option(Key, Value, Pool) ->
     try pool_value(Key, Value) of
@@ -134,6 +146,9 @@ pool_value(size, N) -> check(is_integer(N) andalso N > 0, N);
 pool_value(timeout, T) -> check(is_timeout(T), T);
 pool_value(max_queue, N) -> check(is_integer(N) andalso N >= 0, N);
 pool_value(queue_timeout, T) -> check(is_timeout(T), T);
+pool_value(logs, Logs) -> check(is_boolean(Logs), Logs);
+pool_value(Grace, N) when Grace =:= interrupt_grace; Grace =:= close_grace; Grace =:= drain ->
+    check(is_integer(N) andalso N >= 0, N);
 pool_value(max_frame, N) ->
     check(is_integer(N) andalso N >= ?LEAST_MAX_FRAME andalso N =< ?FRAME_LIMIT, N);
 pool_value(python_path, Dirs) -> {ok, [text(Dir) || Dir <- texts(Dirs)]};

@@ -7,7 +7,7 @@
 -module(py_pool).
 -behaviour(gen_server).
 
--export([start_link/2, await/1, info/1, define/3, trace/2]).
+-export([start_link/2, await/1, info/1, define/3, trace/2, restart/1]).
 -export([init/1, handle_continue/2, handle_call/3, handle_cast/2, handle_info/2]).
 
 -include("py.hrl").
@@ -24,6 +24,7 @@
     starters = [] :: [gen_server:from()],       % wait for the first workers
     definitions = [] :: [definition()],         % of exec_all, oldest first
     defining = none :: none | {reference(), definition()},
+    restarting = none :: none | {gen_server:from(), Left :: [pos_integer()]},
     poking = false :: boolean()
 }).
 
@@ -56,6 +57,11 @@ define(Pool, Op, Deadline) ->
 trace(Pool, Tracing) ->
     call(Pool, {trace, Tracing}).
 
+%% Replaces the workers one after another.
+-spec restart(#pool{}) -> ok | {error, term()}.
+restart(Pool) ->
+    call(Pool, restart).
+
 call(#pool{name = Name} = Pool, Request) ->
     case py_dispatch:pool(Pool) of
         {ok, Pid} ->
@@ -87,6 +93,10 @@ handle_call(await, From, #state{starters = Starters} = S) ->
     {noreply, tell_starters(S#state{starters = [From | Starters]})};
 handle_call(info, _From, S) ->
     {reply, describe(S), S};
+handle_call(restart, From, #state{restarting = none, slots = Slots} = S) ->
+    {noreply, restart_next(S#state{restarting = {From, py_slots:live(Slots)}})};
+handle_call(restart, _From, S) ->
+    {reply, {error, restarting}, S};
 handle_call({define, Op, Deadline}, From, #state{definitions = Before} = S) ->
     is_integer(Deadline)
         andalso erlang:start_timer(Deadline, self(), {define, From}, [{abs, true}]),
@@ -148,15 +158,46 @@ keep_poking(S) ->
 %% While a definition runs, it is not known whether new workers need it.
 ready(Id, Pid, OsPid, #state{defining = none, slots = Slots, steps = Steps} = S) ->
     Ready = py_slots:ready({Id, Pid}, OsPid, Steps, Slots),
-    define_next(tell_starters(S#state{slots = Ready}));
+    restart_next(define_next(tell_starters(S#state{slots = Ready})));
 ready(Id, Pid, OsPid, #state{slots = Slots} = S) ->
     S#state{slots = py_slots:hold({Id, Pid, OsPid}, Slots)}.
 
 worker_down(Monitor, Pid, Reason, #state{slots = Slots} = S) ->
     case py_slots:down(Monitor, Pid, Reason, Slots) of
         {slot, Rest} -> start_failed(Reason, S#state{slots = Rest});
+        {next, Rest} -> restart_failed(Reason, S#state{slots = Rest});
+        {retired, Rest} -> S#state{slots = Rest};
         unknown -> S
     end.
+
+%% The successor of a worker is live, or none was asked for yet.
+restart_next(#state{restarting = {From, Left}, slots = Slots} = S) ->
+    case {py_slots:is_replacing(Slots), Left} of
+        {true, _} ->
+            S;
+        {false, []} ->
+            gen_server:reply(From, ok),
+            S#state{restarting = none};
+        {false, [Id | Rest]} ->
+            S#state{restarting = {From, Rest}, slots = replace(Id, Slots)}
+    end;
+restart_next(S) ->
+    S.
+
+%% One that died meanwhile is being replaced as it is.
+replace(Id, Slots) ->
+    case lists:member(Id, py_slots:live(Slots)) of
+        true -> py_slots:replace(Id, Slots);
+        false -> Slots
+    end.
+
+%% The old worker stays.
+restart_failed(Reason, #state{restarting = {From, _}} = S) ->
+    gen_server:reply(From, {error, failure(Reason)}),
+    S#state{restarting = none}.
+
+failure({shutdown, Reason}) -> Reason;
+failure(Reason) -> {worker_exit, Reason}.
 
 %% Whoever started the pool is told the first failure.
 start_failed({shutdown, {python_start, _} = Reason}, S) ->

@@ -3,9 +3,12 @@
 %% The pools of this node: started, stopped, described.
 -module(py_pools).
 
--export([start/2, start_checked/2, stop/1, info/1]).
+-export([start/2, start_checked/2, stop/1, stop/2, drain_all/0, restart/1, info/1]).
 
 -include("py.hrl").
+
+%% How often a pool that is to stop is asked whether it is idle (ms).
+-define(POLL, 10).
 
 -spec start(atom(), term()) -> {ok, pid()} | {error, term()}.
 start(Name, Options) ->
@@ -31,7 +34,7 @@ await(Name, Sup) ->
         ok ->
             {ok, Sup};
         {error, _} = Error ->
-            _ = stop(Name),
+            _ = stop(Name, 0),
             Error
     end.
 
@@ -41,17 +44,55 @@ ready(Name) ->
         {error, _} = Error -> Error
     end.
 
-%% New requests are refused at once; those under way fail.
 -spec stop(atom()) -> ok | {error, {no_pool, atom()}}.
 stop(Name) ->
     case py_dispatch:find(Name) of
-        {ok, _} ->
+        {ok, #pool{drain = Limit}} -> stop(Name, Limit);
+        {error, _} = Error -> Error
+    end.
+
+%% New requests are refused at once; those under way have so many milliseconds.
+-spec stop(atom(), timeout()) -> ok | {error, {no_pool, atom()}}.
+stop(Name, Limit) ->
+    case py_dispatch:find(Name) of
+        {ok, Pool} ->
+            drain(Pool, Limit),
             py_dispatch:delete(Name),
             _ = supervisor:terminate_child(py_sup, {pool, Name}),
             _ = supervisor:delete_child(py_sup, {pool, Name}),
             ok;
         {error, _} = Error ->
             Error
+    end.
+
+drain(Pool, Limit) ->
+    py_dispatch:set_stopping(Pool),
+    wait_idle(Pool, Limit).
+
+wait_idle(Pool, Left) ->
+    case Left > 0 andalso not py_dispatch:is_idle(Pool) of
+        true -> timer:sleep(?POLL), wait_idle(Pool, less(Left));
+        false -> ok
+    end.
+
+less(infinity) -> infinity;
+less(Left) -> Left - ?POLL.
+
+%% The application stops: every pool has its own limit, all at the same time.
+-spec drain_all() -> ok.
+drain_all() ->
+    Pools = [Pool || Name <- py_dispatch:names(), {ok, Pool} <- [py_dispatch:find(Name)]],
+    Drains = [spawn_monitor(fun() -> drain(Pool, Limit) end)
+              || #pool{drain = Limit} = Pool <- Pools],
+    [receive {'DOWN', Monitor, process, Pid, _} -> ok end || {Pid, Monitor} <- Drains],
+    ok.
+
+%% Replaces every worker, each by one that is ready before the old one ends.
+-spec restart(atom()) -> ok | {error, term()}.
+restart(Name) ->
+    case py_dispatch:find(Name) of
+        {ok, Pool} -> py_pool:restart(Pool);
+        {error, _} = Error -> Error
     end.
 
 %% The pool's own view, completed by each worker's.

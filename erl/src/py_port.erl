@@ -7,7 +7,7 @@
 %% one kill ends it together with all that it started.
 -module(py_port).
 
--export([open/1, send/2, close/2, kill/1]).
+-export([open/1, send/2, close/2, wait_gone/2, kill/1]).
 
 %% How long a closed program may take to clean up before it is killed (ms).
 -define(CLOSE_GRACE, 500).
@@ -89,16 +89,17 @@ send(Port, Frame) ->
 -spec close(port(), pos_integer() | undefined) -> ok.
 close(Port, OsPid) ->
     _ = try port_close(Port) catch error:badarg -> closed end,
-    wait_gone(OsPid, ?CLOSE_GRACE),
+    _ = wait_gone(OsPid, ?CLOSE_GRACE),
     kill(OsPid).
 
-wait_gone(OsPid, Left) when Left > 0 ->
+%% Waits so many milliseconds for the program to be gone.
+-spec wait_gone(pos_integer() | undefined, integer()) -> gone | running.
+wait_gone(OsPid, Left) ->
     case is_running(OsPid) of
-        true -> timer:sleep(?POLL), wait_gone(OsPid, Left - ?POLL);
-        false -> ok
-    end;
-wait_gone(_, _) ->
-    ok.
+        false -> gone;
+        true when Left =< 0 -> running;
+        true -> timer:sleep(?POLL), wait_gone(OsPid, Left - ?POLL)
+    end.
 
 is_running(undefined) ->
     false;

@@ -5,7 +5,7 @@
 %% the map is empty.
 -module(py_proc).
 
--export([memory/1]).
+-export([memory/1, oom_kills/0]).
 -export_type([memory/0]).
 
 -type memory() :: #{rss => non_neg_integer(),   % resident now
@@ -26,6 +26,16 @@ memory(OsPid) ->
                                                  {swap, "VmSwap", Status},
                                                  {pss, "Pss", Rollup}],
                            {ok, Kb} <- [line(Name, Text)]]).
+
+%% How many processes the kernel has killed for want of memory, since it was
+%% started. Where it does not say, none.
+-spec oom_kills() -> non_neg_integer().
+oom_kills() ->
+    case re:run(read("/proc/vmstat"), "^oom_kill (\\d+)$",
+                [multiline, {capture, all_but_first, binary}]) of
+        {match, [N]} -> binary_to_integer(N);
+        nomatch -> 0
+    end.
 
 %% Not through the file server, which may be waiting for a slow disk.
 read(Path) ->

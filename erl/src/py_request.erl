@@ -76,7 +76,7 @@ told(_, _) ->
 -spec prepare(kind(), py_wire:op(), #opts{}) ->
           {ok, ticket()} | {error, term()}.
 prepare(Kind, Op, #opts{pool = Name, wire = Wire} = Opts) ->
-    case py_dispatch:find(Name) of
+    case open_pool(Name) of
         {ok, Pool} ->
             {Arity, Body} = py_wire:body(Op, Wire),
             Now = erlang:monotonic_time(microsecond),
@@ -84,6 +84,17 @@ prepare(Kind, Op, #opts{pool = Name, wire = Wire} = Opts) ->
                        deadline = deadline(Opts, Pool, Now), arity = Arity,
                        size = iolist_size(Body), body = Body},
             ticket(Pool, Req);
+        {error, _} = Error ->
+            Error
+    end.
+
+open_pool(Name) ->
+    case py_dispatch:find(Name) of
+        {ok, Pool} ->
+            case py_dispatch:is_stopping(Pool) of
+                true -> {error, {stopping, Name}};
+                false -> {ok, Pool}
+            end;
         {error, _} = Error ->
             Error
     end.

@@ -6,9 +6,14 @@
 %%                      │   ^                 the first replacement is started
 %%                      v   │ released        at once, the next ones after a
 %%                      held                  delay that grows until one lives
+%%
+%% A slot that is replaced on purpose has its next worker beside the live one
+%% until that is ready; then the old one retires: it ends when it has nothing
+%% left to do.
 -module(py_slots).
 
--export([new/2, start/2, ready/4, hold/2, release/2, ran/2, down/4]).
+-export([new/2, start/2, replace/2, ready/4, hold/2, release/2, ran/2, down/4]).
+-export([live/1, is_replacing/1]).
 -export([all_started/1, any_live/1, describe/1]).
 -export_type([slots/0]).
 
@@ -18,7 +23,10 @@
 %% A worker that was live for so long (ms) had started properly.
 -define(LIVED, 1_000).
 -define(FIRST_DELAY, 100).
+%% The longest delay after a worker that could not start, and after one that
+%% could, but died soon.
 -define(MOST_DELAY, 5_000).
+-define(MOST_DELAY_LIVE, 1_000).
 %% How many dead workers are remembered, for those who are bound to them.
 -define(DEATHS, 1_000).
 
@@ -39,6 +47,8 @@
     pool :: #pool{},
     options :: py_options:pool(),
     slots :: #{pos_integer() => #slot{}},
+    next = none :: none | #slot{},          % to take over from a live one
+    retired = [] :: [reference()],          % monitors of those that were replaced
     dead = queue:new() :: queue:queue(pid())
 }).
 
@@ -52,15 +62,45 @@ new(#pool{size = Size} = Pool, Options) ->
 
 %% Starts a worker in the calling process' name.
 -spec start(pos_integer(), slots()) -> slots().
-start(Id, #slots{pool = Pool, options = Options, slots = All} = S) ->
+start(Id, #slots{slots = All} = S) ->
+    #{Id := Slot} = All,
+    put_slot(start_worker(Slot, S), S).
+
+start_worker(#slot{id = Id} = Slot, #slots{pool = Pool, options = Options}) ->
     Args = #{pool => Pool, boss => self(), slot => Id, options => Options},
     {ok, Pid} = supervisor:start_child(py_dispatch:workers_sup(Pool), [Args]),
-    #{Id := Slot} = All,
-    put_slot(Slot#slot{phase = starting, pid = Pid, monitor = monitor(process, Pid),
-                       done = py_steps:none()}, S).
+    Slot#slot{phase = starting, pid = Pid, monitor = monitor(process, Pid),
+              done = py_steps:none()}.
 
+%% Starts a worker that is to take over from the live one of this slot.
+-spec replace(pos_integer(), slots()) -> slots().
+replace(Id, #slots{slots = All, next = none} = S) ->
+    S#slots{next = start_worker(#slot{id = Id, restarts = restarts(Id, All) + 1}, S)}.
+
+restarts(Id, All) ->
+    #slot{restarts = N} = maps:get(Id, All),
+    N.
+
+-spec is_replacing(slots()) -> boolean().
+is_replacing(#slots{next = Next}) ->
+    Next =/= none.
+
+%% The slots that have a live worker.
+-spec live(slots()) -> [pos_integer()].
+live(#slots{slots = All}) ->
+    [Id || {Id, #slot{phase = live}} <- lists:sort(maps:to_list(All))].
+
+put_slot(#slot{pid = Pid} = Slot, #slots{next = #slot{pid = Pid}} = S) ->
+    S#slots{next = Slot};
 put_slot(#slot{id = Id} = Slot, #slots{slots = All} = S) ->
     S#slots{slots = All#{Id => Slot}}.
+
+find(Id, Pid, #slots{next = #slot{id = Id, pid = Pid} = Slot}) -> Slot;
+find(Id, Pid, #slots{slots = All}) ->
+    case All of
+        #{Id := #slot{pid = Pid} = Slot} -> Slot;
+        #{} -> none
+    end.
 
 %% ---------------------------------------------------------------------------
 %% Becoming ready
@@ -68,10 +108,10 @@ put_slot(#slot{id = Id} = Slot, #slots{slots = All} = S) ->
 %% A worker has run the steps that it was given: there are more, or it is live.
 -spec ready({pos_integer(), pid()}, pos_integer() | undefined, py_steps:steps(), slots()) ->
           slots().
-ready({Id, Pid}, OsPid, Steps, #slots{slots = All} = S) ->
-    case All of
-        #{Id := #slot{pid = Pid} = Slot} -> go_on(Slot#slot{os_pid = OsPid}, Steps, S);
-        #{} -> S
+ready({Id, Pid}, OsPid, Steps, S) ->
+    case find(Id, Pid, S) of
+        none -> S;
+        Slot -> go_on(Slot#slot{os_pid = OsPid}, Steps, S)
     end.
 
 go_on(#slot{pid = Pid, done = Done} = Slot, Steps, S) ->
@@ -85,23 +125,37 @@ go_on(#slot{pid = Pid, done = Done} = Slot, Steps, S) ->
     end.
 
 go_live(#slot{id = Id, pid = Pid, os_pid = OsPid} = Slot, #slots{pool = Pool} = S) ->
+    Free = take_over(Slot, S),
     py_dispatch:join(Pool, Id, Pid, OsPid),
     Pid ! live,
-    put_slot(Slot#slot{phase = live, started = true, since = now_ms()}, S).
+    put_slot(Slot#slot{phase = live, started = true, since = now_ms()}, Free).
+
+%% The worker that had the slot ends when its work is done, or after a while.
+take_over(#slot{pid = Pid, id = Id}, #slots{next = #slot{pid = Pid}, slots = All} = S) ->
+    #slot{pid = Old, monitor = Monitor} = maps:get(Id, All),
+    retire(Old, S#slots.pool),
+    S#slots{next = none, retired = [Monitor | S#slots.retired]};
+take_over(_, S) ->
+    S.
+
+retire(undefined, _) ->
+    ok;
+retire(Old, #pool{drain = Drain}) ->
+    Old ! retire,
+    _ = erlang:send_after(Drain, Old, abandon),
+    ok.
 
 %% A worker that is ready waits until it is known what else it has to run.
 -spec hold({pos_integer(), pid(), pos_integer() | undefined}, slots()) -> slots().
-hold({Id, Pid, OsPid}, #slots{slots = All} = S) ->
-    case All of
-        #{Id := #slot{pid = Pid} = Slot} ->
-            put_slot(Slot#slot{phase = held, os_pid = OsPid}, S);
-        #{} ->
-            S
+hold({Id, Pid, OsPid}, S) ->
+    case find(Id, Pid, S) of
+        none -> S;
+        Slot -> put_slot(Slot#slot{phase = held, os_pid = OsPid}, S)
     end.
 
 -spec release(py_steps:steps(), slots()) -> slots().
-release(Steps, #slots{slots = All} = S) ->
-    Held = [Slot || #slot{phase = held} = Slot <- maps:values(All)],
+release(Steps, #slots{slots = All, next = Next} = S) ->
+    Held = [Slot || #slot{phase = held} = Slot <- [Next | maps:values(All)]],
     lists:foldl(fun(Slot, Acc) -> go_on(Slot, Steps, Acc) end, S, Held).
 
 %% Those that are live have run all of it.
@@ -117,18 +171,30 @@ ran(Steps, #slots{slots = All} = S) ->
 
 %% A worker is gone. Its successor is to be started when the calling process
 %% gets the message {start, Id}.
--spec down(reference(), pid(), term(), slots()) -> {slot, slots()} | unknown.
-down(Monitor, Pid, Reason, #slots{slots = All} = S) ->
+-spec down(reference(), pid(), term(), slots()) ->
+          {slot | next | retired, slots()} | unknown.
+down(Monitor, _, Reason, #slots{next = #slot{monitor = Monitor} = Next} = S) ->
+    log_death(Next, Reason, S#slots.pool),
+    {next, S#slots{next = none}};
+down(Monitor, Pid, Reason, #slots{slots = All, retired = Retired} = S) ->
     case [Slot || #slot{monitor = M} = Slot <- maps:values(All), M =:= Monitor] of
-        [Slot] -> {slot, bury(Slot, Pid, Reason, S)};
-        [] -> unknown
+        [Slot] ->
+            {slot, bury(Slot, Pid, Reason, S)};
+        [] ->
+            case lists:member(Monitor, Retired) of
+                true -> {retired, remember(Pid, Reason, forget(Monitor, S))};
+                false -> unknown
+            end
     end.
 
+forget(Monitor, #slots{retired = Retired} = S) ->
+    S#slots{retired = lists:delete(Monitor, Retired)}.
+
 bury(#slot{id = Id} = Slot, Pid, Reason, #slots{pool = Pool} = S) ->
-    py_dispatch:leave(Pool, Id),
+    py_dispatch:leave(Pool, Id, Pid),
     log_death(Slot, Reason, Pool),
     Failures = failures(Slot),
-    _ = erlang:send_after(delay(Failures), self(), {start, Id}),
+    _ = erlang:send_after(delay(Failures, Slot), self(), {start, Id}),
     Empty = Slot#slot{phase = down, pid = undefined, os_pid = undefined,
                       monitor = undefined, failures = Failures + 1,
                       restarts = Slot#slot.restarts + 1},
@@ -142,8 +208,12 @@ failures(#slot{phase = live, since = Since, failures = N}) ->
 failures(#slot{failures = N}) ->
     N.
 
-delay(0) -> 0;
-delay(Failures) -> min(?MOST_DELAY, ?FIRST_DELAY bsl min(Failures - 1, 16)).
+delay(0, _) -> 0;
+delay(N, #slot{phase = live}) -> min(?MOST_DELAY_LIVE, doubled(N));
+delay(N, _) -> min(?MOST_DELAY, doubled(N)).
+
+doubled(Failures) ->
+    ?FIRST_DELAY bsl min(Failures - 1, 16).
 
 %% The worker itself wrote down why, unless it was killed.
 remember(Pid, Reason, #slots{pool = Pool, dead = Dead} = S) ->
@@ -168,7 +238,7 @@ trim(Pool, Dead) ->
 log_death(_, shutdown, _) ->
     ok;
 log_death(#slot{id = Id, os_pid = OsPid}, Reason, #pool{name = Name}) ->
-    Meta = #{domain => [py], pool => Name, worker => Id, os_pid => OsPid},
+    Meta = #{application => py, pool => Name, worker => Id, os_pid => OsPid},
     case Reason of
         {shutdown, {python_start, Text}} ->
             ?LOG_ERROR("worker ~p of pool ~tp could not start: ~ts", [Id, Name, Text], Meta);

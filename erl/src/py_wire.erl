@@ -7,8 +7,8 @@
 %% they are; so a reply is matched to its request by its first eight bytes.
 -module(py_wire).
 
--export([body/2, request/3, cancel/1, take_back/1, more/2, stop/1]).
--export([reply_id/1, is_not_started/1, chunk_items/1, atoms/0]).
+-export([body/2, request/3, cancel/1, take_back/1, more/2, stop/1, ack/1]).
+-export([reply_id/1, is_not_started/1, chunk_items/1, is_output/1, atoms/0]).
 -export_type([id/0, op/0]).
 
 -type id() :: 0..16#7fffffff.
@@ -69,6 +69,10 @@ more(Id, N) ->
 stop(Id) ->
     <<?VERSION, ?TUPLE, 2, ?ATOM, 4, "stop", ?INTEGER, Id:32>>.
 
+-spec ack(pos_integer()) -> binary().
+ack(N) ->
+    <<?VERSION, ?TUPLE, 2, ?ATOM, 3, "ack", ?INTEGER, N:32>>.
+
 %% The Id of a reply; none for an event and whatever else comes.
 -spec reply_id(binary()) -> id() | none.
 reply_id(<<?VERSION, ?TUPLE, 2, ?INTEGER, Id:32, _/binary>>) -> Id;
@@ -103,6 +107,12 @@ items(_) -> final.
 list_length(<<108, N:32, _/binary>>) -> N;
 list_length(<<106>>) -> 0.
 
+%% Whether a frame is {Id, {output, Text}}, what a job has printed: the reply
+%% is still to come.
+-spec is_output(binary()) -> boolean().
+is_output(<<_:8/binary, ?TUPLE, 2, ?ATOM, 6, "output", _/binary>>) -> true;
+is_output(_) -> false.
+
 %% Atoms that a reply may have. They exist because this module is loaded,
 %% which is what decoding with `safe' asks for.
 -spec atoms() -> [atom()].
@@ -111,7 +121,10 @@ atoms() ->
      start_failed, true, false, none, nan, infinity, neg_infinity, ndarray,
      %% hello
      protocol, pyport, python, os_pid, executable, max_frame, max_depth,
-     exceptions,
+     exceptions, version,
+     %% events and captured output
+     log, crash, output, level, source, logger, stdout, stderr, logging,
+     warnings, unraisable, thread, debug, info, notice, warning, critical,
      %% memory
      gc_stats, gc_count, gc_threshold, traced_memory_current,
      traced_memory_peak, size, count,

@@ -13,7 +13,8 @@
 %%   way it stays in flight until the program has answered.
 -module(py_work).
 
--export([new/6, message/2, frame/2, refuse/1, give_up/2, cause/2, info/1]).
+-export([new/6, message/2, frame/3, refuse/1, give_up/2, cause/2, info/1]).
+-export([is_closing/1, is_retired/1]).
 -export_type([work/0]).
 
 -include("py.hrl").
@@ -34,6 +35,7 @@
     busy = false :: boolean(),
     timer = none :: none | {reference(), integer()},
     ladder :: py_ladder:ladder(),
+    retiring = false :: boolean(),      % another has this slot
     calls = 0 :: non_neg_integer()
 }).
 
@@ -64,6 +66,8 @@ message({timeout, Timer, rung}, #work{ladder = Ladder} = W) ->
     W#work{ladder = py_ladder:next(Timer, Ladder)};
 message(report, W) ->
     report(W);
+message(retire, W) ->
+    W#work{retiring = true};
 message({'DOWN', _, process, Pid, _}, W) ->
     caller_gone(Pid, W);
 message(_, W) ->
@@ -149,22 +153,22 @@ is_running(#work{flight = Flight, streams = Streams}) ->
 %% ---------------------------------------------------------------------------
 %% Replies go
 
-%% A frame from the program.
--spec frame(binary(), work()) -> work().
-frame(Frame, #work{flight = Flight} = W) ->
-    case py_wire:reply_id(Frame) of
-        none ->
-            py_event:handle(Frame),
-            W;
-        Id ->
-            case py_flight:finish(Id, Flight) of
-                {front, Item, Rest} ->
-                    progress(finished(Item, Frame, W#work{flight = Rest}));
-                {behind, Item, Rest} ->
-                    report(finished(Item, Frame, W#work{flight = Rest}));
-                unknown ->
-                    other_reply(Id, Frame, W)
-            end
+%% A frame from the program that has the Id of a request.
+-spec frame(py_wire:id(), binary(), work()) -> work().
+frame(Id, Frame, #work{flight = Flight} = W) ->
+    case py_wire:is_output(Frame) of
+        true -> W#work{flight = py_flight:output(Id, Frame, Flight)};
+        false -> reply_frame(Id, Frame, W)
+    end.
+
+reply_frame(Id, Frame, #work{flight = Flight} = W) ->
+    case py_flight:finish(Id, Flight) of
+        {front, Item, Rest} ->
+            progress(finished(Item, Frame, W#work{flight = Rest}));
+        {behind, Item, Rest} ->
+            report(finished(Item, Frame, W#work{flight = Rest}));
+        unknown ->
+            other_reply(Id, Frame, W)
     end.
 
 finished(#item{left = true} = Item, Frame, W) ->
@@ -177,14 +181,14 @@ finished(#item{recalled = true} = Item, Frame, W) ->
 finished(#item{id = Id, req = #req{kind = {stream, _}} = Req} = Item, Frame, W) ->
     case py_wire:chunk_items(Frame) of
         final ->
-            done(Req, Frame, W);
+            done(Item, Frame, W);
         N ->
             answer(Req, {opened, Id}),
             Streams = py_chunks:open(Item, Frame, N, W#work.streams),
             W#work{streams = Streams}
     end;
-finished(#item{req = Req}, Frame, W) ->
-    done(Req, Frame, W).
+finished(Item, Frame, W) ->
+    done(Item, Frame, W).
 
 %% Nobody waits for it; but a stream has ended only with its last word.
 unwanted(#item{id = Id}, final, #work{ladder = Ladder} = W) ->
@@ -192,8 +196,11 @@ unwanted(#item{id = Id}, final, #work{ladder = Ladder} = W) ->
 unwanted(#item{deadline = Deadline} = Item, _Chunk, #work{flight = Flight} = W) ->
     W#work{flight = py_flight:put_back(Item, Deadline, Flight)}.
 
-done(Req, Frame, #work{calls = Calls} = W) ->
+done(#item{req = Req, output = none}, Frame, #work{calls = Calls} = W) ->
     answer(Req, {reply, Frame}),
+    W#work{calls = Calls + 1};
+done(#item{req = Req, output = Output}, Frame, #work{calls = Calls} = W) ->
+    answer(Req, {reply, Frame, Output}),
     W#work{calls = Calls + 1}.
 
 %% The program has done a piece of work and is at the next one now, if any.
@@ -358,6 +365,8 @@ latest(Now, #work{pool = #pool{timeout = Timeout}}) -> Now + Timeout.
 
 %% Tells everybody how much this worker has in flight; and the pool, when
 %% callers wait in its queue and there is room.
+report(#work{retiring = true} = W) ->
+    W;
 report(#work{pool = Pool, slot = Slot, boss = Boss} = W) ->
     Load = load(W),
     py_dispatch:set_load(Pool, Slot, Load),
@@ -371,17 +380,27 @@ load(#work{flight = Flight, streams = Streams}) ->
 
 %% Why the worker ended, when the program ended like this.
 -spec cause(term(), work()) -> term().
-cause(Reason, #work{ladder = Ladder}) ->
-    case py_ladder:has_killed(Ladder) of
+cause(Reason, W) ->
+    case is_closing(W) of
         true -> timeout;
         false -> Reason
     end.
+
+%% Whether the program has been given up and is being ended.
+-spec is_closing(work()) -> boolean().
+is_closing(#work{ladder = Ladder}) ->
+    py_ladder:is_closing(Ladder).
+
+%% Whether another has this worker's slot and nothing is left to do here.
+-spec is_retired(work()) -> boolean().
+is_retired(#work{retiring = false}) -> false;
+is_retired(#work{streams = Streams} = W) -> not has_work(W) andalso py_chunks:is_empty(Streams).
 
 %% Answers everything. What cannot have started goes back to its caller, unless
 %% it needs this very worker.
 -spec give_up(term(), work()) -> ok.
 give_up(Why, #work{pool = Pool, slot = Slot} = W) ->
-    py_dispatch:leave(Pool, Slot),
+    py_dispatch:leave(Pool, Slot, self()),
     py_dispatch:died(Pool, self(), Why),
     Failed = {error, {worker_exit, Why}},
     {Started, NotStarted} = py_flight:empty(W#work.flight),

@@ -27,7 +27,8 @@
     os_pid :: pos_integer() | undefined,
     boot :: py_boot:boot() | undefined,
     timer :: reference() | undefined,   % of the step of the boot
-    notice = none :: none | binary(),   % why the program says it cannot start
+    events :: py_event:events() | undefined,
+    oom_kills = py_proc:oom_kills() :: non_neg_integer(),
     work :: py_work:work() | undefined  % when live
 }).
 
@@ -60,10 +61,13 @@ init(#{pool := Pool, boss := Boss, slot := Slot, options := Options}) ->
     {ok, State, {continue, open}}.
 
 -spec handle_continue(open, #state{}) -> {noreply, #state{}} | {stop, term(), #state{}}.
-handle_continue(open, #state{options = Options} = S) ->
+handle_continue(open, #state{options = #{logs := Logs} = Options} = S) ->
     case py_port:open(Options) of
-        {ok, Port, OsPid} -> boot(py_boot:new(), S#state{port = Port, os_pid = OsPid});
-        {error, Text} -> {stop, not_started(Text), S}
+        {ok, Port, OsPid} ->
+            Events = py_event:new(S#state.pool, S#state.slot, OsPid),
+            boot(py_boot:new(Logs), S#state{port = Port, os_pid = OsPid, events = Events});
+        {error, Text} ->
+            {stop, not_started(Text), S}
     end.
 
 -spec handle_call(info, gen_server:from(), #state{}) -> {reply, map(), #state{}}.
@@ -71,7 +75,8 @@ handle_call(info, _From, #state{work = undefined, os_pid = OsPid} = S) ->
     {reply, #{state => starting, calls => 0, os_pid => OsPid}, S};
 handle_call(info, _From, #state{work = Work, os_pid = OsPid, boot = Boot} = S) ->
     Info = py_work:info(Work),
-    {reply, Info#{os_pid => OsPid, python => py_boot:python(Boot)}, S}.
+    #{python := Python} = py_boot:hello(Boot),
+    {reply, Info#{os_pid => OsPid, python => Python}, S}.
 
 -spec handle_cast(term(), #state{}) -> {noreply, #state{}}.
 handle_cast(_, S) ->
@@ -79,15 +84,11 @@ handle_cast(_, S) ->
 
 -spec handle_info(term(), #state{}) ->
           {noreply, #state{}} | {noreply, #state{}, hibernate} | {stop, term(), #state{}}.
-handle_info({Port, {data, Frame}}, #state{port = Port, work = Work} = S)
-  when Work =/= undefined ->
-    Next = S#state{work = py_work:frame(Frame, Work)},
-    case byte_size(Frame) < ?LARGE of
-        true -> {noreply, Next};
-        false -> {noreply, Next, hibernate}
-    end;
 handle_info({Port, {data, Frame}}, #state{port = Port} = S) ->
-    boot_frame(py_wire:reply_id(Frame), Frame, S);
+    case py_wire:reply_id(Frame) of
+        none -> {noreply, event(Frame, S)};
+        Id -> frame(Id, Frame, S)
+    end;
 handle_info({Port, {exit_status, Status}}, #state{port = Port} = S) ->
     ended(Status, py_exit:reason(Status), S#state{port = undefined});
 handle_info({'EXIT', Port, Reason}, #state{port = Port} = S) ->
@@ -98,13 +99,22 @@ handle_info(live, S) ->
     {noreply, live(S)};
 handle_info({timeout, Timer, boot}, #state{timer = Timer} = S) ->
     {stop, not_started(<<"the program did not answer in time">>), S};
+handle_info(abandon, S) ->
+    {stop, {shutdown, retired}, S};
 handle_info(#req{} = Req, #state{work = undefined} = S) ->
     py_work:refuse(Req),
     {noreply, S};
 handle_info(_, #state{work = undefined} = S) ->
     {noreply, S};
 handle_info(Message, #state{work = Work} = S) ->
-    {noreply, S#state{work = py_work:message(Message, Work)}}.
+    go_on(S#state{work = py_work:message(Message, Work)}).
+
+%% A worker that was told to retire ends when it has nothing left to do.
+go_on(#state{work = Work} = S) ->
+    case py_work:is_retired(Work) of
+        true -> {stop, {shutdown, retired}, S};
+        false -> {noreply, S}
+    end.
 
 %% ---------------------------------------------------------------------------
 %% Boot
@@ -120,17 +130,25 @@ boot({done, Boot}, #state{boss = Boss, slot = Slot, os_pid = OsPid} = S) ->
 boot({failed, Text}, S) ->
     {stop, not_started(Text), S}.
 
-boot_frame(0, Frame, #state{boot = Boot, timer = Timer} = S) ->
+%% A reply: to a step of the boot, or to a request.
+frame(_, Frame, #state{work = undefined, boot = Boot, timer = Timer} = S) ->
     _ = erlang:cancel_timer(Timer),
     boot(py_boot:result(py_reply:decode(Frame), Boot), S#state{timer = undefined});
-boot_frame(_, Frame, S) ->
-    case py_boot:notice(Frame) of
-        {failed, Text} -> {noreply, S#state{notice = Text}};
-        other -> py_event:handle(Frame), {noreply, S}
+frame(Id, Frame, #state{work = Work} = S) ->
+    Next = S#state{work = py_work:frame(Id, Frame, Work)},
+    case byte_size(Frame) < ?LARGE of
+        true -> go_on(Next);
+        false -> {noreply, Next, hibernate}
     end.
+
+event(Frame, #state{port = Port, events = Events} = S) ->
+    S#state{events = py_event:handle(Frame, Port, Events)}.
 
 live(#state{pool = Pool, slot = Slot, boss = Boss, port = Port, options = Options} = S) ->
     #{max_queue := MaxQueue} = Options,
+    #{version := Version} = py_boot:hello(S#state.boot),
+    py_dispatch:set_version(Pool, Version),
+    ok = py_input:hold(S#state.os_pid),
     Work = py_work:new(Pool, Slot, Boss, Port, S#state.os_pid, MaxQueue),
     S#state{work = Work}.
 
@@ -141,24 +159,40 @@ not_started(Text) ->
 %% The end
 
 %% The program is gone, before it was live or afterwards.
-ended(_, _, #state{work = undefined, notice = Text} = S) when is_binary(Text) ->
+ended(Status, Reason, #state{work = undefined, events = Events} = S) ->
+    Text = case py_event:start_failure(Events) of
+               none -> start_failure(Status, py_event:explain(Reason, Events));
+               Said -> Said
+           end,
     {stop, not_started(Text), S};
-ended(Status, _, #state{work = undefined} = S) when is_integer(Status) ->
-    {stop, not_started(py_exit:start_failure(Status)), S};
-ended(_, Reason, #state{work = undefined} = S) ->
-    {stop, not_started(iolist_to_binary(io_lib:format("~p", [Reason]))), S};
-ended(_, Reason, #state{work = Work} = S) ->
-    {stop, {shutdown, {worker_exit, py_work:cause(Reason, Work)}}, S}.
+ended(_, Reason, #state{work = Work, events = Events} = S) ->
+    Why = py_event:explain(py_work:cause(killed_by(Reason, S), Work), Events),
+    {stop, {shutdown, {worker_exit, Why}}, S}.
+
+start_failure(Status, _) when is_integer(Status) -> py_exit:start_failure(Status);
+start_failure(_, Reason) -> iolist_to_binary(io_lib:format("~p", [Reason])).
+
+%% The kernel counts whom it killed for want of memory.
+killed_by({signal, sigkill} = Reason, #state{oom_kills = Before}) ->
+    case py_proc:oom_kills() > Before of
+        true -> oom;
+        false -> Reason
+    end;
+killed_by(Reason, _) ->
+    Reason.
 
 -spec terminate(term(), #state{}) -> ok.
 terminate(Reason, #state{work = Work, port = Port, os_pid = OsPid}) ->
     Work =:= undefined orelse py_work:give_up(why(Reason), Work),
+    IsClosing = Work =/= undefined andalso py_work:is_closing(Work),
     case Port of
+        undefined when IsClosing -> ok;
         undefined -> py_port:kill(OsPid);
         _ -> py_port:close(Port, OsPid)
     end.
 
 why({shutdown, {worker_exit, Why}}) -> Why;
+why({shutdown, retired}) -> restarted;
 why({shutdown, _}) -> shutdown;
 why(shutdown) -> shutdown;
 why(_) -> internal_error.

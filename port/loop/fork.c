@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "loop/fds.h"
+#include "loop/signals.h"
 #include "value/python.h"
 #include "wire/output.h"
 
@@ -17,6 +18,7 @@ static bool is_child; /* set in the child, which has one thread */
 static void in_child(void)
 {
     is_child = true;
+    signals_reset();
     output_close();
     fds_close();
 }

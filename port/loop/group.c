@@ -68,6 +68,8 @@ void group_end(void)
     kill(0, SIGTERM);
     for (int i = 0; i < END_STEPS && others_exist(); i++)
         nanosleep(&step, NULL);
+    if (others_exist())
+        kill(0, SIGKILL);
 }
 
 void group_exit(int code)

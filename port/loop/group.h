@@ -7,8 +7,9 @@
 #ifndef PORT_LOOP_GROUP_H
 #define PORT_LOOP_GROUP_H
 
-/* Asks the other processes of the group to end, and waits a little. Does
- * nothing unless this process leads its group. */
+/* Asks the other processes of the group to end, and waits a little. When some
+ * do not, the whole group is killed, so call it last. Does nothing unless this
+ * process leads its group. */
 void group_end(void);
 
 /* Ends the program without any clean-up, and the rest of the group. */

@@ -16,7 +16,7 @@
 
 /* After the end of the input: how long a job has to stop, in steps of one
  * interrupt each, and how long Python may take to finalize. */
-#define STOP_STEPS 20
+#define STOP_STEPS 12
 #define STOP_STEP_MS 50
 #define FINALIZE_MS 3000
 

@@ -19,6 +19,20 @@ static void on_terminate(int signum)
     fds_end_input();
 }
 
+static void reset(int signum, void (*ours)(int))
+{
+    struct sigaction now;
+    if (sigaction(signum, NULL, &now) == 0 && now.sa_handler == ours)
+        signal(signum, SIG_DFL);
+}
+
+void signals_reset(void)
+{
+    reset(SIGINT, on_ignored);
+    reset(SIGPIPE, on_ignored);
+    reset(SIGTERM, on_terminate);
+}
+
 static void handle(int signum, void (*handler)(int), int flags)
 {
     struct sigaction action = {.sa_handler = handler, .sa_flags = flags};

@@ -10,4 +10,8 @@
 /* Call once, after fds_take and before Python starts. */
 void signals_init(void);
 
+/* Undoes it in a forked child, where it would keep SIGTERM from ending the
+ * child; handlers that user code has set meanwhile stay. */
+void signals_reset(void);
+
 #endif

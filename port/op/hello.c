@@ -40,6 +40,7 @@ static int describe(PyObject *map)
     if (map_take(map, "protocol", PyLong_FromLong(PROTOCOL_VERSION)) < 0 ||
         map_take(map, "pyport", PyUnicode_FromString(PACKAGE_VERSION)) < 0 ||
         map_take(map, "python", python_version()) < 0 ||
+        map_take(map, "version", sys_value("version")) < 0 ||
         map_take(map, "os_pid", PyLong_FromLong(getpid())) < 0 ||
         map_take(map, "executable", sys_value("executable")) < 0 ||
         map_take(map, "max_frame", PyLong_FromSize_t(most)) < 0 ||

@@ -28,6 +28,7 @@ struct stream {
     long long credit;    /* list.lock */
     _Atomic(int) ending; /* enum stream_end; set by any thread */
     PyObject *iterator;  /* owned */
+    PyObject *held;      /* owned: an item that did not fit; NULL mostly */
     long used;           /* items that the last step sent */
     bool over;           /* its final reply is sent */
     struct op_opts opts;
@@ -138,6 +139,7 @@ void stream_give(struct stream *s)
     pthread_mutex_unlock(&list.lock);
     if (s->over) {
         Py_XDECREF(s->iterator);
+        Py_XDECREF(s->held);
         free(s);
     }
 }
@@ -212,6 +214,30 @@ static bool is_full(const struct stream *s, const struct buf *out, long most,
            (s->used > 0 && now_ns() >= until);
 }
 
+static PyObject *next_item(struct stream *s)
+{
+    PyObject *held = s->held;
+    s->held = NULL;
+    return held ? held : PyIter_Next(s->iterator);
+}
+
+/* 1: appended; 0: it does not fit behind the others, and is held for the next
+ * chunk; -1: an exception is set. Takes the item. */
+static int put_item_take(struct stream *s, struct buf *out, PyObject *item)
+{
+    size_t mark = buf_mark(out);
+    int rc = value_encode(out, item, &s->opts.value, "item") < 0 ? -1 : 1;
+    if (rc < 0 && out->why == BUF_TOO_LARGE && s->used > 0) {
+        PyErr_Clear();
+        s->held = Py_NewRef(item);
+        rc = 0;
+    }
+    if (rc <= 0)
+        buf_rewind(out, mark);
+    Py_DECREF(item);
+    return rc;
+}
+
 /* Appends items to the list under construction until the chunk is full or
  * the iterator is exhausted or fails, with an exception set. */
 static void put_items(struct stream *s, struct buf *out, long most)
@@ -219,12 +245,10 @@ static void put_items(struct stream *s, struct buf *out, long most)
     const long long until = now_ns() + CHUNK_NS;
 
     while (!is_full(s, out, most, until)) {
-        PyObject *item = PyIter_Next(s->iterator);
-        size_t mark = buf_mark(out);
-        s->over = !item || value_encode(out, item, &s->opts.value, "item") < 0;
-        Py_XDECREF(item);
-        if (s->over) {
-            buf_rewind(out, mark);
+        PyObject *item = next_item(s);
+        int rc = item ? put_item_take(s, out, item) : -1;
+        if (rc <= 0) {
+            s->over = rc < 0;
             return;
         }
         s->used++;
