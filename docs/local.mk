@@ -4,6 +4,7 @@
 EXTRA_DIST += \
 	docs/architecture.md \
 	docs/memory.md \
+	docs/operation.md \
 	docs/protocol.md \
 	docs/types.md
 
