@@ -60,11 +60,7 @@ static void on_fatal(int signum)
 
 static int enable_faulthandler(void)
 {
-    PyObject *faulthandler = python_module("faulthandler");
-    PyObject *none = NULL;
-    if (faulthandler)
-        none = PyObject_CallMethod(faulthandler, "enable", "i", report);
-    Py_XDECREF(faulthandler);
+    PyObject *none = python_call("faulthandler", "enable", "(i)", report);
     Py_XDECREF(none);
     return none ? 0 : -1;
 }

@@ -111,11 +111,7 @@ static int extend_paths(const struct options *options)
 /* What is easier said in Python. */
 static int set_up(void)
 {
-    PyObject *helper = python_module("erlang._setup");
-    PyObject *none = NULL;
-    if (helper)
-        none = PyObject_CallMethod(helper, "setup", NULL);
-    Py_XDECREF(helper);
+    PyObject *none = python_call("erlang._setup", "setup", "()");
     Py_XDECREF(none);
     return none ? 0 : -1;
 }

@@ -31,13 +31,10 @@ int interrupt_init(void)
     static PyMethodDef def = {"interrupt", on_interrupt, METH_VARARGS,
                               "Raise Cancelled in a job that was cancelled."};
     main_thread = pthread_self();
-    PyObject *signal_module = python_module("signal");
     PyObject *handler = PyCFunction_New(&def, NULL);
     PyObject *before = NULL;
-    if (signal_module && handler)
-        before = PyObject_CallMethod(signal_module, "signal", "iO", INTERRUPT,
-                                     handler);
-    Py_XDECREF(signal_module);
+    if (handler)
+        before = python_call("signal", "signal", "(iO)", INTERRUPT, handler);
     Py_XDECREF(handler);
     Py_XDECREF(before);
     return before ? 0 : -1;

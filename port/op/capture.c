@@ -8,18 +8,9 @@
 #include "value/python.h"
 #include "wire/put.h"
 
-/* erlang._log.NAME(): a new reference. */
-static PyObject *log_call(const char *name)
-{
-    PyObject *log = python_module("erlang._log");
-    PyObject *value = log ? PyObject_CallMethod(log, name, NULL) : NULL;
-    Py_XDECREF(log);
-    return value;
-}
-
 int capture_start(void)
 {
-    PyObject *none = log_call("start_capture");
+    PyObject *none = python_call("erlang._log", "start_capture", "()");
     Py_XDECREF(none);
     return none ? 0 : -1;
 }
@@ -39,7 +30,7 @@ void capture_send(struct op_call *call)
 {
     struct buf out;
     PyObject *error = python_fetch_error();
-    PyObject *text = log_call("stop_capture");
+    PyObject *text = python_call("erlang._log", "stop_capture", "()");
     buf_init(&out, 0);
     if (text && put_output(call, &out, text) == 0)
         reply_send(&out);

@@ -25,13 +25,11 @@ PyObject *eval_names(void)
 /* mode: "eval" or "exec", as Python's compile has it. */
 static PyObject *compile_text(PyObject *text, const char *mode)
 {
-    PyObject *builtins = python_module("builtins");
     PyObject *file = PyUnicode_FromFormat("<%s>", mode);
     PyObject *code = NULL;
-    if (builtins && file)
-        code = PyObject_CallMethod(builtins, "compile", "OOsiO", text, file,
-                                   mode, 0, Py_True);
-    Py_XDECREF(builtins);
+    if (file)
+        code = python_call("builtins", "compile", "(OOsiO)", text, file, mode,
+                           0, Py_True);
     Py_XDECREF(file);
     return code;
 }
@@ -116,8 +114,5 @@ enum op_end op_exec(struct op_call *call)
     Py_XDECREF(text);
     Py_XDECREF(code);
     Py_XDECREF(names);
-    if (!none)
-        return OP_FAILED;
-    Py_DECREF(none);
-    return reply_ok(call);
+    return reply_ok_take(call, none);
 }

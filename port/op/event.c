@@ -118,23 +118,24 @@ int event_send(const char *name, PyObject *data, bool wait)
     return sent;
 }
 
+static void set_window(long window)
+{
+    pthread_mutex_lock(&flow.lock);
+    flow.window = window;
+    pthread_mutex_unlock(&flow.lock);
+}
+
 /* {listen, On, Window}: lines of logs become events, or go where they went
  * before. */
 enum op_end op_listen(struct op_call *call)
 {
     PyObject *on = arg_boolean(call, "on");
     long window = on ? arg_integer(call, "window", 0, WINDOW_MAX) : -1;
-    PyObject *helper = window < 0 ? NULL : python_module("erlang._log");
     PyObject *none = NULL;
-    if (helper)
-        none = PyObject_CallMethod(helper, "listen", "O", on);
-    Py_XDECREF(helper);
+    if (window >= 0)
+        none = python_call("erlang._log", "listen", "(O)", on);
     Py_XDECREF(on);
-    if (!none)
-        return OP_FAILED;
-    Py_DECREF(none);
-    pthread_mutex_lock(&flow.lock);
-    flow.window = window;
-    pthread_mutex_unlock(&flow.lock);
-    return reply_ok(call);
+    if (none)
+        set_window(window);
+    return reply_ok_take(call, none);
 }

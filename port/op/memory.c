@@ -13,19 +13,12 @@
 
 #define GENERATION_MAX 2
 
-static PyObject *gc_call(const char *method)
-{
-    PyObject *gc = python_module("gc");
-    PyObject *value = gc ? PyObject_CallMethod(gc, method, NULL) : NULL;
-    Py_XDECREF(gc);
-    return value;
-}
-
 static int describe(PyObject *map)
 {
-    if (map_take(map, "gc_stats", gc_call("get_stats")) < 0 ||
-        map_take(map, "gc_count", gc_call("get_count")) < 0 ||
-        map_take(map, "gc_threshold", gc_call("get_threshold")) < 0)
+    if (map_take(map, "gc_stats", python_call("gc", "get_stats", "()")) < 0 ||
+        map_take(map, "gc_count", python_call("gc", "get_count", "()")) < 0 ||
+        map_take(map, "gc_threshold",
+                 python_call("gc", "get_threshold", "()")) < 0)
         return -1;
     return trace_describe(map);
 }
@@ -42,10 +35,6 @@ enum op_end op_gc(struct op_call *call)
         generation = arg_integer(call, "generation", 0, GENERATION_MAX);
     if (generation < 0)
         return OP_FAILED;
-    PyObject *gc = python_module("gc");
-    PyObject *found = NULL;
-    if (gc)
-        found = PyObject_CallMethod(gc, "collect", "l", generation);
-    Py_XDECREF(gc);
-    return reply_value_take(call, found, "gc");
+    return reply_value_take(
+        call, python_call("gc", "collect", "(l)", generation), "gc");
 }

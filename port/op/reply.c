@@ -22,9 +22,17 @@ void reply_begin(struct buf *out, const char *id, size_t n)
         put_atom_z(out, "undefined");
 }
 
-enum op_end reply_ok(struct op_call *call)
+int reply_ok(struct buf *out)
 {
-    put_atom_z(call->out, "ok");
+    return put_atom_z(out, "ok");
+}
+
+enum op_end reply_ok_take(struct op_call *call, PyObject *none)
+{
+    if (!none)
+        return OP_FAILED;
+    Py_DECREF(none);
+    reply_ok(call->out);
     return OP_REPLY;
 }
 

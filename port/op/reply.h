@@ -18,8 +18,12 @@
  * with the atom `undefined`. What follows is the reply's second element. */
 void reply_begin(struct buf *out, const char *id, size_t n);
 
+/* …, ok}, the end of an operation. Takes what it returned, and NULL for what
+ * failed with an exception set. GIL held. */
+enum op_end reply_ok_take(struct op_call *call, PyObject *none);
+
 /* …, ok} */
-enum op_end reply_ok(struct op_call *call);
+int reply_ok(struct buf *out);
 
 /* …, {ok, Value}}, the end of an operation. Takes the reference, and NULL for
  * what failed with an exception set. `root` names the value in errors. GIL

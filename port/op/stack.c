@@ -10,10 +10,6 @@
 
 enum op_end op_stack(struct op_call *call)
 {
-    PyObject *helper = python_module("erlang._stack");
-    PyObject *stacks = NULL;
-    if (helper)
-        stacks = PyObject_CallMethod(helper, "stacks", NULL);
-    Py_XDECREF(helper);
-    return reply_value_take(call, stacks, "stack");
+    return reply_value_take(call, python_call("erlang._stack", "stacks", "()"),
+                            "stack");
 }

@@ -288,14 +288,13 @@ static void close_iterator(struct stream *s)
 /* The final reply: an exception that is set, or how the stream was ended. */
 static void send_end(struct stream *s, struct buf *out)
 {
-    struct op_call call = {.out = out};
     reply_begin(out, s->id, s->id_len);
     if (PyErr_Occurred())
         reply_exception(out, &s->opts.value);
     else if (s->ending == STREAM_CANCELLED)
         reply_error(out, "cancelled");
     else
-        reply_ok(&call);
+        reply_ok(out);
     reply_send(out);
 }
 

@@ -11,17 +11,6 @@
 #define FRAMES_MAX 65535 /* tracemalloc's own limit */
 #define TOP_MAX 1000
 
-/* tracemalloc.METHOD(): a new reference. */
-static PyObject *trace_call(const char *method)
-{
-    PyObject *tracemalloc = python_module("tracemalloc");
-    PyObject *value = NULL;
-    if (tracemalloc)
-        value = PyObject_CallMethod(tracemalloc, method, NULL);
-    Py_XDECREF(tracemalloc);
-    return value;
-}
-
 /* 1, 0, or -1 with an exception. Imports nothing where nobody has traced. */
 static int tracing(void)
 {
@@ -31,7 +20,7 @@ static int tracing(void)
     if (!module)
         return PyErr_Occurred() ? -1 : 0;
     Py_DECREF(module);
-    PyObject *answer = trace_call("is_tracing");
+    PyObject *answer = python_call("tracemalloc", "is_tracing", "()");
     int on = answer ? PyObject_IsTrue(answer) : -1;
     Py_XDECREF(answer);
     return on;
@@ -42,7 +31,7 @@ int trace_describe(PyObject *map)
     int on = tracing();
     if (on <= 0)
         return on;
-    PyObject *both = trace_call("get_traced_memory");
+    PyObject *both = python_call("tracemalloc", "get_traced_memory", "()");
     if (!both)
         return -1;
     int rc =
@@ -60,24 +49,13 @@ enum op_end op_tracemalloc_start(struct op_call *call)
         frames = arg_integer(call, "nframe", 1, FRAMES_MAX);
     if (frames < 0)
         return OP_FAILED;
-    PyObject *tracemalloc = python_module("tracemalloc");
-    PyObject *none = NULL;
-    if (tracemalloc)
-        none = PyObject_CallMethod(tracemalloc, "start", "l", frames);
-    Py_XDECREF(tracemalloc);
-    if (!none)
-        return OP_FAILED;
-    Py_DECREF(none);
-    return reply_ok(call);
+    return reply_ok_take(call,
+                         python_call("tracemalloc", "start", "(l)", frames));
 }
 
 enum op_end op_tracemalloc_stop(struct op_call *call)
 {
-    PyObject *none = trace_call("stop");
-    if (!none)
-        return OP_FAILED;
-    Py_DECREF(none);
-    return reply_ok(call);
+    return reply_ok_take(call, python_call("tracemalloc", "stop", "()"));
 }
 
 /* The lines of source whose allocations are the largest. */
@@ -86,10 +64,6 @@ enum op_end op_tracemalloc_top(struct op_call *call)
     long n = arg_integer(call, "n", 1, TOP_MAX);
     if (n < 0)
         return OP_FAILED;
-    PyObject *helper = python_module("erlang._memory");
-    PyObject *top = NULL;
-    if (helper)
-        top = PyObject_CallMethod(helper, "top", "l", n);
-    Py_XDECREF(helper);
-    return reply_value_take(call, top, "top");
+    return reply_value_take(
+        call, python_call("erlang._memory", "top", "(l)", n), "top");
 }

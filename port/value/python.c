@@ -6,12 +6,31 @@
 
 #include "value/python.h"
 
+#include <stdarg.h>
+
 /* Characters of a repr that are shown. */
 #define REPR_SHOWN 32
 
 PyObject *python_module(const char *name)
 {
     return PyImport_ImportModule(name);
+}
+
+PyObject *python_call(const char *module, const char *function,
+                      const char *format, ...)
+{
+    PyObject *owner = NULL, *callable = NULL, *value = NULL;
+    va_list values;
+    va_start(values, format);
+    PyObject *args = Py_VaBuildValue(format, values);
+    va_end(values);
+    if (args && (owner = python_module(module)) &&
+        (callable = PyObject_GetAttrString(owner, function)))
+        value = PyObject_Call(callable, args, NULL);
+    Py_XDECREF(args);
+    Py_XDECREF(owner);
+    Py_XDECREF(callable);
+    return value;
 }
 
 PyObject *python_list_get(PyObject *list, Py_ssize_t i)

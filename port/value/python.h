@@ -21,6 +21,11 @@
 /* Imports (or finds) a module by its full name. */
 PyObject *python_module(const char *name);
 
+/* MODULE.FUNCTION(…), imported when need be. The arguments are a tuple as
+ * Py_BuildValue makes it: "(iO)". */
+PyObject *python_call(const char *module, const char *function,
+                      const char *format, ...);
+
 /* An item by index. */
 PyObject *python_list_get(PyObject *list, Py_ssize_t i);
 
