@@ -53,7 +53,8 @@ usage({What, Args}) ->
     end}.
 
 terminal() ->
-    os:find_executable("script") =/= false orelse tap:skip("there is no script(1) here"),
+    os:cmd("script -qec 'echo ok' /dev/null </dev/null 2>&1") =:= "ok\r\n"
+        orelse tap:skip("script(1) cannot make a terminal here"),
     Text = os:cmd("script -qec '" ++ fixture:program() ++ "' /dev/null </dev/null; echo code=$?"),
     ?assert(fixture:contains(Text, "code=64")),
     ?assert(fixture:contains(Text, "Erlang")),

@@ -162,6 +162,9 @@ ready(Id, Pid, OsPid, #state{defining = none, slots = Slots, steps = Steps} = S)
 ready(Id, Pid, OsPid, #state{slots = Slots} = S) ->
     S#state{slots = py_slots:hold({Id, Pid, OsPid}, Slots)}.
 
+%% One that ended before it was watched has left its reason.
+worker_down(Monitor, Pid, noproc, #state{pool = Pool} = S) ->
+    worker_down(Monitor, Pid, {shutdown, py_dispatch:why_died(Pool, Pid)}, S);
 worker_down(Monitor, Pid, Reason, #state{slots = Slots} = S) ->
     case py_slots:down(Monitor, Pid, Reason, Slots) of
         {slot, Rest} -> start_failed(Reason, S#state{slots = Rest});

@@ -57,7 +57,18 @@ failed(Text) ->
 port_options(#{env := Env, cwd := Cwd} = Options) ->
     [{packet, 4}, binary, exit_status, use_stdio, hide,
      {busy_limits_port, disabled}, {busy_limits_msgq, disabled},
-     {args, args(Options)}, {env, Env} | [{cd, Cwd} || Cwd =/= undefined]].
+     {args, args(Options)}, {env, native(Env)} | [{cd, Cwd} || Cwd =/= undefined]].
+
+%% Characters as the VM writes them to the system; where it takes them for
+%% bytes, they have to be UTF-8 already.
+native(Env) ->
+    case file:native_name_encoding() of
+        utf8 -> Env;
+        latin1 -> [{bytes(Name), Value =/= false andalso bytes(Value)} || {Name, Value} <- Env]
+    end.
+
+bytes(String) ->
+    binary_to_list(unicode:characters_to_binary(String)).
 
 %% Directories are the VM's, wherever the program runs.
 args(#{venv := Venv, python_path := Path, max_frame := MaxFrame}) ->

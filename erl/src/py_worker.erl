@@ -67,6 +67,7 @@ handle_continue(open, #state{options = #{logs := Logs} = Options} = S) ->
             Events = py_event:new(S#state.pool, S#state.slot, OsPid),
             boot(py_boot:new(Logs), S#state{port = Port, os_pid = OsPid, events = Events});
         {error, Text} ->
+            py_dispatch:died(S#state.pool, self(), {python_start, Text}),
             {stop, not_started(Text), S}
     end.
 
