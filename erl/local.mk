@@ -58,7 +58,7 @@ AM_V_ERLC = $(AM_V_ERLC_@AM_V@)
 AM_V_ERLC_ = $(AM_V_ERLC_@AM_DEFAULT_V@)
 AM_V_ERLC_0 = @echo "  ERLC    " $@;
 
-# Every header rebuilds every module: simple, and a second of work.
+# Every header rebuilds every module: simple, and a few seconds of work.
 $(erl_beams): $(stage)/ebin/%.beam: erl/src/%.erl $(erl_headers) \
 		$(nodist_pyinclude_DATA)
 	$(AM_V_ERLC)$(MKDIR_P) $(@D) && $(ERLC) $(AM_ERLCFLAGS) \

@@ -51,14 +51,19 @@ files(Args) ->
         Many when Many > 1000 -> Library;
         Few -> Library ++ lists:sublist(Packages, max(0, 1500 - Few))
     end,
-    Chosen = lists:sublist(Files, wanted(Args, length(Files))),
-    Own = min(length(Chosen), length(Library)),
+    Chosen = spread(Files, wanted(Args, length(Files))),
+    Own = length([File || File <- Chosen, lists:member(File, Library)]),
     say("~b files: ~b of the standard library, ~b of packages installed beside it~n",
         [length(Chosen), Own, length(Chosen) - Own]),
     Chosen.
 
-wanted(["--files", N], _) -> list_to_integer(N);
+wanted(["--files", N], All) -> min(list_to_integer(N), All);
 wanted([], All) -> All.
+
+%% So many of them, evenly from large to small.
+spread(Files, Wanted) ->
+    All = list_to_tuple(Files),
+    [element(1 + N * tuple_size(All) div Wanted, All) || N <- lists:seq(0, Wanted - 1)].
 
 %% ---------------------------------------------------------------------------
 %% The survey: a few more callers than workers, each takes the next file.
@@ -186,7 +191,7 @@ slowest(Good) ->
 %% leaves garbage which only the collector can free.
 
 memory(Files) ->
-    Large = lists:sublist(Files, 10, 10),
+    Large = sample(Files, 20, 15),
     ok = py:exec_all(<<"import gc\ngc.disable()">>),
     {ok, Nodes} = py:parallel([{survey, tangle, [Large]} || _ <- lists:seq(1, size())]),
     {ok, #{workers := Before}} = py:memory_stats(),
@@ -203,12 +208,16 @@ memory(Files) ->
 
 mb(Bytes) -> Bytes / 1_000_000.
 
+%% Some files behind the first 20th, or 4th, which are the largest.
+sample(Files, Part, Number) ->
+    lists:sublist(Files, 1 + length(Files) div Part, Number).
+
 %% Tracing shows which lines hold what was allocated since it started. The leak
 %% is in one worker, so the same process asks all: it is bound by its exec.
 tracing(Files) ->
     ok = py:exec(<<"import survey">>),
-    ok = py:tracemalloc_start(5),
-    [{ok, none} = py:call(survey, keep, [File]) || File <- lists:sublist(Files, 20, 15)],
+    ok = py:tracemalloc_start(2),
+    [{ok, none} = py:call(survey, keep, [File]) || File <- sample(Files, 4, 15)],
     {ok, #{traced_memory_current := Current, traced_memory_peak := Peak}} = py:memory_stats(),
     {ok, Top} = py:call(survey, growth, [3]),
     ok = py:tracemalloc_stop(),
@@ -230,7 +239,7 @@ crash(Files, Results) ->
     Ask = fun(N, File) when N =:= Half -> {py:call(survey, crash, [File]), 1};
              (_, File) -> ask(File, 0)
           end,
-    Answers = each(Some, Ask, fun(_, _) -> ok end, 2 * length(Before)),
+    Answers = each(Some, Ask, fun(_, _) -> ok end, length(Before)),
     {Crashed, _} = lists:nth(Half, Answers),
     #{workers := After} = py:info(),
     say("  the call that crashed: ~0tp", [Crashed]),

@@ -15,8 +15,8 @@ import typing
 
 FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
 
-# Trees that `keep` was told to keep: a memory leak to be looked for.
-kept: list[ast.AST] = []
+# What `keep` was told to keep: a memory leak to be looked for.
+kept: list[tuple[bytes, ast.AST]] = []
 
 
 def files() -> dict[str, list[str]]:
@@ -84,7 +84,8 @@ def tangle(paths: list[str]) -> int:
 
 def keep(path: str) -> None:
     """Parses a file and forgets to let go of the result."""
-    kept.append(ast.parse(pathlib.Path(path).read_bytes()))
+    source = pathlib.Path(path).read_bytes()
+    kept.append((source, ast.parse(source)))
 
 
 def forget() -> int:
@@ -96,7 +97,8 @@ def forget() -> int:
 
 def growth(most: int) -> list[dict[str, typing.Any]]:
     """The lines that hold the most memory since tracing started, they or what they called."""
-    top = tracemalloc.take_snapshot().statistics("lineno", cumulative=True)[:most]
+    snapshot = tracemalloc.take_snapshot().filter_traces([tracemalloc.Filter(False, "<unknown>")])
+    top = snapshot.statistics("lineno", cumulative=True)[:most]
     return [
         {
             "place": f"{os.path.basename(frame.filename)}:{frame.lineno}",

@@ -6,21 +6,29 @@ test_scripts = \
 	test/async.escript \
 	test/atoms.escript \
 	test/binding.escript \
+	test/busy.escript \
 	test/cancel.escript \
 	test/deadline.escript \
+	test/death.escript \
 	test/docs.escript \
+	test/drain.escript \
 	test/errors.escript \
 	test/examples.escript \
 	test/flat.escript \
 	test/frames.escript \
 	test/guide.escript \
 	test/limits.escript \
+	test/logs.escript \
 	test/options.escript \
+	test/orphans.escript \
 	test/peer.escript \
 	test/pool.escript \
 	test/program.escript \
 	test/prop.escript \
+	test/sched.escript \
+	test/soak.escript \
 	test/stream.escript \
+	test/userproc.escript \
 	test/values.escript \
 	test/version.escript
 
@@ -38,6 +46,7 @@ test_modules = \
 	test/lib/session.erl \
 	test/lib/tap.erl \
 	test/lib/ticker.erl \
+	test/lib/traffic.erl \
 	test/lib/vm.erl
 test_beams = $(test_modules:%.erl=%.beam)
 check_DATA += $(test_beams)
@@ -49,9 +58,11 @@ $(test_beams): %.beam: %.erl
 
 # Python that misbehaves on purpose, and other material of the tests.
 test_data = \
+	test/py/chatty.py \
 	test/py/misbehave.py \
 	test/py/package.py \
 	test/py/processor.py \
+	test/py/procs.py \
 	test/py/raiser.py \
 	test/py/samples.py \
 	test/py/wedge.py \
@@ -104,18 +115,20 @@ stage_env = \
 	PYPORT='$(abs_top_builddir)/$(stage)/priv/pyport'; \
 	ERL_LIBS='$(abs_top_builddir)/lib'; \
 	export top_srcdir top_builddir PYTHON PYPORT ERL_LIBS;
+# A bare chroot has no locale; names that are not ASCII need one.
 AM_TESTS_ENVIRONMENT = $(stage_env) \
+	LC_ALL=C.UTF-8; \
 	ERL_AFLAGS='-pa $(abs_top_builddir)/test/lib'; \
 	CMOCKA_MESSAGE_OUTPUT=TAP; \
 	PYPORT_SANITIZERS='$(SANITIZERS)'; \
-	export ERL_AFLAGS CMOCKA_MESSAGE_OUTPUT PYPORT_SANITIZERS; \
+	export LC_ALL ERL_AFLAGS CMOCKA_MESSAGE_OUTPUT PYPORT_SANITIZERS; \
 	$(sanitizer_env)
 
 # Python's own allocator hides objects from AddressSanitizer.
 if ENABLE_SANITIZERS
 sanitizer_env = \
 	PYTHONMALLOC=malloc; \
-	ASAN_OPTIONS="detect_leaks=1:$$ASAN_OPTIONS"; \
+	ASAN_OPTIONS="detect_leaks=1:allocator_may_return_null=1:quarantine_size_mb=8:$$ASAN_OPTIONS"; \
 	LSAN_OPTIONS="suppressions=$(abs_top_srcdir)/test/lsan.supp:print_suppressions=0:$$LSAN_OPTIONS"; \
 	UBSAN_OPTIONS="print_stacktrace=1:$$UBSAN_OPTIONS"; \
 	export PYTHONMALLOC ASAN_OPTIONS LSAN_OPTIONS UBSAN_OPTIONS;
@@ -130,7 +143,8 @@ EXTRA_PROGRAMS += $(fuzz_targets)
 EXTRA_DIST += test/fuzz/make_corpus.escript
 test_fuzz_fuzz_scan_LDFLAGS = $(fuzz_ldflags)
 test_fuzz_fuzz_decode_LDFLAGS = $(fuzz_ldflags)
-fuzz_flags = -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -print_final_stats=1 \
+fuzz_flags = -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -print_funcs=0 \
+	-print_final_stats=1 \
 	-artifact_prefix=./
 
 .PHONY: fuzz

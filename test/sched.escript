@@ -13,7 +13,7 @@
 -define(AT_ONCE, 50).
 %% Bytes of events that a worker's process may have in its mailbox, and what the
 %% VM needs beside them.
--define(MOST_EVENTS, 2_000).
+-define(MOST_EVENTS, 20_000).
 -define(MOST_BYTES, 40_000_000).
 
 main(_) ->
@@ -28,6 +28,7 @@ main(_) ->
         {"max_queue: what is more is refused at once", fun overloaded/0},
         {"max_queue of requests that are bound to a busy worker", fun overloaded_bound/0},
         {"queue_timeout", fun queue_timeout/0},
+        {"who has waited in the queue leaves no timer there", fun queue_timers/0},
         {"max_frame of requests", fun large_request/0},
         {"max_frame of replies", fun large_reply/0},
         {"max_frame of the items of a stream", fun large_item/0},
@@ -184,6 +185,32 @@ queue_timeout() ->
         ?assert(Ms >= 99 andalso Ms =< 100 + ?AT_ONCE),
         ?assertEqual({ok, <<"finished">>}, py:await(Slow))
     end).
+
+%% Each has less time than all before, so each is the next to be out of time.
+queue_timers() ->
+    with_pool(#{}, fun(In) ->
+        [Pool] = pool_processes(),
+        Slow = slow(0.3, In),
+        Refs = [py:spawn_call(wedge, note, [N], #{}, In#{timeout => 800 - 2 * N})
+                || N <- lists:seq(1, 100)],
+        {ok, _} = py:await(Slow),
+        [{ok, _} = py:await(Ref) || Ref <- Refs],
+        1 = erlang:trace(Pool, true, ['receive']),
+        timer:sleep(800),
+        1 = erlang:trace(Pool, false, ['receive']),
+        Fired = [1 || {trace, _, 'receive', {timeout, _, _}} <- traced()],
+        tap:note("~b timers of 100 requests that were answered", [length(Fired)]),
+        ?assert(length(Fired) =< 2)
+    end).
+
+%% The process of the pool `p'.
+pool_processes() ->
+    [Pid || Pid <- processes(), {dictionary, Words} <- [process_info(Pid, dictionary)],
+            {py_pool, init, 1} =:= proplists:get_value('$initial_call', Words),
+            #{name := p} <- [gen_server:call(Pid, info)]].
+
+traced() ->
+    receive Trace when element(1, Trace) =:= trace -> [Trace | traced()] after 0 -> [] end.
 
 %% ---------------------------------------------------------------------------
 %% Bounds of bytes

@@ -84,7 +84,7 @@ helper(Owner, Prepared) ->
 
 perform({ok, Ticket}, Watch) ->
     {_, Answer} = py_request:perform(Ticket, Watch),
-    py_reply:result(Answer);
+    py_request:result(Ticket, Answer);
 perform({error, _} = Error, _) ->
     Error.
 

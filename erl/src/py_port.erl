@@ -104,12 +104,16 @@ close(Port, OsPid) ->
     kill(OsPid).
 
 %% Waits so many milliseconds for the program to be gone.
--spec wait_gone(pos_integer() | undefined, integer()) -> gone | running.
-wait_gone(OsPid, Left) ->
+-spec wait_gone(pos_integer() | undefined, non_neg_integer()) -> gone | running.
+wait_gone(OsPid, Limit) ->
+    wait_until_gone(OsPid, erlang:monotonic_time(millisecond) + Limit).
+
+wait_until_gone(OsPid, Until) ->
+    Left = Until - erlang:monotonic_time(millisecond),
     case is_running(OsPid) of
         false -> gone;
         true when Left =< 0 -> running;
-        true -> timer:sleep(?POLL), wait_gone(OsPid, Left - ?POLL)
+        true -> timer:sleep(min(?POLL, Left)), wait_until_gone(OsPid, Until)
     end.
 
 is_running(undefined) ->

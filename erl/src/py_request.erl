@@ -9,7 +9,7 @@
 -module(py_request).
 
 -export([run/2, exec/2]).
--export([prepare/3, deadline/2, unbound/1, pool/1, go/1, perform/2, ask/3]).
+-export([prepare/3, deadline/2, unbound/1, pool/1, go/1, perform/2, result/2, ask/3]).
 -export_type([ticket/0, outcome/0]).
 
 -include("py.hrl").
@@ -18,7 +18,8 @@
 -record(ticket, {
     pool :: #pool{},
     req :: #req{},
-    worker :: pid() | undefined
+    worker :: pid() | undefined,
+    capture :: boolean()
 }).
 -opaque ticket() :: #ticket{}.
 
@@ -37,7 +38,7 @@ run(Op, Opts) ->
     case prepare(job, Op, Opts) of
         {ok, Ticket} ->
             {_, Answer} = go(Ticket),
-            py_reply:result(Answer);
+            result(Ticket, Answer);
         {error, _} = Error ->
             Error
     end.
@@ -50,10 +51,16 @@ exec(Op, Opts) ->
         {ok, #ticket{pool = Pool} = Ticket} ->
             {Worker, Answer} = go(Ticket),
             element(1, Answer) =:= reply andalso py_binding:bind(Pool, Worker),
-            py_reply:result(Answer);
+            result(Ticket, Answer);
         {error, _} = Error ->
             Error
     end.
+
+%% Whoever asked for what is printed gets a text in any case.
+-spec result(ticket(), {reply, binary()} | {reply, binary(), binary()} | {error, term()}) ->
+          py_reply:result().
+result(#ticket{capture = true}, {error, Reason}) -> {error, Reason, <<>>};
+result(_, Answer) -> py_reply:result(Answer).
 
 %% Brings the request to a worker and waits for its answer, in the process
 %% whose bindings count. A bound worker's death is said once.
@@ -83,7 +90,7 @@ prepare(Kind, Op, #opts{pool = Name, wire = Wire} = Opts) ->
             Req = #req{caller = self(), kind = Kind, arrival = Now,
                        deadline = deadline(Opts, Pool, Now), arity = Arity,
                        size = iolist_size(Body), body = Body},
-            ticket(Pool, Req);
+            ticket(Pool, Req, maps:get(capture, Wire, false));
         {error, _} = Error ->
             Error
     end.
@@ -111,12 +118,13 @@ add(infinity, _) -> infinity;
 add(Timeout, Now) -> Now div 1000 + Timeout.
 
 %% The tuple and the Id around the body take eight bytes.
-ticket(#pool{max_frame = Max}, #req{size = Size}) when Size + 8 > Max ->
+ticket(#pool{max_frame = Max}, #req{size = Size}, _) when Size + 8 > Max ->
     Text = io_lib:format("the request is larger than max_frame (~b > ~b bytes)",
                          [Size + 8, Max]),
     {error, {badarg, iolist_to_binary(Text)}};
-ticket(Pool, Req) ->
-    {ok, #ticket{pool = Pool, req = Req, worker = py_binding:worker(Pool)}}.
+ticket(Pool, Req, Capture) ->
+    {ok, #ticket{pool = Pool, req = Req, worker = py_binding:worker(Pool),
+                 capture = Capture}}.
 
 -spec pool(ticket()) -> #pool{}.
 pool(#ticket{pool = Pool}) ->

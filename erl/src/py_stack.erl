@@ -29,7 +29,7 @@ result(Result) -> Result.
 
 find(Pid) when is_pid(Pid) ->
     first([Row || Name <- py_dispatch:names(), {_, P, _} = Row <- rows(Name), P =:= Pid]);
-find(Id) when is_integer(Id) ->
+find(Id) when is_integer(Id), Id > 0 ->
     find({default, Id});
 find({Name, Id}) when is_atom(Name), is_integer(Id), Id > 0 ->
     first([Row || {Slot, _, _} = Row <- rows(Name), Slot =:= Id]);

@@ -7,6 +7,7 @@ stuck, so that a test knows when that is.
 
 from __future__ import annotations
 
+import atexit
 import collections
 import ctypes
 import itertools
@@ -98,9 +99,12 @@ def parent(path: str | None = None) -> None:
 
 def slow_to_finish() -> None:
     """Python's own end takes longer than anybody waits for."""
-    import atexit
-
     atexit.register(time.sleep, 60)
+
+
+def write_in_the_end(path: str, text: str) -> None:
+    """Python's own end leaves a file."""
+    atexit.register(pathlib.Path(path).write_text, text, encoding="ascii")
 
 
 # -- told apart when they end ------------------------------------------------

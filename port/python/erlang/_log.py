@@ -116,6 +116,7 @@ class Output(io.TextIOBase):
         self._level = level
         self._below = below
         self._line = ""
+        self._cut = False  # the rest of a long line is left out
         self._lock = threading.RLock()
         self.captured: io.StringIO | None = None
 
@@ -161,9 +162,14 @@ class Output(io.TextIOBase):
     def _write_lines(self, text: str) -> None:
         with self._lock:
             *lines, self._line = (self._line + text).split("\n")
+            if self._cut and lines:
+                del lines[0]
+                self._cut = False
             if len(self._line) > _LINE_MAX:
-                lines.append(self._line)
+                if not self._cut:
+                    lines.append(self._line)
                 self._line = ""
+                self._cut = True
         for line in lines:
             _say(self._name, self._level, line)
 

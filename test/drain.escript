@@ -1,0 +1,273 @@
+#!/usr/bin/env escript
+%% SPDX-License-Identifier: Apache-2.0
+%%! -pa test/lib
+%%
+%% Drain: a pool that stops finishes what runs, up to a limit, refuses what is
+%% new with a reason, and ends its workers politely; a rolling restart replaces
+%% all workers and fails no request.
+-mode(compile).
+-include_lib("stdlib/include/assert.hrl").
+
+main(_) ->
+    tap:run([
+        fixture:with_app(#{size => 2, init => <<"import os, wedge">>}, [
+            {"stop_pool/2 lets running work finish", fun finishes/0},
+            {"stop_pool/2 lets waiting work finish, too", fun waiting_finishes/0},
+            {"stop_pool/2 lets a stream go on to its end", fun stream_finishes/0},
+            {"stop_pool/2 fails what is not done at the limit", fun limit/0},
+            {"stop_pool/1 waits as long as the option drain says", fun drain_option/0},
+            {"stop_pool of an idle pool is quick", fun idle/0},
+            {"a pool that stops refuses new work with a reason", fun refuses/0},
+            {"stop_pool twice at once", fun twice/0},
+            {"its workers end politely: atexit runs", fun politely/0},
+            {"the name is free for another pool at once", fun again/0},
+            {"stop_pool with a limit that is none", fun bad_limit/0},
+            {"restart_workers replaces every worker", fun restart/0},
+            {"restart_workers under load: no request fails", 120_000, fun restart_under_load/0},
+            {"restart_workers replays init, exec_all and tracing", fun replays/0},
+            {"restart_workers tells a bound process once", fun restart_bound/0},
+            {"restart_workers waits for a long call, up to drain", fun restart_beside_long/0},
+            {"restart_workers when the successor cannot start", fun no_successor/0},
+            {"restart_workers of no pool", fun restart_nobody/0}
+        ]),
+        {"application:stop lets running work finish", fun application_stop/0},
+        {"application:stop ends what does not", fun application_stop_limit/0}
+    ]).
+
+%% Starts the pool `p'; the test stops it.
+start(Options) ->
+    Base = #{size => 1, python_path => [fixture:python_path()],
+             init => <<"import os, time, wedge">>},
+    {ok, _} = py:start_pool(p, maps:merge(Base, Options)),
+    #{pool => p}.
+
+%% A call that runs when this returns.
+slow(Seconds, In) ->
+    File = filename:join(fixture:tmpdir(), "how"),
+    Ref = py:spawn_call(wedge, confess, [list_to_binary(File), Seconds], #{}, In),
+    fixture:wait_until(fun() -> filelib:is_file(File ++ ".started") end),
+    Ref.
+
+finishes() ->
+    In = start(#{}),
+    Slow = slow(0.5, In),
+    {Ms, Stopped} = figure:timed(fun() -> py:stop_pool(p, 5000) end),
+    ?assertEqual(ok, Stopped),
+    ?assertEqual({ok, <<"finished">>}, py:await(Slow)),
+    ?assert(Ms >= 300 andalso Ms < 3000),
+    ?assertEqual({error, {no_pool, p}}, py:eval(<<"1">>, #{}, In)).
+
+waiting_finishes() ->
+    In = start(#{}),
+    Slow = slow(0.3, In),
+    Refs = [py:spawn_call(wedge, late, [N, 0.01], #{}, In) || N <- lists:seq(1, 20)],
+    timer:sleep(50),
+    ?assertEqual(ok, py:stop_pool(p, 5000)),
+    ?assertEqual({ok, <<"finished">>}, py:await(Slow)),
+    ?assertEqual([{ok, N} || N <- lists:seq(1, 20)], [py:await(Ref) || Ref <- Refs]).
+
+stream_finishes() ->
+    In = start(#{}),
+    {ok, Stream} = py:stream_open(<<"(time.sleep(0.05) or n for n in range(6))">>, In#{chunk => 1}),
+    Stopper = spawn_link(fun() -> exit(py:stop_pool(p, 5000)) end),
+    process_flag(trap_exit, true),
+    timer:sleep(50),
+    Items = [begin {ok, [N]} = py:stream_next(Stream), N end || N <- lists:seq(0, 5)],
+    ?assertEqual(lists:seq(0, 5), Items),
+    ?assertEqual(done, py:stream_next(Stream)),
+    ?assertEqual(ok, receive {'EXIT', Stopper, How} -> How end).
+
+limit() ->
+    In = start(#{}),
+    OsPids = fixture:os_pids(p),
+    Slow = slow(60, In),
+    {Ms, Stopped} = figure:timed(fun() -> py:stop_pool(p, 300) end),
+    ?assertEqual(ok, Stopped),
+    tap:note("stopped after ~.1f ms, with a limit of 300", [Ms]),
+    ?assert(Ms >= 299 andalso Ms < 2500),
+    ?assertMatch({error, {worker_exit, _}}, py:await(Slow)),
+    ?assertEqual([], lists:filter(fun fixture:is_running/1, OsPids)).
+
+drain_option() ->
+    In = start(#{drain => 200}),
+    Slow = slow(60, In),
+    {Ms, Stopped} = figure:timed(fun() -> py:stop_pool(p) end),
+    ?assertEqual(ok, Stopped),
+    ?assert(Ms >= 199 andalso Ms < 2400),
+    ?assertMatch({error, {worker_exit, _}}, py:await(Slow)).
+
+idle() ->
+    _ = start(#{size => 2}),
+    {Ms, Stopped} = figure:timed(fun() -> py:stop_pool(p, 5000) end),
+    ?assertEqual(ok, Stopped),
+    tap:note("stopped after ~.1f ms", [Ms]),
+    ?assert(Ms < 1500).
+
+refuses() ->
+    In = start(#{}),
+    Slow = slow(0.6, In),
+    Self = self(),
+    Stopper = spawn_link(fun() -> Self ! {self(), py:stop_pool(p, 5000)} end),
+    timer:sleep(100),
+    Stopping = {error, {stopping, p}},
+    ?assertEqual(Stopping, py:eval(<<"1">>, #{}, In)),
+    ?assertEqual(Stopping, py:exec(<<"x = 1">>, In)),
+    ?assertEqual(Stopping, py:stream_eval(<<"iter([])">>, #{}, In)),
+    ?assertEqual(Stopping, py:await(py:spawn_call(math, sqrt, [4], #{}, In))),
+    ?assertMatch({error, _}, py:parallel([{math, sqrt, [4]}], In)),
+    ?assertEqual({ok, 1}, py:eval(<<"1">>)),
+    ?assertEqual(ok, receive {Stopper, Result} -> Result end),
+    ?assertEqual({error, {no_pool, p}}, py:eval(<<"1">>, #{}, In)),
+    ?assertEqual({ok, <<"finished">>}, py:await(Slow)).
+
+twice() ->
+    In = start(#{}),
+    Slow = slow(0.3, In),
+    Self = self(),
+    Pids = [spawn_link(fun() -> Self ! {self(), py:stop_pool(p, 5000)} end) || _ <- [1, 2]],
+    Results = [receive {Pid, Result} -> Result end || Pid <- Pids],
+    ?assert(lists:member(ok, Results)),
+    [?assert(R =:= ok orelse R =:= {error, {no_pool, p}} orelse R =:= {error, {stopping, p}})
+     || R <- Results],
+    ?assertEqual({ok, <<"finished">>}, py:await(Slow)).
+
+politely() ->
+    In = start(#{}),
+    File = filename:join(fixture:tmpdir(), "said"),
+    {ok, none} = py:call(wedge, write_in_the_end, [list_to_binary(File), <<"goodbye">>], #{}, In),
+    ?assertEqual(ok, py:stop_pool(p, 5000)),
+    ?assertEqual({ok, <<"goodbye">>}, file:read_file(File)).
+
+again() ->
+    [begin
+         In = start(#{}),
+         ?assertEqual({ok, 1}, py:eval(<<"1">>, #{}, In)),
+         ?assertEqual(ok, py:stop_pool(p, 1000))
+     end || _ <- [1, 2, 3]].
+
+bad_limit() ->
+    [?assertError(badarg, py:stop_pool(p, Limit)) || Limit <- [-1, soon, 1.5]],
+    ?assertEqual({error, {no_pool, p}}, py:stop_pool(p, 100)).
+
+%% ---------------------------------------------------------------------------
+
+restart() ->
+    Before = fixture:os_pids(),
+    ?assertEqual(ok, py:restart_workers()),
+    After = fixture:os_pids(),
+    ?assertEqual(2, length(After)),
+    ?assertEqual(Before, Before -- After),
+    _ = osproc:all_gone(Before, 5000),
+    ?assertEqual({ok, 1}, py:eval(<<"1">>)).
+
+%% Callers of every kind, who keep asking.
+restart_under_load() ->
+    In = start(#{size => 2}),
+    Callers = [asker(N, In) || N <- lists:seq(1, 12)],
+    timer:sleep(200),
+    Rounds = [restart_once() || _ <- lists:seq(1, 3)],
+    Counts = [finish(Pid) || Pid <- Callers],
+    {Right, Wrong} = {lists:sum([R || {R, _} <- Counts]), lists:append([W || {_, W} <- Counts])},
+    tap:note("~b requests; a restart of two workers took ~.1f ms", [Right, hd(Rounds)]),
+    ?assertEqual([], Wrong),
+    ?assert(Right > 300),
+    ?assertEqual(ok, py:stop_pool(p)).
+
+restart_once() ->
+    Before = fixture:os_pids(p),
+    {Ms, ok} = figure:timed(fun() -> py:restart_workers(p) end),
+    After = fixture:os_pids(p),
+    ?assertEqual({2, Before}, {length(After), Before -- After}),
+    Ms.
+
+asker(N, In) ->
+    spawn_link(fun() -> ask(N, 0, [], In) end).
+
+ask(N, Right, Wrong, In) ->
+    receive
+        {finish, From} -> From ! {self(), {Right, Wrong}}
+    after 0 ->
+        case request(N, In) of
+            {ok, N} -> ask(N, Right + 1, Wrong, In);
+            Other -> ask(N, Right, [Other | Wrong], In)
+        end
+    end.
+
+request(N, In) when N rem 3 =:= 0 -> py:eval(<<"n">>, #{n => N}, In);
+request(N, In) when N rem 3 =:= 1 -> py:call(wedge, late, [N, 0.03], #{}, In);
+request(N, In) ->
+    case py:stream_eval(<<"iter([n] * 3000)">>, #{n => N}, In) of
+        {ok, Items} when length(Items) =:= 3000 -> {ok, hd(Items)};
+        Other -> Other
+    end.
+
+finish(Pid) ->
+    Pid ! {finish, self()},
+    receive {Pid, Count} -> Count after 40_000 -> error({caller_hangs, process_info(Pid)}) end.
+
+replays() ->
+    In = start(#{size => 2}),
+    ok = py:exec_all(<<"later = 'defined later'">>, In),
+    ?assertEqual(ok, py:restart_workers(p)),
+    [?assertEqual({ok, <<"defined later">>}, py:eval(<<"later">>, #{}, In)) || _ <- lists:seq(1, 9)],
+    ?assertEqual({ok, true}, py:eval(<<"callable(wedge.late)">>, #{}, In)),
+    ok = py:tracemalloc_start(),
+    ?assertEqual(ok, py:restart_workers()),
+    ?assertMatch({ok, #{traced_memory_current := _}}, py:memory_stats()),
+    ok = py:tracemalloc_stop(),
+    ?assertEqual(ok, py:stop_pool(p)).
+
+%% Its names are gone with the worker: that is told, as after a death.
+restart_bound() ->
+    ok = py:exec(<<"mine = 1">>),
+    ?assertEqual(ok, py:restart_workers()),
+    ?assertMatch({error, {worker_exit, _}}, py:eval(<<"mine">>)),
+    ?assertMatch({error, {'NameError', _}}, py:eval(<<"mine">>)).
+
+restart_beside_long() ->
+    In = start(#{drain => 5000}),
+    Slow = slow(0.5, In),
+    ?assertEqual(ok, py:restart_workers(p)),
+    ?assertEqual({ok, <<"finished">>}, py:await(Slow)),
+    ?assertEqual(ok, py:stop_pool(p)).
+
+%% The pool goes on with the workers that it has.
+no_successor() ->
+    Dir = fixture:tmpdir(),
+    Init = lists:append(["import os\nif os.path.exists('", Dir, "/broken'): raise ValueError"]),
+    In = start(#{init => Init}),
+    OsPids = fixture:os_pids(p),
+    ok = file:write_file(filename:join(Dir, "broken"), <<>>),
+    ?assertMatch({error, _}, py:restart_workers(p)),
+    ?assertEqual({ok, 1}, py:eval(<<"1">>, #{}, In)),
+    ?assertEqual(OsPids, fixture:os_pids(p)),
+    ok = file:delete(filename:join(Dir, "broken")),
+    ?assertEqual(ok, py:restart_workers(p)),
+    ?assertEqual(OsPids, OsPids -- fixture:os_pids(p)),
+    ?assertEqual(ok, py:stop_pool(p)).
+
+restart_nobody() ->
+    ?assertEqual({error, {no_pool, nobody}}, py:restart_workers(nobody)).
+
+%% ---------------------------------------------------------------------------
+
+application_stop() ->
+    {Result, Ms} = stopped_during(0.5, 5000),
+    ?assertEqual({ok, <<"finished">>}, Result),
+    ?assert(Ms < 3000).
+
+application_stop_limit() ->
+    {Result, Ms} = stopped_during(60, 200),
+    ?assertMatch({error, {worker_exit, _}}, Result),
+    ?assert(Ms < 3000).
+
+stopped_during(Seconds, Drain) ->
+    [ok = application:set_env(py, Key, Value)
+     || {Key, Value} <- [{size, 1}, {drain, Drain}, {python_path, [fixture:python_path()]}]],
+    {ok, _} = application:ensure_all_started(py),
+    OsPids = fixture:os_pids(),
+    Slow = slow(Seconds, #{}),
+    {Ms, ok} = figure:timed(fun() -> application:stop(py) end),
+    tap:note("stopped after ~.1f ms", [Ms]),
+    ?assertEqual([], lists:filter(fun fixture:is_running/1, OsPids)),
+    {py:await(Slow), Ms}.

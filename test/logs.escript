@@ -1,0 +1,274 @@
+#!/usr/bin/env escript
+%% SPDX-License-Identifier: Apache-2.0
+%%! -pa test/lib
+%%
+%% Logs: what Python prints, logs and warns of reaches Erlang's logger with its
+%% level and where it came from, or with `capture' the caller; long lines and
+%% floods are bounded; both can be switched off.
+-mode(compile).
+-include_lib("stdlib/include/assert.hrl").
+
+-define(LINE_MAX, 8192).
+-define(MARK, "say that it is over").
+
+main(_) ->
+    Settings = #{size => 1, init => <<"import os, sys, chatty\nprint('from init')">>},
+    tap:run(logbook:kept(fixture:with_app(Settings, [
+        {"what init prints", fun from_init/0},
+        [logs(Row) || Row <- sources()],
+        {"metadata: pool, worker, os pid, time", fun metadata/0},
+        {"logging: levels, logger, file, line", fun logging/0},
+        {"logging: what Python's own settings keep back", fun quiet_logging/0},
+        {"logging with a traceback", fun log_exception/0},
+        {"warnings: file and line", fun warnings/0},
+        {"an exception that nobody can take", fun unraisable/0},
+        {"an exception that ends a thread", fun thread_fails/0},
+        {"a line that is printed when the call is over", fun later/0},
+        {"lines come in order", fun in_order/0},
+        {"what goes past Python is no event", fun below/0},
+        {"a line that is too long is cut, and says so", fun long_line/0},
+        {"a flood is bounded, and what is left out is counted", 60_000, fun flood/0},
+        {"a forked child does not log in our name", fun forked/0},
+        {"another pool's name", fun other_pool/0},
+        {"logs => false", fun switched_off/0},
+        {"logs that is no boolean", fun bad_option/0},
+        [captures(Row) || Row <- captured()],
+        {"capture: standard error, too, in order", fun capture_both/0},
+        {"capture of a call that is awaited", fun capture_awaited/0},
+        {"capture of a call that comes too late", fun capture_timeout/0},
+        {"capture is bounded", fun capture_bounded/0},
+        {"capture ends with its call", fun capture_ends/0},
+        {"capture that is no boolean", fun capture_bad/0}
+    ]))).
+
+%% ---------------------------------------------------------------------------
+
+is_python(#{meta := #{application := py, source := _}}) -> true;
+is_python(_) -> false.
+
+python_events() ->
+    logbook:find(fun is_python/1).
+
+%% What the fun makes Python log, up to a last line of our own.
+logged(Fun) ->
+    logged(Fun, #{}).
+
+logged(Fun, In) ->
+    logbook:clear(),
+    _ = Fun(),
+    {ok, _} = py:call(chatty, complain, [<<?MARK>>], #{}, In),
+    _ = logbook:await(fun(Event) -> is_python(Event) andalso text(Event) =:= <<?MARK>> end),
+    [Event || Event <- python_events(), text(Event) =/= <<?MARK>>].
+
+text(Event) ->
+    logbook:text(Event).
+
+%% Level, where from, text.
+summary(#{level := Level, meta := #{source := Source}} = Event) ->
+    {Level, Source, text(Event)}.
+
+call(Function, Args) ->
+    fun() -> {ok, _} = py:call(chatty, Function, Args) end.
+
+from_init() ->
+    #{level := notice} = logbook:await(fun(Event) ->
+        is_python(Event) andalso text(Event) =:= <<"from init">>
+    end).
+
+%% {What, what is done, levels, sources and texts}
+sources() ->
+    [{"print", call(say, [<<"hello">>]), [{notice, stdout, <<"hello">>}]},
+     {"print to standard error", call(complain, [<<"oh">>]), [{warning, stderr, <<"oh">>}]},
+     {"what is no format", call(say, [<<"100 ~p %s {}">>]), [{notice, stdout, <<"100 ~p %s {}">>}]},
+     {"not ASCII", call(say, [<<"grün ☃"/utf8>>]), [{notice, stdout, <<"grün ☃"/utf8>>}]},
+     {"what is not Unicode", fun() -> py:exec(<<"print('\\ud800')">>) end,
+      [{notice, stdout, <<"\\ud800">>}]},
+     {"lines in pieces", call(in_pieces, []),
+      [{notice, stdout, Line} || Line <- [<<"abc">>, <<"first">>, <<"second">>, <<"not ended">>]]},
+     {"print in exec", fun() -> py:exec(<<"print('in', 'exec')">>) end,
+      [{notice, stdout, <<"in exec">>}]},
+     {"print in eval", fun() -> py:eval(<<"print('in eval')">>) end,
+      [{notice, stdout, <<"in eval">>}]},
+     {"print in a stream", fun() -> py:stream_eval(<<"(print(n) for n in 'ab')">>) end,
+      [{notice, stdout, <<"a">>}, {notice, stdout, <<"b">>}]},
+     {"print and raise", fun() -> py:call(chatty, say_and_fail, [<<"before">>]) end,
+      [{notice, stdout, <<"before">>}]}].
+
+logs({What, Do, Expected}) ->
+    {["logged: ", What], fun() ->
+        ?assertEqual(Expected, [summary(Event) || Event <- logged(Do)])
+    end}.
+
+metadata() ->
+    [#{meta := Meta}] = logged(call(say, [<<"hello">>])),
+    [OsPid] = fixture:os_pids(),
+    ?assertMatch(#{application := py, pool := default, worker := 1, os_pid := OsPid,
+                   source := stdout, time := _}, Meta).
+
+logging() ->
+    logbook:clear(),
+    {ok, Lines} = py:call(chatty, log_all, []),
+    Events = logbook:await(6, fun is_python/1),
+    ?assertEqual([{debug, logging, <<"a debug">>}, {info, logging, <<"an info">>},
+                  {warning, logging, <<"a warning">>}, {error, logging, <<"an error">>},
+                  {critical, logging, <<"a critical">>}, {warning, logging, <<"between">>}],
+                 [summary(Event) || Event <- Events]),
+    ?assertEqual(Lines, [Line || #{meta := #{line := Line}} <- Events]),
+    [begin
+         #{python_logger := Logger, file := File} = Meta,
+         ?assertEqual(<<"chatty.talk">>, Logger),
+         ?assertEqual("chatty.py", filename:basename(unicode:characters_to_list(File)))
+     end || #{meta := Meta} <- Events].
+
+quiet_logging() ->
+    ?assertEqual([], logged(call(log_quietly, []))).
+
+log_exception() ->
+    [#{level := error} = Event] = logged(call(log_exception, [])),
+    [?assert(fixture:contains(text(Event), Part))
+     || Part <- ["something was missing", "KeyError: 'missing'", "chatty.py"]].
+
+warnings() ->
+    logbook:clear(),
+    {ok, Line} = py:call(chatty, warn, []),
+    #{level := warning, meta := Meta} = Event = logbook:await(fun is_python/1),
+    ?assertMatch(#{source := warnings, line := Line, file := _}, Meta),
+    ?assertEqual(<<"DeprecationWarning: mind the gap">>, text(Event)).
+
+unraisable() ->
+    [Event] = logged(call(unraisable, [])),
+    ?assertMatch({error, unraisable, _}, summary(Event)),
+    [?assert(fixture:contains(text(Event), Part)) || Part <- ["_Broken", "ValueError: in __del__"]].
+
+thread_fails() ->
+    [Event] = logged(call(thread_fails, [<<"the weaver">>])),
+    ?assertMatch({error, thread, _}, summary(Event)),
+    [?assert(fixture:contains(text(Event), Part))
+     || Part <- ["the weaver", "LookupError: in a thread"]].
+
+later() ->
+    logbook:clear(),
+    {ok, none} = py:call(chatty, later, [<<"at last">>, 0.1]),
+    ?assertEqual({notice, stdout, <<"at last">>}, summary(logbook:await(fun is_python/1))).
+
+in_order() ->
+    Lines = [integer_to_binary(N) || N <- lists:seq(1, 300)],
+    ?assertEqual(Lines, [text(Event) || Event <- logged(call(say, Lines))]).
+
+below() ->
+    ?assertEqual([], logged(call(below, []))).
+
+%% ---------------------------------------------------------------------------
+%% Bounds
+
+long_line() ->
+    [Text | Others] = [text(Event) || Event <- logged(call(shout, [100_000]))],
+    ?assert(string:length(Text) =< ?LINE_MAX + 100),
+    ?assert(fixture:contains(Text, "more characters")),
+    tap:note("~ts", [binary:part(Text, byte_size(Text), -40)]),
+    ?assertEqual([], Others).
+
+%% Every line is an event, or counted by a later one.
+flood() ->
+    timer:sleep(2500),
+    logbook:clear(),
+    {Ms, {ok, Count}} = figure:timed(fun() -> py:call(chatty, flood, [50_000]) end),
+    timer:sleep(500),
+    {ok, _} = py:call(chatty, say, [<<"after the flood">>]),
+    _ = logbook:await(fun(Event) -> text(Event) =:= <<"after the flood">> end),
+    Texts = [text(Event) || Event <- python_events()],
+    Lines = [Text || <<"line ", _/binary>> = Text <- Texts],
+    Dropped = lists:sum([dropped(Text) || Text <- Texts]),
+    tap:note("~b lines in ~.1f ms: ~b events, ~b dropped", [Count, Ms, length(Lines), Dropped]),
+    ?assert(length(Lines) =< 1000 + round(Ms / 2) + 100),
+    ?assertEqual(Count, length(Lines) + Dropped).
+
+dropped(Text) ->
+    case string:split(Text, " lines were dropped") of
+        [Number, _] -> binary_to_integer(Number);
+        [_] -> 0
+    end.
+
+forked() ->
+    [OsPid] = fixture:os_pids(),
+    ?assertEqual([], logged(call(fork_and_say, [<<"I am a child">>]))),
+    ?assertEqual([OsPid], fixture:os_pids()),
+    ?assertMatch([_], logged(call(say, [<<"I am not">>]))).
+
+%% ---------------------------------------------------------------------------
+%% Pools and switches
+
+with_pool(Options, Fun) ->
+    Base = #{size => 1, python_path => [fixture:python_path()], init => <<"import chatty">>},
+    {ok, _} = py:start_pool(p, maps:merge(Base, Options)),
+    try Fun(#{pool => p}) after ok = py:stop_pool(p) end.
+
+other_pool() ->
+    with_pool(#{}, fun(In) ->
+        [OsPid] = fixture:os_pids(p),
+        [Event] = logged(fun() -> py:call(chatty, say, [<<"hello">>], #{}, In) end),
+        ?assertMatch(#{meta := #{pool := p, worker := 1, os_pid := OsPid}}, Event)
+    end).
+
+%% It goes where it went before: to standard error.
+switched_off() ->
+    with_pool(#{logs => false}, fun(In) ->
+        ?assertEqual([], logged(fun() ->
+            {ok, none} = py:call(chatty, say, [<<"to nobody">>], #{}, In),
+            {ok, none} = py:call(chatty, unraisable, [], #{}, In),
+            {ok, _} = py:call(chatty, log_all, [], #{}, In)
+        end)),
+        ?assertEqual({ok, none, <<"to me\n">>},
+                     py:call(chatty, say, [<<"to me">>], #{}, In#{capture => true}))
+    end).
+
+bad_option() ->
+    [?assertEqual({error, {badarg, {option, logs}}}, py:start_pool(wrong, #{logs => Value}))
+     || Value <- [1, yes, <<"true">>]].
+
+%% ---------------------------------------------------------------------------
+%% Capture
+
+%% {What, the call, its result}
+captured() ->
+    On = #{capture => true},
+    [{"a call", fun() -> py:call(chatty, say, [<<"a">>, <<"b">>], #{}, On) end,
+      {ok, none, <<"a\nb\n">>}},
+     {"eval", fun() -> py:eval(<<"print('x', end='') or 42">>, #{}, On) end, {ok, 42, <<"x">>}},
+     {"exec", fun() -> py:exec(<<"print('x')">>, On) end, {ok, <<"x\n">>}},
+     {"what prints nothing", fun() -> py:eval(<<"1">>, #{}, On) end, {ok, 1, <<>>}},
+     {"what raises", fun() -> py:call(chatty, say_and_fail, [<<"before">>], #{}, On) end,
+      {error, {'ValueError', <<"after all">>}, <<"before\n">>}},
+     {"not ASCII", fun() -> py:call(chatty, say, [<<"☃"/utf8>>], #{}, On) end,
+      {ok, none, <<"☃\n"/utf8>>}},
+     {"capture => false", fun() -> py:eval(<<"1">>, #{}, #{capture => false}) end, {ok, 1}}].
+
+captures({What, Call, Expected}) ->
+    {["captured: ", What], fun() ->
+        Events = logged(fun() -> ?assertEqual(Expected, Call()) end),
+        ?assertEqual([], Events)
+    end}.
+
+capture_both() ->
+    ?assertEqual({ok, <<"x">>, <<"x out\nx err\n">>},
+                 py:call(chatty, say_all, [<<"x">>], #{}, #{capture => true})).
+
+capture_awaited() ->
+    Ref = py:spawn_call(chatty, say, [<<"later">>], #{}, #{capture => true}),
+    ?assertEqual({ok, none, <<"later\n">>}, py:await(Ref)).
+
+capture_timeout() ->
+    Options = #{capture => true, timeout => 100},
+    ?assertMatch({error, timeout, _}, py:call(chatty, say_slowly, [<<"x">>, 60], #{}, Options)).
+
+capture_bounded() ->
+    {ok, 3_000_000, Text} = py:eval(<<"sys.stdout.write('x' * 3_000_000)">>, #{}, #{capture => true}),
+    ?assertEqual(1 bsl 20, byte_size(Text)).
+
+capture_ends() ->
+    {ok, none, <<"caught\n">>} = py:call(chatty, say, [<<"caught">>], #{}, #{capture => true}),
+    ?assertEqual([{notice, stdout, <<"free">>}],
+                 [summary(Event) || Event <- logged(call(say, [<<"free">>]))]).
+
+capture_bad() ->
+    [?assertError(badarg, py:eval(<<"1">>, #{}, #{capture => Value})) || Value <- [1, yes]].

@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What programs do with processes, threads and signals, for the tests."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import multiprocessing
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+
+def square(number: int) -> int:
+    """Work for other processes, which import it from here."""
+    return number * number
+
+
+def whoami(_: object) -> int:
+    """The process that runs this."""
+    return os.getpid()
+
+
+def run(*command: str) -> tuple[int, str]:
+    """What a command printed, and its exit code."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout
+
+
+def run_input(text: str) -> str:
+    """What came back from a command that was given a text."""
+    return subprocess.run(
+        ["cat"], input=text, capture_output=True, text=True, check=True
+    ).stdout
+
+
+def run_too_long() -> str:
+    """A command that takes longer than it may."""
+    try:
+        subprocess.run(["sleep", "60"], timeout=0.1, check=False)
+    except subprocess.TimeoutExpired:
+        return "expired"
+    return "finished"
+
+
+def run_without_input() -> str:
+    """A command finds nothing on its standard input."""
+    return subprocess.run(["cat"], capture_output=True, text=True, check=True).stdout
+
+
+def shell_pipe() -> str:
+    """Two processes and a pipe between them."""
+    with subprocess.Popen(["printf", "b\\na\\n"], stdout=subprocess.PIPE) as first:
+        sorted_ = subprocess.run(
+            ["sort"], stdin=first.stdout, capture_output=True, check=True
+        )
+    return sorted_.stdout.decode()
+
+
+def mapped(method: str, count: int) -> list[int]:
+    """Squares from a pool of two processes that were started in this way."""
+    with multiprocessing.get_context(method).Pool(2) as pool:
+        return pool.map(square, range(count))
+
+
+def mapped_by(method: str) -> bool:
+    """Whether others than this process did the work of such a pool."""
+    with multiprocessing.get_context(method).Pool(2) as pool:
+        return os.getpid() not in pool.map(whoami, range(10))
+
+
+def process_with_queue(method: str) -> object:
+    """A process that sends something back through a queue."""
+    context = multiprocessing.get_context(method)
+    queue = context.Queue()
+    process = context.Process(target=queue.put, args=(("put", 1),))
+    process.start()
+    found = queue.get(timeout=30)
+    process.join()
+    return found, process.exitcode
+
+
+def in_threads(count: int) -> list[int]:
+    """Squares from a pool of threads."""
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        return list(pool.map(square, range(count)))
+
+
+def in_processes(count: int) -> list[int]:
+    """Squares from a pool of processes, as a program would make it."""
+    with concurrent.futures.ProcessPoolExecutor(2) as pool:
+        return list(pool.map(square, range(count)))
+
+
+_kept: list[concurrent.futures.Executor] = []
+
+
+def keep_pools() -> list[int]:
+    """Pools that nobody shuts down."""
+    threads = concurrent.futures.ThreadPoolExecutor(2)
+    processes = concurrent.futures.ProcessPoolExecutor(2)
+    _kept.extend([threads, processes])
+    return [threads.submit(square, 3).result(), processes.submit(square, 4).result()]
+
+
+def outlive(path: str, seconds: float) -> None:
+    """A thread that is at work when the call is long over."""
+
+    def later() -> None:
+        time.sleep(seconds)
+        pathlib.Path(path).write_text("done", encoding="ascii")
+
+    threading.Thread(target=later).start()
+
+
+def alarm(seconds: float) -> str:
+    """A signal handler of one's own, while the main thread computes."""
+    seen: list[str] = []
+    before = signal.signal(signal.SIGALRM, lambda number, _: seen.append("alarm"))
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        end = time.monotonic() + 5
+        while not seen and time.monotonic() < end:
+            pass
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    return seen[0]
+
+
+class Alarm(Exception):
+    """What the next handler raises."""
+
+
+def alarm_raises() -> None:
+    """A signal handler that raises while the main thread sleeps."""
+
+    def handler(number: int, frame: object) -> None:
+        raise Alarm(f"signal {number}")
+
+    before = signal.signal(signal.SIGALRM, handler)
+    signal.alarm(1)
+    try:
+        time.sleep(60)
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def alarm_later(seconds: float) -> None:
+    """A handler that is called when the worker has nothing to do, and raises."""
+
+    def handler(number: int, frame: object) -> None:
+        raise Alarm(f"signal {number}")
+
+    signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+
+
+def signal_self() -> str:
+    """A signal that the process sends to itself."""
+    seen: list[int] = []
+    before = signal.signal(signal.SIGUSR1, lambda number, _: seen.append(number))
+    os.kill(os.getpid(), signal.SIGUSR1)
+    signal.signal(signal.SIGUSR1, before)
+    return signal.Signals(seen[0]).name
+
+
+# -- os.fork: the child does what careless children do -----------------------
+
+
+def fork_returns(value: object) -> object:
+    """The child returns to whoever called, as the parent does."""
+    child = os.fork()
+    if child:
+        _, status = os.waitpid(child, 0)
+        return os.waitstatus_to_exitcode(status), value
+    return "the child", value
+
+
+def fork_raises() -> int:
+    """The child raises."""
+    child = os.fork()
+    if not child:
+        raise RuntimeError("the child")
+    _, status = os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(status)
+
+
+def fork_exits(code: int) -> int:
+    """The child leaves with sys.exit, through our frames."""
+    child = os.fork()
+    if not child:
+        sys.exit(code)
+    _, status = os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(status)
+
+
+def fork_prints(text: str) -> int:
+    """The child prints and logs, and leaves."""
+    child = os.fork()
+    if not child:
+        print(text)
+        sys.stdout.flush()
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(status)
+
+
+def fork_lives_on(seconds: float) -> int:
+    """Returns while the child still runs; both return."""
+    child = os.fork()
+    if not child:
+        time.sleep(seconds)
+    return child
+
+
+def fork_in_thread() -> int:
+    """The child is left with the one thread that forked, which then ends."""
+    found: list[int] = []
+    thread = threading.Thread(target=lambda: found.append(os.fork()))
+    thread.start()
+    thread.join()
+    _, status = os.waitpid(found[0], 0)
+    return os.waitstatus_to_exitcode(status)
+
+
+def fork_generator():
+    """A generator whose child goes on to yield, too."""
+    yield "before"
+    child = os.fork()
+    if child:
+        os.waitpid(child, 0)
+    yield "after"
+
+
+def children() -> list[int]:
+    """The children that this process has now, without those that are dead."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    task = pathlib.Path(f"/proc/self/task/{os.getpid()}/children")
+    return [int(pid) for pid in task.read_text(encoding="ascii").split()]

@@ -1,0 +1,192 @@
+#!/usr/bin/env escript
+%% SPDX-License-Identifier: Apache-2.0
+%%! -pa test/lib
+%%
+%% Processes, threads and signals in user code: what programs do with them works
+%% in a worker, too; each request has one answer, and nothing strays.
+-mode(compile).
+-include_lib("stdlib/include/assert.hrl").
+
+main(_) ->
+    tap:run(fixture:with_app(#{size => 1, init => <<"import os, procs">>}, [
+        [works(Row) || Row <- programs()],
+        [works(Row, "spawn") || Row <- pools("spawn")],
+        [works(Row, "fork") || Row <- pools("fork")],
+        [works(Row, "forkserver") || Row <- pools("forkserver")],
+        {"a thread that outlives its call", fun thread_outlives/0},
+        {"a thread does not stop an idle worker's end", fun thread_at_the_end/0},
+        {"pools that nobody shut down end with the worker", 60_000, fun kept_pools/0},
+        {"a signal handler that is called while the worker is idle", fun idle_alarm/0},
+        {"a signal handler in one call does not spoil a deadline", fun alarm_and_deadline/0},
+        [one_answer(Row) || Row <- forks()],
+        {"os.fork in a generator", fun fork_in_stream/0},
+        {"os.fork whose child lives on", fun fork_lives_on/0},
+        {"without the application: a forked child writes no frame", fun fork_raw/0},
+        {"a cancelled call's children can be ended by it", fun cancelled_run/0}
+    ])).
+
+%% {What, function of procs.py, arguments, result}
+programs() ->
+    [{"subprocess.run", run, [<<"echo">>, <<"hello">>], {0, <<"hello\n">>}},
+     {"subprocess.run that fails", run, [<<"sh">>, <<"-c">>, <<"exit 3">>], {3, <<>>}},
+     {"subprocess.run that is killed", run, [<<"sh">>, <<"-c">>, <<"kill -9 $$">>], {-9, <<>>}},
+     {"subprocess.run with input", run_input, [<<"text">>], <<"text">>},
+     {"subprocess.run with a time limit", run_too_long, [], <<"expired">>},
+     {"subprocess.run without input", run_without_input, [], <<>>},
+     {"subprocess.Popen with a pipe", shell_pipe, [], <<"a\nb\n">>},
+     {"os.system, whose shell writes to standard output", none, [], 0},
+     {"concurrent.futures: threads", in_threads, [20], squares(20)},
+     {"concurrent.futures: processes", in_processes, [20], squares(20)},
+     {"signal.setitimer and a handler", alarm, [0.05], <<"alarm">>},
+     {"a signal to itself", signal_self, [], <<"SIGUSR1">>}].
+
+pools(Method) ->
+    Name = list_to_binary(Method),
+    [{"multiprocessing.Pool(2).map", mapped, [Name, 20], squares(20)},
+     {"multiprocessing.Pool in other processes", mapped_by, [Name], true},
+     {"multiprocessing.Process and a queue", process_with_queue, [Name],
+      {{<<"put">>, 1}, 0}}].
+
+squares(Count) ->
+    [N * N || N <- lists:seq(0, Count - 1)].
+
+works({What, Function, Args, Result}, Method) ->
+    works({[What, ", ", Method], Function, Args, Result}).
+
+works({What, Function, Args, Result}) ->
+    {What, 60_000, fun() ->
+        OsPid = os_pid(),
+        ?assertEqual({ok, Result}, call(Function, Args)),
+        alone(OsPid)
+    end}.
+
+call(none, _) -> py:eval(<<"os.system('echo to standard output')">>);
+call(Function, Args) -> py:call(procs, Function, Args).
+
+os_pid() ->
+    {ok, OsPid} = py:eval(<<"os.getpid()">>),
+    OsPid.
+
+%% The same worker, fit for the next call, without children but those that
+%% multiprocessing keeps for later.
+alone(OsPid) ->
+    ?assertEqual(OsPid, os_pid()),
+    fixture:wait_until(fun() -> [Pid || Pid <- strays(OsPid), not is_kept(Pid)] =:= [] end, 5000).
+
+strays(OsPid) ->
+    osproc:group(OsPid) -- [OsPid].
+
+is_kept(Pid) ->
+    case file:read_file(["/proc/", integer_to_list(Pid), "/cmdline"]) of
+        {ok, Line} -> fixture:contains(Line, "forkserver") orelse fixture:contains(Line, "tracker");
+        {error, _} -> false
+    end.
+
+%% ---------------------------------------------------------------------------
+
+thread_outlives() ->
+    File = filename:join(fixture:tmpdir(), "done"),
+    {Ms, {ok, none}} = figure:timed(fun() -> py:call(procs, outlive, [list_to_binary(File), 0.3]) end),
+    ?assert(Ms < 250),
+    fixture:wait_until(fun() -> filelib:file_size(File) > 0 end, 2000).
+
+%% Python waits for its threads at the end, but nobody waits for ever.
+thread_at_the_end() ->
+    with_pool(fun(In) ->
+        OsPids = fixture:os_pids(p),
+        {ok, none} = py:call(procs, outlive, [<<"/dev/null">>, 60], #{}, In),
+        OsPids
+    end, fun(OsPids) -> osproc:all_gone(OsPids, 5000) end).
+
+%% Starts a pool, stops it, and looks at what is left.
+with_pool(Fun, Look) ->
+    {ok, _} = py:start_pool(p, #{size => 1, python_path => [fixture:python_path()],
+                                 init => <<"import procs">>}),
+    Found = try Fun(#{pool => p}) after ok = py:stop_pool(p) end,
+    Look(Found).
+
+kept_pools() ->
+    with_pool(fun(In) ->
+        ?assertEqual({ok, [9, 16]}, py:call(procs, keep_pools, [], #{}, In)),
+        [OsPid] = fixture:os_pids(p),
+        Group = osproc:group(OsPid),
+        ?assert(length(Group) >= 2),
+        Group
+    end, fun(Group) -> tap:note("gone after ~b ms", [osproc:all_gone(Group, 5000)]) end).
+
+%% Nobody is there to take the exception: it must not end the worker.
+idle_alarm() ->
+    OsPid = os_pid(),
+    {ok, none} = py:call(procs, alarm_later, [0.1]),
+    timer:sleep(300),
+    Answers = [py:eval(<<"1">>) || _ <- [1, 2, 3]],
+    tap:note("the next calls: ~0tp", [Answers]),
+    ?assertEqual([{ok, 1}, {ok, 1}], tl(Answers)),
+    ?assertEqual(OsPid, os_pid()).
+
+alarm_and_deadline() ->
+    ?assertEqual({error, {'Alarm', <<"signal 14">>}}, binary_class(py:call(procs, alarm_raises, []))),
+    ?assertEqual({error, timeout}, py:call(procs, alarm, [60], #{}, 100)),
+    ?assertEqual({ok, <<"alarm">>}, py:call(procs, alarm, [0.05])).
+
+%% Whether the node has the atom or not.
+binary_class({error, {Class, Message}}) when is_binary(Class) ->
+    {error, {binary_to_atom(Class), Message}};
+binary_class(Result) ->
+    Result.
+
+%% ---------------------------------------------------------------------------
+
+%% {What, function of procs.py, arguments, result}
+forks() ->
+    [{"whose child returns", fork_returns, [<<"value">>], {0, <<"value">>}},
+     {"whose child raises", fork_raises, [], 0},
+     {"whose child calls sys.exit(5)", fork_exits, [5], 0},
+     {"in a thread", fork_in_thread, [], 0},
+     {"whose child prints", fork_prints, [<<"a line of the child">>], 0}].
+
+%% The child's exit code is noted only: it has no caller.
+one_answer({What, Function, Args, Result}) ->
+    {["os.fork ", What, ": one answer, the parent's"], fun() ->
+        OsPid = os_pid(),
+        {ok, Got} = py:call(procs, Function, Args),
+        tap:note("~0tp", [Got]),
+        same_shape(Result, Got),
+        ?assertEqual(lists:seq(1, 50), [N || N <- lists:seq(1, 50), {ok, N} =:= echo(N)]),
+        alone(OsPid)
+    end}.
+
+same_shape({_, Value}, {Code, Value}) -> ?assert(is_integer(Code));
+same_shape(_, Code) -> ?assert(is_integer(Code)).
+
+echo(N) ->
+    py:eval(<<"n">>, #{n => N}).
+
+fork_in_stream() ->
+    OsPid = os_pid(),
+    ?assertEqual({ok, [<<"before">>, <<"after">>]}, py:stream(procs, fork_generator, [])),
+    ?assertEqual({ok, 1}, echo(1)),
+    alone(OsPid).
+
+fork_lives_on() ->
+    OsPid = os_pid(),
+    {ok, Child} = py:call(procs, fork_lives_on, [0.3]),
+    ?assert(is_integer(Child) andalso Child =/= 0),
+    ?assertEqual([{ok, N} || N <- lists:seq(1, 50)], [echo(N) || N <- lists:seq(1, 50)]),
+    alone(OsPid).
+
+%% Every frame is the parent's: one reply for each request.
+fork_raw() ->
+    Port = raw:open(["--path", fixture:python_path()]),
+    ok = raw:ask(Port, {exec, <<"import procs">>}),
+    [{ok, _} = raw:ask(Port, {call, procs, Function, Args, #{}})
+     || {_, Function, Args, _} <- forks(), _ <- [1, 2, 3]],
+    {ok, 1} = raw:ask(Port, {eval, <<"1">>, #{}}),
+    receive {Port, {data, Frame}} -> error({one_too_many, binary_to_term(Frame)}) after 300 -> ok end,
+    raw:close(Port).
+
+%% subprocess.run kills its child when an exception goes through it.
+cancelled_run() ->
+    OsPid = os_pid(),
+    ?assertEqual({error, timeout}, py:call(procs, run, [<<"sleep">>, <<"60">>], #{}, 200)),
+    alone(OsPid).
