@@ -160,3 +160,10 @@ else
 fuzz:
 	@echo 'fuzz: configure with CC=clang --enable-fuzz first'; exit 1
 endif
+
+# make soak SECONDS=3600: everything at once, for as long as you like.
+.PHONY: soak
+soak: all $(test_beams)
+	@$(stage_env) ERL_AFLAGS='-pa $(abs_top_builddir)/test/lib' \
+	  SOAK_SECONDS='$(or $(SECONDS),60)' \
+	  $(ESCRIPT) $(srcdir)/test/soak.escript
