@@ -241,12 +241,20 @@ crash(Files, Results) ->
           end,
     Answers = each(Some, Ask, fun(_, _) -> ok end, length(Before)),
     {Crashed, _} = lists:nth(Half, Answers),
-    #{workers := After} = py:info(),
+    After = when_whole(100),
     say("  the call that crashed: ~0tp", [Crashed]),
     say("  asked again, having been with that worker: ~b",
         [lists:sum([Again || {{ok, _}, Again} <- Answers])]),
     untouched(Answers, Results),
     workers(Before, After).
+
+%% The workers, once the successor has started.
+when_whole(Tries) ->
+    #{workers := Workers} = py:info(),
+    case [Worker || #{os_pid := OsPid} = Worker <- Workers, is_integer(OsPid)] of
+        Workers -> Workers;
+        _ when Tries > 0 -> timer:sleep(50), when_whole(Tries - 1)
+    end.
 
 %% A request that was with the worker that died is not lost: it gets an error
 %% that says so, and whether to ask again is the caller's to decide.

@@ -50,6 +50,7 @@ operations() ->
      {"memory_stats", fun(_) -> {ok, #{}} = py:memory_stats() end}].
 
 flat(Operation) ->
+    fixture:unless_sanitized(),
     Calls = list_to_integer(os:getenv("FLAT_CALLS", "100000")),
     repeat(Calls div 10, Operation),
     _ = measure(),  % loads what it needs

@@ -115,31 +115,31 @@ bound_waits() ->
 %% Who came first goes first
 
 in_order() ->
-    with_pool(#{}, fun(In) ->
-        Slow = slow(0.5, In),
-        Refs = [begin
-                    timer:sleep(5),
-                    py:spawn_call(wedge, note, [N], #{}, In)
-                end || N <- lists:seq(1, 40)],
-        {ok, _} = py:await(Slow),
-        ?assertEqual([{ok, N} || N <- lists:seq(1, 40)], [py:await(Ref) || Ref <- Refs]),
-        ?assertEqual({ok, lists:seq(1, 40)}, py:call(wedge, noted, [], #{}, In))
-    end).
+    with_pool(#{}, fun(In) -> comes_in_order(fun waiting/0, In) end).
 
-%% Calls that have begun are ahead of those that begin later, from one process
-%% that needs this worker as from many that do not.
+%% The calls of one process that needs this worker wait there, not in the queue.
 bound_in_order() ->
     with_pool(#{}, fun(In) ->
         ok = py:exec(<<"mine = 1">>, In),
-        Slow = slow(0.3, In),
-        Refs = [begin
-                    timer:sleep(3),
-                    py:spawn_call(wedge, note, [N], #{}, In)
-                end || N <- lists:seq(1, 30)],
-        {ok, _} = py:await(Slow),
-        [{ok, _} = py:await(Ref) || Ref <- Refs],
-        ?assertEqual({ok, lists:seq(1, 30)}, py:call(wedge, noted, [], #{}, In))
+        comes_in_order(fun in_flight/0, In)
     end).
+
+%% All of them wait, having come one after another, when the worker gets free.
+comes_in_order(HowMany, In) ->
+    Slow = slow(60, In),
+    Already = HowMany(),
+    Refs = [begin
+                Ref = py:spawn_call(wedge, note, [N], #{}, In),
+                fixture:wait_until(fun() -> HowMany() =:= Already + N end),
+                Ref
+            end || N <- lists:seq(1, 40)],
+    ok = py:cancel(Slow),
+    [{ok, _} = py:await(Ref) || Ref <- Refs],
+    ?assertEqual({ok, lists:seq(1, 40)}, py:call(wedge, noted, [], #{}, In)).
+
+in_flight() ->
+    [#{in_flight := InFlight}] = fixture:workers(p),
+    InFlight.
 
 %% ---------------------------------------------------------------------------
 %% Bounds of requests

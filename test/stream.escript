@@ -54,6 +54,7 @@ million() ->
 
 %% A worker of its own, so that its peak is this stream's.
 flat() ->
+    fixture:unless_sanitized(),
     {ok, _} = py:start_pool(flat, #{size => 1, python_path => [fixture:python_path()],
                                init => <<"import misbehave">>}),
     In = #{pool => flat},

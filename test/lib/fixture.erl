@@ -7,7 +7,8 @@
 -export([with_app/1, with_app/2, srcdir/0, python_path/0, program/0, python/0]).
 -export([workers/0, workers/1, os_pids/0, os_pids/1, ports/0]).
 -export([is_running/1, kill/2, proc_kb/2, descriptors/1]).
--export([without_stack/1, wait_until/1, wait_until/2, tmpdir/0, count/2, contains/2, has_numpy/0]).
+-export([unless_sanitized/0, without_stack/1]).
+-export([wait_until/1, wait_until/2, tmpdir/0, count/2, contains/2, has_numpy/0]).
 
 %% The tests, between "the application starts" and "nothing is left behind".
 -spec with_app([tap:test() | list()]) -> [tap:test() | list()].
@@ -53,6 +54,14 @@ program() ->
     case os:getenv("PYPORT") of
         false -> filename:join(code:priv_dir(py), "pyport");
         Program -> filename:absname(Program)
+    end.
+
+%% Skips a test of memory in a build with sanitizers: they keep what was freed.
+-spec unless_sanitized() -> ok | no_return().
+unless_sanitized() ->
+    case os:getenv("PYPORT_SANITIZERS", "") of
+        "" -> ok;
+        Names -> tap:skip(["the program is built with sanitizers: ", Names])
     end.
 
 %% The interpreter that configure chose.

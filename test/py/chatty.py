@@ -68,9 +68,10 @@ def log_exception() -> None:
 
 def warn() -> int:
     """A warning; the line that it comes from."""
-    warnings.simplefilter("always")
-    warnings.warn("mind the gap", DeprecationWarning, stacklevel=1)
-    return warn.__code__.co_firstlineno + 3
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.warn("mind the gap", DeprecationWarning, stacklevel=1)
+    return warn.__code__.co_firstlineno + 4
 
 
 class _Broken:

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import logging
 from collections.abc import Callable, Iterable
 from typing import Any, NoReturn, TypeVar, overload
 
@@ -12,6 +13,7 @@ __all__ = [
     "Cancelled",
     "Fun",
     "ImproperList",
+    "LogHandler",
     "Pid",
     "Port",
     "Reference",
@@ -48,6 +50,9 @@ class BitString(_Immutable):
 class ImproperList(list[_T]):
     tail: Any
     def __init__(self, items: Iterable[_T], tail: object) -> None: ...
+
+class LogHandler(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None: ...
 
 @overload
 def encoder(cls: type) -> Callable[[_F], _F]: ...
