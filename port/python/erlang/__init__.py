@@ -25,10 +25,10 @@ __all__ = [
     "Cancelled",
     "Fun",
     "ImproperList",
+    "LogHandler",
     "Pid",
     "Port",
     "Reference",
-    "LogHandler",
     "encoder",
     "send",
 ]
