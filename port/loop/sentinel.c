@@ -12,6 +12,7 @@
 #include "loop/jobs.h"
 #include "loop/reader.h"
 #include "loop/thread.h"
+#include "wire/output.h"
 #include "wire/protocol.h"
 
 /* After the end of the input: how long a job has to stop, in steps of one
@@ -26,9 +27,11 @@ static void sleep_ms(long ms)
     nanosleep(&t, NULL);
 }
 
-/* Nobody listens any more: the job must stop, or the program ends. */
+/* The program is to end: the job must stop, or is ended with it. It has no
+ * reply, as if it had died: nobody has cancelled it. */
 static void stop_job(unsigned long serial)
 {
+    output_close();
     for (int i = 0; i < STOP_STEPS && jobs_is_running(serial); i++) {
         jobs_cancel(NULL);
         interrupt_main();

@@ -91,14 +91,14 @@ static int put_event(struct buf *out, const char *name, PyObject *data)
     return value_encode(out, data, &opts, name);
 }
 
-/* A forked child has nobody to send to; the lock may be held there for
- * ever. */
-static int refuse_in_child(bool wait)
+/* A forked child has nobody to send to, and the lock may be held there for
+ * ever; nor has a program that is ending. */
+static int refuse(bool wait)
 {
     if (!wait)
         return 0;
     PyErr_SetString(PyExc_RuntimeError,
-                    "a forked child is not connected to Erlang");
+                    "there is no connection to Erlang any more");
     return -1;
 }
 
@@ -106,7 +106,7 @@ int event_send(const char *name, PyObject *data, bool wait)
 {
     struct buf out;
     if (!output_is_open())
-        return refuse_in_child(wait);
+        return refuse(wait);
     buf_init(&out, 0);
     output_begin(&out);
     int sent = put_event(&out, name, data);

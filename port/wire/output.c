@@ -13,7 +13,7 @@
 
 static struct {
     pthread_mutex_t lock; /* held for one frame */
-    int fd;               /* set before threads start; -1 in a forked child */
+    atomic_int fd;        /* -1 once closed */
     size_t max_frame;
     atomic_bool broken;
 } output = {PTHREAD_MUTEX_INITIALIZER, -1, 0, false};
@@ -43,10 +43,11 @@ bool output_may_block(const struct buf *b)
 void output_send(struct buf *b)
 {
     struct err err = {""};
-    if (output.fd < 0)
+    int fd = output.fd;
+    if (fd < 0)
         return;
     pthread_mutex_lock(&output.lock);
-    if (frame_write(output.fd, b, &err) < 0)
+    if (frame_write(fd, b, &err) < 0)
         output.broken = true;
     pthread_mutex_unlock(&output.lock);
 }

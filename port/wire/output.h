@@ -32,11 +32,12 @@ void output_send(struct buf *b);
 /* True once a frame could not be written. */
 bool output_broken(void);
 
-/* False in a forked child. */
+/* False once it was closed. */
 bool output_is_open(void);
 
-/* Ends the output in a forked child, which must never write a frame. The
- * descriptor stays its owner's. */
+/* From now on frames are dropped: in a forked child, which must never write
+ * one, and when the program ends in the middle of a job. The descriptor stays
+ * its owner's. Any thread. */
 void output_close(void);
 
 #endif
