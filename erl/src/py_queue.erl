@@ -22,7 +22,8 @@
     waiters = gb_trees:empty() :: gb_trees:tree(ticket(), #waiter{}),
     tickets = #{} :: #{pid() => ticket()},
     callers = py_callers:new() :: py_callers:callers(),
-    armed = infinity :: integer() | infinity    % when the timer ends
+    armed = infinity :: integer() | infinity,   % when the timer ends
+    timer = none :: none | reference()
 }).
 
 -opaque queue() :: #queue{}.
@@ -93,19 +94,20 @@ remove(Caller, #queue{waiters = Waiters, tickets = Tickets} = Q) ->
 
 arm(Until, #queue{armed = Armed} = Q) when Armed =< Until ->
     Q;
-arm(Until, Q) ->
-    _ = erlang:start_timer(Until, self(), waited, [{abs, true}]),
-    Q#queue{armed = Until}.
+arm(Until, #queue{timer = Timer} = Q) ->
+    Timer =:= none orelse erlang:cancel_timer(Timer),
+    Q#queue{armed = Until,
+            timer = erlang:start_timer(Until, self(), waited, [{abs, true}])}.
 
 %% Somebody's time may be up: its deadline has come, or the queue's patience
-%% has ended. A timer that was armed for later than another does no harm.
+%% has ended.
 -spec timed_out(queue()) -> queue().
 timed_out(#queue{waiters = Waiters} = Q) ->
     Now = now_ms(),
     All = gb_trees:values(Waiters),
     Late = [Req || #waiter{req = Req, until = Until} <- All, Until =< Now],
     Rest = lists:foldl(fun(Req, Acc) -> refuse(Req, Now, Acc) end,
-                       Q#queue{armed = infinity}, Late),
+                       Q#queue{armed = infinity, timer = none}, Late),
     arm(lists:min([infinity | [U || #waiter{until = U} <- All, U > Now]]), Rest).
 
 refuse(#req{caller = Caller, deadline = Deadline} = Req, Now, Q) ->
