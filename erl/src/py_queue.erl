@@ -38,8 +38,12 @@ new(Pool, Max, Patience) ->
 waiting(#queue{tickets = Tickets}) ->
     map_size(Tickets).
 
-%% A caller asks for a place. One that had a place before is never refused.
+%% A caller asks for a place. One that had a place before is never refused; and
+%% one that waits already asks anew, because the worker that put it here is gone.
 -spec enter(#req{}, queue()) -> queue().
+enter(#req{caller = Caller} = Req, #queue{tickets = Tickets} = Q)
+  when is_map_key(Caller, Tickets) ->
+    enter(Req, remove(Caller, Q));
 enter(#req{deadline = Deadline, returned = Returned} = Req, #queue{max = Max} = Q) ->
     Now = now_ms(),
     if

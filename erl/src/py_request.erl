@@ -4,8 +4,8 @@
 %% worker (the one the caller is bound to, else the idlest, else wait in the
 %% pool's queue for one), hand it over, wait for the answer, decode it.
 %%
-%% A worker that gives a request back had not started it (`again'): the caller
-%% finds another. So a request is never lost and never runs twice.
+%% A request that a worker gives back was not started: the pool's queue, or
+%% the caller (`again'), finds another. So none is lost and none runs twice.
 -module(py_request).
 
 -export([run/2, exec/2]).
@@ -147,15 +147,18 @@ perform(#ticket{pool = Pool, req = Req, worker = Worker}, Watch) ->
     end.
 
 anywhere(Pool, Req, Watch) ->
-    case place(Pool, Req, Watch) of
-        {go, Worker} ->
-            case deliver(Worker, Req, Watch) of
-                again -> anywhere(Pool, Req#req{returned = true}, Watch);
-                Answer -> {Worker, Answer}
-            end;
-        {error, _} = Error ->
-            {none, Error}
-    end.
+    go_to(place(Pool, Req, Watch), Pool, Req, Watch).
+
+%% A worker that becomes busy puts what it has not started into the queue,
+%% which answers with another place.
+go_to({go, Worker}, Pool, Req, Watch) ->
+    case deliver(Worker, Req, Watch) of
+        {go, _} = Next -> go_to(Next, Pool, Req, Watch);
+        again -> anywhere(Pool, Req#req{returned = true}, Watch);
+        Answer -> {Worker, Answer}
+    end;
+go_to({error, _} = Error, _, _, _) ->
+    {none, Error}.
 
 %% Nobody overtakes those who wait in the queue.
 place(Pool, Req, Watch) ->

@@ -88,7 +88,7 @@ accept(#req{deadline = Deadline} = Req, Now, W) when Deadline =< Now ->
 accept(#req{kind = urgent} = Req, Now, W) ->
     urgent(Req, Now, W);
 accept(#req{bound = false} = Req, _, #work{busy = true} = W) ->
-    answer(Req, again),
+    to_queue(Req, W),
     report(W);
 accept(Req, Now, #work{flight = Flight, max_queue = Max} = W) ->
     case py_flight:count(Flight) of
@@ -175,7 +175,7 @@ finished(#item{left = true} = Item, Frame, W) ->
     unwanted(Item, py_wire:chunk_items(Frame), W);
 finished(#item{recalled = true} = Item, Frame, W) ->
     case py_wire:is_not_started(Frame) of
-        true -> answer(Item#item.req, again), W;
+        true -> to_queue(Item#item.req, W), W;
         false -> finished(Item#item{recalled = false}, Frame, W)
     end;
 finished(#item{id = Id, req = #req{kind = {stream, _}} = Req} = Item, Frame, W) ->
@@ -325,9 +325,15 @@ mark_busy(_, W) ->
 hand_back(#work{flight = Flight} = W) ->
     {Unsent, Rest} = py_flight:hand_back(Flight),
     {Sent, Recalled} = py_flight:recall(Rest),
-    [answer(Req, again) || #item{req = Req} <- Unsent],
+    [to_queue(Req, W) || #item{req = Req} <- Unsent],
     [py_port:send(W#work.port, py_wire:take_back(Id)) || Id <- Sent],
     W#work{flight = Recalled}.
+
+%% A request that has not started takes its place in the pool's queue again. It
+%% does not go by way of its caller, so the queue has it before it hears that
+%% there is room here: nobody who came later is first.
+to_queue(Req, #work{boss = Boss}) ->
+    Boss ! Req#req{returned = true, body = []}.
 
 %% What may be running although its time is up.
 ladder(Now, #work{ladder = Ladder, flight = Flight} = W) ->
