@@ -134,6 +134,7 @@ comes_in_order(HowMany, In) ->
                 Ref
             end || N <- lists:seq(1, 40)],
     ok = py:cancel(Slow),
+    {error, cancelled} = py:await(Slow),
     [{ok, _} = py:await(Ref) || Ref <- Refs],
     ?assertEqual({ok, lists:seq(1, 40)}, py:call(wedge, noted, [], #{}, In)).
 

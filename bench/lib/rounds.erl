@@ -1,35 +1,43 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
-%% Fair measuring on a machine that has other things to do: what is compared
-%% runs in turns, round by round, and the median of the rounds counts.
+%% Fair measuring on a machine that has other things to do: a subject and its
+%% floor run in turns, in many short rounds, and each round's two numbers are
+%% compared with each other, as they saw the same weather. Medians count.
 -module(rounds).
 
--export([latency/3, throughput/4]).
--export_type([subject/0]).
+-export([latency/4, throughput/5]).
+-export_type([subject/0, comparison/0]).
 
 %% What is measured: one call.
 -type subject() :: fun(() -> term()).
 
-%% Microseconds of one call of each subject, made one after another by one
-%% process: the median of so many rounds of so many calls.
--spec latency([subject()], pos_integer(), pos_integer()) -> [float()].
-latency(Subjects, Rounds, Calls) ->
-    in_turns(Rounds, [fun() -> one_caller(Subject, Calls) / Calls end || Subject <- Subjects]).
+%% The medians of the floor, of the subject, and of how many times the floor's
+%% cost the subject costs.
+-type comparison() :: {Floor :: float(), Subject :: float(), Ratio :: float()}.
 
-%% Calls a second of each subject, made by so many processes at once.
--spec throughput([fun((pos_integer()) -> subject())], pos_integer(), pos_integer(),
-                 pos_integer()) -> [float()].
-throughput(Makers, Callers, Rounds, Calls) ->
-    in_turns(Rounds, [fun() -> Calls * 1_000_000 / many_callers(Make, Callers, Calls) end
-                      || Make <- Makers]).
+%% Microseconds of a call, made one after another by one process: so many
+%% rounds of so many calls.
+-spec latency(subject(), subject(), pos_integer(), pos_integer()) -> comparison().
+latency(Floor, Subject, Rounds, Calls) ->
+    Measure = fun(Which) -> fun() -> one_caller(Which, Calls) / Calls end end,
+    {Floors, Subjects} = in_turns(Rounds, Measure(Floor), Measure(Subject)),
+    Ratios = lists:zipwith(fun(F, S) -> S / F end, Floors, Subjects),
+    {median(Floors), median(Subjects), median(Ratios)}.
+
+%% Calls a second, made by so many processes at once; each makes its subject of
+%% its number first.
+-spec throughput(fun((pos_integer()) -> subject()), fun((pos_integer()) -> subject()),
+                 pos_integer(), pos_integer(), pos_integer()) -> comparison().
+throughput(Floor, Subject, Callers, Rounds, Calls) ->
+    Measure = fun(Make) -> fun() -> Calls * 1_000_000 / many_callers(Make, Callers, Calls) end end,
+    {Floors, Subjects} = in_turns(Rounds, Measure(Floor), Measure(Subject)),
+    Ratios = lists:zipwith(fun(F, S) -> F / S end, Floors, Subjects),
+    {median(Floors), median(Subjects), median(Ratios)}.
 
 %% A first round is thrown away: caches, heaps and code are cold in it.
-in_turns(Rounds, Measures) ->
-    [_ | Measured] = [[Measure() || Measure <- Measures] || _ <- lists:seq(0, Rounds)],
-    [median(Column) || Column <- transposed(Measured)].
-
-transposed([[] | _]) -> [];
-transposed(Rows) -> [[hd(Row) || Row <- Rows] | transposed([tl(Row) || Row <- Rows])].
+in_turns(Rounds, Floor, Subject) ->
+    [_ | Measured] = [{Floor(), Subject()} || _ <- lists:seq(0, Rounds)],
+    lists:unzip(Measured).
 
 median(Numbers) ->
     lists:nth((length(Numbers) + 1) div 2, lists:sort(Numbers)).
