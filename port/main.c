@@ -11,6 +11,7 @@
 #include "config.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "loop/fds.h"
 #include "loop/fork.h"
@@ -57,7 +58,9 @@ int main(int argc, char **argv)
     output_init(fds_output(), options.max_frame);
     reader_init(fds_input(), options.max_frame);
     jobs_init();
-    if (interp_start(&options, &err) < 0)
+    int started = interp_start(&options, &err);
+    free(options.paths);
+    if (started < 0)
         return start_failed(&err);
     if (fork_init() < 0 || sentinel_start() < 0)
         return system_failed("cannot start a thread");

@@ -128,8 +128,9 @@ later_definitions() ->
 exec_all() ->
     ok = py:exec_all(<<"everywhere = 'yes'">>),
     ?assertEqual(lists:duplicate(20, {ok, <<"yes">>}), from_many(<<"everywhere">>, 20)),
-    [fixture:kill("KILL", OsPid) || OsPid <- fixture:os_pids()],
-    fixture:wait_until(fun all_ready/0),
+    Before = fixture:os_pids(),
+    [fixture:kill("KILL", OsPid) || OsPid <- Before],
+    fixture:wait_until(fun() -> all_ready() andalso fixture:os_pids() -- Before =:= fixture:os_pids() end),
     ?assertEqual(lists:duplicate(20, {ok, <<"yes">>}), from_many(<<"everywhere">>, 20)).
 
 %% The same question from many processes at once, so that it meets all workers.

@@ -97,8 +97,7 @@ request(N) when N rem 3 =:= 1 -> py:eval(<<"n * 2">>, #{n => N});
 request(N) -> py:call(misbehave, sleep_then, [0.005, N * 2]).
 
 judge(N, {ok, Value}, {Right, Lost, Wrong}) when Value =:= N * 2 -> {Right + 1, Lost, Wrong};
-judge(_, {error, {worker_exit, Why}}, {Right, Lost, Wrong})
-  when Why =:= {signal, sigkill}; Why =:= closed ->  % closed: found dead by a write
+judge(_, {error, {worker_exit, {signal, sigkill}}}, {Right, Lost, Wrong}) ->
     {Right, Lost + 1, Wrong};
 judge(_, Other, {Right, Lost, Wrong}) -> {Right, Lost, [Other | Wrong]}.
 

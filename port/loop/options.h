@@ -14,8 +14,8 @@ struct options {
     size_t max_frame; /* bytes */
 };
 
-/* Reads the command line; the strings are argv's, `paths` is allocated once
- * and kept for good. --help, --version, a wrong option or a terminal on the
+/* Reads the command line; the strings are argv's, `paths` is the caller's to
+ * free. --help, --version, a wrong option or a terminal on the
  * input print what there is to say and end the program. */
 void options_read(int argc, char **argv, struct options *options);
 
