@@ -101,7 +101,9 @@ send(Port, Frame) ->
 close(Port, OsPid) ->
     _ = try port_close(Port) catch error:badarg -> closed end,
     _ = wait_gone(OsPid, ?CLOSE_GRACE),
-    kill(OsPid).
+    kill(OsPid),
+    _ = wait_gone(OsPid, ?KILL_LIMIT),
+    ok.
 
 %% Waits so many milliseconds for the program to be gone.
 -spec wait_gone(pos_integer() | undefined, non_neg_integer()) -> gone | running.
