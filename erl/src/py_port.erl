@@ -7,10 +7,8 @@
 %% one kill ends it together with all that it started.
 -module(py_port).
 
--export([open/1, send/2, close/2, wait_gone/2, kill/1]).
+-export([open/1, send/2, close/3, wait_gone/2, kill/1]).
 
-%% How long a closed program may take to clean up before it is killed (ms).
--define(CLOSE_GRACE, 500).
 -define(POLL, 10).
 %% How long killing may take.
 -define(KILL_LIMIT, 2_000).
@@ -95,12 +93,12 @@ send(Port, Frame) ->
 %% ---------------------------------------------------------------------------
 %% The end
 
-%% Closes the program's input, waits a moment until it is gone, and kills what
-%% is left of it and of its group.
--spec close(port(), pos_integer() | undefined) -> ok.
-close(Port, OsPid) ->
+%% Closes the program's input, waits so many milliseconds until it is gone, and
+%% kills what is left of it and of its group.
+-spec close(port(), pos_integer() | undefined, Grace :: non_neg_integer()) -> ok.
+close(Port, OsPid, Grace) ->
     _ = try port_close(Port) catch error:badarg -> closed end,
-    _ = wait_gone(OsPid, ?CLOSE_GRACE),
+    _ = wait_gone(OsPid, Grace),
     kill(OsPid),
     _ = wait_gone(OsPid, ?KILL_LIMIT),
     ok.

@@ -38,6 +38,9 @@
 %% A frame from this size on makes the process give its memory back at once.
 -define(LARGE, (1 bsl 20)).
 -define(INFO_LIMIT, 1_000).
+%% How long a program whose input was closed may take to end (ms).
+-define(IDLE_GRACE, 4_000).
+-define(BUSY_GRACE, 500).
 
 -spec start_link(args()) -> gen_server:start_ret().
 start_link(Args) ->
@@ -189,7 +192,16 @@ terminate(Reason, #state{work = Work, port = Port, os_pid = OsPid}) ->
     case Port of
         undefined when IsClosing -> ok;
         undefined -> py_port:kill(OsPid);
-        _ -> py_port:close(Port, OsPid)
+        _ -> py_port:close(Port, OsPid, grace(Work))
+    end.
+
+%% Python that has nothing to do may clean up; it ends itself when that takes
+%% longer than it should.
+grace(undefined) -> ?BUSY_GRACE;
+grace(Work) ->
+    case py_work:info(Work) of
+        #{state := idle} -> ?IDLE_GRACE;
+        #{state := busy} -> ?BUSY_GRACE
     end.
 
 why({shutdown, {worker_exit, Why}}) -> Why;
