@@ -333,7 +333,8 @@ hand_back(#work{flight = Flight} = W) ->
 %% does not go by way of its caller, so the queue has it before it hears that
 %% there is room here: nobody who came later is first.
 to_queue(Req, #work{boss = Boss}) ->
-    Boss ! Req#req{returned = true, body = []}.
+    Boss ! Req#req{returned = true, body = []},
+    ok.
 
 %% What may be running although its time is up.
 ladder(Now, #work{ladder = Ladder, flight = Flight} = W) ->
