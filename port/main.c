@@ -10,6 +10,7 @@
  */
 #include "config.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -27,9 +28,15 @@
 #include "wire/output.h"
 #include "wire/protocol.h"
 
-/* Tells the VM, and whoever reads the terminal, why there is no worker. */
+/* How long a VM may take until it writes its first request, in ms. */
+#define FIRST_REQUEST_MS 2000
+
+/* Tells the VM, and whoever reads the terminal, why there is no worker. A VM
+ * that writes to a program which has ended does not read what it said, so its
+ * first request, or the end of input, is waited for. */
 static int start_failed(const struct err *err)
 {
+    struct pollfd input = {.fd = fds_input(), .events = POLLIN};
     struct buf out;
     buf_init(&out, 0);
     reply_begin(&out, NULL, 0);
@@ -37,6 +44,7 @@ static int start_failed(const struct err *err)
     output_send(&out);
     buf_free(&out);
     fprintf(stderr, "pyport: %s\n", err->text);
+    poll(&input, 1, FIRST_REQUEST_MS);
     return EXIT_PYTHON;
 }
 

@@ -14,6 +14,7 @@ main(_) ->
         [usage(Row) || Row <- usage_errors()],
         {"started on a terminal it explains itself", fun terminal/0},
         {"a venv that is not", fun no_venv/0},
+        {"what failed at the start waits for the VM's first request", fun failed_waits/0},
         {"hello", fun hello/0},
         {"the operations on memory", fun memory/0},
         {"end of input while idle", fun end_idle/0},
@@ -64,6 +65,16 @@ no_venv() ->
     #{code := 70, replies := [{undefined, {error, {start_failed, Why}}}]} =
         raw:run(["--venv", "/no/such/venv"], raw:frame({1, version})),
     ?assert(fixture:contains(Why, "/no/such/venv")).
+
+%% A VM whose write fails would drop what the program had said.
+failed_waits() ->
+    Port = raw:open(["--venv", "/no/such/venv"]),
+    OsPid = raw:os_pid(Port),
+    {undefined, {error, {start_failed, _}}} = raw:recv(Port),
+    timer:sleep(300),
+    ?assert(fixture:is_running(OsPid)),
+    raw:send(Port, {1, hello}),
+    ?assertEqual({exit_status, 70}, raw:recv(Port)).
 
 hello() ->
     Port = raw:open(),
