@@ -12,6 +12,9 @@
 %% words in Erlang) for each of 100,000 calls.
 -define(WORKERS_KB, 1_000).
 -define(VM_BYTES, 1_600_000).
+%% An allocator may take one more arena (1 MB) at any time. What leaks grows
+%% each time.
+-define(ROUNDS, 2).
 
 main(_) ->
     Init = <<"import misbehave, raiser, samples\nshared = [1, 'two', (3.0, None)]">>,
@@ -54,17 +57,22 @@ flat(Operation) ->
     Calls = list_to_integer(os:getenv("FLAT_CALLS", "100000")),
     repeat(Calls div 10, Operation),
     _ = measure(),  % loads what it needs
+    flat(Operation, Calls, ?ROUNDS).
+
+flat(Operation, Calls, Rounds) ->
     Before = measure(),
     {Us, _} = timer:tc(fun() -> repeat(Calls, Operation) end),
     After = measure(),
     Grown = maps:map(fun(Key, Value) -> Value - maps:get(Key, Before) end, After),
     tap:note("~b calls in ~b ms; grown: ~0tp", [Calls, Us div 1000, Grown]),
-    #{descriptors := Descriptors, rss_kb := Rss, vm := Vm, processes := Processes,
-      ports := Ports, atoms := Atoms} = Grown,
+    #{descriptors := Descriptors, ports := Ports, atoms := Atoms} = Grown,
     ?assertEqual({0, 0, 0}, {Descriptors, Ports, Atoms}),
-    ?assert(Rss < ?WORKERS_KB),
-    ?assert(Vm < ?VM_BYTES),
-    ?assert(Processes =< 0).
+    case Grown of
+        #{rss_kb := Rss, vm := Vm, processes := Processes}
+          when Rss < ?WORKERS_KB, Vm < ?VM_BYTES, Processes =< 0 -> ok;
+        _ when Rounds > 1 -> flat(Operation, Calls, Rounds - 1);
+        _ -> error({grows, Grown})
+    end.
 
 %% From 16 processes at once, so that workers always have something to do.
 repeat(Calls, Operation) ->

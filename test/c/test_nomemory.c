@@ -108,7 +108,7 @@ static void each_allocation_may_fail(void **state)
     while (!attempt(x, out.data, out.len, n))
         n++;
     hook_allocators(false);
-    assert_true(n > 50);
+    assert_true(n > 30);
     buf_free(&out);
     Py_DECREF(x);
 }
