@@ -17,6 +17,7 @@ erl_sources = \
 	erl/src/py_flight.erl \
 	erl/src/py_input.erl \
 	erl/src/py_ladder.erl \
+	erl/src/py_log.erl \
 	erl/src/py_memory.erl \
 	erl/src/py_op.erl \
 	erl/src/py_options.erl \
@@ -35,6 +36,7 @@ erl_sources = \
 	erl/src/py_stream.erl \
 	erl/src/py_sup.erl \
 	erl/src/py_unknown_atom.erl \
+	erl/src/py_urgent.erl \
 	erl/src/py_wire.erl \
 	erl/src/py_work.erl \
 	erl/src/py_worker.erl \

@@ -17,6 +17,7 @@ main(_) ->
         {"a bound process waits for its worker when it is busy", fun waits_for_its_worker/0},
         {"the worker's death is told once, then life goes on", fun death_is_told_once/0},
         {"the death is told at the next call, whichever it is", fun death_by_any_call/0},
+        {"a death that another request has told is not told again", fun told_by_another/0},
         {"a process that starts anew after a death is bound anew", fun bound_anew/0},
         {"each pool has its own binding", fun each_pool/0}
     ])).
@@ -98,6 +99,22 @@ death_by_any_call() ->
      end || Again <- [fun() -> py:call(math, sqrt, [4]) end,
                       fun() -> py:stream_eval(<<"iter([1])">>) end,
                       fun() -> py:exec(<<"again = 1">>) end]].
+
+told_by_another() ->
+    [begin
+         ok = py:exec(<<"mine = 1">>),
+         ?assertMatch({error, {worker_exit, {status, 3}}}, Dies()),
+         ?assertEqual({ok, 2}, py:eval(<<"1 + 1">>))
+     end || Dies <- [fun() -> py:await(py:spawn_call(os, '_exit', [3])) end,
+                     fun stream_dies/0]].
+
+stream_dies() ->
+    {ok, Stream} = py:stream_open(<<"(n if n < 2 else os._exit(3) for n in range(9))">>,
+                                  #{chunk => 1}),
+    stream_dies(Stream, {ok, []}).
+
+stream_dies(Stream, {ok, _}) -> stream_dies(Stream, py:stream_next(Stream));
+stream_dies(_, Result) -> Result.
 
 bound_anew() ->
     ok = py:exec(<<"mine = 1">>),

@@ -25,6 +25,7 @@ main(_) ->
         {"statistics of two workers, one of them with the GIL kept by C", fun half_busy/0},
         {"the stack of a worker whose GIL C keeps", fun stack_of_gil/0},
         {"many ask at once", fun many_ask/0},
+        {"a crowd asks at once", fun crowd_asks/0},
         [no_gap(Job) || Job <- jobs() ++ gil_jobs()],
         {"what was asked in vain troubles no later question", fun afterwards/0}
     ])).
@@ -175,6 +176,13 @@ many_ask() ->
         figure:show("memory_stats, 20 at once", Times),
         ?assert(figure:median(Times) =< ?LIMIT * 1.5)
     end).
+
+%% More than a program is given at a time.
+crowd_asks() ->
+    Self = self(),
+    Pids = [spawn_link(fun() -> Self ! {self(), py:gc(0)} end) || _ <- lists:seq(1, 200)],
+    ?assertEqual([], [Result || Pid <- Pids,
+                                Result <- [receive {Pid, R} -> R end], not is_count(Result)]).
 
 is_ok({ok, _}) -> true;
 is_ok(_) -> false.

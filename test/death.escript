@@ -28,6 +28,7 @@ deaths() ->
     [{"os._exit(3)", {wedge, leave, [3]}, {status, 3}, none},
      {"os._exit(0)", {wedge, leave, [0]}, {status, 0}, none},
      {"os._exit(75), which is a code of pyport's own", {wedge, leave, [75]}, {status, 75}, none},
+     {"os._exit(255), which is no signal's", {wedge, leave, [255]}, {status, 255}, none},
      {"os.abort", {os, abort, []}, {signal, sigabrt}, none},
      {"os.abort, called by Python", {misbehave, abort, []}, {signal, sigabrt}, <<"in abort">>},
      {"a null dereference", {wedge, null, []}, {signal, sigsegv}, <<"in null">>},

@@ -14,6 +14,7 @@ main(_) ->
             {"stop_pool/2 lets running work finish", fun finishes/0},
             {"stop_pool/2 lets waiting work finish, too", fun waiting_finishes/0},
             {"stop_pool/2 lets a stream go on to its end", fun stream_finishes/0},
+            {"stop_pool/2 lets a stream go on whose consumer takes its time", fun slow_consumer/0},
             {"stop_pool/2 fails what is not done at the limit", fun limit/0},
             {"stop_pool/1 waits as long as the option drain says", fun drain_option/0},
             {"stop_pool of an idle pool is quick", fun idle/0},
@@ -28,10 +29,17 @@ main(_) ->
             {"restart_workers tells a bound process once", fun restart_bound/0},
             {"restart_workers waits for a long call, up to drain", fun restart_beside_long/0},
             {"restart_workers when the successor cannot start", fun no_successor/0},
+            {"restart_workers beside exec_all that fails", fun restart_beside_exec_all/0},
+            {"restart_workers of a pool whose workers keep dying", fun restart_crashing/0},
+            {"restart_workers while the old worker answers something large", fun restart_large/0},
+            {"a worker that takes its time to end keeps nobody waiting", fun slow_end/0},
+            {"the death of a worker that was replaced is logged", fun replaced_dies/0},
             {"restart_workers of no pool", fun restart_nobody/0}
         ]),
         {"application:stop lets running work finish", fun application_stop/0},
-        {"application:stop ends what does not", fun application_stop_limit/0}
+        {"application:stop ends what does not", fun application_stop_limit/0},
+        {"application:stop ends all pools at the same time", fun application_stop_pools/0},
+        {"application:stop while stop_pool waits", fun application_stop_stopping/0}
     ]).
 
 %% Starts the pool `p'; the test stops it, but for one that fails.
@@ -78,6 +86,19 @@ stream_finishes() ->
     ?assertEqual(done, py:stream_next(Stream)),
     ?assertEqual(ok, receive {'EXIT', Stopper, How} -> How end).
 
+%% All of the generator's items are in the worker, and few were asked for.
+slow_consumer() ->
+    In = start(#{}),
+    {ok, Stream} = py:stream_open(<<"range(6)">>, In#{chunk => 1}),
+    {ok, [0]} = py:stream_next(Stream),
+    Self = self(),
+    Stopper = spawn_link(fun() -> Self ! {self(), py:stop_pool(p, 5000)} end),
+    Items = [begin timer:sleep(50), {ok, [N]} = py:stream_next(Stream), N end
+             || N <- lists:seq(1, 5)],
+    ?assertEqual(lists:seq(1, 5), Items),
+    ?assertEqual(done, py:stream_next(Stream)),
+    ?assertEqual(ok, receive {Stopper, Result} -> Result end).
+
 limit() ->
     In = start(#{}),
     OsPids = fixture:os_pids(p),
@@ -113,6 +134,7 @@ refuses() ->
     Stopping = {error, {stopping, p}},
     ?assertEqual(Stopping, py:eval(<<"1">>, #{}, In)),
     ?assertEqual(Stopping, py:exec(<<"x = 1">>, In)),
+    ?assertEqual(Stopping, py:exec_all(<<"x = 1">>, In)),
     ?assertEqual(Stopping, py:stream_eval(<<"iter([])">>, #{}, In)),
     ?assertEqual(Stopping, py:await(py:spawn_call(math, sqrt, [4], #{}, In))),
     ?assertMatch({error, _}, py:parallel([{math, sqrt, [4]}], In)),
@@ -247,6 +269,75 @@ no_successor() ->
     ?assertEqual(OsPids, OsPids -- fixture:os_pids(p)),
     ?assertEqual(ok, py:stop_pool(p)).
 
+%% The code that fails is not kept; the workers that became ready meanwhile are.
+restart_beside_exec_all() ->
+    In = start(#{size => 2}),
+    Before = fixture:os_pids(p),
+    Self = self(),
+    spawn_link(fun() -> Self ! {failed, py:exec_all(<<"time.sleep(0.7)\n1/0">>, In)} end),
+    timer:sleep(100),
+    ?assertEqual(ok, py:restart_workers(p)),
+    ?assertMatch({error, {'ZeroDivisionError', _}}, receive {failed, Result} -> Result end),
+    ?assertEqual(Before, Before -- fixture:os_pids(p)),
+    ?assertEqual(ok, py:stop_pool(p)).
+
+%% A worker that died is about to be started again when its successor is ready.
+restart_crashing() ->
+    In = start(#{init => <<"import time\ntime.sleep(0.3)">>}),
+    [begin
+         fixture:wait_until(fun() -> fixture:os_pids(p) =/= [] andalso is_live(p) end),
+         [OsPid] = fixture:os_pids(p),
+         fixture:kill("KILL", OsPid),
+         fixture:wait_until(fun() -> fixture:os_pids(p) =/= [OsPid] end)
+     end || _ <- lists:seq(1, 4)],
+    fixture:wait_until(fun() -> is_live(p) end),
+    [OsPid] = fixture:os_pids(p),
+    Self = self(),
+    spawn_link(fun() -> Self ! {restarted, py:restart_workers(p)} end),
+    timer:sleep(100),
+    fixture:kill("KILL", OsPid),
+    ?assertEqual(ok, receive {restarted, Result} -> Result end),
+    timer:sleep(2500),  % the longest delay, and a start
+    Programs = [P || Port <- fixture:ports(), {os_pid, P} <- [erlang:port_info(Port, os_pid)]],
+    ?assertEqual(fixture:os_pids(p), Programs -- fixture:os_pids(default)),
+    ?assertEqual({ok, 1}, py:eval(<<"1">>, #{}, In)),
+    ?assertEqual(ok, py:stop_pool(p)).
+
+is_live(Pool) ->
+    lists:all(fun(#{state := State}) -> State =:= idle end, fixture:workers(Pool)).
+
+restart_large() ->
+    In = start(#{drain => 20_000}),
+    Before = fixture:os_pids(p),
+    Ref = py:spawn_call(wedge, late, [binary:copy(<<"x">>, 2_000_000), 0.5], #{}, In),
+    timer:sleep(100),
+    ?assertEqual(ok, py:restart_workers(p)),
+    {ok, <<_:2_000_000/binary>>} = py:await(Ref),
+    _ = osproc:all_gone(Before, 5000),
+    ?assertEqual(ok, py:stop_pool(p)).
+
+slow_end() ->
+    In = start(#{}),
+    ok = py:exec(<<"import atexit\natexit.register(time.sleep, 2)">>, In),
+    ?assertEqual(ok, py:restart_workers(p)),
+    {Ms, Result} = figure:timed(fun() -> py:eval(<<"1">>, #{}, In#{timeout => 5000}) end),
+    ?assertEqual({error, {worker_exit, restarted}}, Result),
+    tap:note("told after ~.1f ms", [Ms]),
+    ?assert(Ms < 1000),
+    ?assertEqual(ok, py:stop_pool(p)).
+
+replaced_dies() ->
+    In = start(#{drain => 5000}),
+    [OsPid] = fixture:os_pids(p),
+    Slow = slow(60, In),
+    ?assertEqual(ok, py:restart_workers(p)),
+    logbook:open(),
+    fixture:kill("KILL", OsPid),
+    ?assertEqual({error, {worker_exit, {signal, sigkill}}}, py:await(Slow)),
+    _ = logbook:await(fun(#{meta := Meta}) -> maps:get(os_pid, Meta, none) =:= OsPid end),
+    logbook:close(),
+    ?assertEqual(ok, py:stop_pool(p)).
+
 restart_nobody() ->
     ?assertEqual({error, {no_pool, nobody}}, py:restart_workers(nobody)).
 
@@ -272,3 +363,23 @@ stopped_during(Seconds, Drain) ->
     tap:note("stopped after ~.1f ms", [Ms]),
     ?assertEqual([], lists:filter(fun fixture:is_running/1, OsPids)),
     {py:await(Slow), Ms}.
+
+application_stop_pools() ->
+    {ok, _} = application:ensure_all_started(py),
+    Init = <<"import atexit, time\natexit.register(time.sleep, 1.5)">>,
+    [{ok, _} = py:start_pool(Name, #{size => 1, init => Init}) || Name <- [p1, p2, p3]],
+    {Ms, ok} = figure:timed(fun() -> application:stop(py) end),
+    tap:note("stopped after ~.1f ms", [Ms]),
+    ?assert(Ms < 4000).
+
+application_stop_stopping() ->
+    {ok, _} = application:ensure_all_started(py),
+    In = start(#{drain => 100}),
+    Slow = slow(60, In),
+    Self = self(),
+    spawn_link(fun() -> Self ! {stopped, py:stop_pool(p, 5000)} end),
+    timer:sleep(50),
+    ?assertEqual(ok, application:stop(py)),
+    ?assertEqual(ok, receive {stopped, Result} -> Result end),
+    ?assertMatch({error, {worker_exit, _}}, py:await(Slow)),
+    ?assertEqual({error, {not_started, py}}, py:start_pool(p, #{})).

@@ -28,6 +28,7 @@ main(_) ->
         {"what goes past Python is no event", fun below/0},
         {"a line that is too long is cut, and says so", fun long_line/0},
         {"a flood is bounded, and what is left out is counted", 60_000, fun flood/0},
+        {"a slow handler of the logger delays no deadline", fun slow_handler/0},
         {"a forked child does not log in our name", fun forked/0},
         {"another pool's name", fun other_pool/0},
         {"logs => false", fun switched_off/0},
@@ -38,6 +39,8 @@ main(_) ->
         {"capture of a call that comes too late", fun capture_timeout/0},
         {"capture is bounded", fun capture_bounded/0},
         {"capture ends with its call", fun capture_ends/0},
+        {"capture of a call that is cancelled, or has no pool", fun capture_refused/0},
+        {"capture where there is no place for it", fun capture_nowhere/0},
         {"capture that is no boolean", fun capture_bad/0}
     ]))).
 
@@ -222,6 +225,18 @@ switched_off() ->
                      py:call(chatty, say, [<<"to me">>], #{}, In#{capture => true}))
     end).
 
+%% A handler runs in whoever logs.
+slow_handler() ->
+    ok = logger:add_handler(slow, logbook, #{sleep => 30}),
+    {Ms, Result} = figure:timed(fun() ->
+        py:eval(<<"[print(n) for n in range(50)], __import__('time').sleep(5)">>, #{}, 200)
+    end),
+    ok = logger:remove_handler(slow),
+    ?assertEqual({error, timeout}, Result),
+    _ = logbook:await(fun(Event) -> is_python(Event) andalso text(Event) =:= <<"49">> end),
+    tap:note("told after ~.1f ms, with a limit of 200", [Ms]),
+    ?assert(Ms < 500).
+
 bad_option() ->
     [?assertEqual({error, {badarg, {option, logs}}}, py:start_pool(wrong, #{logs => Value}))
      || Value <- [1, yes, <<"true">>]].
@@ -269,6 +284,26 @@ capture_ends() ->
     {ok, none, <<"caught\n">>} = py:call(chatty, say, [<<"caught">>], #{}, #{capture => true}),
     ?assertEqual([{notice, stdout, <<"free">>}],
                  [summary(Event) || Event <- logged(call(say, [<<"free">>]))]).
+
+capture_refused() ->
+    On = #{capture => true},
+    Ref = py:spawn_call(chatty, say_slowly, [<<"x">>, 60], #{}, On),
+    ok = py:cancel(Ref),
+    ?assertEqual({error, cancelled, <<>>}, py:await(Ref)),
+    ?assertEqual({error, {no_pool, nobody}, <<>>},
+                 py:eval(<<"1">>, #{}, On#{pool => nobody})).
+
+capture_nowhere() ->
+    On = #{capture => true},
+    [?assertError(badarg, Call())
+     || Call <- [fun() -> py:parallel([{math, sqrt, [4]}], On) end,
+                 fun() -> py:cast(math, sqrt, [4], #{}, On) end,
+                 fun() -> py:stream(builtins, range, [3], #{}, On) end,
+                 fun() -> py:stream_eval(<<"[]">>, #{}, On) end,
+                 fun() -> py:stream_open(<<"[]">>, On) end,
+                 fun() -> py:stream_fold(fun max/2, 0, <<"[]">>, On) end,
+                 fun() -> py:exec_all(<<"pass">>, On) end,
+                 fun() -> py:exec_all(<<"pass">>, #{traceback => true}) end]].
 
 capture_bad() ->
     [?assertError(badarg, py:eval(<<"1">>, #{}, #{capture => Value})) || Value <- [1, yes]].

@@ -30,6 +30,9 @@ main(_) ->
         {"venv", 120_000, fun venv/0},
         {"venv by a relative path and with a cwd", 120_000, fun venv_relative/0},
         [wrong(Row) || Row <- wrong_options()],
+        {"a time that no process can wait", fun too_long/0},
+        {"the longest time that there is", fun longest/0},
+        {"a default pool among the others in the environment", fun two_defaults/0},
         {"a pool's name that is taken", fun name_taken/0},
         {"stop_pool ends its processes", fun stop_pool/0},
         {"stop_pool fails what was running, with a reason", fun stop_running/0},
@@ -192,13 +195,42 @@ venv_relative() ->
 
 %% {an option, a value that it cannot have}
 wrong_options() ->
-    [{sise, 2}, {size, 0}, {size, many}, {timeout, -1}, {python_path, 7}, {env, [7]},
-     {cwd, {dir}}, {venv, 7}, {init, 7}, {max_queue, -1}, {max_frame, 10}].
+    [{sise, 2}, {size, 0}, {size, many}, {size, 1 bsl 62}, {timeout, -1}, {timeout, 1 bsl 32},
+     {python_path, 7}, {python_path, ["a\0b"]}, {env, [7]}, {env, [{"A=B", "x"}]},
+     {env, [{"", "x"}]}, {env, #{"A" => <<"x\0y">>}}, {cwd, {dir}}, {cwd, "a\0b"}, {venv, 7},
+     {init, 7}, {max_queue, -1}, {max_frame, 10}, {queue_timeout, 1 bsl 64},
+     {interrupt_grace, 1 bsl 64}, {close_grace, infinity}, {drain, 1 bsl 64}, {start_timeout, -1}].
 
 wrong({Key, Value}) ->
     {io_lib:format("a wrong option: ~p => ~p", [Key, Value]), fun() ->
         ?assertEqual({error, {badarg, {option, Key}}}, py:start_pool(odd, #{Key => Value}))
     end}.
+
+too_long() ->
+    Long = 1 bsl 32,
+    Ref = py:spawn_call(math, sqrt, [4]),
+    [?assertError(badarg, Call())
+     || Call <- [fun() -> py:eval(<<"1">>, #{}, Long) end,
+                 fun() -> py:eval(<<"1">>, #{}, #{timeout => Long}) end,
+                 fun() -> py:exec_all(<<"1">>, Long) end,
+                 fun() -> py:await(Ref, Long) end,
+                 fun() -> py:stop_pool(nobody, Long) end]],
+    ?assertEqual({ok, 2.0}, py:await(Ref)).
+
+longest() ->
+    Longest = 16#ffffffff,
+    ?assertEqual({ok, 1}, py:eval(<<"1">>, #{}, Longest)),
+    ?assertEqual(ok, py:exec_all(<<"pass">>, Longest)),
+    ?assertEqual({ok, [1]}, py:stream_eval(<<"[1]">>, #{}, Longest)),
+    ?assertEqual({ok, 2.0}, py:await(py:spawn_call(math, sqrt, [4]), Longest)),
+    with_pool(#{size => 1, timeout => Longest, queue_timeout => Longest}, fun(In, Pool) ->
+        ?assertEqual({ok, 1}, eval(<<"1">>, In)),
+        ?assertMatch({ok, _}, py:memory_stats(Pool))
+    end).
+
+two_defaults() ->
+    ?assertEqual({error, {badarg, {pool, default}}},
+                 py_options:environment([{size, 1}, {pools, #{default => #{size => 2}}}])).
 
 name_taken() ->
     with_pool(#{size => 1}, fun(_, Pool) ->
@@ -243,6 +275,8 @@ failures() ->
      {"init that raises", #{init => <<"raise ValueError('not today')">>},
       ["ValueError", "not today"]},
      {"init that is no Python", #{init => <<"this is no Python">>}, ["SyntaxError"]},
+     {"init that takes too long", #{init => <<"import time; time.sleep(9)">>, start_timeout => 300},
+      ["init code", "start_timeout"]},
      {"init that ends the process", #{init => <<"import os; os._exit(3)">>}, ["3"]},
      {"a cwd that is not", #{cwd => "/no/such/dir"}, ["/no/such/dir"]},
      {"Python without its library", #{env => [{"PYTHONHOME", "/no/such/home"}]}, []}].

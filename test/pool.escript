@@ -18,6 +18,7 @@ main(_) ->
         {"every request is answered once", fun answered_once/0},
         {"kill of the Erlang process that owns a worker", fun kill_owner/0},
         {"init is replayed in a new worker, restarts are counted", fun replayed/0},
+        {"what exec_all defined outlives the pool's own process", fun boss_dies/0},
         {"a worker that always dies at once is started less and less often", fun back_off/0},
         {"a caller's death cancels its request", fun caller_dies/0},
         {"a stubborn worker is ended after its deadline", fun stubborn/0},
@@ -47,10 +48,27 @@ dies({What, Module, Function, Args, Why}) ->
         whole()
     end}.
 
-%% Waits until all three workers answer.
+%% Waits until all three workers are there. (The pool may not have heard yet of
+%% a program that is dead.)
 whole() ->
-    fixture:wait_until(fun() -> length(fixture:os_pids()) =:= 3 end, 30_000),
+    fixture:wait_until(fun() ->
+        OsPids = fixture:os_pids(),
+        length(OsPids) =:= 3 andalso lists:all(fun fixture:is_running/1, OsPids)
+    end, 30_000),
     ?assertEqual({ok, <<"yes">>}, py:eval(<<"ready">>)).
+
+%% Its supervisor starts it anew, with new workers.
+boss_dies() ->
+    ok = py:exec_all(<<"defined = 'by exec_all'">>),
+    ok = py:tracemalloc_start(),
+    {ok, Pool} = py_dispatch:find(default),
+    {ok, Boss} = py_dispatch:pool(Pool),
+    exit(Boss, kill),
+    fixture:wait_until(fun() -> py_dispatch:pool(Pool) =/= {ok, Boss} end),
+    whole(),
+    [?assertEqual({ok, <<"by exec_all">>}, py:eval(<<"defined">>)) || _ <- lists:seq(1, 9)],
+    ?assertMatch({ok, #{traced_memory_current := _}}, py:memory_stats()),
+    ok = py:tracemalloc_stop().
 
 kill_idle() ->
     [OsPid | _] = fixture:os_pids(),

@@ -16,6 +16,8 @@
 %% <dt>`{worker_exit, Why}'</dt><dd>the worker that ran it ended:
 %%   `{signal, sigsegv}', `{status, 3}', …</dd>
 %% <dt>`{overloaded, Waiting, Max}'</dt><dd>the pool's queue is full</dd>
+%% <dt>`{stopping, Name}'</dt><dd>the pool takes no new requests</dd>
+%% <dt>`cancelled'</dt><dd>{@link cancel/1} was called</dd>
 %% <dt>`{badarg, What}'</dt><dd>Python cannot have such a value, or such a
 %%   request is not known</dd>
 %% <dt>`{unknown_atom, Name}'</dt><dd>Python returned an atom that this node
@@ -73,7 +75,7 @@
 %% (`default'), `traceback' (`false'), the atom that Python's `None' becomes
 %% (`none'), what binaries become (`str'), what numpy arrays become (`list'),
 %% whether what Python prints comes as the last element of the result tuple
-%% (`false'; not for streams), how many items a stream's chunk has at most (1000).
+%% (`false'; for call, eval, exec and spawn_call only), how many items a stream's chunk has at most (1000).
 -type pool_options() :: #{
     size => pos_integer(),
     python_path => [unicode:chardata()],
@@ -88,7 +90,8 @@
     logs => boolean(),
     interrupt_grace => non_neg_integer(),
     close_grace => non_neg_integer(),
-    drain => non_neg_integer()
+    drain => non_neg_integer(),
+    start_timeout => non_neg_integer()
 }.
 %% The number of workers (schedulers online); directories in front of
 %% `sys.path'; a virtual environment; variables set, or with `false' removed,
@@ -99,7 +102,8 @@
 %% logs goes to Erlang's logger (`true'); milliseconds that a call which is out
 %% of time has to stop when interrupted (500) and its program then has to end
 %% (1000) before it is killed; milliseconds that calls under way have when the
-%% pool stops or a worker is replaced (1000).
+%% pool stops or a worker is replaced (1000); milliseconds that each step of a
+%% worker's start may take, such as a piece of `init' (60000).
 -type result() :: {ok, term()} | {error, term()}
                 | {ok, term(), Output :: binary()} | {error, term(), Output :: binary()}.
 -type source() :: code() | {eval, code(), locals()}
@@ -147,7 +151,9 @@ exec(Code) ->
 
 %% @doc Runs statements: ``ok = py:exec(<<"x = 3">>), {ok, 3} = py:eval(<<"x">>)''.
 %% From now on the calling process stays with the worker that ran them.
--spec exec(code(), options()) -> ok | {error, term()}.
+-spec exec(code(), options()) ->
+          ok | {error, term()}
+        | {ok, Output :: binary()} | {error, term(), Output :: binary()}.
 exec(Code, Options) ->
     py_request:exec(py_op:exec(Code), py_options:call(Options)).
 
@@ -162,10 +168,11 @@ exec_all(Code) ->
 -spec exec_all(code(), options()) -> ok | {error, term()}.
 exec_all(Code, Options) ->
     Op = py_op:exec(Code),
-    Opts = py_options:call(Options),
-    with_pool(Opts#opts.pool, fun(Pool) ->
-        py_pool:define(Pool, Op, py_request:deadline(Opts, Pool))
-    end).
+    Opts = py_options:plain(Options),
+    case py_dispatch:open(Opts#opts.pool) of
+        {ok, Pool} -> py_pool:define(Pool, Op, py_request:deadline(Opts, Pool));
+        {error, _} = Error -> Error
+    end.
 
 %% ---------------------------------------------------------------------------
 %% Calls that are not waited for
@@ -184,7 +191,8 @@ cast(Module, Function, Args, Kwargs) ->
 %% order of casts is not kept. A failure is logged.
 -spec cast(name(), name(), args(), kwargs(), options()) -> ok.
 cast(Module, Function, Args, Kwargs, Options) ->
-    py_async:cast(py_op:call(Module, Function, Args, Kwargs), py_options:call(Options)).
+    py_async:cast(py_op:call(Module, Function, Args, Kwargs),
+                  py_options:uncaptured(Options)).
 
 %% @equiv spawn_call(Module, Function, Args, #{}, #{})
 -spec spawn_call(name(), name(), args()) -> reference().
@@ -198,7 +206,9 @@ spawn_call(Module, Function, Args, Kwargs) ->
 
 %% @doc Begins a call whose result {@link await/2} fetches later:
 %% ``Ref = py:spawn_call(math, sqrt, [4]), {ok, 2.0} = py:await(Ref)''. The
-%% caller's death cancels it.
+%% caller's death cancels it. Each reference is to be awaited, also one that was
+%% cancelled; what is not stays in the caller's mailbox. {@link cast/3} is for
+%% calls whose result nobody needs.
 -spec spawn_call(name(), name(), args(), kwargs(), options()) -> reference().
 spawn_call(Module, Function, Args, Kwargs, Options) ->
     py_async:spawn_call(py_op:call(Module, Function, Args, Kwargs),
@@ -231,7 +241,7 @@ parallel(Calls) ->
                options()) ->
           {ok, [term()]} | {error, [result()] | term()}.
 parallel(Calls, Options) ->
-    py_async:parallel(py_op:calls(Calls), py_options:call(Options)).
+    py_async:parallel(py_op:calls(Calls), py_options:uncaptured(Options)).
 
 %% ---------------------------------------------------------------------------
 %% Streams
@@ -253,7 +263,7 @@ stream(Module, Function, Args, Kwargs) ->
           {ok, [term()]} | {error, term()}.
 stream(Module, Function, Args, Kwargs, Options) ->
     py_stream:collect(py_op:source({Module, Function, Args, Kwargs}),
-                      py_options:call(Options)).
+                      py_options:uncaptured(Options)).
 
 %% @equiv stream_eval(Code, #{}, #{})
 -spec stream_eval(code()) -> {ok, [term()]} | {error, term()}.
@@ -269,7 +279,7 @@ stream_eval(Code, Locals) ->
 %% ``{ok, [0, 1, 4]} = py:stream_eval(<<"(x*x for x in range(3))">>)''.
 -spec stream_eval(code(), locals(), options()) -> {ok, [term()]} | {error, term()}.
 stream_eval(Code, Locals, Options) ->
-    py_stream:collect(py_op:source({eval, Code, Locals}), py_options:call(Options)).
+    py_stream:collect(py_op:source({eval, Code, Locals}), py_options:uncaptured(Options)).
 
 %% @equiv stream_open(Source, #{})
 -spec stream_open(source()) -> {ok, stream()} | {error, term()}.
@@ -281,10 +291,11 @@ stream_open(Source) ->
 %% {@link stream_close/1} or by the death of the process that opened it.
 -spec stream_open(source(), options()) -> {ok, stream()} | {error, term()}.
 stream_open(Source, Options) ->
-    py_stream:open(py_op:source(Source), py_options:call(Options)).
+    py_stream:open(py_op:source(Source), py_options:uncaptured(Options)).
 
 %% @doc The next items, at most a chunk: ``{ok, [0 | _]} = py:stream_next(S)'';
-%% `done' once at the end, then `{error, closed}'.
+%% `done' at the end. A stream that was closed, or whose end has been told, is
+%% `{error, closed}'; one that never had an item stays `done'.
 -spec stream_next(stream()) -> {ok, [term(), ...]} | done | {error, term()}.
 stream_next(Stream) ->
     py_stream:next(Stream).
@@ -306,7 +317,7 @@ stream_fold(Fun, Acc, Source) ->
 -spec stream_fold(fun((term(), Acc) -> Acc), Acc, source(), options()) ->
           {ok, Acc} | {error, term()}.
 stream_fold(Fun, Acc, Source, Options) when is_function(Fun, 2) ->
-    py_stream:fold(Fun, Acc, py_op:source(Source), py_options:call(Options));
+    py_stream:fold(Fun, Acc, py_op:source(Source), py_options:uncaptured(Options));
 stream_fold(Fun, _, _, _) ->
     py_options:badarg(Fun, "not a function of an item and an accumulator").
 
@@ -336,7 +347,8 @@ memory_stats() ->
 memory_stats(Name) ->
     with_pool(Name, fun py_memory:stats/1).
 
-%% @doc Collects garbage in every worker: ``{ok, Collected} = py:gc()''.
+%% @doc Collects garbage in every worker of the default pool, and says how many
+%% objects that were: ``{ok, Collected} = py:gc()''.
 -spec gc() -> {ok, non_neg_integer()} | {error, term()}.
 gc() ->
     with_pool(default, fun(Pool) -> py_memory:gc(Pool, gc) end).
@@ -352,8 +364,10 @@ gc(Generation) ->
 tracemalloc_start() ->
     tracemalloc_start(1).
 
-%% @doc Traces memory in every worker, and in those that will be started, with so
-%% many frames for each allocation: ``ok = py:tracemalloc_start(10)''.
+%% @doc Traces memory in every worker of the default pool, and in those that will
+%% be started, with so many frames for each allocation:
+%% ``ok = py:tracemalloc_start(10)''. With another number of frames than before it
+%% begins anew.
 -spec tracemalloc_start(pos_integer()) -> ok | {error, term()}.
 tracemalloc_start(NFrame) ->
     Op = py_op:tracemalloc_start(NFrame),

@@ -19,27 +19,27 @@
 -spec spawn_call(py_wire:op(), #opts{}) -> reference().
 spawn_call(Op, Opts) ->
     {Pid, Ref} = start(py_request:prepare(job, Op, Opts)),
-    _ = put({?MODULE, Ref}, {Pid, Opts#opts.pool}),
+    _ = put({?MODULE, Ref}, {Pid, Opts}),
     Ref.
 
 %% Waits for the result. When it does not come in time the call is cancelled.
 -spec await(reference(), timeout()) -> py_reply:result().
 await(Ref, Timeout) ->
     case erase({?MODULE, Ref}) of
-        {Pid, Pool} -> told(Pool, await(Ref, Pid, Timeout));
+        {Pid, Opts} -> py_request:result(told(await(Ref, Pid, Timeout), Opts), Opts);
         undefined -> py_options:badarg(Ref, "not the reference of a call to be awaited")
     end.
 
 await(Ref, Pid, Timeout) ->
     receive
-        {Ref, Result} -> Result;
+        {Ref, Answer} -> Answer;
         {'DOWN', Ref, process, _, cancelled} -> {error, cancelled};
         {'DOWN', Ref, process, _, Reason} -> {error, {worker_exit, Reason}}
     after Timeout ->
         demonitor(Ref, [flush]),
         exit(Pid, kill),
         receive
-            {Ref, Result} -> Result
+            {Ref, Answer} -> Answer
         after 0 ->
             {error, timeout}
         end
@@ -54,20 +54,20 @@ cancel(Ref) ->
     end.
 
 %% The caller may have been bound to the worker whose end this is.
-told(Name, {error, {worker_exit, _}} = Error) ->
+told({error, {worker_exit, _}} = Answer, #opts{pool = Name}) ->
     case py_dispatch:find(Name) of
         {ok, Pool} -> py_binding:release_dead(Pool);
         {error, _} -> ok
     end,
-    Error;
-told(_, Result) ->
-    Result.
+    Answer;
+told(Answer, _) ->
+    Answer.
 
 %% ---------------------------------------------------------------------------
 %% The helper process
 
-%% Its result comes as {Ref, Result}; a 'DOWN' with Ref instead only when
-%% somebody killed it.
+%% Its answer comes as {Ref, Answer}; a 'DOWN' with Ref instead only when
+%% somebody killed it. Decoding is left to whoever wants the result.
 start(Prepared) ->
     Owner = self(),
     {Pid, Ref} = spawn_opt(fun() -> helper(Owner, Prepared) end,
@@ -84,7 +84,7 @@ helper(Owner, Prepared) ->
 
 perform({ok, Ticket}, Watch) ->
     {_, Answer} = py_request:perform(Ticket, Watch),
-    py_request:result(Ticket, Answer);
+    Answer;
 perform({error, _} = Error, _) ->
     Error.
 
@@ -94,7 +94,7 @@ perform({error, _} = Error, _) ->
 -spec cast(py_wire:op(), #opts{}) -> ok.
 cast(Op, Opts) ->
     Prepared = py_request:prepare(job, Op, Opts),
-    _ = spawn(fun() -> report(Op, perform(Prepared, none)) end),
+    _ = spawn(fun() -> report(Op, py_request:result(perform(Prepared, none), Opts)) end),
     ok.
 
 %% A cast's failure has no other place to go.
@@ -132,14 +132,15 @@ unbound({error, _} = Error) -> Error.
 gather(Running, [], _, Results) when map_size(Running) =:= 0 ->
     [Result || {_, Result} <- lists:sort(Results)];
 gather(Running, Later, Opts, Results) ->
-    {Ref, Result} =
+    {Ref, Answer} =
         receive
-            {R, Value} when is_map_key(R, Running) -> {R, Value};
+            {R, Whatever} when is_map_key(R, Running) -> {R, Whatever};
             {'DOWN', R, process, _, Reason} when is_map_key(R, Running) ->
                 {R, {error, {worker_exit, Reason}}}
         end,
     {N, Rest} = maps:take(Ref, Running),
     {Started, Left} = start_next(Later, Opts, Rest),
+    Result = py_request:result(Answer, Opts),
     gather(Started, Left, Opts, [{N, Result} | Results]).
 
 start_next([Op | Later], Opts, Running) -> {start_one(Op, Opts, Running), Later};

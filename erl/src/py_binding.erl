@@ -29,7 +29,8 @@ release(#pool{name = Name}) ->
 release_dead(Pool) ->
     case worker(Pool) of
         Worker when is_pid(Worker) ->
-            is_process_alive(Worker) orelse release(Pool),
+            %% It writes down why before it tells anybody.
+            py_dispatch:why_died(Pool, Worker) =:= unknown orelse release(Pool),
             ok;
         undefined ->
             ok

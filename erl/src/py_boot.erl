@@ -5,12 +5,10 @@
 %% worker (init code, exec_all, tracing). Pure.
 -module(py_boot).
 
--export([new/1, id/0, limit/0, steps/2, result/2, hello/1]).
+-export([new/1, id/0, steps/2, result/2, late/2, hello/1]).
 -export_type([boot/0, next/0]).
 
 -define(PROTOCOL_VERSION, 1).
-%% How long one step may take (ms): importing much takes time.
--define(LIMIT, 60_000).
 
 -record(boot, {
     step :: py_wire:op(),
@@ -33,10 +31,6 @@ new(Logs) ->
 id() ->
     0.
 
--spec limit() -> pos_integer().
-limit() ->
-    ?LIMIT.
-
 -spec steps([py_wire:op()], boot()) -> next().
 steps([Step | Rest], Boot) -> {run, Step, Boot#boot{step = Step, rest = Rest}};
 steps([], Boot) -> {done, Boot}.
@@ -54,6 +48,7 @@ result({error, Reason}, #boot{step = Step}) ->
 result(_, #boot{rest = Rest} = Boot) ->
     steps(Rest, Boot).
 
+what(hello) -> "Python's start";
 what({exec, _}) -> "init code";
 what(Step) -> io_lib:format("~tp", [Step]).
 
@@ -62,6 +57,13 @@ why(Reason) -> io_lib:format("~tp", [Reason]).
 
 failed(Format, Args) ->
     {failed, unicode:characters_to_binary(io_lib:format(Format, Args))}.
+
+%% Why there is no worker when the current step has taken so many milliseconds.
+-spec late(non_neg_integer(), boot()) -> binary().
+late(Limit, #boot{step = Step}) ->
+    {failed, Text} = failed("~ts: not done within start_timeout (~b ms)",
+                            [what(Step), Limit]),
+    Text.
 
 %% What the program said of itself.
 -spec hello(boot()) -> map().

@@ -10,7 +10,8 @@
 -module(py_chunks).
 
 -export([new/0, first_credit/0, open/4, frame/3, pull/4]).
--export([is_empty/1, close/2, leave/2, expire/2, empty/1, active/1, earliest/2, callers/1]).
+-export([is_empty/1, count/1, close/2, leave/2, expire/2, empty/1, active/1, earliest/2]).
+-export([callers/1]).
 -export_type([streams/0, effect/0]).
 
 -include("py.hrl").
@@ -150,6 +151,10 @@ empty(Streams) ->
 -spec is_empty(streams()) -> boolean().
 is_empty(Streams) ->
     map_size(Streams) =:= 0.
+
+-spec count(streams()) -> non_neg_integer().
+count(Streams) ->
+    map_size(Streams).
 
 %% How many streams the program may be working on: those that have credit.
 -spec active(streams()) -> non_neg_integer().

@@ -7,10 +7,12 @@
 %%   atomics, slot by slot        the load of each worker: requests in flight as
 %%                                the worker itself last wrote it, or more than
 %%                                that (BUSY, ABSENT); behind them, how many
-%%                                callers wait in the pool's queue, and
-%%                                whether the pool is stopping
+%%                                callers wait in the pool's queue, whether
+%%                                the pool is stopping, and how many of the
+%%                                kernel's oom kills it knows of
 %%   ets                          {Slot, Worker, OsPid} for each worker that is
 %%                                ready, {pool, Pid}, {workers, Supervisor},
+%%                                {version, Text}, {steps, Steps},
 %%                                {{dead, Worker}, Why} for recent deaths
 %%
 %% A caller that picks a worker adds one to its load as a hint to others. The
@@ -22,11 +24,12 @@
 %% writes its load and then reads `waiting'. One of the two sees the other.
 -module(py_dispatch).
 
--export([new/2, delete/1, find/1, names/0]).
+-export([new/2, delete/1, find/1, open/1, names/0]).
 -export([pick/1, has_waiting/1, set_waiting/2, set_load/3]).
 -export([busy/1, set_stopping/1, is_stopping/1, is_idle/1]).
 -export([set_pool/2, pool/1, set_workers/2, workers_sup/1]).
--export([join/4, leave/3, workers/1, set_version/2, version/1]).
+-export([join/4, leave/3, workers/1, set_version/2, version/1, set_steps/2, steps/2]).
+-export([set_oom_kills/2, claim_oom_kill/2]).
 -export([died/3, forget_dead/2, why_died/2]).
 -export_type([worker/0]).
 
@@ -47,7 +50,7 @@
 new(Name, #{size := Size, timeout := Timeout, max_frame := MaxFrame,
             interrupt_grace := InterruptGrace, close_grace := CloseGrace,
             drain := Drain}) ->
-    Load = atomics:new(Size + 2, [{signed, true}]),
+    Load = atomics:new(Size + 3, [{signed, true}]),
     [atomics:put(Load, Slot, ?ABSENT) || Slot <- lists:seq(1, Size)],
     Table = ets:new(?MODULE, [public, {read_concurrency, true}]),
     Pool = #pool{name = Name, size = Size, table = Table, load = Load,
@@ -68,6 +71,19 @@ find(Name) ->
     case persistent_term:get({py, Name}, none) of
         none -> {error, {no_pool, Name}};
         Pool -> {ok, Pool}
+    end.
+
+%% The pool, if it takes new requests.
+-spec open(atom()) -> {ok, #pool{}} | {error, {no_pool | stopping, atom()}}.
+open(Name) ->
+    case find(Name) of
+        {ok, Pool} ->
+            case is_stopping(Pool) of
+                true -> {error, {stopping, Name}};
+                false -> {ok, Pool}
+            end;
+        {error, _} = Error ->
+            Error
     end.
 
 -spec names() -> [atom()].
@@ -188,6 +204,18 @@ version(Pool) ->
         [] -> {error, no_worker}
     end.
 
+%% What is run in every worker; the default until it is set.
+-spec set_steps(#pool{}, py_steps:steps()) -> ok.
+set_steps(Pool, Steps) ->
+    insert(Pool, {steps, Steps}).
+
+-spec steps(#pool{}, py_steps:steps()) -> py_steps:steps().
+steps(Pool, Default) ->
+    case lookup(Pool, steps) of
+        [{_, Steps}] -> Steps;
+        [] -> Default
+    end.
+
 %% The workers that are ready, in the order of their slots.
 -spec workers(#pool{}) -> [worker()].
 workers(#pool{size = Size} = Pool) ->
@@ -204,13 +232,27 @@ died(Pool, Worker, Why) ->
 forget_dead(Pool, Worker) ->
     delete_row(Pool, {dead, Worker}).
 
-%% Why a worker is no more, where that is still remembered.
+%% Why a worker is no more, where that is still remembered. A pool that was
+%% stopped has shut its workers down.
 -spec why_died(#pool{}, pid()) -> term().
-why_died(Pool, Worker) ->
-    case lookup(Pool, {dead, Worker}) of
+why_died(#pool{table = Table}, Worker) ->
+    case in_table(fun() -> ets:lookup(Table, {dead, Worker}) end, stopped) of
         [{_, Why}] -> Why;
-        [] -> unknown
+        [] -> unknown;
+        stopped -> shutdown
     end.
+
+%% So many processes the kernel has killed for want of memory, as is known when
+%% a worker starts.
+-spec set_oom_kills(#pool{}, non_neg_integer()) -> ok.
+set_oom_kills(#pool{load = Load, size = Size}, Kills) ->
+    atomics:put(Load, Size + 3, Kills).
+
+%% Whether one more explains the death of a worker: each explains one.
+-spec claim_oom_kill(#pool{}, non_neg_integer()) -> boolean().
+claim_oom_kill(#pool{load = Load, size = Size}, Kills) ->
+    Known = atomics:get(Load, Size + 3),
+    Kills > Known andalso atomics:add(Load, Size + 3, 1) =:= ok.
 
 %% ---------------------------------------------------------------------------
 

@@ -5,23 +5,19 @@
 %% logger; its last words are kept for whoever asks how it ended.
 %%
 %% The program sends only so many bytes of events ahead of their
-%% acknowledgement, so it cannot flood its worker.
+%% acknowledgement (py_log), so it cannot flood its worker.
 -module(py_event).
 
 -export([new/3, window/0, handle/3, start_failure/1, explain/2]).
 -export_type([events/0]).
 
--include_lib("kernel/include/logger.hrl").
 -include("py.hrl").
 
-%% Bytes of events that the program may have sent without an acknowledgement,
-%% and how many are acknowledged at a time.
+%% Bytes of events that the program may have sent without an acknowledgement.
 -define(UNACKED_MAX, (1 bsl 20)).
--define(ACK, (1 bsl 17)).
 
 -record(events, {
-    meta :: map(),                      % for the logger
-    unacked = 0 :: non_neg_integer(),
+    log :: py_log:log(),
     failure = none :: none | binary(),  % why it cannot start
     crash = none :: none | binary()     % Python's stacks when it crashed
 }).
@@ -30,7 +26,8 @@
 
 -spec new(#pool{}, pos_integer(), pos_integer() | undefined) -> events().
 new(#pool{name = Name}, Slot, OsPid) ->
-    #events{meta = #{application => py, pool => Name, worker => Slot, os_pid => OsPid}}.
+    Meta = #{application => py, pool => Name, worker => Slot, os_pid => OsPid},
+    #events{log = py_log:start(Meta)}.
 
 -spec window() -> pos_integer().
 window() ->
@@ -38,34 +35,30 @@ window() ->
 
 %% Does what a frame that is no reply wants done.
 -spec handle(binary(), port(), events()) -> events().
-handle(Frame, Port, E) ->
-    try binary_to_term(Frame, [safe]) of
-        Term -> acknowledge(byte_size(Frame), Port, event(Term, E))
-    catch
-        error:badarg ->
-            ?LOG_WARNING("what Python sent cannot be decoded: ~tp",
-                         [py_unknown_atom:explain(Frame)], E#events.meta),
-            acknowledge(byte_size(Frame), Port, E)
-    end.
-
-acknowledge(Bytes, Port, #events{unacked = N} = E) when N + Bytes >= ?ACK ->
-    _ = py_port:send(Port, py_wire:ack(N + Bytes)),
-    E#events{unacked = 0};
-acknowledge(Bytes, _, #events{unacked = N} = E) ->
-    E#events{unacked = N + Bytes}.
+handle(Frame, Port, #events{log = Log} = E) ->
+    Next = try binary_to_term(Frame, [safe]) of
+               Term -> event(Term, E)
+           catch
+               error:badarg ->
+                   py_log:write(Log, warning, "what Python sent cannot be decoded: ~tp",
+                                [py_unknown_atom:explain(Frame)], #{}),
+                   E
+           end,
+    py_log:acknowledge(Log, Port, byte_size(Frame)),
+    Next.
 
 event({event, send, {To, Term}}, E) ->
     send(To, Term, E),
     E;
-event({event, log, #{level := Level, text := Text} = Line}, #events{meta = Meta} = E) ->
-    logger:log(Level, "~ts", [Text], maps:merge(Meta, where(Line))),
+event({event, log, #{level := Level, text := Text} = Line}, #events{log = Log} = E) ->
+    py_log:write(Log, Level, "~ts", [Text], where(Line)),
     E;
 event({event, crash, Text}, E) ->
     E#events{crash = Text};
 event({undefined, {error, {start_failed, Text}}}, E) ->
     E#events{failure = Text};
-event(Other, E) ->
-    ?LOG_DEBUG("pyport said what nobody asked for: ~tP", [Other, 20], E#events.meta),
+event(Other, #events{log = Log} = E) ->
+    py_log:write(Log, debug, "pyport said what nobody asked for: ~tP", [Other, 20], #{}),
     E.
 
 %% The name of Python's logger has a key of its own: Erlang's loggers have none.
@@ -103,8 +96,8 @@ send(Name, Term, E) when is_atom(Name) ->
 send(To, _, E) ->
     nobody(To, E).
 
-nobody(To, #events{meta = Meta}) ->
-    ?LOG_DEBUG("Python sent to ~tp, which is nobody here", [To], Meta).
+nobody(To, #events{log = Log}) ->
+    py_log:write(Log, debug, "Python sent to ~tp, which is nobody here", [To], #{}).
 
 %% The worker never waits, not even for a slow connection to another node. The
 %% name may have been unregistered a moment ago.

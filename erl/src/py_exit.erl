@@ -12,9 +12,9 @@
                 | {signal, atom() | pos_integer(), Stacks :: binary()}
                 | {status, 0..255} | oom | timeout.
 
-%% The VM reports the end by signal N as status 128 + N.
+%% The VM reports the end by signal N as status 128 + N. There are 64 signals.
 -spec reason(non_neg_integer()) -> reason().
-reason(Status) when Status > 128 -> {signal, signal(Status - 128)};
+reason(Status) when Status > 128, Status =< 192 -> {signal, signal(Status - 128)};
 reason(Status) -> {status, Status}.
 
 signal(1) -> sighup;

@@ -12,6 +12,8 @@
 
 %% How long after the deadline a worker's own word about it is waited for (ms).
 -define(MARGIN, 5).
+%% The longest that a process can wait (ms).
+-define(LONGEST, 16#ffffffff).
 
 %% Sends the request to these workers; each has to run it itself.
 -spec send([py_dispatch:worker()], job | urgent, py_wire:op(), integer() | infinity) ->
@@ -49,7 +51,9 @@ collect_one(ReplyTo, Deadline) ->
     end.
 
 left(infinity) -> infinity;
-left(Deadline) -> max(0, Deadline + ?MARGIN - erlang:monotonic_time(millisecond)).
+left(Deadline) ->
+    Left = Deadline + ?MARGIN - erlang:monotonic_time(millisecond),
+    min(?LONGEST, max(0, Left)).
 
 %% Both.
 -spec ask([py_dispatch:worker()], job | urgent, py_wire:op(), integer() | infinity) ->

@@ -37,7 +37,7 @@ new(Pool, Slot, Port, OsPid) ->
 %% Steps on it, if nobody is on it.
 -spec start(py_wire:id(), ladder()) -> ladder().
 start(Id, #ladder{id = none, port = Port, pool = #pool{interrupt_grace = Grace}} = L) ->
-    log(interrupt, L),
+    _ = spawn(fun() -> log(interrupt, L) end),
     _ = py_port:send(Port, py_wire:cancel(Id)),
     L#ladder{id = Id, timer = erlang:start_timer(Grace, self(), rung)};
 start(_, L) ->
@@ -46,15 +46,16 @@ start(_, L) ->
 %% The grace of the interrupt has ended.
 -spec next(reference(), ladder()) -> ladder().
 next(Timer, #ladder{timer = Timer, port = Port} = L) ->
-    log(close, L),
-    true = port_close(Port),
+    py_port:close(Port),
     _ = spawn(fun() -> reap(L) end),
     L#ladder{closing = true, timer = none};
 next(_, L) ->
     L.
 
-%% In a process of its own, so that the owner's end waits for nobody.
+%% In a process of its own, so that the owner waits for nobody, not even for a
+%% handler of the logger.
 reap(#ladder{os_pid = OsPid, pool = #pool{close_grace = Grace}} = L) ->
+    log(close, L),
     case py_port:wait_gone(OsPid, Grace) of
         gone ->
             ok;

@@ -4,7 +4,7 @@
 %% brought to one form. Pure. One row or clause an option.
 -module(py_options).
 
--export([call/1, timeout/1, pool/1, environment/1]).
+-export([call/1, uncaptured/1, plain/1, timeout/1, pool/1, environment/1]).
 -export([text/1, badarg/2, format_error/2]).
 -export_type([pool/0]).
 
@@ -16,6 +16,10 @@
 -define(DEFAULT_INTERRUPT_GRACE, 500).
 -define(DEFAULT_CLOSE_GRACE, 1_000).
 -define(DEFAULT_DRAIN, 1_000).
+-define(DEFAULT_START_TIMEOUT, 60_000).
+%% The longest that a process can wait, and that a timer takes (ms).
+-define(LONGEST, 16#ffffffff).
+-define(MOST_WORKERS, 10_000).
 %% What the program accepts (port/wire/protocol.h).
 -define(LEAST_MAX_FRAME, 1024).
 -define(FRAME_LIMIT, 16#7fffffff).
@@ -35,7 +39,8 @@
     logs := boolean(),
     interrupt_grace := non_neg_integer(),   % ms
     close_grace := non_neg_integer(),       % ms
-    drain := non_neg_integer()              % ms
+    drain := non_neg_integer(),             % ms
+    start_timeout := non_neg_integer()      % ms
 }.
 
 %% ---------------------------------------------------------------------------
@@ -43,15 +48,29 @@
 
 %% A timeout or a map; anything else is error:badarg.
 -spec call(term()) -> #opts{}.
-call(infinity) ->
-    #opts{timeout = infinity};
-call(Timeout) when is_integer(Timeout), Timeout >= 0 ->
-    #opts{timeout = Timeout};
 call(Map) when is_map(Map) ->
     maps:fold(fun(Key, Value, Opts) -> call_option(Key, Value, Opts, Map) end,
               #opts{}, Map);
-call(Other) ->
-    badarg(Other, "neither a timeout nor a map of options").
+call(Timeout) ->
+    is_timeout(Timeout) orelse badarg(Timeout, "neither a timeout nor a map of options"),
+    #opts{timeout = Timeout}.
+
+%% The options of a function that has no place for what is printed.
+-spec uncaptured(term()) -> #opts{}.
+uncaptured(Options) ->
+    not_here(call(Options), [capture], Options).
+
+%% The options of a function whose result is not one worker's.
+-spec plain(term()) -> #opts{}.
+plain(Options) ->
+    #opts{wire = Wire} = Opts = call(Options),
+    not_here(Opts, maps:keys(Wire), Options).
+
+not_here(#opts{wire = Wire} = Opts, Keys, Options) ->
+    case [Key || Key <- Keys, is_map_key(Key, Wire)] of
+        [] -> Opts;
+        [Key | _] -> badarg(Options, io_lib:format("~tp: not an option here", [Key]))
+    end.
 
 call_option(timeout, Value, Opts, Map) ->
     is_timeout(Value) orelse badarg(Map, "timeout: not milliseconds or infinity"),
@@ -81,7 +100,9 @@ timeout(Value) ->
     Value.
 
 is_timeout(infinity) -> true;
-is_timeout(Value) -> is_integer(Value) andalso Value >= 0.
+is_timeout(Value) -> is_time(Value).
+
+is_time(Value) -> is_integer(Value) andalso Value >= 0 andalso Value =< ?LONGEST.
 
 %% ---------------------------------------------------------------------------
 %% Pools
@@ -103,6 +124,7 @@ pool(_) ->
 environment(Env) ->
     Own = maps:without([pools, included_applications], maps:from_list(Env)),
     case proplists:get_value(pools, Env, #{}) of
+        #{default := _} -> {error, {badarg, {pool, default}}};
         Pools when is_map(Pools) -> pools(maps:to_list(Pools#{default => Own}), #{});
         _ -> {error, {badarg, {option, pools}}}
     end.
@@ -132,7 +154,8 @@ defaults() ->
       logs => true,
       interrupt_grace => ?DEFAULT_INTERRUPT_GRACE,
       close_grace => ?DEFAULT_CLOSE_GRACE,
-      drain => ?DEFAULT_DRAIN}.
+      drain => ?DEFAULT_DRAIN,
+      start_timeout => ?DEFAULT_START_TIMEOUT}.
 
 pool_option(Key, Value, Pool) ->
     try pool_value(Key, Value) of
@@ -142,18 +165,19 @@ pool_option(Key, Value, Pool) ->
         error:_ -> throw({option, Key})
     end.
 
-pool_value(size, N) -> check(is_integer(N) andalso N > 0, N);
+pool_value(size, N) -> check(is_integer(N) andalso N > 0 andalso N =< ?MOST_WORKERS, N);
 pool_value(timeout, T) -> check(is_timeout(T), T);
 pool_value(max_queue, N) -> check(is_integer(N) andalso N >= 0, N);
 pool_value(queue_timeout, T) -> check(is_timeout(T), T);
 pool_value(logs, Logs) -> check(is_boolean(Logs), Logs);
-pool_value(Grace, N) when Grace =:= interrupt_grace; Grace =:= close_grace; Grace =:= drain ->
-    check(is_integer(N) andalso N >= 0, N);
+pool_value(Time, N) when Time =:= interrupt_grace; Time =:= close_grace; Time =:= drain;
+                         Time =:= start_timeout ->
+    check(is_time(N), N);
 pool_value(max_frame, N) ->
     check(is_integer(N) andalso N >= ?LEAST_MAX_FRAME andalso N =< ?FRAME_LIMIT, N);
-pool_value(python_path, Dirs) -> {ok, [text(Dir) || Dir <- texts(Dirs)]};
-pool_value(venv, Dir) -> {ok, text(Dir)};
-pool_value(cwd, Dir) -> {ok, text(Dir)};
+pool_value(python_path, Dirs) -> {ok, [system_text(Dir) || Dir <- texts(Dirs)]};
+pool_value(venv, Dir) -> {ok, system_text(Dir)};
+pool_value(cwd, Dir) -> {ok, system_text(Dir)};
 pool_value(init, Code) -> {ok, [text(Part) || Part <- texts(Code)]};
 pool_value(env, Env) when is_map(Env) -> pool_value(env, maps:to_list(Env));
 pool_value(env, Env) when is_list(Env) -> {ok, [variable(V) || V <- Env]};
@@ -171,11 +195,23 @@ texts(List) when is_list(List) ->
         false -> List
     end.
 
-variable({Name, false}) -> {string(Name), false};
-variable({Name, Value}) -> {string(Name), string(Value)}.
+variable({Name, false}) -> {name(Name), false};
+variable({Name, Value}) -> {name(Name), string(Value)}.
 
-string(Name) when is_atom(Name) -> atom_to_list(Name);
-string(Text) -> unicode:characters_to_list(text(Text)).
+%% A variable's name: the system would take what is before the `='.
+name(Name) ->
+    [_ | _] = String = string(Name),
+    false = lists:member($=, String),
+    String.
+
+string(Name) when is_atom(Name) -> string(atom_to_binary(Name));
+string(Text) -> unicode:characters_to_list(system_text(Text)).
+
+%% A text for the operating system, for which a NUL is its end.
+system_text(Chardata) ->
+    Text = text(Chardata),
+    nomatch = binary:match(Text, <<0>>),
+    Text.
 
 %% ---------------------------------------------------------------------------
 %% Texts and misuse

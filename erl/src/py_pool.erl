@@ -79,9 +79,15 @@ call(#pool{name = Name} = Pool, Request) ->
 -spec init({#pool{}, py_options:pool()}) -> {ok, #state{}, {continue, start}}.
 init({Pool, #{init := Init, max_queue := Max, queue_timeout := Patience} = Options}) ->
     py_dispatch:set_pool(Pool, self()),
-    {ok, #state{pool = Pool, options = Options, steps = py_steps:new(Init),
+    {ok, #state{pool = Pool, options = Options,
+                steps = py_dispatch:steps(Pool, py_steps:new(Init)),
                 queue = py_queue:new(Pool, Max, Patience)},
      {continue, start}}.
+
+%% The steps outlive this process, should it ever be restarted.
+keep(Steps, #state{pool = Pool} = S) ->
+    py_dispatch:set_steps(Pool, Steps),
+    S#state{steps = Steps}.
 
 -spec handle_continue(start, #state{}) -> {noreply, #state{}}.
 handle_continue(start, #state{pool = Pool, options = Options} = S) ->
@@ -104,7 +110,7 @@ handle_call({define, Op, Deadline}, From, #state{definitions = Before} = S) ->
 handle_call({trace, Tracing}, _From, #state{steps = Steps, slots = Slots} = S) ->
     Next = py_steps:trace(Tracing, Steps),
     {reply, {ok, py_dispatch:workers(S#state.pool)},
-     S#state{steps = Next, slots = py_slots:ran(Next, Slots)}}.
+     keep(Next, S#state{slots = py_slots:ran(Next, Slots)})}.
 
 -spec handle_cast(term(), #state{}) -> {noreply, #state{}}.
 handle_cast(_, S) ->
@@ -158,9 +164,13 @@ keep_poking(S) ->
 %% While a definition runs, it is not known whether new workers need it.
 ready(Id, Pid, OsPid, #state{defining = none, slots = Slots, steps = Steps} = S) ->
     Ready = py_slots:ready({Id, Pid}, OsPid, Steps, Slots),
-    restart_next(define_next(tell_starters(S#state{slots = Ready})));
+    workers_ready(S#state{slots = Ready});
 ready(Id, Pid, OsPid, #state{slots = Slots} = S) ->
     S#state{slots = py_slots:hold({Id, Pid, OsPid}, Slots)}.
+
+%% Some may be live now: whoever waited for that goes on.
+workers_ready(S) ->
+    restart_next(define_next(tell_starters(S))).
 
 %% One that ended before it was watched has left its reason.
 worker_down(Monitor, Pid, noproc, #state{pool = Pool} = S) ->
@@ -257,7 +267,7 @@ defined(Reason, #state{defining = {_, {From, Op, _}}, steps = Before, slots = Sl
             end,
     gen_server:reply(From, Outcome),
     Free = py_slots:release(Steps, py_slots:ran(Steps, Slots)),
-    define_next(tell_starters(S#state{defining = none, steps = Steps, slots = Free})).
+    workers_ready(keep(Steps, S#state{defining = none, slots = Free})).
 
 outcome({asked, Results}) ->
     py_stats:all_ok([Result || {_, Result} <- Results]);

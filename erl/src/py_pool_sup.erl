@@ -5,11 +5,18 @@
 -module(py_pool_sup).
 -behaviour(supervisor).
 
--export([start_link/2, init/1]).
+-export([start_link/2, stop_children/1, init/1]).
 
 -spec start_link(atom(), py_options:pool()) -> supervisor:startlink_ret().
 start_link(Name, Options) ->
     supervisor:start_link(?MODULE, {Name, Options}).
+
+%% Ends them as the supervisor's own end does, in its name.
+-spec stop_children(pid()) -> ok.
+stop_children(Sup) ->
+    _ = supervisor:terminate_child(Sup, pool),
+    _ = supervisor:terminate_child(Sup, workers),
+    ok.
 
 %% A worker belongs to the py_pool process that started it: both or none.
 -spec init({atom(), py_options:pool()}) ->

@@ -26,7 +26,7 @@ start_checked(Name, Options) ->
         {ok, Sup} -> await(Name, Sup);
         {error, _} = Error -> Error
     catch
-        exit:{noproc, _} -> {error, {not_started, py}}
+        exit:_ -> {error, {not_started, py}}
     end.
 
 await(Name, Sup) ->
@@ -58,32 +58,49 @@ stop(Name, Limit) ->
         {ok, Pool} ->
             drain(Pool, Limit),
             py_dispatch:delete(Name),
-            _ = supervisor:terminate_child(py_sup, {pool, Name}),
-            _ = supervisor:delete_child(py_sup, {pool, Name}),
-            ok;
+            remove({pool, Name});
         {error, _} = Error ->
             Error
     end.
 
+%% The application may be stopping, which ends the pool as well.
+remove(Id) ->
+    try
+        _ = supervisor:terminate_child(py_sup, Id),
+        _ = supervisor:delete_child(py_sup, Id),
+        ok
+    catch
+        exit:_ -> ok
+    end.
+
 drain(Pool, Limit) ->
     py_dispatch:set_stopping(Pool),
-    wait_idle(Pool, Limit).
+    wait_idle(Pool, py_request:deadline(#opts{timeout = Limit}, Pool)).
 
-wait_idle(Pool, Left) ->
-    case Left > 0 andalso not py_dispatch:is_idle(Pool) of
-        true -> timer:sleep(?POLL), wait_idle(Pool, less(Left));
+wait_idle(Pool, Deadline) ->
+    Now = erlang:monotonic_time(millisecond),
+    case Now < Deadline andalso not is_idle(Pool) of
+        true -> timer:sleep(?POLL), wait_idle(Pool, Deadline);
         false -> ok
     end.
 
-less(infinity) -> infinity;
-less(Left) -> Left - ?POLL.
+%% A stream whose consumer has not asked for more is no load, but open.
+is_idle(Pool) ->
+    py_dispatch:is_idle(Pool) andalso
+        lists:all(fun({_, Worker, _}) -> has_no_stream(py_worker:info(Worker)) end,
+                  py_dispatch:workers(Pool)).
 
-%% The application stops: every pool has its own limit, all at the same time.
+has_no_stream(Info) ->
+    maps:get(streams, Info, 0) =:= 0.
+
+%% The application stops: every pool has its own limit, and ends its workers,
+%% all at the same time. (The top supervisor would do it one after another.)
 -spec drain_all() -> ok.
 drain_all() ->
-    Pools = [Pool || Name <- py_dispatch:names(), {ok, Pool} <- [py_dispatch:find(Name)]],
-    Drains = [spawn_monitor(fun() -> drain(Pool, Limit) end)
-              || #pool{drain = Limit} = Pool <- Pools],
+    Pools = [{Pool, Sup} || {{pool, Name}, Sup, _, _} <- supervisor:which_children(py_sup),
+                            {ok, Pool} <- [py_dispatch:find(Name)]],
+    Drains = [spawn_monitor(fun() -> drain(Pool, Limit), py_pool_sup:stop_children(Sup) end)
+              || {#pool{drain = Limit} = Pool, Sup} <- Pools],
     [receive {'DOWN', Monitor, process, Pid, _} -> ok end || {Pid, Monitor} <- Drains],
     ok.
 

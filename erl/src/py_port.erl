@@ -7,7 +7,7 @@
 %% one kill ends it together with all that it started.
 -module(py_port).
 
--export([open/1, send/2, close/3, wait_gone/2, kill/1]).
+-export([open/1, send/2, close/1, close/3, wait_gone/2, kill/1]).
 
 -define(POLL, 10).
 %% How long killing may take.
@@ -93,11 +93,21 @@ send(Port, Frame) ->
 %% ---------------------------------------------------------------------------
 %% The end
 
-%% Closes the program's input, waits so many milliseconds until it is gone, and
-%% kills what is left of it and of its group.
+%% Closes the program's input; the program may be gone already.
+-spec close(port()) -> ok.
+close(Port) ->
+    try
+        true = port_close(Port),
+        ok
+    catch
+        error:badarg -> ok
+    end.
+
+%% The same, waits so many milliseconds until the program is gone, and kills
+%% what is left of it and of its group.
 -spec close(port(), pos_integer() | undefined, Grace :: non_neg_integer()) -> ok.
 close(Port, OsPid, Grace) ->
-    _ = try port_close(Port) catch error:badarg -> closed end,
+    close(Port),
     _ = wait_gone(OsPid, Grace),
     kill(OsPid),
     _ = wait_gone(OsPid, ?KILL_LIMIT),

@@ -9,7 +9,8 @@
 -module(py_request).
 
 -export([run/2, exec/2]).
--export([prepare/3, deadline/2, unbound/1, pool/1, go/1, perform/2, result/2, ask/3]).
+-export([prepare/3, deadline/2, unbound/1, pool/1, go/1, perform/2, ask/3]).
+-export([result/2]).
 -export_type([ticket/0, outcome/0]).
 
 -include("py.hrl").
@@ -18,8 +19,7 @@
 -record(ticket, {
     pool :: #pool{},
     req :: #req{},
-    worker :: pid() | undefined,
-    capture :: boolean()
+    worker :: pid() | undefined
 }).
 -opaque ticket() :: #ticket{}.
 
@@ -38,9 +38,9 @@ run(Op, Opts) ->
     case prepare(job, Op, Opts) of
         {ok, Ticket} ->
             {_, Answer} = go(Ticket),
-            result(Ticket, Answer);
+            result(Answer, Opts);
         {error, _} = Error ->
-            Error
+            result(Error, Opts)
     end.
 
 %% As run/2; and the caller stays with the worker that answered, because code
@@ -51,16 +51,16 @@ exec(Op, Opts) ->
         {ok, #ticket{pool = Pool} = Ticket} ->
             {Worker, Answer} = go(Ticket),
             element(1, Answer) =:= reply andalso py_binding:bind(Pool, Worker),
-            result(Ticket, Answer);
+            result(Answer, Opts);
         {error, _} = Error ->
-            Error
+            result(Error, Opts)
     end.
 
 %% Whoever asked for what is printed gets a text in any case.
--spec result(ticket(), {reply, binary()} | {reply, binary(), binary()} | {error, term()}) ->
+-spec result({reply, binary()} | {reply, binary(), binary()} | {error, term()}, #opts{}) ->
           py_reply:result().
-result(#ticket{capture = true}, {error, Reason}) -> {error, Reason, <<>>};
-result(_, Answer) -> py_reply:result(Answer).
+result({error, Reason}, #opts{wire = #{capture := true}}) -> {error, Reason, <<>>};
+result(Answer, _) -> py_reply:result(Answer).
 
 %% Brings the request to a worker and waits for its answer, in the process
 %% whose bindings count. A bound worker's death is said once.
@@ -83,25 +83,14 @@ told(_, _) ->
 -spec prepare(kind(), py_wire:op(), #opts{}) ->
           {ok, ticket()} | {error, term()}.
 prepare(Kind, Op, #opts{pool = Name, wire = Wire} = Opts) ->
-    case open_pool(Name) of
+    case py_dispatch:open(Name) of
         {ok, Pool} ->
             {Arity, Body} = py_wire:body(Op, Wire),
             Now = erlang:monotonic_time(microsecond),
             Req = #req{caller = self(), kind = Kind, arrival = Now,
                        deadline = deadline(Opts, Pool, Now), arity = Arity,
                        size = iolist_size(Body), body = Body},
-            ticket(Pool, Req, maps:get(capture, Wire, false));
-        {error, _} = Error ->
-            Error
-    end.
-
-open_pool(Name) ->
-    case py_dispatch:find(Name) of
-        {ok, Pool} ->
-            case py_dispatch:is_stopping(Pool) of
-                true -> {error, {stopping, Name}};
-                false -> {ok, Pool}
-            end;
+            ticket(Pool, Req);
         {error, _} = Error ->
             Error
     end.
@@ -118,13 +107,12 @@ add(infinity, _) -> infinity;
 add(Timeout, Now) -> Now div 1000 + Timeout.
 
 %% The tuple and the Id around the body take eight bytes.
-ticket(#pool{max_frame = Max}, #req{size = Size}, _) when Size + 8 > Max ->
+ticket(#pool{max_frame = Max}, #req{size = Size}) when Size + 8 > Max ->
     Text = io_lib:format("the request is larger than max_frame (~b > ~b bytes)",
                          [Size + 8, Max]),
     {error, {badarg, iolist_to_binary(Text)}};
-ticket(Pool, Req, Capture) ->
-    {ok, #ticket{pool = Pool, req = Req, worker = py_binding:worker(Pool),
-                 capture = Capture}}.
+ticket(Pool, Req) ->
+    {ok, #ticket{pool = Pool, req = Req, worker = py_binding:worker(Pool)}}.
 
 -spec pool(ticket()) -> #pool{}.
 pool(#ticket{pool = Pool}) ->

@@ -48,7 +48,7 @@
     options :: py_options:pool(),
     slots :: #{pos_integer() => #slot{}},
     next = none :: none | #slot{},          % to take over from a live one
-    retired = [] :: [reference()],          % monitors of those that were replaced
+    retired = #{} :: #{reference() => #slot{}},     % replaced, by their monitors
     dead = queue:new() :: queue:queue(pid())
 }).
 
@@ -60,11 +60,14 @@ new(#pool{size = Size} = Pool, Options) ->
     Empty = #slots{pool = Pool, options = Options, slots = All},
     lists:foldl(fun start/2, Empty, maps:keys(All)).
 
-%% Starts a worker in the calling process' name.
+%% Starts a worker in the calling process' name, where there is none: its
+%% successor may have taken over already.
 -spec start(pos_integer(), slots()) -> slots().
 start(Id, #slots{slots = All} = S) ->
-    #{Id := Slot} = All,
-    put_slot(start_worker(Slot, S), S).
+    case All of
+        #{Id := #slot{phase = down} = Slot} -> put_slot(start_worker(Slot, S), S);
+        #{} -> S
+    end.
 
 start_worker(#slot{id = Id} = Slot, #slots{pool = Pool, options = Options}) ->
     Args = #{pool => Pool, boss => self(), slot => Id, options => Options},
@@ -132,18 +135,17 @@ go_live(#slot{id = Id, pid = Pid, os_pid = OsPid} = Slot, #slots{pool = Pool} = 
 
 %% The worker that had the slot ends when its work is done, or after a while.
 take_over(#slot{pid = Pid, id = Id}, #slots{next = #slot{pid = Pid}, slots = All} = S) ->
-    #slot{pid = Old, monitor = Monitor} = maps:get(Id, All),
-    retire(Old, S#slots.pool),
-    S#slots{next = none, retired = [Monitor | S#slots.retired]};
+    retire(maps:get(Id, All), S#slots{next = none});
 take_over(_, S) ->
     S.
 
-retire(undefined, _) ->
-    ok;
-retire(Old, #pool{drain = Drain}) ->
-    Old ! retire,
-    _ = erlang:send_after(Drain, Old, abandon),
-    ok.
+%% One that has died meanwhile has nothing to end.
+retire(#slot{pid = undefined}, S) ->
+    S;
+retire(#slot{pid = Pid, monitor = Monitor} = Old, #slots{pool = #pool{drain = Drain}} = S) ->
+    Pid ! retire,
+    _ = erlang:send_after(Drain, Pid, abandon),
+    S#slots{retired = (S#slots.retired)#{Monitor => Old}}.
 
 %% A worker that is ready waits until it is known what else it has to run.
 -spec hold({pos_integer(), pid(), pos_integer() | undefined}, slots()) -> slots().
@@ -173,22 +175,20 @@ ran(Steps, #slots{slots = All} = S) ->
 %% gets the message {start, Id}.
 -spec down(reference(), pid(), term(), slots()) ->
           {slot | next | retired, slots()} | unknown.
-down(Monitor, _, Reason, #slots{next = #slot{monitor = Monitor} = Next} = S) ->
+down(Monitor, Pid, Reason, #slots{next = #slot{monitor = Monitor} = Next} = S) ->
     log_death(Next, Reason, S#slots.pool),
-    {next, S#slots{next = none}};
+    {next, remember(Pid, Reason, S#slots{next = none})};
 down(Monitor, Pid, Reason, #slots{slots = All, retired = Retired} = S) ->
     case [Slot || #slot{monitor = M} = Slot <- maps:values(All), M =:= Monitor] of
-        [Slot] ->
-            {slot, bury(Slot, Pid, Reason, S)};
-        [] ->
-            case lists:member(Monitor, Retired) of
-                true -> {retired, remember(Pid, Reason, forget(Monitor, S))};
-                false -> unknown
-            end
+        [Slot] -> {slot, bury(Slot, Pid, Reason, S)};
+        [] when is_map_key(Monitor, Retired) -> {retired, forget(Monitor, Pid, Reason, S)};
+        [] -> unknown
     end.
 
-forget(Monitor, #slots{retired = Retired} = S) ->
-    S#slots{retired = lists:delete(Monitor, Retired)}.
+forget(Monitor, Pid, Reason, #slots{retired = Retired} = S) ->
+    {Slot, Rest} = maps:take(Monitor, Retired),
+    log_death(Slot, Reason, S#slots.pool),
+    remember(Pid, Reason, S#slots{retired = Rest}).
 
 bury(#slot{id = Id} = Slot, Pid, Reason, #slots{pool = Pool} = S) ->
     py_dispatch:leave(Pool, Id, Pid),
@@ -236,6 +236,8 @@ trim(Pool, Dead) ->
 
 %% One event for each death.
 log_death(_, shutdown, _) ->
+    ok;
+log_death(_, {shutdown, retired}, _) ->
     ok;
 log_death(#slot{id = Id, os_pid = OsPid}, Reason, #pool{name = Name}) ->
     Meta = #{application => py, pool => Name, worker => Id, os_pid => OsPid},

@@ -53,14 +53,24 @@ next(#py_stream{worker = Worker, id = Id, timeout = Timeout, pool = Pool}) ->
     Deadline = deadline(Timeout),
     Pull = fun(ReplyTo) -> {pull, ReplyTo, Id, Deadline} end,
     case py_request:ask(Worker, Pull, none) of
-        again ->
-            {error, {worker_exit, py_dispatch:why_died(Pool, Worker)}};
-        Answer ->
-            case py_reply:result(Answer) of
-                ok -> done;
-                Result -> Result
-            end
-    end.
+        again -> worker_gone(Pool, py_dispatch:why_died(Pool, Worker));
+        {error, {worker_exit, Why}} -> worker_gone(Pool, Why);
+        Answer -> next_items(py_reply:result(Answer))
+    end;
+next(Other) ->
+    not_a_stream(Other).
+
+next_items(ok) -> done;
+next_items(Result) -> Result.
+
+%% The consumer may be bound to this worker: it has been told now.
+worker_gone(Pool, Why) ->
+    py_binding:release_dead(Pool),
+    {error, {worker_exit, Why}}.
+
+-spec not_a_stream(term()) -> no_return().
+not_a_stream(Other) ->
+    py_options:badarg(Other, "not a stream").
 
 deadline(infinity) -> infinity;
 deadline(Timeout) -> erlang:monotonic_time(millisecond) + Timeout.
@@ -71,7 +81,9 @@ close(#py_stream{worker = none}) ->
     ok;
 close(#py_stream{worker = Worker, id = Id}) ->
     Worker ! {close, Id},
-    ok.
+    ok;
+close(Other) ->
+    not_a_stream(Other).
 
 %% All items as a list.
 -spec collect(py_wire:op(), #opts{}) -> {ok, [term()]} | {error, term()}.

@@ -29,7 +29,7 @@
     last_id = 0 :: py_wire:id(),
     flight = py_flight:new() :: py_flight:flight(),
     streams = py_chunks:new() :: py_chunks:streams(),
-    urgent = #{} :: #{py_wire:id() => #req{}},
+    urgent = py_urgent:new() :: py_urgent:urgent(),
     callers = py_callers:new() :: py_callers:callers(),
     since = 0 :: integer(),             % when the program began what it is at
     busy = false :: boolean(),
@@ -41,8 +41,6 @@
 
 -opaque work() :: #work{}.
 
-%% Urgent requests that the program has not answered, at most.
--define(MOST_URGENT, 16).
 -define(LAST_ID, 16#7fffffff).
 %% How long a stream that was closed may take to end (ms).
 -define(STOP_GRACE, 500).
@@ -74,10 +72,11 @@ message(_, W) ->
     W.
 
 -spec info(work()) -> #{state := idle | busy, calls := non_neg_integer(),
-                        in_flight := non_neg_integer()}.
-info(#work{calls = Calls, flight = Flight} = W) ->
+                        in_flight := non_neg_integer(), streams := non_neg_integer()}.
+info(#work{calls = Calls, flight = Flight, streams = Streams} = W) ->
     State = case is_running(W) of true -> busy; false -> idle end,
-    #{state => State, calls => Calls, in_flight => py_flight:count(Flight)}.
+    #{state => State, calls => Calls, in_flight => py_flight:count(Flight),
+      streams => py_chunks:count(Streams)}.
 
 %% ---------------------------------------------------------------------------
 %% Requests come
@@ -85,8 +84,8 @@ info(#work{calls = Calls, flight = Flight} = W) ->
 accept(#req{deadline = Deadline} = Req, Now, W) when Deadline =< Now ->
     answer(Req, {error, timeout}),
     report(W);
-accept(#req{kind = urgent} = Req, Now, W) ->
-    urgent(Req, Now, W);
+accept(#req{kind = urgent} = Req, _, W) ->
+    urgent(Req, W);
 accept(#req{bound = false} = Req, _, #work{busy = true} = W) ->
     to_queue(Req, W),
     report(W);
@@ -109,13 +108,24 @@ job(#req{deadline = Deadline, caller = Caller} = Req, Now, #work{busy = Busy} = 
            end,
     report(arm(Wake, W2)).
 
-urgent(Req, _, #work{urgent = Urgent} = W) when map_size(Urgent) >= ?MOST_URGENT ->
-    answer(Req, {error, {overloaded, map_size(Urgent), ?MOST_URGENT}}),
-    W;
-urgent(#req{arity = Arity, body = Body, deadline = Deadline} = Req, _, W) ->
+urgent(#req{deadline = Deadline} = Req, #work{max_queue = Max} = W) ->
     {Id, #work{urgent = Urgent} = W1} = next_id(W),
-    _ = py_port:send(W#work.port, py_wire:request(Id, Arity, Body)),
-    arm(Deadline, W1#work{urgent = Urgent#{Id => Req#req{body = []}}}).
+    case py_urgent:push(Id, Req, Max, Urgent) of
+        {ok, More} ->
+            arm(Deadline, send_urgent(W1#work{urgent = More}));
+        {full, Waiting} ->
+            answer(Req, {error, {overloaded, Waiting, Max}}),
+            W
+    end.
+
+send_urgent(#work{urgent = Urgent, port = Port} = W) ->
+    case py_urgent:next(Urgent) of
+        {Id, #req{arity = Arity, body = Body}, Rest} ->
+            _ = py_port:send(Port, py_wire:request(Id, Arity, Body)),
+            send_urgent(W#work{urgent = Rest});
+        none ->
+            W
+    end.
 
 %% Ids come again after two thousand million; a stream may be that old.
 next_id(#work{last_id = Last, streams = Streams} = W) ->
@@ -213,13 +223,19 @@ progress(W) ->
             report(W#work{busy = false})
     end.
 
-other_reply(Id, Frame, #work{urgent = Urgent, streams = Streams} = W) ->
+other_reply(Id, Frame, #work{streams = Streams} = W) ->
     case py_chunks:frame(Id, Frame, Streams) of
-        {Effects, Rest} ->
-            progress(effects(Effects, W#work{streams = Rest}));
-        unknown when is_map_key(Id, Urgent) ->
-            answer(maps:get(Id, Urgent), {reply, Frame}),
-            W#work{urgent = maps:remove(Id, Urgent)};
+        {Effects, Rest} -> progress(effects(Effects, W#work{streams = Rest}));
+        unknown -> urgent_reply(Id, Frame, W)
+    end.
+
+urgent_reply(Id, Frame, #work{urgent = Urgent} = W) ->
+    case py_urgent:finish(Id, Urgent) of
+        {late, Rest} ->
+            send_urgent(W#work{urgent = Rest});
+        {Req, Rest} ->
+            answer(Req, {reply, Frame}),
+            send_urgent(W#work{urgent = Rest});
         unknown ->
             W   % nobody waits for it any more
     end.
@@ -290,8 +306,8 @@ next_wake(Now, #work{flight = Flight, streams = Streams, urgent = Urgent} = W) -
                true -> W#work.since + ?TICK;
                false -> infinity
            end,
-    lists:min([Tick, py_flight:earliest(Now, Flight), py_chunks:earliest(Now, Streams)
-               | [D || #req{deadline = D} <- maps:values(Urgent)]]).
+    lists:min([Tick, py_flight:earliest(Now, Flight), py_chunks:earliest(Now, Streams),
+               py_urgent:earliest(Urgent)]).
 
 %% What is behind has not started: the program drops it. What may be running is
 %% the ladder's.
@@ -309,9 +325,9 @@ expire_streams(Now, #work{streams = Streams} = W) ->
                 W#work{streams = Rest}, Late).
 
 expire_urgent(Now, #work{urgent = Urgent} = W) ->
-    Late = maps:filter(fun(_, #req{deadline = D}) -> D =< Now end, Urgent),
-    maps:foreach(fun(_, Req) -> answer(Req, {error, timeout}) end, Late),
-    W#work{urgent = maps:without(maps:keys(Late), Urgent)}.
+    {Late, Rest} = py_urgent:expire(Now, Urgent),
+    [answer(Req, {error, timeout}) || Req <- Late],
+    W#work{urgent = Rest}.
 
 mark_busy(Now, #work{busy = false, since = Since} = W) when Now - Since >= ?TICK ->
     case is_running(W) of
@@ -413,7 +429,7 @@ give_up(Why, #work{pool = Pool, slot = Slot} = W) ->
     {Started, NotStarted} = py_flight:empty(W#work.flight),
     [answer(Req, Failed) || #item{req = Req} <- Started],
     [give_back(Req, Failed) || #item{req = Req} <- NotStarted],
-    [answer(Req, Failed) || Req <- maps:values(W#work.urgent)],
+    [answer(Req, Failed) || Req <- py_urgent:empty(W#work.urgent)],
     [reply(ReplyTo, Failed) || ReplyTo <- py_chunks:empty(W#work.streams)],
     ok.
 

@@ -28,7 +28,6 @@
     boot :: py_boot:boot() | undefined,
     timer :: reference() | undefined,   % of the step of the boot
     events :: py_event:events() | undefined,
-    oom_kills = py_proc:oom_kills() :: non_neg_integer(),
     work :: py_work:work() | undefined  % when live
 }).
 
@@ -60,6 +59,7 @@ info(Worker) ->
 -spec init(args()) -> {ok, #state{}, {continue, open}}.
 init(#{pool := Pool, boss := Boss, slot := Slot, options := Options}) ->
     process_flag(trap_exit, true),
+    py_dispatch:set_oom_kills(Pool, py_proc:oom_kills()),
     State = #state{pool = Pool, boss = Boss, slot = Slot, options = Options},
     {ok, State, {continue, open}}.
 
@@ -101,8 +101,9 @@ handle_info({steps, Steps}, #state{boot = Boot} = S) ->
     boot(py_boot:steps(Steps, Boot), S);
 handle_info(live, S) ->
     {noreply, live(S)};
-handle_info({timeout, Timer, boot}, #state{timer = Timer} = S) ->
-    {stop, not_started(<<"the program did not answer in time">>), S};
+handle_info({timeout, Timer, boot}, #state{timer = Timer, boot = Boot} = S) ->
+    #{start_timeout := Limit} = S#state.options,
+    {stop, not_started(py_boot:late(Limit, Boot)), S};
 handle_info(abandon, S) ->
     {stop, {shutdown, retired}, S};
 handle_info(#req{} = Req, #state{work = undefined} = S) ->
@@ -123,10 +124,10 @@ go_on(#state{work = Work} = S) ->
 %% ---------------------------------------------------------------------------
 %% Boot
 
-boot({run, Op, Boot}, #state{port = Port} = S) ->
+boot({run, Op, Boot}, #state{port = Port, options = #{start_timeout := Limit}} = S) ->
     {Arity, Body} = py_wire:body(Op, #{}),
     _ = py_port:send(Port, py_wire:request(py_boot:id(), Arity, Body)),
-    Timer = erlang:start_timer(py_boot:limit(), self(), boot),
+    Timer = erlang:start_timer(Limit, self(), boot),
     {noreply, S#state{boot = Boot, timer = Timer}};
 boot({done, Boot}, #state{boss = Boss, slot = Slot, os_pid = OsPid} = S) ->
     Boss ! {ready, Slot, self(), OsPid},
@@ -139,10 +140,9 @@ frame(_, Frame, #state{work = undefined, boot = Boot, timer = Timer} = S) ->
     _ = erlang:cancel_timer(Timer),
     boot(py_boot:result(py_reply:decode(Frame), Boot), S#state{timer = undefined});
 frame(Id, Frame, #state{work = Work} = S) ->
-    Next = S#state{work = py_work:frame(Id, Frame, Work)},
-    case byte_size(Frame) < ?LARGE of
-        true -> go_on(Next);
-        false -> {noreply, Next, hibernate}
+    case go_on(S#state{work = py_work:frame(Id, Frame, Work)}) of
+        {noreply, Next} when byte_size(Frame) >= ?LARGE -> {noreply, Next, hibernate};
+        Next -> Next
     end.
 
 event(Frame, #state{port = Port, events = Events} = S) ->
@@ -176,9 +176,9 @@ ended(_, Reason, #state{work = Work, events = Events} = S) ->
 start_failure(Status, _) when is_integer(Status) -> py_exit:start_failure(Status);
 start_failure(_, Reason) -> iolist_to_binary(io_lib:format("~p", [Reason])).
 
-%% The kernel counts whom it killed for want of memory.
-killed_by({signal, sigkill} = Reason, #state{oom_kills = Before}) ->
-    case py_proc:oom_kills() > Before of
+%% The kernel counts those whom it killed for want of memory.
+killed_by({signal, sigkill} = Reason, #state{pool = Pool}) ->
+    case py_dispatch:claim_oom_kill(Pool, py_proc:oom_kills()) of
         true -> oom;
         false -> Reason
     end;
@@ -192,7 +192,24 @@ terminate(Reason, #state{work = Work, port = Port, os_pid = OsPid}) ->
     case Port of
         undefined when IsClosing -> ok;
         undefined -> py_port:kill(OsPid);
-        _ -> py_port:close(Port, OsPid, grace(Work))
+        _ -> refuse_until(spawn_close(Port, OsPid, grace(Work)), why(Reason))
+    end.
+
+spawn_close(Port, OsPid, Grace) ->
+    {_, Monitor} = spawn_monitor(fun() -> py_port:close(Port, OsPid, Grace) end),
+    Monitor.
+
+%% The program takes its time to end, and nobody is to wait for it.
+refuse_until(Closed, Why) ->
+    receive
+        {'DOWN', Closed, process, _, _} ->
+            ok;
+        #req{} = Req ->
+            py_work:refuse(Req),
+            refuse_until(Closed, Why);
+        {pull, ReplyTo, _, _} ->
+            ReplyTo ! {ReplyTo, {error, {worker_exit, Why}}},
+            refuse_until(Closed, Why)
     end.
 
 %% Python that has nothing to do may clean up; it ends itself when that takes

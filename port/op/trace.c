@@ -50,7 +50,7 @@ enum op_end op_tracemalloc_start(struct op_call *call)
     if (frames < 0)
         return OP_FAILED;
     return reply_ok_take(call,
-                         python_call("tracemalloc", "start", "(l)", frames));
+                         python_call("erlang._memory", "trace", "(l)", frames));
 }
 
 enum op_end op_tracemalloc_stop(struct op_call *call)

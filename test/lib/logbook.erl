@@ -4,7 +4,7 @@
 %% to read. What is of no interest to a reader of the test's log stays out of it.
 -module(logbook).
 
--export([kept/1, clear/0, all/0, find/1, await/1, await/2, text/1]).
+-export([kept/1, open/0, close/0, clear/0, all/0, find/1, await/1, await/2, text/1]).
 -export([log/2]).
 
 -define(LIMIT, 10_000).
@@ -15,6 +15,7 @@ kept(Tests) ->
     [{must, "what is logged is kept", fun open/0}, Tests,
      {"the log is given back", fun close/0}].
 
+-spec open() -> ok.
 open() ->
     Self = self(),
     Keeper = spawn(fun() -> keep(Self) end),
@@ -23,6 +24,7 @@ open() ->
     ok = logger:set_handler_config(default, level, emergency),
     ok = logger:add_handler(?MODULE, ?MODULE, #{level => all}).
 
+-spec close() -> ok.
 close() ->
     ok = logger:remove_handler(?MODULE),
     ok = logger:set_handler_config(default, level, all),
@@ -39,6 +41,8 @@ keep(From) ->
     receive after infinity -> ok end.
 
 -spec log(logger:log_event(), logger:handler_config()) -> ok.
+log(_Event, #{sleep := Ms}) ->
+    timer:sleep(Ms);
 log(Event, _Config) ->
     _ = try
             ets:insert(?MODULE, {erlang:unique_integer([monotonic]), Event})

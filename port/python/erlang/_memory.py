@@ -1,11 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a worker's memory is, while tracing is on."""
+"""Tracing of a worker's memory, and where it is then."""
 
 from __future__ import annotations
 
 import tracemalloc
 
 from erlang import Atom
+
+
+def trace(frames: int) -> None:
+    """Trace allocations with so many frames each.
+
+    With another number of frames than now tracing begins anew, and forgets
+    what it had: tracemalloc.start() alone would change nothing.
+    """
+    if tracemalloc.is_tracing() and tracemalloc.get_traceback_limit() != frames:
+        tracemalloc.stop()
+    tracemalloc.start(frames)
 
 
 def top(n: int) -> list[dict[Atom, object]]:
