@@ -424,8 +424,8 @@ restart_workers() ->
     restart_workers(default).
 
 %% @doc Replaces all workers of a pool one after another, each by one that is
-%% ready before the old one ends: ``ok = py:restart_workers(science)''. No call
-%% fails. A process that is bound to a worker is told so by its next call.
+%% ready before the old one ends: ``ok = py:restart_workers(science)''. Calls
+%% under way have as long as the pool's option `drain' says. A process that is bound to a worker is told so by its next call.
 -spec restart_workers(atom()) -> ok | {error, term()}.
 restart_workers(Name) ->
     py_pools:restart(Name).
