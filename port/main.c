@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "loop/clerk.h"
 #include "loop/fds.h"
 #include "loop/fork.h"
 #include "loop/group.h"
@@ -44,8 +45,21 @@ static int start_failed(const struct err *err)
     output_send(&out);
     buf_free(&out);
     fprintf(stderr, "pyport: %s\n", err->text);
-    poll(&input, 1, FIRST_REQUEST_MS);
+    if (!jobs_waiting())
+        poll(&input, 1, FIRST_REQUEST_MS);
     return EXIT_PYTHON;
+}
+
+/* Python's start runs code of others, too (sitecustomize): it is watched as a
+ * job is. */
+static int start_python(const struct options *options, struct err *err)
+{
+    jobs_start_other("", 0);
+    int rc = interp_start(options, err);
+    if (rc == 0)
+        clerk_init();
+    jobs_done();
+    return rc;
 }
 
 static int system_failed(const char *text)
@@ -66,14 +80,15 @@ int main(int argc, char **argv)
     output_init(fds_output(), options.max_frame);
     reader_init(fds_input(), options.max_frame);
     jobs_init();
-    int started = interp_start(&options, &err);
+    if (sentinel_start() < 0)
+        return system_failed("cannot start a thread");
+    int started = start_python(&options, &err);
     free(options.paths);
     if (started < 0)
         return start_failed(&err);
-    if (fork_init() < 0 || sentinel_start() < 0)
-        return system_failed("cannot start a thread");
+    if (fork_init() < 0)
+        return system_failed("no memory");
     int code = work_until_end();
-    sentinel_expect_exit();
     interp_stop();
     group_end();
     return code;

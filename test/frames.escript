@@ -262,11 +262,11 @@ impossible_length() ->
      || Length <- [16#ffffffff, 16#80000000]].
 
 ends_in_length() ->
-    ?assertMatch(#{code := 65, replies := [{1, {ok, 1}} | _]},
+    ?assertMatch(#{code := 74, replies := [{1, {ok, 1}} | _]},
                  raw:run([], raw:frame({1, {eval, <<"1">>, #{}}}), <<0, 0>>)).
 
 ends_in_frame() ->
-    ?assertMatch(#{code := 65, replies := [{1, {ok, 1}} | _]},
+    ?assertMatch(#{code := 74, replies := [{1, {ok, 1}} | _]},
                  raw:run([], raw:frame({1, {eval, <<"1">>, #{}}}), <<100:32, 131, 104>>)).
 
 no_input() ->

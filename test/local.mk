@@ -29,7 +29,8 @@ test_scripts = \
 	test/stream.escript \
 	test/userproc.escript \
 	test/values.escript \
-	test/version.escript
+	test/version.escript \
+	test/watch.escript
 
 # What memory is kept: meaningless where a sanitizer keeps it longer.
 memory_scripts = test/flat.escript

@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 
+#include "loop/fork.h"
 #include "loop/thread.h"
 #include "op/op.h"
 #include "op/reply.h"
@@ -14,6 +15,7 @@ static struct {
     pthread_mutex_t lock;
     pthread_cond_t wake;
     struct job *first, **last;
+    bool allowed; /* there is a Python */
     bool started;
 } clerk = {.lock = PTHREAD_MUTEX_INITIALIZER,
            .wake = PTHREAD_COND_INITIALIZER,
@@ -36,6 +38,7 @@ static void run(struct job *job, struct buf *out)
 {
     PyGILState_STATE gil = PyGILState_Ensure();
     op_run(&job->req, out);
+    fork_end_child();
     reply_send(out);
     PyGILState_Release(gil);
     job_free(job);
@@ -51,10 +54,17 @@ static void *clerk_main(void *unused)
     return unused;
 }
 
+void clerk_init(void)
+{
+    pthread_mutex_lock(&clerk.lock);
+    clerk.allowed = true;
+    pthread_mutex_unlock(&clerk.lock);
+}
+
 bool clerk_push(struct job *job)
 {
     pthread_mutex_lock(&clerk.lock);
-    if (!clerk.started)
+    if (clerk.allowed && !clerk.started)
         clerk.started = thread_start(clerk_main) == 0;
     bool taken = clerk.started;
     if (taken) {

@@ -135,9 +135,8 @@ int interp_start(const struct options *options, struct err *err)
     return 0;
 }
 
+/* Our classes stay: atexit functions and other threads still use them. */
 void interp_stop(void)
 {
-    error_free();
-    erltypes_free();
     Py_FinalizeEx();
 }

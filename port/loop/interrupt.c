@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 
 #include "loop/jobs.h"
 #include "value/erltypes.h"
@@ -14,6 +15,7 @@
 #define INTERRUPT SIGRTMAX
 
 static pthread_t main_thread; /* set by interrupt_init, constant afterwards */
+static atomic_bool ready;     /* that it is set, and the handler there */
 
 static PyObject *on_interrupt(PyObject *self, PyObject *args)
 {
@@ -37,10 +39,12 @@ int interrupt_init(void)
         before = python_call("signal", "signal", "(iO)", INTERRUPT, handler);
     Py_XDECREF(handler);
     Py_XDECREF(before);
+    ready = before != NULL;
     return before ? 0 : -1;
 }
 
 void interrupt_main(void)
 {
-    pthread_kill(main_thread, INTERRUPT);
+    if (ready)
+        pthread_kill(main_thread, INTERRUPT);
 }

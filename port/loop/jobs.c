@@ -25,7 +25,8 @@ static struct {
     struct job *first, **last;
     size_t n_waiting;
 
-    const char *id; /* of the running job; NULL between jobs */
+    struct job *running; /* NULL between jobs, and in what is none */
+    const char *id;      /* of what runs; NULL in between */
     size_t id_len;
     unsigned long serial; /* of the running job, or the last one */
     bool cancelled;       /* the running job is */
@@ -123,23 +124,31 @@ static bool same_id(const struct request *req, const char *id, size_t n)
     return req->id_len == n && memcmp(req->frame + req->id_at, id, n) == 0;
 }
 
-struct job *jobs_remove(const struct request *req)
+/* With the lock: the link that points to the waiting job of `req`, or to
+ * NULL. */
+static struct job **find(const struct request *req)
 {
-    lock();
     struct job **link = &jobs.first;
     while (*link && !same_id(req, (*link)->req.frame + (*link)->req.id_at,
                              (*link)->req.id_len))
         link = &(*link)->next;
-    struct job *job = unlink_job(link);
+    return link;
+}
+
+struct job *jobs_remove(const struct request *req)
+{
+    lock();
+    struct job *job = unlink_job(find(req));
     unlock();
     return job;
 }
 
 /* ---- running ---------------------------------------------------------- */
 
-void jobs_start(const char *id, size_t n)
+static void start(struct job *job, const char *id, size_t n)
 {
     lock();
+    jobs.running = job;
     jobs.id = id;
     jobs.id_len = n;
     jobs.serial++;
@@ -149,9 +158,20 @@ void jobs_start(const char *id, size_t n)
     unlock();
 }
 
+void jobs_start(struct job *job)
+{
+    start(job, job->frame->data + job->req.id_at, job->req.id_len);
+}
+
+void jobs_start_other(const char *id, size_t n)
+{
+    start(NULL, id, n);
+}
+
 void jobs_done(void)
 {
     lock();
+    jobs.running = NULL;
     jobs.id = NULL;
     if (jobs.watched)
         fds_kick();
@@ -165,6 +185,8 @@ bool jobs_cancel(const struct request *req)
     bool found = jobs.id && (!req || same_id(req, jobs.id, jobs.id_len));
     if (found)
         jobs.cancelled = true;
+    if (found && jobs.running)
+        jobs.running->ending = STREAM_CANCELLED;
     unlock();
     return found;
 }
@@ -176,6 +198,28 @@ bool jobs_was_cancelled(void)
     jobs.cancelled = false;
     unlock();
     return cancelled;
+}
+
+bool jobs_cancel_waits(void)
+{
+    lock();
+    bool waits = jobs.id && jobs.cancelled;
+    unlock();
+    return waits;
+}
+
+bool jobs_keep(const struct request *req)
+{
+    lock();
+    struct job *job = *find(req);
+    if (!job && jobs.running && same_id(req, jobs.id, jobs.id_len))
+        job = jobs.running;
+    if (job && req->kind == CONTROL_MORE)
+        job->more += req->n;
+    else if (job && job->ending == STREAM_GOES_ON)
+        job->ending = STREAM_STOPPED;
+    unlock();
+    return job != NULL;
 }
 
 /* ---- watching --------------------------------------------------------- */

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "op/stream.h"
 #include "wire/frame.h"
 #include "wire/request.h"
 
@@ -19,6 +20,11 @@ struct job {
     struct job *next;
     struct frame *frame; /* owned */
     struct request req;
+
+    /* For the stream that it may open, what was asked of it meanwhile. With
+     * the lock, until jobs_done. */
+    long long more;
+    enum stream_end ending;
 };
 
 /* Call once, before there are threads. */
@@ -42,17 +48,26 @@ bool jobs_waiting(void);
 /* Takes the waiting job with the same id as `req` out, or NULL. */
 struct job *jobs_remove(const struct request *req);
 
-/* The main thread says what it runs: the n bytes of id stay valid until
- * jobs_done. */
-void jobs_start(const char *id, size_t n);
+/* The main thread says what it is at: a job, or something else that is to be
+ * watched like one, with the id of n bytes (0: it has none). Both stay valid
+ * until jobs_done. */
+void jobs_start(struct job *job);
+void jobs_start_other(const char *id, size_t n);
 void jobs_done(void);
 
 /* Marks the running job as cancelled if it is the one of `req`; NULL means
  * whatever runs. False: it is not running. */
 bool jobs_cancel(const struct request *req);
 
+/* Keeps {more, …} and {stop, …} for a stream whose job waits or runs. False:
+ * there is none with this id. */
+bool jobs_keep(const struct request *req);
+
 /* True once, when the running job has been cancelled. Main thread. */
 bool jobs_was_cancelled(void);
+
+/* True while the running job has been cancelled and does not know it. */
+bool jobs_cancel_waits(void);
 
 /* For the sentinel: sleeps until one job has been running for a tick and
  * returns its serial number; 0 when there will be no more jobs. */

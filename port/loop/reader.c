@@ -9,6 +9,7 @@
 
 #include "loop/fds.h"
 #include "loop/sort.h"
+#include "op/event.h"
 #include "wire/frame.h"
 #include "wire/protocol.h"
 
@@ -45,13 +46,14 @@ static bool input_now(void)
     return frame_buffered(&input) || poll(&in, 1, 0) > 0;
 }
 
-bool reader_wait_or_kick(void)
+bool reader_wait(int ms)
 {
     struct pollfd both[] = {{.fd = input.fd, .events = POLLIN},
                             {.fd = fds_kicked(), .events = POLLIN}};
     if (frame_buffered(&input))
         return true;
-    poll(both, 2, -1);
+    if (poll(both, 2, ms) <= 0)
+        return false;
     if (both[1].revents)
         fds_unkick();
     return both[0].revents != 0;
@@ -61,6 +63,7 @@ static enum reader_status end(int code)
 {
     ended = true;
     exit_code = code;
+    event_end();
     return READER_END;
 }
 
@@ -82,8 +85,11 @@ enum reader_status reader_read(bool wait, bool busy)
         return READER_SORTED;
     case FRAME_EOF:
         return end(EXIT_OK_EOF);
-    default:
+    case FRAME_IMPOSSIBLE:
         fprintf(stderr, "pyport: %s\n", err.text);
         return end(EXIT_PROTOCOL);
+    default:
+        fprintf(stderr, "pyport: %s\n", err.text);
+        return end(EXIT_IO);
     }
 }

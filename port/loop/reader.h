@@ -27,9 +27,9 @@ void reader_give(void);
  * input; else READER_NOTHING. `busy` is handed on to sort_frame. */
 enum reader_status reader_read(bool wait, bool busy);
 
-/* Sleeps until there is input (true), or a kick (false); only with the
- * role. */
-bool reader_wait_or_kick(void);
+/* Sleeps until there is input (true), a kick, or so many ms have passed (-1:
+ * for ever); only with the role. */
+bool reader_wait(int ms);
 
 /* Why the input ended: an exit code. With the role, or when it is over. */
 int reader_exit_code(void);

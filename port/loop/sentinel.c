@@ -16,7 +16,8 @@
 #include "wire/protocol.h"
 
 /* After the end of the input: how long a job has to stop, in steps of one
- * interrupt each, and how long Python may take to finalize. */
+ * interrupt each, and how long Python may take to finalize. (A job that was
+ * cancelled is interrupted at the same steps until it knows.) */
 #define STOP_STEPS 12
 #define STOP_STEP_MS 50
 #define FINALIZE_MS 3000
@@ -41,15 +42,19 @@ static void stop_job(unsigned long serial)
         group_exit(EXIT_BUSY);
 }
 
-/* Reads for the main thread while its job runs. */
+/* Reads for the main thread while its job runs. A signal that comes right
+ * before a blocking call goes unheard: it is repeated. */
 static void watch(unsigned long serial)
 {
     while (jobs_is_running(serial)) {
-        if (!reader_wait_or_kick())
-            continue;
-        if (reader_read(true, true) == READER_END) {
-            stop_job(serial);
-            return;
+        bool unheard = jobs_cancel_waits();
+        if (reader_wait(unheard ? STOP_STEP_MS : -1)) {
+            if (reader_read(true, true) == READER_END) {
+                stop_job(serial);
+                return;
+            }
+        } else if (unheard) {
+            interrupt_main();
         }
     }
 }

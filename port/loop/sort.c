@@ -17,10 +17,19 @@
 
 /* ---- answers that need no Python -------------------------------------- */
 
+/* An answer from here fits into so many bytes, without its Id. */
+#define ANSWER_MAX 512
+
+static bool id_fits(const struct request *req)
+{
+    return req->id_len + ANSWER_MAX <= output_max_frame();
+}
+
+/* An answer names its request, unless the Id leaves no room for an answer. */
 static void begin(struct buf *out, const struct request *req)
 {
     buf_init(out, 0);
-    reply_begin(out, req->frame + req->id_at, req->id_len);
+    reply_begin(out, req->frame + req->id_at, id_fits(req) ? req->id_len : 0);
 }
 
 static void send_and_free(struct buf *out)
@@ -99,10 +108,12 @@ static void control(const struct request *req)
         take_back(req);
         break;
     case CONTROL_MORE:
-        stream_more(req);
+        if (!jobs_keep(req))
+            stream_more(req, req->n);
         break;
     case CONTROL_STOP:
-        stream_end(req, STREAM_STOPPED);
+        if (!jobs_keep(req))
+            stream_end(req, STREAM_STOPPED);
         break;
     case CONTROL_ACK:
         event_acked(req->n);
@@ -113,6 +124,14 @@ static void control(const struct request *req)
 }
 
 /* ---- requests --------------------------------------------------------- */
+
+static int check_id(const struct request *req, struct err *err)
+{
+    if (id_fits(req))
+        return 0;
+    return err_set(err, "the Id is too large for max_frame (%zu bytes)",
+                   req->id_len);
+}
 
 static void request(struct job *job, bool busy)
 {
@@ -130,7 +149,8 @@ void sort_frame(struct frame *frame, bool busy)
     struct job *job = job_take(frame);
     if (!job)
         return;
-    if (request_parse(job->frame->data, job->frame->len, &job->req, &err) < 0)
+    if (request_parse(job->frame->data, job->frame->len, &job->req, &err) < 0 ||
+        check_id(&job->req, &err) < 0)
         answer_badarg(&job->req, &err);
     else if (job->req.kind != REQUEST)
         control(&job->req);

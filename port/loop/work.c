@@ -6,6 +6,7 @@
 #include "loop/fork.h"
 #include "loop/jobs.h"
 #include "loop/reader.h"
+#include "loop/sentinel.h"
 #include "op/op.h"
 #include "op/reply.h"
 #include "op/stream.h"
@@ -26,16 +27,12 @@ static bool is_idle(void)
 
 /* Reads a frame; waits for one only when there is nothing else to do. That
  * is known only with the role, because work comes from nobody but the reader:
- * the sentinel may have had the role until now. The GIL is for other Python
- * threads meanwhile. */
+ * the sentinel may have had the role until now. */
 static enum reader_status read_frame(void)
 {
-    enum reader_status status;
-    Py_BEGIN_ALLOW_THREADS
     reader_take();
-    status = reader_read(is_idle(), false);
+    enum reader_status status = reader_read(is_idle(), false);
     reader_give();
-    Py_END_ALLOW_THREADS
     return status;
 }
 
@@ -64,24 +61,58 @@ static bool next_work(struct work *work, bool stream_first)
     return false;
 }
 
+static void start(const struct work *work)
+{
+    size_t n;
+    if (work->job) {
+        jobs_start(work->job);
+    } else {
+        const char *id = stream_id(work->stream, &n);
+        jobs_start_other(id, n);
+    }
+}
+
+/* Waits for work, without the GIL: it is for other Python threads meanwhile.
+ * They may keep it for long, so what comes is said to be running, or the end
+ * to have come, before the GIL is waited for: then the sentinel watches. */
+static bool await_work(struct work *work, bool stream_first)
+{
+    bool found;
+    Py_BEGIN_ALLOW_THREADS
+    found = next_work(work, stream_first);
+    if (found)
+        start(work);
+    else
+        sentinel_expect_exit();
+    Py_END_ALLOW_THREADS
+    return found;
+}
+
+/* The stream that a job has opened is told what was asked of it too early. */
+static void catch_up(const struct job *job)
+{
+    if (job->more)
+        stream_more(&job->req, job->more);
+    if (job->ending != STREAM_GOES_ON)
+        stream_end(&job->req, job->ending);
+}
+
 /* A forked child ends before it touches a lock: another thread, which the
  * child does not have, may have held it. */
 static void run_job(struct job *job, struct buf *out)
 {
-    jobs_start(job->frame->data + job->req.id_at, job->req.id_len);
     enum op_end end = op_run(&job->req, out);
     fork_end_child();
     if (end == OP_REPLY)
         reply_send(out);
     jobs_done();
+    if (end == OP_LATER)
+        catch_up(job);
     job_free(job);
 }
 
 static void run_stream(struct stream *stream, struct buf *out)
 {
-    size_t n;
-    const char *id = stream_id(stream, &n);
-    jobs_start(id, n);
     stream_step(stream, out);
     fork_end_child();
     jobs_done();
@@ -95,7 +126,7 @@ int work_until_end(void)
     bool stream_first = false;
 
     buf_init(&out, 0);
-    while (next_work(&work, stream_first)) {
+    while (await_work(&work, stream_first)) {
         if (work.job)
             run_job(work.job, &out);
         else
@@ -104,5 +135,6 @@ int work_until_end(void)
         buf_shrink(&out);
     }
     buf_free(&out);
+    streams_drop();
     return output_broken() ? EXIT_IO : reader_exit_code();
 }

@@ -24,11 +24,23 @@ static struct {
     pthread_cond_t acked;
     long long window; /* bytes; 0: nobody counts */
     long long unacked;
+    bool ended; /* nobody will acknowledge anything any more */
 } flow = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 void event_init(void)
 {
     cond_init(&flow.acked);
+}
+
+/* A forked child has nobody to send to, and the lock may be held there for
+ * ever; nor has a program that is ending. */
+static int refuse(bool wait)
+{
+    if (!wait)
+        return 0;
+    PyErr_SetString(PyExc_RuntimeError,
+                    "there is no connection to Erlang any more");
+    return -1;
 }
 
 /* With the lock. One event may go beyond the window, so that a large one is
@@ -56,14 +68,23 @@ static void wait_a_step(void)
     pthread_mutex_unlock(&flow.lock);
 }
 
-/* 1 with room taken, 0 without, -1 when a signal handler raised. */
+static bool has_ended(void)
+{
+    pthread_mutex_lock(&flow.lock);
+    bool ended = flow.ended;
+    pthread_mutex_unlock(&flow.lock);
+    return ended;
+}
+
+/* 1 with room taken, 0 without, -1 with an exception: there will be no room,
+ * or a signal handler raised. */
 static int await_room(size_t n, bool wait)
 {
     for (;;) {
         if (take_room(n))
             return 1;
-        if (!wait)
-            return 0;
+        if (!wait || has_ended())
+            return refuse(wait);
         Py_BEGIN_ALLOW_THREADS
         wait_a_step();
         Py_END_ALLOW_THREADS
@@ -80,6 +101,14 @@ void event_acked(long long n)
     pthread_mutex_unlock(&flow.lock);
 }
 
+void event_end(void)
+{
+    pthread_mutex_lock(&flow.lock);
+    flow.ended = true;
+    pthread_cond_broadcast(&flow.acked);
+    pthread_mutex_unlock(&flow.lock);
+}
+
 static int put_event(struct buf *out, const char *name, PyObject *data)
 {
     struct value_opts opts;
@@ -89,17 +118,6 @@ static int put_event(struct buf *out, const char *name, PyObject *data)
     put_atom_z(out, "event");
     put_atom_z(out, name);
     return value_encode(out, data, &opts, name);
-}
-
-/* A forked child has nobody to send to, and the lock may be held there for
- * ever; nor has a program that is ending. */
-static int refuse(bool wait)
-{
-    if (!wait)
-        return 0;
-    PyErr_SetString(PyExc_RuntimeError,
-                    "there is no connection to Erlang any more");
-    return -1;
 }
 
 int event_send(const char *name, PyObject *data, bool wait)

@@ -19,6 +19,10 @@ void event_init(void);
  * thread; waits without the GIL, until a signal handler raises. */
 event_fn event_send;
 
+/* The input has ended: whoever waits for room waits in vain. Any thread, no
+ * GIL. */
+void event_end(void);
+
 /* {ack, N}: the reader has dealt with n bytes. Any thread, no GIL. */
 void event_acked(long long n);
 

@@ -29,7 +29,8 @@ enum op_end {
 };
 
 /* True when the request may be answered while Python is busy with another:
- * it is short and touches no user code. Needs no GIL. */
+ * it is short, and runs no user code but the finalizers of what gc finds.
+ * Needs no GIL. */
 bool op_is_urgent(const struct request *req);
 
 /* Runs the request and leaves a whole reply frame in `out`, unless OP_LATER.

@@ -83,24 +83,22 @@ static void append(struct stream *s)
     *link = s;
 }
 
-bool stream_more(const struct request *req)
+void stream_more(const struct request *req, long long n)
 {
     pthread_mutex_lock(&list.lock);
     struct stream *s = find(req);
     if (s)
-        s->credit += req->n;
+        s->credit += n;
     pthread_mutex_unlock(&list.lock);
-    return s != NULL;
 }
 
-bool stream_end(const struct request *req, enum stream_end how)
+void stream_end(const struct request *req, enum stream_end how)
 {
     pthread_mutex_lock(&list.lock);
     struct stream *s = find(req);
     if (s)
         s->ending = how;
     pthread_mutex_unlock(&list.lock);
-    return s != NULL;
 }
 
 bool stream_ready(void)
@@ -137,11 +135,8 @@ void stream_give(struct stream *s)
     if (!s->over)
         append(s);
     pthread_mutex_unlock(&list.lock);
-    if (s->over) {
-        Py_XDECREF(s->iterator);
-        Py_XDECREF(s->held);
+    if (s->over)
         free(s);
-    }
 }
 
 /* ---- opening ---------------------------------------------------------- */
@@ -221,12 +216,23 @@ static PyObject *next_item(struct stream *s)
     return held ? held : PyIter_Next(s->iterator);
 }
 
+/* An item, and room for the end of the list behind it. */
+static int put_item(struct stream *s, struct buf *out, PyObject *item)
+{
+    if (value_encode(out, item, &s->opts.value, "item") < 0)
+        return -1;
+    if (buf_reserve(out, 1) == 0)
+        return 1;
+    PyErr_SetString(erltypes_badarg(), "item: larger than max_frame");
+    return -1;
+}
+
 /* 1: appended; 0: it does not fit behind the others, and is held for the next
  * chunk; -1: an exception is set. Takes the item. */
 static int put_item_take(struct stream *s, struct buf *out, PyObject *item)
 {
     size_t mark = buf_mark(out);
-    int rc = value_encode(out, item, &s->opts.value, "item") < 0 ? -1 : 1;
+    int rc = put_item(s, out, item);
     if (rc < 0 && out->why == BUF_TOO_LARGE && s->used > 0) {
         PyErr_Clear();
         s->held = Py_NewRef(item);
@@ -275,14 +281,32 @@ static void send_chunk(struct stream *s, struct buf *out, long most)
 
 /* ---- the end ---------------------------------------------------------- */
 
-/* Runs the generator's finally blocks now, not whenever it is collected. May
- * leave an exception set. */
-static void close_iterator(struct stream *s)
+/* Runs the generator's finally blocks. Returns the exception that they raised,
+ * or NULL. */
+static PyObject *close_iterator(struct stream *s)
 {
-    if (!PyObject_HasAttrString(s->iterator, "close"))
-        return;
-    PyObject *none = PyObject_CallMethod(s->iterator, "close", NULL);
-    Py_XDECREF(none);
+    if (PyObject_HasAttrString(s->iterator, "close")) {
+        PyObject *none = PyObject_CallMethod(s->iterator, "close", NULL);
+        Py_XDECREF(none);
+    }
+    return python_fetch_error();
+}
+
+/* Lets go of the iterator, which may run user code: here, where it is watched
+ * as a job is, and not whenever it is collected. An iterator that was used up
+ * is not closed. Leaves the exception set with which the stream ends, if any:
+ * the first one. */
+static void drop_iterator(struct stream *s)
+{
+    PyObject *exc = python_fetch_error();
+    PyObject *late = exc || s->ending ? close_iterator(s) : NULL;
+    Py_CLEAR(s->iterator);
+    Py_CLEAR(s->held);
+    if (!exc)
+        exc = Py_XNewRef(late);
+    Py_XDECREF(late);
+    if (exc)
+        python_raise_take(exc);
 }
 
 /* The final reply: an exception that is set, or how the stream was ended. */
@@ -310,12 +334,27 @@ static long allowed(struct stream *s)
 void stream_step(struct stream *s, struct buf *out)
 {
     s->used = 0;
-    if (s->ending) {
-        close_iterator(s);
+    if (s->ending)
         s->over = true;
-    } else {
+    else
         send_chunk(s, out, allowed(s));
-    }
-    if (s->over)
+    if (s->over) {
+        drop_iterator(s);
         send_end(s, out);
+    }
+}
+
+void streams_drop(void)
+{
+    struct stream *s = list.first;
+    while (s) {
+        struct stream *next = s->next;
+        s->ending = STREAM_STOPPED;
+        drop_iterator(s);
+        if (PyErr_Occurred())
+            PyErr_WriteUnraisable(NULL);
+        free(s);
+        s = next;
+    }
+    list.first = NULL;
 }

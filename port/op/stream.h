@@ -32,17 +32,19 @@ enum stream_end {
     STREAM_CANCELLED /* {cancel, Id}: final reply {error, cancelled} */
 };
 
-/* Gives credit for n more items. False: no such stream. Any thread, no GIL. */
-bool stream_more(const struct request *req);
+/* Gives the stream with the id of `req`, if there is one, credit for n more
+ * items. Any thread, no GIL. */
+void stream_more(const struct request *req, long long n);
 
-/* Asks a stream to end. False: no such stream. Any thread, no GIL. */
-bool stream_end(const struct request *req, enum stream_end how);
+/* Asks the stream with the id of `req`, if there is one, to end. Any thread, no
+ * GIL. */
+void stream_end(const struct request *req, enum stream_end how);
 
 /* True when a stream is ready. Any thread, no GIL. */
 bool stream_ready(void);
 
 /* Takes the next ready stream out of the list, or NULL. It must go through
- * stream_step and stream_give. Main thread. */
+ * stream_step and stream_give. Main thread, no GIL. */
 struct stream *stream_take(void);
 
 /* The id of a taken stream: `*n` bytes that live as long as the stream. */
@@ -53,7 +55,11 @@ const char *stream_id(const struct stream *s, size_t *n);
 void stream_step(struct stream *s, struct buf *out);
 
 /* Puts a stepped stream back into the list, or frees it after its final
- * reply; its id is void from here on. GIL held, main thread. */
+ * reply; its id is void from here on. Main thread, no GIL. */
 void stream_give(struct stream *s);
+
+/* The program ends: closes all generators, without a reply. GIL held, main
+ * thread; nobody reads the input any more. */
+void streams_drop(void);
 
 #endif

@@ -167,7 +167,7 @@ enum frame_status frame_read(struct frame_reader *r, struct frame **out,
     uint32_t length = get_length(r->buffer + r->start);
     if (length > FRAME_LIMIT) {
         err_set(err, "impossible frame length %u", (unsigned)length);
-        return FRAME_BROKEN;
+        return FRAME_IMPOSSIBLE;
     }
     r->start += FRAME_HEADER;
     enum frame_status status = read_frame(r, length, out, err);

@@ -38,9 +38,10 @@ struct frame_reader {
 
 enum frame_status {
     FRAME_OK,
-    FRAME_EOF,       /* the input ended between two frames */
-    FRAME_TOO_LARGE, /* skipped, the next one can be read */
-    FRAME_BROKEN,    /* nothing more can be read */
+    FRAME_EOF,        /* the input ended between two frames */
+    FRAME_TOO_LARGE,  /* skipped, the next one can be read */
+    FRAME_IMPOSSIBLE, /* a length that none has: the input is out of step */
+    FRAME_BROKEN,     /* nothing more can be read */
 };
 
 /* There is nothing to free: the buffer is inside. */
@@ -50,8 +51,9 @@ void frame_reader_init(struct frame_reader *r, int fd, size_t max_frame);
  * FRAME_OK: *out is the frame.
  * FRAME_TOO_LARGE: longer than max_frame, or no memory for it (err says which);
  *     *out has its first bytes, at most FRAME_HEAD.
- * FRAME_EOF, FRAME_BROKEN: *out is NULL; BROKEN (impossible length, input that
- *     ends inside a frame, a failed read) with the text in err. */
+ * FRAME_EOF: *out is NULL.
+ * FRAME_IMPOSSIBLE, FRAME_BROKEN (input that ends inside a frame, a failed
+ *     read): *out is NULL, the text is in err. */
 enum frame_status frame_read(struct frame_reader *r, struct frame **out,
                              struct err *err);
 

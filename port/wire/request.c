@@ -25,15 +25,18 @@ static const struct control {
     const char *form;
 } controls[] = {
     {"cancel", CONTROL_CANCEL, 2, "{cancel, Id}"},
-    {"more", CONTROL_MORE, 3, "{more, Id, N} with an integer N > 0"},
+    {"more", CONTROL_MORE, 3, "{more, Id, N} with N = 1..2147483647"},
     {"stop", CONTROL_STOP, 2, "{stop, Id}"},
     {"take_back", CONTROL_TAKE_BACK, 2, "{take_back, Id}"},
     {"reply", CONTROL_REPLY, 3, "{reply, CallId, Result}"},
-    {"ack", CONTROL_ACK, 2, "{ack, N} with an integer N > 0"},
+    {"ack", CONTROL_ACK, 2, "{ack, N} with N = 1..2147483647"},
 };
 
 /* The outer tuple: no form has more elements than MAX_PARTS. */
 #define MAX_PARTS 3
+
+/* The greatest N of {more, Id, N} and {ack, N}: sums of many fit, too. */
+#define COUNT_MAX 0x7fffffff
 
 struct parts {
     size_t arity;
@@ -131,7 +134,8 @@ static int parse_control(struct request *r, const struct parts *parts,
         return err_set(err, "control must be %s", control->form);
     if (control->kind == CONTROL_MORE || control->kind == CONTROL_ACK) {
         int index = (int)parts->at[control->arity - 1];
-        if (ei_decode_longlong(r->frame, &index, &r->n) < 0 || r->n < 1)
+        if (ei_decode_longlong(r->frame, &index, &r->n) < 0 || r->n < 1 ||
+            r->n > COUNT_MAX)
             return err_set(err, "control must be %s", control->form);
     }
     if (control->kind == CONTROL_REPLY)

@@ -106,7 +106,7 @@ static void test_cancel_hits_only_the_running_job(void **state)
     struct request a = named("a"), b = named("b");
     assert_false(jobs_cancel(&a));
     assert_false(jobs_cancel(NULL));
-    jobs_start("a", 1);
+    jobs_start_other("a", 1);
     assert_false(jobs_cancel(&b));
     assert_false(jobs_was_cancelled());
     assert_true(jobs_cancel(&a));
@@ -114,7 +114,7 @@ static void test_cancel_hits_only_the_running_job(void **state)
     assert_false(jobs_was_cancelled()); /* raised once */
     assert_true(jobs_cancel(&a));
     jobs_done();
-    jobs_start("b", 1);
+    jobs_start_other("b", 1);
     assert_false(jobs_was_cancelled()); /* a late one hits nobody */
     jobs_done();
 }
@@ -144,11 +144,11 @@ static void test_a_long_job_is_noticed(void **state)
     pthread_t watcher;
     assert_int_equal(pthread_create(&watcher, NULL, wait_for_long, &serial), 0);
     for (int i = 0; i < 1000; i++) { /* short ones are not */
-        jobs_start("s", 1);
+        jobs_start_other("s", 1);
         jobs_done();
     }
     assert_false(kicked(0));
-    jobs_start("l", 1);
+    jobs_start_other("l", 1);
     pthread_join(watcher, NULL);
     assert_true(serial != 0);
     assert_true(jobs_is_running(serial));
@@ -167,7 +167,7 @@ static void test_a_sleeping_watcher_is_woken(void **state)
     assert_int_equal(pthread_create(&watcher, NULL, wait_for_long, &serial), 0);
     sleep_ms(999); /* near the time when it goes to sleep for good */
     sleep_ms(500);
-    jobs_start("l", 1);
+    jobs_start_other("l", 1);
     pthread_join(watcher, NULL);
     assert_true(serial != 0);
     jobs_done();
@@ -208,7 +208,7 @@ static void test_threads_agree(void **state)
         struct job *job = jobs_pop();
         if (!job)
             continue;
-        jobs_start(job->frame->data, 1);
+        jobs_start_other(job->frame->data, 1);
         bool cancelled = jobs_was_cancelled();
         assert_true(!cancelled || job->frame->data[0] == 'a');
         jobs_done();

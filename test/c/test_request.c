@@ -204,7 +204,7 @@ static void control(void **state)
 static void more_wants_a_positive_integer(void **state)
 {
     (void)state;
-    static const long long counts[] = {1, 255, 256, INT_MAX, LLONG_MAX};
+    static const long long counts[] = {1, 255, 256, INT_MAX};
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
         make("{more, 7}");
         b.data[2]++;
@@ -214,14 +214,14 @@ static void more_wants_a_positive_integer(void **state)
     }
     static const char *const wrong[] = {
         "{more, 7, 0}",   "{more, 7, -1}",  "{more, 7, x}",
-        "{more, 7, 1.0}", "{more, 7, [1]}",
+        "{more, 7, 1.0}", "{more, 7, [1]}", "{more, 7, 2147483648}",
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         make(wrong[i]);
         assert_int_equal(parse(), -1);
         assert_id("", 0);
         assert_string_equal(
-            err.text, "control must be {more, Id, N} with an integer N > 0");
+            err.text, "control must be {more, Id, N} with N = 1..2147483647");
     }
     make("{more, 7}");
     b.data[2]++;
