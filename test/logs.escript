@@ -29,7 +29,11 @@ main(_) ->
         {"a line that is too long is cut, and says so", fun long_line/0},
         {"a flood is bounded, and what is left out is counted", 60_000, fun flood/0},
         {"a slow handler of the logger delays no deadline", fun slow_handler/0},
+        {"a line that is printed while a line is printed", fun interrupted/0},
         {"a forked child does not log in our name", fun forked/0},
+        {"a child that is forked while a thread prints", fun forked_in_print/0},
+        {"sys.stdout has all that a text file has", fun text_file/0},
+        {"sys.stdout can be reconfigured and detached", fun changed_stdout/0},
         {"another pool's name", fun other_pool/0},
         {"logs => false", fun switched_off/0},
         {"logs that is no boolean", fun bad_option/0},
@@ -37,8 +41,12 @@ main(_) ->
         {"capture: standard error, too, in order", fun capture_both/0},
         {"capture of a call that is awaited", fun capture_awaited/0},
         {"capture of a call that comes too late", fun capture_timeout/0},
-        {"capture is bounded", fun capture_bounded/0},
+        {"capture is bounded, and says so", fun capture_bounded/0},
+        {"capture: a text that no frame could hold", fun capture_cut/0},
         {"capture ends with its call", fun capture_ends/0},
+        {"capture ends when a cancel comes too late", fun capture_ends_anyway/0},
+        {"capture ends, whatever sys.stdout is by then", fun capture_ends_elsewhere/0},
+        {"capture of a request that overtakes a job", fun capture_urgent/0},
         {"capture of a call that is cancelled, or has no pool", fun capture_refused/0},
         {"capture where there is no place for it", fun capture_nowhere/0},
         {"capture that is no boolean", fun capture_bad/0}
@@ -192,6 +200,31 @@ dropped(Text) ->
         [_] -> 0
     end.
 
+%% In the same thread, as a handler of signals or a __del__ may.
+interrupted() ->
+    Self = self(),
+    Lines = logged(fun() ->
+        Options = #{timeout => 10_000},
+        Self ! py:call(chatty, interrupt_print, [<<"again">>], #{}, Options)
+    end),
+    {ok, Count} = receive Result -> Result end,
+    ?assert(Count > 10),
+    ?assertEqual(lists:duplicate(Count, <<"again">>), [text(Event) || Event <- Lines]).
+
+forked_in_print() ->
+    {ok, Ends} = py:call(chatty, fork_in_print, [<<"a parent">>]),
+    ?assert(length(Ends) > 10),
+    ?assertEqual([], [false || false <- Ends]).
+
+text_file() ->
+    ?assertEqual({ok, []}, py:call(chatty, no_text_file, [])).
+
+changed_stdout() ->
+    Self = self(),
+    Events = logged(fun() -> Self ! py:call(chatty, change_stdout, [<<"still here">>]) end),
+    ?assertEqual({ok, [false, true, true, false]}, receive Result -> Result end),
+    ?assertEqual([{notice, stdout, <<"still here">>}], [summary(Event) || Event <- Events]).
+
 forked() ->
     [OsPid] = fixture:os_pids(),
     ?assertEqual([], logged(call(fork_and_say, [<<"I am a child">>]))),
@@ -278,12 +311,75 @@ capture_timeout() ->
 
 capture_bounded() ->
     {ok, 3_000_000, Text} = py:eval(<<"sys.stdout.write('x' * 3_000_000)">>, #{}, #{capture => true}),
-    ?assertEqual(1 bsl 20, byte_size(Text)).
+    ?assertEqual(1 bsl 20, byte_size(Text)),
+    ?assert(is_cut(Text)),
+    {ok, 1_048_576, Whole} =
+        py:eval(<<"sys.stdout.write('x' * (1 << 20))">>, #{}, #{capture => true}),
+    ?assertEqual(binary:copy(<<"x">>, 1 bsl 20), Whole),
+    {ok, 1_000_000, Wide} =
+        py:eval(<<"sys.stdout.write('☃' * 1_000_000)"/utf8>>, #{}, #{capture => true}),
+    ?assert(byte_size(Wide) =< 1 bsl 20),
+    ?assert(is_cut(Wide)).
+
+%% The last line says so; the others are whole characters.
+is_cut(Text) ->
+    is_list(unicode:characters_to_list(Text)) andalso
+        lists:suffix("\n… (the rest was cut)\n", unicode:characters_to_list(Text)).
+
+%% Of each length there is an output, and it is cut only where it has to be.
+capture_cut() ->
+    Port = raw:open(["--max-frame", "1024"]),
+    Cut = [is_cut(capture_snowmen(Port, N)) || N <- lists:seq(300, 400)],
+    ok = raw:close(Port),
+    ?assertEqual([false, true], lists:usort(Cut)),
+    ?assertEqual(lists:sort(Cut), Cut).
+
+capture_snowmen(Port, N) ->
+    raw:send(Port, {N, {eval, <<"print(end='☃' * n)"/utf8>>, #{n => N}}, #{capture => true}}),
+    {N, {output, Text}} = raw:recv(Port),
+    {N, {ok, none}} = raw:recv(Port),
+    is_cut(Text) orelse ?assertEqual(3 * N, byte_size(Text)),
+    Text.
 
 capture_ends() ->
     {ok, none, <<"caught\n">>} = py:call(chatty, say, [<<"caught">>], #{}, #{capture => true}),
     ?assertEqual([{notice, stdout, <<"free">>}],
                  [summary(Event) || Event <- logged(call(say, [<<"free">>]))]).
+
+%% The search never looks for signals, nor does the end of the job behind it.
+capture_ends_anyway() ->
+    Port = raw:open(),
+    {ok, _} = raw:ask(Port, hello),
+    raw:send(Port, {1, {eval, <<"0.5 in range(30_000_000)">>, #{}}, #{capture => true}}),
+    timer:sleep(100),
+    raw:send(Port, {cancel, 1}),
+    ?assertEqual({1, {output, <<>>}}, raw:recv(Port, 30_000)),
+    ?assertEqual({1, {ok, false}}, raw:recv(Port)),
+    ?assertEqual(ok, raw:ask(Port, {listen, true, 0})),
+    raw:send(Port, {2, {exec, <<"print('free')">>}}),
+    ?assertMatch({event, log, #{text := <<"free">>}}, raw:recv(Port)),
+    ?assertEqual({2, ok}, raw:recv(Port)),
+    ok = raw:close(Port).
+
+capture_ends_elsewhere() ->
+    Away = <<"print('caught')\nours, sys.stdout = sys.stdout, open(os.devnull, 'w')">>,
+    ?assertEqual({ok, <<"caught\n">>}, py:exec(Away, #{capture => true})),
+    ok = py:exec(<<"sys.stdout = ours">>),
+    ?assertEqual([{notice, stdout, <<"free">>}],
+                 [summary(Event) || Event <- logged(call(say, [<<"free">>]))]).
+
+%% It runs in a thread of its own, and must not take what the job prints.
+capture_urgent() ->
+    Port = raw:open(),
+    Job = <<"import time; print('one'); time.sleep(1); print('two')">>,
+    raw:send(Port, {1, {exec, Job}, #{capture => true}}),
+    timer:sleep(100),
+    raw:send(Port, {2, memory_stats, #{capture => true}}),
+    {2, {error, {badarg, Why}}} = raw:recv(Port),
+    ?assert(fixture:contains(Why, "capture")),
+    ?assertEqual({1, {output, <<"one\ntwo\n">>}}, raw:recv(Port)),
+    ?assertEqual({1, ok}, raw:recv(Port)),
+    ok = raw:close(Port).
 
 capture_refused() ->
     On = #{capture => true},

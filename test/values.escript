@@ -245,13 +245,53 @@ arrays() ->
       #{arrays => binary}, {ndarray, <<"|u1">>, {3}, <<0, 2, 4>>}},
      {"arrays => binary of a transposed array",
       "numpy.array([[1, 2], [3, 4]], dtype='u1').T",
-      #{arrays => binary}, {ndarray, <<"|u1">>, {2, 2}, <<1, 3, 2, 4>>}}].
+      #{arrays => binary}, {ndarray, <<"|u1">>, {2, 2}, <<1, 3, 2, 4>>}}]
+        ++ structures() ++ times() ++ masked().
+
+structures() ->
+    [{"an array of structures", "numpy.array([(1, 'x')], dtype='i4,U1')", #{}, [{1, <<"x">>}]},
+     {"a structure", "numpy.array([(1, 'x')], dtype='i4,U1')[0]", #{}, {1, <<"x">>}},
+     {"void", "numpy.void(b'abc')", #{}, <<"abc">>}].
+
+%% As Python's own objects most of them would be bare integers.
+times() ->
+    Cannot = <<"result: cannot encode numpy.">>,
+    Deep = "numpy.zeros(1, dtype=[('a', [('t', 'm8[ns]', (2,))])])",
+    [{"datetime64", "numpy.datetime64('2020-01-01T00:00:00.123456789')", #{},
+      <<"2020-01-01T00:00:00.123456789">>},
+     {"an array of datetime64", "numpy.array(['2020-01-01'], dtype='M8[ms]')", #{},
+      [<<"2020-01-01T00:00:00.000">>]},
+     {"timedelta64", "numpy.timedelta64(1, 'ns')", #{},
+      {error, <<Cannot/binary, "timedelta64: no term for timedelta64[ns]">>}},
+     {"an array of timedelta64", "numpy.array([1], dtype='m8[ns]')", #{},
+      {error, <<Cannot/binary, "ndarray: no term for timedelta64[ns]">>}},
+     {"an array of structures with a time", "numpy.zeros(1, dtype='M8[ns],i4')", #{},
+      {error, <<Cannot/binary, "ndarray: no term for"
+                " [('f0', '<M8[ns]'), ('f1', '<i4')]">>}},
+     {"a structure with a time", "numpy.zeros(1, dtype='M8[ns],i4')[0]", #{},
+      {error, <<Cannot/binary, "void: no term for"
+                " [('f0', '<M8[ns]'), ('f1', '<i4')]">>}},
+     {"structures in structures with arrays of times", Deep, #{},
+      {error, <<Cannot/binary, "ndarray: no term for"
+                " [('a', [('t', '<m8[ns]', (2,))])]">>}}].
+
+masked() ->
+    Array = "numpy.ma.array([1, 2], mask=[0, 1])",
+    [{"a masked array", Array, #{}, [1, none]},
+     {"a masked array of datetime64",
+      "numpy.ma.array(['2020', '2021'], mask=[0, 1], dtype='M8[Y]')", #{}, [<<"2020">>, none]},
+     {"arrays => binary of a masked array", "{'a': " ++ Array ++ "}", #{arrays => binary},
+      {error, <<"result['a']: cannot encode numpy.ma.core.MaskedArray:"
+                " no binary that tells what is masked">>}}].
 
 array({What, Source, Options, Expected}) ->
     {["numpy: ", What], fun() ->
         fixture:has_numpy() orelse tap:skip("this Python has no numpy"),
-        ?assertEqual({ok, Expected},
-                     py:eval(unicode:characters_to_binary(Source), #{}, Options))
+        Result = py:eval(unicode:characters_to_binary(Source), #{}, Options),
+        case Expected of
+            {error, Why} -> ?assertEqual({error, {'TypeError', Why}}, Result);
+            _ -> ?assertEqual({ok, Expected}, Result)
+        end
     end}.
 
 %% ---------------------------------------------------------------------------

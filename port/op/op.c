@@ -50,6 +50,17 @@ bool op_is_urgent(const struct request *req)
     return row && row->urgent;
 }
 
+/* What is printed while an urgent request runs is the busy job's. */
+static int read_opts(const struct op_row *row, struct op_call *call,
+                     struct err *err)
+{
+    if (op_opts_read(call->req, &call->opts, err) < 0)
+        return -1;
+    if (row->urgent && call->opts.capture)
+        return err_set(err, "option 'capture': '%s' is no job", row->name);
+    return 0;
+}
+
 /* The text comes first, in a frame of its own: what is in `out` is the reply
  * already. */
 static enum op_end run_row(const struct op_row *row, struct op_call *call)
@@ -75,7 +86,7 @@ enum op_end op_run(const struct request *req, struct buf *out)
         err_set(&err, "there is no operation '%s' with %d arguments", req->op,
                 req->op_arity);
     else
-        op_opts_read(req, &call.opts, &err);
+        read_opts(row, &call, &err);
     if (*err.text) {
         reply_badarg(out, &err);
         return OP_REPLY;

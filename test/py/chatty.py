@@ -5,13 +5,19 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import io
 import logging
 import os
+import queue
+import signal
 import subprocess
 import sys
 import threading
 import time
 import warnings
+from types import FrameType
+
+import erlang
 
 log = logging.getLogger("chatty.talk")
 
@@ -133,6 +139,94 @@ def fork_and_say(text: str) -> None:
         sys.stdout.flush()
         os._exit(0)
     os.waitpid(child, 0)
+
+
+def _is_of_log(frame: FrameType) -> bool:
+    return frame.f_code.co_filename.endswith("erlang/_log.py")
+
+
+def interrupt_print(line: str) -> int:
+    """Prints a line and, at each step of that, another, as a signal's handler may.
+
+    How many lines there were.
+    """
+    count = 1
+
+    def on_step(frame: FrameType, event: str, arg: object) -> object:
+        nonlocal count
+        if not _is_of_log(frame):
+            return None
+        count += 1
+        sys.stdout.write(line + "\n")
+        return on_step
+
+    sys.settrace(on_step)
+    sys.stdout.write(line + "\n")
+    sys.settrace(None)
+    return count
+
+
+def fork_in_print(line: str) -> list[bool]:
+    """Forks at each step of another thread that prints: whether each child ends."""
+    steps: queue.SimpleQueue[bool] = queue.SimpleQueue()
+    go_on: queue.SimpleQueue[None] = queue.SimpleQueue()
+
+    def on_step(frame: FrameType, event: str, arg: object) -> object:
+        if not _is_of_log(frame):
+            return None
+        steps.put(True)
+        go_on.get()
+        return on_step
+
+    def talk() -> None:
+        sys.settrace(on_step)
+        print(line)
+        sys.settrace(None)
+        steps.put(False)
+
+    threading.Thread(target=talk).start()
+    ends = []
+    while steps.get():
+        ends.append(_child_ends())
+        go_on.put(None)
+    return ends
+
+
+def _child_ends() -> bool:
+    """Whether a child comes to its end that flushes and logs."""
+    child = os.fork()
+    if not child:
+        sys.stdout.flush()
+        erlang.LogHandler().handle(logging.makeLogRecord({"levelno": logging.INFO}))
+        os._exit(0)
+    for _ in range(200):
+        if os.waitpid(child, os.WNOHANG)[0]:
+            return True
+        time.sleep(0.01)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return False
+
+
+def no_text_file() -> list[str]:
+    """What sys.stdout lacks of what a text file has."""
+    return [
+        name
+        for name in (*dir(io.TextIOWrapper), "mode")
+        if not name.startswith("_") and not hasattr(sys.stdout, name)
+    ]
+
+
+def change_stdout(line: str) -> list[object]:
+    """What programs do to their sys.stdout; then prints a line to it."""
+    out = sys.stdout
+    before = out.errors, out.line_buffering
+    out.reconfigure(encoding="utf-8", errors="strict", line_buffering=False)
+    changed = out.line_buffering
+    out.reconfigure(errors=before[0], line_buffering=before[1])
+    out.detach().write(b"to the bytes of stdout\n")
+    out.writelines([line, "\n"])
+    return [changed, out.line_buffering, out.writable(), out.readable()]
 
 
 def say_and_fail(text: str) -> None:

@@ -189,11 +189,22 @@ def _numpy(cls: type) -> _Lower | None:
     return None
 
 
+def _has_times(dtype: Any) -> bool:
+    """Whether there are datetimes or timedeltas, in a field of a field, too.
+
+    As Python's objects they would be bare integers, most of them.
+    """
+    base = dtype.base  # an array's items, where the field is one
+    if base.names is None:
+        return base.kind in "Mm"
+    return any(_has_times(base[name]) for name in base.names)
+
+
 def _numpy_scalar(obj: Any, _: bool) -> Any:
     if obj.dtype.kind == "M":
         return str(obj)  # ISO 8601; item() would not tell of nanoseconds
     item = obj.item()
-    if obj.dtype.kind == "m" or isinstance(item, _imported("numpy", "generic")):
+    if _has_times(obj.dtype) or isinstance(item, _imported("numpy", "generic")):
         raise _Unsuited(f": no term for {obj.dtype}")
     return item
 
@@ -203,7 +214,7 @@ def _array(obj: Any, arrays_binary: bool) -> Any:
         return _array_bytes(obj)
     if obj.dtype.kind == "M":
         return _imported("numpy", "datetime_as_string")(obj).tolist()
-    if obj.dtype.kind == "m":
+    if _has_times(obj.dtype):
         raise _Unsuited(f": no term for {obj.dtype}")
     return obj.tolist()
 
@@ -212,4 +223,6 @@ def _array_bytes(obj: Any) -> tuple[Any, ...]:
     dtype = obj.dtype
     if dtype.hasobject or dtype.names is not None:
         raise _Unsuited(f": no binary for items of type {dtype}")
+    if isinstance(obj, _imported("numpy.ma", "MaskedArray")):
+        raise _Unsuited(": no binary that tells what is masked")
     return Atom("ndarray"), dtype.str, obj.shape, obj.tobytes()

@@ -18,7 +18,7 @@ import time
 import traceback
 import warnings
 from types import TracebackType
-from typing import TextIO
+from typing import Any, BinaryIO
 
 from erlang import Atom
 
@@ -29,8 +29,9 @@ _LINE_MAX = 8192
 # Lines at once, and lines a second after that.
 _BURST = 1000
 _RATE = 500
-# What a call with the option `capture` may print.
-_CAPTURE_MAX = 1 << 20
+# Characters that are kept for a call with the option `capture`: more than are
+# sent, so that op/capture.c sees that there were more.
+_CAPTURE_MAX = (1 << 20) + 1
 
 _LEVELS = (
     (logging.CRITICAL, "critical"),
@@ -41,10 +42,14 @@ _LEVELS = (
 
 
 class _Budget:
-    """How many lines may still be sent, and how many were not."""
+    """How many lines may still be sent, and how many were not.
+
+    A handler of signals, or a `__del__`, may print while its thread prints, so
+    a thread that has the lock can take it again.
+    """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._left = float(_BURST)
         self._at = time.monotonic()
         self._dropped = 0
@@ -75,6 +80,8 @@ class _Budget:
 
 _budget = _Budget()
 _listening = False
+# While a job captures: what is printed.  Set by op/capture.c.
+captured: io.StringIO | None = None
 
 
 def _cut(text: str) -> str:
@@ -111,14 +118,21 @@ def _say(source: str, level: str, text: str, **more: object) -> None:
 class Output(io.TextIOBase):
     """sys.stdout or sys.stderr of a worker."""
 
-    def __init__(self, name: str, level: str, below: TextIO) -> None:
+    mode = "w"
+
+    def __init__(
+        self, name: str, level: str, below: io.TextIOWrapper
+    ) -> None:
         self._name = name
         self._level = level
         self._below = below
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget a line without an end, and who has the lock."""
         self._line = ""
         self._cut = False  # the rest of a long line is left out
         self._lock = threading.RLock()
-        self.captured: io.StringIO | None = None
 
     @property
     def name(self) -> str:
@@ -137,6 +151,22 @@ class Output(io.TextIOBase):
         """The bytes below, for code that writes bytes: never an event."""
         return self._below.buffer  # type: ignore[return-value]
 
+    @property
+    def line_buffering(self) -> bool:
+        return self._below.line_buffering
+
+    @property
+    def write_through(self) -> bool:
+        return self._below.write_through
+
+    def reconfigure(self, **settings: Any) -> None:
+        """Change how text goes below; to events none of it matters."""
+        self._below.reconfigure(**settings)
+
+    def detach(self) -> BinaryIO:
+        """The bytes below.  A worker goes on with this object all the same."""
+        return self._below.buffer
+
     def fileno(self) -> int:
         return self._below.fileno()
 
@@ -150,9 +180,9 @@ class Output(io.TextIOBase):
         """Print: to who captures, to who listens, or below."""
         if not isinstance(text, str):
             raise TypeError(f"write() takes a str, not {type(text).__name__}")
-        captured = self.captured
-        if captured is not None:
-            captured.write(text[: max(0, _CAPTURE_MAX - captured.tell())])
+        kept = captured
+        if kept is not None:
+            kept.write(text[: max(0, _CAPTURE_MAX - kept.tell())])
         elif _listening:
             self._write_lines(text)
         else:
@@ -269,36 +299,28 @@ def listen(on: bool) -> None:
     _listening = on
 
 
+# Ours, whatever the user's code has put in their places.
+_outputs: list[Output] = []
+
+
 def _deaf() -> None:
-    """A forked child has nobody who listens."""
+    """A forked child has nobody who listens.
+
+    Nor has it the parent's other threads, one of which may have had a lock.
+    """
+    global _budget, captured
     listen(False)
-    stop_capture()
+    captured = None
+    _budget = _Budget()
+    for output in _outputs:
+        output.begin()
 
 
 def install() -> None:
     """Put our objects in the places of sys.stdout and sys.stderr."""
-    if not isinstance(sys.stdout, Output):
-        sys.stdout = Output("stdout", "notice", sys.stdout)
-        sys.stderr = Output("stderr", "warning", sys.stderr)
+    if not _outputs:
+        for name, level in (("stdout", "notice"), ("stderr", "warning")):
+            output = Output(name, level, getattr(sys, name))
+            setattr(sys, name, output)
+            _outputs.append(output)
         os.register_at_fork(after_in_child=_deaf)
-
-
-def _outputs() -> list[Output]:
-    return [out for out in (sys.stdout, sys.stderr) if isinstance(out, Output)]
-
-
-def start_capture() -> None:
-    """Keep what is printed from now on."""
-    text = io.StringIO()
-    for out in _outputs():
-        out.captured = text
-
-
-def stop_capture() -> str:
-    """What was printed since start_capture, and no more than fits."""
-    text = ""
-    for out in _outputs():
-        if out.captured is not None:
-            text = out.captured.getvalue()
-        out.captured = None
-    return _plain(text)
