@@ -22,6 +22,7 @@ main(_) ->
         {"2,000 frames of garbage", fun garbage/0},
         {"a frame larger than --max-frame", fun too_large/0},
         {"a reply larger than --max-frame", fun reply_too_large/0},
+        {"an exception that is larger than --max-frame", fun exception_too_large/0},
         {"a frame of exactly --max-frame", fun exactly_max/0},
         {"an impossible length", fun impossible_length/0},
         {"input that ends inside a length", fun ends_in_length/0},
@@ -245,6 +246,17 @@ reply_too_large() ->
         raw:run(["--max-frame", "65536"], [raw:frame({7, {eval, <<"'x' * 100000">>, #{}}}),
                                            raw:frame({8, {eval, <<"2">>, #{}}})]),
     ?assert(fixture:contains(Why, "65536")),
+    ?assertEqual({8, {ok, 2}}, Alive).
+
+%% The class's name is cut, and the message left out.
+exception_too_large() ->
+    Raise = <<"raise type('X' * 2000, (Exception,), {})('m' * 2000)">>,
+    Id = binary:copy(<<"i">>, 500),
+    #{code := 0, replies := [{7, {error, {Class, Why}}}, {Id, {error, {Class, Why}}}, Alive]} =
+        raw:run(["--max-frame", "1024"], [raw:frame({7, {exec, Raise}}), raw:frame({Id, {exec, Raise}}),
+                                          raw:frame({8, {eval, <<"2">>, #{}}})]),
+    ?assertEqual(<<(binary:copy(<<"X">>, 252))/binary, "…"/utf8>>, Class),
+    ?assert(fixture:contains(Why, "max_frame")),
     ?assertEqual({8, {ok, 2}}, Alive).
 
 exactly_max() ->

@@ -8,12 +8,28 @@
 -include_lib("stdlib/include/assert.hrl").
 
 main(_) ->
-    Init = <<"import decimal, erlang, math, samples, sys">>,
+    Init = <<"import decimal, erlang, math, samples, sys, threading\n"
+             "class Bag:\n"
+             "    def __init__(self, **attributes): vars(self).update(attributes)\n"
+             "erlang.encoder(Bag, vars)\n"
+             "def send_in_thread(to, term, stack):\n"
+             "    raised = []\n"
+             "    def send():\n"
+             "        try: erlang.send(to, term)\n"
+             "        except ValueError as exc: raised.append(exc)\n"
+             "    before = threading.stack_size(stack)\n"
+             "    thread = threading.Thread(target=send)\n"
+             "    thread.start()\n"
+             "    threading.stack_size(before)\n"
+             "    thread.join()\n"
+             "    for exc in raised: raise exc\n">>,
     tap:run(fixture:with_app(#{init => Init, size => 1}, [
         [refused_by_python(Row) || Row <- not_for_python()],
         [refused_by_erlang(Row) || Row <- not_for_erlang()],
         [deep(Row) || Row <- depths()],
         {"nested 4,000 levels, lists and maps and tuples mixed", fun mixed_depth/0},
+        {"nested too deep for the stack of a thread", fun small_stack/0},
+        {"keys that are maps", fun keys_with_maps/0},
         {"an atom that Erlang does not know", fun unknown_atom/0},
         {"an atom that is too long", fun long_atom/0},
         {"an encoder that empties the list it is in", fun shrinking/0},
@@ -79,6 +95,8 @@ not_for_erlang() ->
      {"keys that are equal in Erlang: str and Decimal",
       "[{'1.5': 1, decimal.Decimal('1.5'): 2}]", ["result[0]"]},
      {"keys that are equal in Erlang, inside keys", "{('a',): 1, (b'a',): 2}", ["result"]},
+     {"keys that are equal in Erlang: maps that were filled in another order",
+      "[{Bag(x=1, y=2): 3, Bag(y=2, x=1): 4}]", ["result[0]", "same"]},
      {"a list that contains itself", "samples.cycle()", ["result"]},
      {"a dict that contains itself", "samples.cyclic_dict()", ["result['self']"]},
      {"nested 100,000 levels", "samples.nested(100000)", ["result", "deep"]},
@@ -125,6 +143,21 @@ mixed_depth() ->
     Layers = fun(Inner) -> {[#{<<"k">> => Inner}, 1]} end,
     Term = nest(1330, Layers, 0),
     ?assertEqual({ok, Term}, py:call(samples, identity, [Term])).
+
+small_stack() ->
+    Send = fun(Depth) ->
+        Locals = #{to => self(), depth => Depth},
+        py:eval(<<"send_in_thread(to, samples.nested(depth), 128 * 1024)">>, Locals)
+    end,
+    {error, {'ValueError', Message}} = Send(4000),
+    says(Message, ["deep", "stack"]),
+    ?assertEqual({ok, none}, Send(20)),
+    ?assertEqual(nest(19, fun(Inner) -> [Inner] end, []), receive Term -> Term after 5000 -> none end).
+
+keys_with_maps() ->
+    Map = #{#{<<"x">> => 1, <<"y">> => 2} => a, {#{<<"x">> => 2, <<"y">> => 1}} => b},
+    Source = <<"{Bag(y=2, x=1): erlang.Atom('a'), (Bag(x=2, y=1),): erlang.Atom('b')}">>,
+    ?assertEqual({ok, Map}, py:eval(Source)).
 
 nest(0, _, Term) -> Term;
 nest(N, Wrap, Term) -> nest(N - 1, Wrap, Wrap(Term)).

@@ -21,6 +21,7 @@ main(_) ->
         {"end of input while Python sleeps, spins, is stubborn", 120_000, fun end_busy/0},
         {"print, os.write, printf and echo cannot damage a frame", fun noise/0},
         {"closing 0, 1 and 2 in Python does not harm", fun closed_descriptors/0},
+        {"started without standard error: child processes have one", fun no_stderr/0},
         {"signals: INT and PIPE are ignored, TERM ends it", fun signals/0},
         {"the peer goes away while a reply is written", fun peer_gone/0},
         {"no child of Python keeps the protocol open", fun children/0},
@@ -142,6 +143,14 @@ closed_descriptors() ->
                  raw:frame({3, {eval, <<"open('/dev/null').fileno() >= 0">>, #{}}}),
                  raw:frame({4, version})]),
     ?assertMatch([{1, {ok, <<"closed">>}}, {2, _}, {3, {ok, true}}, {4, {ok, _}}], Replies).
+
+no_stderr() ->
+    Port = open_port({spawn_executable, "/bin/sh"},
+                     [{args, ["-c", "exec \"$0\" 2>&-", fixture:program()]}, {packet, 4}, binary,
+                      exit_status]),
+    Child = <<"__import__('subprocess').run(['readlink', '/proc/self/fd/2'], stdout=-1).stdout">>,
+    ?assertEqual({ok, <<"/dev/null\n">>}, raw:ask(Port, {eval, Child, #{}})),
+    raw:close(Port).
 
 signals() ->
     Port = raw:open(),

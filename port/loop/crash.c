@@ -3,6 +3,7 @@
 
 #include "loop/crash.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -63,6 +64,16 @@ static int enable_faulthandler(void)
     PyObject *none = python_call("faulthandler", "enable", "(i)", report);
     Py_XDECREF(none);
     return none ? 0 : -1;
+}
+
+/* faulthandler keeps the descriptor's number. */
+void crash_in_child(void)
+{
+    if (dup3(STDERR_FILENO, report, O_CLOEXEC) >= 0)
+        return;
+    int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    dup3(null, report, O_CLOEXEC);
+    close(null);
 }
 
 int crash_init(void)

@@ -11,4 +11,8 @@
  * exception. GIL held. */
 int crash_init(void);
 
+/* In a forked child: what faulthandler writes goes to standard error, because
+ * the file is the parent's, too. Right after fork(2), so without Python. */
+void crash_in_child(void);
+
 #endif

@@ -18,11 +18,20 @@ static int private_copy(int fd)
     return fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
 }
 
+/* Something that child processes inherit is to be at 2. Where it was the only
+ * one that was closed, open(2) has put /dev/null there. */
+static void provide_stderr(void)
+{
+    if (null == STDERR_FILENO)
+        fcntl(STDERR_FILENO, F_SETFD, 0);
+    else if (null >= 0 && fcntl(STDERR_FILENO, F_GETFD) < 0)
+        dup2(null, STDERR_FILENO);
+}
+
 int fds_take(struct err *err)
 {
     null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (null >= 0 && fcntl(STDERR_FILENO, F_GETFD) < 0)
-        dup2(null, STDERR_FILENO);
+    provide_stderr();
     if (null >= 0 && null <= STDERR_FILENO)
         null = private_copy(null);
     input = private_copy(STDIN_FILENO);

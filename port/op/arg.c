@@ -7,7 +7,6 @@
 
 #include "value/decode.h"
 #include "value/erltypes.h"
-#include "value/text.h"
 
 PyObject *arg_text(struct op_call *call, const char *what)
 {

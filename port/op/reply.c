@@ -11,6 +11,14 @@
 #include "wire/output.h"
 #include "wire/put.h"
 
+/* Set in a forked child only. */
+static void (*end_with)(void);
+
+void reply_end_with(void (*end)(void))
+{
+    end_with = end;
+}
+
 void reply_begin(struct buf *out, const char *id, size_t n)
 {
     output_begin(out);
@@ -43,7 +51,9 @@ enum op_end reply_value_take(struct op_call *call, PyObject *value,
         return OP_FAILED;
     put_tuple(call->out, 2);
     put_atom_z(call->out, "ok");
-    int rc = value_encode(call->out, value, &call->opts.value, root);
+    int rc = 0;
+    if (!end_with)
+        rc = value_encode(call->out, value, &call->opts.value, root);
     Py_DECREF(value);
     return rc < 0 ? OP_FAILED : OP_REPLY;
 }
@@ -88,15 +98,27 @@ int reply_overloaded(struct buf *out, size_t n, size_t max)
     return put_long(out, (long long)max);
 }
 
+/* With an Id that leaves no room for the exception's class. */
+static void put_too_large(struct buf *out)
+{
+    put_error_text(out, "OverflowError", "");
+}
+
 void reply_exception(struct buf *out, const struct value_opts *opts)
 {
+    if (end_with)
+        end_with();
     if (PyErr_ExceptionMatches(erltypes_cancelled())) {
         PyErr_Clear();
         reply_error(out, "cancelled");
         return;
     }
+    const size_t mark = buf_mark(out);
     put_error(out);
-    error_encode(out, opts);
+    if (error_encode(out, opts) < 0) {
+        buf_rewind(out, mark);
+        put_too_large(out);
+    }
 }
 
 void reply_send(struct buf *out)

@@ -44,8 +44,14 @@ int reply_overloaded(struct buf *out, size_t n, size_t max);
 int reply_start_failed(struct buf *out, const struct err *why);
 
 /* …, {error, Reason}} from the current Python exception, which it takes.
- * GIL held. A cancelled job's reason is the atom `cancelled`. */
+ * GIL held. A cancelled job's reason is the atom `cancelled`. What does not
+ * fit says less, so the frame is always whole. */
 void reply_exception(struct buf *out, const struct value_opts *opts);
+
+/* For a forked child, which replies to nobody: from now on reply_exception
+ * calls `end`, with the exception set and the GIL held, which does not return;
+ * and no value is encoded. */
+void reply_end_with(void (*end)(void));
 
 /* Sends the frame, without the GIL where that may take a while. GIL held. */
 void reply_send(struct buf *out);

@@ -2,7 +2,8 @@
  *
  * decode: a function for each kind of term, found by its tag.
  *
- * Terms nest at most MAX_DEPTH deep (scan saw to that), so containers recurse.
+ * Terms nest at most MAX_DEPTH deep (scan saw to that), so containers recurse
+ * as long as there is stack.
  */
 #include "config.h"
 
@@ -189,13 +190,25 @@ static PyObject *decode_opaque(struct decoder *d, size_t n)
 
 /* ---- containers ---- */
 
+/* False with an exception: no container fits on the stack any more. */
+static bool has_stack(void)
+{
+    if (!python_stack_is_low(0))
+        return true;
+    PyErr_SetString(erltypes_badarg(),
+                    "nested too deep for the stack of this thread");
+    return false;
+}
+
 /* Fills a new list or tuple of n > 0 items. Meanwhile the collector does not
  * know it, so no other Python code can get hold of it half filled. Takes the
  * reference, and NULL for one that could not be made. */
 static PyObject *fill_take(struct decoder *d, PyObject *sequence, size_t n)
 {
-    if (!sequence)
+    if (!sequence || !has_stack()) {
+        Py_XDECREF(sequence);
         return NULL;
+    }
     PyObject **item = PySequence_Fast_ITEMS(sequence);
     PyObject_GC_UnTrack(sequence);
     for (size_t i = 0; i < n; i++) {
@@ -311,7 +324,7 @@ static int decode_pair(struct decoder *d, PyObject *dict, term_fn *decode_key,
 
 static PyObject *map(struct decoder *d, size_t n, term_fn *decode_key)
 {
-    PyObject *dict = PyDict_New();
+    PyObject *dict = has_stack() ? PyDict_New() : NULL;
     for (size_t i = 0; dict && i < n; i++)
         if (decode_pair(d, dict, decode_key, i) < 0)
             Py_CLEAR(dict);

@@ -24,6 +24,7 @@ struct encoder {
     struct buf *out;
     const struct value_opts *opts;
     int depth;
+    int in_key;            /* keys that what is encoded is a part of */
     unsigned long lowered; /* how often Python code was run */
     struct place place;
 };
@@ -32,16 +33,30 @@ typedef int encode_fn(struct encoder *e, PyObject *obj);
 
 static encode_fn encode_term;
 
+/* Threads of the user's may have any stack. */
+static int check_stack(size_t need)
+{
+    if (!python_stack_is_low(need))
+        return 0;
+    PyErr_SetString(PyExc_ValueError,
+                    "nested too deep for the stack of this thread, or inside "
+                    "itself");
+    return -1;
+}
+
 /* A container (or a step of lowering) begins. Cycles end here too. */
 static int enter(struct encoder *e)
 {
-    if (e->depth < MAX_DEPTH) {
-        e->depth++;
-        return 0;
+    if (e->depth >= MAX_DEPTH) {
+        PyErr_Format(PyExc_ValueError,
+                     "nested deeper than %d levels, or inside itself",
+                     MAX_DEPTH);
+        return -1;
     }
-    PyErr_Format(PyExc_ValueError,
-                 "nested deeper than %d levels, or inside itself", MAX_DEPTH);
-    return -1;
+    if (check_stack(0) < 0)
+        return -1;
+    e->depth++;
+    return 0;
 }
 
 static void leave(struct encoder *e)
@@ -95,21 +110,32 @@ static int encode_list(struct encoder *e, PyObject *obj)
     return n ? put_nil(e->out) : 0;
 }
 
+static int encode_tail(struct encoder *e, PyObject *tail)
+{
+    if (enter(e) < 0)
+        return -1;
+    int rc = encode_term(e, tail);
+    leave(e);
+    if (rc < 0)
+        place_name(&e->place, "tail");
+    return rc;
+}
+
 static int encode_improper_list(struct encoder *e, PyObject *obj)
 {
     const Py_ssize_t n = PyList_GET_SIZE(obj);
+    const size_t start = e->out->len;
     PyObject *tail = PyObject_GetAttrString(obj, "tail");
     if (!tail)
         return -1;
     int rc = -1;
     if (n == 0)
         PyErr_SetString(PyExc_ValueError, "ImproperList without items");
-    else if (put_list(e->out, (size_t)n) == 0 && encode_items(e, obj, n) == 0 &&
-             enter(e) == 0) {
-        rc = encode_term(e, tail);
-        leave(e);
-        if (rc < 0)
-            place_name(&e->place, "tail");
+    else if (put_list(e->out, (size_t)n) == 0 && encode_items(e, obj, n) == 0) {
+        const size_t tail_at = e->out->len;
+        rc = encode_tail(e, tail);
+        if (rc == 0 && e->in_key)
+            keys_join_list(e->out, start, tail_at);
     }
     Py_DECREF(tail);
     return rc;
@@ -144,10 +170,18 @@ static bool is_plain_key(PyObject *key)
            erltypes_exactly(Py_TYPE(key)) == ERL_ATOM;
 }
 
+static int encode_key(struct encoder *e, PyObject *key)
+{
+    e->in_key++;
+    int rc = encode_term(e, key);
+    e->in_key--;
+    return rc;
+}
+
 static int encode_pair(struct encoder *e, PyObject *key, PyObject *value,
                        size_t i)
 {
-    if (encode_term(e, key) < 0) {
+    if (encode_key(e, key) < 0) {
         place_nth_key(&e->place, i);
         return -1;
     }
@@ -192,16 +226,8 @@ static PyObject *nth_key(PyObject *dict, size_t i)
     return repr ? repr : PyUnicode_FromString("?");
 }
 
-static int check_keys(struct encoder *e, PyObject *dict, size_t start, size_t n)
+static void refuse_same_keys(PyObject *dict, const size_t same[2])
 {
-    size_t same[2] = {0, 0};
-    int rc = keys_check(e->out, start, n, same);
-    if (rc == 0)
-        return 0;
-    if (rc < 0) {
-        PyErr_NoMemory();
-        return -1;
-    }
     PyObject *first = nth_key(dict, same[0]);
     PyObject *second = nth_key(dict, same[1]);
     if (first && second)
@@ -210,7 +236,20 @@ static int check_keys(struct encoder *e, PyObject *dict, size_t start, size_t n)
                      second);
     Py_XDECREF(first);
     Py_XDECREF(second);
-    return -1;
+}
+
+/* A map that is a part of a key is sorted, so that it can be compared. */
+static int check_keys(struct encoder *e, PyObject *dict, size_t start, size_t n)
+{
+    size_t same[2] = {0, 0};
+    if (check_stack(KEYS_STACK) < 0)
+        return -1;
+    int rc = keys_check(e->out, start, n, same);
+    if (rc > 0)
+        refuse_same_keys(dict, same);
+    else if (rc < 0 || (e->in_key && keys_sort(e->out, start, n) < 0))
+        PyErr_NoMemory();
+    return PyErr_Occurred() ? -1 : 0;
 }
 
 /* Keys that changed meanwhile may have come twice, plain or not. */
@@ -227,7 +266,7 @@ static int encode_dict(struct encoder *e, PyObject *obj)
     if (enter(e) < 0 || encode_pairs(e, obj, n, &plain) < 0)
         return -1;
     leave(e);
-    if (plain && lowered == e->lowered)
+    if (plain && lowered == e->lowered && !e->in_key)
         return 0;
     return check_keys(e, obj, start, n);
 }
@@ -352,6 +391,7 @@ int value_encode(struct buf *out, PyObject *obj, const struct value_opts *opts,
     e.out = out;
     e.opts = opts;
     e.depth = 0;
+    e.in_key = 0;
     e.lowered = 0;
     e.place.steps = 0;
     int rc = encode_term(&e, obj);

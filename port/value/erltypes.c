@@ -116,20 +116,7 @@ int erltypes_init(void)
         return -1;
     int rc = get_classes(package);
     Py_DECREF(package);
-    if (rc < 0)
-        erltypes_free();
     return rc;
-}
-
-void erltypes_free(void)
-{
-    for (int i = 0; i < ERL_TYPES; i++)
-        Py_CLEAR(classes[i]);
-    for (int i = 0; i < CACHE_SIZE; i++)
-        Py_CLEAR(cache[i].atom);
-    Py_CLEAR(badarg);
-    Py_CLEAR(cancelled);
-    Py_CLEAR(lower);
 }
 
 PyObject *erltypes_badarg(void)

@@ -27,11 +27,9 @@ enum erltype {
 /* Makes `_erlang` known. Call before Python starts. No GIL yet. 0/-1. */
 int erltypes_before_python(void);
 
-/* Imports the package and keeps its classes. 0/-1. */
+/* Imports the package and keeps its classes, as long as the program runs:
+ * Python code uses them until the very end. 0/-1. */
 int erltypes_init(void);
-
-/* Lets go of all that init and the functions below have kept. */
-void erltypes_free(void);
 
 /* What the package's events are given to: 1 when the event was sent, 0 when
  * it was not because the reader is behind and `wait` is false, -1 with an

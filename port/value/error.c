@@ -13,6 +13,10 @@
 #include "value/erltypes.h"
 #include "wire/put.h"
 
+/* Bytes of a class's name, at most: any such name can be an atom in Erlang. */
+#define NAME_MAX_BYTES 255
+#define ELLIPSIS_LEN (sizeof PYTHON_ELLIPSIS - 1)
+
 /* How much of an exception is told. */
 enum detail {
     CLASS_ONLY,
@@ -20,7 +24,8 @@ enum detail {
     WITH_TRACE,
 };
 
-/* The exception classes of builtins, without their second names. */
+/* The exception classes of builtins, without their second names; and our own
+ * Cancelled. */
 static PyObject *born;
 
 /* ---- classes ---- */
@@ -70,11 +75,6 @@ int error_init(void)
     return born && PyList_Append(born, erltypes_cancelled()) == 0 ? 0 : -1;
 }
 
-void error_free(void)
-{
-    Py_CLEAR(born);
-}
-
 PyObject *error_class_names(void)
 {
     PyObject *names = PyList_New(0);
@@ -89,12 +89,21 @@ PyObject *error_class_names(void)
     return names;
 }
 
-PyObject *error_badarg(void)
-{
-    return erltypes_badarg();
-}
-
 /* ---- parts of a reason ---- */
+
+/* As a binary; what is too long is cut, between two characters. */
+static int put_name(struct buf *out, const char *text, size_t n)
+{
+    char cut[NAME_MAX_BYTES];
+    if (n <= sizeof cut)
+        return put_binary(out, text, n);
+    n = sizeof cut - ELLIPSIS_LEN;
+    while (n > 0 && (text[n] & 0xc0) == 0x80)
+        n--;
+    memcpy(cut, text, n);
+    memcpy(cut + n, PYTHON_ELLIPSIS, ELLIPSIS_LEN);
+    return put_binary(out, cut, n + ELLIPSIS_LEN);
+}
 
 static int put_class(struct buf *out, PyObject *exc)
 {
@@ -107,9 +116,8 @@ static int put_class(struct buf *out, PyObject *exc)
         text = type->tp_name;
         n = (Py_ssize_t)strlen(text);
     }
-    int rc = contains(born, (PyObject *)type)
-                 ? put_atom(out, text, (size_t)n)
-                 : put_binary(out, text, (size_t)n);
+    int rc = contains(born, (PyObject *)type) ? put_atom(out, text, (size_t)n)
+                                              : put_name(out, text, (size_t)n);
     Py_XDECREF(name);
     return rc;
 }

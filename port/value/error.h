@@ -4,10 +4,11 @@
  *
  *     {Class, Message}  {Class, Message, Trace}  {badarg, Message}
  *
- * Class is an atom for the exception classes that Python is born with (see
- * error_class_names) and a binary for all others, so Python code cannot make
- * Erlang create atoms. Message is a binary; Trace a map, there with option
- * `traceback` (see python/erlang/_traceback.py). GIL held.
+ * Class is an atom for the exception classes that Python is born with and for
+ * erlang.Cancelled (see error_class_names) and a binary for all others, so
+ * Python code cannot make Erlang create atoms. A name over 255 bytes is cut.
+ * Message is a binary; Trace a map, there with option `traceback` (see
+ * python/erlang/_traceback.py). GIL held.
  */
 #ifndef PORT_VALUE_ERROR_H
 #define PORT_VALUE_ERROR_H
@@ -20,13 +21,8 @@
  * and before any code of the user's. 0, or -1 with an exception. */
 int error_init(void);
 
-void error_free(void);
-
 /* The names that may come as the atom Class, as a new list of str. */
 PyObject *error_class_names(void);
-
-/* erlang.BadArg, for PyErr_Format: borrowed. */
-PyObject *error_badarg(void);
 
 /* Takes the current exception and appends its Reason; no exception is set
  * afterwards. What does not fit is left out: the trace first, then the

@@ -6,7 +6,12 @@
 
 #include "value/python.h"
 
+#include <pthread.h>
 #include <stdarg.h>
+#include <stdint.h>
+
+/* Bytes of stack that are kept for Python code: of a small stack half. */
+#define STACK_KEPT ((size_t)64 * 1024)
 
 /* Characters of a repr that are shown. */
 #define REPR_SHOWN 32
@@ -83,6 +88,44 @@ void python_raise_take(PyObject *exc)
     Py_INCREF(type);
     PyErr_Restore(type, exc, PyException_GetTraceback(exc));
 #endif
+}
+
+/* A thread's stack, which grows down to its lowest address. No size: what is
+ * there is not known. */
+struct stack {
+    uintptr_t lowest;
+    size_t size;
+};
+
+static struct stack stack_of_thread(void)
+{
+    void *lowest = NULL;
+    size_t size = 0;
+#ifdef __linux__
+    pthread_attr_t attr;
+    if (pthread_getattr_np(pthread_self(), &attr) == 0) {
+        if (pthread_attr_getstack(&attr, &lowest, &size) != 0)
+            size = 0;
+        pthread_attr_destroy(&attr);
+    }
+#endif
+    return (struct stack){(uintptr_t)lowest, size};
+}
+
+/* Not by the address of a local: AddressSanitizer keeps those elsewhere. What
+ * runs on a stack that is not the thread's own is not near the end of it. */
+bool python_stack_is_low(size_t need)
+{
+    static _Thread_local bool known;
+    static _Thread_local struct stack stack;
+    if (!known) {
+        stack = stack_of_thread();
+        known = true;
+    }
+    const size_t left = (uintptr_t)__builtin_frame_address(0) - stack.lowest;
+    const size_t half = stack.size / 2;
+    const size_t kept = half < STACK_KEPT ? half : STACK_KEPT;
+    return stack.size > 0 && left < (need > kept ? need : kept);
 }
 
 /* The beginning of what may be long, so that its repr is not made in full. */

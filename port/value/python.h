@@ -51,6 +51,11 @@ PyObject *python_fetch_error(void);
 /* Sets the exception. Takes the reference. */
 void python_raise_take(PyObject *exc);
 
+/* Whether less than `need` bytes are left of the calling thread's stack, or so
+ * little that no Python code should be called: only since 3.14 Python itself
+ * looks. False where that cannot be known. Sets no exception. */
+bool python_stack_is_low(size_t need);
+
 /* Keeps the collector from running while objects are made of which none can be
  * garbage: with many it would look at each several times. Since 3.12 it waits
  * for Python code to run anyway. Returns what python_collect_again takes. */

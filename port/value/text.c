@@ -68,6 +68,8 @@ static int add_part(struct buf *b, const unsigned char **p);
 /* The tail of a list of chardata may be a binary: it is one more part. */
 static int add_parts(struct buf *b, const unsigned char **p)
 {
+    if (python_stack_is_low(0))
+        return bad("nested too deep for the stack of this thread");
     for (uint32_t n = etf_number(p, 4); n > 0; n--)
         if (add_part(b, p) < 0)
             return -1;
@@ -81,8 +83,8 @@ static int add_bytes(struct buf *b, const unsigned char **p)
     return put_raw(b, *p - n, n);
 }
 
-/* Scanned terms are at most MAX_DEPTH deep, so this may recurse. A negative
- * integer is over 1114111 when taken as unsigned. */
+/* Scanned terms are at most MAX_DEPTH deep, so this may recurse: see above. A
+ * negative integer is over 1114111 when taken as unsigned. */
 static int add_part(struct buf *b, const unsigned char **p)
 {
     switch (*(*p)++) {

@@ -9,11 +9,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-void err_clear(struct err *e)
-{
-    e->text[0] = '\0';
-}
-
 int err_set(struct err *e, const char *fmt, ...)
 {
     if (e->text[0] == '\0') {

@@ -12,8 +12,6 @@ struct err {
     char text[256]; /* "" = no error */
 };
 
-void err_clear(struct err *e);
-
 /* Sets the text, cut to fit, unless one is set already. Always returns -1. */
 int err_set(struct err *e, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));

@@ -92,8 +92,6 @@ static inline void embed_start(void)
 static inline void embed_stop(void)
 {
     Py_CLEAR(embed_names);
-    error_free();
-    erltypes_free();
     Py_FinalizeEx();
 }
 

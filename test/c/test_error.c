@@ -12,7 +12,9 @@
 
 #include <cmocka.h>
 
+#include "op/reply.h"
 #include "values.h"
+#include "wire/output.h"
 
 #define ROWS(table) (sizeof(table) / sizeof *(table))
 
@@ -157,6 +159,7 @@ static const char *const CLASSES =
     "def deep(n):\n"
     "    return deep(n - 1) if n else 1 / 0\n"
     "def throw(exc): raise exc\n"
+    "def named(name): return type(name, (Exception,), {})\n"
     "def caused():\n"
     "    try: 1 / 0\n"
     "    except ZeroDivisionError as e: raise Own('u\\udc80') from e\n"
@@ -171,7 +174,7 @@ static void erlang_to_python_says_where(void **state)
     for (size_t i = 0; i < ROWS(not_for_python); i++) {
         PyObject *x = decode_hex(not_for_python[i].hex, &opts);
         assert_null(x);
-        assert_true(PyErr_ExceptionMatches(error_badarg()));
+        assert_true(PyErr_ExceptionMatches(erltypes_badarg()));
         take_error(text, sizeof text);
         const char *message = strchr(text, ' ') + 1;
         const size_t n = strlen(not_for_python[i].error);
@@ -190,20 +193,6 @@ static void python_to_erlang_says_where(void **state)
     }
 }
 
-static void an_encoder_that_fails_is_the_cause(void **state)
-{
-    (void)state;
-    const struct value_opts opts = default_opts();
-    struct buf out;
-    PyObject *x = embed_eval("[Fails()]");
-    assert_int_equal(encode(&out, x, &opts), -1);
-    PyObject *exc = python_fetch_error();
-    assert_true(embed_holds("type(x.__cause__) is LookupError", exc));
-    Py_DECREF(exc);
-    buf_free(&out);
-    Py_DECREF(x);
-}
-
 /* ---- text and names ---- */
 
 static PyObject *read_text(const char *hex)
@@ -219,74 +208,54 @@ static PyObject *read_text(const char *hex)
     return x;
 }
 
+/* clang-format off */
+static const struct {
+    const char *hex;
+    const char *holds; /* of x */
+} texts[] = {
+    {"837705" "61c3bcc3bf", "x == 'a\\xfc\\xff'"},
+    {"836d00000005" "61c3bcc3bf", "x == 'a\\xfc\\xff'"},
+    {"836b0003" "61fcff", "x == 'a\\xfc\\xff'"},
+    {"836c00000003" "6161" "61fc" "62000000ff" "6a", "x == 'a\\xfc\\xff'"},
+    {"836c00000003" "6b000161" "6a" "6d00000002c3bc" "6b0001ff",
+     "x == 'a\\xfc\\xff'"},
+    {"836c00000001" "6161" "6d00000004c3bcc3bf", "x == 'a\\xfc\\xff'"},
+    {"836a", "x == ''"},
+    {"836c00000002" "620001f40d" "62000020ac" "6a",
+     "x == '\\U0001f40d\\u20ac'"},
+    {"8377046e6f6e65", "x == 'none'"},
+};
+
+static const char *const no_texts[][2] = {
+    {"836101", "code: not an atom, a binary or a string"},
+    {"836c00000001" "7701616a", "code: not an atom, a binary or a string"},
+    {"836d00000001ff", "code: not UTF-8"},
+    {"836c00000001" "620000d8006a", "code: not UTF-8"},
+    {"836c00000001" "62001100006a", "code: a code point is over 1114111"},
+    {"836c00000001" "62ffffffff6a", "code: a code point is over 1114111"},
+};
+/* clang-format on */
+
 static void text_in_all_its_forms(void **state)
 {
     (void)state;
-    static const char *const same[] = {
-        "837705"
-        "61c3bcc3bf",
-        "836d00000005"
-        "61c3bcc3bf",
-        "836b0003"
-        "61fcff",
-        "836c00000003"
-        "6161"
-        "61fc"
-        "62000000ff"
-        "6a",
-        "836c00000003"
-        "6b000161"
-        "6a"
-        "6d00000002c3bc"
-        "6b0001ff",
-        "836c00000001"
-        "6161"
-        "6d00000004c3bcc3bf",
-    };
-    for (size_t i = 0; i < ROWS(same); i++) {
-        PyObject *x = read_text(same[i]);
+    for (size_t i = 0; i < ROWS(texts); i++) {
+        PyObject *x = read_text(texts[i].hex);
         if (!x)
-            embed_die(same[i]);
-        assert_true(embed_holds("type(x) is str and x == 'a\\xfc\\xff'", x));
+            embed_die(texts[i].hex);
+        assert_true(embed_holds("type(x) is str", x));
+        assert_true(embed_holds(texts[i].holds, x));
         Py_DECREF(x);
     }
-    PyObject *x = read_text("836a");
-    assert_true(embed_holds("x == ''", x));
-    Py_DECREF(x);
-    x = read_text("836c00000002"
-                  "620001f40d"
-                  "62000020ac"
-                  "6a");
-    assert_true(embed_holds("x == '\\U0001f40d\\u20ac'", x));
-    Py_DECREF(x);
-    x = read_text("8377046e6f6e65");
-    assert_true(embed_holds("x == 'none'", x));
-    Py_DECREF(x);
 }
 
 static void what_is_no_text(void **state)
 {
     (void)state;
-    static const char *const bad[][2] = {
-        {"836101", "code: not an atom, a binary or a string"},
-        {"836c00000001"
-         "7701616a",
-         "code: not an atom, a binary or a string"},
-        {"836d00000001ff", "code: not UTF-8"},
-        {"836c00000001"
-         "620000d8006a",
-         "code: not UTF-8"},
-        {"836c00000001"
-         "62001100006a",
-         "code: a code point is over 1114111"},
-        {"836c00000001"
-         "62ffffffff6a",
-         "code: a code point is over 1114111"},
-    };
-    for (size_t i = 0; i < ROWS(bad); i++) {
-        assert_null(read_text(bad[i][0]));
+    for (size_t i = 0; i < ROWS(no_texts); i++) {
+        assert_null(read_text(no_texts[i][0]));
         take_error(text, sizeof text);
-        assert_string_equal(strchr(text, ' ') + 1, bad[i][1]);
+        assert_string_equal(strchr(text, ' ') + 1, no_texts[i][1]);
     }
 }
 
@@ -300,6 +269,18 @@ static PyObject *read_names(const char *hex)
     return x;
 }
 
+/* clang-format off */
+static const char *const no_names[][2] = {
+    {"836a", "kwargs: not a map"},
+    {"837400000001" "61016101",
+     "kwargs.keys()[0]: not an atom, a binary or a string"},
+    {"837400000002" "7701616101" "6d00000001616102",
+     "kwargs: keys 'a' and 'a' are equal in Python"},
+    {"837400000001" "770161" "68016d00000001ff",
+     "kwargs['a'][0]: binary is not UTF-8; send {bytes, B} to get bytes"},
+};
+/* clang-format on */
+
 static void names(void **state)
 {
     (void)state;
@@ -310,24 +291,10 @@ static void names(void **state)
     assert_true(embed_holds(
         "x == dict(a=1, b=2, c='n') and {type(k) for k in x} == {str}", x));
     Py_DECREF(x);
-    static const char *const bad[][2] = {
-        {"836a", "kwargs: not a map"},
-        {"837400000001"
-         "61016101",
-         "kwargs.keys()[0]: not an atom, a binary or a string"},
-        {"837400000002"
-         "7701616101"
-         "6d00000001616102",
-         "kwargs: keys 'a' and 'a' are equal in Python"},
-        {"837400000001"
-         "770161"
-         "68016d00000001ff",
-         "kwargs['a'][0]: binary is not UTF-8; send {bytes, B} to get bytes"},
-    };
-    for (size_t i = 0; i < ROWS(bad); i++) {
-        assert_null(read_names(bad[i][0]));
+    for (size_t i = 0; i < ROWS(no_names); i++) {
+        assert_null(read_names(no_names[i][0]));
         take_error(text, sizeof text);
-        assert_string_equal(strchr(text, ' ') + 1, bad[i][1]);
+        assert_string_equal(strchr(text, ' ') + 1, no_names[i][1]);
     }
 }
 
@@ -393,6 +360,42 @@ static void a_reason_fits_or_says_less(void **state)
                               "max_frame>\">>}");
     reason_with("throw(Own('m' * 1000))", true, 20);
     assert_string_equal(text, "");
+}
+
+static void a_long_class_name_is_cut(void **state)
+{
+    (void)state;
+    reason_with("throw(named('N' * 255)())", false, MAX_REPLY);
+    assert_int_equal(strlen(text), strlen("{<<\"\">>,<<\"\">>}") + 255);
+    reason_with("throw(named('N' * 256)())", false, MAX_REPLY);
+    assert_int_equal(strspn(text + strlen("{<<"), "78,"), 3 * 252);
+    assert_non_null(strstr(text, ",78,226,128,166>>,<<\"\">>}"));
+    reason_with("throw(named(251 * 'N' + '\\xfc' * 9)())", false, MAX_REPLY);
+    assert_non_null(strstr(text, ",78,78,226,128,166>>,<<\"\">>}"));
+    reason_with("throw(named(250 * 'N' + '\\xfc' * 9)())", false, MAX_REPLY);
+    assert_non_null(strstr(text, ",78,195,188,226,128,166>>,<<\"\">>}"));
+}
+
+/* With the least max_frame that there is, and ever longer Ids: binaries. */
+static void a_reply_is_always_whole(void **state)
+{
+    (void)state;
+    const struct value_opts opts = default_opts();
+    char id[985] = "m";
+    struct buf out;
+    struct err err = {""};
+    output_init(-1, 1024);
+    for (size_t n = 5; n < sizeof id; n++) {
+        assert_null(embed_eval("throw(named('N' * 2000)('m' * 2000))"));
+        id[3] = (char)((n - 5) >> 8);
+        id[4] = (char)(n - 5);
+        buf_init(&out, 0);
+        reply_begin(&out, id, n);
+        reply_exception(&out, &opts);
+        if (scan_frame(out.data + FRAME_HEADER, out.len - FRAME_HEADER, &err))
+            fail_msg("an Id of %zu bytes: %s", n, err.text);
+        buf_free(&out);
+    }
 }
 
 static void has(const char *expression, const char *part)
@@ -476,12 +479,13 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(erlang_to_python_says_where),
         cmocka_unit_test(python_to_erlang_says_where),
-        cmocka_unit_test(an_encoder_that_fails_is_the_cause),
         cmocka_unit_test(text_in_all_its_forms),
         cmocka_unit_test(what_is_no_text),
         cmocka_unit_test(names),
         cmocka_unit_test(reasons),
         cmocka_unit_test(a_reason_fits_or_says_less),
+        cmocka_unit_test(a_long_class_name_is_cut),
+        cmocka_unit_test(a_reply_is_always_whole),
         cmocka_unit_test(traces),
         cmocka_unit_test(class_names),
         cmocka_unit_test(sending),

@@ -45,7 +45,7 @@ static int setup(void **state)
     (void)state;
     buf_init(&stream, SIZE_MAX);
     frame = NULL;
-    err_clear(&err);
+    err.text[0] = '\0';
     piece = 0;
     if (pipe(ends) < 0)
         return -1;
@@ -74,7 +74,7 @@ static void renew(void)
 static enum frame_status next(void)
 {
     free(frame);
-    err_clear(&err);
+    err.text[0] = '\0';
     return frame_read(&reader, &frame, &err);
 }
 

@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 #include <malloc.h>
+#include <pthread.h>
 
 #include "rows.h"
 #include "values.h"
@@ -205,6 +206,112 @@ static void nests_as_deep_as_the_scan_allows(void **state)
     assert_non_null(strstr(text, "result[0]: nested deeper than 4096"));
 }
 
+/* What a thread with a small stack finds out about these. */
+static struct {
+    PyObject *deep, *flat;
+    struct buf frame; /* the deep one */
+    char encoded[8192], decoded[8192], read[8192];
+    int rc;
+} small;
+
+static void *on_a_small_stack(void *unused)
+{
+    const struct value_opts opts = default_opts();
+    struct buf out;
+    size_t at = 0;
+    PyGILState_STATE gil = PyGILState_Ensure();
+    encode(&out, small.deep, &opts);
+    take_error(small.encoded, sizeof small.encoded);
+    buf_free(&out);
+    Py_XDECREF(value_decode(small.frame.data, &at, &opts, "args"));
+    take_error(small.decoded, sizeof small.decoded);
+    at = 0;
+    Py_XDECREF(value_decode_text(small.frame.data, &at, &opts, "code"));
+    take_error(small.read, sizeof small.read);
+    small.rc = encode(&out, small.flat, &opts);
+    buf_free(&out);
+    PyGILState_Release(gil);
+    return unused;
+}
+
+static void run_on_a_stack_of(size_t size)
+{
+    pthread_t thread;
+    pthread_attr_t attr;
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, size);
+    Py_BEGIN_ALLOW_THREADS
+    if (pthread_create(&thread, &attr, on_a_small_stack, NULL) == 0)
+        pthread_join(thread, NULL);
+    Py_END_ALLOW_THREADS
+    pthread_attr_destroy(&attr);
+}
+
+/* threading.stack_size is the user's choice. */
+static void nests_as_deep_as_the_stack_allows(void **state)
+{
+    (void)state;
+    const struct value_opts opts = default_opts();
+    small.deep = embed_eval("nested(4000, lambda x: [x], 'a')");
+    small.flat = embed_eval("[{(1, 2): [{3}]}]");
+    small.rc = -1;
+    assert_int_equal(encode(&small.frame, small.deep, &opts), 0);
+    run_on_a_stack_of((size_t)192 * 1024);
+    assert_non_null(strstr(small.encoded, "ValueError: result[0][0]"));
+    assert_non_null(strstr(small.encoded, ": nested too deep for the stack"));
+    assert_non_null(strstr(small.decoded, "BadArg: args[0][0]"));
+    assert_non_null(strstr(small.decoded, ": nested too deep for the stack"));
+    assert_non_null(strstr(small.read, "code: nested too deep for the stack"));
+    assert_int_equal(small.rc, 0);
+    buf_free(&small.frame);
+    Py_CLEAR(small.deep);
+    Py_CLEAR(small.flat);
+}
+
+/* ---- keys ---- */
+
+/* Within a key a term is written in one way, so that keys can be compared. */
+static void keys_are_written_in_one_way(void **state)
+{
+    (void)state;
+    static const char *const rows[][2] = {
+        {"{Term({'x': 1, 'y': 2}): 3, Term({'y': 1, 'x': 2}): 4}",
+         "#{#{<<\"x\">>=>1,<<\"y\">>=>2}=>3,#{<<\"x\">>=>2,<<\"y\">>=>1}=>4}"},
+        {"{(1, Term({'b': Term({2: 3, 1: 2}), 'a': 4})): 0}",
+         "#{{1,#{<<\"a\">>=>4,<<\"b\">>=>#{1=>2,2=>3}}}=>0}"},
+        {"{Term({(2, Term({5: 6, 4: 7})): 8, (1,): 9}): 0}",
+         "#{#{{1}=>9,{2,#{4=>7,5=>6}}=>8}=>0}"},
+        {"{Term(Improper([1], Improper([2], 3))): 4}", "#{[1,2|3]=>4}"},
+        {"{Term(Improper([1], Improper([2], Improper([3], [4])))): 5}",
+         "#{[1,2,3,4]=>5}"},
+        {"{Term(Improper([1], [])): 2}", "#{[1]=>2}"},
+        {"{Term(dict(x=1, y=2)): 1, Term(dict(y=2, x=1)): 2}",
+         "ValueError: result: keys Term and Term become the same Erlang term"},
+        {"[{(1, Term({2: 3, 4: 5})): 1, (1, Term({4: 5, 2: 3})): 2}]",
+         "ValueError: result[0]: keys (1, Term) and (1, Term) become the same "
+         "Erlang term"},
+        {"{Term(Improper([1], [2])): 1, Term([1, 2]): 2}",
+         "ValueError: result: keys Term and Term become the same Erlang term"},
+        {"{Term({'a': 1, b'a': 2}): 1}",
+         "ValueError: result.keys()[0]: keys 'a' and b'a' become the same "
+         "Erlang term"},
+        /* no keys */
+        {"[{'y': 1, 'x': 2}]", "[#{<<\"y\">>=>1,<<\"x\">>=>2}]"},
+        {"{Term([1]): {'y': 1, 'x': 2}}",
+         "#{[1]=>#{<<\"y\">>=>1,<<\"x\">>=>2}}"},
+    };
+    const struct value_opts opts = default_opts();
+    embed_run("class Term:\n"
+              "    def __init__(self, term): self.term = term\n"
+              "    def __repr__(self): return 'Term'\n"
+              "erlang.encoder(Term, lambda obj: obj.term)\n"
+              "Improper = erlang.ImproperList\n");
+    for (size_t i = 0; i < ROWS(rows); i++) {
+        encode_text(rows[i][0], &opts, text, sizeof text);
+        assert_string_equal(text, rows[i][1]);
+    }
+}
+
 static void integers_of_any_size(void **state)
 {
     (void)state;
@@ -266,6 +373,20 @@ static void containers_that_change(void **state)
         buf_free(&out);
         Py_DECREF(x);
     }
+}
+
+static void an_encoder_that_fails_is_the_cause(void **state)
+{
+    (void)state;
+    const struct value_opts opts = default_opts();
+    struct buf out;
+    PyObject *x = embed_eval("[Fails()]");
+    assert_int_equal(encode(&out, x, &opts), -1);
+    PyObject *exc = python_fetch_error();
+    assert_true(embed_holds("type(x.__cause__) is LookupError", exc));
+    Py_DECREF(exc);
+    buf_free(&out);
+    Py_DECREF(x);
 }
 
 /* ---- references ---- */
@@ -358,9 +479,12 @@ int main(void)
         cmocka_unit_test(numpy_values),
         cmocka_unit_test(the_package_itself),
         cmocka_unit_test(nests_as_deep_as_the_scan_allows),
+        cmocka_unit_test(nests_as_deep_as_the_stack_allows),
+        cmocka_unit_test(keys_are_written_in_one_way),
         cmocka_unit_test(integers_of_any_size),
         cmocka_unit_test(too_large_is_an_overflow_error),
         cmocka_unit_test(containers_that_change),
+        cmocka_unit_test(an_encoder_that_fails_is_the_cause),
         cmocka_unit_test(references_are_balanced),
         cmocka_unit_test(the_cache_of_atoms_is_bounded),
     };
