@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "loop/clerk.h"
 #include "loop/fds.h"
 #include "loop/fork.h"
 #include "loop/group.h"
@@ -45,19 +44,15 @@ static int start_failed(const struct err *err)
     output_send(&out);
     buf_free(&out);
     fprintf(stderr, "pyport: %s\n", err->text);
-    if (!jobs_waiting())
-        poll(&input, 1, FIRST_REQUEST_MS);
+    poll(&input, 1, FIRST_REQUEST_MS);
     return EXIT_PYTHON;
 }
 
-/* Python's start runs code of others, too (sitecustomize): it is watched as a
- * job is. */
+/* Python's start runs code of others, too (sitecustomize): it is watched. */
 static int start_python(const struct options *options, struct err *err)
 {
     jobs_start_other("", 0);
     int rc = interp_start(options, err);
-    if (rc == 0)
-        clerk_init();
     jobs_done();
     return rc;
 }

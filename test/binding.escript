@@ -18,6 +18,8 @@ main(_) ->
         {"the worker's death is told once, then life goes on", fun death_is_told_once/0},
         {"the death is told at the next call, whichever it is", fun death_by_any_call/0},
         {"a death that another request has told is not told again", fun told_by_another/0},
+        {"the death of a killed worker process is told once, too", fun killed_is_told_once/0},
+        {"an old stream's end does not unbind", fun old_stream/0},
         {"a process that starts anew after a death is bound anew", fun bound_anew/0},
         {"each pool has its own binding", fun each_pool/0}
     ])).
@@ -115,6 +117,27 @@ stream_dies() ->
 
 stream_dies(Stream, {ok, _}) -> stream_dies(Stream, py:stream_next(Stream));
 stream_dies(_, Result) -> Result.
+
+killed_is_told_once() ->
+    ok = py:exec(<<"mine = 1">>),
+    OsPid = worker(),
+    [Pid] = [P || #{pid := P, os_pid := O} <- fixture:workers(), O =:= OsPid],
+    Ref = py:spawn_call(misbehave, sleep, [5]),
+    timer:sleep(50),
+    exit(Pid, kill),
+    ?assertMatch({error, {worker_exit, _}}, py:await(Ref)),
+    ?assertEqual({ok, 2}, py:eval(<<"1 + 1">>)).
+
+old_stream() ->
+    In = #{pool => streamed},
+    {ok, _} = py:start_pool(streamed, #{size => 3}),
+    {ok, Stream} = py:stream_open(<<"range(9)">>, In#{chunk => 1}),
+    ok = py:stop_pool(streamed, 0),
+    {ok, _} = py:start_pool(streamed, #{size => 3}),
+    ok = py:exec(<<"mine = 1">>, In),
+    ?assertEqual({error, {worker_exit, shutdown}}, py:stream_next(Stream)),
+    [?assertEqual({ok, 1}, py:eval(<<"mine">>, #{}, In)) || _ <- lists:seq(1, 9)],
+    ok = py:stop_pool(streamed).
 
 bound_anew() ->
     ok = py:exec(<<"mine = 1">>),

@@ -281,14 +281,17 @@ masked() ->
      {"a masked array of datetime64",
       "numpy.ma.array(['2020', '2021'], mask=[0, 1], dtype='M8[Y]')", #{}, [<<"2020">>, none]},
      {"arrays => binary of a masked array", "{'a': " ++ Array ++ "}", #{arrays => binary},
-      {error, <<"result['a']: cannot encode numpy.ma.core.MaskedArray:"
-                " no binary that tells what is masked">>}}].
+      {error, [<<"result['a']: cannot encode numpy.ma">>,
+               <<"MaskedArray: no binary that tells what is masked">>]}}].
 
 array({What, Source, Options, Expected}) ->
     {["numpy: ", What], fun() ->
         fixture:has_numpy() orelse tap:skip("this Python has no numpy"),
         Result = py:eval(unicode:characters_to_binary(Source), #{}, Options),
         case Expected of
+            {error, Parts} when is_list(Parts) ->   % numpy 2 has other names
+                {error, {'TypeError', Why}} = Result,
+                [?assert(fixture:contains(Why, Part)) || Part <- Parts];
             {error, Why} -> ?assertEqual({error, {'TypeError', Why}}, Result);
             _ -> ?assertEqual({ok, Expected}, Result)
         end

@@ -22,6 +22,7 @@ main(_) ->
         {"another thread keeps the GIL for a while: cancel", fun thread_keeps_gil_cancel/0},
         {"Python's start blocks: the end of input", fun start_blocks/0},
         {"Python's start blocks: SIGTERM", fun start_blocks_term/0},
+        {"input that ends while Python starts is answered", fun short_input/0},
         {"a stream's last words come before its reply", fun last_words/0},
         {"a stream's last words block: the end of input", fun last_words_block/0},
         {"an item that cannot be sent ends its generator", fun bad_item/0},
@@ -107,6 +108,19 @@ start_blocks_term() ->
     Port = blocked(),
     fixture:kill("TERM", raw:os_pid(Port)),
     ?assertEqual({exit_status, 75}, raw:recv(Port, ?GONE)).
+
+short_input() ->
+    File = filename:join(fixture:tmpdir(), "in"),
+    ok = file:write_file(File, [raw:frame({1, {eval, <<"1 + 1">>, #{}}}), raw:frame({2, version})]),
+    [begin
+         Out = os:cmd(["{ ", Command, "; } >", File, ".out 2>", File, ".err; echo code=$?"]),
+         ?assertEqual({Command, "code=0\n"}, {Command, Out}),
+         {ok, <<N:32, First:N/binary, M:32, Second:M/binary>>} = file:read_file(File ++ ".out"),
+         ?assertEqual({1, {ok, 2}}, binary_to_term(First)),
+         ?assertMatch({2, {ok, _}}, binary_to_term(Second)),
+         ?assertEqual({ok, <<>>}, file:read_file(File ++ ".err"))
+     end || Command <- [["cat ", File, " | ", fixture:program()],
+                        [fixture:program(), " <", File]]].
 
 %% ---------------------------------------------------------------------------
 

@@ -29,8 +29,9 @@ release(#pool{name = Name}) ->
 release_dead(Pool) ->
     case worker(Pool) of
         Worker when is_pid(Worker) ->
-            %% It writes down why before it tells anybody.
-            py_dispatch:why_died(Pool, Worker) =:= unknown orelse release(Pool),
+            %% It writes down why before it tells anybody, unless it is killed.
+            Dead = py_dispatch:has_died(Pool, Worker) orelse not is_process_alive(Worker),
+            Dead andalso release(Pool),
             ok;
         undefined ->
             ok

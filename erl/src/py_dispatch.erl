@@ -30,7 +30,7 @@
 -export([set_pool/2, pool/1, set_workers/2, workers_sup/1]).
 -export([join/4, leave/3, workers/1, set_version/2, version/1, set_steps/2, steps/2]).
 -export([set_oom_kills/2, claim_oom_kill/2]).
--export([died/3, forget_dead/2, why_died/2]).
+-export([died/3, forget_dead/2, has_died/2, why_died/2]).
 -export_type([worker/0]).
 
 -include("py.hrl").
@@ -231,6 +231,11 @@ died(Pool, Worker, Why) ->
 -spec forget_dead(#pool{}, pid()) -> ok.
 forget_dead(Pool, Worker) ->
     delete_row(Pool, {dead, Worker}).
+
+%% Whether a worker has written that it is no more.
+-spec has_died(#pool{}, pid()) -> boolean().
+has_died(Pool, Worker) ->
+    lookup(Pool, {dead, Worker}) =/= [].
 
 %% Why a worker is no more, where that is still remembered. A pool that was
 %% stopped has shut its workers down.

@@ -5,7 +5,8 @@
 %% has deadlines to keep. The program's events are acknowledged here, when what
 %% they had to say is written: so it is held back and nothing piles up.
 %%
-%% The process ends when its worker has ended and all is written.
+%% The process ends when its worker has ended and all is written, also when the
+%% application has stopped meanwhile. Without it no worker goes on.
 -module(py_log).
 
 -export([start/1, write/5, acknowledge/3]).
@@ -20,7 +21,13 @@
 -spec start(logger:metadata()) -> log().
 start(Meta) ->
     Worker = self(),
-    {spawn(fun() -> loop(monitor(process, Worker), 0) end), Meta#{pid => Worker}}.
+    {spawn_link(fun() -> init(Worker) end), Meta#{pid => Worker}}.
+
+%% An application that has stopped kills those who have its group leader.
+init(Worker) ->
+    process_flag(trap_exit, true),
+    group_leader(whereis(init), self()),
+    loop(Worker, 0).
 
 -spec write(log(), logger:level(), io:format(), [term()], logger:metadata()) -> ok.
 write({Pid, Meta}, Level, Format, Args, More) ->
@@ -44,6 +51,6 @@ loop(Worker, Unacked) ->
             loop(Worker, 0);
         {acknowledge, _, Bytes} ->
             loop(Worker, Unacked + Bytes);
-        {'DOWN', Worker, process, _, _} ->
+        {'EXIT', Worker, _} ->
             ok
     end.

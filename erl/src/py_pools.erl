@@ -78,20 +78,21 @@ drain(Pool, Limit) ->
     wait_idle(Pool, py_request:deadline(#opts{timeout = Limit}, Pool)).
 
 wait_idle(Pool, Deadline) ->
-    Now = erlang:monotonic_time(millisecond),
-    case Now < Deadline andalso not is_idle(Pool) of
+    case left(Deadline) > 0 andalso not is_idle(Pool, Deadline) of
         true -> timer:sleep(?POLL), wait_idle(Pool, Deadline);
         false -> ok
     end.
 
-%% A stream whose consumer has not asked for more is no load, but open.
-is_idle(Pool) ->
-    py_dispatch:is_idle(Pool) andalso
-        lists:all(fun({_, Worker, _}) -> has_no_stream(py_worker:info(Worker)) end,
-                  py_dispatch:workers(Pool)).
+left(infinity) -> infinity;
+left(Deadline) -> max(0, Deadline - erlang:monotonic_time(millisecond)).
 
-has_no_stream(Info) ->
-    maps:get(streams, Info, 0) =:= 0.
+%% A stream whose consumer has not asked for more is no load, but open.
+is_idle(Pool, Deadline) ->
+    py_dispatch:is_idle(Pool) andalso
+        lists:all(fun({_, Worker, _}) ->
+                      Info = py_worker:info(Worker, left(Deadline)),
+                      maps:get(streams, Info, 0) =:= 0
+                  end, py_dispatch:workers(Pool)).
 
 %% The application stops: every pool has its own limit, and ends its workers,
 %% all at the same time. (The top supervisor would do it one after another.)

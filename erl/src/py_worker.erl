@@ -12,7 +12,7 @@
 -module(py_worker).
 -behaviour(gen_server).
 
--export([start_link/1, info/1]).
+-export([start_link/1, info/1, info/2]).
 -export([init/1, handle_continue/2, handle_call/3, handle_cast/2, handle_info/2,
          terminate/2]).
 
@@ -48,8 +48,13 @@ start_link(Args) ->
 %% What the worker knows of itself.
 -spec info(pid()) -> #{state := atom(), calls := non_neg_integer(), _ => _}.
 info(Worker) ->
+    info(Worker, ?INFO_LIMIT).
+
+%% The same within so many milliseconds; one that does not say is down.
+-spec info(pid(), non_neg_integer()) -> #{state := atom(), calls := non_neg_integer(), _ => _}.
+info(Worker, Limit) ->
     try
-        gen_server:call(Worker, info, ?INFO_LIMIT)
+        gen_server:call(Worker, info, min(Limit, ?INFO_LIMIT))
     catch
         exit:_ -> #{state => down, calls => 0, os_pid => undefined}
     end.
@@ -97,6 +102,8 @@ handle_info({Port, {exit_status, Status}}, #state{port = Port} = S) ->
     ended(Status, py_exit:reason(Status), S#state{port = undefined});
 handle_info({'EXIT', Port, Reason}, #state{port = Port} = S) ->
     ended(Reason, closed, S#state{port = undefined});
+handle_info({'EXIT', Log, Reason}, S) when is_pid(Log) ->
+    {stop, {log, Reason}, S};
 handle_info({steps, Steps}, #state{boot = Boot} = S) ->
     boot(py_boot:steps(Steps, Boot), S);
 handle_info(live, S) ->

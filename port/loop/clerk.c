@@ -15,7 +15,6 @@ static struct {
     pthread_mutex_t lock;
     pthread_cond_t wake;
     struct job *first, **last;
-    bool allowed; /* there is a Python */
     bool started;
 } clerk = {.lock = PTHREAD_MUTEX_INITIALIZER,
            .wake = PTHREAD_COND_INITIALIZER,
@@ -54,17 +53,10 @@ static void *clerk_main(void *unused)
     return unused;
 }
 
-void clerk_init(void)
-{
-    pthread_mutex_lock(&clerk.lock);
-    clerk.allowed = true;
-    pthread_mutex_unlock(&clerk.lock);
-}
-
 bool clerk_push(struct job *job)
 {
     pthread_mutex_lock(&clerk.lock);
-    if (clerk.allowed && !clerk.started)
+    if (!clerk.started)
         clerk.started = thread_start(clerk_main) == 0;
     bool taken = clerk.started;
     if (taken) {

@@ -11,9 +11,6 @@
 
 #include "loop/jobs.h"
 
-/* Python has started: there may be a clerk from now on. */
-void clerk_init(void);
-
 /* Takes the job. False, and nothing is taken, when there is no clerk to be
  * had: the main thread must run it. Called by the reader, without the GIL. */
 bool clerk_push(struct job *job);

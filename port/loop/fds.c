@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -12,6 +13,8 @@
 
 /* Set by fds_take, before there are threads; a forked child's are -1. */
 static int input = -1, output = -1, kicked = -1, null = -1;
+
+static atomic_bool ended; /* by fds_end_input */
 
 static int private_copy(int fd)
 {
@@ -77,8 +80,14 @@ void fds_end_input(void)
 {
     int saved = errno;
     dup2(null, input);
+    ended = true;
     fds_kick();
     errno = saved;
+}
+
+bool fds_input_ended(void)
+{
+    return ended;
 }
 
 void fds_close(void)

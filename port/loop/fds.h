@@ -6,6 +6,8 @@
 #ifndef PORT_LOOP_FDS_H
 #define PORT_LOOP_FDS_H
 
+#include <stdbool.h>
+
 #include "wire/err.h"
 
 /* Moves the protocol from 0 and 1 to private close-on-exec descriptors; 0
@@ -26,6 +28,9 @@ void fds_unkick(void);
 /* From now on the input is at its end, also for a thread that is about to
  * read. For a signal handler. */
 void fds_end_input(void);
+
+/* Whether that has been called. Any thread. */
+bool fds_input_ended(void);
 
 /* Closes the protocol's descriptors in a forked child. */
 void fds_close(void);

@@ -5,7 +5,6 @@
 
 #include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
 
 #include "loop/jobs.h"
 #include "value/erltypes.h"
@@ -15,7 +14,6 @@
 #define INTERRUPT SIGRTMAX
 
 static pthread_t main_thread; /* set by interrupt_init, constant afterwards */
-static atomic_bool ready;     /* that it is set, and the handler there */
 
 static PyObject *on_interrupt(PyObject *self, PyObject *args)
 {
@@ -39,12 +37,10 @@ int interrupt_init(void)
         before = python_call("signal", "signal", "(iO)", INTERRUPT, handler);
     Py_XDECREF(handler);
     Py_XDECREF(before);
-    ready = before != NULL;
     return before ? 0 : -1;
 }
 
 void interrupt_main(void)
 {
-    if (ready)
-        pthread_kill(main_thread, INTERRUPT);
+    pthread_kill(main_thread, INTERRUPT);
 }

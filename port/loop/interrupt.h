@@ -11,7 +11,7 @@
 /* Installs the handler. 0, or -1 with an exception. GIL held, main thread. */
 int interrupt_init(void);
 
-/* Interrupts the main thread, once there is a handler. Any thread, no GIL. */
+/* Interrupts the main thread. Any thread, no GIL. */
 void interrupt_main(void);
 
 #endif

@@ -261,6 +261,14 @@ bool jobs_is_running(unsigned long serial)
     return running;
 }
 
+bool jobs_is_start(unsigned long serial)
+{
+    lock();
+    bool is_start = jobs.id && jobs.serial == serial && jobs.id_len == 0;
+    unlock();
+    return is_start;
+}
+
 void jobs_close(void)
 {
     lock();

@@ -49,8 +49,8 @@ bool jobs_waiting(void);
 struct job *jobs_remove(const struct request *req);
 
 /* The main thread says what it is at: a job, or something else that is to be
- * watched like one, with the id of n bytes (0: it has none). Both stay valid
- * until jobs_done. */
+ * watched like one, with the id of n bytes (0: Python's start). Both stay
+ * valid until jobs_done. */
 void jobs_start(struct job *job);
 void jobs_start_other(const char *id, size_t n);
 void jobs_done(void);
@@ -72,6 +72,9 @@ bool jobs_cancel_waits(void);
 /* For the sentinel: sleeps until one job has been running for a tick and
  * returns its serial number; 0 when there will be no more jobs. */
 unsigned long jobs_wait_for_long(void);
+
+/* True when that is no job and nothing that has an id: Python's start. */
+bool jobs_is_start(unsigned long serial);
 
 /* True while that job is running; jobs_done calls fds_kick when it ends. */
 bool jobs_is_running(unsigned long serial);

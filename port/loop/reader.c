@@ -59,6 +59,17 @@ bool reader_wait(int ms)
     return both[0].revents != 0;
 }
 
+bool reader_wait_end(void)
+{
+    struct pollfd both[] = {{.fd = input.fd, .events = 0},
+                            {.fd = fds_kicked(), .events = POLLIN}};
+    if (poll(both, 2, -1) <= 0)
+        return false;
+    if (both[1].revents)
+        fds_unkick();
+    return both[0].revents != 0 || fds_input_ended();
+}
+
 static enum reader_status end(int code)
 {
     ended = true;

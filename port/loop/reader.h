@@ -31,6 +31,10 @@ enum reader_status reader_read(bool wait, bool busy);
  * for ever); only with the role. */
 bool reader_wait(int ms);
 
+/* Sleeps until there is a kick, or the input has hung up or been ended (true);
+ * reads nothing. */
+bool reader_wait_end(void);
+
 /* Why the input ended: an exit code. With the role, or when it is over. */
 int reader_exit_code(void);
 

@@ -15,11 +15,12 @@
 #include "wire/output.h"
 #include "wire/protocol.h"
 
-/* After the end of the input: how long a job has to stop, in steps of one
- * interrupt each, and how long Python may take to finalize. (A job that was
- * cancelled is interrupted at the same steps until it knows.) */
+/* After the end of the input: how long a job, or Python's start, has to stop,
+ * and how long Python may take to finalize. A job is interrupted at each step,
+ * as is one that was cancelled until it knows. */
+#define STEP_MS 50
 #define STOP_STEPS 12
-#define STOP_STEP_MS 50
+#define START_STEPS 20
 #define FINALIZE_MS 3000
 
 static void sleep_ms(long ms)
@@ -36,7 +37,7 @@ static void stop_job(unsigned long serial)
     for (int i = 0; i < STOP_STEPS && jobs_is_running(serial); i++) {
         jobs_cancel(NULL);
         interrupt_main();
-        sleep_ms(STOP_STEP_MS);
+        sleep_ms(STEP_MS);
     }
     if (jobs_is_running(serial))
         group_exit(EXIT_BUSY);
@@ -48,7 +49,7 @@ static void watch(unsigned long serial)
 {
     while (jobs_is_running(serial)) {
         bool unheard = jobs_cancel_waits();
-        if (reader_wait(unheard ? STOP_STEP_MS : -1)) {
+        if (reader_wait(unheard ? STEP_MS : -1)) {
             if (reader_read(true, true) == READER_END) {
                 stop_job(serial);
                 return;
@@ -59,12 +60,28 @@ static void watch(unsigned long serial)
     }
 }
 
+/* Nobody could answer yet, so nothing is read: what has come before the end of
+ * the input is answered when Python has started. */
+static void watch_start(unsigned long serial)
+{
+    while (jobs_is_running(serial))
+        if (reader_wait_end())
+            break;
+    for (int i = 0; i < START_STEPS && jobs_is_running(serial); i++)
+        sleep_ms(STEP_MS);
+    if (jobs_is_running(serial))
+        group_exit(EXIT_BUSY);
+}
+
 static void *sentinel_main(void *unused)
 {
     unsigned long serial;
     while ((serial = jobs_wait_for_long()) != 0) {
         reader_take();
-        watch(serial);
+        if (jobs_is_start(serial))
+            watch_start(serial);
+        else
+            watch(serial);
         reader_give();
     }
     sleep_ms(FINALIZE_MS);

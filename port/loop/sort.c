@@ -74,8 +74,10 @@ static void cancel(const struct request *req)
         job_free(waiting);
         return;
     }
+    /* In this order: a job may open its stream and end in between. */
+    bool running = jobs_cancel(req);
     stream_end(req, STREAM_CANCELLED);
-    if (jobs_cancel(req))
+    if (running)
         interrupt_main();
 }
 

@@ -346,7 +346,10 @@ void stream_step(struct stream *s, struct buf *out)
 
 void streams_drop(void)
 {
+    pthread_mutex_lock(&list.lock);
     struct stream *s = list.first;
+    list.first = NULL;
+    pthread_mutex_unlock(&list.lock);
     while (s) {
         struct stream *next = s->next;
         s->ending = STREAM_STOPPED;
@@ -356,5 +359,4 @@ void streams_drop(void)
         free(s);
         s = next;
     }
-    list.first = NULL;
 }

@@ -59,7 +59,7 @@ void stream_step(struct stream *s, struct buf *out);
 void stream_give(struct stream *s);
 
 /* The program ends: closes all generators, without a reply. GIL held, main
- * thread; nobody reads the input any more. */
+ * thread. */
 void streams_drop(void);
 
 #endif

@@ -101,7 +101,7 @@ static struct stack stack_of_thread(void)
 {
     void *lowest = NULL;
     size_t size = 0;
-#ifdef __linux__
+#ifdef __GLIBC__
     pthread_attr_t attr;
     if (pthread_getattr_np(pthread_self(), &attr) == 0) {
         if (pthread_attr_getstack(&attr, &lowest, &size) != 0)
