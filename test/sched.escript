@@ -119,12 +119,17 @@ bound_waits() ->
 %% Places are given in order. Those who have one go to the worker by themselves,
 %% and may overtake each other on the way, but nobody else.
 in_order() ->
+    figure:within(?WINDOW, 3, fun overtaken/0).
+
+%% A caller that the machine lets wait on its way to the worker is overtaken by
+%% more than those that go there with it.
+overtaken() ->
     with_pool(#{}, fun(In) ->
         Came = came(fun waiting/0, In),
         Behind = [Place - N || {Place, N} <- lists:zip(lists:seq(1, length(Came)), Came)],
         tap:note("overtaken by ~b at most", [lists:max(Behind)]),
         ?assertEqual(lists:seq(1, 40), lists:sort(Came)),
-        ?assert(lists:max(Behind) =< ?WINDOW)
+        lists:max(Behind)
     end).
 
 %% The calls of one process that needs this worker wait there, not in the queue.
