@@ -8,6 +8,7 @@
 #include "op/reply.h"
 #include "value/python.h"
 #include "wire/put.h"
+#include "wire/utf8.h"
 
 /* The most bytes that are sent; _log.py keeps no less. */
 #define TEXT_MAX ((size_t)1 << 20)
@@ -63,9 +64,7 @@ static size_t cut(char *text, size_t room)
 {
     if (room < CUT_LEN)
         return 0;
-    size_t n = room - CUT_LEN;
-    while (n > 0 && (text[n] & 0xc0) == 0x80)
-        n--;
+    const size_t n = utf8_cut(text, room - CUT_LEN);
     memcpy(text + n, CUT, CUT_LEN);
     return n + CUT_LEN;
 }

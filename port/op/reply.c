@@ -98,12 +98,6 @@ int reply_overloaded(struct buf *out, size_t n, size_t max)
     return put_long(out, (long long)max);
 }
 
-/* With an Id that leaves no room for the exception's class. */
-static void put_too_large(struct buf *out)
-{
-    put_error_text(out, "OverflowError", "");
-}
-
 void reply_exception(struct buf *out, const struct value_opts *opts)
 {
     if (end_with)
@@ -116,8 +110,8 @@ void reply_exception(struct buf *out, const struct value_opts *opts)
     const size_t mark = buf_mark(out);
     put_error(out);
     if (error_encode(out, opts) < 0) {
-        buf_rewind(out, mark);
-        put_too_large(out);
+        buf_rewind(out, mark); /* no memory to say more */
+        put_error_text(out, "OverflowError", "");
     }
 }
 

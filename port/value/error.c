@@ -12,6 +12,7 @@
 #include "value/encode.h"
 #include "value/erltypes.h"
 #include "wire/put.h"
+#include "wire/utf8.h"
 
 /* Bytes of a class's name, at most: any such name can be an atom in Erlang. */
 #define NAME_MAX_BYTES 255
@@ -97,9 +98,7 @@ static int put_name(struct buf *out, const char *text, size_t n)
     char cut[NAME_MAX_BYTES];
     if (n <= sizeof cut)
         return put_binary(out, text, n);
-    n = sizeof cut - ELLIPSIS_LEN;
-    while (n > 0 && (text[n] & 0xc0) == 0x80)
-        n--;
+    n = utf8_cut(text, sizeof cut - ELLIPSIS_LEN);
     memcpy(cut, text, n);
     memcpy(cut + n, PYTHON_ELLIPSIS, ELLIPSIS_LEN);
     return put_binary(out, cut, n + ELLIPSIS_LEN);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * utf8: the text of atoms, as Erlang has it: no overlong forms, no surrogates.
+ * utf8: text as Erlang has it in atoms: no overlong forms, no surrogates; and
+ * where it may be cut.
  */
 #ifndef PORT_WIRE_UTF8_H
 #define PORT_WIRE_UTF8_H
@@ -26,6 +27,15 @@ static inline size_t utf8_char(const unsigned char *p, size_t n)
     }
     bool surrogate = c >= 0xd800 && c <= 0xdfff;
     return c < least[size] || c > 0x10ffff || surrogate ? 0 : size;
+}
+
+/* How many of the first n bytes of a longer text may be kept without cutting a
+ * character in two. */
+static inline size_t utf8_cut(const char *p, size_t n)
+{
+    while (n > 0 && (p[n] & 0xc0) == 0x80)
+        n--;
+    return n;
 }
 
 /* The number of characters in n bytes, or -1 when they are not UTF-8. */
