@@ -10,6 +10,9 @@
 %% A request that runs longer than this (ms) makes its worker busy.
 -define(TICK, 10).
 
+%% The longest that a process can wait, and that a timer takes (ms).
+-define(LONGEST, 16#ffffffff).
+
 %% A pool as its callers see it without asking a process (py_dispatch).
 -record(pool, {
     name :: atom(),

@@ -75,7 +75,8 @@
 %% (`default'), `traceback' (`false'), the atom that Python's `None' becomes
 %% (`none'), what binaries become (`str'), what numpy arrays become (`list'),
 %% whether what Python prints comes as the last element of the result tuple
-%% (`false'; for call, eval, exec and spawn_call only), how many items a stream's chunk has at most (1000).
+%% (`false'; for call, eval, exec and spawn_call only), how many items a stream's
+%% chunk has at most (1000).
 -type pool_options() :: #{
     size => pos_integer(),
     python_path => [unicode:chardata()],
@@ -425,7 +426,8 @@ restart_workers() ->
 
 %% @doc Replaces all workers of a pool one after another, each by one that is
 %% ready before the old one ends: ``ok = py:restart_workers(science)''. Calls
-%% under way have as long as the pool's option `drain' says. A process that is bound to a worker is told so by its next call.
+%% under way have as long as the pool's option `drain' says. A process that is
+%% bound to a worker is told so by its next call.
 -spec restart_workers(atom()) -> ok | {error, term()}.
 restart_workers(Name) ->
     py_pools:restart(Name).

@@ -12,8 +12,6 @@
 
 %% How long after the deadline a worker's own word about it is waited for (ms).
 -define(MARGIN, 5).
-%% The longest that a process can wait (ms).
--define(LONGEST, 16#ffffffff).
 
 %% Sends the request to these workers; each has to run it itself.
 -spec send([py_dispatch:worker()], job | urgent, py_wire:op(), integer() | infinity) ->

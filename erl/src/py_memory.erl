@@ -14,7 +14,7 @@
 %% time is busy: it has the kernel's numbers only.
 -spec stats(#pool{}) -> {ok, map()}.
 stats(Pool) ->
-    Deadline = now_ms() + ?STATS_LIMIT,
+    Deadline = py_request:deadline(#opts{timeout = ?STATS_LIMIT}, Pool),
     Workers = py_dispatch:workers(Pool),
     Sent = py_fanout:send(Workers, urgent, memory_stats, Deadline),
     Kernel = [py_proc:memory(OsPid) || {_, _, OsPid} <- Workers],
@@ -47,11 +47,6 @@ trace(Pool, Op) ->
 tracing({tracemalloc_start, NFrame}) -> NFrame;
 tracing(tracemalloc_stop) -> off.
 
-everywhere(#pool{timeout = Timeout}, Workers, Op) ->
-    [Result || {_, Result} <- py_fanout:ask(Workers, urgent, Op, deadline(Timeout))].
-
-deadline(infinity) -> infinity;
-deadline(Timeout) -> now_ms() + Timeout.
-
-now_ms() ->
-    erlang:monotonic_time(millisecond).
+everywhere(Pool, Workers, Op) ->
+    Deadline = py_request:deadline(#opts{}, Pool),
+    [Result || {_, Result} <- py_fanout:ask(Workers, urgent, Op, Deadline)].

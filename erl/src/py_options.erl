@@ -17,8 +17,6 @@
 -define(DEFAULT_CLOSE_GRACE, 1_000).
 -define(DEFAULT_DRAIN, 1_000).
 -define(DEFAULT_START_TIMEOUT, 60_000).
-%% The longest that a process can wait, and that a timer takes (ms).
--define(LONGEST, 16#ffffffff).
 -define(MOST_WORKERS, 10_000).
 %% What the program accepts (port/wire/protocol.h).
 -define(LEAST_MAX_FRAME, 1024).

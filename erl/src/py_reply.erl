@@ -10,8 +10,8 @@
 -type result() :: ok | {ok, term()} | {error, term()}
                 | {ok, term(), binary()} | {error, term(), binary()}.
 %% What a worker, or the pool, answers a request with.
--type answer() :: {reply, binary()} | {reply, binary(), Output :: binary()} | {opened, py_wire:id()} | {go, pid()}
-                | again | {error, term()}.
+-type answer() :: {reply, binary()} | {reply, binary(), Output :: binary()}
+                | {opened, py_wire:id()} | {go, pid()} | again | {error, term()}.
 
 -spec result({reply, binary()} | {reply, binary(), binary()} | {error, term()}) -> result().
 result({reply, Frame}) -> decode(Frame);

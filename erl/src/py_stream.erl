@@ -50,7 +50,7 @@ opened(Answer, Stream) ->
 next(#py_stream{worker = none}) ->
     done;
 next(#py_stream{worker = Worker, id = Id, timeout = Timeout, pool = Pool}) ->
-    Deadline = deadline(Timeout),
+    Deadline = py_request:deadline(#opts{timeout = Timeout}, Pool),
     Pull = fun(ReplyTo) -> {pull, ReplyTo, Id, Deadline} end,
     case py_request:ask(Worker, Pull, none) of
         again -> worker_gone(Pool, py_dispatch:why_died(Pool, Worker));
@@ -71,9 +71,6 @@ worker_gone(Pool, Why) ->
 -spec not_a_stream(term()) -> no_return().
 not_a_stream(Other) ->
     py_options:badarg(Other, "not a stream").
-
-deadline(infinity) -> infinity;
-deadline(Timeout) -> erlang:monotonic_time(millisecond) + Timeout.
 
 %% Ends the generator; harmless when the stream has ended.
 -spec close(stream()) -> ok.
