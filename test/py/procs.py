@@ -172,12 +172,17 @@ def signal_self() -> str:
 # -- os.fork: the child does what careless children do -----------------------
 
 
+def exit_code(child: int) -> int:
+    """Waits for the end of a child."""
+    _, status = os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(status)
+
+
 def fork_returns(value: object) -> object:
     """The child returns to whoever called, as the parent does."""
     child = os.fork()
     if child:
-        _, status = os.waitpid(child, 0)
-        return os.waitstatus_to_exitcode(status), value
+        return exit_code(child), value
     return "the child", value
 
 
@@ -186,8 +191,7 @@ def fork_raises() -> int:
     child = os.fork()
     if not child:
         raise RuntimeError("the child")
-    _, status = os.waitpid(child, 0)
-    return os.waitstatus_to_exitcode(status)
+    return exit_code(child)
 
 
 def fork_exits(code: int) -> int:
@@ -195,8 +199,7 @@ def fork_exits(code: int) -> int:
     child = os.fork()
     if not child:
         sys.exit(code)
-    _, status = os.waitpid(child, 0)
-    return os.waitstatus_to_exitcode(status)
+    return exit_code(child)
 
 
 def fork_prints(text: str) -> int:
@@ -206,8 +209,7 @@ def fork_prints(text: str) -> int:
         print(text)
         sys.stdout.flush()
         os._exit(0)
-    _, status = os.waitpid(child, 0)
-    return os.waitstatus_to_exitcode(status)
+    return exit_code(child)
 
 
 def fork_lives_on(seconds: float) -> int:
@@ -224,8 +226,7 @@ def fork_in_thread() -> int:
     thread = threading.Thread(target=lambda: found.append(os.fork()))
     thread.start()
     thread.join()
-    _, status = os.waitpid(found[0], 0)
-    return os.waitstatus_to_exitcode(status)
+    return exit_code(found[0])
 
 
 def fork_generator():
