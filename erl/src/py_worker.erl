@@ -142,9 +142,11 @@ boot({done, Boot}, #state{boss = Boss, slot = Slot, os_pid = OsPid} = S) ->
 boot({failed, Text}, S) ->
     {stop, not_started(Text), S}.
 
-%% A reply: to a step of the boot, or to a request.
+%% A reply: to a step of the boot, or to a request. With the first one the
+%% program has its descriptors where they stay, and nobody can know of it yet.
 frame(_, Frame, #state{work = undefined, boot = Boot, timer = Timer} = S) ->
     _ = erlang:cancel_timer(Timer),
+    py_boot:hello(Boot) =:= #{} andalso py_input:hold(S#state.os_pid),
     boot(py_boot:result(py_reply:decode(Frame), Boot), S#state{timer = undefined});
 frame(Id, Frame, #state{work = Work} = S) ->
     case go_on(S#state{work = py_work:frame(Id, Frame, Work)}) of
@@ -159,7 +161,6 @@ live(#state{pool = Pool, slot = Slot, boss = Boss, port = Port, options = Option
     #{max_queue := MaxQueue} = Options,
     #{version := Version} = py_boot:hello(S#state.boot),
     py_dispatch:set_version(Pool, Version),
-    ok = py_input:hold(S#state.os_pid),
     Work = py_work:new(Pool, Slot, Boss, Port, S#state.os_pid, MaxQueue),
     S#state{work = Work}.
 
