@@ -10,6 +10,7 @@ port_libwire_a_SOURCES = \
 	port/wire/buf.c port/wire/buf.h \
 	port/wire/cond.c port/wire/cond.h \
 	port/wire/err.c port/wire/err.h \
+	port/wire/etf.c port/wire/etf.h \
 	port/wire/frame.c port/wire/frame.h \
 	port/wire/output.c port/wire/output.h \
 	port/wire/protocol.h \
@@ -24,44 +25,43 @@ port_libport_a_SOURCES = \
 	port/value/dict.c port/value/dict.h \
 	port/value/encode.c port/value/encode.h \
 	port/value/erltypes.c port/value/erltypes.h \
-	port/value/error.c port/value/error.h \
-	port/value/etf.c port/value/etf.h \
+	port/value/exception.c port/value/exception.h \
+	port/value/form.h \
 	port/value/keys.c port/value/keys.h \
-	port/value/opts.h \
 	port/value/place.c port/value/place.h \
 	port/value/python.c port/value/python.h \
 	port/value/scalar.c port/value/scalar.h \
 	port/value/text.c port/value/text.h \
-	port/op/arg.c port/op/arg.h \
+	port/task/arg.c port/task/arg.h \
+	port/task/capture.c port/task/capture.h \
+	port/task/map.c port/task/map.h \
+	port/task/name.c port/task/name.h \
+	port/task/opts.c port/task/opts.h \
+	port/task/reply.c port/task/reply.h \
+	port/talk/event.c port/talk/event.h \
 	port/op/call.c port/op/call.h \
-	port/op/capture.c port/op/capture.h \
 	port/op/eval.c port/op/eval.h \
-	port/op/event.c port/op/event.h \
 	port/op/hello.c \
-	port/op/map.c port/op/map.h \
 	port/op/memory.c \
-	port/op/name.c port/op/name.h \
 	port/op/op.c port/op/op.h \
-	port/op/opts.c port/op/opts.h \
-	port/op/reply.c port/op/reply.h \
 	port/op/stack.c \
 	port/op/stream.c port/op/stream.h \
 	port/op/trace.c port/op/trace.h \
+	port/process/crash.c port/process/crash.h \
+	port/process/fds.c port/process/fds.h \
+	port/process/fork.c port/process/fork.h \
+	port/process/group.c port/process/group.h \
+	port/process/options.c port/process/options.h \
+	port/process/signals.c port/process/signals.h \
+	port/process/thread.c port/process/thread.h \
+	port/process/venv.c port/process/venv.h \
 	port/loop/clerk.c port/loop/clerk.h \
-	port/loop/crash.c port/loop/crash.h \
-	port/loop/fds.c port/loop/fds.h \
-	port/loop/fork.c port/loop/fork.h \
-	port/loop/group.c port/loop/group.h \
 	port/loop/interp.c port/loop/interp.h \
 	port/loop/interrupt.c port/loop/interrupt.h \
 	port/loop/jobs.c port/loop/jobs.h \
-	port/loop/options.c port/loop/options.h \
 	port/loop/reader.c port/loop/reader.h \
+	port/loop/route.c port/loop/route.h \
 	port/loop/sentinel.c port/loop/sentinel.h \
-	port/loop/signals.c port/loop/signals.h \
-	port/loop/sort.c port/loop/sort.h \
-	port/loop/thread.c port/loop/thread.h \
-	port/loop/venv.c port/loop/venv.h \
 	port/loop/work.c port/loop/work.h
 
 # What a program needs to contain the whole of pyport.

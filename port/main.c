@@ -14,17 +14,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "loop/fds.h"
-#include "loop/fork.h"
-#include "loop/group.h"
+#include "process/fds.h"
+#include "process/fork.h"
+#include "process/group.h"
 #include "loop/interp.h"
 #include "loop/jobs.h"
-#include "loop/options.h"
+#include "process/options.h"
 #include "loop/reader.h"
 #include "loop/sentinel.h"
-#include "loop/signals.h"
+#include "process/signals.h"
 #include "loop/work.h"
-#include "op/reply.h"
+#include "task/reply.h"
 #include "wire/output.h"
 #include "wire/protocol.h"
 

@@ -79,7 +79,7 @@ test_data = \
 # C tests, one program for each file.
 c_tests = \
 	test/c/test_buf \
-	test/c/test_error \
+	test/c/test_exception \
 	test/c/test_frame \
 	test/c/test_jobs \
 	test/c/test_nomemory \

@@ -5,10 +5,10 @@
 
 #include <pthread.h>
 
-#include "loop/fork.h"
-#include "loop/thread.h"
+#include "process/fork.h"
+#include "process/thread.h"
 #include "op/op.h"
-#include "op/reply.h"
+#include "task/reply.h"
 #include "value/python.h"
 
 static struct {

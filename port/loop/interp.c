@@ -7,12 +7,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "loop/crash.h"
+#include "process/crash.h"
 #include "loop/interrupt.h"
-#include "loop/venv.h"
-#include "op/event.h"
+#include "process/venv.h"
+#include "talk/event.h"
 #include "value/erltypes.h"
-#include "value/error.h"
+#include "value/exception.h"
 #include "value/python.h"
 
 /* ---- errors ----------------------------------------------------------- */
@@ -129,8 +129,9 @@ int interp_start(const struct options *options, struct err *err)
         return err_set(err, "no memory");
     if (initialize(interpreter, err) < 0)
         return -1;
-    if (extend_paths(options) < 0 || erltypes_init() < 0 || error_init() < 0 ||
-        interrupt_init() < 0 || crash_init() < 0 || set_up() < 0)
+    if (extend_paths(options) < 0 || erltypes_init() < 0 ||
+        exception_init() < 0 || interrupt_init() < 0 || crash_init() < 0 ||
+        set_up() < 0)
         return exception_error("Python cannot start", err);
     return 0;
 }

@@ -5,7 +5,7 @@
 #ifndef PORT_LOOP_INTERP_H
 #define PORT_LOOP_INTERP_H
 
-#include "loop/options.h"
+#include "process/options.h"
 #include "wire/err.h"
 
 /* Starts Python with the options' environment and paths and imports the

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "loop/fds.h"
+#include "process/fds.h"
 #include "wire/cond.h"
 
 /* A job that has run for so long is a long one. */

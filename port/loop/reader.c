@@ -7,9 +7,9 @@
 #include <pthread.h>
 #include <stdio.h>
 
-#include "loop/fds.h"
-#include "loop/sort.h"
-#include "op/event.h"
+#include "process/fds.h"
+#include "loop/route.h"
+#include "talk/event.h"
 #include "wire/frame.h"
 #include "wire/protocol.h"
 
@@ -89,11 +89,11 @@ enum reader_status reader_read(bool wait, bool busy)
         return READER_NOTHING;
     switch (frame_read(&input, &frame, &err)) {
     case FRAME_OK:
-        sort_frame(frame, busy);
-        return READER_SORTED;
+        route_frame(frame, busy);
+        return READER_ROUTED;
     case FRAME_TOO_LARGE:
-        sort_refused(frame, &err);
-        return READER_SORTED;
+        route_refused(frame, &err);
+        return READER_ROUTED;
     case FRAME_EOF:
         return end(EXIT_OK_EOF);
     case FRAME_IMPOSSIBLE:

@@ -16,15 +16,15 @@ void reader_init(int fd, size_t max_frame);
 
 enum reader_status {
     READER_NOTHING, /* no input now */
-    READER_SORTED,  /* a frame was read, and sorted (see sort.h) */
+    READER_ROUTED,  /* a frame was read, and routed (see route.h) */
     READER_END      /* there will be no more input */
 };
 
 void reader_take(void);
 void reader_give(void);
 
-/* Reads one frame and sorts it; only with the role. wait: until there is
- * input; else READER_NOTHING. `busy` is handed on to sort_frame. */
+/* Reads one frame and routes it; only with the role. wait: until there is
+ * input; else READER_NOTHING. `busy` is handed on to route_frame. */
 enum reader_status reader_read(bool wait, bool busy);
 
 /* Sleeps until there is input (true), a kick, or so many ms have passed (-1:

@@ -7,11 +7,11 @@
 #include <stddef.h>
 #include <time.h>
 
-#include "loop/group.h"
+#include "process/group.h"
 #include "loop/interrupt.h"
 #include "loop/jobs.h"
 #include "loop/reader.h"
-#include "loop/thread.h"
+#include "process/thread.h"
 #include "wire/output.h"
 #include "wire/protocol.h"
 

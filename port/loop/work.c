@@ -3,12 +3,12 @@
 
 #include "loop/work.h"
 
-#include "loop/fork.h"
+#include "process/fork.h"
 #include "loop/jobs.h"
 #include "loop/reader.h"
 #include "loop/sentinel.h"
 #include "op/op.h"
-#include "op/reply.h"
+#include "task/reply.h"
 #include "op/stream.h"
 #include "value/python.h"
 #include "wire/output.h"

@@ -3,10 +3,10 @@
 
 #include "op/call.h"
 
-#include "op/arg.h"
+#include "task/arg.h"
 #include "op/eval.h"
-#include "op/name.h"
-#include "op/reply.h"
+#include "task/name.h"
+#include "task/reply.h"
 
 /* Module and Function: the callable that they name. */
 static PyObject *named_function(struct op_call *call)

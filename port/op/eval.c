@@ -3,8 +3,8 @@
 
 #include "op/eval.h"
 
-#include "op/arg.h"
-#include "op/reply.h"
+#include "task/arg.h"
+#include "task/reply.h"
 #include "value/python.h"
 
 /* Compiled expressions by their text: most callers send the same few. */

@@ -6,10 +6,10 @@
 
 #include <unistd.h>
 
-#include "op/map.h"
+#include "task/map.h"
 #include "op/op.h"
-#include "op/reply.h"
-#include "value/error.h"
+#include "task/reply.h"
+#include "value/exception.h"
 #include "value/python.h"
 #include "wire/output.h"
 #include "wire/protocol.h"
@@ -46,7 +46,7 @@ static int describe(PyObject *map)
         map_take(map, "max_frame", PyLong_FromSize_t(most)) < 0 ||
         map_take(map, "max_depth", PyLong_FromLong(MAX_DEPTH)) < 0)
         return -1;
-    return map_take(map, "exceptions", error_class_names());
+    return map_take(map, "exceptions", exception_class_names());
 }
 
 enum op_end op_hello(struct op_call *call)

@@ -4,10 +4,10 @@
  */
 #include "config.h"
 
-#include "op/arg.h"
-#include "op/map.h"
+#include "task/arg.h"
+#include "task/map.h"
 #include "op/op.h"
-#include "op/reply.h"
+#include "task/reply.h"
 #include "op/trace.h"
 #include "value/python.h"
 

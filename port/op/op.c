@@ -5,9 +5,9 @@
 
 #include <string.h>
 
-#include "op/capture.h"
-#include "op/reply.h"
-#include "value/opts.h"
+#include "task/capture.h"
+#include "task/reply.h"
+#include "value/form.h"
 #include "value/python.h"
 
 struct op_row {
@@ -54,7 +54,7 @@ bool op_is_urgent(const struct request *req)
 static int read_opts(const struct op_row *row, struct op_call *call,
                      struct err *err)
 {
-    if (op_opts_read(call->req, &call->opts, err) < 0)
+    if (task_opts_read(call->req, &call->opts, err) < 0)
         return -1;
     if (row->urgent && call->opts.capture)
         return err_set(err, "option 'capture': '%s' is no job", row->name);

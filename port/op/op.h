@@ -9,14 +9,14 @@
 
 #include <stdbool.h>
 
-#include "op/opts.h"
+#include "task/opts.h"
 #include "wire/buf.h"
 #include "wire/request.h"
 
 /* A request on its way through an operation. */
 struct op_call {
     const struct request *req;
-    struct op_opts opts;
+    struct task_opts opts;
     struct buf *out; /* the reply under construction */
     size_t at;       /* the argument to be decoded next */
 };

@@ -5,7 +5,7 @@
 #include "config.h"
 
 #include "op/op.h"
-#include "op/reply.h"
+#include "task/reply.h"
 #include "value/python.h"
 
 enum op_end op_stack(struct op_call *call)

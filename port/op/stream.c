@@ -13,7 +13,7 @@
 #include "op/call.h"
 #include "op/eval.h"
 #include "op/op.h"
-#include "op/reply.h"
+#include "task/reply.h"
 #include "value/encode.h"
 #include "value/erltypes.h"
 #include "value/python.h"
@@ -31,7 +31,7 @@ struct stream {
     PyObject *held;      /* owned: an item that did not fit; NULL mostly */
     long used;           /* items that the last step sent */
     bool over;           /* its final reply is sent */
-    struct op_opts opts;
+    struct task_opts opts;
     size_t id_len;
     char id[];
 };

@@ -3,10 +3,10 @@
 
 #include "op/trace.h"
 
-#include "op/arg.h"
-#include "op/map.h"
+#include "task/arg.h"
+#include "task/map.h"
 #include "op/op.h"
-#include "op/reply.h"
+#include "task/reply.h"
 
 #define FRAMES_MAX 65535 /* tracemalloc's own limit */
 #define TOP_MAX 1000

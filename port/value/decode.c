@@ -15,7 +15,7 @@
 #include "value/bigint.h"
 #include "value/dict.h"
 #include "value/erltypes.h"
-#include "value/etf.h"
+#include "wire/etf.h"
 #include "value/place.h"
 #include "value/text.h"
 #include "wire/protocol.h"
@@ -26,7 +26,7 @@
 struct decoder {
     const unsigned char *p; /* the next byte */
     const unsigned char *frame;
-    const struct value_opts *opts;
+    const struct value_form *opts;
     struct place place;
 };
 
@@ -386,7 +386,7 @@ static const struct tag TAGS[UINT8_MAX + 1] = {
 };
 
 static PyObject *decode_with(term_fn *decode, const char *buf, size_t *at,
-                             const struct value_opts *opts, const char *root)
+                             const struct value_form *opts, const char *root)
 {
     struct decoder d;
     d.p = (const unsigned char *)buf + *at;
@@ -403,19 +403,19 @@ static PyObject *decode_with(term_fn *decode, const char *buf, size_t *at,
 }
 
 PyObject *value_decode(const char *buf, size_t *at,
-                       const struct value_opts *opts, const char *root)
+                       const struct value_form *opts, const char *root)
 {
     return decode_with(decode_term, buf, at, opts, root);
 }
 
 PyObject *value_decode_text(const char *buf, size_t *at,
-                            const struct value_opts *opts, const char *root)
+                            const struct value_form *opts, const char *root)
 {
     return decode_with(decode_text, buf, at, opts, root);
 }
 
 PyObject *value_decode_names(const char *buf, size_t *at,
-                             const struct value_opts *opts, const char *root)
+                             const struct value_form *opts, const char *root)
 {
     return decode_with(decode_names, buf, at, opts, root);
 }

@@ -11,19 +11,19 @@
 #ifndef PORT_VALUE_DECODE_H
 #define PORT_VALUE_DECODE_H
 
-#include "value/opts.h"
+#include "value/form.h"
 #include "value/python.h"
 
 /* Any value. `root` names it in errors: "args". */
 PyObject *value_decode(const char *buf, size_t *at,
-                       const struct value_opts *opts, const char *root);
+                       const struct value_form *opts, const char *root);
 
 /* A name or source code (see text.h) as an exact str. */
 PyObject *value_decode_text(const char *buf, size_t *at,
-                            const struct value_opts *opts, const char *root);
+                            const struct value_form *opts, const char *root);
 
 /* A map whose keys are names as a dict whose keys are exact str. */
 PyObject *value_decode_names(const char *buf, size_t *at,
-                             const struct value_opts *opts, const char *root);
+                             const struct value_form *opts, const char *root);
 
 #endif

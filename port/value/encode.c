@@ -22,7 +22,7 @@
 
 struct encoder {
     struct buf *out;
-    const struct value_opts *opts;
+    const struct value_form *opts;
     int depth;
     int in_key;            /* keys that what is encoded is a part of */
     unsigned long lowered; /* how often Python code was run */
@@ -384,7 +384,7 @@ static void explain(const struct encoder *e, const char *root)
         PyErr_NoMemory();
 }
 
-int value_encode(struct buf *out, PyObject *obj, const struct value_opts *opts,
+int value_encode(struct buf *out, PyObject *obj, const struct value_form *opts,
                  const char *root)
 {
     struct encoder e;

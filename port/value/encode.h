@@ -5,7 +5,7 @@
 #ifndef PORT_VALUE_ENCODE_H
 #define PORT_VALUE_ENCODE_H
 
-#include "value/opts.h"
+#include "value/form.h"
 #include "value/python.h"
 #include "wire/buf.h"
 
@@ -16,7 +16,7 @@
  *
  * Objects that are no core type are made simpler in Python first (see
  * python/erlang/_encode.py), so this may run any code. GIL held. */
-int value_encode(struct buf *out, PyObject *obj, const struct value_opts *opts,
+int value_encode(struct buf *out, PyObject *obj, const struct value_form *opts,
                  const char *root);
 
 #endif

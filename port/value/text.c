@@ -9,7 +9,7 @@
 #include <limits.h>
 
 #include "value/erltypes.h"
-#include "value/etf.h"
+#include "wire/etf.h"
 #include "wire/buf.h"
 #include "wire/protocol.h"
 #include "wire/put.h"

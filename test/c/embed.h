@@ -15,7 +15,7 @@
 #include <stdlib.h>
 
 #include "value/erltypes.h"
-#include "value/error.h"
+#include "value/exception.h"
 
 static PyObject *embed_names; /* what expressions see */
 
@@ -83,7 +83,7 @@ static inline void embed_start(void)
     embed_run("import os, sys\n"
               "sys.path.insert(0, os.environ.get('top_srcdir', '.')"
               " + '/port/python')\n");
-    if (erltypes_init() < 0 || error_init() < 0)
+    if (erltypes_init() < 0 || exception_init() < 0)
         embed_die("the package erlang");
     embed_run("import erlang\n"
               "from erlang import Atom\n");

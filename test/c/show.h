@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "value/etf.h"
+#include "wire/etf.h"
 
 /* Writes text behind what is there; too much of it is cut off. */
 struct show {

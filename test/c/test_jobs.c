@@ -18,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "loop/fds.h"
+#include "process/fds.h"
 #include "loop/jobs.h"
 
 /* A job whose id is one byte. */

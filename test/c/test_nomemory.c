@@ -65,7 +65,7 @@ static void hook_allocators(bool on)
 /* One attempt in which the n-th allocation and all after it fail. */
 static bool attempt(PyObject *x, const char *frame, size_t len, long n)
 {
-    const struct value_opts opts = default_opts();
+    const struct value_form opts = default_opts();
     struct buf out, reason;
     size_t at = 0;
     buf_init(&out, MAX_REPLY);
@@ -79,7 +79,7 @@ static bool attempt(PyObject *x, const char *frame, size_t len, long n)
     else
         assert_non_null(PyErr_Occurred());
     if (!done)
-        error_encode(&reason, &opts);
+        exception_encode(&reason, &opts);
     allowed = -1;
     assert_null(PyErr_Occurred());
     Py_XDECREF(y);
@@ -91,7 +91,7 @@ static bool attempt(PyObject *x, const char *frame, size_t len, long n)
 static void each_allocation_may_fail(void **state)
 {
     (void)state;
-    const struct value_opts opts = default_opts();
+    const struct value_form opts = default_opts();
     struct buf out;
     PyObject *x = embed_eval(
         "[1, 2**70, -2**3000, 1.5, 'a', '\\u20ac', b'b', bytearray(b'c'), {1},"

@@ -25,7 +25,7 @@ static char text[8192];
 static void each_row_to_python(void **state)
 {
     (void)state;
-    const struct value_opts opts = default_opts();
+    const struct value_form opts = default_opts();
     for (size_t i = 0; i < ROWS(to_python); i++) {
         struct buf out;
         PyObject *x = decode_hex(to_python[i].hex, &opts);
@@ -44,7 +44,7 @@ static void each_row_to_python(void **state)
 static void each_row_to_erlang(void **state)
 {
     (void)state;
-    const struct value_opts opts = default_opts();
+    const struct value_form opts = default_opts();
     for (size_t i = 0; i < ROWS(to_erlang); i++) {
         encode_text(to_erlang[i].expression, &opts, text, sizeof text);
         assert_string_equal(text, to_erlang[i].term);
@@ -55,7 +55,7 @@ static void each_row_to_erlang(void **state)
 static void opaque_terms_come_back(void **state)
 {
     (void)state;
-    const struct value_opts opts = default_opts();
+    const struct value_form opts = default_opts();
     int seen = 0;
     for (size_t i = 0; i < N_TERMS; i++) {
         struct buf out;
@@ -98,7 +98,7 @@ static void opaque_terms_have_a_nice_repr(void **state)
 static void option_binaries(void **state)
 {
     (void)state;
-    struct value_opts opts = default_opts();
+    struct value_form opts = default_opts();
     opts.bytes = true;
     PyObject *x = decode_hex("837400000001"
                              "7701616d00000001ff",
@@ -110,7 +110,7 @@ static void option_binaries(void **state)
 static void option_none(void **state)
 {
     (void)state;
-    struct value_opts opts = default_opts();
+    struct value_form opts = default_opts();
     opts.none_len = snprintf(opts.none, sizeof opts.none, "null");
     encode_text("[None, {'a': None}]", &opts, text, sizeof text);
     assert_string_equal(text, "[null,#{<<\"a\">>=>null}]");
@@ -125,7 +125,7 @@ static void option_none(void **state)
 static void numpy_values(void **state)
 {
     (void)state;
-    struct value_opts opts = default_opts();
+    struct value_form opts = default_opts();
     PyObject *numpy = python_module("numpy");
     if (!numpy) {
         PyErr_Clear();
@@ -175,7 +175,7 @@ static void the_package_itself(void **state)
 static void nests_as_deep_as_the_scan_allows(void **state)
 {
     (void)state;
-    const struct value_opts opts = default_opts();
+    const struct value_form opts = default_opts();
     struct buf out;
     static const char *const wraps[] = {
         "nested(4096, lambda x: [x], [])",
@@ -216,7 +216,7 @@ static struct {
 
 static void *on_a_small_stack(void *unused)
 {
-    const struct value_opts opts = default_opts();
+    const struct value_form opts = default_opts();
     struct buf out;
     size_t at = 0;
     PyGILState_STATE gil = PyGILState_Ensure();
@@ -251,7 +251,7 @@ static void run_on_a_stack_of(size_t size)
 static void nests_as_deep_as_the_stack_allows(void **state)
 {
     (void)state;
-    const struct value_opts opts = default_opts();
+    const struct value_form opts = default_opts();
     small.deep = embed_eval("nested(4000, lambda x: [x], 'a')");
     small.flat = embed_eval("[{(1, 2): [{3}]}]");
     small.rc = -1;
@@ -300,7 +300,7 @@ static void keys_are_written_in_one_way(void **state)
         {"{Term([1]): {'y': 1, 'x': 2}}",
          "#{[1]=>#{<<\"y\">>=>1,<<\"x\">>=>2}}"},
     };
-    const struct value_opts opts = default_opts();
+    const struct value_form opts = default_opts();
     embed_run("class Term:\n"
               "    def __init__(self, term): self.term = term\n"
               "    def __repr__(self): return 'Term'\n"
@@ -315,7 +315,7 @@ static void keys_are_written_in_one_way(void **state)
 static void integers_of_any_size(void **state)
 {
     (void)state;
-    const struct value_opts opts = default_opts();
+    const struct value_form opts = default_opts();
     PyObject *x = embed_eval("[s * ((1 << b) + d) for s in (1, -1)"
                              " for d in (-1, 0, 1) for b in"
                              " [*range(0, 600), 2039, 2040, 2048, 10**8]]");
@@ -332,7 +332,7 @@ static void integers_of_any_size(void **state)
 static void too_large_is_an_overflow_error(void **state)
 {
     (void)state;
-    const struct value_opts opts = default_opts();
+    const struct value_form opts = default_opts();
     struct buf out;
     PyObject *x = embed_eval("['a' * 100, b'b' * 100]");
     buf_init(&out, 150 + FRAME_HEADER);
@@ -349,7 +349,7 @@ static void too_large_is_an_overflow_error(void **state)
 static void containers_that_change(void **state)
 {
     (void)state;
-    const struct value_opts opts = default_opts();
+    const struct value_form opts = default_opts();
     encode_text("holder(list, lambda v, s: v.extend([1, s, 2, 3]), Shrink)",
                 &opts, text, sizeof text);
     assert_string_equal(text, "RuntimeError: result: list changed size while "
@@ -378,7 +378,7 @@ static void containers_that_change(void **state)
 static void an_encoder_that_fails_is_the_cause(void **state)
 {
     (void)state;
-    const struct value_opts opts = default_opts();
+    const struct value_form opts = default_opts();
     struct buf out;
     PyObject *x = embed_eval("[Fails()]");
     assert_int_equal(encode(&out, x, &opts), -1);
@@ -422,7 +422,7 @@ static void no_round_leaves_anything(const char *what, void (*round)(size_t),
 
 static void decode_round(size_t row)
 {
-    const struct value_opts opts = default_opts();
+    const struct value_form opts = default_opts();
     PyObject *x = decode_hex(to_python[row].hex, &opts);
     Py_DECREF(x);
 }
@@ -433,7 +433,7 @@ static void encode_round(size_t row)
 {
     (void)row;
     struct buf out;
-    const struct value_opts opts = default_opts();
+    const struct value_form opts = default_opts();
     assert_int_equal(encode(&out, sent, &opts), 0);
     buf_free(&out);
 }

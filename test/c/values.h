@@ -16,16 +16,16 @@
 
 #define MAX_REPLY DEFAULT_MAX_FRAME
 
-static inline struct value_opts default_opts(void)
+static inline struct value_form default_opts(void)
 {
-    struct value_opts opts;
-    value_opts_init(&opts);
+    struct value_form opts;
+    value_form_init(&opts);
     return opts;
 }
 
 /* From a frame in hex: a new reference, or NULL with an exception. */
 static inline PyObject *decode_hex(const char *hex,
-                                   const struct value_opts *opts)
+                                   const struct value_form *opts)
 {
     size_t n, at = 1;
     struct err err = {""};
@@ -41,7 +41,7 @@ static inline PyObject *decode_hex(const char *hex,
 
 /* 0 and a whole term in out; or -1 with an exception. */
 static inline int encode(struct buf *out, PyObject *x,
-                         const struct value_opts *opts)
+                         const struct value_form *opts)
 {
     struct err err = {""};
     size_t end = 0;
@@ -68,7 +68,7 @@ static inline void take_error(char *text, size_t size)
 
 /* What an expression's value is sent as; or its error. */
 static inline void encode_text(const char *expression,
-                               const struct value_opts *opts, char *text,
+                               const struct value_form *opts, char *text,
                                size_t size)
 {
     struct buf out;

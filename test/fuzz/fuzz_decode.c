@@ -13,7 +13,7 @@
 
 #include "value/decode.h"
 #include "value/encode.h"
-#include "value/etf.h"
+#include "wire/etf.h"
 #include "wire/buf.h"
 #include "wire/protocol.h"
 #include "wire/scan.h"
@@ -43,11 +43,11 @@ static void forget(PyObject *class)
 }
 
 typedef PyObject *decode_fn(const char *buf, size_t *at,
-                            const struct value_opts *opts, const char *root);
+                            const struct value_form *opts, const char *root);
 
 /* A value, or NULL when there is none for these bytes. */
 static PyObject *try_decode(decode_fn *decode, const char *frame, size_t size,
-                            size_t at, const struct value_opts *opts)
+                            size_t at, const struct value_form *opts)
 {
     PyObject *x = decode(frame, &at, opts, "args");
     if (!x) {
@@ -89,7 +89,7 @@ static bool looks_like_bytes(const struct buf *out)
 /* There and back. With binaries as bytes nothing is lost: what None, true and
  * {bytes, B} came from does not matter any more. As str two keys may meet. */
 static void try_value(const char *frame, size_t size,
-                      const struct value_opts *opts)
+                      const struct value_form *opts)
 {
     struct buf out;
     struct err err = {""};
@@ -118,11 +118,11 @@ static void try_value(const char *frame, size_t size,
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const char *frame = (const char *)data;
-    struct value_opts opts;
+    struct value_form opts;
     struct err err = {""};
     if (scan_frame(frame, size, &err) < 0)
         return 0;
-    value_opts_init(&opts);
+    value_form_init(&opts);
     try_value(frame, size, &opts);
     opts.bytes = true;
     try_value(frame, size, &opts);

@@ -30,7 +30,7 @@ _LINE_MAX = 8192
 _BURST = 1000
 _RATE = 500
 # Characters that are kept for a call with the option `capture`: more than are
-# sent, so that op/capture.c sees that there were more.
+# sent, so that task/capture.c sees that there were more.
 _CAPTURE_MAX = (1 << 20) + 1
 
 _LEVELS = (
@@ -80,7 +80,7 @@ class _Budget:
 
 _budget = _Budget()
 _listening = False
-# While a job captures: what is printed.  Set by op/capture.c.
+# While a job captures: what is printed.  Set by task/capture.c.
 captured: io.StringIO | None = None
 
 

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "loop/route.h"
+
+#include <stdlib.h>
+
+#include "loop/clerk.h"
+#include "loop/interrupt.h"
+#include "loop/jobs.h"
+#include "talk/event.h"
+#include "op/op.h"
+#include "task/reply.h"
+#include "op/stream.h"
+#include "wire/output.h"
+#include "wire/request.h"
+
+/* ---- answers that need no Python -------------------------------------- */
+
+/* An answer from here fits into so many bytes, without its Id. */
+#define ANSWER_MAX 512
+
+static bool id_fits(const struct request *req)
+{
+    return req->id_len + ANSWER_MAX <= output_max_frame();
+}
+
+/* An answer names its request, unless the Id leaves no room for an answer. */
+static void begin(struct buf *out, const struct request *req)
+{
+    buf_init(out, 0);
+    reply_begin(out, req->frame + req->id_at, id_fits(req) ? req->id_len : 0);
+}
+
+static void send_and_free(struct buf *out)
+{
+    output_send(out);
+    buf_free(out);
+}
+
+static void answer_badarg(const struct request *req, const struct err *why)
+{
+    struct buf out;
+    begin(&out, req);
+    reply_badarg(&out, why);
+    send_and_free(&out);
+}
+
+static void answer_error(const struct request *req, const char *atom)
+{
+    struct buf out;
+    begin(&out, req);
+    reply_error(&out, atom);
+    send_and_free(&out);
+}
+
+static void answer_overloaded(const struct request *req)
+{
+    struct buf out;
+    begin(&out, req);
+    reply_overloaded(&out, jobs_max(), jobs_max());
+    send_and_free(&out);
+}
+
+/* ---- control ---------------------------------------------------------- */
+
+/* A job that had not started is over at once; the running one is
+ * interrupted, and answers for itself. */
+static void cancel(const struct request *req)
+{
+    struct job *waiting = jobs_remove(req);
+    if (waiting) {
+        answer_error(req, "cancelled");
+        job_free(waiting);
+        return;
+    }
+    /* In this order: a job may open its stream and end in between. */
+    bool running = jobs_cancel(req);
+    stream_end(req, STREAM_CANCELLED);
+    if (running)
+        interrupt_main();
+}
+
+static void take_back(const struct request *req)
+{
+    struct job *waiting = jobs_remove(req);
+    if (!waiting)
+        return;
+    answer_error(req, "not_started");
+    job_free(waiting);
+}
+
+static void answer_no_call(void)
+{
+    struct request nobody = {0};
+    struct err why = {""};
+    err_set(&why, "no call waits for this reply");
+    answer_badarg(&nobody, &why);
+}
+
+/* Control that names a request which is over, or was never there, is
+ * harmless: it may have crossed the reply on its way. */
+static void control(const struct request *req)
+{
+    switch (req->kind) {
+    case CONTROL_CANCEL:
+        cancel(req);
+        break;
+    case CONTROL_TAKE_BACK:
+        take_back(req);
+        break;
+    case CONTROL_MORE:
+        if (!jobs_keep(req))
+            stream_more(req, req->n);
+        break;
+    case CONTROL_STOP:
+        if (!jobs_keep(req))
+            stream_end(req, STREAM_STOPPED);
+        break;
+    case CONTROL_ACK:
+        event_acked(req->n);
+        break;
+    default:
+        answer_no_call();
+    }
+}
+
+/* ---- requests --------------------------------------------------------- */
+
+static int check_id(const struct request *req, struct err *err)
+{
+    if (id_fits(req))
+        return 0;
+    return err_set(err, "the Id is too large for max_frame (%zu bytes)",
+                   req->id_len);
+}
+
+static void request(struct job *job, bool busy)
+{
+    if (busy && op_is_urgent(&job->req) && clerk_push(job))
+        return;
+    if (jobs_push(job))
+        return;
+    answer_overloaded(&job->req);
+    job_free(job);
+}
+
+void route_frame(struct frame *frame, bool busy)
+{
+    struct err err = {""};
+    struct job *job = job_take(frame);
+    if (!job)
+        return;
+    if (request_parse(job->frame->data, job->frame->len, &job->req, &err) < 0 ||
+        check_id(&job->req, &err) < 0)
+        answer_badarg(&job->req, &err);
+    else if (job->req.kind != REQUEST)
+        control(&job->req);
+    else {
+        request(job, busy);
+        return;
+    }
+    job_free(job);
+}
+
+void route_refused(struct frame *frame, const struct err *why)
+{
+    struct request req;
+    request_parse_id(frame->data, frame->len, &req);
+    answer_badarg(&req, why);
+    free(frame);
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Sorting: where each frame goes. Control is acted on at once, an urgent
+ * request goes to the clerk while Python is busy, a job to the queue; what
+ * cannot be understood is answered on the spot. Called by the reader, without
+ * the GIL.
+ */
+#ifndef PORT_LOOP_ROUTE_H
+#define PORT_LOOP_ROUTE_H
+
+#include <stdbool.h>
+
+#include "wire/err.h"
+#include "wire/frame.h"
+
+/* Takes the frame. busy: the main thread is running a job. */
+void route_frame(struct frame *frame, bool busy);
+
+/* Takes the beginning of a frame that the reader had to refuse, and answers
+ * it with the reason. */
+void route_refused(struct frame *frame, const struct err *why);
+
+#endif

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "process/crash.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "process/fds.h"
+#include "value/python.h"
+
+/* Bytes of the stacks that are told, at most. */
+#define TEXT_MAX 8192
+
+static const int fatal[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
+
+/* faulthandler writes into this file, which has no name. */
+static int report = -1;
+
+/* {event, crash, Binary} up to the binary's length, behind the frame's. */
+static const char head[] = "\x83h\x03w\x05"
+                           "eventw\x05"
+                           "crashm";
+#define HEAD_LEN (sizeof head - 1)
+#define LENGTH 4
+
+static void put_length(char *at, size_t n)
+{
+    for (int i = 0; i < LENGTH; i++)
+        at[i] = (char)(n >> (8 * (LENGTH - 1 - i)));
+}
+
+/* Only what POSIX lets a signal handler do; on the alternate stack, so the
+ * frame is not on it. */
+static void tell(void)
+{
+    static char frame[LENGTH + HEAD_LEN + LENGTH + TEXT_MAX];
+    char *text = frame + LENGTH + HEAD_LEN + LENGTH;
+    ssize_t n = pread(report, text, TEXT_MAX, 0);
+    if (n <= 0 || fds_output() < 0)
+        return;
+    put_length(frame, HEAD_LEN + LENGTH + (size_t)n);
+    memcpy(frame + LENGTH, head, HEAD_LEN);
+    put_length(text - LENGTH, (size_t)n);
+    n = write(fds_output(), frame, LENGTH + HEAD_LEN + LENGTH + (size_t)n);
+    (void)n; /* there is nobody left to care */
+}
+
+/* faulthandler has written, put this handler back and raised again. */
+static void on_fatal(int signum)
+{
+    tell();
+    signal(signum, SIG_DFL);
+    raise(signum);
+}
+
+static int enable_faulthandler(void)
+{
+    PyObject *none = python_call("faulthandler", "enable", "(i)", report);
+    Py_XDECREF(none);
+    return none ? 0 : -1;
+}
+
+/* faulthandler keeps the descriptor's number. */
+void crash_in_child(void)
+{
+    if (dup3(STDERR_FILENO, report, O_CLOEXEC) >= 0)
+        return;
+    int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    dup3(null, report, O_CLOEXEC);
+    close(null);
+}
+
+int crash_init(void)
+{
+    struct sigaction action = {.sa_handler = on_fatal,
+                               .sa_flags = SA_ONSTACK | SA_NODEFER};
+    sigemptyset(&action.sa_mask);
+    report = memfd_create("pyport-crash", MFD_CLOEXEC);
+    if (report < 0) {
+        PyErr_SetFromErrno(PyExc_OSError);
+        return -1;
+    }
+    for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++)
+        sigaction(fatal[i], &action, NULL);
+    return enable_faulthandler();
+}

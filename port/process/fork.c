@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "process/fork.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "process/crash.h"
+#include "process/fds.h"
+#include "process/signals.h"
+#include "task/reply.h"
+#include "value/python.h"
+#include "wire/output.h"
+
+static bool is_child; /* set in the child, which has one thread */
+
+static void flush(const char *name)
+{
+    PyObject *sys = python_module("sys");
+    PyObject *file = sys ? PyObject_GetAttrString(sys, name) : NULL;
+    PyObject *none = file ? PyObject_CallMethod(file, "flush", NULL) : NULL;
+    Py_XDECREF(sys);
+    Py_XDECREF(file);
+    Py_XDECREF(none);
+    PyErr_Clear();
+}
+
+static void end(int code)
+{
+    flush("stdout");
+    flush("stderr");
+    _exit(code);
+}
+
+/* What sys.exit was given: nothing, a number, or a text to be printed. */
+static int exit_code(PyObject *exc)
+{
+    int code = EXIT_FAILURE;
+    PyObject *value = PyObject_GetAttrString(exc, "code");
+    if (value == Py_None)
+        code = EXIT_SUCCESS;
+    else if (value && PyLong_Check(value))
+        code = (int)PyLong_AsLong(value); /* -1 when it is too large */
+    else if (value)
+        PySys_FormatStderr("%S\n", value);
+    Py_XDECREF(value);
+    PyErr_Clear();
+    return code;
+}
+
+/* Not with PyErr_Print alone, which finalizes Python for sys.exit. */
+static void end_raised(void)
+{
+    int code = EXIT_FAILURE;
+    if (PyErr_ExceptionMatches(PyExc_SystemExit)) {
+        PyObject *exc = python_fetch_error();
+        code = exit_code(exc);
+        Py_DECREF(exc);
+    } else {
+        PyErr_PrintEx(0);
+    }
+    end(code);
+}
+
+void fork_end_child(void)
+{
+    if (is_child)
+        end(EXIT_SUCCESS);
+}
+
+static void in_child(void)
+{
+    is_child = true;
+    signals_reset();
+    output_close();
+    fds_close();
+    crash_in_child();
+    reply_end_with(end_raised);
+}
+
+int fork_init(void)
+{
+    return pthread_atfork(NULL, NULL, in_child) == 0 ? 0 : -1;
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "process/options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "value/python.h" /* Py_GetVersion needs no interpreter */
+#include "wire/protocol.h"
+
+/* Below this not even an error fits. */
+#define LEAST_MAX_FRAME 1024
+
+static const char usage[] =
+    "Usage: pyport [OPTION]...\n"
+    "Run Python for an Erlang VM: a port program for open_port/2 with "
+    "{packet,4}.\n"
+    "\n"
+    "Requests in Erlang's external term format are read from standard input,\n"
+    "replies are written to standard output. Python's own output goes to\n"
+    "standard error. The program ends when its input ends.\n"
+    "\n"
+    "  --venv DIR         use the virtual environment in DIR\n"
+    "  --path DIR         put DIR in front of sys.path (may be repeated)\n"
+    "  --max-frame BYTES  longest frame, both ways (default 268435456)\n"
+    "  --help             print this and exit\n"
+    "  --version          print the versions and exit\n"
+    "\n"
+    "From Erlang it is used through the application `py`:\n"
+    "  1> application:ensure_all_started(py).\n"
+    "  2> py:call(math, sqrt, [16]).\n"
+    "  {ok,4.0}\n";
+
+static void print_version(void)
+{
+    printf("pyport %s (protocol %d)\nPython %s\n", PACKAGE_VERSION,
+           PROTOCOL_VERSION, Py_GetVersion());
+}
+
+static void wrong(const char *what, const char *value)
+{
+    fprintf(stderr, "pyport: %s%s\nTry 'pyport --help'.\n", what, value);
+    exit(EXIT_USAGE);
+}
+
+static size_t read_bytes(const char *text)
+{
+    char *end = NULL;
+    errno = 0;
+    unsigned long long n = strtoull(text, &end, 10);
+    if (errno || *end || end == text || *text == '-' || n < LEAST_MAX_FRAME ||
+        n > FRAME_LIMIT)
+        wrong("--max-frame wants bytes from 1024 to 2147483647, not ", text);
+    return (size_t)n;
+}
+
+/* Started by hand, without a VM: say what this is instead of waiting. */
+static void explain_on_terminal(void)
+{
+    if (!isatty(STDIN_FILENO))
+        return;
+    fprintf(stderr,
+            "pyport: standard input is a terminal, but this program talks to "
+            "an Erlang VM.\n\n%s",
+            usage);
+    exit(EXIT_USAGE);
+}
+
+static void read_option(int option, struct options *options)
+{
+    switch (option) {
+    case 'v':
+        options->venv = optarg;
+        return;
+    case 'p':
+        options->paths[options->n_paths++] = optarg;
+        return;
+    case 'm':
+        options->max_frame = read_bytes(optarg);
+        return;
+    case 'h':
+        fputs(usage, stdout);
+        exit(EXIT_SUCCESS);
+    case 'V':
+        print_version();
+        exit(EXIT_SUCCESS);
+    default:
+        wrong("wrong option", "");
+    }
+}
+
+void options_read(int argc, char **argv, struct options *options)
+{
+    static const struct option longs[] = {
+        {"venv", required_argument, NULL, 'v'},
+        {"path", required_argument, NULL, 'p'},
+        {"max-frame", required_argument, NULL, 'm'},
+        {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'V'},
+        {NULL, 0, NULL, 0}};
+    int option;
+
+    *options = (struct options){.max_frame = DEFAULT_MAX_FRAME};
+    options->paths = calloc((size_t)argc, sizeof *options->paths);
+    if (!options->paths)
+        exit(EXIT_SYSTEM);
+    while ((option = getopt_long(argc, argv, "", longs, NULL)) != -1)
+        read_option(option, options);
+    if (optind < argc)
+        wrong("there is nothing to do with ", argv[optind]);
+    explain_on_terminal();
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The command line. No Python, no GIL.
+ */
+#ifndef PORT_PROCESS_OPTIONS_H
+#define PORT_PROCESS_OPTIONS_H
+
+#include <stddef.h>
+
+struct options {
+    const char *venv;   /* a virtual environment's directory, or NULL */
+    const char **paths; /* directories for the front of sys.path */
+    size_t n_paths;
+    size_t max_frame; /* bytes */
+};
+
+/* Reads the command line; the strings are argv's, `paths` is the caller's to
+ * free. --help, --version, a wrong option or a terminal on the
+ * input print what there is to say and end the program. */
+void options_read(int argc, char **argv, struct options *options);
+
+#endif

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Events: what Python says without having been asked. {event, send, …} is a
+ * message for an Erlang process, {event, log, …} a line for the logger.
+ *
+ * So that Python cannot write faster than its reader reads, the reader may
+ * set a window: bytes of events that it has not acknowledged. A message waits
+ * for room in it, a line of a log is dropped.
+ */
+#ifndef PORT_TALK_EVENT_H
+#define PORT_TALK_EVENT_H
+
+#include "value/erltypes.h"
+
+/* Call once, before Python starts. */
+void event_init(void);
+
+/* Sends {event, Name, Data}; an event_fn, see value/erltypes.h. GIL held, any
+ * thread; waits without the GIL, until a signal handler raises. */
+event_fn event_send;
+
+/* The input has ended: whoever waits for room waits in vain. Any thread, no
+ * GIL. */
+void event_end(void);
+
+/* {ack, N}: the reader has dealt with n bytes. Any thread, no GIL. */
+void event_acked(long long n);
+
+#endif

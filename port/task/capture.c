@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "task/capture.h"
+
+#include <string.h>
+
+#include "task/reply.h"
+#include "value/python.h"
+#include "wire/put.h"
+#include "wire/utf8.h"
+
+/* The most bytes that are sent; _log.py keeps no less. */
+#define TEXT_MAX ((size_t)1 << 20)
+
+/* What stands in front of a binary's bytes. */
+#define BINARY_HEAD 5
+
+static const char CUT[] = "\n" PYTHON_ELLIPSIS " (the rest was cut)\n";
+#define CUT_LEN (sizeof CUT - 1)
+
+/* erlang._log, whose `captured` is where prints go. It is set here and not in
+ * Python, where a late Cancelled could come between two steps. */
+static PyObject *log_module;
+
+static int set_captured(PyObject *file)
+{
+    return PyObject_SetAttrString(log_module, "captured", file);
+}
+
+int capture_start(void)
+{
+    if (!log_module && !(log_module = python_module("erlang._log")))
+        return -1;
+    PyObject *file = python_call("io", "StringIO", "()");
+    int rc = file ? set_captured(file) : -1;
+    Py_XDECREF(file);
+    return rc;
+}
+
+/* What was printed, as UTF-8. Runs no Python code. */
+static PyObject *stop(void)
+{
+    PyObject *text = NULL, *utf8 = NULL;
+    PyObject *file = PyObject_GetAttrString(log_module, "captured");
+    if (set_captured(Py_None) == 0 && file &&
+        (text = PyObject_CallMethod(file, "getvalue", NULL)))
+        utf8 = PyUnicode_AsEncodedString(text, "utf-8", "backslashreplace");
+    Py_XDECREF(file);
+    Py_XDECREF(text);
+    return utf8;
+}
+
+static size_t room_for_text(const struct buf *out)
+{
+    const size_t used = out->len + BINARY_HEAD;
+    const size_t room = out->max > used ? out->max - used : 0;
+    return room < TEXT_MAX ? room : TEXT_MAX;
+}
+
+/* Makes `room` bytes at most of a text that is longer, none of them part of a
+ * character; they say that it was cut. Returns how many. */
+static size_t cut(char *text, size_t room)
+{
+    if (room < CUT_LEN)
+        return 0;
+    const size_t n = utf8_cut(text, room - CUT_LEN);
+    memcpy(text + n, CUT, CUT_LEN);
+    return n + CUT_LEN;
+}
+
+/* The bytes are nobody else's, so they may be changed. */
+static int put_text(struct buf *out, PyObject *utf8)
+{
+    if (!utf8) /* no memory */
+        return put_binary(out, CUT, CUT_LEN);
+    char *text = PyBytes_AS_STRING(utf8);
+    size_t n = (size_t)PyBytes_GET_SIZE(utf8);
+    const size_t room = room_for_text(out);
+    return put_binary(out, text, n > room ? cut(text, room) : n);
+}
+
+void capture_send(struct op_call *call)
+{
+    const struct request *req = call->req;
+    struct buf out;
+    PyObject *error = python_fetch_error();
+    PyObject *utf8 = stop();
+
+    buf_init(&out, 0);
+    reply_begin(&out, req->frame + req->id_at, req->id_len);
+    put_tuple(&out, 2);
+    put_atom_z(&out, "output");
+    if (put_text(&out, utf8) == 0)
+        reply_send(&out);
+    buf_free(&out);
+    Py_XDECREF(utf8);
+    PyErr_Clear();
+    if (error)
+        python_raise_take(error);
+}

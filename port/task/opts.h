@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The options of one request: the map behind the operation. Needs no GIL.
+ */
+#ifndef PORT_TASK_OPTS_H
+#define PORT_TASK_OPTS_H
+
+#include "value/form.h"
+#include "wire/err.h"
+#include "wire/request.h"
+
+struct task_opts {
+    struct value_form value;
+    bool capture; /* what is printed comes with the reply */
+    long chunk;   /* stream: items in a chunk, at most */
+    long credit;  /* stream: items that may be sent before {more, …} */
+};
+
+/* Fills `opts` from the request's map, or with the defaults where it has
+ * none. -1 and `err` says which option is unknown or has a wrong value. */
+int task_opts_read(const struct request *req, struct task_opts *opts,
+                   struct err *err);
+
+#endif

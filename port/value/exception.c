@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * error: exceptions may be of any class, and each of their methods may fail:
+ * so nothing here trusts one, and failures on the way are answered with less.
+ */
+#include "config.h"
+
+#include "value/exception.h"
+
+#include <string.h>
+
+#include "value/encode.h"
+#include "value/erltypes.h"
+#include "wire/put.h"
+#include "wire/utf8.h"
+
+/* Bytes of a class's name, at most: any such name can be an atom in Erlang. */
+#define NAME_MAX_BYTES 255
+#define ELLIPSIS_LEN (sizeof PYTHON_ELLIPSIS - 1)
+
+/* How much of an exception is told. */
+enum detail {
+    CLASS_ONLY,
+    WITH_MESSAGE,
+    WITH_TRACE,
+};
+
+/* The exception classes of builtins, without their second names; and our own
+ * Cancelled. */
+static PyObject *born;
+
+/* ---- classes ---- */
+
+static bool is_exception_class(PyObject *obj)
+{
+    return PyType_Check(obj) &&
+           PyType_IsSubtype((PyTypeObject *)obj,
+                            (PyTypeObject *)PyExc_BaseException);
+}
+
+/* By identity: asking a class whether it equals another may run its code. */
+static bool contains(PyObject *list, PyObject *class)
+{
+    bool found = false;
+    for (Py_ssize_t i = 0; !found && i < PyList_GET_SIZE(list); i++) {
+        PyObject *item = python_item(list, i);
+        found = item == class;
+        Py_DECREF(item);
+    }
+    return found;
+}
+
+static PyObject *exception_classes(PyObject *names)
+{
+    PyObject *name = NULL, *value = NULL;
+    PyObject *list = PyList_New(0);
+    Py_ssize_t at = 0;
+    while (list && python_dict_next(names, &at, &name, &value)) {
+        if (is_exception_class(value) && !contains(list, value) &&
+            PyList_Append(list, value) < 0)
+            Py_CLEAR(list);
+        Py_DECREF(name);
+        Py_DECREF(value);
+    }
+    return list;
+}
+
+int exception_init(void)
+{
+    PyObject *names = NULL;
+    PyObject *builtins = python_module("builtins");
+    if (builtins && (names = PyObject_GetAttrString(builtins, "__dict__")))
+        born = exception_classes(names);
+    Py_XDECREF(names);
+    Py_XDECREF(builtins);
+    return born && PyList_Append(born, erltypes_cancelled()) == 0 ? 0 : -1;
+}
+
+PyObject *exception_class_names(void)
+{
+    PyObject *names = PyList_New(0);
+    for (Py_ssize_t i = 0; names && i < PyList_GET_SIZE(born); i++) {
+        PyObject *class = python_item(born, i);
+        PyObject *name = python_type_name((PyTypeObject *)class);
+        if (!name || PyList_Append(names, name) < 0)
+            Py_CLEAR(names);
+        Py_XDECREF(name);
+        Py_DECREF(class);
+    }
+    return names;
+}
+
+/* ---- parts of a reason ---- */
+
+/* As a binary; what is too long is cut, between two characters. */
+static int put_name(struct buf *out, const char *text, size_t n)
+{
+    char cut[NAME_MAX_BYTES];
+    if (n <= sizeof cut)
+        return put_binary(out, text, n);
+    n = utf8_cut(text, sizeof cut - ELLIPSIS_LEN);
+    memcpy(cut, text, n);
+    memcpy(cut + n, PYTHON_ELLIPSIS, ELLIPSIS_LEN);
+    return put_binary(out, cut, n + ELLIPSIS_LEN);
+}
+
+static int put_class(struct buf *out, PyObject *exc)
+{
+    PyTypeObject *const type = Py_TYPE(exc);
+    PyObject *name = python_type_name(type);
+    Py_ssize_t n = 0;
+    const char *text = name ? PyUnicode_AsUTF8AndSize(name, &n) : NULL;
+    if (!text) {
+        PyErr_Clear();
+        text = type->tp_name;
+        n = (Py_ssize_t)strlen(text);
+    }
+    int rc = contains(born, (PyObject *)type) ? put_atom(out, text, (size_t)n)
+                                              : put_name(out, text, (size_t)n);
+    Py_XDECREF(name);
+    return rc;
+}
+
+/* str(exc) as UTF-8, or NULL with another exception. */
+static PyObject *message_utf8(PyObject *exc)
+{
+    PyObject *utf8 = NULL;
+    PyObject *text = PyObject_Str(exc);
+    if (text)
+        utf8 = PyUnicode_AsEncodedString(text, "utf-8", "backslashreplace");
+    Py_XDECREF(text);
+    return utf8;
+}
+
+/* Says that str(exc) raised, and what. */
+static int put_no_message(struct buf *out)
+{
+    PyObject *why = python_fetch_error();
+    PyObject *text = PyUnicode_FromFormat("<no message: str() raised %s>",
+                                          why ? Py_TYPE(why)->tp_name : "?");
+    Py_ssize_t n = 0;
+    const char *utf8 = text ? PyUnicode_AsUTF8AndSize(text, &n) : NULL;
+    int rc = utf8 ? put_binary(out, utf8, (size_t)n) : put_binary(out, "", 0);
+    Py_XDECREF(text);
+    Py_XDECREF(why);
+    PyErr_Clear();
+    return rc;
+}
+
+static int put_message(struct buf *out, PyObject *exc)
+{
+    PyObject *utf8 = message_utf8(exc);
+    if (!utf8)
+        return put_no_message(out);
+    int rc = put_binary(out, PyBytes_AS_STRING(utf8),
+                        (size_t)PyBytes_GET_SIZE(utf8));
+    Py_DECREF(utf8);
+    return rc;
+}
+
+static int put_trace(struct buf *out, PyObject *exc)
+{
+    struct value_form opts;
+    value_form_init(&opts);
+    int rc = -1;
+    PyObject *trace = NULL;
+    PyObject *module = python_module("erlang._traceback");
+    if (module)
+        trace = PyObject_CallMethod(module, "describe", "O", exc);
+    if (trace)
+        rc = value_encode(out, trace, &opts, "traceback");
+    Py_XDECREF(trace);
+    Py_XDECREF(module);
+    PyErr_Clear();
+    return rc;
+}
+
+/* ---- the reason ---- */
+
+static int put_reason(struct buf *out, PyObject *exc, enum detail detail)
+{
+    static const char too_large[] = "<no message: larger than max_frame>";
+    const bool badarg =
+        PyType_IsSubtype(Py_TYPE(exc), (PyTypeObject *)erltypes_badarg());
+    const bool trace = detail == WITH_TRACE && !badarg;
+    if (put_tuple(out, trace ? 3 : 2) < 0 ||
+        (badarg ? put_atom_z(out, "badarg") : put_class(out, exc)) < 0)
+        return -1;
+    if (detail == CLASS_ONLY)
+        return put_binary(out, too_large, sizeof too_large - 1);
+    if (put_message(out, exc) < 0)
+        return -1;
+    return trace ? put_trace(out, exc) : 0;
+}
+
+int exception_encode(struct buf *out, const struct value_form *opts)
+{
+    const size_t mark = buf_mark(out);
+    int detail = opts->traceback ? WITH_TRACE : WITH_MESSAGE;
+    PyObject *exc = python_fetch_error();
+    if (!exc) {
+        PyErr_SetString(PyExc_SystemError, "failed without an exception");
+        exc = python_fetch_error();
+    }
+    int rc = put_reason(out, exc, detail);
+    while (rc < 0 && --detail >= CLASS_ONLY) {
+        buf_rewind(out, mark);
+        rc = put_reason(out, exc, detail);
+    }
+    if (rc < 0)
+        buf_rewind(out, mark);
+    Py_DECREF(exc);
+    PyErr_Clear();
+    return rc;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * exception: from a Python exception to the Reason of {error, Reason}.
+ *
+ *     {Class, Message}  {Class, Message, Trace}  {badarg, Message}
+ *
+ * Class is an atom for the exception classes that Python is born with and for
+ * erlang.Cancelled (see exception_class_names) and a binary for all others, so
+ * Python code cannot make Erlang create atoms. A name over 255 bytes is cut.
+ * Message is a binary; Trace a map, there with option `traceback` (see
+ * python/erlang/_traceback.py). GIL held.
+ */
+#ifndef PORT_VALUE_EXCEPTION_H
+#define PORT_VALUE_EXCEPTION_H
+
+#include "value/form.h"
+#include "value/python.h"
+#include "wire/buf.h"
+
+/* Notes the classes that Python is born with. Call once, after erltypes_init
+ * and before any code of the user's. 0, or -1 with an exception. */
+int exception_init(void);
+
+/* The names that may come as the atom Class, as a new list of str. */
+PyObject *exception_class_names(void);
+
+/* Takes the current exception and appends its Reason; no exception is set
+ * afterwards. What does not fit is left out: the trace first, then the
+ * message. 0, or -1 with `out` as it was when there is no room for that. */
+int exception_encode(struct buf *out, const struct value_form *opts);
+
+#endif

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * etf: atoms, in each of their four forms.
+ */
+#include "config.h"
+
+#include "wire/etf.h"
+
+#include <string.h>
+
+/* The text's bytes, or NULL; *latin1 says how they are encoded. */
+static const unsigned char *atom_bytes(const unsigned char **p, size_t *len,
+                                       bool *latin1)
+{
+    const unsigned char tag = **p;
+    int width = 1;
+    switch (tag) {
+    case ERL_ATOM_EXT:
+    case ERL_ATOM_UTF8_EXT:
+        width = 2;
+        break;
+    case ERL_SMALL_ATOM_EXT:
+    case ERL_SMALL_ATOM_UTF8_EXT:
+        break;
+    default:
+        return NULL;
+    }
+    ++*p;
+    *latin1 = tag == ERL_ATOM_EXT || tag == ERL_SMALL_ATOM_EXT;
+    *len = etf_number(p, width);
+    const unsigned char *bytes = *p;
+    *p += *len;
+    return bytes;
+}
+
+/* Two bytes in UTF-8 for each one over 127. */
+static size_t from_latin1(const unsigned char *bytes, size_t len, char *text)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < len; i++) {
+        if (bytes[i] < 0x80) {
+            text[n++] = (char)bytes[i];
+        } else {
+            text[n++] = (char)(0xc0 | bytes[i] >> 6);
+            text[n++] = (char)(0x80 | (bytes[i] & 0x3f));
+        }
+    }
+    return n;
+}
+
+const char *etf_atom(const unsigned char **p, char scratch[ETF_ATOM_SIZE],
+                     size_t *len)
+{
+    bool latin1 = false;
+    const unsigned char *bytes = atom_bytes(p, len, &latin1);
+    if (!bytes || !latin1)
+        return (const char *)bytes;
+    *len = from_latin1(bytes, *len, scratch);
+    return scratch;
+}
+
+bool etf_is_bytes(const unsigned char **p)
+{
+    static const char name[] = {'b', 'y', 't', 'e', 's'};
+    const unsigned char *at = *p;
+    size_t len = 0;
+    bool latin1 = false;
+    const unsigned char *bytes = atom_bytes(&at, &len, &latin1);
+    if (!bytes || len != sizeof name || memcmp(bytes, name, len) != 0 ||
+        *at != ERL_BINARY_EXT)
+        return false;
+    *p = at + 1;
+    return true;
+}
