@@ -4,47 +4,48 @@
 erl_sources = \
 	erl/src/py.erl \
 	erl/src/py_app.erl \
-	erl/src/py_async.erl \
-	erl/src/py_binding.erl \
-	erl/src/py_boot.erl \
-	erl/src/py_callers.erl \
-	erl/src/py_chunks.erl \
-	erl/src/py_dispatch.erl \
-	erl/src/py_event.erl \
-	erl/src/py_exception.erl \
-	erl/src/py_exit.erl \
-	erl/src/py_fanout.erl \
-	erl/src/py_flight.erl \
-	erl/src/py_input.erl \
-	erl/src/py_ladder.erl \
-	erl/src/py_log.erl \
-	erl/src/py_memory.erl \
-	erl/src/py_op.erl \
-	erl/src/py_options.erl \
-	erl/src/py_pool.erl \
-	erl/src/py_pool_sup.erl \
-	erl/src/py_pools.erl \
-	erl/src/py_port.erl \
-	erl/src/py_proc.erl \
-	erl/src/py_queue.erl \
-	erl/src/py_reply.erl \
-	erl/src/py_request.erl \
-	erl/src/py_slots.erl \
-	erl/src/py_stack.erl \
-	erl/src/py_stats.erl \
-	erl/src/py_steps.erl \
-	erl/src/py_stream.erl \
 	erl/src/py_sup.erl \
-	erl/src/py_unknown_atom.erl \
-	erl/src/py_urgent.erl \
-	erl/src/py_wire.erl \
-	erl/src/py_work.erl \
-	erl/src/py_worker.erl \
-	erl/src/py_worker_sup.erl
+	erl/src/call/py_args.erl \
+	erl/src/call/py_async.erl \
+	erl/src/call/py_binding.erl \
+	erl/src/call/py_fanout.erl \
+	erl/src/call/py_options.erl \
+	erl/src/call/py_request.erl \
+	erl/src/call/py_stream.erl \
+	erl/src/pool/py_pool.erl \
+	erl/src/pool/py_pool_board.erl \
+	erl/src/pool/py_pool_queue.erl \
+	erl/src/pool/py_pool_slots.erl \
+	erl/src/pool/py_pool_steps.erl \
+	erl/src/pool/py_pool_sup.erl \
+	erl/src/pool/py_pools.erl \
+	erl/src/worker/py_worker.erl \
+	erl/src/worker/py_worker_boot.erl \
+	erl/src/worker/py_worker_events.erl \
+	erl/src/worker/py_worker_jobs.erl \
+	erl/src/worker/py_worker_ladder.erl \
+	erl/src/worker/py_worker_live.erl \
+	erl/src/worker/py_worker_log.erl \
+	erl/src/worker/py_worker_streams.erl \
+	erl/src/worker/py_worker_sup.erl \
+	erl/src/worker/py_worker_urgent.erl \
+	erl/src/os/py_os_exit.erl \
+	erl/src/os/py_os_input.erl \
+	erl/src/os/py_os_port.erl \
+	erl/src/os/py_os_proc.erl \
+	erl/src/wire/py_exception.erl \
+	erl/src/wire/py_result.erl \
+	erl/src/wire/py_unknown_atom.erl \
+	erl/src/wire/py_watch.erl \
+	erl/src/wire/py_wire.erl \
+	erl/src/look/py_mem.erl \
+	erl/src/look/py_mem_stats.erl \
+	erl/src/look/py_stack.erl
 erl_headers = \
 	erl/include/py.hrl \
-	erl/include/py_flight.hrl
-erl_beams = $(erl_sources:erl/src/%.erl=$(stage)/ebin/%.beam)
+	erl/include/py_worker_jobs.hrl
+erl_modules = $(basename $(notdir $(erl_sources)))
+erl_beams = $(erl_modules:%=$(stage)/ebin/%.beam)
 EXTRA_DIST += $(erl_sources) $(erl_headers) erl/src/py.app.src
 
 pyebindir = $(pydir)/ebin
@@ -61,7 +62,8 @@ AM_V_ERLC_ = $(AM_V_ERLC_@AM_DEFAULT_V@)
 AM_V_ERLC_0 = @echo "  ERLC    " $@;
 
 # Every header rebuilds every module: simple, and a few seconds of work.
-$(erl_beams): $(stage)/ebin/%.beam: erl/src/%.erl $(erl_headers) \
+vpath %.erl $(addprefix $(srcdir)/,$(sort $(dir $(erl_sources))))
+$(erl_beams): $(stage)/ebin/%.beam: %.erl $(erl_headers) \
 		$(nodist_pyinclude_DATA)
 	$(AM_V_ERLC)$(MKDIR_P) $(@D) && $(ERLC) $(AM_ERLCFLAGS) \
 	  $(erl_includes) -pa $(@D) $(ERLCFLAGS) -o $(@D) $<
@@ -75,7 +77,7 @@ EXTRA_DIST += build-aux/exit-codes.awk
 
 # py.app.src is as rebar3 wants it; here version and modules are filled in.
 $(stage)/ebin/py.app: erl/src/py.app.src Makefile
-	$(AM_V_GEN)$(MKDIR_P) $(@D) && modules=`echo $(erl_sources:erl/src/%.erl=%) | \
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && modules=`echo $(erl_modules) | \
 	  $(SED) 's/ /, /g'` && $(SED) -e 's/{vsn, git}/{vsn, "$(VERSION)"}/' \
 	  -e "s/{modules, \[\]}/{modules, [$$modules]}/" \
 	  $(srcdir)/erl/src/py.app.src >$@.tmp && mv $@.tmp $@

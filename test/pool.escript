@@ -61,10 +61,10 @@ whole() ->
 boss_dies() ->
     ok = py:exec_all(<<"defined = 'by exec_all'">>),
     ok = py:tracemalloc_start(),
-    {ok, Pool} = py_dispatch:find(default),
-    {ok, Boss} = py_dispatch:pool(Pool),
+    {ok, Pool} = py_pool_board:find(default),
+    {ok, Boss} = py_pool_board:pool(Pool),
     exit(Boss, kill),
-    fixture:wait_until(fun() -> py_dispatch:pool(Pool) =/= {ok, Boss} end),
+    fixture:wait_until(fun() -> py_pool_board:pool(Pool) =/= {ok, Boss} end),
     whole(),
     [?assertEqual({ok, <<"by exec_all">>}, py:eval(<<"defined">>)) || _ <- lists:seq(1, 9)],
     ?assertMatch({ok, #{traced_memory_current := _}}, py:memory_stats()),

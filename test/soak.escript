@@ -191,7 +191,7 @@ processes_of_py() ->
 
 %% Rows of the pool's table; why workers died is remembered of a thousand.
 rows() ->
-    Rows = lists:append([ets:tab2list(T) || T <- ets:all(), ets:info(T, name) =:= py_dispatch]),
+    Rows = lists:append([ets:tab2list(T) || T <- ets:all(), ets:info(T, name) =:= py_pool_board]),
     length([Row || Row <- Rows, not is_tuple(element(1, Row))]).
 
 %% A second of silence.

@@ -13,7 +13,7 @@
 %% The longest that a process can wait, and that a timer takes (ms).
 -define(LONGEST, 16#ffffffff).
 
-%% A pool as its callers see it without asking a process (py_dispatch).
+%% A pool as its callers see it without asking a process (py_pool_board).
 -record(pool, {
     name :: atom(),
     size :: pos_integer(),

@@ -118,32 +118,32 @@
 %% @equiv call(Module, Function, Args, #{}, #{})
 -spec call(name(), name(), args()) -> result().
 call(Module, Function, Args) ->
-    py_request:run(py_op:call(Module, Function, Args, #{}), #opts{}).
+    py_request:run(py_args:call(Module, Function, Args, #{}), #opts{}).
 
 %% @equiv call(Module, Function, Args, Kwargs, #{})
 -spec call(name(), name(), args(), kwargs()) -> result().
 call(Module, Function, Args, Kwargs) ->
-    py_request:run(py_op:call(Module, Function, Args, Kwargs), #opts{}).
+    py_request:run(py_args:call(Module, Function, Args, Kwargs), #opts{}).
 
 %% @doc Calls a Python function: ``{ok, 2.0} = py:call(math, sqrt, [4])''.
 -spec call(name(), name(), args(), kwargs(), options()) -> result().
 call(Module, Function, Args, Kwargs, Options) ->
-    py_request:run(py_op:call(Module, Function, Args, Kwargs), py_options:call(Options)).
+    py_request:run(py_args:call(Module, Function, Args, Kwargs), py_options:call(Options)).
 
 %% @equiv eval(Code, #{}, #{})
 -spec eval(code()) -> result().
 eval(Code) ->
-    py_request:run(py_op:eval(Code, #{}), #opts{}).
+    py_request:run(py_args:eval(Code, #{}), #opts{}).
 
 %% @equiv eval(Code, Locals, #{})
 -spec eval(code(), locals()) -> result().
 eval(Code, Locals) ->
-    py_request:run(py_op:eval(Code, Locals), #opts{}).
+    py_request:run(py_args:eval(Code, Locals), #opts{}).
 
 %% @doc Evaluates an expression: ``{ok, 6} = py:eval(<<"x * 2">>, #{x => 3})''.
 -spec eval(code(), locals(), options()) -> result().
 eval(Code, Locals, Options) ->
-    py_request:run(py_op:eval(Code, Locals), py_options:call(Options)).
+    py_request:run(py_args:eval(Code, Locals), py_options:call(Options)).
 
 %% @equiv exec(Code, #{})
 -spec exec(code()) -> ok | {error, term()}.
@@ -156,7 +156,7 @@ exec(Code) ->
           ok | {error, term()}
         | {ok, Output :: binary()} | {error, term(), Output :: binary()}.
 exec(Code, Options) ->
-    py_request:exec(py_op:exec(Code), py_options:call(Options)).
+    py_request:exec(py_args:exec(Code), py_options:call(Options)).
 
 %% @equiv exec_all(Code, #{})
 -spec exec_all(code()) -> ok | {error, term()}.
@@ -168,9 +168,9 @@ exec_all(Code) ->
 %% is not kept for later ones.
 -spec exec_all(code(), options()) -> ok | {error, term()}.
 exec_all(Code, Options) ->
-    Op = py_op:exec(Code),
+    Op = py_args:exec(Code),
     Opts = py_options:plain(Options),
-    case py_dispatch:open(Opts#opts.pool) of
+    case py_pool_board:open(Opts#opts.pool) of
         {ok, Pool} -> py_pool:define(Pool, Op, py_request:deadline(Opts, Pool));
         {error, _} = Error -> Error
     end.
@@ -192,7 +192,7 @@ cast(Module, Function, Args, Kwargs) ->
 %% order of casts is not kept. A failure is logged.
 -spec cast(name(), name(), args(), kwargs(), options()) -> ok.
 cast(Module, Function, Args, Kwargs, Options) ->
-    py_async:cast(py_op:call(Module, Function, Args, Kwargs),
+    py_async:cast(py_args:call(Module, Function, Args, Kwargs),
                   py_options:uncaptured(Options)).
 
 %% @equiv spawn_call(Module, Function, Args, #{}, #{})
@@ -212,7 +212,7 @@ spawn_call(Module, Function, Args, Kwargs) ->
 %% calls whose result nobody needs.
 -spec spawn_call(name(), name(), args(), kwargs(), options()) -> reference().
 spawn_call(Module, Function, Args, Kwargs, Options) ->
-    py_async:spawn_call(py_op:call(Module, Function, Args, Kwargs),
+    py_async:spawn_call(py_args:call(Module, Function, Args, Kwargs),
                         py_options:call(Options)).
 
 %% @doc Waits for the result of a {@link spawn_call/3}, until the call's own
@@ -242,7 +242,7 @@ parallel(Calls) ->
                options()) ->
           {ok, [term()]} | {error, [result()] | term()}.
 parallel(Calls, Options) ->
-    py_async:parallel(py_op:calls(Calls), py_options:uncaptured(Options)).
+    py_async:parallel(py_args:calls(Calls), py_options:uncaptured(Options)).
 
 %% ---------------------------------------------------------------------------
 %% Streams
@@ -263,7 +263,7 @@ stream(Module, Function, Args, Kwargs) ->
 -spec stream(name(), name(), args(), kwargs(), options()) ->
           {ok, [term()]} | {error, term()}.
 stream(Module, Function, Args, Kwargs, Options) ->
-    py_stream:collect(py_op:source({Module, Function, Args, Kwargs}),
+    py_stream:collect(py_args:source({Module, Function, Args, Kwargs}),
                       py_options:uncaptured(Options)).
 
 %% @equiv stream_eval(Code, #{}, #{})
@@ -280,7 +280,7 @@ stream_eval(Code, Locals) ->
 %% ``{ok, [0, 1, 4]} = py:stream_eval(<<"(x*x for x in range(3))">>)''.
 -spec stream_eval(code(), locals(), options()) -> {ok, [term()]} | {error, term()}.
 stream_eval(Code, Locals, Options) ->
-    py_stream:collect(py_op:source({eval, Code, Locals}), py_options:uncaptured(Options)).
+    py_stream:collect(py_args:source({eval, Code, Locals}), py_options:uncaptured(Options)).
 
 %% @equiv stream_open(Source, #{})
 -spec stream_open(source()) -> {ok, stream()} | {error, term()}.
@@ -292,7 +292,7 @@ stream_open(Source) ->
 %% {@link stream_close/1} or by the death of the process that opened it.
 -spec stream_open(source(), options()) -> {ok, stream()} | {error, term()}.
 stream_open(Source, Options) ->
-    py_stream:open(py_op:source(Source), py_options:uncaptured(Options)).
+    py_stream:open(py_args:source(Source), py_options:uncaptured(Options)).
 
 %% @doc The next items, at most a chunk: ``{ok, [0 | _]} = py:stream_next(S)'';
 %% `done' at the end. A stream that was closed, or whose end has been told, is
@@ -318,7 +318,7 @@ stream_fold(Fun, Acc, Source) ->
 -spec stream_fold(fun((term(), Acc) -> Acc), Acc, source(), options()) ->
           {ok, Acc} | {error, term()}.
 stream_fold(Fun, Acc, Source, Options) when is_function(Fun, 2) ->
-    py_stream:fold(Fun, Acc, py_op:source(Source), py_options:uncaptured(Options));
+    py_stream:fold(Fun, Acc, py_args:source(Source), py_options:uncaptured(Options));
 stream_fold(Fun, _, _, _) ->
     py_options:badarg(Fun, "not a function of an item and an accumulator").
 
@@ -346,19 +346,19 @@ memory_stats() ->
 %% `busy': whether its Python could not answer.
 -spec memory_stats(Pool :: atom()) -> {ok, map()} | {error, term()}.
 memory_stats(Name) ->
-    with_pool(Name, fun py_memory:stats/1).
+    with_pool(Name, fun py_mem:stats/1).
 
 %% @doc Collects garbage in every worker of the default pool, and says how many
 %% objects that were: ``{ok, Collected} = py:gc()''.
 -spec gc() -> {ok, non_neg_integer()} | {error, term()}.
 gc() ->
-    with_pool(default, fun(Pool) -> py_memory:gc(Pool, gc) end).
+    with_pool(default, fun(Pool) -> py_mem:gc(Pool, gc) end).
 
 %% @doc Collects this generation and the younger ones: ``{ok, _} = py:gc(0)''.
 -spec gc(0..2) -> {ok, non_neg_integer()} | {error, term()}.
 gc(Generation) ->
-    Op = py_op:gc(Generation),
-    with_pool(default, fun(Pool) -> py_memory:gc(Pool, Op) end).
+    Op = py_args:gc(Generation),
+    with_pool(default, fun(Pool) -> py_mem:gc(Pool, Op) end).
 
 %% @equiv tracemalloc_start(1)
 -spec tracemalloc_start() -> ok | {error, term()}.
@@ -371,18 +371,18 @@ tracemalloc_start() ->
 %% begins anew.
 -spec tracemalloc_start(pos_integer()) -> ok | {error, term()}.
 tracemalloc_start(NFrame) ->
-    Op = py_op:tracemalloc_start(NFrame),
-    with_pool(default, fun(Pool) -> py_memory:trace(Pool, Op) end).
+    Op = py_args:tracemalloc_start(NFrame),
+    with_pool(default, fun(Pool) -> py_mem:trace(Pool, Op) end).
 
 %% @doc Stops tracing in every worker: ``ok = py:tracemalloc_stop()''.
 -spec tracemalloc_stop() -> ok | {error, term()}.
 tracemalloc_stop() ->
-    with_pool(default, fun(Pool) -> py_memory:trace(Pool, tracemalloc_stop) end).
+    with_pool(default, fun(Pool) -> py_mem:trace(Pool, tracemalloc_stop) end).
 
 %% @doc Python's version, as in `sys.version': ``{ok, <<"3.", _/binary>>} = py:version()''.
 -spec version() -> {ok, binary()} | {error, term()}.
 version() ->
-    with_pool(default, fun py_dispatch:version/1).
+    with_pool(default, fun py_pool_board:version/1).
 
 %% @doc What a worker's Python threads are doing, also while it is busy, within
 %% 100 ms: ``{ok, [#{thread := _, frames := _} | _]} = py:stack(1)''. The worker is
@@ -445,7 +445,7 @@ info(Name) ->
     py_pools:info(Name).
 
 with_pool(Name, Fun) ->
-    case py_dispatch:find(Name) of
+    case py_pool_board:find(Name) of
         {ok, Pool} -> Fun(Pool);
         {error, _} = Error -> Error
     end.

@@ -51,4 +51,4 @@ prep_stop(State) ->
 
 -spec stop(term()) -> ok.
 stop(_State) ->
-    lists:foreach(fun py_dispatch:delete/1, py_dispatch:names()).
+    lists:foreach(fun py_pool_board:delete/1, py_pool_board:names()).

@@ -1,0 +1,61 @@
+%% SPDX-License-Identifier: Apache-2.0
+%%
+%% Requests as terms, made of what the user gave. What cannot be a request is
+%% error:badarg, in the process of whoever asked. Pure.
+-module(py_args).
+
+-export([call/4, calls/1, eval/2, exec/1, source/1, gc/1, tracemalloc_start/1]).
+
+-import(py_options, [text/1, badarg/2]).
+
+-spec call(term(), term(), term(), term()) -> py_wire:op().
+call(Module, Function, Args, Kwargs) ->
+    {call, name(Module), name(Function), args(Args), names(Kwargs)}.
+
+%% A list of {M, F, Args} and {M, F, Args, Kwargs}.
+-spec calls(term()) -> [py_wire:op()].
+calls(Calls) ->
+    lists:map(fun mfa/1, args(Calls)).
+
+mfa({M, F, Args}) -> call(M, F, Args, #{});
+mfa({M, F, Args, Kwargs}) -> call(M, F, Args, Kwargs);
+mfa(Other) -> badarg(Other, "not {Module, Function, Args} or with Kwargs").
+
+-spec eval(term(), term()) -> py_wire:op().
+eval(Code, Locals) ->
+    {eval, text(Code), names(Locals)}.
+
+-spec exec(term()) -> py_wire:op().
+exec(Code) ->
+    {exec, text(Code)}.
+
+%% Where a stream's items come from.
+-spec source(term()) -> py_wire:op().
+source({eval, Code, Locals}) -> {stream, eval(Code, Locals)};
+source({_, _, _} = Mfa) -> {stream, mfa(Mfa)};
+source({_, _, _, _} = Mfa) -> {stream, mfa(Mfa)};
+source(Code) -> {stream, eval(Code, #{})}.
+
+-spec gc(term()) -> py_wire:op().
+gc(Generation) when is_integer(Generation), Generation >= 0, Generation =< 2 ->
+    {gc, Generation};
+gc(Other) ->
+    badarg(Other, "not a generation: 0, 1 or 2").
+
+-spec tracemalloc_start(term()) -> py_wire:op().
+tracemalloc_start(NFrame) when is_integer(NFrame), NFrame > 0, NFrame =< 65535 ->
+    {tracemalloc_start, NFrame};
+tracemalloc_start(Other) ->
+    badarg(Other, "not a number of frames: 1 to 65535").
+
+%% ---------------------------------------------------------------------------
+
+name(Name) when is_atom(Name) -> Name;
+name(Name) -> text(Name).
+
+args(Args) when length(Args) >= 0 -> Args;
+args(Other) -> badarg(Other, "not a (proper) list").
+
+%% The names in it are checked where they are used: by the program.
+names(Map) when is_map(Map) -> Map;
+names(Other) -> badarg(Other, "not a map from names to values").

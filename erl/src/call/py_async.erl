@@ -1,0 +1,153 @@
+%% SPDX-License-Identifier: Apache-2.0
+%%
+%% Calls that their caller does not wait for, or not yet: each is made by a
+%% small process of its own that goes the same way as any caller. It watches
+%% whom it works for: that one's end is its end, which cancels the request.
+-module(py_async).
+
+-export([spawn_call/2, await/2, cancel/1, cast/2, parallel/2]).
+
+-include_lib("kernel/include/logger.hrl").
+-include("py.hrl").
+
+%% Requests of parallel/2 under way for each worker: one runs, one is ready.
+-define(DEPTH, 2).
+
+%% ---------------------------------------------------------------------------
+%% One call, awaited later
+
+-spec spawn_call(py_wire:op(), #opts{}) -> reference().
+spawn_call(Op, Opts) ->
+    {Pid, Ref} = start(py_request:prepare(job, Op, Opts)),
+    _ = put({?MODULE, Ref}, {Pid, Opts}),
+    Ref.
+
+%% Waits for the result. When it does not come in time the call is cancelled.
+-spec await(reference(), timeout()) -> py_result:result().
+await(Ref, Timeout) ->
+    case erase({?MODULE, Ref}) of
+        {Pid, Opts} -> py_request:result(told(await(Ref, Pid, Timeout), Opts), Opts);
+        undefined -> py_options:badarg(Ref, "not the reference of a call to be awaited")
+    end.
+
+await(Ref, Pid, Timeout) ->
+    receive
+        {Ref, Answer} -> Answer;
+        {'DOWN', Ref, process, _, cancelled} -> {error, cancelled};
+        {'DOWN', Ref, process, _, Reason} -> {error, {worker_exit, Reason}}
+    after Timeout ->
+        demonitor(Ref, [flush]),
+        exit(Pid, kill),
+        receive
+            {Ref, Answer} -> Answer
+        after 0 ->
+            {error, timeout}
+        end
+    end.
+
+%% The helper's end cancels its request. What has its result already keeps it.
+-spec cancel(reference()) -> ok.
+cancel(Ref) ->
+    case get({?MODULE, Ref}) of
+        {Pid, _} -> exit(Pid, cancelled), ok;
+        undefined -> ok
+    end.
+
+%% The caller may have been bound to the worker whose end this is.
+told({error, {worker_exit, _}} = Answer, #opts{pool = Name}) ->
+    case py_pool_board:find(Name) of
+        {ok, Pool} -> py_binding:release_dead(Pool);
+        {error, _} -> ok
+    end,
+    Answer;
+told(Answer, _) ->
+    Answer.
+
+%% ---------------------------------------------------------------------------
+%% The helper process
+
+%% Its answer comes as {Ref, Answer}; a 'DOWN' with Ref instead only when
+%% somebody killed it. Decoding is left to whoever wants the result.
+start(Prepared) ->
+    Owner = self(),
+    {Pid, Ref} = spawn_opt(fun() -> helper(Owner, Prepared) end,
+                           [{monitor, [{alias, reply_demonitor}]}]),
+    Pid ! {answer_to, Ref},
+    {Pid, Ref}.
+
+helper(Owner, Prepared) ->
+    Watch = monitor(process, Owner),
+    receive
+        {answer_to, Ref} -> Ref ! {Ref, perform(Prepared, Watch)};
+        {'DOWN', Watch, process, _, _} -> ok
+    end.
+
+perform({ok, Ticket}, Watch) ->
+    {_, Answer} = py_request:perform(Ticket, Watch),
+    Answer;
+perform({error, _} = Error, _) ->
+    Error.
+
+%% ---------------------------------------------------------------------------
+%% Nobody waits
+
+-spec cast(py_wire:op(), #opts{}) -> ok.
+cast(Op, Opts) ->
+    Prepared = py_request:prepare(job, Op, Opts),
+    _ = spawn(fun() -> report(Op, py_request:result(perform(Prepared, none), Opts)) end),
+    ok.
+
+%% A cast's failure has no other place to go.
+report(Op, {error, Reason}) ->
+    ?LOG_NOTICE("a cast failed: ~tP: ~tp", [Op, 8, Reason], #{application => py});
+report(_, _) ->
+    ok.
+
+%% ---------------------------------------------------------------------------
+%% Many at once
+
+%% Runs all, over all workers, and waits for all. A few for each worker are
+%% under way at a time, so that no worker has a pile when others have none.
+-spec parallel([py_wire:op()], #opts{}) ->
+          {ok, [term()]} | {error, [{ok, term()} | {error, term()}]}
+        | {error, {no_pool, atom()}}.
+parallel(Ops, #opts{pool = Name} = Opts) ->
+    case py_pool_board:find(Name) of
+        {ok, #pool{size = Size}} ->
+            Numbered = lists:zip(lists:seq(1, length(Ops)), Ops),
+            {Now, Later} = lists:split(min(Size * ?DEPTH, length(Ops)), Numbered),
+            Running = lists:foldl(fun(Op, R) -> start_one(Op, Opts, R) end, #{}, Now),
+            values(gather(Running, Later, Opts, []));
+        {error, _} = Error ->
+            Error
+    end.
+
+start_one({N, Op}, Opts, Running) ->
+    {_, Ref} = start(unbound(py_request:prepare(job, Op, Opts))),
+    Running#{Ref => N}.
+
+unbound({ok, Ticket}) -> {ok, py_request:unbound(Ticket)};
+unbound({error, _} = Error) -> Error.
+
+gather(Running, [], _, Results) when map_size(Running) =:= 0 ->
+    [Result || {_, Result} <- lists:sort(Results)];
+gather(Running, Later, Opts, Results) ->
+    {Ref, Answer} =
+        receive
+            {R, Whatever} when is_map_key(R, Running) -> {R, Whatever};
+            {'DOWN', R, process, _, Reason} when is_map_key(R, Running) ->
+                {R, {error, {worker_exit, Reason}}}
+        end,
+    {N, Rest} = maps:take(Ref, Running),
+    {Started, Left} = start_next(Later, Opts, Rest),
+    Result = py_request:result(Answer, Opts),
+    gather(Started, Left, Opts, [{N, Result} | Results]).
+
+start_next([Op | Later], Opts, Running) -> {start_one(Op, Opts, Running), Later};
+start_next([], _, Running) -> {Running, []}.
+
+values(Results) ->
+    case [Value || {ok, Value} <- Results] of
+        Values when length(Values) =:= length(Results) -> {ok, Values};
+        _ -> {error, Results}
+    end.

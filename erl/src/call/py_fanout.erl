@@ -1,0 +1,66 @@
+%% SPDX-License-Identifier: Apache-2.0
+%%
+%% One request to every worker of a pool at the same time.
+-module(py_fanout).
+
+-export([send/4, collect/2, ask/4, ask_and_exit/4]).
+-export_type([sent/0]).
+
+-include("py.hrl").
+
+-opaque sent() :: [{reference(), py_pool_board:worker()}].
+
+%% How long after the deadline a worker's own word about it is waited for (ms).
+-define(MARGIN, 5).
+
+%% Sends the request to these workers; each has to run it itself.
+-spec send([py_pool_board:worker()], job | urgent, py_wire:op(), integer() | infinity) ->
+          sent().
+send(Workers, Kind, Op, Deadline) ->
+    {Arity, Body} = py_wire:body(Op, #{}),
+    Req = #req{caller = self(), kind = Kind, bound = true,
+               arrival = erlang:monotonic_time(microsecond), deadline = Deadline,
+               arity = Arity, size = iolist_size(Body), body = Body},
+    [{send_one(Worker, Req), Row} || {_, Worker, _} = Row <- Workers].
+
+send_one(Worker, Req) ->
+    ReplyTo = monitor(process, Worker, [{alias, reply_demonitor}]),
+    Worker ! Req#req{reply_to = ReplyTo},
+    ReplyTo.
+
+%% Every worker's result, in the order in which they were given.
+-spec collect(sent(), integer() | infinity) ->
+          [{py_pool_board:worker(), py_result:result()}].
+collect(Sent, Deadline) ->
+    [{Row, collect_one(ReplyTo, Deadline)} || {ReplyTo, Row} <- Sent].
+
+collect_one(ReplyTo, Deadline) ->
+    receive
+        {ReplyTo, again} -> {error, {worker_exit, shutdown}};
+        {ReplyTo, Answer} -> py_result:result(Answer);
+        {'DOWN', ReplyTo, process, _, _} -> {error, {worker_exit, shutdown}}
+    after left(Deadline) ->
+        demonitor(ReplyTo, [flush]),
+        receive
+            {ReplyTo, Late} -> py_result:result(Late)
+        after 0 ->
+            {error, timeout}
+        end
+    end.
+
+left(infinity) -> infinity;
+left(Deadline) ->
+    Left = Deadline + ?MARGIN - erlang:monotonic_time(millisecond),
+    min(?LONGEST, max(0, Left)).
+
+%% Both.
+-spec ask([py_pool_board:worker()], job | urgent, py_wire:op(), integer() | infinity) ->
+          [{py_pool_board:worker(), py_result:result()}].
+ask(Workers, Kind, Op, Deadline) ->
+    collect(send(Workers, Kind, Op, Deadline), Deadline).
+
+%% Both in a process of its own, whose exit reason tells: {asked, Results}.
+-spec ask_and_exit([py_pool_board:worker()], job | urgent, py_wire:op(),
+                   integer() | infinity) -> no_return().
+ask_and_exit(Workers, Kind, Op, Deadline) ->
+    exit({asked, ask(Workers, Kind, Op, Deadline)}).

@@ -1,0 +1,209 @@
+%% SPDX-License-Identifier: Apache-2.0
+%%
+%% A request's story, told from its caller: encode the term once, find a
+%% worker (the one the caller is bound to, else the idlest, else wait in the
+%% pool's queue for one), hand it over, wait for the answer, decode it.
+%%
+%% A request that a worker gives back was not started: the pool's queue, or
+%% the caller (`again'), finds another. So none is lost and none runs twice.
+-module(py_request).
+
+-export([run/2, exec/2]).
+-export([prepare/3, deadline/2, unbound/1, pool/1, go/1, perform/2, ask/3]).
+-export([result/2]).
+-export_type([ticket/0, outcome/0]).
+
+-include("py.hrl").
+
+%% A request that is ready to go, and where it has to.
+-record(ticket, {
+    pool :: #pool{},
+    req :: #req{},
+    worker :: pid() | undefined
+}).
+-opaque ticket() :: #ticket{}.
+
+%% Who answered, and what.
+-type outcome() :: {pid() | none,
+                    {reply, binary()} | {opened, py_wire:id()} | {error, term()}}.
+
+%% What ends the wait of a helper process: the monitor of whom it works for.
+-type watch() :: reference() | none.
+
+%% ---------------------------------------------------------------------------
+%% The whole story
+
+-spec run(py_wire:op(), #opts{}) -> py_result:result().
+run(Op, Opts) ->
+    case prepare(job, Op, Opts) of
+        {ok, Ticket} ->
+            {_, Answer} = go(Ticket),
+            result(Answer, Opts);
+        {error, _} = Error ->
+            result(Error, Opts)
+    end.
+
+%% As run/2; and the caller stays with the worker that answered, because code
+%% that raised may have defined names before it did.
+-spec exec(py_wire:op(), #opts{}) -> py_result:result().
+exec(Op, Opts) ->
+    case prepare(job, Op, Opts) of
+        {ok, #ticket{pool = Pool} = Ticket} ->
+            {Worker, Answer} = go(Ticket),
+            element(1, Answer) =:= reply andalso py_binding:bind(Pool, Worker),
+            result(Answer, Opts);
+        {error, _} = Error ->
+            result(Error, Opts)
+    end.
+
+%% Whoever asked for what is printed gets a text in any case.
+-spec result({reply, binary()} | {reply, binary(), binary()} | {error, term()}, #opts{}) ->
+          py_result:result().
+result({error, Reason}, #opts{wire = #{capture := true}}) -> {error, Reason, <<>>};
+result(Answer, _) -> py_result:result(Answer).
+
+%% Brings the request to a worker and waits for its answer, in the process
+%% whose bindings count. A bound worker's death is said once.
+-spec go(ticket()) -> outcome().
+go(Ticket) ->
+    {Worker, Answer} = perform(Ticket, none),
+    told(Ticket, Answer),
+    {Worker, Answer}.
+
+told(#ticket{worker = Worker, pool = Pool}, {error, {worker_exit, _}})
+  when is_pid(Worker) ->
+    py_binding:release(Pool);
+told(_, _) ->
+    ok.
+
+%% ---------------------------------------------------------------------------
+%% Its parts
+
+%% Encodes a request in the process that makes it.
+-spec prepare(kind(), py_wire:op(), #opts{}) ->
+          {ok, ticket()} | {error, term()}.
+prepare(Kind, Op, #opts{pool = Name, wire = Wire} = Opts) ->
+    case py_pool_board:open(Name) of
+        {ok, Pool} ->
+            {Arity, Body} = py_wire:body(Op, Wire),
+            Now = erlang:monotonic_time(microsecond),
+            Req = #req{caller = self(), kind = Kind, arrival = Now,
+                       deadline = deadline(Opts, Pool, Now), arity = Arity,
+                       size = iolist_size(Body), body = Body},
+            ticket(Pool, Req);
+        {error, _} = Error ->
+            Error
+    end.
+
+%% When a request of now has to be answered, in monotonic milliseconds.
+-spec deadline(#opts{}, #pool{}) -> integer() | infinity.
+deadline(Opts, Pool) ->
+    deadline(Opts, Pool, erlang:monotonic_time(microsecond)).
+
+deadline(#opts{timeout = default}, #pool{timeout = Timeout}, Now) -> add(Timeout, Now);
+deadline(#opts{timeout = Timeout}, _, Now) -> add(Timeout, Now).
+
+add(infinity, _) -> infinity;
+add(Timeout, Now) -> Now div 1000 + Timeout.
+
+%% The tuple and the Id around the body take eight bytes.
+ticket(#pool{max_frame = Max}, #req{size = Size}) when Size + 8 > Max ->
+    Text = io_lib:format("the request is larger than max_frame (~b > ~b bytes)",
+                         [Size + 8, Max]),
+    {error, {badarg, iolist_to_binary(Text)}};
+ticket(Pool, Req) ->
+    {ok, #ticket{pool = Pool, req = Req, worker = py_binding:worker(Pool)}}.
+
+-spec pool(ticket()) -> #pool{}.
+pool(#ticket{pool = Pool}) ->
+    Pool.
+
+%% For a request that any worker may run although its caller is bound.
+-spec unbound(ticket()) -> ticket().
+unbound(Ticket) ->
+    Ticket#ticket{worker = undefined}.
+
+%% The same in a helper process, whose own death cancels the request.
+-spec perform(ticket(), watch()) -> outcome().
+perform(#ticket{pool = Pool, req = Req, worker = undefined}, Watch) ->
+    anywhere(Pool, Req#req{caller = self()}, Watch);
+perform(#ticket{pool = Pool, req = Req, worker = Worker}, Watch) ->
+    Bound = Req#req{caller = self(), bound = true},
+    case deliver(Worker, Bound, Watch) of
+        again -> {Worker, {error, {worker_exit, py_pool_board:why_died(Pool, Worker)}}};
+        Answer -> {Worker, Answer}
+    end.
+
+anywhere(Pool, Req, Watch) ->
+    go_to(place(Pool, Req, Watch), Pool, Req, Watch).
+
+%% A worker that becomes busy puts what it has not started into the queue,
+%% which answers with another place.
+go_to({go, Worker}, Pool, Req, Watch) ->
+    case deliver(Worker, Req, Watch) of
+        {go, _} = Next -> go_to(Next, Pool, Req, Watch);
+        again -> anywhere(Pool, Req#req{returned = true}, Watch);
+        Answer -> {Worker, Answer}
+    end;
+go_to({error, _} = Error, _, _, _) ->
+    {none, Error}.
+
+%% Nobody overtakes those who wait in the queue.
+place(Pool, Req, Watch) ->
+    case py_pool_board:has_waiting(Pool) of
+        false ->
+            case py_pool_board:pick(Pool) of
+                {ok, Worker} -> {go, Worker};
+                full -> queue_up(Pool, Req, Watch)
+            end;
+        true ->
+            queue_up(Pool, Req, Watch)
+    end.
+
+queue_up(#pool{name = Name} = Pool, Req, Watch) ->
+    case py_pool_board:pool(Pool) of
+        {ok, Pid} ->
+            case deliver(Pid, Req#req{body = []}, Watch) of
+                again -> {error, {no_pool, Name}};
+                Answer -> Answer
+            end;
+        {error, _} = Error ->
+            Error
+    end.
+
+%% ---------------------------------------------------------------------------
+%% Asking a process of the pool
+
+deliver(Pid, Req, Watch) ->
+    ReplyTo = monitor(process, Pid, [{alias, reply_demonitor}]),
+    Pid ! Req#req{reply_to = ReplyTo},
+    await(ReplyTo, Watch).
+
+%% Sends what Message makes of the reference to answer to, and waits.
+-spec ask(pid(), fun((reference()) -> term()), watch()) -> py_result:answer().
+ask(Pid, Message, Watch) ->
+    ReplyTo = monitor(process, Pid, [{alias, reply_demonitor}]),
+    Pid ! Message(ReplyTo),
+    await(ReplyTo, Watch).
+
+%% An answer that comes after the wait has ended never reaches a mailbox: the
+%% alias is gone by then.
+await(ReplyTo, none) ->
+    receive
+        {ReplyTo, Answer} -> Answer;
+        {'DOWN', ReplyTo, process, _, Reason} -> gone(Reason)
+    end;
+await(ReplyTo, Watch) ->
+    receive
+        {ReplyTo, Answer} -> Answer;
+        {'DOWN', ReplyTo, process, _, Reason} -> gone(Reason);
+        {'DOWN', Watch, process, _, _} -> exit(normal)
+    end.
+
+%% A worker answers whatever it has accepted before it ends. Ended in order and
+%% without an answer, it never accepted the request.
+gone(noproc) -> again;
+gone(normal) -> again;
+gone(shutdown) -> again;
+gone({shutdown, _}) -> again;
+gone(Reason) -> {error, {worker_exit, Reason}}.

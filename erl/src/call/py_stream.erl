@@ -1,0 +1,120 @@
+%% SPDX-License-Identifier: Apache-2.0
+%%
+%% Streams, told from their consumer: opened, pulled chunk by chunk, closed. The
+%% worker keeps little ahead (py_worker_streams); nothing comes to the consumer's
+%% mailbox unasked. The consumer's death closes its streams.
+-module(py_stream).
+
+-export([open/2, next/1, close/1, collect/2, fold/4]).
+-export_type([stream/0]).
+
+-include("py.hrl").
+
+-record(py_stream, {
+    pool :: #pool{},
+    timeout :: timeout(),
+    worker :: pid() | none,             % none: it ended before its first item
+    id = 0 :: py_wire:id()
+}).
+-opaque stream() :: #py_stream{}.
+
+-define(DEFAULT_CHUNK, 1000).
+
+%% Returns when the first items are there.
+-spec open(py_wire:op(), #opts{}) -> {ok, stream()} | {error, term()}.
+open(Source, #opts{wire = Wire} = Opts) ->
+    Chunk = maps:get(chunk, Wire, ?DEFAULT_CHUNK),
+    Credit = Wire#{chunk => Chunk, credit => py_worker_streams:first_credit()},
+    case py_request:prepare({stream, Chunk}, Source, Opts#opts{wire = Credit}) of
+        {ok, Ticket} ->
+            {Worker, Answer} = py_request:go(Ticket),
+            Pool = py_request:pool(Ticket),
+            opened(Answer, #py_stream{pool = Pool, timeout = timeout(Opts, Pool),
+                                      worker = Worker});
+        {error, _} = Error ->
+            Error
+    end.
+
+timeout(#opts{timeout = default}, #pool{timeout = Timeout}) -> Timeout;
+timeout(#opts{timeout = Timeout}, _) -> Timeout.
+
+opened({opened, Id}, Stream) ->
+    {ok, Stream#py_stream{id = Id}};
+opened(Answer, Stream) ->
+    case py_result:result(Answer) of
+        ok -> {ok, Stream#py_stream{worker = none}};
+        {error, _} = Error -> Error
+    end.
+
+-spec next(stream()) -> {ok, [term(), ...]} | done | {error, term()}.
+next(#py_stream{worker = none}) ->
+    done;
+next(#py_stream{worker = Worker, id = Id, timeout = Timeout, pool = Pool}) ->
+    Deadline = py_request:deadline(#opts{timeout = Timeout}, Pool),
+    Pull = fun(ReplyTo) -> {pull, ReplyTo, Id, Deadline} end,
+    case py_request:ask(Worker, Pull, none) of
+        again -> worker_gone(Pool, py_pool_board:why_died(Pool, Worker));
+        {error, {worker_exit, Why}} -> worker_gone(Pool, Why);
+        Answer -> next_items(py_result:result(Answer))
+    end;
+next(Other) ->
+    not_a_stream(Other).
+
+next_items(ok) -> done;
+next_items(Result) -> Result.
+
+%% The consumer may be bound to this worker: it has been told now.
+worker_gone(Pool, Why) ->
+    py_binding:release_dead(Pool),
+    {error, {worker_exit, Why}}.
+
+-spec not_a_stream(term()) -> no_return().
+not_a_stream(Other) ->
+    py_options:badarg(Other, "not a stream").
+
+%% Ends the generator; harmless when the stream has ended.
+-spec close(stream()) -> ok.
+close(#py_stream{worker = none}) ->
+    ok;
+close(#py_stream{worker = Worker, id = Id}) ->
+    Worker ! {close, Id},
+    ok;
+close(Other) ->
+    not_a_stream(Other).
+
+%% All items as a list.
+-spec collect(py_wire:op(), #opts{}) -> {ok, [term()]} | {error, term()}.
+collect(Source, Opts) ->
+    case open(Source, Opts) of
+        {ok, Stream} -> chunks(Stream, []);
+        {error, _} = Error -> Error
+    end.
+
+chunks(Stream, Chunks) ->
+    case next(Stream) of
+        {ok, Items} -> chunks(Stream, [Items | Chunks]);
+        done -> {ok, lists:append(lists:reverse(Chunks))};
+        {error, _} = Error -> close(Stream), Error
+    end.
+
+%% Calls Fun for each item in turn. However that ends, the stream is closed.
+-spec fold(fun((term(), Acc) -> Acc), Acc, py_wire:op(), #opts{}) ->
+          {ok, Acc} | {error, term()}.
+fold(Fun, Acc, Source, Opts) ->
+    case open(Source, Opts) of
+        {ok, Stream} ->
+            try
+                fold(Fun, Acc, Stream)
+            after
+                close(Stream)
+            end;
+        {error, _} = Error ->
+            Error
+    end.
+
+fold(Fun, Acc, Stream) ->
+    case next(Stream) of
+        {ok, Items} -> fold(Fun, lists:foldl(Fun, Acc, Items), Stream);
+        done -> {ok, Acc};
+        {error, _} = Error -> Error
+    end.

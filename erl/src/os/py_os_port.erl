@@ -1,0 +1,164 @@
+%% SPDX-License-Identifier: Apache-2.0
+%%
+%% The program `pyport' as an operating-system process: how it is started,
+%% politely closed, and killed.
+%%
+%% The VM makes each port program the leader of a process group of its own, so
+%% one kill ends it together with all that it started.
+-module(py_os_port).
+
+-export([open/1, send/2, close/1, close/3, wait_gone/2, kill/1]).
+
+-define(POLL, 10).
+%% How long killing may take.
+-define(KILL_LIMIT, 2_000).
+
+%% Starts the program. What went wrong is said so that a person can act on it.
+-spec open(py_options:pool()) ->
+          {ok, port(), pos_integer() | undefined} | {error, binary()}.
+open(Options) ->
+    case check_dirs(Options) of
+        ok -> spawn_program(program(), Options);
+        {error, _} = Error -> Error
+    end.
+
+program() ->
+    case code:priv_dir(py) of
+        {error, bad_name} -> "pyport";
+        Dir -> filename:join(Dir, "pyport")
+    end.
+
+%% The VM would not tell these from a program that ends at once.
+check_dirs(#{cwd := Cwd, venv := Venv}) ->
+    case {is_dir(Cwd), is_dir(Venv)} of
+        {false, _} -> failed(["cwd is not a directory: ", Cwd]);
+        {_, false} -> failed(["venv is not a directory: ", Venv]);
+        _ -> ok
+    end.
+
+is_dir(undefined) -> true;
+is_dir(Dir) -> filelib:is_dir(Dir).
+
+spawn_program(Program, Options) ->
+    try open_port({spawn_executable, Program}, port_options(Options)) of
+        Port -> {ok, Port, os_pid(Port)}
+    catch
+        error:Reason ->
+            failed(["cannot run ", Program, ": ", file:format_error(Reason)])
+    end.
+
+failed(Text) ->
+    {error, unicode:characters_to_binary(Text)}.
+
+%% Without busy limits no write ever blocks the worker; what waits in the port
+%% is bounded by the worker's window.
+port_options(#{env := Env, cwd := Cwd} = Options) ->
+    [{packet, 4}, binary, exit_status, use_stdio, hide,
+     {busy_limits_port, disabled}, {busy_limits_msgq, disabled},
+     {args, args(Options)}, {env, native(Env)} | [{cd, Cwd} || Cwd =/= undefined]].
+
+%% Characters as the VM writes them to the system; where it takes them for
+%% bytes, they have to be UTF-8 already.
+native(Env) ->
+    case file:native_name_encoding() of
+        utf8 -> Env;
+        latin1 -> [{bytes(Name), Value =/= false andalso bytes(Value)} || {Name, Value} <- Env]
+    end.
+
+bytes(String) ->
+    binary_to_list(unicode:characters_to_binary(String)).
+
+%% Directories are the VM's, wherever the program runs.
+args(#{venv := Venv, python_path := Path, max_frame := MaxFrame}) ->
+    lists:append([["--venv", filename:absname(Venv)] || Venv =/= undefined])
+        ++ lists:append([["--path", filename:absname(Dir)] || Dir <- Path])
+        ++ ["--max-frame", integer_to_list(MaxFrame)].
+
+os_pid(Port) ->
+    case erlang:port_info(Port, os_pid) of
+        {os_pid, OsPid} -> OsPid;
+        undefined -> undefined
+    end.
+
+%% Writes a frame. False when the port is closed; its exit message is on the way
+%% to its owner then.
+-spec send(port(), iodata()) -> boolean().
+send(Port, Frame) ->
+    try
+        port_command(Port, Frame)
+    catch
+        error:badarg -> false
+    end.
+
+%% ---------------------------------------------------------------------------
+%% The end
+
+%% Closes the program's input; the program may be gone already.
+-spec close(port()) -> ok.
+close(Port) ->
+    try
+        true = port_close(Port),
+        ok
+    catch
+        error:badarg -> ok
+    end.
+
+%% The same, waits so many milliseconds until the program is gone, and kills
+%% what is left of it and of its group.
+-spec close(port(), pos_integer() | undefined, Grace :: non_neg_integer()) -> ok.
+close(Port, OsPid, Grace) ->
+    close(Port),
+    _ = wait_gone(OsPid, Grace),
+    kill(OsPid),
+    _ = wait_gone(OsPid, ?KILL_LIMIT),
+    ok.
+
+%% Waits so many milliseconds for the program to be gone.
+-spec wait_gone(pos_integer() | undefined, non_neg_integer()) -> gone | running.
+wait_gone(OsPid, Limit) ->
+    wait_until_gone(OsPid, erlang:monotonic_time(millisecond) + Limit).
+
+wait_until_gone(OsPid, Until) ->
+    Left = Until - erlang:monotonic_time(millisecond),
+    case is_running(OsPid) of
+        false -> gone;
+        true when Left =< 0 -> running;
+        true -> timer:sleep(min(?POLL, Left)), wait_until_gone(OsPid, Until)
+    end.
+
+is_running(undefined) ->
+    false;
+is_running(OsPid) ->
+    case os:type() of
+        {unix, linux} ->
+            Proc = "/proc/" ++ integer_to_list(OsPid),
+            element(1, file:read_file_info(Proc, [raw])) =:= ok;
+        _ ->
+            signal_group("0", OsPid) =:= 0
+    end.
+
+%% Kills the program's whole group; nothing happens when it is gone already.
+-spec kill(pos_integer() | undefined) -> ok.
+kill(undefined) ->
+    ok;
+kill(OsPid) ->
+    _ = signal_group("KILL", OsPid),
+    ok.
+
+%% The shell's own kill: it is on every system, a program of that name is not.
+signal_group(Signal, OsPid) ->
+    Command = ["-c", "kill -s \"$0\" -- \"-$1\" 2>/dev/null", Signal,
+               integer_to_list(OsPid)],
+    try open_port({spawn_executable, "/bin/sh"}, [{args, Command}, exit_status]) of
+        Port -> await_exit(Port)
+    catch
+        error:Reason -> Reason
+    end.
+
+await_exit(Port) ->
+    receive
+        {Port, {exit_status, Status}} -> Status
+    after ?KILL_LIMIT ->
+        _ = port_close(Port),
+        timeout
+    end.

@@ -1,0 +1,29 @@
+%% SPDX-License-Identifier: Apache-2.0
+%%
+%% One pool's supervisor. It owns the pool's table (py_pool_board), so that the
+%% table lives as long as anybody of the pool.
+-module(py_pool_sup).
+-behaviour(supervisor).
+
+-export([start_link/2, stop_children/1, init/1]).
+
+-spec start_link(atom(), py_options:pool()) -> supervisor:startlink_ret().
+start_link(Name, Options) ->
+    supervisor:start_link(?MODULE, {Name, Options}).
+
+%% Ends them as the supervisor's own end does, in its name.
+-spec stop_children(pid()) -> ok.
+stop_children(Sup) ->
+    _ = supervisor:terminate_child(Sup, pool),
+    _ = supervisor:terminate_child(Sup, workers),
+    ok.
+
+%% A worker belongs to the py_pool process that started it: both or none.
+-spec init({atom(), py_options:pool()}) ->
+          {ok, {supervisor:sup_flags(), [supervisor:child_spec()]}}.
+init({Name, Options}) ->
+    Pool = py_pool_board:new(Name, Options),
+    Workers = #{id => workers, type => supervisor,
+                start => {py_worker_sup, start_link, [Pool]}},
+    Boss = #{id => pool, start => {py_pool, start_link, [Pool, Options]}},
+    {ok, {#{strategy => one_for_all, intensity => 5, period => 60}, [Workers, Boss]}}.

@@ -1,0 +1,51 @@
+%% SPDX-License-Identifier: Apache-2.0
+%%
+%% The processes whose death a worker, or the pool's queue, wants to know of. A
+%% monitor and its end cost both sides more than a short call does, so it stays
+%% when a request is done; those that have nothing here any more are swept out
+%% when there are many.
+-module(py_watch).
+
+-export([new/0, watch/3, gone/2]).
+-export_type([callers/0]).
+
+-define(MANY, 64).
+
+-record(callers, {
+    monitors = #{} :: #{pid() => reference()},
+    limit = ?MANY :: pos_integer()
+}).
+-opaque callers() :: #callers{}.
+
+-spec new() -> callers().
+new() ->
+    #callers{}.
+
+%% Watches this process too. Busy tells who has something here: asked only when
+%% it is time to sweep.
+-spec watch(pid(), fun(() -> [pid()]), callers()) -> callers().
+watch(Pid, _, #callers{monitors = Monitors} = C) when is_map_key(Pid, Monitors) ->
+    C;
+watch(Pid, Busy, #callers{monitors = Monitors, limit = Limit} = C)
+  when map_size(Monitors) >= Limit ->
+    add(Pid, sweep(Busy(), C));
+watch(Pid, _, C) ->
+    add(Pid, C).
+
+add(Pid, #callers{monitors = Monitors} = C) ->
+    C#callers{monitors = Monitors#{Pid => monitor(process, Pid)}}.
+
+%% Keeps these only; the next time will be when there are twice as many.
+sweep(Keep, #callers{monitors = Monitors}) ->
+    Kept = maps:with(Keep, Monitors),
+    Swept = maps:without(Keep, Monitors),
+    [demonitor(Monitor, [flush]) || Monitor <- maps:values(Swept)],
+    #callers{monitors = Kept, limit = max(?MANY, 2 * map_size(Kept))}.
+
+%% A process is dead; `unknown' when it was not watched.
+-spec gone(pid(), callers()) -> {gone, callers()} | unknown.
+gone(Pid, #callers{monitors = Monitors} = C) ->
+    case maps:take(Pid, Monitors) of
+        {_, Rest} -> {gone, C#callers{monitors = Rest}};
+        error -> unknown
+    end.

@@ -1,0 +1,71 @@
+%% SPDX-License-Identifier: Apache-2.0
+%%
+%% How a program becomes a worker: it says hello, is told what to do with the
+%% lines of its logs, then runs the steps that its pool wants run in every
+%% worker (init code, exec_all, tracing). Pure.
+-module(py_worker_boot).
+
+-export([new/1, id/0, steps/2, result/2, late/2, hello/1]).
+-export_type([boot/0, next/0]).
+
+-define(PROTOCOL_VERSION, 1).
+
+-record(boot, {
+    step :: py_wire:op(),
+    rest = [] :: [py_wire:op()],
+    logs :: boolean(),
+    hello = #{} :: map()
+}).
+
+-opaque boot() :: #boot{}.
+-type next() :: {run, py_wire:op(), boot()}     % send this
+              | {done, boot()}                  % ask the pool for more
+              | {failed, binary()}.
+
+-spec new(Logs :: boolean()) -> next().
+new(Logs) ->
+    {run, hello, #boot{step = hello, logs = Logs}}.
+
+%% The Id of every step: requests of callers have others.
+-spec id() -> py_wire:id().
+id() ->
+    0.
+
+-spec steps([py_wire:op()], boot()) -> next().
+steps([Step | Rest], Boot) -> {run, Step, Boot#boot{step = Step, rest = Rest}};
+steps([], Boot) -> {done, Boot}.
+
+%% What the program said to the current step.
+-spec result(py_result:result(), boot()) -> next().
+result({ok, #{protocol := ?PROTOCOL_VERSION, exceptions := Names} = Hello},
+       #boot{step = hello, logs = Logs} = Boot) ->
+    ok = py_exception:learn(Names),
+    steps([{listen, Logs, py_worker_events:window()}], Boot#boot{hello = Hello});
+result(Result, #boot{step = hello}) ->
+    failed("unexpected hello: ~tp", [Result]);
+result({error, Reason}, #boot{step = Step}) ->
+    failed("~ts: ~ts", [what(Step), why(Reason)]);
+result(_, #boot{rest = Rest} = Boot) ->
+    steps(Rest, Boot).
+
+what(hello) -> "Python's start";
+what({exec, _}) -> "init code";
+what(Step) -> io_lib:format("~tp", [Step]).
+
+why({Class, Message}) when is_binary(Message) -> io_lib:format("~ts: ~ts", [Class, Message]);
+why(Reason) -> io_lib:format("~tp", [Reason]).
+
+failed(Format, Args) ->
+    {failed, unicode:characters_to_binary(io_lib:format(Format, Args))}.
+
+%% Why there is no worker when the current step has taken so many milliseconds.
+-spec late(non_neg_integer(), boot()) -> binary().
+late(Limit, #boot{step = Step}) ->
+    {failed, Text} = failed("~ts: not done within start_timeout (~b ms)",
+                            [what(Step), Limit]),
+    Text.
+
+%% What the program said of itself.
+-spec hello(boot()) -> map().
+hello(#boot{hello = Hello}) ->
+    Hello.
