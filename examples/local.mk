@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Programs that show the thing (test/examples.escript runs them as well).
+# Programs that show the thing (test/docs/examples.escript runs them as well).
 
 examples = \
 	examples/raw_port.escript \

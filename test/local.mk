@@ -2,38 +2,38 @@
 # make check: Erlang scripts and C programs, all of them printing TAP.
 
 test_scripts = \
-	test/api.escript \
-	test/async.escript \
-	test/atoms.escript \
-	test/binding.escript \
-	test/busy.escript \
-	test/cancel.escript \
-	test/deadline.escript \
-	test/death.escript \
-	test/docs.escript \
-	test/drain.escript \
-	test/errors.escript \
-	test/examples.escript \
-	test/frames.escript \
-	test/guide.escript \
-	test/limits.escript \
-	test/logs.escript \
-	test/options.escript \
-	test/orphans.escript \
-	test/peer.escript \
-	test/pool.escript \
-	test/program.escript \
-	test/prop.escript \
-	test/sched.escript \
-	test/soak.escript \
-	test/stream.escript \
-	test/userproc.escript \
-	test/values.escript \
-	test/version.escript \
-	test/watch.escript
+	test/call/api.escript \
+	test/call/async.escript \
+	test/call/atoms.escript \
+	test/call/binding.escript \
+	test/call/cancel.escript \
+	test/call/deadline.escript \
+	test/call/errors.escript \
+	test/call/limits.escript \
+	test/call/peer.escript \
+	test/call/prop.escript \
+	test/call/stream.escript \
+	test/call/values.escript \
+	test/docs/docs.escript \
+	test/docs/examples.escript \
+	test/memory/guide.escript \
+	test/pool/drain.escript \
+	test/pool/options.escript \
+	test/pool/pool.escript \
+	test/pool/sched.escript \
+	test/pool/soak.escript \
+	test/program/frames.escript \
+	test/program/program.escript \
+	test/program/version.escript \
+	test/worker/busy.escript \
+	test/worker/death.escript \
+	test/worker/logs.escript \
+	test/worker/orphans.escript \
+	test/worker/userproc.escript \
+	test/worker/watch.escript
 
 # What memory is kept: meaningless where a sanitizer keeps it longer.
-memory_scripts = test/flat.escript
+memory_scripts = test/memory/flat.escript
 
 # Modules that the scripts share.
 test_modules = \
@@ -146,7 +146,7 @@ SECONDS = 60
 soak: all $(test_beams)
 	@$(stage_env) ERL_AFLAGS='-pa $(abs_top_builddir)/test/lib' \
 	  SOAK_SECONDS='$(SECONDS)' TEST_TIMEOUT=infinity \
-	  $(SHELL) $(srcdir)/test/run $(ESCRIPT) $(srcdir)/test/soak.escript
+	  $(SHELL) $(srcdir)/test/run $(ESCRIPT) $(srcdir)/test/pool/soak.escript
 
 # libFuzzer's targets; `make fuzz` runs each for FUZZ_SECONDS, and keeps what
 # it learns in the build directory.
