@@ -33,8 +33,10 @@ erl_sources = \
 	erl/src/os/py_os_input.erl \
 	erl/src/os/py_os_port.erl \
 	erl/src/os/py_os_proc.erl \
+	erl/src/wire/py_ask.erl \
 	erl/src/wire/py_exception.erl \
 	erl/src/wire/py_result.erl \
+	erl/src/wire/py_time.erl \
 	erl/src/wire/py_unknown_atom.erl \
 	erl/src/wire/py_watch.erl \
 	erl/src/wire/py_wire.erl \

@@ -69,18 +69,7 @@ told(Answer, _) ->
 %% Its answer comes as {Ref, Answer}; a 'DOWN' with Ref instead only when
 %% somebody killed it. Decoding is left to whoever wants the result.
 start(Prepared) ->
-    Owner = self(),
-    {Pid, Ref} = spawn_opt(fun() -> helper(Owner, Prepared) end,
-                           [{monitor, [{alias, reply_demonitor}]}]),
-    Pid ! {answer_to, Ref},
-    {Pid, Ref}.
-
-helper(Owner, Prepared) ->
-    Watch = monitor(process, Owner),
-    receive
-        {answer_to, Ref} -> Ref ! {Ref, perform(Prepared, Watch)};
-        {'DOWN', Watch, process, _, _} -> ok
-    end.
+    py_ask:spawn(fun(From, Watch) -> py_ask:answer(From, perform(Prepared, Watch)) end).
 
 perform({ok, Ticket}, Watch) ->
     {_, Answer} = py_request:perform(Ticket, Watch),

@@ -24,9 +24,7 @@ send(Workers, Kind, Op, Deadline) ->
     [{send_one(Worker, Req), Row} || {_, Worker, _} = Row <- Workers].
 
 send_one(Worker, Req) ->
-    ReplyTo = monitor(process, Worker, [{alias, reply_demonitor}]),
-    Worker ! Req#req{reply_to = ReplyTo},
-    ReplyTo.
+    py_ask:ask(Worker, fun(From) -> py_worker:request(Worker, Req#req{reply_to = From}) end).
 
 %% Every worker's result, in the order in which they were given.
 -spec collect(sent(), integer() | infinity) ->
@@ -35,23 +33,15 @@ collect(Sent, Deadline) ->
     [{Row, collect_one(ReplyTo, Deadline)} || {ReplyTo, Row} <- Sent].
 
 collect_one(ReplyTo, Deadline) ->
-    receive
-        {ReplyTo, again} -> {error, {worker_exit, shutdown}};
-        {ReplyTo, Answer} -> py_result:result(Answer);
-        {'DOWN', ReplyTo, process, _, _} -> {error, {worker_exit, shutdown}}
-    after left(Deadline) ->
-        demonitor(ReplyTo, [flush]),
-        receive
-            {ReplyTo, Late} -> py_result:result(Late)
-        after 0 ->
-            {error, timeout}
-        end
+    case py_ask:await_until(ReplyTo, later(Deadline)) of
+        {answer, again} -> {error, {worker_exit, shutdown}};
+        {answer, Answer} -> py_result:result(Answer);
+        {down, _} -> {error, {worker_exit, shutdown}};
+        timeout -> {error, timeout}
     end.
 
-left(infinity) -> infinity;
-left(Deadline) ->
-    Left = Deadline + ?MARGIN - erlang:monotonic_time(millisecond),
-    min(?LONGEST, max(0, Left)).
+later(infinity) -> infinity;
+later(Deadline) -> Deadline + ?MARGIN.
 
 %% Both.
 -spec ask([py_pool_board:worker()], job | urgent, py_wire:op(), integer() | infinity) ->

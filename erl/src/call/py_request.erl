@@ -9,7 +9,7 @@
 -module(py_request).
 
 -export([run/2, exec/2]).
--export([prepare/3, deadline/2, unbound/1, pool/1, go/1, perform/2, ask/3]).
+-export([prepare/3, deadline/2, unbound/1, pool/1, go/1, perform/2, answer_of/1]).
 -export([result/2]).
 -export_type([ticket/0, outcome/0]).
 
@@ -26,9 +26,6 @@
 %% Who answered, and what.
 -type outcome() :: {pid() | none,
                     {reply, binary()} | {opened, py_wire:id()} | {error, term()}}.
-
-%% What ends the wait of a helper process: the monitor of whom it works for.
--type watch() :: reference() | none.
 
 %% ---------------------------------------------------------------------------
 %% The whole story
@@ -124,12 +121,12 @@ unbound(Ticket) ->
     Ticket#ticket{worker = undefined}.
 
 %% The same in a helper process, whose own death cancels the request.
--spec perform(ticket(), watch()) -> outcome().
+-spec perform(ticket(), py_ask:watch()) -> outcome().
 perform(#ticket{pool = Pool, req = Req, worker = undefined}, Watch) ->
     anywhere(Pool, Req#req{caller = self()}, Watch);
 perform(#ticket{pool = Pool, req = Req, worker = Worker}, Watch) ->
     Bound = Req#req{caller = self(), bound = true},
-    case deliver(Worker, Bound, Watch) of
+    case to_worker(Worker, Bound, Watch) of
         again -> {Worker, {error, {worker_exit, py_pool_board:why_died(Pool, Worker)}}};
         Answer -> {Worker, Answer}
     end.
@@ -140,7 +137,7 @@ anywhere(Pool, Req, Watch) ->
 %% A worker that becomes busy puts what it has not started into the queue,
 %% which answers with another place.
 go_to({go, Worker}, Pool, Req, Watch) ->
-    case deliver(Worker, Req, Watch) of
+    case to_worker(Worker, Req, Watch) of
         {go, _} = Next -> go_to(Next, Pool, Req, Watch);
         again -> anywhere(Pool, Req#req{returned = true}, Watch);
         Answer -> {Worker, Answer}
@@ -163,7 +160,7 @@ place(Pool, Req, Watch) ->
 queue_up(#pool{name = Name} = Pool, Req, Watch) ->
     case py_pool_board:pool(Pool) of
         {ok, Pid} ->
-            case deliver(Pid, Req#req{body = []}, Watch) of
+            case to_queue(Pid, Req#req{body = []}, Watch) of
                 again -> {error, {no_pool, Name}};
                 Answer -> Answer
             end;
@@ -174,31 +171,17 @@ queue_up(#pool{name = Name} = Pool, Req, Watch) ->
 %% ---------------------------------------------------------------------------
 %% Asking a process of the pool
 
-deliver(Pid, Req, Watch) ->
-    ReplyTo = monitor(process, Pid, [{alias, reply_demonitor}]),
-    Pid ! Req#req{reply_to = ReplyTo},
-    await(ReplyTo, Watch).
+to_worker(Worker, Req, Watch) ->
+    Send = fun(From) -> py_worker:request(Worker, Req#req{reply_to = From}) end,
+    answer_of(py_ask:await(py_ask:ask(Worker, Send), Watch)).
 
-%% Sends what Message makes of the reference to answer to, and waits.
--spec ask(pid(), fun((reference()) -> term()), watch()) -> py_result:answer().
-ask(Pid, Message, Watch) ->
-    ReplyTo = monitor(process, Pid, [{alias, reply_demonitor}]),
-    Pid ! Message(ReplyTo),
-    await(ReplyTo, Watch).
+to_queue(Pool, Req, Watch) ->
+    Send = fun(From) -> py_pool:enter(Pool, Req#req{reply_to = From}) end,
+    answer_of(py_ask:await(py_ask:ask(Pool, Send), Watch)).
 
-%% An answer that comes after the wait has ended never reaches a mailbox: the
-%% alias is gone by then.
-await(ReplyTo, none) ->
-    receive
-        {ReplyTo, Answer} -> Answer;
-        {'DOWN', ReplyTo, process, _, Reason} -> gone(Reason)
-    end;
-await(ReplyTo, Watch) ->
-    receive
-        {ReplyTo, Answer} -> Answer;
-        {'DOWN', ReplyTo, process, _, Reason} -> gone(Reason);
-        {'DOWN', Watch, process, _, _} -> exit(normal)
-    end.
+-spec answer_of({answer, py_result:answer()} | {down, term()}) -> py_result:answer().
+answer_of({answer, Answer}) -> Answer;
+answer_of({down, Reason}) -> gone(Reason).
 
 %% A worker answers whatever it has accepted before it ends. Ended in order and
 %% without an answer, it never accepted the request.

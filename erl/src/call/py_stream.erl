@@ -51,8 +51,8 @@ next(#py_stream{worker = none}) ->
     done;
 next(#py_stream{worker = Worker, id = Id, timeout = Timeout, pool = Pool}) ->
     Deadline = py_request:deadline(#opts{timeout = Timeout}, Pool),
-    Pull = fun(ReplyTo) -> {pull, ReplyTo, Id, Deadline} end,
-    case py_request:ask(Worker, Pull, none) of
+    Pull = fun(From) -> py_worker:pull(Worker, From, Id, Deadline) end,
+    case py_request:answer_of(py_ask:await(py_ask:ask(Worker, Pull))) of
         again -> worker_gone(Pool, py_pool_board:why_died(Pool, Worker));
         {error, {worker_exit, Why}} -> worker_gone(Pool, Why);
         Answer -> next_items(py_result:result(Answer))
@@ -77,8 +77,7 @@ not_a_stream(Other) ->
 close(#py_stream{worker = none}) ->
     ok;
 close(#py_stream{worker = Worker, id = Id}) ->
-    Worker ! {close, Id},
-    ok;
+    py_worker:close_stream(Worker, Id);
 close(Other) ->
     not_a_stream(Other).
 

@@ -8,6 +8,7 @@
 -behaviour(gen_server).
 
 -export([start_link/2, await/1, info/1, define/3, trace/2, restart/1]).
+-export([enter/2, room/2, ready/4]).
 -export([init/1, handle_continue/2, handle_call/3, handle_cast/2, handle_info/2]).
 
 -include("py.hrl").
@@ -75,6 +76,29 @@ call(#pool{name = Name} = Pool, Request) ->
     end.
 
 %% ---------------------------------------------------------------------------
+%% What callers and workers say to it: messages, which never wait
+
+%% A request, without its body, whose caller wants a place.
+-spec enter(pid(), #req{}) -> ok.
+enter(Pool, Req) ->
+    Pool ! Req,
+    ok.
+
+%% A worker has room, while callers wait.
+-spec room(pid(), pos_integer()) -> ok.
+room(Pool, Slot) ->
+    tell(Pool, {room, Slot}).
+
+%% A worker has run every step that it was given.
+-spec ready(pid(), pos_integer(), pid(), pos_integer() | undefined) -> ok.
+ready(Pool, Slot, Worker, OsPid) ->
+    tell(Pool, {ready, Slot, Worker, OsPid}).
+
+tell(Pool, Message) ->
+    Pool ! {?MODULE, Message},
+    ok.
+
+%% ---------------------------------------------------------------------------
 
 -spec init({#pool{}, py_options:pool()}) -> {ok, #state{}, {continue, start}}.
 init({Pool, #{init := Init, max_queue := Max, queue_timeout := Patience} = Options}) ->
@@ -119,7 +143,7 @@ handle_cast(_, S) ->
 -spec handle_info(term(), #state{}) -> {noreply, #state{}}.
 handle_info(#req{} = Req, #state{queue = Queue} = S) ->
     {noreply, keep_poking(S#state{queue = py_pool_queue:enter(Req, Queue)})};
-handle_info({room, _Slot}, #state{queue = Queue} = S) ->
+handle_info({?MODULE, {room, _Slot}}, #state{queue = Queue} = S) ->
     {noreply, S#state{queue = py_pool_queue:grant(Queue)}};
 handle_info({timeout, _, waited}, #state{queue = Queue} = S) ->
     {noreply, S#state{queue = py_pool_queue:timed_out(Queue)}};
@@ -127,8 +151,8 @@ handle_info({timeout, _, {define, From}}, S) ->
     {noreply, definition_late(From, S)};
 handle_info(poke, S) ->
     {noreply, poke(S#state{poking = false})};
-handle_info({ready, Id, Pid, OsPid}, S) ->
-    {noreply, ready(Id, Pid, OsPid, S)};
+handle_info({?MODULE, {ready, Id, Pid, OsPid}}, S) ->
+    {noreply, worker_ready(Id, Pid, OsPid, S)};
 handle_info({start, Id}, #state{slots = Slots} = S) ->
     {noreply, S#state{slots = py_pool_slots:start(Id, Slots)}};
 handle_info({'DOWN', Monitor, process, _, Reason}, #state{defining = {Monitor, _}} = S) ->
@@ -148,7 +172,7 @@ handle_info(_, S) ->
 %% idle that will not say so by itself. So the workers are asked while there
 %% is somebody in the queue.
 poke(#state{pool = Pool} = S) ->
-    [Worker ! report || {_, Worker, _} <- py_pool_board:workers(Pool)],
+    [py_worker:report(Worker) || {_, Worker, _} <- py_pool_board:workers(Pool)],
     keep_poking(S).
 
 keep_poking(#state{poking = false, queue = Queue} = S) ->
@@ -162,10 +186,10 @@ keep_poking(S) ->
 %% Workers come and go
 
 %% While a definition runs, it is not known whether new workers need it.
-ready(Id, Pid, OsPid, #state{defining = none, slots = Slots, steps = Steps} = S) ->
+worker_ready(Id, Pid, OsPid, #state{defining = none, slots = Slots, steps = Steps} = S) ->
     Ready = py_pool_slots:ready({Id, Pid}, OsPid, Steps, Slots),
     workers_ready(S#state{slots = Ready});
-ready(Id, Pid, OsPid, #state{slots = Slots} = S) ->
+worker_ready(Id, Pid, OsPid, #state{slots = Slots} = S) ->
     S#state{slots = py_pool_slots:hold({Id, Pid, OsPid}, Slots)}.
 
 %% Some may be live now: whoever waited for that goes on.

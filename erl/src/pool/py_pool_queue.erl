@@ -142,5 +142,4 @@ overloaded(#queue{max = Max} = Q) ->
     {error, {overloaded, waiting(Q), Max}}.
 
 answer(#req{reply_to = ReplyTo}, Answer) ->
-    ReplyTo ! {ReplyTo, Answer},
-    ok.
+    py_ask:answer(ReplyTo, Answer).

@@ -123,14 +123,14 @@ go_on(#slot{pid = Pid, done = Done} = Slot, Steps, S) ->
         [] ->
             go_live(Next, S);
         Missing ->
-            Pid ! {steps, Missing},
+            py_worker:steps(Pid, Missing),
             put_slot(Next#slot{phase = starting}, S)
     end.
 
 go_live(#slot{id = Id, pid = Pid, os_pid = OsPid} = Slot, #slots{pool = Pool} = S) ->
     Free = take_over(Slot, S),
     py_pool_board:join(Pool, Id, Pid, OsPid),
-    Pid ! live,
+    py_worker:live(Pid),
     put_slot(Slot#slot{phase = live, started = true, since = now_ms()}, Free).
 
 %% The worker that had the slot ends when its work is done, or after a while.
@@ -143,8 +143,7 @@ take_over(_, S) ->
 retire(#slot{pid = undefined}, S) ->
     S;
 retire(#slot{pid = Pid, monitor = Monitor} = Old, #slots{pool = #pool{drain = Drain}} = S) ->
-    Pid ! retire,
-    _ = erlang:send_after(Drain, Pid, abandon),
+    py_worker:retire(Pid, Drain),
     S#slots{retired = (S#slots.retired)#{Monitor => Old}}.
 
 %% A worker that is ready waits until it is known what else it has to run.

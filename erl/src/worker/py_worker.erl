@@ -13,6 +13,8 @@
 -behaviour(gen_server).
 
 -export([start_link/1, info/1, info/2]).
+-export([request/2, pull/4, close_stream/2, report/1]).
+-export([steps/2, live/1, retire/2]).
 -export([init/1, handle_continue/2, handle_call/3, handle_cast/2, handle_info/2,
          terminate/2]).
 
@@ -60,6 +62,51 @@ info(Worker, Limit) ->
     end.
 
 %% ---------------------------------------------------------------------------
+%% What others say to it: messages, which never wait
+
+%% A caller's request, to be answered at its `reply_to'.
+-spec request(pid(), #req{}) -> ok.
+request(Worker, Req) ->
+    Worker ! Req,
+    ok.
+
+%% A stream's consumer asks for the next chunk.
+-spec pull(pid(), py_ask:from(), py_wire:id(), py_time:deadline()) -> ok.
+pull(Worker, From, Id, Deadline) ->
+    tell(Worker, {pull, From, Id, Deadline}).
+
+%% A stream's consumer wants no more.
+-spec close_stream(pid(), py_wire:id()) -> ok.
+close_stream(Worker, Id) ->
+    tell(Worker, {close, Id}).
+
+%% The pool wants to know whether there is room.
+-spec report(pid()) -> ok.
+report(Worker) ->
+    tell(Worker, report).
+
+%% The pool has more to be run before the worker is live.
+-spec steps(pid(), [py_wire:op()]) -> ok.
+steps(Worker, Steps) ->
+    tell(Worker, {steps, Steps}).
+
+%% The pool has nothing more to be run: requests may come.
+-spec live(pid()) -> ok.
+live(Worker) ->
+    tell(Worker, live).
+
+%% Another worker has this one's slot: it ends when it has nothing left to do,
+%% in so many milliseconds at the latest.
+-spec retire(pid(), non_neg_integer()) -> ok.
+retire(Worker, Limit) ->
+    _ = erlang:send_after(Limit, Worker, {?MODULE, abandon}),
+    tell(Worker, retire).
+
+tell(Worker, Message) ->
+    Worker ! {?MODULE, Message},
+    ok.
+
+%% ---------------------------------------------------------------------------
 
 -spec init(args()) -> {ok, #state{}, {continue, open}}.
 init(#{pool := Pool, boss := Boss, slot := Slot, options := Options}) ->
@@ -104,14 +151,14 @@ handle_info({'EXIT', Port, Reason}, #state{port = Port} = S) ->
     ended(Reason, closed, S#state{port = undefined});
 handle_info({'EXIT', Log, Reason}, S) when is_pid(Log) ->
     {stop, {log, Reason}, S};
-handle_info({steps, Steps}, #state{boot = Boot} = S) ->
+handle_info({?MODULE, {steps, Steps}}, #state{boot = Boot} = S) ->
     boot(py_worker_boot:steps(Steps, Boot), S);
-handle_info(live, S) ->
-    {noreply, live(S)};
+handle_info({?MODULE, live}, S) ->
+    {noreply, go_live(S)};
 handle_info({timeout, Timer, boot}, #state{timer = Timer, boot = Boot} = S) ->
     #{start_timeout := Limit} = S#state.options,
     {stop, not_started(py_worker_boot:late(Limit, Boot)), S};
-handle_info(abandon, S) ->
+handle_info({?MODULE, abandon}, S) ->
     {stop, {shutdown, retired}, S};
 handle_info(#req{} = Req, #state{work = undefined} = S) ->
     py_worker_live:refuse(Req),
@@ -137,7 +184,7 @@ boot({run, Op, Boot}, #state{port = Port, options = #{start_timeout := Limit}} =
     Timer = erlang:start_timer(Limit, self(), boot),
     {noreply, S#state{boot = Boot, timer = Timer}};
 boot({done, Boot}, #state{boss = Boss, slot = Slot, os_pid = OsPid} = S) ->
-    Boss ! {ready, Slot, self(), OsPid},
+    py_pool:ready(Boss, Slot, self(), OsPid),
     {noreply, S#state{boot = Boot}};
 boot({failed, Text}, S) ->
     {stop, not_started(Text), S}.
@@ -157,7 +204,7 @@ frame(Id, Frame, #state{work = Work} = S) ->
 event(Frame, #state{port = Port, events = Events} = S) ->
     S#state{events = py_worker_events:handle(Frame, Port, Events)}.
 
-live(#state{pool = Pool, slot = Slot, boss = Boss, port = Port, options = Options} = S) ->
+go_live(#state{pool = Pool, slot = Slot, boss = Boss, port = Port, options = Options} = S) ->
     #{max_queue := MaxQueue} = Options,
     #{version := Version} = py_worker_boot:hello(S#state.boot),
     py_pool_board:set_version(Pool, Version),
@@ -215,8 +262,8 @@ refuse_until(Closed, Why) ->
         #req{} = Req ->
             py_worker_live:refuse(Req),
             refuse_until(Closed, Why);
-        {pull, ReplyTo, _, _} ->
-            ReplyTo ! {ReplyTo, {error, {worker_exit, Why}}},
+        {?MODULE, {pull, From, _, _}} ->
+            py_ask:answer(From, {error, {worker_exit, Why}}),
             refuse_until(Closed, Why)
     end.
 

@@ -54,17 +54,17 @@ new(Pool, Slot, Boss, Port, OsPid, MaxQueue) ->
 -spec message(term(), work()) -> work().
 message(#req{} = Req, W) ->
     accept(Req, now_ms(), W);
-message({pull, ReplyTo, Id, Deadline}, W) ->
+message({py_worker, {pull, ReplyTo, Id, Deadline}}, W) ->
     pull(Id, ReplyTo, Deadline, W);
-message({close, Id}, W) ->
+message({py_worker, {close, Id}}, W) ->
     close(Id, W);
 message({timeout, Timer, tick}, #work{timer = {Timer, _}} = W) ->
     tick(now_ms(), W#work{timer = none});
 message({timeout, Timer, rung}, #work{ladder = Ladder} = W) ->
     W#work{ladder = py_worker_ladder:next(Timer, Ladder)};
-message(report, W) ->
+message({py_worker, report}, W) ->
     report(W);
-message(retire, W) ->
+message({py_worker, retire}, W) ->
     W#work{retiring = true};
 message({'DOWN', _, process, Pid, _}, W) ->
     caller_gone(Pid, W);
@@ -244,8 +244,7 @@ answer(#req{reply_to = ReplyTo}, Answer) ->
     reply(ReplyTo, Answer).
 
 reply(ReplyTo, Answer) ->
-    ReplyTo ! {ReplyTo, Answer},
-    ok.
+    py_ask:answer(ReplyTo, Answer).
 
 %% ---------------------------------------------------------------------------
 %% Streams
@@ -349,8 +348,7 @@ hand_back(#work{flight = Flight} = W) ->
 %% does not go by way of its caller, so the queue has it before it hears that
 %% there is room here: nobody who came later is first.
 to_queue(Req, #work{boss = Boss}) ->
-    Boss ! Req#req{returned = true, body = []},
-    ok.
+    py_pool:enter(Boss, Req#req{returned = true, body = []}).
 
 %% What may be running although its time is up.
 ladder(Now, #work{ladder = Ladder, flight = Flight} = W) ->
@@ -393,7 +391,7 @@ report(#work{retiring = true} = W) ->
 report(#work{pool = Pool, slot = Slot, boss = Boss} = W) ->
     Load = load(W),
     py_pool_board:set_load(Pool, Slot, Load),
-    Load < ?WINDOW andalso py_pool_board:has_waiting(Pool) andalso (Boss ! {room, Slot}),
+    Load < ?WINDOW andalso py_pool_board:has_waiting(Pool) andalso py_pool:room(Boss, Slot),
     W.
 
 load(#work{busy = true, flight = Flight}) ->
