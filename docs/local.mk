@@ -6,6 +6,7 @@ EXTRA_DIST += \
 	docs/memory.md \
 	docs/operation.md \
 	docs/protocol.md \
+	docs/python.md \
 	docs/types.md
 
 .PHONY: docs
