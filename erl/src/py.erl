@@ -2,36 +2,37 @@
 %%
 %% @doc Python for Erlang, in supervised operating-system processes.
 %%
-%% Every function that runs Python sends its request to one worker of a pool: a
-%% process of the operating system with a Python of its own. How Erlang terms
-%% and Python objects become each other is told in `docs/types.md'.
+%% Every function that runs Python sends its request to one worker of a pool: an
+%% operating-system process with a Python of its own. `docs/types.md' says what
+%% Erlang terms become in Python, and Python objects in Erlang.
 %%
 %% <h3>Results</h3>
-%% What was expected to fail is a value, `{error, Reason}':
+%% A failure is a value, `{error, Reason}':
 %% <dl>
 %% <dt>`{Class, Message}'</dt><dd>Python raised, such as
 %%   ``{'ZeroDivisionError', <<"division by zero">>}''; with the option
-%%   `traceback' a third element, a map</dd>
-%% <dt>`timeout'</dt><dd>no result in time; the request was cancelled</dd>
+%%   `traceback' there is a third element, a map</dd>
+%% <dt>`timeout'</dt><dd>there was no result in time; the request was
+%%   cancelled</dd>
 %% <dt>`{worker_exit, Why}'</dt><dd>the worker that ran it ended:
 %%   `{signal, sigsegv}', `{status, 3}', …</dd>
 %% <dt>`{overloaded, Waiting, Max}'</dt><dd>the pool's queue is full</dd>
 %% <dt>`{stopping, Name}'</dt><dd>the pool takes no new requests</dd>
 %% <dt>`cancelled'</dt><dd>{@link cancel/1} was called</dd>
-%% <dt>`{badarg, What}'</dt><dd>Python cannot have such a value, or such a
-%%   request is not known</dd>
+%% <dt>`{badarg, What}'</dt><dd>there is no Python form of a value, or no such
+%%   request</dd>
 %% <dt>`{unknown_atom, Name}'</dt><dd>Python returned an atom that this node
 %%   does not have</dd>
 %% <dt>`{no_pool, Name}'</dt><dd>there is no such pool, or it has been
 %%   stopped</dd>
 %% </dl>
-%% Arguments that make no request at all raise `error:badarg'.
+%% Wrong arguments of a function here raise `error:badarg'.
 %%
 %% <h3>State</h3>
 %% Names that {@link exec/1} defines are in the worker's `__main__'. A process
-%% that has used `exec' stays with that worker, until the worker ends; then its
-%% next call says so once, `{error, {worker_exit, Why}}'. {@link exec_all/1} and
-%% the pool option `init' define names in every worker.
+%% that has used `exec' stays with that worker until the worker ends. It learns
+%% of that from its next call, once: `{error, {worker_exit, Why}}'.
+%% {@link exec_all/1} and the pool option `init' define names in every worker.
 -module(py).
 
 -export([call/3, call/4, call/5, eval/1, eval/2, eval/3]).
@@ -163,8 +164,8 @@ exec(Code, Options) ->
 exec_all(Code) ->
     exec_all(Code, #{}).
 
-%% @doc Runs statements in every worker of the pool, and in each that it will
-%% start: ``ok = py:exec_all(<<"import json">>)''. Code that raises in any worker
+%% @doc Runs statements in every worker of the pool, and in each that it starts
+%% later: ``ok = py:exec_all(<<"import json">>)''. Code that raises in any worker
 %% is not kept for later ones.
 -spec exec_all(code(), options()) -> ok | {error, term()}.
 exec_all(Code, Options) ->
@@ -188,8 +189,8 @@ cast(Module, Function, Args) ->
 cast(Module, Function, Args, Kwargs) ->
     cast(Module, Function, Args, Kwargs, #{}).
 
-%% @doc Calls a function and forgets it: ``ok = py:cast(gc, collect, [])''. The
-%% order of casts is not kept. A failure is logged.
+%% @doc Calls a function without waiting for it: ``ok = py:cast(gc, collect, [])''.
+%% Casts may run in any order. A failure is logged.
 -spec cast(name(), name(), args(), kwargs(), options()) -> ok.
 cast(Module, Function, Args, Kwargs, Options) ->
     py_async:cast(py_args:call(Module, Function, Args, Kwargs),
@@ -207,8 +208,8 @@ spawn_call(Module, Function, Args, Kwargs) ->
 
 %% @doc Begins a call whose result {@link await/2} fetches later:
 %% ``Ref = py:spawn_call(math, sqrt, [4]), {ok, 2.0} = py:await(Ref)''. The
-%% caller's death cancels it. Each reference is to be awaited, also one that was
-%% cancelled; what is not stays in the caller's mailbox. {@link cast/3} is for
+%% caller's death cancels it. Await each reference, even one that was cancelled:
+%% otherwise its result stays in the caller's mailbox. {@link cast/3} is for
 %% calls whose result nobody needs.
 -spec spawn_call(name(), name(), args(), kwargs(), options()) -> reference().
 spawn_call(Module, Function, Args, Kwargs, Options) ->
@@ -221,8 +222,8 @@ spawn_call(Module, Function, Args, Kwargs, Options) ->
 await(Ref) ->
     await(Ref, infinity).
 
-%% @doc Waits for the result of a {@link spawn_call/3} so many milliseconds, then
-%% cancels it: ``{error, timeout} = py:await(py:spawn_call(time, sleep, [9]), 10)''.
+%% @doc Waits for the result of a {@link spawn_call/3} for Timeout milliseconds,
+%% then cancels it: ``{error, timeout} = py:await(py:spawn_call(time, sleep, [9]), 10)''.
 %% Only the process that began the call can wait for it, and once.
 -spec await(reference(), timeout()) -> result().
 await(Ref, Timeout) ->
@@ -236,8 +237,8 @@ parallel(Calls) ->
 
 %% @doc Calls many functions over all workers and waits for all of them:
 %% ``{ok, [2.0, 3.0]} = py:parallel([{math, sqrt, [4]}, {math, sqrt, [9]}])''.
-%% When one fails: `{error, Results}', each `{ok, Value}' or `{error, Reason}', in
-%% order. The timeout is each call's own.
+%% If one fails: `{error, Results}', each `{ok, Value}' or `{error, Reason}', in
+%% order. The timeout holds for each call by itself.
 -spec parallel([{name(), name(), args()} | {name(), name(), args(), kwargs()}],
                options()) ->
           {ok, [term()]} | {error, [result()] | term()}.
@@ -259,7 +260,7 @@ stream(Module, Function, Args, Kwargs) ->
 
 %% @doc Calls a function and iterates over what it returns, with little of it in
 %% Python at a time: ``{ok, [0, 1, 2]} = py:stream(builtins, range, [3])''. The
-%% timeout is that of each wait for more items.
+%% timeout is how long each wait for more items may take.
 -spec stream(name(), name(), args(), kwargs(), options()) ->
           {ok, [term()]} | {error, term()}.
 stream(Module, Function, Args, Kwargs, Options) ->
@@ -295,14 +296,14 @@ stream_open(Source, Options) ->
     py_stream:open(py_args:source(Source), py_options:uncaptured(Options)).
 
 %% @doc The next items, at most a chunk: ``{ok, [0 | _]} = py:stream_next(S)'';
-%% `done' at the end. A stream that was closed, or whose end has been told, is
-%% `{error, closed}'; one that never had an item stays `done'.
+%% `done' at the end. If the stream was closed, or its end was reported before:
+%% `{error, closed}'. A stream without any items always gives `done'.
 -spec stream_next(stream()) -> {ok, [term(), ...]} | done | {error, term()}.
 stream_next(Stream) ->
     py_stream:next(Stream).
 
-%% @doc Closes the Python generator: ``ok = py:stream_close(S)''. Harmless when
-%% the stream has ended.
+%% @doc Closes the Python generator: ``ok = py:stream_close(S)''. This is harmless
+%% if the stream has ended.
 -spec stream_close(stream()) -> ok.
 stream_close(Stream) ->
     py_stream:close(Stream).
@@ -322,8 +323,9 @@ stream_fold(Fun, Acc, Source, Options) when is_function(Fun, 2) ->
 stream_fold(Fun, _, _, _) ->
     py_options:badarg(Fun, "not a function of an item and an accumulator").
 
-%% @doc Cancels a {@link spawn_call/3}: its await gives `{error, cancelled}'.
-%% Harmless when it has its result already: ``ok = py:cancel(Ref)''.
+%% @doc Cancels a {@link spawn_call/3}, whose await then gives
+%% `{error, cancelled}': ``ok = py:cancel(Ref)''. This is harmless if the call has
+%% its result already.
 -spec cancel(reference()) -> ok.
 cancel(Ref) when is_reference(Ref) ->
     py_async:cancel(Ref);
@@ -339,17 +341,17 @@ memory_stats() ->
     memory_stats(default).
 
 %% @doc The memory of a pool's workers, within 100 ms whatever they do:
-%% ``{ok, #{gc_count := {_, _, _}}} = py:memory_stats()''. `gc_stats' (summed),
-%% `gc_count' (the fullest), `gc_threshold', while tracing
-%% `traced_memory_current' and `traced_memory_peak' (bytes, summed), and `workers',
-%% for each `id', `os_pid', the same numbers, `rss', `pss', `peak', `swap' (bytes) and
-%% `busy': whether its Python could not answer.
+%% ``{ok, #{gc_count := {_, _, _}}} = py:memory_stats()''. The map has `gc_stats'
+%% (summed), `gc_count' (of the fullest worker), `gc_threshold', while tracing is on
+%% `traced_memory_current' and `traced_memory_peak' (bytes, summed), and `workers':
+%% for each `id', `os_pid', its own numbers of these, `rss', `pss', `peak', `swap'
+%% (bytes) and `busy' (its Python could not answer).
 -spec memory_stats(Pool :: atom()) -> {ok, map()} | {error, term()}.
 memory_stats(Name) ->
     with_pool(Name, fun py_mem:stats/1).
 
-%% @doc Collects garbage in every worker of the default pool, and says how many
-%% objects that were: ``{ok, Collected} = py:gc()''.
+%% @doc Collects garbage in every worker of the default pool, and returns how many
+%% objects were unreachable: ``{ok, Collected} = py:gc()''.
 -spec gc() -> {ok, non_neg_integer()} | {error, term()}.
 gc() ->
     with_pool(default, fun(Pool) -> py_mem:gc(Pool, gc) end).
@@ -365,10 +367,10 @@ gc(Generation) ->
 tracemalloc_start() ->
     tracemalloc_start(1).
 
-%% @doc Traces memory in every worker of the default pool, and in those that will
-%% be started, with so many frames for each allocation:
-%% ``ok = py:tracemalloc_start(10)''. With another number of frames than before it
-%% begins anew.
+%% @doc Traces memory in every worker of the default pool, and in those that start
+%% later, with NFrame frames for each allocation:
+%% ``ok = py:tracemalloc_start(10)''. If tracing is on with another number of
+%% frames, it begins anew.
 -spec tracemalloc_start(pos_integer()) -> ok | {error, term()}.
 tracemalloc_start(NFrame) ->
     Op = py_args:tracemalloc_start(NFrame),
@@ -384,11 +386,11 @@ tracemalloc_stop() ->
 version() ->
     with_pool(default, fun py_pool_board:version/1).
 
-%% @doc What a worker's Python threads are doing, also while it is busy, within
-%% 100 ms: ``{ok, [#{thread := _, frames := _} | _]} = py:stack(1)''. The worker is
-%% its pid, its id in the default pool, or `{Pool, Id}' (see {@link info/1}). Each
-%% frame has `file', `line', `function' and `text', the outermost first. While C
-%% code keeps the interpreter to itself: `{error, busy}'.
+%% @doc What a worker's Python threads are doing, even while it is busy, within
+%% 100 ms: ``{ok, [#{thread := _, frames := _} | _]} = py:stack(1)''. Worker is
+%% its pid, its id in the default pool, or `{Pool, Id}' (see {@link info/1}). The
+%% outermost frame comes first; each has `file', `line', `function' and `text'.
+%% While C code holds the GIL: `{error, busy}'.
 -spec stack(py_stack:worker()) -> {ok, [map()]} | {error, term()}.
 stack(Worker) ->
     py_stack:of_worker(Worker).
@@ -397,8 +399,8 @@ stack(Worker) ->
 %% Pools
 
 %% @doc Starts a pool beside the others and waits until its workers are ready:
-%% ``{ok, _} = py:start_pool(science, #{size => 2, venv => "/opt/science"})''. When
-%% Python cannot start: `{error, {python_start, Text}}'; an option that is wrong:
+%% ``{ok, _} = py:start_pool(science, #{size => 2, venv => "/opt/science"})''. If
+%% Python cannot start: `{error, {python_start, Text}}'; if an option is wrong:
 %% `{error, {badarg, {option, Key}}}'.
 -spec start_pool(atom(), pool_options()) -> {ok, pid()} | {error, term()}.
 start_pool(Name, Options) when is_atom(Name) ->
@@ -413,7 +415,7 @@ start_pool(Name, _) ->
 stop_pool(Name) ->
     py_pools:stop(Name).
 
-%% @doc The same; calls under way have so many milliseconds to finish:
+%% @doc The same; calls under way have Limit milliseconds to finish:
 %% ``ok = py:stop_pool(science, 10000)''.
 -spec stop_pool(atom(), timeout()) -> ok | {error, {no_pool, atom()}}.
 stop_pool(Name, Limit) ->
@@ -427,7 +429,7 @@ restart_workers() ->
 %% @doc Replaces all workers of a pool one after another, each by one that is
 %% ready before the old one ends: ``ok = py:restart_workers(science)''. Calls
 %% under way have as long as the pool's option `drain' says. A process that is
-%% bound to a worker is told so by its next call.
+%% bound to a worker learns of it from its next call, once.
 -spec restart_workers(atom()) -> ok | {error, term()}.
 restart_workers(Name) ->
     py_pools:restart(Name).
@@ -437,9 +439,10 @@ restart_workers(Name) ->
 info() ->
     info(default).
 
-%% @doc What a pool is at: ``#{size := 2, workers := [_, _]} = py:info(science)''.
-%% `name', `size', `options', `queue' (`waiting', `max') and `workers', for each `id',
-%% `pid', `os_pid', `state' (`starting', `idle', `busy', `down'), `calls', `restarts'.
+%% @doc The state of a pool: ``#{size := 2, workers := [_, _]} = py:info(science)''.
+%% The map has `name', `size', `options', `queue' (`waiting', `max') and `workers':
+%% for each `id', `pid', `os_pid', `state' (`starting', `idle', `busy', `down'),
+%% `calls' and `restarts'.
 -spec info(atom()) -> map() | {error, {no_pool, atom()}}.
 info(Name) ->
     py_pools:info(Name).
