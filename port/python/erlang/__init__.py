@@ -10,7 +10,7 @@ of them can be sent back, compared, hashed (but for the list) and pickled.
     True
 
 The module can be imported anywhere, so that code which uses it can be tested
-in an ordinary Python; only `send` needs a worker around it.
+in an ordinary Python; only `send` and `LogHandler` need a worker.
 """
 
 try:
@@ -37,13 +37,13 @@ __all__ = [
 class Cancelled(BaseException):
     """The Erlang side gave up on the call that is running.
 
-    Like KeyboardInterrupt this is no Exception, so that `except Exception`
-    lets it through.  Clean up, and let it go on.
+    Like KeyboardInterrupt it is not an Exception, so `except Exception` lets
+    it through.  Who catches it should clean up and raise it again.
     """
 
 
 class BadArg(ValueError):
-    """An argument has no Python form, or is not what the request needs.
+    """An argument has no Python form, or is not what the function takes.
 
     Erlang sees it as {error, {badarg, Message}}.
     """
@@ -74,7 +74,7 @@ class Atom(str):
 
 
 class _Immutable:
-    """Base of what is a value: slots that are set once, by `_set`."""
+    """Base of immutable values: `_set` sets their slots once."""
 
     __slots__ = ()
 
@@ -96,7 +96,7 @@ class _Immutable:
 
 
 class _Opaque(_Immutable):
-    """A term that means something only to Erlang, as its external format."""
+    """A term that only Erlang understands, in its external format."""
 
     __slots__ = ("_etf",)
 
@@ -147,10 +147,10 @@ class Fun(_Opaque):
 
 
 class BitString(_Immutable):
-    """Bits whose number is no multiple of eight: <<5:3>> in Erlang.
+    """Bits whose number is not a multiple of eight: <<5:3>> in Erlang.
 
-    `data` are the bytes, of which the last counts from its highest bit, and
-    `bits` is the number of bits in all of them.
+    `data` has the bytes, the last one filled from its highest bit, and `bits`
+    is the number of bits in all of them.
     """
 
     __slots__ = ("data", "bits")
@@ -218,7 +218,7 @@ def encoder(cls, function=None):
 
         erlang.encoder(Money, str)
 
-    It holds for subclasses too, unless they have their own.  What it returns
+    It holds for subclasses, too, unless they have their own.  What it returns
     may need an encoder in turn.  An encoder of a class that inherits from a
     core type may return the object itself, to be sent as that type.  One for
     `object` is asked last, for what nothing else can encode.
@@ -234,7 +234,7 @@ def send(to, term):
     """Send a message to an Erlang process.
 
     `to` is a Pid, or the name under which a process is registered.  As in
-    Erlang nobody says whether it was received.
+    Erlang, you do not learn whether it was received.
     """
     if isinstance(to, str):
         to = Atom(to)

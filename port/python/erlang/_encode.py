@@ -5,8 +5,8 @@ The encoder takes the core types and the classes of this package itself.  For
 any other object it calls `lower`, again and again, until it has one of those.
 What is done with a class is found once and remembered.
 
-Nothing is imported for the sake of a look: an object can only be a Decimal if
-somebody has imported decimal.
+No module is imported just to look: an object can only be a Decimal if somebody
+has imported decimal.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ _TEXTS = (
 
 
 class _Unsuited(Exception):
-    """There is no term for the object; the text says why if that is special."""
+    """There is no term for the object; the text may say why."""
 
 
 def register(
@@ -160,7 +160,7 @@ def _core(cls: type) -> _Lower | None:
 
 
 def _buffer(obj: Any, _: bool) -> bytes:
-    """The bytes of an object that shows its memory as such."""
+    """The bytes of an object that gives access to its memory as bytes."""
     try:
         view = memoryview(obj)
     except TypeError:
@@ -190,9 +190,9 @@ def _numpy(cls: type) -> _Lower | None:
 
 
 def _has_times(dtype: Any) -> bool:
-    """Whether there are datetimes or timedeltas, in a field of a field, too.
+    """Whether there are datetimes or timedeltas, even in a field of a field.
 
-    As Python's objects they would be bare integers, most of them.
+    Most of them would become bare integers.
     """
     base = dtype.base  # an array's items, where the field is one
     if base.names is None:

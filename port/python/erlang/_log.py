@@ -72,7 +72,7 @@ class _Budget:
             self._dropped += 1
 
     def dropped(self) -> int:
-        """How many were dropped since the last time that this was asked."""
+        """How many were dropped since the last call."""
         with self._lock:
             dropped, self._dropped = self._dropped, 0
             return dropped
@@ -129,7 +129,7 @@ class Output(io.TextIOBase):
         self.begin()
 
     def begin(self) -> None:
-        """Forget a line without an end, and who has the lock."""
+        """Forget a line that has no end yet, and who holds the lock."""
         self._line = ""
         self._cut = False  # the rest of a long line is left out
         self._lock = threading.RLock()
@@ -177,7 +177,7 @@ class Output(io.TextIOBase):
         return True
 
     def write(self, text: str) -> int:
-        """Print: to who captures, to who listens, or below."""
+        """Print: to whoever captures, to whoever listens, or below."""
         if not isinstance(text, str):
             raise TypeError(f"write() takes a str, not {type(text).__name__}")
         kept = captured
@@ -204,7 +204,7 @@ class Output(io.TextIOBase):
             _say(self._name, self._level, line)
 
     def flush(self) -> None:
-        """Let a line go that has no end yet."""
+        """Send a line that has no end yet."""
         with self._lock:
             line, self._line = self._line, ""
         if line:
@@ -304,9 +304,9 @@ _outputs: list[Output] = []
 
 
 def _deaf() -> None:
-    """A forked child has nobody who listens.
+    """Nobody listens to a forked child.
 
-    Nor has it the parent's other threads, one of which may have had a lock.
+    There are no other threads, one of which may have held a lock at the fork.
     """
     global _budget, captured
     listen(False)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tracing of a worker's memory, and where it is then."""
+"""Tracing of a worker's memory: switched on, and what it found."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from erlang import Atom
 
 
 def trace(frames: int) -> None:
-    """Trace allocations with so many frames each.
+    """Trace allocations, and keep `frames` frames of each.
 
-    With another number of frames than now tracing begins anew, and forgets
+    If tracing is on with another number of frames, it begins anew and forgets
     what it had: tracemalloc.start() alone would change nothing.
     """
     if tracemalloc.is_tracing() and tracemalloc.get_traceback_limit() != frames:
@@ -22,7 +22,7 @@ def trace(frames: int) -> None:
 def top(n: int) -> list[dict[Atom, object]]:
     """The n lines of source whose live allocations are the largest.
 
-    Raises RuntimeError when tracing is off.
+    Raises RuntimeError if tracing is off.
     """
     snapshot = tracemalloc.take_snapshot().filter_traces(
         (tracemalloc.Filter(False, tracemalloc.__file__),)

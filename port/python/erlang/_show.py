@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Opaque Erlang terms for people: what their external format says.
+"""Opaque Erlang terms as text for people, made from their external format.
 
 The numbers are those that Erlang prints, with the name of the node in place of
 the first one, which differs from node to node.

@@ -16,7 +16,8 @@ from ._names import full_name
 # Frames of one traceback that are kept from each of its ends.
 _FRAMES = 250
 
-# Causes of causes, and exceptions in all: members of groups are such too.
+# How deep causes of causes may go, and how many exceptions there may be in all,
+# members of groups included.
 _DEPTH = 16
 _EXCEPTIONS = 64
 
@@ -59,7 +60,7 @@ def describe(exc: BaseException) -> _Map:
 
 
 class _Walk:
-    """One walk over an exception and what hangs on it, of bounded size."""
+    """One walk of bounded size over an exception and those linked to it."""
 
     def __init__(self) -> None:
         self.seen: set[int] = set()
@@ -176,7 +177,7 @@ def _frame(frame: traceback.FrameSummary) -> _Map:
 
 
 def _formatted(exc: BaseException) -> str:
-    """As Python prints it; without what hangs on it if that is very much."""
+    """As Python prints it; without linked exceptions if they are too many."""
     if _is_small(exc):
         try:
             return "".join(_python_format(exc))
