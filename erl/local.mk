@@ -14,6 +14,7 @@ erl_sources = \
 	erl/src/call/py_stream.erl \
 	erl/src/pool/py_pool.erl \
 	erl/src/pool/py_pool_board.erl \
+	erl/src/pool/py_pool_load.erl \
 	erl/src/pool/py_pool_queue.erl \
 	erl/src/pool/py_pool_slots.erl \
 	erl/src/pool/py_pool_steps.erl \

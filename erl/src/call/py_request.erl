@@ -147,7 +147,7 @@ go_to({error, _} = Error, _, _, _) ->
 
 %% Nobody overtakes those who wait in the queue.
 place(Pool, Req, Watch) ->
-    case py_pool_board:has_waiting(Pool) of
+    case py_pool_load:has_waiting(Pool) of
         false ->
             case py_pool_board:pick(Pool) of
                 {ok, Worker} -> {go, Worker};

@@ -1,35 +1,19 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
-%% A pool as its callers see it: who is there and who has room, without asking
-%% a process.
+%% A pool as its callers see it: who is there, without asking a process. How much
+%% each has to do is py_pool_load's.
 %%
 %%   persistent_term {py, Name}   the #pool{} record, which never changes
-%%   atomics, slot by slot        the load of each worker: requests in flight as
-%%                                the worker itself last wrote it, or more than
-%%                                that (BUSY, ABSENT); behind them, how many
-%%                                callers wait in the pool's queue, whether
-%%                                the pool is stopping, and how many of the
-%%                                kernel's oom kills it knows of
 %%   ets                          {Slot, Worker, OsPid} for each worker that is
 %%                                ready, {pool, Pid}, {workers, Supervisor},
 %%                                {version, Text}, {steps, Steps},
 %%                                {{dead, Worker}, Why} for recent deaths
-%%
-%% A caller that picks a worker adds one to its load as a hint to others. The
-%% worker overwrites it with the truth at its next step, so whatever a caller
-%% that dies in between leaves behind does not last.
-%%
-%% No wake-up is lost between a caller that finds no room and a worker that
-%% gets some: the pool writes `waiting' and then reads the loads, the worker
-%% writes its load and then reads `waiting'. One of the two sees the other.
 -module(py_pool_board).
 
--export([new/2, delete/1, find/1, open/1, names/0]).
--export([pick/1, has_waiting/1, set_waiting/2, set_load/3]).
--export([busy/1, set_stopping/1, is_stopping/1, is_idle/1]).
+-export([new/2, delete/1, find/1, open/1, names/0, with_pool/2, with_open/2]).
 -export([set_pool/2, pool/1, set_workers/2, workers_sup/1]).
--export([join/4, leave/3, workers/1, set_version/2, version/1, set_steps/2, steps/2]).
--export([set_oom_kills/2, claim_oom_kill/2]).
+-export([join/4, leave/3, pick/1, workers/1]).
+-export([set_version/2, version/1, set_steps/2, steps/2]).
 -export([died/3, forget_dead/2, has_died/2, why_died/2]).
 -export_type([worker/0]).
 
@@ -38,22 +22,18 @@
 -type slot() :: pos_integer().
 -type worker() :: {slot(), pid(), pos_integer() | undefined}.
 
-%% Loads of a worker that is not to be picked.
--define(BUSY, (1 bsl 20)).
--define(ABSENT, (1 bsl 30)).
-
 %% ---------------------------------------------------------------------------
 %% Pools
 
 %% Makes the pool known. Its table belongs to the calling process.
--spec new(atom(), py_options:pool()) -> #pool{}.
+-spec new(atom(), #{size := pos_integer(), timeout := timeout(), max_frame := pos_integer(),
+                    interrupt_grace := non_neg_integer(), close_grace := non_neg_integer(),
+                    drain := non_neg_integer(), _ => _}) -> #pool{}.
 new(Name, #{size := Size, timeout := Timeout, max_frame := MaxFrame,
             interrupt_grace := InterruptGrace, close_grace := CloseGrace,
             drain := Drain}) ->
-    Load = atomics:new(Size + 3, [{signed, true}]),
-    [atomics:put(Load, Slot, ?ABSENT) || Slot <- lists:seq(1, Size)],
-    Table = ets:new(?MODULE, [public, {read_concurrency, true}]),
-    Pool = #pool{name = Name, size = Size, table = Table, load = Load,
+    Pool = #pool{name = Name, size = Size, load = py_pool_load:new(Size),
+                 table = ets:new(?MODULE, [public, {read_concurrency, true}]),
                  timeout = Timeout, max_frame = MaxFrame,
                  interrupt_grace = InterruptGrace, close_grace = CloseGrace,
                  drain = Drain},
@@ -78,7 +58,7 @@ find(Name) ->
 open(Name) ->
     case find(Name) of
         {ok, Pool} ->
-            case is_stopping(Pool) of
+            case py_pool_load:is_stopping(Pool) of
                 true -> {error, {stopping, Name}};
                 false -> {ok, Pool}
             end;
@@ -90,69 +70,22 @@ open(Name) ->
 names() ->
     [Name || {{py, Name}, #pool{}} <- persistent_term:get()].
 
-%% ---------------------------------------------------------------------------
-%% Picking
-
-%% The worker with the least in flight; full when none has room.
--spec pick(#pool{}) -> {ok, pid()} | full.
-pick(#pool{size = Size, load = Load} = Pool) ->
-    First = erlang:system_info(scheduler_id) rem Size,
-    case idlest(Load, Size, First, Size, none, ?WINDOW) of
-        none -> full;
-        Slot -> claim(Pool, Slot)
+%% What the fun makes of the pool of this name, if there is one.
+-spec with_pool(atom(), fun((#pool{}) -> Result)) -> Result | {error, {no_pool, atom()}}.
+with_pool(Name, Fun) ->
+    case find(Name) of
+        {ok, Pool} -> Fun(Pool);
+        {error, _} = Error -> Error
     end.
 
-%% Starts at a place of the scheduler's own, so that callers spread out.
-idlest(_, _, _, 0, Slot, _) -> Slot;
-idlest(Load, Size, I, Left, Slot, Least) ->
-    case atomics:get(Load, I + 1) of
-        N when N =< 0 -> I + 1;
-        N when N < Least -> idlest(Load, Size, (I + 1) rem Size, Left - 1, I + 1, N);
-        _ -> idlest(Load, Size, (I + 1) rem Size, Left - 1, Slot, Least)
+%% The same, if the pool takes new requests.
+-spec with_open(atom(), fun((#pool{}) -> Result)) ->
+          Result | {error, {no_pool | stopping, atom()}}.
+with_open(Name, Fun) ->
+    case open(Name) of
+        {ok, Pool} -> Fun(Pool);
+        {error, _} = Error -> Error
     end.
-
-claim(#pool{load = Load} = Pool, Slot) ->
-    case lookup(Pool, Slot) of
-        [{_, Worker, _}] ->
-            atomics:add(Load, Slot, 1),
-            {ok, Worker};
-        [] ->
-            full
-    end.
-
-%% Whether callers wait in the pool's queue.
--spec has_waiting(#pool{}) -> boolean().
-has_waiting(#pool{load = Load, size = Size}) ->
-    atomics:get(Load, Size + 1) > 0.
-
--spec set_waiting(#pool{}, non_neg_integer()) -> ok.
-set_waiting(#pool{load = Load, size = Size}, N) ->
-    atomics:put(Load, Size + 1, N).
-
-%% A pool that is to stop takes no new requests.
--spec set_stopping(#pool{}) -> ok.
-set_stopping(#pool{load = Load, size = Size}) ->
-    atomics:put(Load, Size + 2, 1).
-
--spec is_stopping(#pool{}) -> boolean().
-is_stopping(#pool{load = Load, size = Size}) ->
-    atomics:get(Load, Size + 2) > 0.
-
-%% Whether no worker has anything to do.
--spec is_idle(#pool{}) -> boolean().
-is_idle(#pool{load = Load, size = Size} = Pool) ->
-    Loads = [atomics:get(Load, Slot) || Slot <- lists:seq(1, Size)],
-    not has_waiting(Pool) andalso lists:all(fun(N) -> N =< 0 orelse N =:= ?ABSENT end, Loads).
-
-%% A worker's own truth.
--spec set_load(#pool{}, slot(), non_neg_integer()) -> ok.
-set_load(#pool{load = Load}, Slot, N) ->
-    atomics:put(Load, Slot, N).
-
-%% The load of a worker with so much in flight that runs something long.
--spec busy(non_neg_integer()) -> pos_integer().
-busy(InFlight) ->
-    ?BUSY + InFlight.
 
 %% ---------------------------------------------------------------------------
 %% Who is there
@@ -183,13 +116,30 @@ join(Pool, Slot, Worker, OsPid) ->
 
 %% The worker of this slot takes no more requests.
 -spec leave(#pool{}, slot(), pid()) -> ok.
-leave(#pool{load = Load} = Pool, Slot, Worker) ->
+leave(Pool, Slot, Worker) ->
     case lookup(Pool, Slot) of
         [{_, Worker, _}] ->
-            atomics:put(Load, Slot, ?ABSENT),
+            py_pool_load:set_absent(Pool, Slot),
             delete_row(Pool, Slot);
         _ ->
             ok
+    end.
+
+%% The worker with the least to do; full when no worker has room.
+-spec pick(#pool{}) -> {ok, pid()} | full.
+pick(Pool) ->
+    case py_pool_load:least(Pool) of
+        {ok, Slot} -> pick(Pool, Slot);
+        full -> full
+    end.
+
+pick(Pool, Slot) ->
+    case lookup(Pool, Slot) of
+        [{_, Worker, _}] ->
+            ok = py_pool_load:claim(Pool, Slot),
+            {ok, Worker};
+        [] ->
+            full
     end.
 
 %% What sys.version is in the pool's Python.
@@ -246,18 +196,6 @@ why_died(#pool{table = Table}, Worker) ->
         [] -> unknown;
         stopped -> shutdown
     end.
-
-%% So many processes the kernel has killed for want of memory, as is known when
-%% a worker starts.
--spec set_oom_kills(#pool{}, non_neg_integer()) -> ok.
-set_oom_kills(#pool{load = Load, size = Size}, Kills) ->
-    atomics:put(Load, Size + 3, Kills).
-
-%% Whether one more explains the death of a worker: each explains one.
--spec claim_oom_kill(#pool{}, non_neg_integer()) -> boolean().
-claim_oom_kill(#pool{load = Load, size = Size}, Kills) ->
-    Known = atomics:get(Load, Size + 3),
-    Kills > Known andalso atomics:add(Load, Size + 3, 1) =:= ok.
 
 %% ---------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@
 
 -include("py.hrl").
 
--record(waiter, {req :: #req{}, until :: integer() | infinity}).
+-record(waiter, {req :: #req{}, until :: py_time:deadline()}).
 
 -type ticket() :: {Arrival :: integer(), Caller :: pid()}.
 
@@ -22,7 +22,7 @@
     waiters = gb_trees:empty() :: gb_trees:tree(ticket(), #waiter{}),
     tickets = #{} :: #{pid() => ticket()},
     callers = py_watch:new() :: py_watch:callers(),
-    armed = infinity :: integer() | infinity,   % when the timer ends
+    armed = infinity :: py_time:deadline(),     % when the timer ends
     timer = none :: none | reference()
 }).
 
@@ -31,7 +31,7 @@
 %% How many may wait, and how long each.
 -spec new(#pool{}, non_neg_integer(), timeout()) -> queue().
 new(Pool, Max, Patience) ->
-    py_pool_board:set_waiting(Pool, 0),
+    py_pool_load:set_waiting(Pool, 0),
     #queue{pool = Pool, max = Max, patience = Patience}.
 
 -spec waiting(queue()) -> non_neg_integer().
@@ -45,7 +45,7 @@ enter(#req{caller = Caller} = Req, #queue{tickets = Tickets} = Q)
   when is_map_key(Caller, Tickets) ->
     enter(Req, remove(Caller, Q));
 enter(#req{deadline = Deadline, returned = Returned} = Req, #queue{max = Max} = Q) ->
-    Now = now_ms(),
+    Now = py_time:now_ms(),
     if
         Deadline =< Now ->
             answer(Req, {error, timeout}),
@@ -59,7 +59,7 @@ enter(#req{deadline = Deadline, returned = Returned} = Req, #queue{max = Max} = 
 
 add(#req{caller = Caller, arrival = Arrival, deadline = Deadline} = Req, Now,
     #queue{patience = Patience, waiters = Waiters, tickets = Tickets} = Q) ->
-    Until = min(Deadline, until(Now, Patience)),
+    Until = min(Deadline, py_time:deadline(Patience, Now)),
     Ticket = {Arrival, Caller},
     Busy = fun() -> maps:keys(Tickets) end,
     arm(Until, noted(
@@ -67,12 +67,9 @@ add(#req{caller = Caller, arrival = Arrival, deadline = Deadline} = Req, Now,
                 tickets = Tickets#{Caller => Ticket},
                 callers = py_watch:watch(Caller, Busy, Q#queue.callers)})).
 
-until(_, infinity) -> infinity;
-until(Now, Patience) -> Now + Patience.
-
 %% Tells the workers how many wait. To be called before their loads are read.
 noted(#queue{pool = Pool} = Q) ->
-    py_pool_board:set_waiting(Pool, waiting(Q)),
+    py_pool_load:set_waiting(Pool, waiting(Q)),
     Q.
 
 %% Gives places to those who came first, as long as workers have room.
@@ -107,12 +104,12 @@ arm(Until, #queue{timer = Timer} = Q) ->
 %% has ended.
 -spec timed_out(queue()) -> queue().
 timed_out(#queue{waiters = Waiters} = Q) ->
-    Now = now_ms(),
+    Now = py_time:now_ms(),
     All = gb_trees:values(Waiters),
     Late = [Req || #waiter{req = Req, until = Until} <- All, Until =< Now],
     Rest = lists:foldl(fun(Req, Acc) -> refuse(Req, Now, Acc) end,
                        Q#queue{armed = infinity, timer = none}, Late),
-    arm(lists:min([infinity | [U || #waiter{until = U} <- All, U > Now]]), Rest).
+    arm(py_time:earliest([U || #waiter{until = U} <- All, U > Now]), Rest).
 
 refuse(#req{caller = Caller, deadline = Deadline} = Req, Now, Q) ->
     case Deadline =< Now of
@@ -134,9 +131,6 @@ gone(Pid, #queue{callers = Callers, tickets = Tickets} = Q) ->
     end.
 
 %% ---------------------------------------------------------------------------
-
-now_ms() ->
-    erlang:monotonic_time(millisecond).
 
 overloaded(#queue{max = Max} = Q) ->
     {error, {overloaded, waiting(Q), Max}}.

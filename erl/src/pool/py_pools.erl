@@ -3,7 +3,8 @@
 %% The pools of this node: started, stopped, described.
 -module(py_pools).
 
--export([start/2, start_checked/2, stop/1, stop/2, drain_all/0, restart/1, info/1]).
+-export([start/2, start_checked/2, stop/1, stop/2, drain_all/0, restart/1]).
+-export([define/2, version/1, info/1]).
 
 -include("py.hrl").
 
@@ -30,7 +31,7 @@ start_checked(Name, Options) ->
     end.
 
 await(Name, Sup) ->
-    case ready(Name) of
+    case py_pool_board:with_pool(Name, fun py_pool:await/1) of
         ok ->
             {ok, Sup};
         {error, _} = Error ->
@@ -38,30 +39,19 @@ await(Name, Sup) ->
             Error
     end.
 
-ready(Name) ->
-    case py_pool_board:find(Name) of
-        {ok, Pool} -> py_pool:await(Pool);
-        {error, _} = Error -> Error
-    end.
-
 -spec stop(atom()) -> ok | {error, {no_pool, atom()}}.
 stop(Name) ->
-    case py_pool_board:find(Name) of
-        {ok, #pool{drain = Limit}} -> stop(Name, Limit);
-        {error, _} = Error -> Error
-    end.
+    py_pool_board:with_pool(Name, fun(#pool{drain = Limit} = Pool) -> stop_pool(Pool, Limit) end).
 
-%% New requests are refused at once; those under way have so many milliseconds.
+%% New requests are refused at once; those under way have this many milliseconds.
 -spec stop(atom(), timeout()) -> ok | {error, {no_pool, atom()}}.
 stop(Name, Limit) ->
-    case py_pool_board:find(Name) of
-        {ok, Pool} ->
-            drain(Pool, Limit),
-            py_pool_board:delete(Name),
-            remove({pool, Name});
-        {error, _} = Error ->
-            Error
-    end.
+    py_pool_board:with_pool(Name, fun(Pool) -> stop_pool(Pool, Limit) end).
+
+stop_pool(#pool{name = Name} = Pool, Limit) ->
+    drain(Pool, Limit),
+    py_pool_board:delete(Name),
+    remove({pool, Name}).
 
 %% The application may be stopping, which ends the pool as well.
 remove(Id) ->
@@ -74,23 +64,20 @@ remove(Id) ->
     end.
 
 drain(Pool, Limit) ->
-    py_pool_board:set_stopping(Pool),
-    wait_idle(Pool, py_request:deadline(#opts{timeout = Limit}, Pool)).
+    py_pool_load:set_stopping(Pool),
+    wait_idle(Pool, py_time:deadline(Limit)).
 
 wait_idle(Pool, Deadline) ->
-    case left(Deadline) > 0 andalso not is_idle(Pool, Deadline) of
+    case py_time:left(Deadline) > 0 andalso not is_idle(Pool, Deadline) of
         true -> timer:sleep(?POLL), wait_idle(Pool, Deadline);
         false -> ok
     end.
 
-left(infinity) -> infinity;
-left(Deadline) -> max(0, Deadline - erlang:monotonic_time(millisecond)).
-
 %% A stream whose consumer has not asked for more is no load, but open.
 is_idle(Pool, Deadline) ->
-    py_pool_board:is_idle(Pool) andalso
+    py_pool_load:is_idle(Pool) andalso
         lists:all(fun({_, Worker, _}) ->
-                      Info = py_worker:info(Worker, left(Deadline)),
+                      Info = py_worker:info(Worker, py_time:left(Deadline)),
                       maps:get(streams, Info, 0) =:= 0
                   end, py_pool_board:workers(Pool)).
 
@@ -108,18 +95,24 @@ drain_all() ->
 %% Replaces every worker, each by one that is ready before the old one ends.
 -spec restart(atom()) -> ok | {error, term()}.
 restart(Name) ->
-    case py_pool_board:find(Name) of
-        {ok, Pool} -> py_pool:restart(Pool);
-        {error, _} = Error -> Error
-    end.
+    py_pool_board:with_pool(Name, fun py_pool:restart/1).
+
+%% Runs statements in every worker, and in all that will start.
+-spec define(py_wire:op(), #opts{}) -> ok | {error, term()}.
+define(Op, #opts{pool = Name} = Opts) ->
+    py_pool_board:with_open(Name, fun(Pool) ->
+        py_pool:define(Pool, Op, py_request:deadline(Opts, Pool))
+    end).
+
+%% What sys.version is in the pool's Python.
+-spec version(atom()) -> {ok, binary()} | {error, {no_pool, atom()} | no_worker}.
+version(Name) ->
+    py_pool_board:with_pool(Name, fun py_pool_board:version/1).
 
 %% The pool's own view, completed by each worker's.
 -spec info(atom()) -> map() | {error, {no_pool, atom()}}.
 info(Name) ->
-    case py_pool_board:find(Name) of
-        {ok, Pool} -> with_workers(py_pool:info(Pool));
-        {error, _} = Error -> Error
-    end.
+    py_pool_board:with_pool(Name, fun(Pool) -> with_workers(py_pool:info(Pool)) end).
 
 with_workers(#{workers := Workers} = Info) ->
     Info#{workers := [worker(Worker) || Worker <- Workers]};

@@ -111,7 +111,7 @@ tell(Worker, Message) ->
 -spec init(args()) -> {ok, #state{}, {continue, open}}.
 init(#{pool := Pool, boss := Boss, slot := Slot, options := Options}) ->
     process_flag(trap_exit, true),
-    py_pool_board:set_oom_kills(Pool, py_os_proc:oom_kills()),
+    py_pool_load:set_oom_kills(Pool, py_os_proc:oom_kills()),
     State = #state{pool = Pool, boss = Boss, slot = Slot, options = Options},
     {ok, State, {continue, open}}.
 
@@ -233,7 +233,7 @@ start_failure(_, Reason) -> iolist_to_binary(io_lib:format("~p", [Reason])).
 
 %% The kernel counts those whom it killed for want of memory.
 killed_by({signal, sigkill} = Reason, #state{pool = Pool}) ->
-    case py_pool_board:claim_oom_kill(Pool, py_os_proc:oom_kills()) of
+    case py_pool_load:claim_oom_kill(Pool, py_os_proc:oom_kills()) of
         true -> oom;
         false -> Reason
     end;

@@ -390,12 +390,12 @@ report(#work{retiring = true} = W) ->
     W;
 report(#work{pool = Pool, slot = Slot, boss = Boss} = W) ->
     Load = load(W),
-    py_pool_board:set_load(Pool, Slot, Load),
-    Load < ?WINDOW andalso py_pool_board:has_waiting(Pool) andalso py_pool:room(Boss, Slot),
+    py_pool_load:set(Pool, Slot, Load),
+    Load < ?WINDOW andalso py_pool_load:has_waiting(Pool) andalso py_pool:room(Boss, Slot),
     W.
 
 load(#work{busy = true, flight = Flight}) ->
-    py_pool_board:busy(py_worker_jobs:count(Flight));
+    py_pool_load:busy(py_worker_jobs:count(Flight));
 load(#work{flight = Flight, streams = Streams}) ->
     py_worker_jobs:load(Flight) + py_worker_streams:active(Streams).
 

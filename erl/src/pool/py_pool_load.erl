@@ -1,0 +1,124 @@
+%% SPDX-License-Identifier: Apache-2.0
+%%
+%% How much each worker of a pool has to do, and the pool's few other numbers
+%% that everybody reads and nobody asks a process for: an array of atomics.
+%%
+%% A worker's load is how many requests it has in flight, as it last wrote
+%% itself, or more than that (BUSY, ABSENT). A caller that picks a worker adds
+%% one to its load as a hint to others. The worker overwrites it with the truth
+%% at its next step, so whatever a caller that dies in between leaves behind does
+%% not last.
+%%
+%% No wake-up is lost between a caller that finds no room and a worker that
+%% gets some: the pool writes how many callers wait and then reads the loads;
+%% the worker writes its load and then reads how many callers wait. One of the
+%% two sees the other.
+-module(py_pool_load).
+
+-export([new/1, least/1, claim/2, set/3, set_absent/2, busy/1, is_idle/1]).
+-export([set_waiting/2, has_waiting/1, set_stopping/1, is_stopping/1]).
+-export([set_oom_kills/2, claim_oom_kill/2]).
+
+-include("py.hrl").
+
+-type slot() :: pos_integer().
+
+%% The places of the pool's own numbers: how many callers wait in its queue,
+%% whether it is stopping, how many of the kernel's oom kills it knows of.
+-define(WAITING, 1).
+-define(STOPPING, 2).
+-define(OOM_KILLS, 3).
+%% Behind them the place of each worker's load.
+-define(OWN_PLACES, 3).
+-define(PLACE(Slot), (?OWN_PLACES + (Slot))).
+
+%% Loads of a worker that is not to be picked.
+-define(BUSY, (1 bsl 20)).
+-define(ABSENT, (1 bsl 30)).
+
+%% For so many workers, of which none is there yet.
+-spec new(pos_integer()) -> atomics:atomics_ref().
+new(Size) ->
+    Load = atomics:new(?OWN_PLACES + Size, [{signed, true}]),
+    [atomics:put(Load, ?PLACE(Slot), ?ABSENT) || Slot <- lists:seq(1, Size)],
+    Load.
+
+%% ---------------------------------------------------------------------------
+%% Workers
+
+%% The worker with the least in flight; full when no worker has room.
+-spec least(#pool{}) -> {ok, slot()} | full.
+least(#pool{size = Size, load = Load}) ->
+    First = erlang:system_info(scheduler_id) rem Size,
+    case least(Load, Size, First, Size, none, ?WINDOW) of
+        none -> full;
+        Slot -> {ok, Slot}
+    end.
+
+%% Starts at a place of the scheduler's own, so that callers spread out.
+least(_, _, _, 0, Slot, _) -> Slot;
+least(Load, Size, I, Left, Slot, Least) ->
+    case atomics:get(Load, ?PLACE(I + 1)) of
+        N when N =< 0 -> I + 1;
+        N when N < Least -> least(Load, Size, (I + 1) rem Size, Left - 1, I + 1, N);
+        _ -> least(Load, Size, (I + 1) rem Size, Left - 1, Slot, Least)
+    end.
+
+%% A caller's hint to others that it is on its way there.
+-spec claim(#pool{}, slot()) -> ok.
+claim(#pool{load = Load}, Slot) ->
+    atomics:add(Load, ?PLACE(Slot), 1).
+
+%% A worker's own truth.
+-spec set(#pool{}, slot(), non_neg_integer()) -> ok.
+set(#pool{load = Load}, Slot, N) ->
+    atomics:put(Load, ?PLACE(Slot), N).
+
+%% There is no worker to be picked in this slot.
+-spec set_absent(#pool{}, slot()) -> ok.
+set_absent(Pool, Slot) ->
+    set(Pool, Slot, ?ABSENT).
+
+%% The load of a worker with so much in flight that runs something long.
+-spec busy(non_neg_integer()) -> pos_integer().
+busy(InFlight) ->
+    ?BUSY + InFlight.
+
+%% Whether no worker has anything to do, and no caller waits.
+-spec is_idle(#pool{}) -> boolean().
+is_idle(#pool{load = Load, size = Size} = Pool) ->
+    Loads = [atomics:get(Load, ?PLACE(Slot)) || Slot <- lists:seq(1, Size)],
+    not has_waiting(Pool) andalso lists:all(fun(N) -> N =< 0 orelse N =:= ?ABSENT end, Loads).
+
+%% ---------------------------------------------------------------------------
+%% The pool's own numbers
+
+-spec set_waiting(#pool{}, non_neg_integer()) -> ok.
+set_waiting(#pool{load = Load}, N) ->
+    atomics:put(Load, ?WAITING, N).
+
+%% Whether callers wait in the pool's queue.
+-spec has_waiting(#pool{}) -> boolean().
+has_waiting(#pool{load = Load}) ->
+    atomics:get(Load, ?WAITING) > 0.
+
+%% A pool that is to stop takes no new requests.
+-spec set_stopping(#pool{}) -> ok.
+set_stopping(#pool{load = Load}) ->
+    atomics:put(Load, ?STOPPING, 1).
+
+-spec is_stopping(#pool{}) -> boolean().
+is_stopping(#pool{load = Load}) ->
+    atomics:get(Load, ?STOPPING) > 0.
+
+%% How many processes the kernel has killed for want of memory, as is known
+%% when a worker starts.
+-spec set_oom_kills(#pool{}, non_neg_integer()) -> ok.
+set_oom_kills(#pool{load = Load}, Kills) ->
+    atomics:put(Load, ?OOM_KILLS, Kills).
+
+%% Whether one more explains the death of a worker: each explains one.
+-spec claim_oom_kill(#pool{}, non_neg_integer()) -> boolean().
+claim_oom_kill(#pool{load = Load}, Kills) ->
+    Known = atomics:get(Load, ?OOM_KILLS),
+    Kills > Known andalso atomics:add(Load, ?OOM_KILLS, 1) =:= ok.
