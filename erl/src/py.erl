@@ -169,12 +169,7 @@ exec_all(Code) ->
 %% is not kept for later ones.
 -spec exec_all(code(), options()) -> ok | {error, term()}.
 exec_all(Code, Options) ->
-    Op = py_args:exec(Code),
-    Opts = py_options:plain(Options),
-    case py_pool_board:open(Opts#opts.pool) of
-        {ok, Pool} -> py_pool:define(Pool, Op, py_request:deadline(Opts, Pool));
-        {error, _} = Error -> Error
-    end.
+    py_pools:define(py_args:exec(Code), py_options:plain(Options)).
 
 %% ---------------------------------------------------------------------------
 %% Calls that are not waited for
@@ -348,19 +343,18 @@ memory_stats() ->
 %% (bytes) and `busy' (its Python could not answer).
 -spec memory_stats(Pool :: atom()) -> {ok, map()} | {error, term()}.
 memory_stats(Name) ->
-    with_pool(Name, fun py_mem:stats/1).
+    py_mem:stats(Name).
 
 %% @doc Collects garbage in every worker of the default pool, and returns how many
 %% objects were unreachable: ``{ok, Collected} = py:gc()''.
 -spec gc() -> {ok, non_neg_integer()} | {error, term()}.
 gc() ->
-    with_pool(default, fun(Pool) -> py_mem:gc(Pool, gc) end).
+    py_mem:gc(default, gc).
 
 %% @doc Collects this generation and the younger ones: ``{ok, _} = py:gc(0)''.
 -spec gc(0..2) -> {ok, non_neg_integer()} | {error, term()}.
 gc(Generation) ->
-    Op = py_args:gc(Generation),
-    with_pool(default, fun(Pool) -> py_mem:gc(Pool, Op) end).
+    py_mem:gc(default, py_args:gc(Generation)).
 
 %% @equiv tracemalloc_start(1)
 -spec tracemalloc_start() -> ok | {error, term()}.
@@ -373,18 +367,17 @@ tracemalloc_start() ->
 %% frames, it begins anew.
 -spec tracemalloc_start(pos_integer()) -> ok | {error, term()}.
 tracemalloc_start(NFrame) ->
-    Op = py_args:tracemalloc_start(NFrame),
-    with_pool(default, fun(Pool) -> py_mem:trace(Pool, Op) end).
+    py_mem:trace(default, py_args:tracemalloc_start(NFrame)).
 
 %% @doc Stops tracing in every worker: ``ok = py:tracemalloc_stop()''.
 -spec tracemalloc_stop() -> ok | {error, term()}.
 tracemalloc_stop() ->
-    with_pool(default, fun(Pool) -> py_mem:trace(Pool, tracemalloc_stop) end).
+    py_mem:trace(default, tracemalloc_stop).
 
 %% @doc Python's version, as in `sys.version': ``{ok, <<"3.", _/binary>>} = py:version()''.
 -spec version() -> {ok, binary()} | {error, term()}.
 version() ->
-    with_pool(default, fun py_pool_board:version/1).
+    py_pools:version(default).
 
 %% @doc What a worker's Python threads are doing, even while it is busy, within
 %% 100 ms: ``{ok, [#{thread := _, frames := _} | _]} = py:stack(1)''. Worker is
@@ -446,9 +439,3 @@ info() ->
 -spec info(atom()) -> map() | {error, {no_pool, atom()}}.
 info(Name) ->
     py_pools:info(Name).
-
-with_pool(Name, Fun) ->
-    case py_pool_board:find(Name) of
-        {ok, Pool} -> Fun(Pool);
-        {error, _} = Error -> Error
-    end.

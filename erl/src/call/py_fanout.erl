@@ -3,12 +3,13 @@
 %% One request to every worker of a pool at the same time.
 -module(py_fanout).
 
--export([send/4, collect/2, ask/4, ask_and_exit/4]).
--export_type([sent/0]).
+-export([send/4, collect/2, ask/4, ask_and_exit/4, all_ok/1, sum/1]).
+-export_type([sent/0, results/0]).
 
 -include("py.hrl").
 
 -opaque sent() :: [{reference(), py_pool_board:worker()}].
+-type results() :: [{py_pool_board:worker(), py_result:result()}].
 
 %% How long after the deadline a worker's own word about it is waited for (ms).
 -define(MARGIN, 5).
@@ -27,8 +28,7 @@ send_one(Worker, Req) ->
     py_ask:ask(Worker, fun(From) -> py_worker:request(Worker, Req#req{reply_to = From}) end).
 
 %% Every worker's result, in the order in which they were given.
--spec collect(sent(), integer() | infinity) ->
-          [{py_pool_board:worker(), py_result:result()}].
+-spec collect(sent(), integer() | infinity) -> results().
 collect(Sent, Deadline) ->
     [{Row, collect_one(ReplyTo, Deadline)} || {ReplyTo, Row} <- Sent].
 
@@ -45,7 +45,7 @@ later(Deadline) -> Deadline + ?MARGIN.
 
 %% Both.
 -spec ask([py_pool_board:worker()], job | urgent, py_wire:op(), integer() | infinity) ->
-          [{py_pool_board:worker(), py_result:result()}].
+          results().
 ask(Workers, Kind, Op, Deadline) ->
     collect(send(Workers, Kind, Op, Deadline), Deadline).
 
@@ -54,3 +54,25 @@ ask(Workers, Kind, Op, Deadline) ->
                    integer() | infinity) -> no_return().
 ask_and_exit(Workers, Kind, Op, Deadline) ->
     exit({asked, ask(Workers, Kind, Op, Deadline)}).
+
+%% ok when each is, leaving out workers that ended (their successors make up
+%% for it) unless that is all of them; else the first error.
+-spec all_ok(results()) -> ok | {error, term()}.
+all_ok(Results) ->
+    {Exits, Others} = lists:partition(fun is_exit/1, [Result || {_, Result} <- Results]),
+    case {[Error || {error, _} = Error <- Others], Others, Exits} of
+        {[Error | _], _, _} -> Error;
+        {[], [], [Exit | _]} -> Exit;
+        _ -> ok
+    end.
+
+is_exit({error, {worker_exit, _}}) -> true;
+is_exit(_) -> false.
+
+%% The sum of {ok, N}s. A worker that ended has nothing to add.
+-spec sum(results()) -> {ok, integer()} | {error, term()}.
+sum(Results) ->
+    case all_ok(Results) of
+        ok -> {ok, lists:sum([N || {_, {ok, N}} <- Results])};
+        {error, _} = Error -> Error
+    end.

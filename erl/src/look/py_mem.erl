@@ -4,49 +4,93 @@
 -module(py_mem).
 
 -export([stats/1, gc/2, trace/2]).
+-export([of_pool/1]).
 
 -include("py.hrl").
 
 %% Statistics are there within 100 ms, whatever the workers do.
 -define(STATS_LIMIT, 90).
 
+%% ---------------------------------------------------------------------------
+%% Statistics
+
+-spec stats(atom()) -> {ok, map()} | {error, {no_pool, atom()}}.
+stats(Name) ->
+    py_pool_board:with_pool(Name, fun(Pool) -> {ok, of_pool(ask(Pool))} end).
+
 %% Every worker is asked, and the kernel meanwhile. One that cannot answer in
 %% time is busy: it has the kernel's numbers only.
--spec stats(#pool{}) -> {ok, map()}.
-stats(Pool) ->
-    Deadline = py_request:deadline(#opts{timeout = ?STATS_LIMIT}, Pool),
+ask(Pool) ->
+    Deadline = py_time:deadline(?STATS_LIMIT),
     Workers = py_pool_board:workers(Pool),
     Sent = py_fanout:send(Workers, urgent, memory_stats, Deadline),
     Kernel = [py_os_proc:memory(OsPid) || {_, _, OsPid} <- Workers],
     Results = py_fanout:collect(Sent, Deadline),
-    Maps = lists:zipwith(fun worker/2, Kernel, Results),
-    {ok, py_mem_stats:memory(lists:append(Maps))}.
+    lists:append(lists:zipwith(fun of_worker/2, Kernel, Results)).
 
-worker(_, {_, {error, {worker_exit, _}}}) ->
+of_worker(_, {_, {error, {worker_exit, _}}}) ->
     [];
-worker(Kernel, {{Slot, _, OsPid}, Result}) ->
+of_worker(Kernel, {{Slot, _, OsPid}, Result}) ->
     Known = Kernel#{id => Slot, os_pid => OsPid},
     case Result of
         {ok, Stats} -> [maps:merge(Known#{busy => false}, Stats)];
         {error, _} -> [Known#{busy => true}]
     end.
 
+%% A pool's memory, made of its workers' own maps: what their collectors did is
+%% summed, the fullest counts are shown, the thresholds are the first one's;
+%% traced bytes are there while some worker traces. Pure.
+-spec of_pool([map()]) -> map().
+of_pool(Workers) ->
+    Answered = [Worker || #{gc_count := _} = Worker <- Workers],
+    Base = #{gc_stats => generations(values(gc_stats, Answered)),
+             gc_count => lists:max([{0, 0, 0} | values(gc_count, Answered)]),
+             gc_threshold => first(values(gc_threshold, Answered)),
+             workers => Workers},
+    lists:foldl(fun(Key, Stats) -> traced(Key, values(Key, Answered), Stats) end,
+                Base, [traced_memory_current, traced_memory_peak]).
+
+values(Key, Maps) ->
+    [Value || #{Key := Value} <- Maps].
+
+first([Value | _]) -> Value;
+first([]) -> {0, 0, 0}.
+
+generations([]) ->
+    lists:duplicate(3, maps:from_keys([<<"collected">>, <<"collections">>,
+                                       <<"uncollectable">>], 0));
+generations([First | Rest]) ->
+    lists:foldl(fun(Stats, Sum) -> lists:zipwith(fun add/2, Stats, Sum) end, First, Rest).
+
+add(A, B) ->
+    maps:merge_with(fun(_, X, Y) -> X + Y end, A, B).
+
+traced(_, [], Stats) -> Stats;
+traced(Key, Values, Stats) -> Stats#{Key => lists:sum(Values)}.
+
+%% ---------------------------------------------------------------------------
+%% Collection and tracing
+
 %% Collects in every worker: how many objects were found in all of them.
--spec gc(#pool{}, py_wire:op()) -> {ok, non_neg_integer()} | {error, term()}.
-gc(Pool, Op) ->
-    py_mem_stats:sum(everywhere(Pool, py_pool_board:workers(Pool), Op)).
+-spec gc(atom(), py_wire:op()) -> {ok, non_neg_integer()} | {error, term()}.
+gc(Name, Op) ->
+    py_pool_board:with_pool(Name, fun(Pool) ->
+        py_fanout:sum(everywhere(Pool, py_pool_board:workers(Pool), Op))
+    end).
 
 %% Starts or stops tracing in every worker, and in those to come.
--spec trace(#pool{}, py_wire:op()) -> ok | {error, term()}.
-trace(Pool, Op) ->
+-spec trace(atom(), py_wire:op()) -> ok | {error, term()}.
+trace(Name, Op) ->
+    py_pool_board:with_pool(Name, fun(Pool) -> trace_pool(Pool, Op) end).
+
+trace_pool(Pool, Op) ->
     case py_pool:trace(Pool, tracing(Op)) of
-        {ok, Workers} -> py_mem_stats:all_ok(everywhere(Pool, Workers, Op));
+        {ok, Workers} -> py_fanout:all_ok(everywhere(Pool, Workers, Op));
         {error, _} = Error -> Error
     end.
 
 tracing({tracemalloc_start, NFrame}) -> NFrame;
 tracing(tracemalloc_stop) -> off.
 
-everywhere(Pool, Workers, Op) ->
-    Deadline = py_request:deadline(#opts{}, Pool),
-    [Result || {_, Result} <- py_fanout:ask(Workers, urgent, Op, Deadline)].
+everywhere(#pool{timeout = Timeout}, Workers, Op) ->
+    py_fanout:ask(Workers, urgent, Op, py_time:deadline(Timeout)).

@@ -16,7 +16,7 @@
 of_worker(Worker) ->
     case find(Worker) of
         {ok, Row} ->
-            Deadline = erlang:monotonic_time(millisecond) + ?LIMIT,
+            Deadline = py_time:deadline(?LIMIT),
             [{_, Result}] = py_fanout:ask([Row], urgent, stack, Deadline),
             result(Result);
         none ->
@@ -37,9 +37,9 @@ find(Other) ->
     py_options:badarg(Other, "neither a worker's pid nor its id").
 
 rows(Name) ->
-    case py_pool_board:find(Name) of
-        {ok, Pool} -> py_pool_board:workers(Pool);
-        {error, _} -> []
+    case py_pool_board:with_pool(Name, fun py_pool_board:workers/1) of
+        {error, _} -> [];
+        Workers -> Workers
     end.
 
 first([Row | _]) -> {ok, Row};

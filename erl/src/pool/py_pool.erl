@@ -294,7 +294,7 @@ defined(Reason, #state{defining = {_, {From, Op, _}}, steps = Before, slots = Sl
     workers_ready(keep(Steps, S#state{defining = none, slots = Free})).
 
 outcome({asked, Results}) ->
-    py_mem_stats:all_ok([Result || {_, Result} <- Results]);
+    py_fanout:all_ok(Results);
 outcome(Reason) ->
     {error, {worker_exit, Reason}}.
 
