@@ -14,8 +14,10 @@ erl_sources = \
 	erl/src/call/py_stream.erl \
 	erl/src/pool/py_pool.erl \
 	erl/src/pool/py_pool_board.erl \
+	erl/src/pool/py_pool_define.erl \
 	erl/src/pool/py_pool_load.erl \
 	erl/src/pool/py_pool_queue.erl \
+	erl/src/pool/py_pool_roll.erl \
 	erl/src/pool/py_pool_slots.erl \
 	erl/src/pool/py_pool_steps.erl \
 	erl/src/pool/py_pool_sup.erl \

@@ -2,6 +2,11 @@
 # make check: Erlang scripts and C programs, all of them printing TAP.
 
 test_scripts = \
+	test/unit/define.escript \
+	test/unit/load.escript \
+	test/unit/mem.escript \
+	test/unit/roll.escript \
+	test/unit/slots.escript \
 	test/call/api.escript \
 	test/call/async.escript \
 	test/call/atoms.escript \

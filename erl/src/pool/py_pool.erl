@@ -1,16 +1,20 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
-%% One pool: keeps its workers running (py_pool_slots), lets callers wait for a
-%% place in order when every worker is full (py_pool_queue), and knows what is run in
-%% every new worker (py_pool_steps). Callers come here only when they find no room:
-%% picking a worker asks no process (py_pool_board).
+%% One pool: the process that keeps its workers running (py_pool_slots), lets
+%% callers wait for a place in order when every worker is full (py_pool_queue),
+%% has code run in every worker (py_pool_define, py_pool_steps), and replaces the
+%% workers one by one (py_pool_roll). Callers come here only when they find no
+%% room: picking a worker asks no process (py_pool_board).
 -module(py_pool).
 -behaviour(gen_server).
 
 -export([start_link/2, await/1, info/1, define/3, trace/2, restart/1]).
 -export([enter/2, room/2, ready/4]).
+%% These only send a message, so whoever is below may call them.
+-messages([enter/2, room/2, ready/4]).
 -export([init/1, handle_continue/2, handle_call/3, handle_cast/2, handle_info/2]).
 
+-include_lib("kernel/include/logger.hrl").
 -include("py.hrl").
 
 %% How often the workers are asked to tell their load while callers wait (ms).
@@ -21,15 +25,13 @@
     options :: py_options:pool(),
     steps :: py_pool_steps:steps(),
     queue :: py_pool_queue:queue(),
-    slots :: py_pool_slots:slots() | undefined,
+    slots :: py_pool_slots:slots(),
+    definitions = py_pool_define:new() :: py_pool_define:definitions(),
+    definer = none :: none | reference(),       % the monitor of who runs one
+    roll = py_pool_roll:new() :: py_pool_roll:roll(),
     starters = [] :: [gen_server:from()],       % wait for the first workers
-    definitions = [] :: [definition()],         % of exec_all, oldest first
-    defining = none :: none | {reference(), definition()},
-    restarting = none :: none | {gen_server:from(), Left :: [pos_integer()]},
     poking = false :: boolean()
 }).
-
--type definition() :: {gen_server:from(), py_wire:op(), integer() | infinity}.
 
 %% ---------------------------------------------------------------------------
 %% What others ask
@@ -48,7 +50,7 @@ info(Pool) ->
     call(Pool, info).
 
 %% Runs the code in every worker, and in all that will start.
--spec define(#pool{}, py_wire:op(), integer() | infinity) -> ok | {error, term()}.
+-spec define(#pool{}, py_wire:op(), py_time:deadline()) -> ok | {error, term()}.
 define(Pool, Op, Deadline) ->
     call(Pool, {define, Op, Deadline}).
 
@@ -100,22 +102,20 @@ tell(Pool, Message) ->
 
 %% ---------------------------------------------------------------------------
 
--spec init({#pool{}, py_options:pool()}) -> {ok, #state{}, {continue, start}}.
-init({Pool, #{init := Init, max_queue := Max, queue_timeout := Patience} = Options}) ->
+-spec init({#pool{}, py_options:pool()}) ->
+          {ok, #state{}, {continue, [py_pool_slots:effect()]}}.
+init({#pool{size = Size} = Pool,
+      #{init := Init, max_queue := Max, queue_timeout := Patience} = Options}) ->
     py_pool_board:set_pool(Pool, self()),
-    {ok, #state{pool = Pool, options = Options,
+    {Slots, Effects} = py_pool_slots:new(Size),
+    {ok, #state{pool = Pool, options = Options, slots = Slots,
                 steps = py_pool_board:steps(Pool, py_pool_steps:new(Init)),
                 queue = py_pool_queue:new(Pool, Max, Patience)},
-     {continue, start}}.
+     {continue, Effects}}.
 
-%% The steps outlive this process, should it ever be restarted.
-keep(Steps, #state{pool = Pool} = S) ->
-    py_pool_board:set_steps(Pool, Steps),
-    S#state{steps = Steps}.
-
--spec handle_continue(start, #state{}) -> {noreply, #state{}}.
-handle_continue(start, #state{pool = Pool, options = Options} = S) ->
-    {noreply, S#state{slots = py_pool_slots:new(Pool, Options)}}.
+-spec handle_continue([py_pool_slots:effect()], #state{}) -> {noreply, #state{}}.
+handle_continue(Effects, S) ->
+    {noreply, act(Effects, S)}.
 
 -spec handle_call(term(), gen_server:from(), #state{}) ->
           {reply, term(), #state{}} | {noreply, #state{}}.
@@ -123,18 +123,14 @@ handle_call(await, From, #state{starters = Starters} = S) ->
     {noreply, tell_starters(S#state{starters = [From | Starters]})};
 handle_call(info, _From, S) ->
     {reply, describe(S), S};
-handle_call(restart, From, #state{restarting = none, slots = Slots} = S) ->
-    {noreply, restart_next(S#state{restarting = {From, py_pool_slots:live(Slots)}})};
-handle_call(restart, _From, S) ->
-    {reply, {error, restarting}, S};
-handle_call({define, Op, Deadline}, From, #state{definitions = Before} = S) ->
-    is_integer(Deadline)
-        andalso erlang:start_timer(Deadline, self(), {define, From}, [{abs, true}]),
-    {noreply, define_next(S#state{definitions = Before ++ [{From, Op, Deadline}]})};
-handle_call({trace, Tracing}, _From, #state{steps = Steps, slots = Slots} = S) ->
-    Next = py_pool_steps:trace(Tracing, Steps),
-    {reply, {ok, py_pool_board:workers(S#state.pool)},
-     keep(Next, S#state{slots = py_pool_slots:ran(Next, Slots)})}.
+handle_call(restart, From, #state{slots = Slots, roll = Roll} = S) ->
+    {noreply, roll(py_pool_roll:begin_with(From, py_pool_slots:live(Slots), Roll), S)};
+handle_call({define, Op, Deadline}, From, #state{definitions = Definitions} = S) ->
+    Added = definitions(py_pool_define:add(From, Op, Deadline, Definitions), S),
+    {noreply, define_next(Added)};
+handle_call({trace, Tracing}, _From, #state{pool = Pool, steps = Steps} = S) ->
+    Next = set_steps(py_pool_steps:trace(Tracing, Steps), S),
+    {reply, {ok, py_pool_board:workers(Pool)}, Next}.
 
 -spec handle_cast(term(), #state{}) -> {noreply, #state{}}.
 handle_cast(_, S) ->
@@ -145,18 +141,18 @@ handle_info(#req{} = Req, #state{queue = Queue} = S) ->
     {noreply, keep_poking(S#state{queue = py_pool_queue:enter(Req, Queue)})};
 handle_info({?MODULE, {room, _Slot}}, #state{queue = Queue} = S) ->
     {noreply, S#state{queue = py_pool_queue:grant(Queue)}};
+handle_info({?MODULE, {ready, Id, Pid, OsPid}}, S) ->
+    {noreply, worker_ready({Id, Pid}, OsPid, S)};
+handle_info({?MODULE, {start, Id}}, #state{slots = Slots} = S) ->
+    {noreply, slots(py_pool_slots:start(Id, Slots), S)};
+handle_info({?MODULE, poke}, S) ->
+    {noreply, poke(S#state{poking = false})};
 handle_info({timeout, _, waited}, #state{queue = Queue} = S) ->
     {noreply, S#state{queue = py_pool_queue:timed_out(Queue)}};
-handle_info({timeout, _, {define, From}}, S) ->
-    {noreply, definition_late(From, S)};
-handle_info(poke, S) ->
-    {noreply, poke(S#state{poking = false})};
-handle_info({?MODULE, {ready, Id, Pid, OsPid}}, S) ->
-    {noreply, worker_ready(Id, Pid, OsPid, S)};
-handle_info({start, Id}, #state{slots = Slots} = S) ->
-    {noreply, S#state{slots = py_pool_slots:start(Id, Slots)}};
-handle_info({'DOWN', Monitor, process, _, Reason}, #state{defining = {Monitor, _}} = S) ->
-    {noreply, defined(Reason, S)};
+handle_info({timeout, _, {define, From}}, #state{definitions = Definitions} = S) ->
+    {noreply, definitions(py_pool_define:late(From, Definitions), S)};
+handle_info({'DOWN', Monitor, process, _, Reason}, #state{definer = Monitor} = S) ->
+    {noreply, defined(outcome(Reason), S#state{definer = none})};
 handle_info({'DOWN', Monitor, process, Pid, Reason}, #state{queue = Queue} = S) ->
     case py_pool_queue:gone(Pid, Queue) of
         {gone, Rest} -> {noreply, S#state{queue = Rest}};
@@ -166,18 +162,98 @@ handle_info(_, S) ->
     {noreply, S}.
 
 %% ---------------------------------------------------------------------------
+%% Effects: what the pure modules want done, in order
+
+slots({Slots, Effects}, S) -> act(Effects, S#state{slots = Slots}).
+
+definitions({Definitions, Effects}, S) -> act(Effects, S#state{definitions = Definitions}).
+
+roll({Roll, Effects}, S) -> act(Effects, S#state{roll = Roll}).
+
+act(Effects, S) ->
+    lists:foldl(fun effect/2, S, Effects).
+
+effect({start, Id}, S) -> start_worker(Id, S);
+effect({replace, Id}, #state{slots = Slots} = S) -> slots(py_pool_slots:replace(Id, Slots), S);
+effect({run, Op, Deadline}, S) -> run(Op, Deadline, S);
+effect({append, Op}, #state{steps = Steps} = S) -> set_steps(py_pool_steps:append(Op, Steps), S);
+effect(Effect, S) -> _ = outwards(Effect, S), S.
+
+%% Those that change nothing here.
+outwards({reply, From, Answer}, _) ->
+    gen_server:reply(From, Answer);
+outwards({late_at, Deadline, From}, _) ->
+    erlang:start_timer(Deadline, self(), {define, From}, [{abs, true}]);
+outwards({start_later, Delay, Id}, _) ->
+    erlang:send_after(Delay, self(), {?MODULE, {start, Id}});
+outwards({steps, Worker, Steps}, _) ->
+    py_worker:steps(Worker, Steps);
+outwards({live, Id, Worker, OsPid}, #state{pool = Pool}) ->
+    py_pool_board:join(Pool, Id, Worker, OsPid),
+    py_worker:live(Worker);
+outwards({retire, Worker}, #state{pool = #pool{drain = Drain}}) ->
+    py_worker:retire(Worker, Drain);
+outwards({ended, Id, Worker, OsPid, Reason}, #state{pool = Pool}) ->
+    py_pool_board:leave(Pool, Id, Worker),
+    log_end(Id, OsPid, Reason, Pool),
+    remember(Worker, Reason, Pool);
+outwards({forget, Worker}, #state{pool = Pool}) ->
+    py_pool_board:forget_dead(Pool, Worker).
+
+%% The worker is this process' own: both end or none.
+start_worker(Id, #state{pool = Pool, options = Options, slots = Slots} = S) ->
+    Args = #{pool => Pool, boss => self(), slot => Id, options => Options},
+    {ok, Worker} = supervisor:start_child(py_pool_board:workers_sup(Pool), [Args]),
+    S#state{slots = py_pool_slots:started(Id, Worker, monitor(process, Worker), Slots)}.
+
+run(Op, Deadline, #state{pool = Pool} = S) ->
+    Args = [py_pool_board:workers(Pool), job, Op, Deadline],
+    {_, Monitor} = spawn_monitor(py_fanout, ask_and_exit, Args),
+    S#state{definer = Monitor}.
+
+%% The steps outlive this process, should it ever be restarted. The workers that
+%% are live have run them, or are asked to.
+set_steps(Steps, #state{pool = Pool, slots = Slots} = S) ->
+    py_pool_board:set_steps(Pool, Steps),
+    S#state{steps = Steps, slots = py_pool_slots:ran(Steps, Slots)}.
+
+%% One event for each death.
+log_end(_, _, shutdown, _) ->
+    ok;
+log_end(_, _, {shutdown, retired}, _) ->
+    ok;
+log_end(Id, OsPid, Reason, #pool{name = Name}) ->
+    Meta = #{application => py, pool => Name, worker => Id, os_pid => OsPid},
+    case Reason of
+        {shutdown, {python_start, Text}} ->
+            ?LOG_ERROR("worker ~p of pool ~tp could not start: ~ts", [Id, Name, Text], Meta);
+        _ ->
+            ?LOG_WARNING("worker ~p of pool ~tp (os pid ~p) ended: ~tp",
+                         [Id, Name, OsPid, exit_reason(Reason)], Meta)
+    end.
+
+%% The worker itself wrote down why, unless it was killed.
+remember(Worker, Reason, Pool) ->
+    py_pool_board:why_died(Pool, Worker) =:= unknown
+        andalso py_pool_board:died(Pool, Worker, exit_reason(Reason)).
+
+exit_reason({shutdown, {worker_exit, Why}}) -> Why;
+exit_reason({shutdown, Why}) -> Why;
+exit_reason(Why) -> Why.
+
+%% ---------------------------------------------------------------------------
 %% Callers who wait
 
 %% A caller that was given a place and died on its way there leaves a worker
-%% idle that will not say so by itself. So the workers are asked while there
-%% is somebody in the queue.
+%% idle that will not say so by itself. So the workers are asked while anybody
+%% is in the queue.
 poke(#state{pool = Pool} = S) ->
     [py_worker:report(Worker) || {_, Worker, _} <- py_pool_board:workers(Pool)],
     keep_poking(S).
 
 keep_poking(#state{poking = false, queue = Queue} = S) ->
     Waiting = py_pool_queue:waiting(Queue) > 0,
-    Waiting andalso erlang:send_after(?POKE, self(), poke),
+    Waiting andalso erlang:send_after(?POKE, self(), {?MODULE, poke}),
     S#state{poking = Waiting};
 keep_poking(S) ->
     S.
@@ -186,57 +262,51 @@ keep_poking(S) ->
 %% Workers come and go
 
 %% While a definition runs, it is not known whether new workers need it.
-worker_ready(Id, Pid, OsPid, #state{defining = none, slots = Slots, steps = Steps} = S) ->
-    Ready = py_pool_slots:ready({Id, Pid}, OsPid, Steps, Slots),
-    workers_ready(S#state{slots = Ready});
-worker_ready(Id, Pid, OsPid, #state{slots = Slots} = S) ->
-    S#state{slots = py_pool_slots:hold({Id, Pid, OsPid}, Slots)}.
+worker_ready(Worker, OsPid, #state{definitions = Definitions, slots = Slots} = S) ->
+    case py_pool_define:is_running(Definitions) of
+        true ->
+            S#state{slots = py_pool_slots:hold(Worker, OsPid, Slots)};
+        false ->
+            Now = py_time:now_ms(),
+            workers_ready(slots(py_pool_slots:ready(Worker, OsPid, S#state.steps, Now, Slots), S))
+    end.
 
 %% Some may be live now: whoever waited for that goes on.
 workers_ready(S) ->
     restart_next(define_next(tell_starters(S))).
 
+define_next(#state{definitions = Definitions, slots = Slots} = S) ->
+    definitions(py_pool_define:next(py_pool_slots:any_live(Slots), Definitions), S).
+
+restart_next(#state{roll = Roll, slots = Slots} = S) ->
+    IsReplacing = py_pool_slots:is_replacing(Slots),
+    roll(py_pool_roll:next(IsReplacing, py_pool_slots:live(Slots), Roll), S).
+
+%% Every live worker has run a definition, or one of them failed.
+defined(Outcome, #state{definitions = Before} = S) ->
+    #state{steps = Steps, slots = Slots} = Done =
+        definitions(py_pool_define:done(Outcome, Before), S),
+    workers_ready(slots(py_pool_slots:release(Steps, py_time:now_ms(), Slots), Done)).
+
+outcome({asked, Results}) -> py_fanout:all_ok(Results);
+outcome(Reason) -> {error, {worker_exit, Reason}}.
+
 %% One that ended before it was watched has left its reason.
 worker_down(Monitor, Pid, noproc, #state{pool = Pool} = S) ->
     worker_down(Monitor, Pid, {shutdown, py_pool_board:why_died(Pool, Pid)}, S);
-worker_down(Monitor, Pid, Reason, #state{slots = Slots} = S) ->
-    case py_pool_slots:down(Monitor, Pid, Reason, Slots) of
-        {slot, Rest} -> start_failed(Reason, S#state{slots = Rest});
-        {next, Rest} -> restart_failed(Reason, S#state{slots = Rest});
-        {retired, Rest} -> S#state{slots = Rest};
+worker_down(Monitor, _, Reason, #state{slots = Slots, roll = Roll} = S) ->
+    case py_pool_slots:down(Monitor, Reason, py_time:now_ms(), Slots) of
+        {slot, Rest, Effects} -> start_failed(Reason, slots({Rest, Effects}, S));
+        {next, Rest, Effects} ->
+            roll(py_pool_roll:failed(Reason, Roll), slots({Rest, Effects}, S));
+        {retired, Rest, Effects} -> slots({Rest, Effects}, S);
         unknown -> S
     end.
 
-%% The successor of a worker is live, or none was asked for yet.
-restart_next(#state{restarting = {From, Left}, slots = Slots} = S) ->
-    case {py_pool_slots:is_replacing(Slots), Left} of
-        {true, _} ->
-            S;
-        {false, []} ->
-            gen_server:reply(From, ok),
-            S#state{restarting = none};
-        {false, [Id | Rest]} ->
-            S#state{restarting = {From, Rest}, slots = replace(Id, Slots)}
-    end;
-restart_next(S) ->
-    S.
+%% ---------------------------------------------------------------------------
+%% Whoever started the pool
 
-%% One that died meanwhile is being replaced as it is.
-replace(Id, Slots) ->
-    case lists:member(Id, py_pool_slots:live(Slots)) of
-        true -> py_pool_slots:replace(Id, Slots);
-        false -> Slots
-    end.
-
-%% The old worker stays.
-restart_failed(Reason, #state{restarting = {From, _}} = S) ->
-    gen_server:reply(From, {error, failure(Reason)}),
-    S#state{restarting = none}.
-
-failure({shutdown, Reason}) -> Reason;
-failure(Reason) -> {worker_exit, Reason}.
-
-%% Whoever started the pool is told the first failure.
+%% The first failure is what they hear.
 start_failed({shutdown, {python_start, _} = Reason}, S) ->
     tell_starters({error, Reason}, S);
 start_failed(Reason, #state{slots = Slots} = S) ->
@@ -254,49 +324,6 @@ tell_starters(#state{slots = Slots} = S) ->
 tell_starters(Answer, #state{starters = Starters} = S) ->
     [gen_server:reply(From, Answer) || From <- Starters],
     S#state{starters = []}.
-
-%% ---------------------------------------------------------------------------
-%% Definitions: code that every worker has to run, one after another
-
-define_next(#state{defining = none, definitions = [Definition | Rest], slots = Slots} = S) ->
-    case py_pool_slots:any_live(Slots) of
-        true -> run_definition(Definition, S#state{definitions = Rest});
-        false -> S
-    end;
-define_next(S) ->
-    S.
-
-%% There was no worker to run it in time.
-definition_late(From, #state{definitions = Waiting} = S) ->
-    case lists:keytake(From, 1, Waiting) of
-        {value, _, Rest} ->
-            gen_server:reply(From, {error, timeout}),
-            S#state{definitions = Rest};
-        false ->
-            S
-    end.
-
-run_definition({_, Op, Deadline} = Definition, #state{pool = Pool} = S) ->
-    Args = [py_pool_board:workers(Pool), job, Op, Deadline],
-    {_, Monitor} = spawn_monitor(py_fanout, ask_and_exit, Args),
-    S#state{defining = {Monitor, Definition}}.
-
-%% What failed is not kept for later workers. One that died meanwhile is
-%% replaced by one that will run it.
-defined(Reason, #state{defining = {_, {From, Op, _}}, steps = Before, slots = Slots} = S) ->
-    Outcome = outcome(Reason),
-    Steps = case Outcome of
-                ok -> py_pool_steps:append(Op, Before);
-                {error, _} -> Before
-            end,
-    gen_server:reply(From, Outcome),
-    Free = py_pool_slots:release(Steps, py_pool_slots:ran(Steps, Slots)),
-    workers_ready(keep(Steps, S#state{defining = none, slots = Free})).
-
-outcome({asked, Results}) ->
-    py_fanout:all_ok(Results);
-outcome(Reason) ->
-    {error, {worker_exit, Reason}}.
 
 %% ---------------------------------------------------------------------------
 

@@ -1,6 +1,8 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
-%% The workers of a pool, slot by slot: started, made ready, replaced.
+%% The workers of a pool, slot by slot: started, made ready, replaced. Pure: what
+%% is to be done about it is returned as a list of effects, in order, and carried
+%% out by py_pool.
 %%
 %%   down ── start ──> starting ── ready ──> live ── death ──> down
 %%                      │   ^                 the first replacement is started
@@ -12,15 +14,11 @@
 %% left to do.
 -module(py_pool_slots).
 
--export([new/2, start/2, replace/2, ready/4, hold/2, release/2, ran/2, down/4]).
--export([live/1, is_replacing/1]).
--export([all_started/1, any_live/1, describe/1]).
--export_type([slots/0]).
+-export([new/1, start/2, started/4, replace/2, ready/5, hold/3, release/3, ran/2, down/4]).
+-export([live/1, is_replacing/1, any_live/1, all_started/1, describe/1]).
+-export_type([slots/0, effect/0]).
 
--include_lib("kernel/include/logger.hrl").
--include("py.hrl").
-
-%% A worker that was live for so long (ms) had started properly.
+%% A worker that was live for this long (ms) had started properly.
 -define(LIVED, 1_000).
 -define(FIRST_DELAY, 100).
 %% The longest delay after a worker that could not start, and after one that
@@ -44,8 +42,6 @@
 }).
 
 -record(slots, {
-    pool :: #pool{},
-    options :: py_options:pool(),
     slots :: #{pos_integer() => #slot{}},
     next = none :: none | #slot{},          % to take over from a live one
     retired = #{} :: #{reference() => #slot{}},     % replaced, by their monitors
@@ -54,44 +50,56 @@
 
 -opaque slots() :: #slots{}.
 
--spec new(#pool{}, py_options:pool()) -> slots().
-new(#pool{size = Size} = Pool, Options) ->
-    All = maps:from_list([{Id, #slot{id = Id}} || Id <- lists:seq(1, Size)]),
-    Empty = #slots{pool = Pool, options = Options, slots = All},
-    lists:foldl(fun start/2, Empty, maps:keys(All)).
+-type effect() ::
+    %% A worker is started; started/4 is told at once.
+    {start, Id :: pos_integer()}
+    %% After this many milliseconds start/2 is called.
+    | {start_later, non_neg_integer(), Id :: pos_integer()}
+    %% A worker has more to run before it is live.
+    | {steps, pid(), [py_wire:op()]}
+    %% A worker is live: callers may pick it.
+    | {live, Id :: pos_integer(), pid(), OsPid :: pos_integer() | undefined}
+    %% A worker's slot has another one.
+    | {retire, pid()}
+    %% A worker is dead: nobody may pick it, and its reason is kept.
+    | {ended, Id :: pos_integer(), pid(), OsPid :: pos_integer() | undefined, Reason :: term()}
+    %% The reason of an old death is kept no longer.
+    | {forget, pid()}.
 
-%% Starts a worker in the calling process' name, where there is none: its
-%% successor may have taken over already.
--spec start(pos_integer(), slots()) -> slots().
+%% ---------------------------------------------------------------------------
+%% Starting
+
+%% All slots, and each one's first worker.
+-spec new(pos_integer()) -> {slots(), [effect()]}.
+new(Size) ->
+    Ids = lists:seq(1, Size),
+    {#slots{slots = maps:from_list([{Id, #slot{id = Id}} || Id <- Ids])},
+     [{start, Id} || Id <- Ids]}.
+
+%% A worker may be started where there is none: the slot may have one again.
+-spec start(pos_integer(), slots()) -> {slots(), [effect()]}.
 start(Id, #slots{slots = All} = S) ->
     case All of
-        #{Id := #slot{phase = down} = Slot} -> put_slot(start_worker(Slot, S), S);
-        #{} -> S
+        #{Id := #slot{phase = down}} -> {S, [{start, Id}]};
+        #{} -> {S, []}
     end.
 
-start_worker(#slot{id = Id} = Slot, #slots{pool = Pool, options = Options}) ->
-    Args = #{pool => Pool, boss => self(), slot => Id, options => Options},
-    {ok, Pid} = supervisor:start_child(py_pool_board:workers_sup(Pool), [Args]),
-    Slot#slot{phase = starting, pid = Pid, monitor = monitor(process, Pid),
-              done = py_pool_steps:none()}.
-
 %% Starts a worker that is to take over from the live one of this slot.
--spec replace(pos_integer(), slots()) -> slots().
+-spec replace(pos_integer(), slots()) -> {slots(), [effect()]}.
 replace(Id, #slots{slots = All, next = none} = S) ->
-    S#slots{next = start_worker(#slot{id = Id, restarts = restarts(Id, All) + 1}, S)}.
+    #{Id := #slot{restarts = Restarts}} = All,
+    {S#slots{next = #slot{id = Id, restarts = Restarts + 1}}, [{start, Id}]}.
 
-restarts(Id, All) ->
-    #slot{restarts = N} = maps:get(Id, All),
-    N.
+%% This process, which is watched, is the worker that was to be started.
+-spec started(pos_integer(), pid(), reference(), slots()) -> slots().
+started(Id, Pid, Monitor, #slots{next = #slot{id = Id, phase = down} = Next} = S) ->
+    S#slots{next = starting(Pid, Monitor, Next)};
+started(Id, Pid, Monitor, #slots{slots = All} = S) ->
+    #{Id := #slot{phase = down} = Slot} = All,
+    S#slots{slots = All#{Id := starting(Pid, Monitor, Slot)}}.
 
--spec is_replacing(slots()) -> boolean().
-is_replacing(#slots{next = Next}) ->
-    Next =/= none.
-
-%% The slots that have a live worker.
--spec live(slots()) -> [pos_integer()].
-live(#slots{slots = All}) ->
-    [Id || {Id, #slot{phase = live}} <- lists:sort(maps:to_list(All))].
+starting(Pid, Monitor, Slot) ->
+    Slot#slot{phase = starting, pid = Pid, monitor = Monitor, done = py_pool_steps:none()}.
 
 put_slot(#slot{pid = Pid} = Slot, #slots{next = #slot{pid = Pid}} = S) ->
     S#slots{next = Slot};
@@ -108,56 +116,57 @@ find(Id, Pid, #slots{slots = All}) ->
 %% ---------------------------------------------------------------------------
 %% Becoming ready
 
-%% A worker has run the steps that it was given: there are more, or it is live.
--spec ready({pos_integer(), pid()}, pos_integer() | undefined, py_pool_steps:steps(), slots()) ->
-          slots().
-ready({Id, Pid}, OsPid, Steps, S) ->
+%% A worker has run the steps that it was given: there are more, or it is live
+%% from now on.
+-spec ready({pos_integer(), pid()}, pos_integer() | undefined, py_pool_steps:steps(),
+            Now :: integer(), slots()) -> {slots(), [effect()]}.
+ready({Id, Pid}, OsPid, Steps, Now, S) ->
     case find(Id, Pid, S) of
-        none -> S;
-        Slot -> go_on(Slot#slot{os_pid = OsPid}, Steps, S)
+        none -> {S, []};
+        Slot -> go_on(Slot#slot{os_pid = OsPid}, Steps, Now, S)
     end.
 
-go_on(#slot{pid = Pid, done = Done} = Slot, Steps, S) ->
+go_on(#slot{pid = Pid, done = Done} = Slot, Steps, Now, S) ->
     Next = Slot#slot{done = py_pool_steps:all(Steps)},
     case py_pool_steps:missing(Done, Steps) of
-        [] ->
-            go_live(Next, S);
-        Missing ->
-            py_worker:steps(Pid, Missing),
-            put_slot(Next#slot{phase = starting}, S)
+        [] -> go_live(Next, Now, S);
+        Missing -> {put_slot(Next#slot{phase = starting}, S), [{steps, Pid, Missing}]}
     end.
 
-go_live(#slot{id = Id, pid = Pid, os_pid = OsPid} = Slot, #slots{pool = Pool} = S) ->
-    Free = take_over(Slot, S),
-    py_pool_board:join(Pool, Id, Pid, OsPid),
-    py_worker:live(Pid),
-    put_slot(Slot#slot{phase = live, started = true, since = now_ms()}, Free).
+go_live(#slot{id = Id, pid = Pid, os_pid = OsPid} = Slot, Now, S) ->
+    {Free, Retired} = take_over(Slot, S),
+    {put_slot(Slot#slot{phase = live, started = true, since = Now}, Free),
+     Retired ++ [{live, Id, Pid, OsPid}]}.
 
-%% The worker that had the slot ends when its work is done, or after a while.
-take_over(#slot{pid = Pid, id = Id}, #slots{next = #slot{pid = Pid}, slots = All} = S) ->
-    retire(maps:get(Id, All), S#slots{next = none});
+%% The worker that had the slot ends when its work is done, or after a while. One
+%% that has died meanwhile has nothing to end.
+take_over(#slot{pid = Pid, id = Id}, #slots{next = #slot{pid = Pid}} = S) ->
+    #slots{slots = #{Id := Old}, retired = Retired} = S,
+    case Old of
+        #slot{pid = undefined} ->
+            {S#slots{next = none}, []};
+        #slot{pid = OldPid, monitor = Monitor} ->
+            {S#slots{next = none, retired = Retired#{Monitor => Old}}, [{retire, OldPid}]}
+    end;
 take_over(_, S) ->
-    S.
-
-%% One that has died meanwhile has nothing to end.
-retire(#slot{pid = undefined}, S) ->
-    S;
-retire(#slot{pid = Pid, monitor = Monitor} = Old, #slots{pool = #pool{drain = Drain}} = S) ->
-    py_worker:retire(Pid, Drain),
-    S#slots{retired = (S#slots.retired)#{Monitor => Old}}.
+    {S, []}.
 
 %% A worker that is ready waits until it is known what else it has to run.
--spec hold({pos_integer(), pid(), pos_integer() | undefined}, slots()) -> slots().
-hold({Id, Pid, OsPid}, S) ->
+-spec hold({pos_integer(), pid()}, pos_integer() | undefined, slots()) -> slots().
+hold({Id, Pid}, OsPid, S) ->
     case find(Id, Pid, S) of
         none -> S;
         Slot -> put_slot(Slot#slot{phase = held, os_pid = OsPid}, S)
     end.
 
--spec release(py_pool_steps:steps(), slots()) -> slots().
-release(Steps, #slots{slots = All, next = Next} = S) ->
+%% Those that wait for it learn what else they have to run.
+-spec release(py_pool_steps:steps(), Now :: integer(), slots()) -> {slots(), [effect()]}.
+release(Steps, Now, #slots{slots = All, next = Next} = S) ->
     Held = [Slot || #slot{phase = held} = Slot <- [Next | maps:values(All)]],
-    lists:foldl(fun(Slot, Acc) -> go_on(Slot, Steps, Acc) end, S, Held).
+    lists:foldl(fun(Slot, {Acc, Effects}) ->
+                    {After, More} = go_on(Slot, Steps, Now, Acc),
+                    {After, Effects ++ More}
+                end, {S, []}, Held).
 
 %% Those that are live have run all of it.
 -spec ran(py_pool_steps:steps(), slots()) -> slots().
@@ -170,42 +179,49 @@ ran(Steps, #slots{slots = All} = S) ->
 %% ---------------------------------------------------------------------------
 %% Death and replacement
 
-%% A worker is gone. Its successor is to be started when the calling process
-%% gets the message {start, Id}.
--spec down(reference(), pid(), term(), slots()) ->
-          {slot | next | retired, slots()} | unknown.
-down(Monitor, Pid, Reason, #slots{next = #slot{monitor = Monitor} = Next} = S) ->
-    log_death(Next, Reason, S#slots.pool),
-    {next, remember(Pid, Reason, S#slots{next = none})};
-down(Monitor, Pid, Reason, #slots{slots = All, retired = Retired} = S) ->
+%% A worker is gone: one that had a slot, one that was to take over, or one
+%% that had been replaced.
+-spec down(reference(), Reason :: term(), Now :: integer(), slots()) ->
+          {slot | next | retired, slots(), [effect()]} | unknown.
+down(Monitor, Reason, _, #slots{next = #slot{monitor = Monitor} = Next} = S) ->
+    {Buried, Effects} = bury(Next, Reason, S#slots{next = none}),
+    {next, Buried, Effects};
+down(Monitor, Reason, _, #slots{retired = Retired} = S) when is_map_key(Monitor, Retired) ->
+    {Slot, Rest} = maps:take(Monitor, Retired),
+    {Buried, Effects} = bury(Slot, Reason, S#slots{retired = Rest}),
+    {retired, Buried, Effects};
+down(Monitor, Reason, Now, #slots{slots = All} = S) ->
     case [Slot || #slot{monitor = M} = Slot <- maps:values(All), M =:= Monitor] of
-        [Slot] -> {slot, bury(Slot, Pid, Reason, S)};
-        [] when is_map_key(Monitor, Retired) -> {retired, forget(Monitor, Pid, Reason, S)};
-        [] -> unknown
+        [#slot{id = Id} = Slot] ->
+            {Delay, Empty} = empty(Slot, Now),
+            {Buried, Effects} = bury(Slot, Reason, S#slots{slots = All#{Id := Empty}}),
+            {slot, Buried, Effects ++ [{start_later, Delay, Id}]};
+        [] ->
+            unknown
     end.
 
-forget(Monitor, Pid, Reason, #slots{retired = Retired} = S) ->
-    {Slot, Rest} = maps:take(Monitor, Retired),
-    log_death(Slot, Reason, S#slots.pool),
-    remember(Pid, Reason, S#slots{retired = Rest}).
+bury(#slot{id = Id, pid = Pid, os_pid = OsPid}, Reason, #slots{dead = Dead} = S) ->
+    {Kept, Forgotten} = trim(queue:in(Pid, Dead)),
+    {S#slots{dead = Kept}, [{ended, Id, Pid, OsPid, Reason} | Forgotten]}.
 
-bury(#slot{id = Id} = Slot, Pid, Reason, #slots{pool = Pool} = S) ->
-    py_pool_board:leave(Pool, Id, Pid),
-    log_death(Slot, Reason, Pool),
-    Failures = failures(Slot),
-    _ = erlang:send_after(delay(Failures, Slot), self(), {start, Id}),
-    Empty = Slot#slot{phase = down, pid = undefined, os_pid = undefined,
-                      monitor = undefined, failures = Failures + 1,
-                      restarts = Slot#slot.restarts + 1},
-    remember(Pid, Reason, put_slot(Empty, S)).
+trim(Dead) ->
+    case queue:len(Dead) > ?DEATHS of
+        true -> {queue:drop(Dead), [{forget, queue:get(Dead)}]};
+        false -> {Dead, []}
+    end.
 
-failures(#slot{phase = live, since = Since, failures = N}) ->
-    case now_ms() - Since of
-        Lived when Lived >= ?LIVED -> 0;
-        _ -> N
-    end;
-failures(#slot{failures = N}) ->
-    N.
+%% What a slot is without its worker, and how long it stays so.
+empty(#slot{failures = Failures} = Slot, Now) ->
+    Before = case has_lived(Slot, Now) of
+                 true -> 0;
+                 false -> Failures
+             end,
+    {delay(Before, Slot),
+     Slot#slot{phase = down, pid = undefined, os_pid = undefined, monitor = undefined,
+               failures = Before + 1, restarts = Slot#slot.restarts + 1}}.
+
+has_lived(#slot{phase = live, since = Since}, Now) -> Now - Since >= ?LIVED;
+has_lived(_, _) -> false.
 
 delay(0, _) -> 0;
 delay(N, #slot{phase = live}) -> min(?MOST_DELAY_LIVE, doubled(N));
@@ -214,54 +230,26 @@ delay(N, _) -> min(?MOST_DELAY, doubled(N)).
 doubled(Failures) ->
     ?FIRST_DELAY bsl min(Failures - 1, 16).
 
-%% The worker itself wrote down why, unless it was killed.
-remember(Pid, Reason, #slots{pool = Pool, dead = Dead} = S) ->
-    py_pool_board:why_died(Pool, Pid) =:= unknown
-        andalso py_pool_board:died(Pool, Pid, exit_reason(Reason)),
-    S#slots{dead = trim(Pool, queue:in(Pid, Dead))}.
-
-exit_reason({shutdown, {worker_exit, Why}}) -> Why;
-exit_reason({shutdown, Why}) -> Why;
-exit_reason(Why) -> Why.
-
-trim(Pool, Dead) ->
-    case queue:len(Dead) > ?DEATHS of
-        true ->
-            py_pool_board:forget_dead(Pool, queue:get(Dead)),
-            queue:drop(Dead);
-        false ->
-            Dead
-    end.
-
-%% One event for each death.
-log_death(_, shutdown, _) ->
-    ok;
-log_death(_, {shutdown, retired}, _) ->
-    ok;
-log_death(#slot{id = Id, os_pid = OsPid}, Reason, #pool{name = Name}) ->
-    Meta = #{application => py, pool => Name, worker => Id, os_pid => OsPid},
-    case Reason of
-        {shutdown, {python_start, Text}} ->
-            ?LOG_ERROR("worker ~p of pool ~tp could not start: ~ts", [Id, Name, Text], Meta);
-        _ ->
-            ?LOG_WARNING("worker ~p of pool ~tp (os pid ~p) ended: ~tp",
-                         [Id, Name, OsPid, exit_reason(Reason)], Meta)
-    end.
-
-now_ms() ->
-    erlang:monotonic_time(millisecond).
-
 %% ---------------------------------------------------------------------------
 %% What there is
+
+%% The slots that have a live worker.
+-spec live(slots()) -> [pos_integer()].
+live(#slots{slots = All}) ->
+    [Id || {Id, #slot{phase = live}} <- lists:sort(maps:to_list(All))].
+
+-spec any_live(slots()) -> boolean().
+any_live(S) ->
+    live(S) =/= [].
+
+-spec is_replacing(slots()) -> boolean().
+is_replacing(#slots{next = Next}) ->
+    Next =/= none.
 
 %% Whether every slot has had a live worker.
 -spec all_started(slots()) -> boolean().
 all_started(#slots{slots = All}) ->
     lists:all(fun(#slot{started = Started}) -> Started end, maps:values(All)).
-
--spec any_live(slots()) -> boolean().
-any_live(#slots{slots = All}) ->
-    lists:any(fun(#slot{phase = Phase}) -> Phase =:= live end, maps:values(All)).
 
 -spec describe(slots()) -> [map()].
 describe(#slots{slots = All}) ->

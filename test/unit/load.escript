@@ -1,0 +1,132 @@
+#!/usr/bin/env escript
+%% SPDX-License-Identifier: Apache-2.0
+%%! -pa test/lib
+%%
+%% py_pool_board and py_pool_load: who is picked, and who has room. The pool has
+%% no processes: pids of this script stand for its workers.
+-mode(compile).
+-include_lib("stdlib/include/assert.hrl").
+
+%% Requests that a worker has at a time.
+-define(WINDOW, 8).
+
+main(_) ->
+    tap:run([
+        {"a pool without workers is full", in_pool(fun no_workers/1)},
+        [{["picks ", What], in_pool(fun(Pool) -> picks(Loads, Slots, Pool) end)}
+         || {What, Loads, Slots} <- picked()],
+        {"workers are picked in turn", in_pool(fun in_turn/1)},
+        {"a worker that has left is not picked", in_pool(fun left/1)},
+        {"only the worker that is there can leave", in_pool(fun replaced/1)},
+        {"a load's slot is nobody else's", in_pool(fun places/1)},
+        [{["idle: ", What], in_pool(fun(Pool) -> idle(Loads, Waiting, Is, Pool) end)}
+         || {What, Loads, Waiting, Is} <- idles()],
+        {"each oom kill explains one death", in_pool(fun oom_kills/1)},
+        {"a pool that is stopping", in_pool(fun stopping/1)},
+        {"a name that is no pool's", fun no_pool/0}
+    ]).
+
+%% A pool of three, of which no worker has joined.
+in_pool(Test) ->
+    fun() ->
+        Pool = py_pool_board:new(unit, #{size => 3, timeout => 1, max_frame => 1024,
+                                         interrupt_grace => 1, close_grace => 1, drain => 1}),
+        try Test(Pool) after py_pool_board:delete(unit) end
+    end.
+
+no_workers(Pool) ->
+    ?assertEqual(full, py_pool_board:pick(Pool)),
+    ?assertEqual([], py_pool_board:workers(Pool)),
+    ?assertEqual({error, no_worker}, py_pool_board:version(Pool)).
+
+%% {What, the workers' loads, the slots of which one is picked}
+picked() ->
+    Busy = py_pool_load:busy(1),
+    [{"one that has nothing to do", [1, 0, 1], [2]},
+     {"the one with the least", [3, 2, 1], [3]},
+     {"one of several", [1, 1, 5], [1, 2]},
+     {"no busy one", [Busy, 7, Busy], [2]},
+     {"nobody whose window is full", [?WINDOW, ?WINDOW - 1, ?WINDOW], [2]},
+     {"none, if all are full or busy", [?WINDOW, Busy, ?WINDOW + 1], []}].
+
+picks(Loads, Slots, Pool) ->
+    Workers = join(Pool, Loads),
+    case py_pool_board:pick(Pool) of
+        {ok, Worker} -> ?assert(lists:member(Worker, [lists:nth(S, Workers) || S <- Slots]));
+        full -> ?assertEqual([], Slots)
+    end.
+
+%% Each pick is a hint to the next one.
+in_turn(Pool) ->
+    Workers = join(Pool, [0, 0, 0]),
+    Picked = [begin {ok, W} = py_pool_board:pick(Pool), W end
+              || _ <- lists:seq(1, 3 * ?WINDOW)],
+    [?assertEqual(?WINDOW, length([P || P <- Picked, P =:= W])) || W <- Workers],
+    ?assertEqual(full, py_pool_board:pick(Pool)),
+    py_pool_load:set(Pool, 2, 0),
+    ?assertEqual({ok, lists:nth(2, Workers)}, py_pool_board:pick(Pool)).
+
+left(Pool) ->
+    [_, Two, _] = Workers = join(Pool, [5, 0, 5]),
+    py_pool_board:leave(Pool, 2, Two),
+    {ok, Picked} = py_pool_board:pick(Pool),
+    ?assert(lists:member(Picked, Workers -- [Two])),
+    ?assertEqual([1, 3], [Slot || {Slot, _, _} <- py_pool_board:workers(Pool)]).
+
+replaced(Pool) ->
+    [One, _, _] = join(Pool, [0, 5, 5]),
+    Next = spawn(fun() -> ok end),
+    py_pool_board:join(Pool, 1, Next, 99),
+    py_pool_board:leave(Pool, 1, One),
+    ?assertEqual({ok, Next}, py_pool_board:pick(Pool)).
+
+places(Pool) ->
+    _ = join(Pool, [1, 1, 1]),
+    py_pool_load:set_waiting(Pool, 5),
+    py_pool_load:set_oom_kills(Pool, 7),
+    ?assertNot(py_pool_load:is_stopping(Pool)),
+    [py_pool_load:set(Pool, Slot, ?WINDOW) || Slot <- [1, 2, 3]],
+    ?assert(py_pool_load:has_waiting(Pool)),
+    ?assertNot(py_pool_load:claim_oom_kill(Pool, 7)),
+    ?assertEqual(full, py_pool_board:pick(Pool)).
+
+%% {What, loads, how many callers wait, whether the pool is idle}
+idles() ->
+    [{"nobody has anything", [0, 0, 0], 0, true},
+     {"somebody has", [0, 1, 0], 0, false},
+     {"somebody is busy", [0, py_pool_load:busy(0), 0], 0, false},
+     {"a caller waits", [0, 0, 0], 1, false},
+     {"workers that are not there have nothing", [0], 0, true}].
+
+idle(Loads, Waiting, Is, Pool) ->
+    _ = join(Pool, Loads),
+    py_pool_load:set_waiting(Pool, Waiting),
+    ?assertEqual(Is, py_pool_load:is_idle(Pool)).
+
+oom_kills(Pool) ->
+    py_pool_load:set_oom_kills(Pool, 4),
+    ?assertEqual([false, true, false, true, true, false],
+                 [py_pool_load:claim_oom_kill(Pool, N) || N <- [4, 5, 5, 7, 7, 7]]).
+
+stopping(Pool) ->
+    ?assertEqual({ok, Pool}, py_pool_board:open(unit)),
+    py_pool_load:set_stopping(Pool),
+    ?assertEqual({error, {stopping, unit}}, py_pool_board:open(unit)),
+    ?assertEqual({error, {stopping, unit}},
+                 py_pool_board:with_open(unit, fun(_) -> error(open) end)),
+    ?assertEqual({found, Pool}, py_pool_board:with_pool(unit, fun(P) -> {found, P} end)).
+
+no_pool() ->
+    ?assertEqual({error, {no_pool, nobody}},
+                 py_pool_board:with_pool(nobody, fun(_) -> error(found) end)),
+    ?assertEqual([], py_pool_board:names()).
+
+%% ---------------------------------------------------------------------------
+
+join(Pool, Loads) ->
+    [begin
+         Worker = spawn(fun() -> ok end),
+         py_pool_board:join(Pool, Slot, Worker, 1000 + Slot),
+         py_pool_load:set(Pool, Slot, Load),
+         Worker
+     end || {Slot, Load} <- lists:zip(lists:seq(1, length(Loads)), Loads)].
