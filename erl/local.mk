@@ -9,6 +9,7 @@ erl_sources = \
 	erl/src/call/py_async.erl \
 	erl/src/call/py_binding.erl \
 	erl/src/call/py_fanout.erl \
+	erl/src/call/py_option.erl \
 	erl/src/call/py_options.erl \
 	erl/src/call/py_request.erl \
 	erl/src/call/py_stream.erl \
@@ -16,6 +17,7 @@ erl_sources = \
 	erl/src/pool/py_pool_board.erl \
 	erl/src/pool/py_pool_define.erl \
 	erl/src/pool/py_pool_load.erl \
+	erl/src/pool/py_pool_options.erl \
 	erl/src/pool/py_pool_queue.erl \
 	erl/src/pool/py_pool_roll.erl \
 	erl/src/pool/py_pool_slots.erl \

@@ -5,6 +5,7 @@ test_scripts = \
 	test/unit/define.escript \
 	test/unit/load.escript \
 	test/unit/mem.escript \
+	test/unit/options.escript \
 	test/unit/roll.escript \
 	test/unit/slots.escript \
 	test/call/api.escript \
@@ -48,6 +49,7 @@ test_modules = \
 	test/lib/generate.erl \
 	test/lib/logbook.erl \
 	test/lib/markdown.erl \
+	test/lib/option_table.erl \
 	test/lib/osproc.erl \
 	test/lib/python_values.erl \
 	test/lib/raw.erl \

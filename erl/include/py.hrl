@@ -7,8 +7,16 @@
 -define(WINDOW, 8).
 -define(WINDOW_BYTES, 65536).
 
-%% A request that runs longer than this (ms) makes its worker busy.
+%% What the program knows, too (port/wire/protocol.h, port/op): the tick in ms,
+%% after which a request that still runs makes its worker busy; the bytes of the
+%% longest frame, by default, at least and at most; how many items a stream's
+%% chunk has by default, and at most.
 -define(TICK, 10).
+-define(DEFAULT_MAX_FRAME, (256 * 1024 * 1024)).
+-define(LEAST_MAX_FRAME, 1024).
+-define(FRAME_LIMIT, 16#7fffffff).
+-define(DEFAULT_CHUNK, 1000).
+-define(MOST_CHUNK, 1_000_000).
 
 %% The longest that a process can wait, and that a timer takes (ms).
 -define(LONGEST, 16#ffffffff).

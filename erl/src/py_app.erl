@@ -11,7 +11,7 @@
 start(_Type, _Args) ->
     ok = py_exception:start(),
     _ = py_wire:atoms(),
-    case py_options:environment(application:get_all_env(py)) of
+    case py_pool_options:environment(application:get_all_env(py)) of
         {ok, Pools} -> start_pools(Pools);
         {error, _} = Error -> Error
     end.

@@ -230,7 +230,7 @@ longest() ->
 
 two_defaults() ->
     ?assertEqual({error, {badarg, {pool, default}}},
-                 py_options:environment([{size, 1}, {pools, #{default => #{size => 2}}}])).
+                 py_pool_options:environment([{size, 1}, {pools, #{default => #{size => 2}}}])).
 
 name_taken() ->
     with_pool(#{size => 1}, fun(_, Pool) ->

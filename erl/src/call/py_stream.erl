@@ -18,8 +18,6 @@
 }).
 -opaque stream() :: #py_stream{}.
 
--define(DEFAULT_CHUNK, 1000).
-
 %% Returns when the first items are there.
 -spec open(py_wire:op(), #opts{}) -> {ok, stream()} | {error, term()}.
 open(Source, #opts{wire = Wire} = Opts) ->

@@ -14,7 +14,7 @@
 -define(KILL_LIMIT, 2_000).
 
 %% Starts the program. What went wrong is said so that a person can act on it.
--spec open(py_options:pool()) ->
+-spec open(py_pool_options:pool()) ->
           {ok, port(), pos_integer() | undefined} | {error, binary()}.
 open(Options) ->
     case check_dirs(Options) of

@@ -22,7 +22,7 @@
 
 -record(state, {
     pool :: #pool{},
-    options :: py_options:pool(),
+    options :: py_pool_options:pool(),
     steps :: py_pool_steps:steps(),
     queue :: py_pool_queue:queue(),
     slots :: py_pool_slots:slots(),
@@ -36,7 +36,7 @@
 %% ---------------------------------------------------------------------------
 %% What others ask
 
--spec start_link(#pool{}, py_options:pool()) -> gen_server:start_ret().
+-spec start_link(#pool{}, py_pool_options:pool()) -> gen_server:start_ret().
 start_link(Pool, Options) ->
     gen_server:start_link(?MODULE, {Pool, Options}, []).
 
@@ -102,7 +102,7 @@ tell(Pool, Message) ->
 
 %% ---------------------------------------------------------------------------
 
--spec init({#pool{}, py_options:pool()}) ->
+-spec init({#pool{}, py_pool_options:pool()}) ->
           {ok, #state{}, {continue, [py_pool_slots:effect()]}}.
 init({#pool{size = Size} = Pool,
       #{init := Init, max_queue := Max, queue_timeout := Patience} = Options}) ->

@@ -7,7 +7,7 @@
 
 -export([start_link/2, stop_children/1, init/1]).
 
--spec start_link(atom(), py_options:pool()) -> supervisor:startlink_ret().
+-spec start_link(atom(), py_pool_options:pool()) -> supervisor:startlink_ret().
 start_link(Name, Options) ->
     supervisor:start_link(?MODULE, {Name, Options}).
 
@@ -19,7 +19,7 @@ stop_children(Sup) ->
     ok.
 
 %% A worker belongs to the py_pool process that started it: both or none.
--spec init({atom(), py_options:pool()}) ->
+-spec init({atom(), py_pool_options:pool()}) ->
           {ok, {supervisor:sup_flags(), [supervisor:child_spec()]}}.
 init({Name, Options}) ->
     Pool = py_pool_board:new(Name, Options),

@@ -13,13 +13,13 @@
 
 -spec start(atom(), term()) -> {ok, pid()} | {error, term()}.
 start(Name, Options) ->
-    case py_options:pool(Options) of
+    case py_pool_options:check(Options) of
         {ok, Checked} -> start_checked(Name, Checked);
         {error, _} = Error -> Error
     end.
 
 %% Returns when every worker is ready; else nothing of the pool is left.
--spec start_checked(atom(), py_options:pool()) -> {ok, pid()} | {error, term()}.
+-spec start_checked(atom(), py_pool_options:pool()) -> {ok, pid()} | {error, term()}.
 start_checked(Name, Options) ->
     Spec = #{id => {pool, Name}, type => supervisor,
              start => {py_pool_sup, start_link, [Name, Options]}},

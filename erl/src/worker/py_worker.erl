@@ -24,7 +24,7 @@
     pool :: #pool{},
     boss :: pid(),                  % the pool
     slot :: pos_integer(),
-    options :: py_options:pool(),
+    options :: py_pool_options:pool(),
     port :: port() | undefined,
     os_pid :: pos_integer() | undefined,
     boot :: py_worker_boot:boot() | undefined,
@@ -34,7 +34,7 @@
 }).
 
 -type args() :: #{pool := #pool{}, boss := pid(), slot := pos_integer(),
-                  options := py_options:pool()}.
+                  options := py_pool_options:pool()}.
 
 %% A frame from this size on makes the process give its memory back at once.
 -define(LARGE, (1 bsl 20)).

@@ -1,0 +1,110 @@
+%% SPDX-License-Identifier: Apache-2.0
+%%
+%% Options as tables: a row says an option's name, what it may be, its default
+%% and, in one line, what it does. py_options has the table of calls,
+%% py_pool_options that of pools. What is given is checked by them here; README's
+%% tables and the types of `py' are compared with them by
+%% test/unit/options.escript, which also prints README's rows anew. Pure.
+-module(py_option).
+
+-export([check/3, defaults/1, text/1]).
+-export_type([row/0, values/0]).
+
+-include("py.hrl").
+
+-type row() :: {Name :: atom(), values(), default(), Doc :: string()}.
+
+%% What it may be.
+-type values() ::
+    boolean
+    | atom
+    | {one_of, [atom()]}
+    | {integer, Least :: integer(), Most :: integer() | infinity}
+    | time                  % milliseconds
+    | timeout               % milliseconds or infinity
+    | directory
+    | directories           % one or a list of them
+    | code                  % one text or a list of them
+    | environment.          % variables: a list or a map
+
+%% A default, perhaps with README's words for it.
+-type default() :: {term(), Words :: string()} | term().
+
+%% The value in the one form that everybody else relies on; `wrong' when the
+%% option may not have it, or when there is no such option.
+-spec check(atom(), term(), [row()]) -> {ok, term()} | wrong.
+check(Name, Value, Table) ->
+    case lists:keyfind(Name, 1, Table) of
+        {_, Values, _, _} ->
+            try
+                {ok, value(Values, Value)}
+            catch
+                error:_ -> wrong
+            end;
+        false ->
+            wrong
+    end.
+
+-spec defaults([row()]) -> #{atom() => term()}.
+defaults(Table) ->
+    maps:from_list([{Name, default(Default)} || {Name, _, Default, _} <- Table]).
+
+default({Default, _Words}) -> Default;
+default(Default) -> Default.
+
+%% ---------------------------------------------------------------------------
+%% Values: one that is wrong is any error
+
+value(boolean, Value) when is_boolean(Value) -> Value;
+value(atom, Value) when is_atom(Value) -> Value;
+value({one_of, Values}, Value) -> true = lists:member(Value, Values), Value;
+value({integer, Least, Most}, N) when is_integer(N), N >= Least, N =< Most -> N;
+value(time, N) -> value({integer, 0, ?LONGEST}, N);
+value(timeout, infinity) -> infinity;
+value(timeout, N) -> value(time, N);
+value(directory, Dir) -> system_text(Dir);
+value(directories, Dirs) -> [system_text(Dir) || Dir <- texts(Dirs)];
+value(code, Code) -> [utf8(Part) || Part <- texts(Code)];
+value(environment, Env) when is_map(Env) -> value(environment, maps:to_list(Env));
+value(environment, Env) -> [variable(Variable) || Variable <- Env].
+
+%% One text, or a list of them. A list with a character in it is one text.
+texts([]) -> [];
+texts(Text) when is_binary(Text) -> [Text];
+texts(List) when is_list(List) ->
+    case lists:any(fun is_integer/1, List) of
+        true -> [List];
+        false -> List
+    end.
+
+variable({Name, false}) -> {variable_name(Name), false};
+variable({Name, Value}) -> {variable_name(Name), string(Value)}.
+
+%% The system would take what is before the `='.
+variable_name(Name) ->
+    [_ | _] = String = string(Name),
+    false = lists:member($=, String),
+    String.
+
+string(Name) when is_atom(Name) -> string(atom_to_binary(Name));
+string(Text) -> unicode:characters_to_list(system_text(Text)).
+
+%% A text for the operating system, for which a NUL is its end.
+system_text(Chardata) ->
+    Text = utf8(Chardata),
+    nomatch = binary:match(Text, <<0>>),
+    Text.
+
+utf8(Chardata) ->
+    {ok, Text} = text(Chardata),
+    Text.
+
+%% Any chardata as UTF-8.
+-spec text(term()) -> {ok, binary()} | wrong.
+text(Chardata) ->
+    try unicode:characters_to_binary(Chardata) of
+        Text when is_binary(Text) -> {ok, Text};
+        _ -> wrong
+    catch
+        error:badarg -> wrong
+    end.

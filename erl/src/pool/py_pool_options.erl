@@ -1,0 +1,105 @@
+%% SPDX-License-Identifier: Apache-2.0
+%%
+%% A pool's options, given to py:start_pool/2 or in the application's
+%% environment: checked, and completed by their defaults. Pure.
+-module(py_pool_options).
+
+-export([table/0, check/1, environment/1]).
+-export_type([pool/0]).
+
+-include("py.hrl").
+
+-define(MOST_WORKERS, 10_000).
+
+%% What a pool's map may have. README's table is made of it (py_option).
+-spec table() -> [py_option:row()].
+table() ->
+    [{size, {integer, 1, ?MOST_WORKERS},
+      {erlang:system_info(schedulers_online), "schedulers online"},
+      "workers"},
+     {python_path, directories, [],
+      "directories for the front of `sys.path`"},
+     {venv, directory, {undefined, "none"},
+      "a virtual environment's directory"},
+     {env, environment, [],
+      "environment variables; `false` as the value removes one"},
+     {cwd, directory, {undefined, "the VM's"},
+      "working directory"},
+     {init, code, {[], "none"},
+      "statements that each new worker runs before it is used"},
+     {start_timeout, time, 60_000,
+      "how long each step of a worker's start may take: Python's start, each piece of `init`, "
+      "each `exec_all` that it repeats. A pool that imports large models needs more"},
+     {timeout, timeout, 30_000,
+      "how long a call may take unless it says otherwise"},
+     {max_queue, {integer, 0, infinity}, 10_000,
+      "calls that may wait for a worker"},
+     {queue_timeout, timeout, infinity,
+      "how long each of them may wait"},
+     {max_frame, {integer, ?LEAST_MAX_FRAME, ?FRAME_LIMIT}, ?DEFAULT_MAX_FRAME,
+      "bytes of one request or reply"},
+     {logs, boolean, true,
+      "whether what Python prints and logs goes to Erlang's logger"},
+     {interrupt_grace, time, 500,
+      "how long a call which is out of time has to stop, once it was interrupted"},
+     {close_grace, time, 1_000,
+      "how long its program then has to end before it is killed"},
+     {drain, time, 1_000,
+      "how long calls and streams under way have when the pool stops or a worker is replaced"}].
+
+%% Complete and checked. Times are milliseconds.
+-type pool() :: #{
+    size := pos_integer(),
+    python_path := [binary()],
+    venv := binary() | undefined,
+    env := [{string(), string() | false}],
+    cwd := binary() | undefined,
+    init := [binary()],
+    start_timeout := non_neg_integer(),
+    timeout := timeout(),
+    max_queue := non_neg_integer(),
+    queue_timeout := timeout(),
+    max_frame := pos_integer(),
+    logs := boolean(),
+    interrupt_grace := non_neg_integer(),
+    close_grace := non_neg_integer(),
+    drain := non_neg_integer()
+}.
+
+-spec check(term()) -> {ok, pool()} | {error, {badarg, term()}}.
+check(Map) when is_map(Map) ->
+    Table = table(),
+    check(maps:to_list(Map), Table, py_option:defaults(Table));
+check(_) ->
+    {error, {badarg, options}}.
+
+check([], _, Pool) ->
+    {ok, Pool};
+check([{Name, Value} | Rest], Table, Pool) ->
+    case py_option:check(Name, Value, Table) of
+        {ok, Checked} -> check(Rest, Table, Pool#{Name := Checked});
+        wrong -> {error, {badarg, {option, Name}}}
+    end.
+
+%% The application's environment: the default pool's options, and the options
+%% of the pools under the key `pools'.
+-spec environment([{atom(), term()}]) ->
+          {ok, #{atom() => pool()}} | {error, {badarg, term()}}.
+environment(Env) ->
+    Own = maps:without([pools, included_applications], maps:from_list(Env)),
+    case proplists:get_value(pools, Env, #{}) of
+        #{default := _} -> {error, {badarg, {pool, default}}};
+        Pools when is_map(Pools) -> pools(maps:to_list(Pools#{default => Own}), #{});
+        _ -> {error, {badarg, {option, pools}}}
+    end.
+
+pools([], Checked) ->
+    {ok, Checked};
+pools([{Name, Options} | Rest], Checked) when is_atom(Name) ->
+    case check(Options) of
+        {ok, Pool} -> pools(Rest, Checked#{Name => Pool});
+        {error, {badarg, What}} when Name =:= default -> {error, {badarg, What}};
+        {error, {badarg, What}} -> {error, {badarg, {pool, Name, What}}}
+    end;
+pools([{Name, _} | _], _) ->
+    {error, {badarg, {pool, Name}}}.

@@ -1,0 +1,159 @@
+#!/usr/bin/env escript
+%% SPDX-License-Identifier: Apache-2.0
+%%! -pa test/lib
+%%
+%% The two tables of options: what each option may be, and that README and the
+%% types say the same. README's rows are printed anew by
+%%
+%%   ERL_LIBS=lib escript test/unit/options.escript rows
+-mode(compile).
+-include_lib("stdlib/include/assert.hrl").
+
+-define(LONGEST, 16#ffffffff).
+
+main(["rows"]) ->
+    io:setopts([{encoding, unicode}]),
+    [io:format("~ts~n", [lists:join("\n", option_table:rows(Table)) ++ "\n"])
+     || Table <- [py_options:table(), py_pool_options:table()]];
+main(_) ->
+    tap:run([
+        {"README has the options of a call", fun() ->
+            readme("## Options of a call", py_options:table()) end},
+        {"README has the options of a pool", fun() ->
+            readme("## Pools", py_pool_options:table()) end},
+        {"py:options() is the table's", fun() ->
+            type(py, options, map_field_assoc, given, py_options:table()) end},
+        {"py:pool_options() is the table's", fun() ->
+            type(py, pool_options, map_field_assoc, given, py_pool_options:table()) end},
+        {"py_pool_options:pool() is the table's", fun() ->
+            type(py_pool_options, pool, map_field_exact, checked, py_pool_options:table()) end},
+        [{io_lib:format("~p may be ~0tp", [Name, Value]), fun() ->
+             ?assertEqual(Checked, pool(Name, Value)) end}
+         || {Name, Value, Checked} <- right()],
+        [{io_lib:format("~p may not be ~0tp", [Name, Value]), fun() ->
+             ?assertEqual({error, {badarg, {option, Name}}},
+                          py_pool_options:check(#{Name => Value})) end}
+         || {Name, Value} <- wrong()],
+        {"a pool's options are completed", fun completed/0},
+        {"what is no map is no pool's options", fun no_map/0},
+        [environment(Row) || Row <- environments()],
+        {"each option of a call", fun call/0},
+        [misuse(Row) || Row <- misuses()]
+    ]).
+
+readme(Heading, Table) ->
+    Page = filename:join(os:getenv("top_srcdir", "."), "README.md"),
+    ?assertEqual(option_table:rows(Table), option_table:readme_rows(Page, Heading)).
+
+type(Module, Type, How, Form, Table) ->
+    ?assertEqual(option_table:types(Form, Table), option_table:declared(Module, Type, How)).
+
+%% ---------------------------------------------------------------------------
+%% Pools
+
+pool(Name, Value) ->
+    {ok, #{Name := Checked}} = py_pool_options:check(#{Name => Value}),
+    Checked.
+
+%% {an option, a value that it may have, the form that this is brought to}
+right() ->
+    [{size, 1, 1}, {size, 10_000, 10_000},
+     {python_path, [], []}, {python_path, "/a", [<<"/a">>]}, {python_path, <<"/a">>, [<<"/a">>]},
+     {python_path, ["/a", <<"/ü"/utf8>>], [<<"/a">>, <<"/ü"/utf8>>]},
+     {venv, "/ü", <<"/ü"/utf8>>}, {cwd, ["/a", <<"/b">>], <<"/a/b">>},
+     {env, #{'A' => "x", "B" => false}, [{"A", "x"}, {"B", false}]},
+     {env, [{<<"Ü"/utf8>>, <<"ü"/utf8>>}], [{"Ü", "ü"}]},
+     {init, "a = 1", [<<"a = 1">>]}, {init, ["a", <<"b">>], [<<"a">>, <<"b">>]},
+     {init, [<<"a\0">>], [<<"a\0">>]},
+     {start_timeout, 0, 0}, {drain, ?LONGEST, ?LONGEST},
+     {timeout, infinity, infinity}, {queue_timeout, ?LONGEST, ?LONGEST},
+     {max_queue, 0, 0}, {max_queue, 1 bsl 70, 1 bsl 70},
+     {max_frame, 1024, 1024}, {max_frame, 16#7fffffff, 16#7fffffff}, {logs, false, false}].
+
+wrong() ->
+    [{sise, 2}, {size, 0}, {size, 10_001}, {size, 2.0}, {timeout, -1}, {timeout, ?LONGEST + 1},
+     {timeout, forever}, {drain, infinity}, {python_path, 7}, {python_path, ["a\0b"]},
+     {python_path, [a]}, {venv, undefined}, {venv, <<255>>}, {cwd, "a\0b"}, {env, 7}, {env, [7]},
+     {env, [{"A=B", "x"}]}, {env, [{"", "x"}]}, {env, [{"A", 7}]}, {init, 7},
+     {init, [<<255>>]}, {max_queue, -1}, {max_frame, 1023}, {max_frame, 1 bsl 31},
+     {logs, yes}].
+
+completed() ->
+    {ok, Pool} = py_pool_options:check(#{timeout => 5}),
+    ?assertEqual(lists:sort([Name || {Name, _, _, _} <- py_pool_options:table()]),
+                 lists:sort(maps:keys(Pool))),
+    ?assertMatch(#{timeout := 5, size := _, venv := undefined, init := [], logs := true,
+                   queue_timeout := infinity, max_frame := 268435456}, Pool),
+    ?assertEqual(erlang:system_info(schedulers_online), maps:get(size, Pool)).
+
+no_map() ->
+    [?assertEqual({error, {badarg, options}}, py_pool_options:check(Given))
+     || Given <- [[], [{size, 1}], size, 7]].
+
+%% {What, the application's environment, the pools and their sizes, or the error}
+environments() ->
+    [{"the default pool alone", [{size, 3}], #{default => 3}},
+     {"further pools", [{size, 3}, {pools, #{a => #{size => 1}}}], #{default => 3, a => 1}},
+     {"what OTP puts there", [{size, 3}, {included_applications, []}], #{default => 3}},
+     {"a wrong option", [{size, 0}], {option, size}},
+     {"a wrong option of a further pool", [{pools, #{a => #{size => 0}}}],
+      {pool, a, {option, size}}},
+     {"a default pool among the others", [{pools, #{default => #{}}}], {pool, default}},
+     {"a pool whose name is no atom", [{pools, #{"a" => #{}}}], {pool, "a"}},
+     {"pools that are no map", [{pools, []}], {option, pools}}].
+
+environment({What, Env, Expected}) ->
+    {["the environment: ", What], fun() ->
+        case py_pool_options:environment(Env) of
+            {ok, Pools} ->
+                ?assertEqual(Expected, maps:map(fun(_, #{size := Size}) -> Size end, Pools));
+            {error, {badarg, Reason}} ->
+                ?assertEqual(Expected, Reason)
+        end
+    end}.
+
+%% ---------------------------------------------------------------------------
+%% Calls
+
+%% A record, because a script cannot see it by name: {opts, Pool, Timeout, Wire}.
+call() ->
+    ?assertEqual({opts, default, default, #{}}, py_options:call(#{})),
+    ?assertEqual({opts, default, 7, #{}}, py_options:call(7)),
+    ?assertEqual({opts, default, infinity, #{}}, py_options:call(infinity)),
+    Wire = #{traceback => true, none => null, binaries => bytes, arrays => binary,
+             capture => true, chunk => 1_000_000},
+    Options = Wire#{pool => pdf, timeout => ?LONGEST},
+    ?assertEqual({opts, pdf, ?LONGEST, Wire}, py_options:call(Options)),
+    ?assertEqual(lists:sort([Name || {Name, _, _, _} <- py_options:table()]),
+                 lists:sort(maps:keys(Options))).
+
+%% {the check, what it is given, what is said about it}
+misuses() ->
+    Call = fun py_options:call/1,
+    NoSuch = ": no such option, or a wrong value",
+    [{Call, -1, "neither a timeout nor a map of options"},
+     {Call, [], "neither a timeout nor a map of options"},
+     {Call, ?LONGEST + 1, "neither a timeout nor a map of options"},
+     {Call, #{timeout => -1}, "timeout: not milliseconds or infinity"},
+     {Call, #{pool => "pdf"}, "pool: not an atom"},
+     [{Call, #{Name => Value}, atom_to_list(Name) ++ NoSuch}
+      || {Name, Value} <- [{traceback, yes}, {none, 7}, {binaries, list}, {arrays, str},
+                           {capture, 1}, {chunk, 0}, {chunk, 1_000_001}, {chink, 1}]],
+     {fun py_options:uncaptured/1, #{capture => false}, "capture: not an option here"},
+     {fun py_options:plain/1, #{none => null}, "none: not an option here"},
+     {fun py_options:timeout/1, #{}, "not milliseconds or infinity"},
+     {fun py_options:text/1, 7, "not text: neither a binary nor a string"},
+     {fun py_options:text/1, [<<255>>], "not text: neither UTF-8 nor code points"}].
+
+misuse(Rows) when is_list(Rows) ->
+    [misuse(Row) || Row <- Rows];
+misuse({Check, Given, Text}) ->
+    {io_lib:format("~ts: ~0tp", [Text, Given]), fun() ->
+        try Check(Given) of
+            Result -> error({accepted, Result})
+        catch
+            error:badarg:Stack ->
+                ?assertEqual(#{general => list_to_binary(Text)},
+                             py_options:format_error(badarg, Stack))
+        end
+    end}.
