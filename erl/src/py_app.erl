@@ -1,7 +1,7 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
 %% The application: starts the default pool and the pools of its environment,
-%% and does not start when one of them cannot.
+%% and does not start if one of them cannot.
 -module(py_app).
 -behaviour(application).
 
@@ -43,7 +43,7 @@ stop_sup(Sup) ->
         {'DOWN', Monitor, process, Sup, _} -> ok
     end.
 
-%% Running work may finish, up to each pool's limit.
+%% What is under way may finish, within each pool's limit.
 -spec prep_stop(term()) -> term().
 prep_stop(State) ->
     ok = py_pools:drain_all(),

@@ -1,7 +1,7 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
-%% Requests as terms, made of what the user gave. What cannot be a request is
-%% error:badarg, in the process of whoever asked. Pure.
+%% Requests as terms, made of what the user gave. What cannot be a request raises
+%% error:badarg in the calling process. Pure.
 -module(py_args).
 
 -export([call/4, calls/1, eval/2, exec/1, source/1, gc/1, tracemalloc_start/1]).
@@ -56,6 +56,6 @@ name(Name) -> text(Name).
 args(Args) when length(Args) >= 0 -> Args;
 args(Other) -> badarg(Other, "not a (proper) list").
 
-%% The names in it are checked where they are used: by the program.
+%% The program checks the names in it.
 names(Map) when is_map(Map) -> Map;
 names(Other) -> badarg(Other, "not a map from names to values").

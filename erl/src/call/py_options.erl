@@ -1,7 +1,7 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
 %% The last argument of a call: a timeout or a map of options, checked and
-%% brought to one form. And what is said when an argument makes no sense. Pure.
+%% brought to one form. Also the error for any argument that makes no sense. Pure.
 -module(py_options).
 
 -export([table/0, call/1, uncaptured/1, plain/1, timeout/1]).
@@ -33,7 +33,7 @@ table() ->
 
 %% ---------------------------------------------------------------------------
 
-%% A timeout or a map; anything else is error:badarg.
+%% A timeout or a map; anything else raises error:badarg.
 -spec call(term()) -> #opts{}.
 call(Map) when is_map(Map) ->
     maps:fold(fun(Name, Value, Opts) -> option(Name, Value, Opts, Map) end, #opts{}, Map);
@@ -55,12 +55,12 @@ complaint(timeout) -> "timeout: not milliseconds or infinity";
 complaint(pool) -> "pool: not an atom";
 complaint(Name) -> io_lib:format("~tp: no such option, or a wrong value", [Name]).
 
-%% The options of a function that has no place for what is printed.
+%% The options of a function that cannot return what Python prints.
 -spec uncaptured(term()) -> #opts{}.
 uncaptured(Options) ->
     not_here(call(Options), [capture], Options).
 
-%% The options of a function whose result is not one worker's.
+%% The options of a function that runs in every worker.
 -spec plain(term()) -> #opts{}.
 plain(Options) ->
     #opts{wire = Wire} = Opts = call(Options),
@@ -86,7 +86,7 @@ timeout(Value, Complaint) ->
 %% ---------------------------------------------------------------------------
 %% Texts and misuse
 
-%% Any chardata as UTF-8; anything else is error:badarg.
+%% Any chardata as UTF-8; anything else raises error:badarg.
 -spec text(unicode:chardata()) -> binary().
 text(Chardata) when is_binary(Chardata); is_list(Chardata) ->
     case py_option:text(Chardata) of
@@ -96,7 +96,7 @@ text(Chardata) when is_binary(Chardata); is_list(Chardata) ->
 text(Other) ->
     badarg(Other, "not text: neither a binary nor a string").
 
-%% The error of a call that no argument of this kind could make sense of.
+%% Raises the error for an argument that makes no sense; the text says why.
 -spec badarg(term(), io_lib:chars()) -> no_return().
 badarg(Value, Text) ->
     Cause = unicode:characters_to_binary(Text),

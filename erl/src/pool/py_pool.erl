@@ -200,7 +200,7 @@ outwards({ended, Id, Worker, OsPid, Reason}, #state{pool = Pool}) ->
 outwards({forget, Worker}, #state{pool = Pool}) ->
     py_pool_board:forget_dead(Pool, Worker).
 
-%% The worker is this process' own: both end or none.
+%% The worker belongs to this process: one does not go on without the other.
 start_worker(Id, #state{pool = Pool, options = Options, slots = Slots} = S) ->
     Args = #{pool => Pool, boss => self(), slot => Id, options => Options},
     {ok, Worker} = supervisor:start_child(py_pool_board:workers_sup(Pool), [Args]),

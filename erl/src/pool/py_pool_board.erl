@@ -182,13 +182,13 @@ died(Pool, Worker, Why) ->
 forget_dead(Pool, Worker) ->
     delete_row(Pool, {dead, Worker}).
 
-%% Whether a worker has written that it is no more.
+%% Whether a worker has written down its end.
 -spec has_died(#pool{}, pid()) -> boolean().
 has_died(Pool, Worker) ->
     lookup(Pool, {dead, Worker}) =/= [].
 
-%% Why a worker is no more, where that is still remembered. A pool that was
-%% stopped has shut its workers down.
+%% Why a worker ended, if that is still remembered. A pool that was stopped has
+%% shut its workers down.
 -spec why_died(#pool{}, pid()) -> term().
 why_died(#pool{table = Table}, Worker) ->
     case in_table(fun() -> ets:lookup(Table, {dead, Worker}) end, stopped) of

@@ -1,9 +1,9 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
 %% The callers that wait in a pool for a place, in the order in which their
-%% requests first arrived: one that was given back takes its old place. Each is
-%% watched, so that a dead caller's place is nobody's; one timer is armed for
-%% the first of them to lose its patience. A process waits once at a time.
+%% requests first arrived: a request that a worker gave back takes its old place.
+%% Each caller is watched, so that a dead one keeps no place; one timer is armed
+%% for the first whose patience ends. A process waits once at a time.
 -module(py_pool_queue).
 
 -export([new/3, waiting/1, enter/2, grant/1, timed_out/1, gone/2]).
@@ -38,8 +38,8 @@ new(Pool, Max, Patience) ->
 waiting(#queue{tickets = Tickets}) ->
     map_size(Tickets).
 
-%% A caller asks for a place. One that had a place before is never refused; and
-%% one that waits already asks anew, because the worker that put it here is gone.
+%% A caller asks for a place. One that had a place before is never refused; one
+%% that already waits asks again when the worker that put it here is gone.
 -spec enter(#req{}, queue()) -> queue().
 enter(#req{caller = Caller} = Req, #queue{tickets = Tickets} = Q)
   when is_map_key(Caller, Tickets) ->

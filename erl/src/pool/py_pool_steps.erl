@@ -3,7 +3,7 @@
 %% What has to be run in every worker of a pool before it is ready: the init
 %% code, then what exec_all defined, in order, and tracing when it is on. Pure.
 %%
-%% A worker's progress is compared with it until nothing is missing; so a
+%% A worker's progress is compared with this until nothing is missing, so a
 %% worker that starts while the list grows misses nothing.
 -module(py_pool_steps).
 
@@ -16,7 +16,7 @@
 }).
 
 -opaque steps() :: #steps{}.
-%% What one worker has run: so much of the code, and with this tracing.
+%% What one worker has run: how many pieces of the code, and which tracing.
 -opaque done() :: {non_neg_integer(), off | pos_integer()}.
 
 -spec new([binary()]) -> steps().

@@ -1,7 +1,7 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
 %% One pool's supervisor. It owns the pool's table (py_pool_board), so that the
-%% table lives as long as anybody of the pool.
+%% table lives as long as any process of the pool.
 -module(py_pool_sup).
 -behaviour(supervisor).
 
@@ -11,19 +11,19 @@
 start_link(Name, Options) ->
     supervisor:start_link(?MODULE, {Name, Options}).
 
-%% Ends them as the supervisor's own end does, in its name.
+%% Ends its children as its own end would.
 -spec stop_children(pid()) -> ok.
 stop_children(Sup) ->
     _ = supervisor:terminate_child(Sup, pool),
     _ = supervisor:terminate_child(Sup, workers),
     ok.
 
-%% A worker belongs to the py_pool process that started it: both or none.
+%% A worker belongs to the py_pool process that started it, and ends with it.
 -spec init({atom(), py_pool_options:pool()}) ->
           {ok, {supervisor:sup_flags(), [supervisor:child_spec()]}}.
 init({Name, Options}) ->
     Pool = py_pool_board:new(Name, Options),
     Workers = #{id => workers, type => supervisor,
                 start => {py_worker_sup, start_link, [Pool]}},
-    Boss = #{id => pool, start => {py_pool, start_link, [Pool, Options]}},
-    {ok, {#{strategy => one_for_all, intensity => 5, period => 60}, [Workers, Boss]}}.
+    Manager = #{id => pool, start => {py_pool, start_link, [Pool, Options]}},
+    {ok, {#{strategy => one_for_all, intensity => 5, period => 60}, [Workers, Manager]}}.

@@ -18,7 +18,7 @@ start(Name, Options) ->
         {error, _} = Error -> Error
     end.
 
-%% Returns when every worker is ready; else nothing of the pool is left.
+%% Returns when every worker is ready. After an error nothing of the pool is left.
 -spec start_checked(atom(), py_pool_options:pool()) -> {ok, pid()} | {error, term()}.
 start_checked(Name, Options) ->
     Spec = #{id => {pool, Name}, type => supervisor,
@@ -53,7 +53,7 @@ stop_pool(#pool{name = Name} = Pool, Limit) ->
     py_pool_board:delete(Name),
     remove({pool, Name}).
 
-%% The application may be stopping, which ends the pool as well.
+%% The application may be stopping, which ends the pool, too.
 remove(Id) ->
     try
         _ = supervisor:terminate_child(py_sup, Id),
@@ -73,7 +73,7 @@ wait_idle(Pool, Deadline) ->
         false -> ok
     end.
 
-%% A stream whose consumer has not asked for more is no load, but open.
+%% A stream whose consumer has not asked for more counts as no load, but is open.
 is_idle(Pool, Deadline) ->
     py_pool_load:is_idle(Pool) andalso
         lists:all(fun({_, Worker, _}) ->
