@@ -1,8 +1,8 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
-%% Calls that their caller does not wait for, or not yet: each is made by a
+%% Calls that their caller does not wait for, or not yet. Each is made by a
 %% small process of its own that goes the same way as any caller. It watches
-%% whom it works for: that one's end is its end, which cancels the request.
+%% the process that it works for and ends with it, which cancels the request.
 -module(py_async).
 
 -export([spawn_call/2, await/2, cancel/1, cast/2, parallel/2]).
@@ -26,24 +26,20 @@ spawn_call(Op, Opts) ->
 -spec await(reference(), timeout()) -> py_result:result().
 await(Ref, Timeout) ->
     case erase({?MODULE, Ref}) of
-        {Pid, Opts} -> py_request:result(told(await(Ref, Pid, Timeout), Opts), Opts);
+        {Pid, #opts{wire = Wire} = Opts} ->
+            py_result:result(told(wait(Ref, Pid, Timeout), Opts), Wire);
         undefined -> py_options:badarg(Ref, "not the reference of a call to be awaited")
     end.
 
-await(Ref, Pid, Timeout) ->
-    receive
-        {Ref, Answer} -> Answer;
-        {'DOWN', Ref, process, _, cancelled} -> {error, cancelled};
-        {'DOWN', Ref, process, _, Reason} -> {error, {worker_exit, Reason}}
-    after Timeout ->
-        demonitor(Ref, [flush]),
-        exit(Pid, kill),
-        receive
-            {Ref, Answer} -> Answer
-        after 0 ->
-            {error, timeout}
-        end
+wait(Ref, Pid, Timeout) ->
+    case py_ask:await_until(Ref, py_time:deadline(Timeout)) of
+        timeout -> exit(Pid, kill), {error, timeout};
+        Outcome -> answer(Outcome)
     end.
+
+answer({answer, Answer}) -> Answer;
+answer({down, cancelled}) -> {error, cancelled};
+answer({down, Reason}) -> {error, {worker_exit, Reason}}.
 
 %% The helper's end cancels its request. What has its result already keeps it.
 -spec cancel(reference()) -> ok.
@@ -53,7 +49,7 @@ cancel(Ref) ->
         undefined -> ok
     end.
 
-%% The caller may have been bound to the worker whose end this is.
+%% The caller may be bound to the worker whose end this is.
 told({error, {worker_exit, _}} = Answer, #opts{pool = Name}) ->
     case py_pool_board:find(Name) of
         {ok, Pool} -> py_binding:release_dead(Pool);
@@ -66,8 +62,8 @@ told(Answer, _) ->
 %% ---------------------------------------------------------------------------
 %% The helper process
 
-%% Its answer comes as {Ref, Answer}; a 'DOWN' with Ref instead only when
-%% somebody killed it. Decoding is left to whoever wants the result.
+%% There is no answer only if somebody killed it. Decoding is left to whoever
+%% wants the result.
 start(Prepared) ->
     py_ask:spawn(fun(From, Watch) -> py_ask:answer(From, perform(Prepared, Watch)) end).
 
@@ -81,9 +77,9 @@ perform({error, _} = Error, _) ->
 %% Nobody waits
 
 -spec cast(py_wire:op(), #opts{}) -> ok.
-cast(Op, Opts) ->
+cast(Op, #opts{wire = Wire} = Opts) ->
     Prepared = py_request:prepare(job, Op, Opts),
-    _ = spawn(fun() -> report(Op, py_request:result(perform(Prepared, none), Opts)) end),
+    _ = spawn(fun() -> report(Op, py_result:result(perform(Prepared, none), Wire)) end),
     ok.
 
 %% A cast's failure has no other place to go.
@@ -95,8 +91,9 @@ report(_, _) ->
 %% ---------------------------------------------------------------------------
 %% Many at once
 
-%% Runs all, over all workers, and waits for all. A few for each worker are
-%% under way at a time, so that no worker has a pile when others have none.
+%% Runs all of them, over all workers, and waits for all. Only a few for each
+%% worker are under way at a time, so that no worker has many while others have
+%% none.
 -spec parallel([py_wire:op()], #opts{}) ->
           {ok, [term()]} | {error, [{ok, term()} | {error, term()}]}
         | {error, {no_pool, atom()}}.
@@ -121,15 +118,10 @@ unbound({error, _} = Error) -> Error.
 gather(Running, [], _, Results) when map_size(Running) =:= 0 ->
     [Result || {_, Result} <- lists:sort(Results)];
 gather(Running, Later, Opts, Results) ->
-    {Ref, Answer} =
-        receive
-            {R, Whatever} when is_map_key(R, Running) -> {R, Whatever};
-            {'DOWN', R, process, _, Reason} when is_map_key(R, Running) ->
-                {R, {error, {worker_exit, Reason}}}
-        end,
+    {Ref, Outcome} = py_ask:await_any(Running),
     {N, Rest} = maps:take(Ref, Running),
     {Started, Left} = start_next(Later, Opts, Rest),
-    Result = py_request:result(Answer, Opts),
+    Result = py_result:result(answer(Outcome), Opts#opts.wire),
     gather(Started, Left, Opts, [{N, Result} | Results]).
 
 start_next([Op | Later], Opts, Running) -> {start_one(Op, Opts, Running), Later};

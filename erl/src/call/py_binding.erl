@@ -1,8 +1,8 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
 %% Bindings: a process that has used `exec' stays with the worker that ran it,
-%% one for each pool, because that worker's __main__ has its names. Kept in
-%% the process dictionary, so it ends with the process and is seen by no other.
+%% one for each pool, because that worker's __main__ has its names. A binding
+%% is in the process dictionary: it ends with its process, and no other sees it.
 -module(py_binding).
 
 -export([worker/1, bind/2, release/1, release_dead/1]).
@@ -23,8 +23,8 @@ release(#pool{name = Name}) ->
     _ = erase({py_binding, Name}),
     ok.
 
-%% The caller has been told of its worker's death in another way than by the
-%% answer to a call of its own.
+%% Ends the binding if its worker is dead: the caller has learnt of that by
+%% something else than the answer to its own call.
 -spec release_dead(#pool{}) -> ok.
 release_dead(Pool) ->
     case worker(Pool) of

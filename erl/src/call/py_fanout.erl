@@ -11,11 +11,11 @@
 -opaque sent() :: [{reference(), py_pool_board:worker()}].
 -type results() :: [{py_pool_board:worker(), py_result:result()}].
 
-%% How long after the deadline a worker's own word about it is waited for (ms).
+%% How long after the deadline to wait for what the worker itself says (ms).
 -define(MARGIN, 5).
 
 %% Sends the request to these workers; each has to run it itself.
--spec send([py_pool_board:worker()], job | urgent, py_wire:op(), integer() | infinity) ->
+-spec send([py_pool_board:worker()], job | urgent, py_wire:op(), py_time:deadline()) ->
           sent().
 send(Workers, Kind, Op, Deadline) ->
     {Arity, Body} = py_wire:body(Op, #{}),
@@ -28,7 +28,7 @@ send_one(Worker, Req) ->
     py_ask:ask(Worker, fun(From) -> py_worker:request(Worker, Req#req{reply_to = From}) end).
 
 %% Every worker's result, in the order in which they were given.
--spec collect(sent(), integer() | infinity) -> results().
+-spec collect(sent(), py_time:deadline()) -> results().
 collect(Sent, Deadline) ->
     [{Row, collect_one(ReplyTo, Deadline)} || {ReplyTo, Row} <- Sent].
 
@@ -43,15 +43,15 @@ collect_one(ReplyTo, Deadline) ->
 later(infinity) -> infinity;
 later(Deadline) -> Deadline + ?MARGIN.
 
-%% Both.
--spec ask([py_pool_board:worker()], job | urgent, py_wire:op(), integer() | infinity) ->
+%% Sends the request and collects the results.
+-spec ask([py_pool_board:worker()], job | urgent, py_wire:op(), py_time:deadline()) ->
           results().
 ask(Workers, Kind, Op, Deadline) ->
     collect(send(Workers, Kind, Op, Deadline), Deadline).
 
-%% Both in a process of its own, whose exit reason tells: {asked, Results}.
+%% The same for a process of its own, which ends with {asked, Results}.
 -spec ask_and_exit([py_pool_board:worker()], job | urgent, py_wire:op(),
-                   integer() | infinity) -> no_return().
+                   py_time:deadline()) -> no_return().
 ask_and_exit(Workers, Kind, Op, Deadline) ->
     exit({asked, ask(Workers, Kind, Op, Deadline)}).
 

@@ -5,12 +5,12 @@
 %% pool's queue for one), hand it over, wait for the answer, decode it.
 %%
 %% A request that a worker gives back was not started: the pool's queue, or
-%% the caller (`again'), finds another. So none is lost and none runs twice.
+%% the caller (`again'), finds another worker. So no request is lost, and none
+%% runs twice.
 -module(py_request).
 
 -export([run/2, exec/2]).
--export([prepare/3, deadline/2, unbound/1, pool/1, go/1, perform/2, answer_of/1]).
--export([result/2]).
+-export([prepare/3, deadline/2, unbound/1, pool/1, go/1, perform/2]).
 -export_type([ticket/0, outcome/0]).
 
 -include("py.hrl").
@@ -40,8 +40,11 @@ run(Op, Opts) ->
             result(Error, Opts)
     end.
 
-%% As run/2; and the caller stays with the worker that answered, because code
-%% that raised may have defined names before it did.
+result(Answer, #opts{wire = Wire}) ->
+    py_result:result(Answer, Wire).
+
+%% The same, and the caller stays with the worker that answered: code that
+%% raised may have defined names before it did.
 -spec exec(py_wire:op(), #opts{}) -> py_result:result().
 exec(Op, Opts) ->
     case prepare(job, Op, Opts) of
@@ -53,14 +56,8 @@ exec(Op, Opts) ->
             result(Error, Opts)
     end.
 
-%% Whoever asked for what is printed gets a text in any case.
--spec result({reply, binary()} | {reply, binary(), binary()} | {error, term()}, #opts{}) ->
-          py_result:result().
-result({error, Reason}, #opts{wire = #{capture := true}}) -> {error, Reason, <<>>};
-result(Answer, _) -> py_result:result(Answer).
-
 %% Brings the request to a worker and waits for its answer, in the process
-%% whose bindings count. A bound worker's death is said once.
+%% whose bindings count. A bound worker's death is reported once.
 -spec go(ticket()) -> outcome().
 go(Ticket) ->
     {Worker, Answer} = perform(Ticket, none),
@@ -85,23 +82,22 @@ prepare(Kind, Op, #opts{pool = Name, wire = Wire} = Opts) ->
             {Arity, Body} = py_wire:body(Op, Wire),
             Now = erlang:monotonic_time(microsecond),
             Req = #req{caller = self(), kind = Kind, arrival = Now,
-                       deadline = deadline(Opts, Pool, Now), arity = Arity,
+                       deadline = deadline(Opts, Pool, Now div 1000), arity = Arity,
                        size = iolist_size(Body), body = Body},
             ticket(Pool, Req);
         {error, _} = Error ->
             Error
     end.
 
-%% When a request of now has to be answered, in monotonic milliseconds.
--spec deadline(#opts{}, #pool{}) -> integer() | infinity.
+%% When a request that is made now has to be answered.
+-spec deadline(#opts{}, #pool{}) -> py_time:deadline().
 deadline(Opts, Pool) ->
-    deadline(Opts, Pool, erlang:monotonic_time(microsecond)).
+    deadline(Opts, Pool, py_time:now_ms()).
 
-deadline(#opts{timeout = default}, #pool{timeout = Timeout}, Now) -> add(Timeout, Now);
-deadline(#opts{timeout = Timeout}, _, Now) -> add(Timeout, Now).
-
-add(infinity, _) -> infinity;
-add(Timeout, Now) -> Now div 1000 + Timeout.
+deadline(#opts{timeout = default}, #pool{timeout = Timeout}, Now) ->
+    py_time:deadline(Timeout, Now);
+deadline(#opts{timeout = Timeout}, _, Now) ->
+    py_time:deadline(Timeout, Now).
 
 %% The tuple and the Id around the body take eight bytes.
 ticket(#pool{max_frame = Max}, #req{size = Size}) when Size + 8 > Max ->
@@ -134,8 +130,8 @@ perform(#ticket{pool = Pool, req = Req, worker = Worker}, Watch) ->
 anywhere(Pool, Req, Watch) ->
     go_to(place(Pool, Req, Watch), Pool, Req, Watch).
 
-%% A worker that becomes busy puts what it has not started into the queue,
-%% which answers with another place.
+%% A worker that becomes busy puts what it has not started into the pool's
+%% queue, which answers with another place.
 go_to({go, Worker}, Pool, Req, Watch) ->
     case to_worker(Worker, Req, Watch) of
         {go, _} = Next -> go_to(Next, Pool, Req, Watch);
@@ -173,20 +169,8 @@ queue_up(#pool{name = Name} = Pool, Req, Watch) ->
 
 to_worker(Worker, Req, Watch) ->
     Send = fun(From) -> py_worker:request(Worker, Req#req{reply_to = From}) end,
-    answer_of(py_ask:await(py_ask:ask(Worker, Send), Watch)).
+    py_result:answer(py_ask:await(py_ask:ask(Worker, Send), Watch)).
 
 to_queue(Pool, Req, Watch) ->
     Send = fun(From) -> py_pool:enter(Pool, Req#req{reply_to = From}) end,
-    answer_of(py_ask:await(py_ask:ask(Pool, Send), Watch)).
-
--spec answer_of({answer, py_result:answer()} | {down, term()}) -> py_result:answer().
-answer_of({answer, Answer}) -> Answer;
-answer_of({down, Reason}) -> gone(Reason).
-
-%% A worker answers whatever it has accepted before it ends. Ended in order and
-%% without an answer, it never accepted the request.
-gone(noproc) -> again;
-gone(normal) -> again;
-gone(shutdown) -> again;
-gone({shutdown, _}) -> again;
-gone(Reason) -> {error, {worker_exit, Reason}}.
+    py_result:answer(py_ask:await(py_ask:ask(Pool, Send), Watch)).

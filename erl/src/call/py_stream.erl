@@ -1,8 +1,8 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
-%% Streams, told from their consumer: opened, pulled chunk by chunk, closed. The
-%% worker keeps little ahead (py_worker_streams); nothing comes to the consumer's
-%% mailbox unasked. The consumer's death closes its streams.
+%% A stream as its consumer sees it: opened, pulled chunk by chunk, closed. The
+%% worker keeps little ahead (py_worker_streams), and nothing comes into the
+%% consumer's mailbox unasked. The consumer's death closes its streams.
 -module(py_stream).
 
 -export([open/2, next/1, close/1, collect/2, fold/4]).
@@ -13,7 +13,7 @@
 -record(py_stream, {
     pool :: #pool{},
     timeout :: timeout(),
-    worker :: pid() | none,             % none: it ended before its first item
+    worker :: pid() | none,             % none: there are no items
     id = 0 :: py_wire:id()
 }).
 -opaque stream() :: #py_stream{}.
@@ -50,7 +50,7 @@ next(#py_stream{worker = none}) ->
 next(#py_stream{worker = Worker, id = Id, timeout = Timeout, pool = Pool}) ->
     Deadline = py_request:deadline(#opts{timeout = Timeout}, Pool),
     Pull = fun(From) -> py_worker:pull(Worker, From, Id, Deadline) end,
-    case py_request:answer_of(py_ask:await(py_ask:ask(Worker, Pull))) of
+    case py_result:answer(py_ask:await(py_ask:ask(Worker, Pull))) of
         again -> worker_gone(Pool, py_pool_board:why_died(Pool, Worker));
         {error, {worker_exit, Why}} -> worker_gone(Pool, Why);
         Answer -> next_items(py_result:result(Answer))
@@ -61,7 +61,7 @@ next(Other) ->
 next_items(ok) -> done;
 next_items(Result) -> Result.
 
-%% The consumer may be bound to this worker: it has been told now.
+%% The consumer may be bound to this worker, whose end is reported here.
 worker_gone(Pool, Why) ->
     py_binding:release_dead(Pool),
     {error, {worker_exit, Why}}.

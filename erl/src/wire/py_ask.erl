@@ -1,23 +1,25 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
 %% Asking a process and answering it. Whoever asks monitors the process that is
-%% to answer; the monitor's reference is also an alias that the answer is sent
-%% to. It is gone once the answer, or the news of a death, has come or the wait
-%% has ended: an answer that comes later reaches no mailbox.
+%% to answer. The monitor's reference is also an alias, to which the answer is
+%% sent; it ends with the answer, with the death of the other process, or when
+%% the wait is given up. An answer that comes later reaches no mailbox.
 %%
 %%   {Ref, Answer}                          the answer
 %%   {'DOWN', Ref, process, Pid, Reason}    there will be none
 -module(py_ask).
 
--export([ask/2, await/1, await/2, await_until/2, spawn/1, answer/2]).
--export_type([from/0, watch/0]).
+-export([ask/2, await/1, await/2, await_until/2, await_any/1, spawn/1, answer/2]).
+-export_type([from/0, watch/0, outcome/0]).
 
 %% Where an answer goes.
 -type from() :: reference().
 %% The monitor of somebody whose death ends the wait, and the waiting process.
 -type watch() :: reference() | none.
+%% How a wait ends.
+-type outcome() :: {answer, term()} | {down, Reason :: term()}.
 
-%% Asks this process. `Send' gives it the question and where to answer.
+%% Asks this process. `Send' gets where to answer, and sends the question.
 -spec ask(pid(), fun((from()) -> ok)) -> from().
 ask(Pid, Send) ->
     Ref = monitor(process, Pid, [{alias, reply_demonitor}]),
@@ -25,12 +27,12 @@ ask(Pid, Send) ->
     Ref.
 
 %% Waits for the answer.
--spec await(from()) -> {answer, term()} | {down, term()}.
+-spec await(from()) -> outcome().
 await(Ref) ->
     await(Ref, none).
 
 %% The same in a process that works for another, which it watches.
--spec await(from(), watch()) -> {answer, term()} | {down, term()}.
+-spec await(from(), watch()) -> outcome().
 await(Ref, none) ->
     receive
         {Ref, Answer} -> {answer, Answer};
@@ -43,9 +45,8 @@ await(Ref, Watch) ->
         {'DOWN', Watch, process, _, _} -> exit(normal)
     end.
 
-%% The same until then at the latest.
--spec await_until(from(), py_time:deadline()) ->
-          {answer, term()} | {down, term()} | timeout.
+%% Waits for the answer until then.
+-spec await_until(from(), py_time:deadline()) -> outcome() | timeout.
 await_until(Ref, Deadline) ->
     receive
         {Ref, Answer} -> {answer, Answer};
@@ -63,8 +64,16 @@ give_up(Ref) ->
         timeout
     end.
 
-%% Starts a process that is to answer the calling one, and watches it. `Work' is
-%% given where to answer, and its watch.
+%% Waits for the first answer to any of the questions that are keys here.
+-spec await_any(#{from() => term()}) -> {from(), outcome()}.
+await_any(Asked) ->
+    receive
+        {Ref, Answer} when is_map_key(Ref, Asked) -> {Ref, {answer, Answer}};
+        {'DOWN', Ref, process, _, Reason} when is_map_key(Ref, Asked) -> {Ref, {down, Reason}}
+    end.
+
+%% Starts a process that is to answer the calling one, and watches it. `Work'
+%% gets where to answer, and its watch.
 -spec spawn(fun((from(), watch()) -> ok)) -> {pid(), from()}.
 spawn(Work) ->
     Asker = self(),

@@ -1,32 +1,54 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
-%% What came back: from an answer to what a caller gets. Decoding happens in
-%% the caller, never in a worker.
+%% What comes back: how a wait ended (py_ask), the answer, and the result that
+%% the caller gets. Decoding happens in the caller, never in a worker.
 -module(py_result).
 
--export([result/1, decode/1]).
--export_type([answer/0, result/0]).
+-export([answer/1, result/1, result/2, decode/1]).
+-export_type([answer/0, final/0, result/0]).
 
+%% What a worker, or the pool, answers a request with.
+-type answer() :: final() | {opened, py_wire:id()} | {go, pid()} | again.
+%% The answers that make a result.
+-type final() :: {reply, binary()} | {reply, binary(), Output :: binary()} | {error, term()}.
 -type result() :: ok | {ok, term()} | {error, term()}
                 | {ok, term(), binary()} | {error, term(), binary()}.
-%% What a worker, or the pool, answers a request with.
--type answer() :: {reply, binary()} | {reply, binary(), Output :: binary()}
-                | {opened, py_wire:id()} | {go, pid()} | again | {error, term()}.
 
--spec result({reply, binary()} | {reply, binary(), binary()} | {error, term()}) -> result().
+%% A worker answers whatever it has accepted before it ends. If it ended in
+%% order and without an answer, it never accepted the request.
+-spec answer(py_ask:outcome()) -> answer().
+answer({answer, Answer}) -> Answer;
+answer({down, noproc}) -> again;
+answer({down, normal}) -> again;
+answer({down, shutdown}) -> again;
+answer({down, {shutdown, _}}) -> again;
+answer({down, Reason}) -> {error, {worker_exit, Reason}}.
+
+-spec result(final()) -> result().
 result({reply, Frame}) -> decode(Frame);
 result({reply, Frame, Output}) -> with_output(decode(Frame), Output);
 result({error, _} = Error) -> Error.
+
+%% The same for a request with these options: whoever asked for what is printed
+%% gets a text in any case.
+-spec result(final(), map()) -> result().
+result({error, Reason}, #{capture := true}) -> {error, Reason, <<>>};
+result(Answer, _) -> result(Answer).
 
 %% Atoms that do not exist on this node are not made: an error names them.
 %% A chunk of a stream decodes to {ok, Items}.
 -spec decode(binary()) -> result().
 decode(Frame) ->
     try binary_to_term(Frame, [safe]) of
-        {_Id, Result} -> final(Result)
+        {_Id, Result} -> decoded(Result)
     catch
         error:badarg -> {error, py_unknown_atom:explain(Frame)}
     end.
+
+decoded(ok) -> ok;
+decoded({ok, _} = Ok) -> Ok;
+decoded({chunk, Items}) -> {ok, Items};
+decoded({error, Reason}) -> {error, py_exception:reason(Reason)}.
 
 %% With the option `capture' the text is the last element.
 with_output(Result, Frame) ->
@@ -35,8 +57,3 @@ with_output(Result, Frame) ->
         ok -> {ok, Text};
         {Tag, Value} -> {Tag, Value, Text}
     end.
-
-final(ok) -> ok;
-final({ok, _} = Ok) -> Ok;
-final({chunk, Items}) -> {ok, Items};
-final({error, Reason}) -> {error, py_exception:reason(Reason)}.

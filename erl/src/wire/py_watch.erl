@@ -1,9 +1,9 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
-%% The processes whose death a worker, or the pool's queue, wants to know of. A
-%% monitor and its end cost both sides more than a short call does, so it stays
-%% when a request is done; those that have nothing here any more are swept out
-%% when there are many.
+%% The processes whose death a worker, or the pool's queue, wants to know of. To
+%% start and end a monitor costs both sides more than a short call does, so it
+%% stays when the request is done. When there are many, those of processes that
+%% have nothing here any more are swept out.
 -module(py_watch).
 
 -export([new/0, watch/3, gone/2]).
@@ -21,8 +21,8 @@
 new() ->
     #callers{}.
 
-%% Watches this process too. Busy tells who has something here: asked only when
-%% it is time to sweep.
+%% Watches this process, too. `Busy' returns those that have something here; it
+%% is called only when it is time to sweep.
 -spec watch(pid(), fun(() -> [pid()]), callers()) -> callers().
 watch(Pid, _, #callers{monitors = Monitors} = C) when is_map_key(Pid, Monitors) ->
     C;
@@ -35,14 +35,14 @@ watch(Pid, _, C) ->
 add(Pid, #callers{monitors = Monitors} = C) ->
     C#callers{monitors = Monitors#{Pid => monitor(process, Pid)}}.
 
-%% Keeps these only; the next time will be when there are twice as many.
+%% Keeps only these. The next sweep is due when there are twice as many.
 sweep(Keep, #callers{monitors = Monitors}) ->
     Kept = maps:with(Keep, Monitors),
     Swept = maps:without(Keep, Monitors),
     [demonitor(Monitor, [flush]) || Monitor <- maps:values(Swept)],
     #callers{monitors = Kept, limit = max(?MANY, 2 * map_size(Kept))}.
 
-%% A process is dead; `unknown' when it was not watched.
+%% A process is dead; `unknown' if it was not watched.
 -spec gone(pid(), callers()) -> {gone, callers()} | unknown.
 gone(Pid, #callers{monitors = Monitors} = C) ->
     case maps:take(Pid, Monitors) of
