@@ -8,13 +8,20 @@
 -module(py_os_port).
 
 -export([open/1, send/2, close/1, close/3, wait_gone/2, kill/1]).
+-export_type([options/0]).
+
+%% What a pool's options say of its programs. Directories are as the user gave
+%% them, a variable that is to be unset is `false'.
+-type options() :: #{cwd := binary() | undefined, venv := binary() | undefined,
+                     python_path := [binary()], env := [{string(), string() | false}],
+                     max_frame := pos_integer(), _ => _}.
 
 -define(POLL, 10).
 %% How long killing may take.
 -define(KILL_LIMIT, 2_000).
 
-%% Starts the program. What went wrong is said so that a person can act on it.
--spec open(py_pool_options:pool()) ->
+%% Starts the program. An error is a text for the user.
+-spec open(options()) ->
           {ok, port(), pos_integer() | undefined} | {error, binary()}.
 open(Options) ->
     case check_dirs(Options) of
@@ -28,7 +35,7 @@ program() ->
         Dir -> filename:join(Dir, "pyport")
     end.
 
-%% The VM would not tell these from a program that ends at once.
+%% To the VM, a wrong directory looks like a program that ends at once.
 check_dirs(#{cwd := Cwd, venv := Venv}) ->
     case {is_dir(Cwd), is_dir(Venv)} of
         {false, _} -> failed(["cwd is not a directory: ", Cwd]);
@@ -50,15 +57,15 @@ spawn_program(Program, Options) ->
 failed(Text) ->
     {error, unicode:characters_to_binary(Text)}.
 
-%% Without busy limits no write ever blocks the worker; what waits in the port
-%% is bounded by the worker's window.
+%% Without busy limits no write ever blocks the worker. What waits in the port
+%% is limited by the worker's window.
 port_options(#{env := Env, cwd := Cwd} = Options) ->
     [{packet, 4}, binary, exit_status, use_stdio, hide,
      {busy_limits_port, disabled}, {busy_limits_msgq, disabled},
      {args, args(Options)}, {env, native(Env)} | [{cd, Cwd} || Cwd =/= undefined]].
 
-%% Characters as the VM writes them to the system; where it takes them for
-%% bytes, they have to be UTF-8 already.
+%% Characters as the VM writes them to the system. Where it takes them for bytes,
+%% they have to be UTF-8 already.
 native(Env) ->
     case file:native_name_encoding() of
         utf8 -> Env;
@@ -68,7 +75,7 @@ native(Env) ->
 bytes(String) ->
     binary_to_list(unicode:characters_to_binary(String)).
 
-%% Directories are the VM's, wherever the program runs.
+%% Relative directories are relative to the VM's, wherever the program runs.
 args(#{venv := Venv, python_path := Path, max_frame := MaxFrame}) ->
     lists:append([["--venv", filename:absname(Venv)] || Venv =/= undefined])
         ++ lists:append([["--path", filename:absname(Dir)] || Dir <- Path])
@@ -80,8 +87,8 @@ os_pid(Port) ->
         undefined -> undefined
     end.
 
-%% Writes a frame. False when the port is closed; its exit message is on the way
-%% to its owner then.
+%% Writes a frame. False if the port is closed: then its exit message is on the
+%% way to its owner.
 -spec send(port(), iodata()) -> boolean().
 send(Port, Frame) ->
     try
@@ -103,8 +110,8 @@ close(Port) ->
         error:badarg -> ok
     end.
 
-%% The same, waits so many milliseconds until the program is gone, and kills
-%% what is left of it and of its group.
+%% The same; waits until the program is gone, for Grace milliseconds at most, and
+%% kills what is left of it and of its group.
 -spec close(port(), pos_integer() | undefined, Grace :: non_neg_integer()) -> ok.
 close(Port, OsPid, Grace) ->
     close(Port),
@@ -113,17 +120,17 @@ close(Port, OsPid, Grace) ->
     _ = wait_gone(OsPid, ?KILL_LIMIT),
     ok.
 
-%% Waits so many milliseconds for the program to be gone.
+%% Waits until the program is gone, for Limit milliseconds at most.
 -spec wait_gone(pos_integer() | undefined, non_neg_integer()) -> gone | running.
 wait_gone(OsPid, Limit) ->
-    wait_until_gone(OsPid, erlang:monotonic_time(millisecond) + Limit).
+    wait_until_gone(OsPid, py_time:deadline(Limit)).
 
-wait_until_gone(OsPid, Until) ->
-    Left = Until - erlang:monotonic_time(millisecond),
+wait_until_gone(OsPid, Deadline) ->
+    Left = py_time:left(Deadline),
     case is_running(OsPid) of
         false -> gone;
-        true when Left =< 0 -> running;
-        true -> timer:sleep(min(?POLL, Left)), wait_until_gone(OsPid, Until)
+        true when Left =:= 0 -> running;
+        true -> timer:sleep(min(?POLL, Left)), wait_until_gone(OsPid, Deadline)
     end.
 
 is_running(undefined) ->
@@ -137,7 +144,7 @@ is_running(OsPid) ->
             signal_group("0", OsPid) =:= 0
     end.
 
-%% Kills the program's whole group; nothing happens when it is gone already.
+%% Kills the program's whole group; does nothing if it is gone already.
 -spec kill(pos_integer() | undefined) -> ok.
 kill(undefined) ->
     ok;
@@ -145,7 +152,7 @@ kill(OsPid) ->
     _ = signal_group("KILL", OsPid),
     ok.
 
-%% The shell's own kill: it is on every system, a program of that name is not.
+%% By the shell's own kill, which every system has; a program of that name not.
 signal_group(Signal, OsPid) ->
     Command = ["-c", "kill -s \"$0\" -- \"-$1\" 2>/dev/null", Signal,
                integer_to_list(OsPid)],

@@ -193,7 +193,7 @@ boot({failed, Text}, S) ->
 %% program has its descriptors where they stay, and nobody can know of it yet.
 frame(_, Frame, #state{work = undefined, boot = Boot, timer = Timer} = S) ->
     _ = erlang:cancel_timer(Timer),
-    py_worker_boot:hello(Boot) =:= #{} andalso py_os_input:hold(S#state.os_pid),
+    py_worker_boot:hello(Boot) =:= #{} andalso py_os_proc:hold_input(S#state.os_pid),
     boot(py_worker_boot:result(py_result:decode(Frame), Boot), S#state{timer = undefined});
 frame(Id, Frame, #state{work = Work} = S) ->
     case go_on(S#state{work = py_worker_live:frame(Id, Frame, Work)}) of
