@@ -31,6 +31,7 @@ erl_sources = \
 	erl/src/worker/py_worker_ladder.erl \
 	erl/src/worker/py_worker_live.erl \
 	erl/src/worker/py_worker_log.erl \
+	erl/src/worker/py_worker_reaper.erl \
 	erl/src/worker/py_worker_streams.erl \
 	erl/src/worker/py_worker_sup.erl \
 	erl/src/worker/py_worker_urgent.erl \

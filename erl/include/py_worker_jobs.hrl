@@ -1,13 +1,42 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
-%% A request in a worker's hands. `left': nobody waits for its answer any more,
-%% but the program has it, and may be running it. `recalled': the program was
-%% asked to give it back.
--record(item, {
+%% What the pure modules of a worker share: a request in its hands, and what
+%% they want to be done.
+
+%% Where a request is.
+%%
+%%   waiting          here: the program does not have it yet
+%%   sent             the program has it and has certainly not started it
+%%   {started, main}  the program may have started it, on its main thread
+-type job_state() :: waiting | sent | {started, main}.
+
+%% `left': nobody waits for the answer any more, but the program has the request
+%% and may be running it. `recalled': the program was asked to give it back.
+-record(job, {
     id :: py_wire:id(),
     req :: #req{},
-    deadline :: integer() | infinity,
+    state = waiting :: job_state(),
+    deadline :: py_time:deadline(),
     left = false :: boolean(),
     recalled = false :: boolean(),
     output = none :: none | binary()    % the frame with what it has printed
 }).
+
+%% py_worker_live carries them out, in their order.
+-type effect() ::
+    %% Write this frame to the program.
+    {send, iodata()}
+    %% Answer somebody who waits.
+    | {answer, py_ask:from(), py_result:answer()}
+    %% This request has not started: the pool finds another worker for it.
+    | {requeue, #req{}}
+    %% The program has done a piece of work.
+    | progress
+    %% A stream's first chunk has come, with so many items.
+    | {open, #job{}, Frame :: binary(), non_neg_integer()}
+    %% The program is to end this stream, by then.
+    | {stop, #job{}, Until :: integer()}
+    %% The program has answered a request that nobody waited for any more.
+    | {ended, py_wire:id()}
+    %% The next rung of the ladder: log it; close the port and kill what stays.
+    | {rung, interrupt | close}.

@@ -1,14 +1,15 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
 %% One worker: the process that owns a port to one `pyport' program, from its
-%% start to its end. What it does while it is live is py_worker_live's.
+%% start to its end. All its messages come in here; what is done about them
+%% depends on the phase:
 %%
-%%   boot    the program says hello and runs the pool's steps (py_worker_boot); the
-%%           pool is told, gives more steps or says `live'
-%%   live    requests come, replies go (py_worker_live)
-%%   end     whatever ends the program ends this process, after every request
-%%           that it accepted has been answered. It is never restarted: the
-%%           pool starts another.
+%%   starting   the program says hello and runs the pool's steps (py_worker_boot);
+%%              the pool hears of that, and gives more steps or says `live'
+%%   live       requests come, replies go (py_worker_live)
+%%   ending     whatever ends the program ends this process, after every request
+%%              that it accepted has been answered (terminate/2). It is never
+%%              restarted: the pool starts another.
 -module(py_worker).
 -behaviour(gen_server).
 
@@ -17,24 +18,34 @@
 -export([steps/2, live/1, retire/2]).
 -export([init/1, handle_continue/2, handle_call/3, handle_cast/2, handle_info/2,
          terminate/2]).
+-export_type([options/0]).
 
 -include("py.hrl").
 
+%% What others say to it: messages, which never wait.
+-messages([request/2, pull/4, close_stream/2, report/1, steps/2, live/1, retire/2]).
+
 -record(state, {
     pool :: #pool{},
-    boss :: pid(),                  % the pool
+    pool_pid :: pid(),
     slot :: pos_integer(),
-    options :: py_pool_options:pool(),
+    options :: options(),
     port :: port() | undefined,
     os_pid :: pos_integer() | undefined,
-    boot :: py_worker_boot:boot() | undefined,
-    timer :: reference() | undefined,   % of the step of the boot
     events :: py_worker_events:events() | undefined,
-    work :: py_worker_live:work() | undefined  % when live
+    python :: binary() | undefined,     % its version
+    phase = opening :: phase()
 }).
 
--type args() :: #{pool := #pool{}, boss := pid(), slot := pos_integer(),
-                  options := py_pool_options:pool()}.
+-type phase() :: opening                                        % there is no program
+               | {starting, py_worker_boot:boot(), Timer :: reference() | none}
+               | {live, py_worker_live:live()}.
+
+%% What a pool's options say of a worker.
+-type options() :: #{logs := boolean(), start_timeout := non_neg_integer(),
+                     max_queue := non_neg_integer(), _ => _}.
+-type args() :: #{pool := #pool{}, pool_pid := pid(), slot := pos_integer(),
+                  options := options()}.
 
 %% A frame from this size on makes the process give its memory back at once.
 -define(LARGE, (1 bsl 20)).
@@ -52,8 +63,8 @@ start_link(Args) ->
 info(Worker) ->
     info(Worker, ?INFO_LIMIT).
 
-%% The same within so many milliseconds; one that does not say is down.
--spec info(pid(), non_neg_integer()) -> #{state := atom(), calls := non_neg_integer(), _ => _}.
+%% The same within Limit milliseconds; a worker that does not answer is down.
+-spec info(pid(), timeout()) -> #{state := atom(), calls := non_neg_integer(), _ => _}.
 info(Worker, Limit) ->
     try
         gen_server:call(Worker, info, min(Limit, ?INFO_LIMIT))
@@ -62,13 +73,12 @@ info(Worker, Limit) ->
     end.
 
 %% ---------------------------------------------------------------------------
-%% What others say to it: messages, which never wait
+%% What others say to it
 
 %% A caller's request, to be answered at its `reply_to'.
 -spec request(pid(), #req{}) -> ok.
 request(Worker, Req) ->
-    Worker ! Req,
-    ok.
+    tell(Worker, {request, Req}).
 
 %% A stream's consumer asks for the next chunk.
 -spec pull(pid(), py_ask:from(), py_wire:id(), py_time:deadline()) -> ok.
@@ -96,7 +106,7 @@ live(Worker) ->
     tell(Worker, live).
 
 %% Another worker has this one's slot: it ends when it has nothing left to do,
-%% in so many milliseconds at the latest.
+%% after Limit milliseconds at the latest.
 -spec retire(pid(), non_neg_integer()) -> ok.
 retire(Worker, Limit) ->
     _ = erlang:send_after(Limit, Worker, {?MODULE, abandon}),
@@ -109,129 +119,151 @@ tell(Worker, Message) ->
 %% ---------------------------------------------------------------------------
 
 -spec init(args()) -> {ok, #state{}, {continue, open}}.
-init(#{pool := Pool, boss := Boss, slot := Slot, options := Options}) ->
+init(#{pool := Pool, pool_pid := PoolPid, slot := Slot, options := Options}) ->
     process_flag(trap_exit, true),
     py_pool_load:set_oom_kills(Pool, py_os_proc:oom_kills()),
-    State = #state{pool = Pool, boss = Boss, slot = Slot, options = Options},
-    {ok, State, {continue, open}}.
+    {ok, #state{pool = Pool, pool_pid = PoolPid, slot = Slot, options = Options},
+     {continue, open}}.
 
 -spec handle_continue(open, #state{}) -> {noreply, #state{}} | {stop, term(), #state{}}.
 handle_continue(open, #state{options = #{logs := Logs} = Options} = S) ->
     case py_os_port:open(Options) of
         {ok, Port, OsPid} ->
-            Events = py_worker_events:new(S#state.pool, S#state.slot, OsPid),
-            boot(py_worker_boot:new(Logs), S#state{port = Port, os_pid = OsPid, events = Events});
+            About = py_worker_log:metadata(S#state.pool, S#state.slot, OsPid),
+            Opened = S#state{port = Port, os_pid = OsPid, events = py_worker_events:new(About)},
+            boot(py_worker_boot:new(Logs), Opened);
         {error, Text} ->
             py_pool_board:died(S#state.pool, self(), {python_start, Text}),
             {stop, not_started(Text), S}
     end.
 
 -spec handle_call(info, gen_server:from(), #state{}) -> {reply, map(), #state{}}.
-handle_call(info, _From, #state{work = undefined, os_pid = OsPid} = S) ->
-    {reply, #{state => starting, calls => 0, os_pid => OsPid}, S};
-handle_call(info, _From, #state{work = Work, os_pid = OsPid, boot = Boot} = S) ->
-    Info = py_worker_live:info(Work),
-    #{python := Python} = py_worker_boot:hello(Boot),
-    {reply, Info#{os_pid => OsPid, python => Python}, S}.
+handle_call(info, _From, #state{phase = {live, Live}, os_pid = OsPid, python = Python} = S) ->
+    {reply, (py_worker_live:info(Live))#{os_pid => OsPid, python => Python}, S};
+handle_call(info, _From, #state{os_pid = OsPid} = S) ->
+    {reply, #{state => starting, calls => 0, os_pid => OsPid}, S}.
 
 -spec handle_cast(term(), #state{}) -> {noreply, #state{}}.
 handle_cast(_, S) ->
     {noreply, S}.
 
+%% What may come in any phase; everything else is for the phase.
 -spec handle_info(term(), #state{}) ->
           {noreply, #state{}} | {noreply, #state{}, hibernate} | {stop, term(), #state{}}.
 handle_info({Port, {data, Frame}}, #state{port = Port} = S) ->
-    case py_wire:reply_id(Frame) of
-        none -> {noreply, event(Frame, S)};
-        Id -> frame(Id, Frame, S)
-    end;
+    frame(py_wire:reply_id(Frame), Frame, S);
 handle_info({Port, {exit_status, Status}}, #state{port = Port} = S) ->
     ended(Status, py_os_exit:reason(Status), S#state{port = undefined});
 handle_info({'EXIT', Port, Reason}, #state{port = Port} = S) ->
     ended(Reason, closed, S#state{port = undefined});
 handle_info({'EXIT', Log, Reason}, S) when is_pid(Log) ->
     {stop, {log, Reason}, S};
-handle_info({?MODULE, {steps, Steps}}, #state{boot = Boot} = S) ->
-    boot(py_worker_boot:steps(Steps, Boot), S);
-handle_info({?MODULE, live}, S) ->
-    {noreply, go_live(S)};
-handle_info({timeout, Timer, boot}, #state{timer = Timer, boot = Boot} = S) ->
-    #{start_timeout := Limit} = S#state.options,
-    {stop, not_started(py_worker_boot:late(Limit, Boot)), S};
 handle_info({?MODULE, abandon}, S) ->
     {stop, {shutdown, retired}, S};
-handle_info(#req{} = Req, #state{work = undefined} = S) ->
-    py_worker_live:refuse(Req),
-    {noreply, S};
-handle_info(_, #state{work = undefined} = S) ->
-    {noreply, S};
-handle_info(Message, #state{work = Work} = S) ->
-    go_on(S#state{work = py_worker_live:message(Message, Work)}).
+handle_info(Message, #state{phase = {starting, Boot, Timer}} = S) ->
+    starting(Message, Boot, Timer, S);
+handle_info(Message, #state{phase = {live, Live}} = S) ->
+    settle(live_step(Message, Live), S).
 
-%% A worker that was told to retire ends when it has nothing left to do.
-go_on(#state{work = Work} = S) ->
-    case py_worker_live:is_retired(Work) of
-        true -> {stop, {shutdown, retired}, S};
-        false -> {noreply, S}
+%% A frame that is no reply is an event.
+frame(none, Frame, #state{port = Port, events = Events} = S) ->
+    {noreply, S#state{events = py_worker_events:handle(Frame, Port, Events)}};
+frame(_, Frame, #state{phase = {starting, Boot, Timer}} = S) ->
+    step_done(Frame, Boot, Timer, S);
+frame(Id, Frame, #state{phase = {live, Live}} = S) ->
+    case settle(py_worker_live:reply(Id, Frame, Live), S) of
+        {noreply, Next} when byte_size(Frame) >= ?LARGE -> {noreply, Next, hibernate};
+        Next -> Next
     end.
 
 %% ---------------------------------------------------------------------------
-%% Boot
+%% Starting
+
+starting({?MODULE, {steps, Steps}}, Boot, _, S) ->
+    boot(py_worker_boot:steps(Steps, Boot), S);
+starting({?MODULE, live}, Boot, _, S) ->
+    go_live(py_worker_boot:hello(Boot), S);
+starting({?MODULE, {request, Req}}, _, _, S) ->
+    py_worker_live:refuse(Req),
+    {noreply, S};
+starting({timeout, Timer, boot}, Boot, Timer, #state{options = #{start_timeout := Limit}} = S) ->
+    {stop, not_started(py_worker_boot:late(Limit, Boot)), S};
+starting(_, _, _, S) ->
+    {noreply, S}.
 
 boot({run, Op, Boot}, #state{port = Port, options = #{start_timeout := Limit}} = S) ->
     {Arity, Body} = py_wire:body(Op, #{}),
     _ = py_os_port:send(Port, py_wire:request(py_worker_boot:id(), Arity, Body)),
     Timer = erlang:start_timer(Limit, self(), boot),
-    {noreply, S#state{boot = Boot, timer = Timer}};
-boot({done, Boot}, #state{boss = Boss, slot = Slot, os_pid = OsPid} = S) ->
-    py_pool:ready(Boss, Slot, self(), OsPid),
-    {noreply, S#state{boot = Boot}};
+    {noreply, S#state{phase = {starting, Boot, Timer}}};
+boot({done, Boot}, #state{pool_pid = Pool, slot = Slot, os_pid = OsPid} = S) ->
+    py_pool:ready(Pool, Slot, self(), OsPid),
+    {noreply, S#state{phase = {starting, Boot, none}}};
 boot({failed, Text}, S) ->
     {stop, not_started(Text), S}.
 
-%% A reply: to a step of the boot, or to a request. With the first one the
-%% program has its descriptors where they stay, and nobody can know of it yet.
-frame(_, Frame, #state{work = undefined, boot = Boot, timer = Timer} = S) ->
+step_done(Frame, Boot, Timer, S) ->
     _ = erlang:cancel_timer(Timer),
-    py_worker_boot:hello(Boot) =:= #{} andalso py_os_proc:hold_input(S#state.os_pid),
-    boot(py_worker_boot:result(py_result:decode(Frame), Boot), S#state{timer = undefined});
-frame(Id, Frame, #state{work = Work} = S) ->
-    case go_on(S#state{work = py_worker_live:frame(Id, Frame, Work)}) of
-        {noreply, Next} when byte_size(Frame) >= ?LARGE -> {noreply, Next, hibernate};
-        Next -> Next
-    end.
+    Next = py_worker_boot:result(py_result:decode(Frame), Boot),
+    py_worker_boot:hello(Boot) =:= #{} andalso greeted(Next, S),
+    boot(Next, S).
 
-event(Frame, #state{port = Port, events = Events} = S) ->
-    S#state{events = py_worker_events:handle(Frame, Port, Events)}.
+%% The program has said hello: from now on its descriptors stay where they are,
+%% and nobody can know of it yet.
+greeted({run, _, Boot}, #state{os_pid = OsPid}) ->
+    #{exceptions := Names} = py_worker_boot:hello(Boot),
+    ok = py_exception:learn(Names),
+    py_os_proc:hold_input(OsPid);
+greeted({failed, _}, _) ->
+    ok.
 
-go_live(#state{pool = Pool, slot = Slot, boss = Boss, port = Port, options = Options} = S) ->
-    #{max_queue := MaxQueue} = Options,
-    #{version := Version} = py_worker_boot:hello(S#state.boot),
+go_live(#{version := Version, python := Python}, #state{pool = Pool, options = Options} = S) ->
     py_pool_board:set_version(Pool, Version),
-    Work = py_worker_live:new(Pool, Slot, Boss, Port, S#state.os_pid, MaxQueue),
-    S#state{work = Work}.
+    #{max_queue := MaxQueue} = Options,
+    Live = py_worker_live:new(#{pool => Pool, pool_pid => S#state.pool_pid, slot => S#state.slot,
+                                port => S#state.port, os_pid => S#state.os_pid,
+                                max_queue => MaxQueue}),
+    settle(Live, S#state{python = Python}).
 
 not_started(Text) ->
     {shutdown, {python_start, Text}}.
 
 %% ---------------------------------------------------------------------------
-%% The end
+%% Live
+
+live_step({?MODULE, {request, Req}}, L) -> py_worker_live:request(Req, L);
+live_step({?MODULE, {pull, From, Id, Deadline}}, L) -> py_worker_live:pull(Id, From, Deadline, L);
+live_step({?MODULE, {close, Id}}, L) -> py_worker_live:close(Id, L);
+live_step({?MODULE, report}, L) -> L;   % each step reports
+live_step({?MODULE, retire}, L) -> py_worker_live:retire(L);
+live_step({timeout, Timer, tick}, L) -> py_worker_live:tick(Timer, L);
+live_step({'DOWN', _, process, Pid, _}, L) -> py_worker_live:caller_gone(Pid, L);
+live_step(_, L) -> L.
+
+settle(Live, S) ->
+    case py_worker_live:settle(Live) of
+        {live, _} = Phase -> {noreply, S#state{phase = Phase}};
+        retired -> {stop, {shutdown, retired}, S#state{phase = {live, Live}}}
+    end.
+
+%% ---------------------------------------------------------------------------
+%% Ending
 
 %% The program is gone, before it was live or afterwards.
-ended(Status, Reason, #state{work = undefined, events = Events} = S) ->
+ended(_, Reason, #state{phase = {live, Live}, events = Events} = S) ->
+    Why = py_worker_events:explain(py_worker_live:cause(killed_by(Reason, S), Live), Events),
+    {stop, {shutdown, {worker_exit, Why}}, S};
+ended(Status, Reason, #state{events = Events} = S) ->
     Text = case py_worker_events:start_failure(Events) of
                none -> start_failure(Status, py_worker_events:explain(Reason, Events));
                Said -> Said
            end,
-    {stop, not_started(Text), S};
-ended(_, Reason, #state{work = Work, events = Events} = S) ->
-    Why = py_worker_events:explain(py_worker_live:cause(killed_by(Reason, S), Work), Events),
-    {stop, {shutdown, {worker_exit, Why}}, S}.
+    {stop, not_started(Text), S}.
 
 start_failure(Status, _) when is_integer(Status) -> py_os_exit:start_failure(Status);
 start_failure(_, Reason) -> iolist_to_binary(io_lib:format("~p", [Reason])).
 
-%% The kernel counts those whom it killed for want of memory.
+%% The kernel counts the processes that it killed for want of memory.
 killed_by({signal, sigkill} = Reason, #state{pool = Pool}) ->
     case py_pool_load:claim_oom_kill(Pool, py_os_proc:oom_kills()) of
         true -> oom;
@@ -241,39 +273,38 @@ killed_by(Reason, _) ->
     Reason.
 
 -spec terminate(term(), #state{}) -> ok.
-terminate(Reason, #state{work = Work, port = Port, os_pid = OsPid}) ->
-    Work =:= undefined orelse py_worker_live:give_up(why(Reason), Work),
-    IsClosing = Work =/= undefined andalso py_worker_live:is_closing(Work),
-    case Port of
-        undefined when IsClosing -> ok;
-        undefined -> py_os_port:kill(OsPid);
-        _ -> refuse_until(spawn_close(Port, OsPid, grace(Work)), why(Reason))
-    end.
+terminate(Reason, #state{phase = {live, Live}, port = Port, os_pid = OsPid}) ->
+    Why = why(Reason),
+    py_worker_live:give_up(Why, Live),
+    case Port =:= undefined andalso py_worker_live:is_closing(Live) of
+        true -> ok;     % py_worker_reaper sees to it
+        false -> end_program(Port, OsPid, grace(py_worker_live:info(Live)), Why)
+    end;
+terminate(Reason, #state{port = Port, os_pid = OsPid}) ->
+    end_program(Port, OsPid, ?BUSY_GRACE, why(Reason)).
 
-spawn_close(Port, OsPid, Grace) ->
-    {_, Monitor} = spawn_monitor(fun() -> py_os_port:close(Port, OsPid, Grace) end),
-    Monitor.
+%% Python that has nothing to do may clean up. It ends itself if that takes
+%% longer than it should.
+grace(#{state := idle}) -> ?IDLE_GRACE;
+grace(#{state := busy}) -> ?BUSY_GRACE.
 
-%% The program takes its time to end, and nobody is to wait for it.
+end_program(undefined, OsPid, _, _) ->
+    py_os_port:kill(OsPid);
+end_program(Port, OsPid, Grace, Why) ->
+    {_, Closed} = spawn_monitor(fun() -> py_os_port:close(Port, OsPid, Grace) end),
+    refuse_until(Closed, Why).
+
+%% The program takes its time to end; nobody has to wait for that.
 refuse_until(Closed, Why) ->
     receive
         {'DOWN', Closed, process, _, _} ->
             ok;
-        #req{} = Req ->
+        {?MODULE, {request, Req}} ->
             py_worker_live:refuse(Req),
             refuse_until(Closed, Why);
         {?MODULE, {pull, From, _, _}} ->
             py_ask:answer(From, {error, {worker_exit, Why}}),
             refuse_until(Closed, Why)
-    end.
-
-%% Python that has nothing to do may clean up; it ends itself when that takes
-%% longer than it should.
-grace(undefined) -> ?BUSY_GRACE;
-grace(Work) ->
-    case py_worker_live:info(Work) of
-        #{state := idle} -> ?IDLE_GRACE;
-        #{state := busy} -> ?BUSY_GRACE
     end.
 
 why({shutdown, {worker_exit, Why}}) -> Why;

@@ -1,7 +1,7 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
-%% How a program becomes a worker: it says hello, is told what to do with the
-%% lines of its logs, then runs the steps that its pool wants run in every
+%% How a program becomes a worker: it says hello, learns what to do with the
+%% lines of its logs, then runs the steps that its pool wants to be run in every
 %% worker (init code, exec_all, tracing). Pure.
 -module(py_worker_boot).
 
@@ -26,7 +26,7 @@
 new(Logs) ->
     {run, hello, #boot{step = hello, logs = Logs}}.
 
-%% The Id of every step: requests of callers have others.
+%% The Id of every step; requests of callers have others.
 -spec id() -> py_wire:id().
 id() ->
     0.
@@ -35,11 +35,9 @@ id() ->
 steps([Step | Rest], Boot) -> {run, Step, Boot#boot{step = Step, rest = Rest}};
 steps([], Boot) -> {done, Boot}.
 
-%% What the program said to the current step.
+%% What the program answered to the current step.
 -spec result(py_result:result(), boot()) -> next().
-result({ok, #{protocol := ?PROTOCOL_VERSION, exceptions := Names} = Hello},
-       #boot{step = hello, logs = Logs} = Boot) ->
-    ok = py_exception:learn(Names),
+result({ok, #{protocol := ?PROTOCOL_VERSION} = Hello}, #boot{step = hello, logs = Logs} = Boot) ->
     steps([{listen, Logs, py_worker_events:window()}], Boot#boot{hello = Hello});
 result(Result, #boot{step = hello}) ->
     failed("unexpected hello: ~tp", [Result]);
@@ -58,14 +56,14 @@ why(Reason) -> io_lib:format("~tp", [Reason]).
 failed(Format, Args) ->
     {failed, unicode:characters_to_binary(io_lib:format(Format, Args))}.
 
-%% Why there is no worker when the current step has taken so many milliseconds.
+%% Why there is no worker if the current step has taken Limit milliseconds.
 -spec late(non_neg_integer(), boot()) -> binary().
 late(Limit, #boot{step = Step}) ->
     {failed, Text} = failed("~ts: not done within start_timeout (~b ms)",
                             [what(Step), Limit]),
     Text.
 
-%% What the program said of itself.
+%% What the program said of itself; empty before it did.
 -spec hello(boot()) -> map().
 hello(#boot{hello = Hello}) ->
     Hello.

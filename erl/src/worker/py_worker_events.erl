@@ -1,17 +1,15 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
 %% What a program says without having been asked: {event, Name, Data}, and why
-%% it cannot start. Messages go to their processes, lines of logs to the
-%% logger; its last words are kept for whoever asks how it ended.
+%% it cannot start. Messages go to their processes and lines of logs to the
+%% logger. Its last words are kept for whoever asks how it ended.
 %%
-%% The program sends only so many bytes of events ahead of their
+%% The program may send only a limited number of bytes of events ahead of their
 %% acknowledgement (py_worker_log), so it cannot flood its worker.
 -module(py_worker_events).
 
--export([new/3, window/0, handle/3, start_failure/1, explain/2]).
+-export([new/1, window/0, handle/3, start_failure/1, explain/2]).
 -export_type([events/0]).
-
--include("py.hrl").
 
 %% Bytes of events that the program may have sent without an acknowledgement.
 -define(UNACKED_MAX, (1 bsl 20)).
@@ -24,16 +22,16 @@
 
 -opaque events() :: #events{}.
 
--spec new(#pool{}, pos_integer(), pos_integer() | undefined) -> events().
-new(#pool{name = Name}, Slot, OsPid) ->
-    Meta = #{application => py, pool => Name, worker => Slot, os_pid => OsPid},
-    #events{log = py_worker_log:start(Meta)}.
+%% For the calling worker, with the metadata of its lines.
+-spec new(logger:metadata()) -> events().
+new(About) ->
+    #events{log = py_worker_log:start(About)}.
 
 -spec window() -> pos_integer().
 window() ->
     ?UNACKED_MAX.
 
-%% Does what a frame that is no reply wants done.
+%% Deals with a frame that is no reply.
 -spec handle(binary(), port(), events()) -> events().
 handle(Frame, Port, #events{log = Log} = E) ->
     Next = try binary_to_term(Frame, [safe]) of
@@ -61,7 +59,8 @@ event(Other, #events{log = Log} = E) ->
     py_worker_log:write(Log, debug, "pyport said what nobody asked for: ~tP", [Other, 20], #{}),
     E.
 
-%% The name of Python's logger has a key of its own: Erlang's loggers have none.
+%% The name of Python's logger has a key of its own: Erlang's loggers have no
+%% name.
 where(Line) ->
     maps:fold(fun(logger, Name, Meta) -> Meta#{python_logger => Name};
                  (file, File, Meta) -> Meta#{file => unicode:characters_to_list(File)};
@@ -76,7 +75,7 @@ where(Line) ->
 start_failure(#events{failure = Failure}) ->
     Failure.
 
-%% How the program ended, with Python's stacks when it has told them.
+%% How the program ended, with Python's stacks if it has sent them.
 -spec explain(py_os_exit:reason() | closed, events()) -> py_os_exit:reason() | closed.
 explain({signal, Name}, #events{crash = Text}) when is_binary(Text) ->
     {signal, Name, Text};
@@ -100,11 +99,11 @@ nobody(To, #events{log = Log}) ->
     py_worker_log:write(Log, debug, "Python sent to ~tp, which is nobody here", [To], #{}).
 
 %% The worker never waits, not even for a slow connection to another node. The
-%% name may have been unregistered a moment ago.
+%% name may have been unregistered a moment ago: that is no error either.
 deliver(To, Term) ->
     try erlang:send(To, Term, [nosuspend, noconnect]) of
         ok -> ok;
-        _ -> _ = spawn(fun() -> To ! Term end), ok
+        _ -> _ = spawn(fun() -> erlang:send(To, Term) end), ok
     catch
         error:badarg -> ok
     end.

@@ -1,209 +1,283 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
-%% What one worker has in hand: the requests that were sent to the program, in
-%% order, and those that wait for room in the window. Pure.
+%% The jobs of one worker: the requests that the program has, in the order in
+%% which they were sent, and those that wait for room in the window. Each has a
+%% state of its own (py_worker_jobs.hrl):
 %%
-%% The program runs jobs in the order in which they were sent, so of those that
-%% are unanswered only the first can have started; and the openings of streams
-%% before it, whose first items may come later than the next job's reply. These
-%% are the front; what is behind the front has certainly not started.
+%%   waiting ── next ──> sent ── may_start ──> {started, main} ──> answered
+%%
+%% Only may_start/1 says which jobs the program may have started; all other
+%% rules go by a job's state. If the worker dies, what has started fails, and
+%% nothing else does. Pure.
 -module(py_worker_jobs).
 
--export([new/0, push/3, next/1, output/3, finish/2]).
--export([is_empty/1, count/1, load/1, callers/1]).
--export([expire/2, leave/3, hand_back/1, recall/1, empty/1]).
--export([earliest/2, stuck/2, put_back/3]).
--export_type([flight/0, item/0]).
+-export([new/0, push/4, next/1, output/3, reply/3, put_back/3]).
+-export([is_idle/1, count/1, calls/1, load/1, callers/1]).
+-export([expire/2, stuck/2, soonest/1, leave/3, take_back/1, give_up/2]).
+-export_type([jobs/0, job/0]).
 
 -include("py.hrl").
 -include("py_worker_jobs.hrl").
 
--record(flight, {
-    sent = [] :: [item()],              % oldest first, at most ?WINDOW
+-record(jobs, {
+    sent = [] :: [job()],               % oldest first, at most ?WINDOW
     n = 0 :: non_neg_integer(),         % how many
     bytes = 0 :: non_neg_integer(),     % how large together
-    backlog = queue:new() :: queue:queue(item()),
-    waiting = 0 :: non_neg_integer()    % how many in the backlog
+    waiting = queue:new() :: queue:queue(job()),
+    n_waiting = 0 :: non_neg_integer(),
+    calls = 0 :: non_neg_integer(),     % answered with a reply, ever
+    soonest = infinity :: py_time:deadline()
 }).
 
--opaque flight() :: #flight{}.
--type item() :: #item{}.
+-opaque jobs() :: #jobs{}.
+-type job() :: #job{}.
 
--spec new() -> flight().
+-spec new() -> jobs().
 new() ->
-    #flight{}.
+    #jobs{}.
 
-%% Accepts a request: it waits until next/1 lets it go.
--spec push(py_wire:id(), #req{}, flight()) -> flight().
-push(Id, #req{deadline = Deadline} = Req, #flight{} = F) ->
-    Item = #item{id = Id, req = Req, deadline = Deadline},
-    F#flight{backlog = queue:in(Item, F#flight.backlog),
-             waiting = F#flight.waiting + 1}.
+%% ---------------------------------------------------------------------------
+%% On its way
 
-%% The request that is to be sent now, if one may.
--spec next(flight()) -> {item(), flight()} | none.
-next(#flight{waiting = 0}) ->
+%% Accepts a request, unless more than Max would wait. It waits until next/1
+%% lets it go.
+-spec push(py_wire:id(), #req{}, Max :: non_neg_integer(), jobs()) -> {[effect()], jobs()}.
+push(_, #req{reply_to = From}, Max, #jobs{n = N, n_waiting = Waiting} = J)
+  when N + Waiting >= Max + ?WINDOW ->
+    {[{answer, From, {error, {overloaded, N + Waiting - ?WINDOW, Max}}}], J};
+push(Id, #req{deadline = Deadline} = Req, _, #jobs{waiting = Waiting} = J) ->
+    Job = #job{id = Id, req = Req, deadline = Deadline},
+    {[], J#jobs{waiting = queue:in(Job, Waiting), n_waiting = J#jobs.n_waiting + 1,
+                soonest = min(Deadline, J#jobs.soonest)}}.
+
+%% The job that is to be sent now, if one may be. It is not an effect, because
+%% what cannot be written is not sent: then the old jobs stay.
+-spec next(jobs()) -> {job(), jobs()} | none.
+next(#jobs{n_waiting = 0}) ->
     none;
-next(#flight{n = N}) when N >= ?WINDOW ->
+next(#jobs{n = N}) when N >= ?WINDOW ->
     none;
-next(#flight{n = N, bytes = Bytes, backlog = Backlog} = F) ->
-    #item{req = #req{size = Size}} = Item = queue:get(Backlog),
+next(#jobs{n = N, bytes = Bytes, waiting = Waiting} = J) ->
+    #job{req = #req{size = Size}} = Job = queue:get(Waiting),
     case N =:= 0 orelse Bytes + Size =< ?WINDOW_BYTES of
-        true -> {Item, sent(Item, Size, F)};
+        true -> {Job, sent(Job, Size, J)};
         false -> none
     end.
 
-%% The body is the caller's to keep: here it is needed no more.
-sent(#item{req = Req} = Item, Size, #flight{sent = Sent} = F) ->
-    Kept = Item#item{req = Req#req{body = []}},
-    F#flight{sent = Sent ++ [Kept], n = F#flight.n + 1, bytes = F#flight.bytes + Size,
-             backlog = queue:drop(F#flight.backlog), waiting = F#flight.waiting - 1}.
+%% The body belongs to the caller: here it is not needed any more.
+sent(#job{req = Req} = Job, Size, #jobs{sent = Sent} = J) ->
+    Kept = Job#job{state = sent, req = Req#req{body = []}},
+    J#jobs{sent = may_start(Sent ++ [Kept]), n = J#jobs.n + 1, bytes = J#jobs.bytes + Size,
+           waiting = queue:drop(J#jobs.waiting), n_waiting = J#jobs.n_waiting - 1}.
+
+%% The program runs jobs in the order in which they were sent. So of those that
+%% are not answered, only the first can have started; and the streams before it,
+%% whose first items may come later than the next job's reply.
+may_start([Job | Rest]) ->
+    case is_stream(Job) of
+        true -> [started(Job) | may_start(Rest)];
+        false -> [started(Job) | Rest]
+    end;
+may_start([]) ->
+    [].
+
+started(#job{state = sent} = Job) -> Job#job{state = {started, main}};
+started(Job) -> Job.
+
+is_stream(#job{req = #req{kind = Kind}}) -> is_tuple(Kind).
+
+has_started(#job{state = {started, _}}) -> true;
+has_started(#job{}) -> false.
 
 %% What the job has printed, ahead of its reply.
--spec output(py_wire:id(), binary(), flight()) -> flight().
-output(Id, Frame, #flight{sent = Sent} = F) ->
-    F#flight{sent = [case Item of
-                         #item{id = Id} -> Item#item{output = Frame};
-                         #item{} -> Item
-                     end || Item <- Sent]}.
+-spec output(py_wire:id(), binary(), jobs()) -> jobs().
+output(Id, Frame, #jobs{sent = Sent} = J) ->
+    J#jobs{sent = [case Job of
+                       #job{id = Id} -> Job#job{output = Frame};
+                       #job{} -> Job
+                   end || Job <- Sent]}.
 
-%% The program has answered this one; `front' says that it may have run.
--spec finish(py_wire:id(), flight()) -> {front | behind, item(), flight()} | unknown.
-finish(Id, #flight{sent = [#item{id = Id} = Item | Rest]} = F) ->
-    {front, Item, dropped(Item, F#flight{sent = Rest})};
-finish(Id, #flight{sent = Sent} = F) ->
-    case lists:keytake(Id, #item.id, Sent) of
-        {value, Item, Rest} ->
-            {Front, _} = front(Sent),
-            Where = case lists:member(Item, Front) of true -> front; false -> behind end,
-            {Where, Item, dropped(Item, F#flight{sent = Rest})};
-        false ->
-            unknown
+%% The program has answered this one.
+-spec reply(py_wire:id(), binary(), jobs()) -> {[effect()], jobs()} | unknown.
+reply(Id, Frame, #jobs{sent = Sent} = J) ->
+    case lists:keytake(Id, #job.id, Sent) of
+        {value, Job, Rest} -> replied(Job, Frame, without(Job, Rest, J));
+        false -> unknown
     end.
 
-front(Sent) ->
-    {Streams, Rest} = lists:splitwith(fun is_stream/1, Sent),
-    {First, Behind} = lists:split(min(1, length(Rest)), Rest),
-    {Streams ++ First, Behind}.
+without(#job{req = #req{size = Size}}, Rest, #jobs{n = N, bytes = Bytes} = J) ->
+    J#jobs{sent = may_start(Rest), n = N - 1, bytes = Bytes - Size}.
 
-is_stream(#item{req = #req{kind = Kind}}) -> is_tuple(Kind).
+replied(Job, Frame, J) ->
+    {Effects, Next} = Finished = finish(Job, Frame, J),
+    case has_started(Job) of
+        true -> {[progress | Effects], Next};
+        false -> Finished
+    end.
 
-dropped(#item{req = #req{size = Size}}, #flight{n = N, bytes = Bytes} = F) ->
-    F#flight{n = N - 1, bytes = Bytes - Size}.
+finish(#job{left = true} = Job, Frame, J) ->
+    unwanted(Job, py_wire:chunk_items(Frame), J);
+finish(#job{recalled = true, req = Req} = Job, Frame, J) ->
+    case py_wire:is_not_started(Frame) of
+        true -> {[{requeue, Req}], J};
+        false -> finish(Job#job{recalled = false}, Frame, J)
+    end;
+finish(#job{req = #req{kind = {stream, _}}} = Job, Frame, J) ->
+    case py_wire:chunk_items(Frame) of
+        final -> done(Job, Frame, J);
+        Items -> {[{open, Job, Frame, Items}], J}
+    end;
+finish(Job, Frame, J) ->
+    done(Job, Frame, J).
+
+%% Nobody waits for it; but a stream has not ended before its last word.
+unwanted(#job{id = Id}, final, J) -> {[{ended, Id}], J};
+unwanted(#job{deadline = Deadline} = Job, _Items, J) -> {[], put_back(Job, Deadline, J)}.
+
+done(#job{req = #req{reply_to = From}, output = Output}, Frame, #jobs{calls = Calls} = J) ->
+    Answer = case Output of
+                 none -> {reply, Frame};
+                 _ -> {reply, Frame, Output}
+             end,
+    {[{answer, From, Answer}], J#jobs{calls = Calls + 1}}.
+
+%% A stream is to end: it is the program's until its last word, which should
+%% have come by then.
+-spec put_back(job(), py_time:deadline(), jobs()) -> jobs().
+put_back(#job{req = #req{size = Size}} = Job, Deadline, #jobs{sent = Sent} = J) ->
+    Ending = Job#job{left = true, deadline = Deadline},
+    J#jobs{sent = may_start([Ending | Sent]), n = J#jobs.n + 1, bytes = J#jobs.bytes + Size,
+           soonest = min(Deadline, J#jobs.soonest)}.
 
 %% ---------------------------------------------------------------------------
 %% What there is
 
--spec is_empty(flight()) -> boolean().
-is_empty(#flight{n = N}) ->
+%% Whether the program has no job.
+-spec is_idle(jobs()) -> boolean().
+is_idle(#jobs{n = N}) ->
     N =:= 0.
 
-%% Everything in hand.
--spec count(flight()) -> non_neg_integer().
-count(#flight{n = N, waiting = Waiting}) ->
+-spec count(jobs()) -> non_neg_integer().
+count(#jobs{n = N, n_waiting = Waiting}) ->
     N + Waiting.
 
-%% As others are to see it: below ?WINDOW there is room for one more.
--spec load(flight()) -> non_neg_integer().
-load(#flight{n = N, bytes = Bytes, waiting = 0}) when Bytes < ?WINDOW_BYTES -> N;
-load(#flight{n = N, waiting = Waiting}) -> max(?WINDOW, N + Waiting).
+%% How many have been answered with a reply since the worker is live.
+-spec calls(jobs()) -> non_neg_integer().
+calls(#jobs{calls = Calls}) ->
+    Calls.
 
-%% The processes that wait.
--spec callers(flight()) -> [pid()].
-callers(#flight{sent = Sent, backlog = Backlog}) ->
-    [Caller || #item{req = #req{caller = Caller}} <- Sent ++ queue:to_list(Backlog)].
+%% As others are to see it: below ?WINDOW there is room for one more.
+-spec load(jobs()) -> non_neg_integer().
+load(#jobs{n = N, bytes = Bytes, n_waiting = 0}) when Bytes < ?WINDOW_BYTES -> N;
+load(#jobs{n = N, n_waiting = Waiting}) -> max(?WINDOW, N + Waiting).
+
+%% The processes that have a job here.
+-spec callers(jobs()) -> [pid()].
+callers(#jobs{} = J) ->
+    [Caller || #job{req = #req{caller = Caller}} <- all(J)].
+
+all(#jobs{sent = Sent, waiting = Waiting}) ->
+    Sent ++ queue:to_list(Waiting).
 
 %% ---------------------------------------------------------------------------
-%% Time and absence
+%% Time
 
-%% Those whose time is up. Unsent ones are out of the flight now; the others
-%% stay until the program has answered, but nobody waits for them any more.
--spec expire(integer(), flight()) ->
-          {Unsent :: [item()], Front :: [item()], Behind :: [item()], flight()}.
-expire(Now, #flight{sent = Sent, backlog = Backlog} = F) ->
-    {Front, Behind} = front(Sent),
-    Unsent = [Item || #item{deadline = D} = Item <- queue:to_list(Backlog), D =< Now],
-    {LateFront, LateBehind} = {late(Now, Front), late(Now, Behind)},
-    F1 = lists:foldl(fun mark_left/2, F, LateFront ++ LateBehind),
-    {Unsent, LateFront, LateBehind, without(Unsent, F1)}.
+%% Those whose time is up are answered. What the program has not started is
+%% cancelled; what it may have started is for the ladder (stuck/2). Both stay
+%% until the program answers, but nobody waits for them any more.
+-spec expire(Now :: integer(), jobs()) -> {[effect()], jobs()}.
+expire(Now, #jobs{soonest = Soonest} = J) when Now < Soonest ->
+    {[], J};
+expire(Now, #jobs{sent = Sent} = J) ->
+    {Late, Kept} = drop_waiting(fun(#job{deadline = D}) -> D =< Now end, J),
+    {Marked, Effects} = lists:mapfoldr(fun(Job, Acc) -> expire(Now, Job, Acc) end, [], Sent),
+    Next = Kept#jobs{sent = Marked},
+    {[too_late(Job) || Job <- Late] ++ Effects, Next#jobs{soonest = soonest_after(Now, Next)}}.
 
-late(Now, Items) ->
-    [Item || #item{left = false, deadline = D} = Item <- Items, D =< Now].
+expire(Now, #job{left = false, deadline = D} = Job, Effects) when D =< Now ->
+    Cancels = [cancel(Job) || not has_started(Job)],
+    {Job#job{left = true}, [too_late(Job) | Cancels] ++ Effects};
+expire(_, Job, Effects) ->
+    {Job, Effects}.
 
-mark_left(#item{id = Id} = Item, #flight{sent = Sent} = F) ->
-    F#flight{sent = lists:keyreplace(Id, #item.id, Sent, Item#item{left = true})}.
+too_late(#job{req = #req{reply_to = From}}) -> {answer, From, {error, timeout}}.
 
-without([], F) ->
-    F;
-without(Items, #flight{backlog = Backlog} = F) ->
-    Kept = queue:filter(fun(Item) -> not lists:member(Item, Items) end, Backlog),
-    F#flight{backlog = Kept, waiting = queue:len(Kept)}.
+cancel(#job{id = Id}) -> {send, py_wire:cancel(Id)}.
 
-%% A caller is gone. Its requests that were sent keep their places, and their
-%% own deadlines or this one; the others are out of the flight.
--spec leave(pid(), integer() | infinity, flight()) -> {Sent :: [item()], flight()}.
-leave(Caller, Latest, #flight{sent = Sent, backlog = Backlog} = F) ->
-    IsHis = fun(#item{req = #req{caller = Pid}, left = Left}) ->
-                not Left andalso Pid =:= Caller
-            end,
-    Left = [Item#item{deadline = min(D, Latest)}
-            || #item{deadline = D} = Item <- lists:filter(IsHis, Sent)],
-    F1 = lists:foldl(fun mark_left/2, F, Left),
-    {Left, without(lists:filter(IsHis, queue:to_list(Backlog)), F1)}.
+%% What has not started and nobody waits for can stay as long as it likes.
+soonest_after(Now, #jobs{} = J) ->
+    py_time:earliest([D || #job{deadline = D, left = Left} = Job <- all(J),
+                           D > Now, not Left orelse has_started(Job)]).
 
-%% A stream is to end: the program has it until it has said its last word, and
-%% should have done so by then.
--spec put_back(item(), integer() | infinity, flight()) -> flight().
-put_back(#item{req = #req{size = Size}} = Item, Deadline, #flight{sent = Sent} = F) ->
-    Ending = Item#item{left = true, deadline = Deadline},
-    F#flight{sent = [Ending | Sent], n = F#flight.n + 1, bytes = F#flight.bytes + Size}.
+%% No deadline is earlier, apart from those that expire/2 has dealt with.
+-spec soonest(jobs()) -> py_time:deadline().
+soonest(#jobs{soonest = Soonest}) ->
+    Soonest.
 
-%% Takes out what waits and may run elsewhere.
--spec hand_back(flight()) -> {[item()], flight()}.
-hand_back(#flight{waiting = 0} = F) ->
-    {[], F};
-hand_back(#flight{backlog = Backlog} = F) ->
-    Free = [Item || #item{req = #req{bound = false}} = Item <- queue:to_list(Backlog)],
-    {Free, without(Free, F)}.
-
-%% Those that may run elsewhere, each said once: the program is to be asked for
-%% them, and gives back what it has not started.
--spec recall(flight()) -> {[py_wire:id()], flight()}.
-recall(#flight{sent = Sent} = F) ->
-    {Marked, Ids} = lists:mapfoldl(fun recall/2, [], Sent),
-    {lists:reverse(Ids), F#flight{sent = Marked}}.
-
-recall(#item{left = false, recalled = false, req = #req{bound = false}} = Item, Ids) ->
-    {Item#item{recalled = true}, [Item#item.id | Ids]};
-recall(Item, Ids) ->
-    {Item, Ids}.
-
-%% The worker ends: what may have started, and what certainly has not. Those
-%% that nobody waits for are left out.
--spec empty(flight()) -> {Started :: [item()], NotStarted :: [item()]}.
-empty(#flight{sent = Sent, backlog = Backlog}) ->
-    {Front, Behind} = front(Sent),
-    Waited = fun(#item{left = Left}) -> not Left end,
-    {lists:filter(Waited, Front),
-     lists:filter(Waited, Behind) ++ queue:to_list(Backlog)}.
-
-%% The next deadline to come: of whatever somebody waits for, and of the front.
--spec earliest(integer(), flight()) -> integer() | infinity.
-earliest(Now, #flight{sent = Sent, backlog = Backlog}) ->
-    {Front, Behind} = front(Sent),
-    Waited = [Item || #item{left = false} = Item <- Behind],
-    Deadlines = [D || #item{deadline = D} <- Front ++ Waited ++ queue:to_list(Backlog),
-                      D > Now],
-    lists:min([infinity | Deadlines]).
-
-%% What may be running although its time is up. A stream only when no job is in
-%% flight: beside one it may just have to wait for its turn.
--spec stuck(integer(), flight()) -> {true, py_wire:id()} | false.
-stuck(Now, #flight{sent = Sent}) ->
-    {Front, _} = front(Sent),
-    {Streams, Job} = lists:partition(fun is_stream/1, Front),
-    Suspects = case Job of [] -> Streams; _ -> Job end,
-    case [Id || #item{id = Id, deadline = D} <- Suspects, D =< Now] of
+%% What may be running although its time is up. Streams count only if no job
+%% has started: beside one, a stream may just have to wait for its turn.
+-spec stuck(Now :: integer(), jobs()) -> {true, py_wire:id()} | false.
+stuck(Now, #jobs{sent = Sent}) ->
+    {Streams, Jobs} = lists:partition(fun is_stream/1, lists:filter(fun has_started/1, Sent)),
+    Suspects = case Jobs of [] -> Streams; _ -> Jobs end,
+    case [Id || #job{id = Id, deadline = D} <- Suspects, D =< Now] of
         [Id | _] -> {true, Id};
         [] -> false
+    end.
+
+%% ---------------------------------------------------------------------------
+%% Absence and the end
+
+%% A caller is gone. Its jobs that were sent are cancelled and keep their
+%% places, until their own deadlines or this one; the others are dropped.
+-spec leave(pid(), py_time:deadline(), jobs()) -> {[effect()], jobs()}.
+leave(Caller, Latest, #jobs{sent = Sent} = J) ->
+    IsHis = fun(#job{req = #req{caller = Pid}, left = Left}) ->
+                not Left andalso Pid =:= Caller
+            end,
+    {_, Kept} = drop_waiting(IsHis, J),
+    {[cancel(Job) || Job <- Sent, IsHis(Job)],
+     lists:foldl(fun(Job, Acc) -> left(Job, Latest, Acc) end, Kept,
+                 lists:filter(IsHis, Sent))}.
+
+left(#job{id = Id, deadline = Deadline} = Job, Latest, #jobs{sent = Sent} = J) ->
+    Until = min(Deadline, Latest),
+    Left = Job#job{left = true, deadline = Until},
+    J#jobs{sent = lists:keyreplace(Id, #job.id, Sent, Left),
+           soonest = min(Until, J#jobs.soonest)}.
+
+%% The worker has become busy: what waits goes elsewhere if it may, and the
+%% program is asked, once for each job, to give back what it has not started.
+-spec take_back(jobs()) -> {[effect()], jobs()}.
+take_back(#jobs{sent = Sent} = J) ->
+    {Free, Kept} = drop_waiting(fun is_free/1, J),
+    Recall = fun(#job{left = false, recalled = false} = Job) -> is_free(Job);
+                (#job{}) -> false
+             end,
+    Marked = [Job#job{recalled = Job#job.recalled orelse Recall(Job)} || Job <- Sent],
+    {[{requeue, Req} || #job{req = Req} <- Free]
+         ++ [{send, py_wire:take_back(Id)} || #job{id = Id} = Job <- Sent, Recall(Job)],
+     Kept#jobs{sent = Marked}}.
+
+%% Whether any worker may run it.
+is_free(#job{req = #req{bound = Bound}}) -> not Bound.
+
+%% Takes those out of the waiting that are meant.
+drop_waiting(_, #jobs{n_waiting = 0} = J) ->
+    {[], J};
+drop_waiting(IsMeant, #jobs{waiting = Waiting} = J) ->
+    {Out, Kept} = lists:partition(IsMeant, queue:to_list(Waiting)),
+    {Out, J#jobs{waiting = queue:from_list(Kept), n_waiting = length(Kept)}}.
+
+%% The worker ends. What has started failed like this; what has not goes back to
+%% its caller, unless it needs this very worker.
+-spec give_up(py_result:answer(), jobs()) -> [effect()].
+give_up(Failed, #jobs{} = J) ->
+    [{answer, From, given_up(Job, Failed)}
+     || #job{left = false, req = #req{reply_to = From}} = Job <- all(J)].
+
+given_up(Job, Failed) ->
+    case is_free(Job) andalso not has_started(Job) of
+        true -> again;
+        false -> Failed
     end.

@@ -3,438 +3,327 @@
 %% What a live worker does: takes requests, sends them to the program within a
 %% window, brings each reply to whoever waits, and keeps the time.
 %%
+%% py_worker calls one function for what has happened, then settle/1. The pure
+%% modules below say what is to be done (effect() in py_worker_jobs.hrl); here
+%% it is done.
+%%
 %% - Every request that was accepted is answered exactly once.
-%% - The only timer is armed for the next moment at which something is to be
-%%   decided, so that short calls cost none.
-%% - Whatever the program has been at for a tick makes the worker busy: it is
-%%   not picked any more, and what has not started goes back to its caller.
-%% - When a request's time is up its caller is told at once. If the program may
-%%   be running it, the ladder begins (py_worker_ladder); else it is cancelled. Either
-%%   way it stays in flight until the program has answered.
+%% - There is one timer. It is armed for the next moment at which something may
+%%   have to be decided and left alone when that is over, so that short calls
+%%   cost none.
+%% - When the program has been at something for a tick, the worker is busy: it is
+%%   not picked any more, and what has not started goes back to the pool.
+%% - When a request's time is up, its caller gets an answer at once. If the program
+%%   may be running it, the ladder begins (py_worker_ladder); else it is
+%%   cancelled. Either way it stays in hand until the program has answered.
+%% - The worker writes its load, then reads whether callers wait (py_pool_board).
 -module(py_worker_live).
 
--export([new/6, message/2, frame/3, refuse/1, give_up/2, cause/2, info/1]).
--export([is_closing/1, is_retired/1]).
--export_type([work/0]).
+-export([new/1, settle/1]).
+-export([request/2, reply/3, pull/4, close/2, tick/2, caller_gone/2, retire/1]).
+-export([refuse/1, give_up/2, cause/2, is_closing/1, info/1]).
+-export_type([live/0, args/0]).
 
 -include("py.hrl").
 -include("py_worker_jobs.hrl").
 
--record(work, {
+-record(live, {
     pool :: #pool{},
+    pool_pid :: pid(),
     slot :: pos_integer(),
-    boss :: pid(),
     port :: port(),
+    about :: logger:metadata(),         % what the log says of this worker
     max_queue :: non_neg_integer(),
     last_id = 0 :: py_wire:id(),
-    flight = py_worker_jobs:new() :: py_worker_jobs:flight(),
+    jobs = py_worker_jobs:new() :: py_worker_jobs:jobs(),
     streams = py_worker_streams:new() :: py_worker_streams:streams(),
     urgent = py_worker_urgent:new() :: py_worker_urgent:urgent(),
+    ladder :: py_worker_ladder:ladder(),
     callers = py_watch:new() :: py_watch:callers(),
-    since = 0 :: integer(),             % when the program began what it is at
+    since = none :: none | integer(),   % when the program began what it is at
     busy = false :: boolean(),
     timer = none :: none | {reference(), integer()},
-    ladder :: py_worker_ladder:ladder(),
-    retiring = false :: boolean(),      % another has this slot
-    calls = 0 :: non_neg_integer()
+    retiring = false :: boolean()       % another worker has this slot
 }).
 
--opaque work() :: #work{}.
+-opaque live() :: #live{}.
+-type args() :: #{pool := #pool{}, pool_pid := pid(), slot := pos_integer(), port := port(),
+                  os_pid := pos_integer() | undefined, max_queue := non_neg_integer()}.
 
 -define(LAST_ID, 16#7fffffff).
-%% How long a stream that was closed may take to end (ms).
--define(STOP_GRACE, 500).
 
--spec new(#pool{}, pos_integer(), pid(), port(), pos_integer() | undefined,
-          non_neg_integer()) -> work().
-new(Pool, Slot, Boss, Port, OsPid, MaxQueue) ->
-    report(#work{pool = Pool, slot = Slot, boss = Boss, port = Port,
-                 max_queue = MaxQueue, ladder = py_worker_ladder:new(Pool, Slot, Port, OsPid)}).
+-spec new(args()) -> live().
+new(#{pool := Pool, pool_pid := PoolPid, slot := Slot, port := Port, os_pid := OsPid,
+      max_queue := MaxQueue}) ->
+    #live{pool = Pool, pool_pid = PoolPid, slot = Slot, port = Port, max_queue = MaxQueue,
+          about = py_worker_log:metadata(Pool, Slot, OsPid),
+          ladder = py_worker_ladder:new(Pool#pool.interrupt_grace)}.
 
--spec message(term(), work()) -> work().
-message(#req{} = Req, W) ->
-    accept(Req, now_ms(), W);
-message({py_worker, {pull, ReplyTo, Id, Deadline}}, W) ->
-    pull(Id, ReplyTo, Deadline, W);
-message({py_worker, {close, Id}}, W) ->
-    close(Id, W);
-message({timeout, Timer, tick}, #work{timer = {Timer, _}} = W) ->
-    tick(now_ms(), W#work{timer = none});
-message({timeout, Timer, rung}, #work{ladder = Ladder} = W) ->
-    W#work{ladder = py_worker_ladder:next(Timer, Ladder)};
-message({py_worker, report}, W) ->
-    report(W);
-message({py_worker, retire}, W) ->
-    W#work{retiring = true};
-message({'DOWN', _, process, Pid, _}, W) ->
-    caller_gone(Pid, W);
-message(_, W) ->
-    W.
-
--spec info(work()) -> #{state := idle | busy, calls := non_neg_integer(),
+-spec info(live()) -> #{state := idle | busy, calls := non_neg_integer(),
                         in_flight := non_neg_integer(), streams := non_neg_integer()}.
-info(#work{calls = Calls, flight = Flight, streams = Streams} = W) ->
-    State = case is_running(W) of true -> busy; false -> idle end,
-    #{state => State, calls => Calls, in_flight => py_worker_jobs:count(Flight),
+info(#live{jobs = Jobs, streams = Streams} = L) ->
+    State = case is_running(L) of true -> busy; false -> idle end,
+    #{state => State, calls => py_worker_jobs:calls(Jobs),
+      in_flight => py_worker_jobs:count(Jobs),
       streams => py_worker_streams:count(Streams)}.
 
+is_running(#live{jobs = Jobs, streams = Streams}) ->
+    not py_worker_jobs:is_idle(Jobs) orelse py_worker_streams:active(Streams) > 0.
+
 %% ---------------------------------------------------------------------------
-%% Requests come
+%% What happens
 
-accept(#req{deadline = Deadline} = Req, Now, W) when Deadline =< Now ->
-    answer(Req, {error, timeout}),
-    report(W);
-accept(#req{kind = urgent} = Req, _, W) ->
-    urgent(Req, W);
-accept(#req{bound = false} = Req, _, #work{busy = true} = W) ->
-    to_queue(Req, W),
-    report(W);
-accept(Req, Now, #work{flight = Flight, max_queue = Max} = W) ->
-    case py_worker_jobs:count(Flight) of
-        N when N >= Max + ?WINDOW ->
-            answer(Req, {error, {overloaded, N - ?WINDOW, Max}}),
-            report(W);
-        _ ->
-            job(Req, Now, W)
+%% A caller's request has come.
+-spec request(#req{}, live()) -> live().
+request(#req{deadline = Deadline, reply_to = From} = Req, L) ->
+    case Deadline =< py_time:now_ms() of
+        true -> effect({answer, From, {error, timeout}}, L);
+        false -> accept(Req, L)
     end.
 
-job(#req{deadline = Deadline, caller = Caller} = Req, Now, #work{busy = Busy} = W) ->
-    {Id, W1} = next_id(watch(Caller, W)),
-    Flight = py_worker_jobs:push(Id, Req, W1#work.flight),
-    W2 = send_next(Now, W1#work{flight = Flight}),
-    Wake = case Busy of
-               true -> Deadline;
-               false -> min(Deadline, Now + ?TICK)
-           end,
-    report(arm(Wake, W2)).
-
-urgent(#req{deadline = Deadline} = Req, #work{max_queue = Max} = W) ->
-    {Id, #work{urgent = Urgent} = W1} = next_id(W),
-    case py_worker_urgent:push(Id, Req, Max, Urgent) of
-        {ok, More} ->
-            arm(Deadline, send_urgent(W1#work{urgent = More}));
-        {full, Waiting} ->
-            answer(Req, {error, {overloaded, Waiting, Max}}),
-            W
-    end.
-
-send_urgent(#work{urgent = Urgent, port = Port} = W) ->
-    case py_worker_urgent:next(Urgent) of
-        {Id, #req{arity = Arity, body = Body}, Rest} ->
-            _ = py_os_port:send(Port, py_wire:request(Id, Arity, Body)),
-            send_urgent(W#work{urgent = Rest});
-        none ->
-            W
-    end.
+accept(#req{kind = urgent} = Req, #live{max_queue = Max} = L) ->
+    {Id, Next} = next_id(L),
+    urgent(py_worker_urgent:push(Id, Req, Max, L#live.urgent), Next);
+accept(#req{bound = false} = Req, #live{busy = true} = L) ->
+    effect({requeue, Req}, L);
+accept(#req{caller = Caller} = Req, #live{max_queue = Max} = L) ->
+    {Id, Next} = next_id(L),
+    jobs(py_worker_jobs:push(Id, Req, Max, L#live.jobs), watch(Caller, Next)).
 
 %% Ids come again after two thousand million; a stream may be that old.
-next_id(#work{last_id = Last, streams = Streams} = W) ->
+next_id(#live{last_id = Last, streams = Streams} = L) ->
     Id = Last rem ?LAST_ID + 1,
-    case is_map_key(Id, Streams) of
-        true -> next_id(W#work{last_id = Id});
-        false -> {Id, W#work{last_id = Id}}
+    case py_worker_streams:is_open(Id, Streams) of
+        true -> next_id(L#live{last_id = Id});
+        false -> {Id, L#live{last_id = Id}}
     end.
 
-%% Sends what the window allows. What could not be written, because the program
-%% has just ended, stays unsent.
-send_next(Now, #work{flight = Flight, port = Port} = W) ->
-    case py_worker_jobs:next(Flight) of
-        {#item{id = Id, req = #req{arity = Arity, body = Body}}, Sent} ->
-            case py_os_port:send(Port, py_wire:request(Id, Arity, Body)) of
-                true -> send_next(Now, (begun(Now, W))#work{flight = Sent});
-                false -> W
-            end;
-        none ->
-            W
-    end.
-
-begun(Now, W) ->
-    case is_running(W) of
-        true -> W;
-        false -> W#work{since = Now}
-    end.
-
-has_work(#work{flight = Flight} = W) ->
-    is_running(W) orelse py_worker_jobs:count(Flight) > 0.
-
-is_running(#work{flight = Flight, streams = Streams}) ->
-    not py_worker_jobs:is_empty(Flight) orelse py_worker_streams:active(Streams) > 0.
-
-%% ---------------------------------------------------------------------------
-%% Replies go
+watch(Caller, #live{callers = Callers, jobs = Jobs, streams = Streams} = L) ->
+    Busy = fun() -> py_worker_jobs:callers(Jobs) ++ py_worker_streams:callers(Streams) end,
+    L#live{callers = py_watch:watch(Caller, Busy, Callers)}.
 
 %% A frame from the program that has the Id of a request.
--spec frame(py_wire:id(), binary(), work()) -> work().
-frame(Id, Frame, #work{flight = Flight} = W) ->
+-spec reply(py_wire:id(), binary(), live()) -> live().
+reply(Id, Frame, #live{jobs = Jobs} = L) ->
     case py_wire:is_output(Frame) of
-        true -> W#work{flight = py_worker_jobs:output(Id, Frame, Flight)};
-        false -> reply_frame(Id, Frame, W)
+        true -> L#live{jobs = py_worker_jobs:output(Id, Frame, Jobs)};
+        false -> job_reply(Id, Frame, L)
     end.
 
-reply_frame(Id, Frame, #work{flight = Flight} = W) ->
-    case py_worker_jobs:finish(Id, Flight) of
-        {front, Item, Rest} ->
-            progress(finished(Item, Frame, W#work{flight = Rest}));
-        {behind, Item, Rest} ->
-            report(finished(Item, Frame, W#work{flight = Rest}));
-        unknown ->
-            other_reply(Id, Frame, W)
+job_reply(Id, Frame, #live{jobs = Jobs} = L) ->
+    case py_worker_jobs:reply(Id, Frame, Jobs) of
+        unknown -> stream_reply(Id, Frame, L);
+        Replied -> jobs(Replied, L)
     end.
 
-finished(#item{left = true} = Item, Frame, W) ->
-    unwanted(Item, py_wire:chunk_items(Frame), W);
-finished(#item{recalled = true} = Item, Frame, W) ->
-    case py_wire:is_not_started(Frame) of
-        true -> to_queue(Item#item.req, W), W;
-        false -> finished(Item#item{recalled = false}, Frame, W)
-    end;
-finished(#item{id = Id, req = #req{kind = {stream, _}} = Req} = Item, Frame, W) ->
-    case py_wire:chunk_items(Frame) of
-        final ->
-            done(Item, Frame, W);
-        N ->
-            answer(Req, {opened, Id}),
-            Streams = py_worker_streams:open(Item, Frame, N, W#work.streams),
-            W#work{streams = Streams}
-    end;
-finished(Item, Frame, W) ->
-    done(Item, Frame, W).
-
-%% Nobody waits for it; but a stream has ended only with its last word.
-unwanted(#item{id = Id}, final, #work{ladder = Ladder} = W) ->
-    W#work{ladder = py_worker_ladder:off(Id, Ladder)};
-unwanted(#item{deadline = Deadline} = Item, _Chunk, #work{flight = Flight} = W) ->
-    W#work{flight = py_worker_jobs:put_back(Item, Deadline, Flight)}.
-
-done(#item{req = Req, output = none}, Frame, #work{calls = Calls} = W) ->
-    answer(Req, {reply, Frame}),
-    W#work{calls = Calls + 1};
-done(#item{req = Req, output = Output}, Frame, #work{calls = Calls} = W) ->
-    answer(Req, {reply, Frame, Output}),
-    W#work{calls = Calls + 1}.
-
-%% The program has done a piece of work and is at the next one now, if any.
-progress(W) ->
-    case has_work(W) of
-        true ->
-            Now = now_ms(),
-            report(arm(Now + ?TICK, send_next(Now, W#work{busy = false, since = Now})));
-        false ->
-            report(W#work{busy = false})
+stream_reply(Id, Frame, #live{streams = Streams} = L) ->
+    case py_worker_streams:reply(Id, Frame, Streams) of
+        unknown -> urgent_reply(Id, Frame, L);
+        Replied -> streams(Replied, L)
     end.
 
-other_reply(Id, Frame, #work{streams = Streams} = W) ->
-    case py_worker_streams:frame(Id, Frame, Streams) of
-        {Effects, Rest} -> progress(effects(Effects, W#work{streams = Rest}));
-        unknown -> urgent_reply(Id, Frame, W)
+urgent_reply(Id, Frame, #live{urgent = Urgent} = L) ->
+    case py_worker_urgent:reply(Id, Frame, Urgent) of
+        unknown -> L;   % nobody waits for it any more
+        Replied -> urgent(Replied, L)
     end.
 
-urgent_reply(Id, Frame, #work{urgent = Urgent} = W) ->
-    case py_worker_urgent:finish(Id, Urgent) of
-        {late, Rest} ->
-            send_urgent(W#work{urgent = Rest});
-        {Req, Rest} ->
-            answer(Req, {reply, Frame}),
-            send_urgent(W#work{urgent = Rest});
-        unknown ->
-            W   % nobody waits for it any more
-    end.
+%% A stream's consumer asks for the next chunk.
+-spec pull(py_wire:id(), py_ask:from(), py_time:deadline(), live()) -> live().
+pull(Id, From, Deadline, #live{streams = Streams} = L) ->
+    streams(py_worker_streams:pull(Id, From, Deadline, Streams), L).
 
-answer(#req{reply_to = ReplyTo}, Answer) ->
-    reply(ReplyTo, Answer).
+%% A stream's consumer wants no more.
+-spec close(py_wire:id(), live()) -> live().
+close(Id, #live{streams = Streams} = L) ->
+    streams(py_worker_streams:close(Id, py_time:now_ms(), Streams), L).
 
-reply(ReplyTo, Answer) ->
-    py_ask:answer(ReplyTo, Answer).
-
-%% ---------------------------------------------------------------------------
-%% Streams
-
-pull(Id, ReplyTo, Deadline, #work{streams = Streams} = W) ->
-    {Effects, Rest} = py_worker_streams:pull(Id, ReplyTo, Deadline, Streams),
-    Now = now_ms(),
-    W1 = effects(Effects, (begun(Now, W))#work{streams = Rest}),
-    case is_running(W1) of
-        true -> report(arm(min(Deadline, Now + ?TICK), W1));
-        false -> report(W1)
-    end.
-
-effects(Effects, W) ->
-    lists:foreach(fun(Effect) -> effect(Effect, W) end, Effects),
-    W.
-
-effect({answer, ReplyTo, Answer}, _) -> reply(ReplyTo, Answer);
-effect({more, Id, N}, #work{port = Port}) -> py_os_port:send(Port, py_wire:more(Id, N)).
-
-close(Id, #work{streams = Streams} = W) ->
-    case py_worker_streams:close(Id, Streams) of
-        {Item, Rest} ->
-            Now = now_ms(),
-            Ending = stop(Item, Now, Now + ?STOP_GRACE, W#work{streams = Rest}),
-            report(arm(next_wake(Now, Ending), Ending));
-        unknown ->
-            W
-    end.
-
-%% The program closes the generator, which should not take longer than this.
-stop(#item{id = Id} = Item, Now, Until, W) ->
-    _ = py_os_port:send(W#work.port, py_wire:stop(Id)),
-    #work{flight = Flight} = W1 = begun(Now, W),
-    W1#work{flight = py_worker_jobs:put_back(Item, Until, Flight)}.
-
-%% ---------------------------------------------------------------------------
-%% Time
-
-now_ms() ->
-    erlang:monotonic_time(millisecond).
-
-arm(At, #work{timer = {_, Armed}} = W) when Armed =< At ->
-    W;
-arm(infinity, W) ->
-    W;
-arm(At, #work{timer = Timer} = W) ->
-    is_tuple(Timer) andalso erlang:cancel_timer(element(1, Timer)),
-    W#work{timer = {erlang:start_timer(At, self(), tick, [{abs, true}]), At}}.
-
-tick(Now, W) ->
-    Expired = expire_urgent(Now, expire_streams(Now, expire_flight(Now, W))),
-    W1 = ladder(Now, mark_busy(Now, Expired)),
-    report(arm(next_wake(Now, W1), W1)).
-
-next_wake(Now, #work{flight = Flight, streams = Streams, urgent = Urgent} = W) ->
-    Tick = case is_running(W) andalso not W#work.busy of
-               true -> W#work.since + ?TICK;
-               false -> infinity
-           end,
-    lists:min([Tick, py_worker_jobs:earliest(Now, Flight), py_worker_streams:earliest(Now, Streams),
-               py_worker_urgent:earliest(Urgent)]).
-
-%% What is behind has not started: the program drops it. What may be running is
-%% the ladder's.
-expire_flight(Now, #work{flight = Flight, port = Port} = W) ->
-    {Unsent, Front, Behind, Rest} = py_worker_jobs:expire(Now, Flight),
-    [answer(Req, {error, timeout}) || #item{req = Req} <- Unsent ++ Front ++ Behind],
-    [py_os_port:send(Port, py_wire:cancel(Id)) || #item{id = Id} <- Behind],
-    W#work{flight = Rest}.
-
-%% A stream that does not deliver in time ends.
-expire_streams(Now, #work{streams = Streams} = W) ->
-    {Late, Rest} = py_worker_streams:expire(Now, Streams),
-    [reply(ReplyTo, {error, timeout}) || {_, ReplyTo} <- Late],
-    lists:foldl(fun({Item, _}, Acc) -> stop(Item, Now, Now, Acc) end,
-                W#work{streams = Rest}, Late).
-
-expire_urgent(Now, #work{urgent = Urgent} = W) ->
-    {Late, Rest} = py_worker_urgent:expire(Now, Urgent),
-    [answer(Req, {error, timeout}) || Req <- Late],
-    W#work{urgent = Rest}.
-
-mark_busy(Now, #work{busy = false, since = Since} = W) when Now - Since >= ?TICK ->
-    case is_running(W) of
-        true -> hand_back(W#work{busy = true});
-        false -> W
-    end;
-mark_busy(_, W) ->
-    W.
-
-%% What was sent, the program gives back if it has not started it.
-hand_back(#work{flight = Flight} = W) ->
-    {Unsent, Rest} = py_worker_jobs:hand_back(Flight),
-    {Sent, Recalled} = py_worker_jobs:recall(Rest),
-    [to_queue(Req, W) || #item{req = Req} <- Unsent],
-    [py_os_port:send(W#work.port, py_wire:take_back(Id)) || Id <- Sent],
-    W#work{flight = Recalled}.
-
-%% A request that has not started takes its place in the pool's queue again. It
-%% does not go by way of its caller, so the queue has it before it hears that
-%% there is room here: nobody who came later is first.
-to_queue(Req, #work{boss = Boss}) ->
-    py_pool:enter(Boss, Req#req{returned = true, body = []}).
-
-%% What may be running although its time is up.
-ladder(Now, #work{ladder = Ladder, flight = Flight} = W) ->
-    case py_worker_jobs:stuck(Now, Flight) of
-        {true, Id} -> W#work{ladder = py_worker_ladder:start(Id, Ladder)};
-        false -> W
-    end.
-
-%% ---------------------------------------------------------------------------
-%% Absence and the end
-
-watch(Caller, #work{callers = Callers, flight = Flight, streams = Streams} = W) ->
-    Busy = fun() -> py_worker_jobs:callers(Flight) ++ py_worker_streams:callers(Streams) end,
-    W#work{callers = py_watch:watch(Caller, Busy, Callers)}.
-
-caller_gone(Pid, #work{callers = Callers} = W) ->
+%% A process is dead. What it has here is cancelled; if the program does not heed
+%% that, it has until the request's deadline, but not for ever.
+-spec caller_gone(pid(), live()) -> live().
+caller_gone(Pid, #live{callers = Callers} = L) ->
     case py_watch:gone(Pid, Callers) of
-        {gone, Rest} -> cancel_all(Pid, W#work{callers = Rest});
-        unknown -> W
+        {gone, Rest} -> leave(Pid, py_time:now_ms(), L#live{callers = Rest});
+        unknown -> L
     end.
 
-%% What a dead caller has here is cancelled. Should the program not heed that,
-%% it has until the request's deadline, but not for ever.
-cancel_all(Pid, #work{flight = Flight, streams = Streams, port = Port} = W) ->
-    Now = now_ms(),
-    {Left, Rest} = py_worker_jobs:leave(Pid, latest(Now, W), Flight),
-    {Closed, Open} = py_worker_streams:leave(Pid, Streams),
-    [py_os_port:send(Port, py_wire:cancel(Id)) || #item{id = Id} <- Left],
-    W1 = lists:foldl(fun(Item, Acc) -> stop(Item, Now, Now + ?STOP_GRACE, Acc) end,
-                     W#work{flight = Rest, streams = Open}, Closed),
-    report(arm(next_wake(Now, W1), W1)).
+leave(Pid, Now, #live{pool = #pool{timeout = Timeout}} = L) ->
+    Latest = py_time:deadline(Timeout, Now),
+    Left = jobs(py_worker_jobs:leave(Pid, Latest, L#live.jobs), L),
+    streams(py_worker_streams:leave(Pid, Now, Left#live.streams), Left).
 
-latest(_, #work{pool = #pool{timeout = infinity}}) -> infinity;
-latest(Now, #work{pool = #pool{timeout = Timeout}}) -> Now + Timeout.
+%% Another worker has this one's slot.
+-spec retire(live()) -> live().
+retire(L) ->
+    L#live{retiring = true}.
 
-%% Tells everybody how much this worker has in flight; and the pool, when
-%% callers wait in its queue and there is room.
-report(#work{retiring = true} = W) ->
-    W;
-report(#work{pool = Pool, slot = Slot, boss = Boss} = W) ->
-    Load = load(W),
+%% The timer says that it is time for something.
+-spec tick(reference(), live()) -> live().
+tick(Timer, #live{timer = {Timer, _}} = L) ->
+    tick_at(py_time:now_ms(), L#live{timer = none});
+tick(_, L) ->
+    L.
+
+%% Streams come first: those that end are jobs again.
+tick_at(Now, L) ->
+    L1 = streams(py_worker_streams:expire(Now, L#live.streams), L),
+    L2 = jobs(py_worker_jobs:expire(Now, L1#live.jobs), L1),
+    L3 = urgent(py_worker_urgent:expire(Now, L2#live.urgent), L2),
+    climb(Now, mark_busy(Now, L3)).
+
+mark_busy(Now, #live{busy = false, since = Since} = L)
+  when is_integer(Since), Now - Since >= ?TICK ->
+    jobs(py_worker_jobs:take_back(L#live.jobs), L#live{busy = true});
+mark_busy(_, L) ->
+    L.
+
+climb(Now, L) ->
+    Next = ladder(py_worker_ladder:expire(Now, L#live.ladder), L),
+    case py_worker_jobs:stuck(Now, Next#live.jobs) of
+        {true, Id} -> ladder(py_worker_ladder:start(Id, Now, Next#live.ladder), Next);
+        false -> Next
+    end.
+
+%% ---------------------------------------------------------------------------
+%% What is done about it
+
+jobs({Effects, Jobs}, L) -> effects(Effects, L#live{jobs = Jobs}).
+streams({Effects, Streams}, L) -> effects(Effects, L#live{streams = Streams}).
+urgent({Effects, Urgent}, L) -> effects(Effects, L#live{urgent = Urgent}).
+ladder({Effects, Ladder}, L) -> effects(Effects, L#live{ladder = Ladder}).
+
+effects([], L) -> L;
+effects([Effect | Rest], L) -> effects(Rest, effect(Effect, L)).
+
+effect({answer, From, Answer}, L) ->
+    py_ask:answer(From, Answer),
+    L;
+effect({send, Frame}, #live{port = Port} = L) ->
+    _ = py_os_port:send(Port, Frame),
+    L;
+effect(progress, L) ->
+    L#live{since = none, busy = false};
+effect({requeue, Req}, #live{pool_pid = Pool} = L) ->
+    %% It does not go by way of its caller, so the pool's queue has it before it
+    %% hears that there is room here: nobody who came later is first.
+    py_pool:enter(Pool, Req#req{returned = true, body = []}),
+    L;
+effect({open, Job, Frame, Items}, #live{streams = Streams} = L) ->
+    streams(py_worker_streams:open(Job, Frame, Items, Streams), L);
+effect({stop, #job{id = Id} = Job, Until}, #live{jobs = Jobs} = L) ->
+    Next = L#live{jobs = py_worker_jobs:put_back(Job, Until, Jobs)},
+    effect({send, py_wire:stop(Id)}, Next);
+effect({ended, Id}, #live{ladder = Ladder} = L) ->
+    L#live{ladder = py_worker_ladder:off(Id, Ladder)};
+effect({rung, interrupt}, #live{about = About} = L) ->
+    py_worker_reaper:interrupted(About),
+    L;
+effect({rung, close}, #live{about = About, port = Port, pool = Pool} = L) ->
+    py_os_port:close(Port),
+    py_worker_reaper:reap(About, Pool#pool.close_grace),
+    L.
+
+%% ---------------------------------------------------------------------------
+%% The end of each step
+
+%% Sends what may be sent, keeps the time, and tells others the load. `retired'
+%% if another has this worker's slot and there is nothing left to do here.
+-spec settle(live()) -> {live, live()} | retired.
+settle(L) ->
+    Settled = arm(keep_time(send_waiting(L))),
+    publish(Settled),
+    case is_retired(Settled) of
+        true -> retired;
+        false -> {live, Settled}
+    end.
+
+%% What could not be written, because the program has just ended, stays unsent.
+send_waiting(#live{jobs = Jobs, port = Port} = L) ->
+    case py_worker_jobs:next(Jobs) of
+        {#job{id = Id, req = #req{arity = Arity, body = Body}}, Sent} ->
+            case py_os_port:send(Port, py_wire:request(Id, Arity, Body)) of
+                true -> send_waiting(L#live{jobs = Sent});
+                false -> L
+            end;
+        none ->
+            L
+    end.
+
+%% Whether the program is at work, and since when.
+keep_time(#live{since = Since} = L) ->
+    case is_running(L) of
+        IsRunning when IsRunning =:= is_integer(Since) -> L;
+        true -> L#live{since = py_time:now_ms()};
+        false -> L#live{since = none, busy = false}
+    end.
+
+arm(#live{timer = Timer} = L) ->
+    case {wake(L), Timer} of
+        {infinity, _} -> L;
+        {At, {_, Armed}} when Armed =< At -> L;
+        {At, _} -> arm(At, L)
+    end.
+
+arm(At, #live{timer = Timer} = L) ->
+    is_tuple(Timer) andalso erlang:cancel_timer(element(1, Timer)),
+    L#live{timer = {erlang:start_timer(At, self(), tick, [{abs, true}]), At}}.
+
+%% The next moment at which something may have to be decided.
+wake(#live{jobs = Jobs, streams = Streams, urgent = Urgent, ladder = Ladder} = L) ->
+    min(next_tick(L),
+        min(min(py_worker_jobs:soonest(Jobs), py_worker_streams:soonest(Streams)),
+            min(py_worker_urgent:soonest(Urgent), py_worker_ladder:soonest(Ladder)))).
+
+next_tick(#live{since = Since, busy = false}) when is_integer(Since) -> Since + ?TICK;
+next_tick(#live{}) -> infinity.
+
+publish(#live{retiring = true}) ->
+    ok;
+publish(#live{pool = Pool, slot = Slot, pool_pid = PoolPid} = L) ->
+    Load = load(L),
     py_pool_load:set(Pool, Slot, Load),
-    Load < ?WINDOW andalso py_pool_load:has_waiting(Pool) andalso py_pool:room(Boss, Slot),
-    W.
+    case Load < ?WINDOW andalso py_pool_load:has_waiting(Pool) of
+        true -> py_pool:room(PoolPid, Slot);
+        false -> ok
+    end.
 
-load(#work{busy = true, flight = Flight}) ->
-    py_pool_load:busy(py_worker_jobs:count(Flight));
-load(#work{flight = Flight, streams = Streams}) ->
-    py_worker_jobs:load(Flight) + py_worker_streams:active(Streams).
+load(#live{busy = true, jobs = Jobs}) ->
+    py_pool_load:busy(py_worker_jobs:count(Jobs));
+load(#live{jobs = Jobs, streams = Streams}) ->
+    py_worker_jobs:load(Jobs) + py_worker_streams:active(Streams).
 
-%% Why the worker ended, when the program ended like this.
--spec cause(term(), work()) -> term().
-cause(Reason, W) ->
-    case is_closing(W) of
+is_retired(#live{retiring = false}) -> false;
+is_retired(#live{jobs = Jobs, streams = Streams}) ->
+    py_worker_jobs:count(Jobs) + py_worker_streams:count(Streams) =:= 0.
+
+%% ---------------------------------------------------------------------------
+%% The end of the worker
+
+%% Why the worker ended, if the program ended like this.
+-spec cause(term(), live()) -> term().
+cause(Reason, L) ->
+    case is_closing(L) of
         true -> timeout;
         false -> Reason
     end.
 
 %% Whether the program has been given up and is being ended.
--spec is_closing(work()) -> boolean().
-is_closing(#work{ladder = Ladder}) ->
+-spec is_closing(live()) -> boolean().
+is_closing(#live{ladder = Ladder}) ->
     py_worker_ladder:is_closing(Ladder).
 
-%% Whether another has this worker's slot and nothing is left to do here.
--spec is_retired(work()) -> boolean().
-is_retired(#work{retiring = false}) -> false;
-is_retired(#work{streams = Streams} = W) -> not has_work(W) andalso py_worker_streams:is_empty(Streams).
-
-%% Answers everything. What cannot have started goes back to its caller, unless
-%% it needs this very worker.
--spec give_up(term(), work()) -> ok.
-give_up(Why, #work{pool = Pool, slot = Slot} = W) ->
+%% Answers everything, in the order of the pure modules' own rules.
+-spec give_up(term(), live()) -> ok.
+give_up(Why, #live{pool = Pool, slot = Slot} = L) ->
     py_pool_board:leave(Pool, Slot, self()),
     py_pool_board:died(Pool, self(), Why),
     Failed = {error, {worker_exit, Why}},
-    {Started, NotStarted} = py_worker_jobs:empty(W#work.flight),
-    [answer(Req, Failed) || #item{req = Req} <- Started],
-    [give_back(Req, Failed) || #item{req = Req} <- NotStarted],
-    [answer(Req, Failed) || Req <- py_worker_urgent:empty(W#work.urgent)],
-    [reply(ReplyTo, Failed) || ReplyTo <- py_worker_streams:empty(W#work.streams)],
+    _ = effects(py_worker_jobs:give_up(Failed, L#live.jobs)
+                    ++ py_worker_urgent:give_up(Failed, L#live.urgent)
+                    ++ py_worker_streams:give_up(Failed, L#live.streams), L),
     ok.
 
-give_back(#req{bound = true} = Req, Failed) -> answer(Req, Failed);
-give_back(Req, _) -> answer(Req, again).
-
-%% A request to a worker that is not live.
+%% Answers a request to a worker that is not live.
 -spec refuse(#req{}) -> ok.
-refuse(Req) ->
-    answer(Req, again).
+refuse(#req{reply_to = From}) ->
+    py_ask:answer(From, again).

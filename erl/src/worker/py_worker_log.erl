@@ -1,56 +1,86 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
 %% A worker's lines for Erlang's logger. They are written by a process of their
-%% own: a logger's handlers run in whoever logs and may be slow, and a worker
-%% has deadlines to keep. The program's events are acknowledged here, when what
-%% they had to say is written: so it is held back and nothing piles up.
+%% own: a logger's handlers run in the process that logs and may be slow, and a
+%% worker has deadlines to keep. This process also acknowledges the program's
+%% events, once what they had to say is written: so the program is held back and
+%% nothing piles up.
 %%
-%% The process ends when its worker has ended and all is written, also when the
-%% application has stopped meanwhile. Without it no worker goes on.
+%% The process ends when its worker has ended and everything is written, even if
+%% the application has stopped meanwhile. Without it the worker does not go on.
 -module(py_worker_log).
+-behaviour(gen_server).
 
--export([start/1, write/5, acknowledge/3]).
+-export([start/1, metadata/3, write/5, acknowledge/3]).
+-export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
 -export_type([log/0]).
+
+-include("py.hrl").
+
+%% What others say to it: messages, which never wait.
+-messages([write/5, acknowledge/3]).
 
 %% How many bytes of events are acknowledged at a time.
 -define(ACK, (1 bsl 17)).
 
+-record(state, {
+    worker :: pid(),
+    unacked = 0 :: non_neg_integer()    % bytes of events
+}).
+
 -opaque log() :: {pid(), logger:metadata()}.
 
-%% For the calling process, with what is said of each line.
+%% Starts it for the calling process. Every line has this metadata.
 -spec start(logger:metadata()) -> log().
 start(Meta) ->
     Worker = self(),
-    {spawn_link(fun() -> init(Worker) end), Meta#{pid => Worker}}.
+    {ok, Pid} = gen_server:start(?MODULE, Worker, []),
+    {Pid, Meta#{pid => Worker}}.
 
-%% An application that has stopped kills those who have its group leader.
-init(Worker) ->
-    process_flag(trap_exit, true),
-    group_leader(whereis(init), self()),
-    loop(Worker, 0).
+%% What each line about a worker says of it.
+-spec metadata(#pool{}, pos_integer(), pos_integer() | undefined) -> logger:metadata().
+metadata(#pool{name = Name}, Slot, OsPid) ->
+    #{application => py, pool => Name, worker => Slot, os_pid => OsPid}.
 
 -spec write(log(), logger:level(), io:format(), [term()], logger:metadata()) -> ok.
 write({Pid, Meta}, Level, Format, Args, More) ->
     Timed = More#{time => logger:timestamp()},
-    Pid ! {write, Level, Format, Args, maps:merge(Meta, Timed)},
-    ok.
+    gen_server:cast(Pid, {write, Level, Format, Args, maps:merge(Meta, Timed)}).
 
-%% So many bytes of events from this program have been dealt with.
+%% Events of this program, with this many bytes, have been dealt with.
 -spec acknowledge(log(), port(), non_neg_integer()) -> ok.
 acknowledge({Pid, _}, Port, Bytes) ->
-    Pid ! {acknowledge, Port, Bytes},
-    ok.
+    gen_server:cast(Pid, {acknowledge, Port, Bytes}).
 
-loop(Worker, Unacked) ->
-    receive
-        {write, Level, Format, Args, Meta} ->
-            logger:log(Level, Format, Args, Meta),
-            loop(Worker, Unacked);
-        {acknowledge, Port, Bytes} when Unacked + Bytes >= ?ACK ->
-            _ = py_os_port:send(Port, py_wire:ack(Unacked + Bytes)),
-            loop(Worker, 0);
-        {acknowledge, _, Bytes} ->
-            loop(Worker, Unacked + Bytes);
-        {'EXIT', Worker, _} ->
-            ok
-    end.
+%% ---------------------------------------------------------------------------
+
+%% An application that has stopped kills the processes that have its group
+%% leader. The worker's end has to come as a message, behind its lines: so the
+%% link is made here, and the worker is not the parent of this gen_server.
+-spec init(pid()) -> {ok, #state{}}.
+init(Worker) ->
+    process_flag(trap_exit, true),
+    group_leader(whereis(init), self()),
+    link(Worker),
+    {ok, #state{worker = Worker}}.
+
+-spec handle_call(term(), gen_server:from(), #state{}) -> {noreply, #state{}}.
+handle_call(_, _, S) ->
+    {noreply, S}.
+
+-spec handle_cast(term(), #state{}) -> {noreply, #state{}}.
+handle_cast({write, Level, Format, Args, Meta}, S) ->
+    logger:log(Level, Format, Args, Meta),
+    {noreply, S};
+handle_cast({acknowledge, Port, Bytes}, #state{unacked = Unacked} = S)
+  when Unacked + Bytes >= ?ACK ->
+    _ = py_os_port:send(Port, py_wire:ack(Unacked + Bytes)),
+    {noreply, S#state{unacked = 0}};
+handle_cast({acknowledge, _, Bytes}, #state{unacked = Unacked} = S) ->
+    {noreply, S#state{unacked = Unacked + Bytes}}.
+
+-spec handle_info(term(), #state{}) -> {noreply, #state{}} | {stop, normal, #state{}}.
+handle_info({'EXIT', Worker, _}, #state{worker = Worker} = S) ->
+    {stop, normal, S};
+handle_info(_, S) ->
+    {noreply, S}.

@@ -1,54 +1,64 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
 %% The streams of one worker: for each, the chunks that have come and nobody
-%% has asked for yet, the credit that the program still has, and who waits.
-%% Pure: what is to be done about it is returned as effects.
+%% has asked for yet, the credit that the program still has, and who waits. Pure.
 %%
-%% A stream is pulled. Little credit is given at first; once the size of its
-%% items is known, as much as keeps two chunks of items or 128 KiB ahead of
-%% the consumer, whichever is less. Then both sides' memory stays flat.
+%% A stream is pulled. Little credit is given at first. Once the size of its
+%% items is known, there is as much credit as keeps two chunks of items or 128
+%% KiB ahead of the consumer, whichever is less: so both sides' memory stays flat.
 -module(py_worker_streams).
 
--export([new/0, first_credit/0, open/4, frame/3, pull/4]).
--export([is_empty/1, count/1, close/2, leave/2, expire/2, empty/1, active/1, earliest/2]).
--export([callers/1]).
--export_type([streams/0, effect/0]).
+-export([new/0, first_credit/0, open/4, reply/3, pull/4, close/3]).
+-export([is_open/2, count/1, active/1, callers/1]).
+-export([expire/2, soonest/1, leave/3, give_up/2]).
+-export_type([streams/0]).
 
 -include("py.hrl").
 -include("py_worker_jobs.hrl").
 
 -define(FIRST_CREDIT, 4).
 -define(BYTES_AHEAD, 131072).
+%% How long a stream that was closed may take to end (ms).
+-define(STOP_GRACE, 500).
 
 -record(stream, {
-    item :: py_worker_jobs:item(),           % the request that opened it
+    job :: py_worker_jobs:job(),        % the request that opened it
     chunk :: pos_integer(),             % most items in a chunk
     stock = queue:new() :: queue:queue({binary(), non_neg_integer()}),
     stocked = 0 :: non_neg_integer(),   % items in the stock
     owed = ?FIRST_CREDIT :: integer(),  % items that may still come
     items = 0 :: non_neg_integer(),     % seen so far
     bytes = 0 :: non_neg_integer(),
-    waiter = none :: none | {reference(), integer() | infinity},
+    waiter = none :: none | {py_ask:from(), py_time:deadline()},
     final = none :: none | binary()
 }).
 
--type streams() :: #{py_wire:id() => #stream{}}.
--type effect() :: {answer, reference(), py_result:answer()}
-                | {more, py_wire:id(), pos_integer()}.
+-record(streams, {
+    open = #{} :: #{py_wire:id() => #stream{}},
+    soonest = infinity :: py_time:deadline()
+}).
+
+-opaque streams() :: #streams{}.
 
 -spec new() -> streams().
 new() ->
-    #{}.
+    #streams{}.
 
 %% The credit that the opening request has to give.
 -spec first_credit() -> pos_integer().
 first_credit() ->
     ?FIRST_CREDIT.
 
-%% A stream's first chunk has come, of so many items.
--spec open(py_worker_jobs:item(), binary(), non_neg_integer(), streams()) -> streams().
-open(#item{id = Id, req = #req{kind = {stream, Chunk}}} = Item, Frame, N, Streams) ->
-    Streams#{Id => stocked(Frame, N, #stream{item = Item, chunk = Chunk})}.
+%% A stream's first chunk has come, with N items.
+-spec open(py_worker_jobs:job(), binary(), non_neg_integer(), streams()) ->
+          {[effect()], streams()}.
+open(#job{id = Id, req = #req{kind = {stream, Chunk}, reply_to = From}} = Job, Frame, N,
+     Streams) ->
+    Stream = stocked(Frame, N, #stream{job = Job, chunk = Chunk}),
+    {[{answer, From, {opened, Id}}], put_stream(Id, Stream, Streams)}.
+
+put_stream(Id, Stream, #streams{open = Open} = Streams) ->
+    Streams#streams{open = Open#{Id => Stream}}.
 
 stocked(Frame, N, #stream{stock = Stock} = S) ->
     S#stream{stock = queue:in({Frame, N}, Stock), stocked = S#stream.stocked + N,
@@ -56,44 +66,52 @@ stocked(Frame, N, #stream{stock = Stock} = S) ->
              bytes = S#stream.bytes + byte_size(Frame)}.
 
 %% Another frame of a stream: a chunk, or its last word.
--spec frame(py_wire:id(), binary(), streams()) -> {[effect()], streams()} | unknown.
-frame(Id, Frame, Streams) ->
-    case Streams of
-        #{Id := S} -> serve(Id, arrived(Frame, py_wire:chunk_items(Frame), S), Streams);
-        #{} -> unknown
+-spec reply(py_wire:id(), binary(), streams()) -> {[effect()], streams()} | unknown.
+reply(Id, Frame, #streams{open = Open} = Streams) ->
+    case Open of
+        #{Id := S} ->
+            Arrived = arrived(Frame, py_wire:chunk_items(Frame), S),
+            {Effects, Next} = serve(Id, Arrived, Streams),
+            {[progress | Effects], Next};
+        #{} ->
+            unknown
     end.
 
 arrived(Frame, final, S) -> S#stream{final = Frame, owed = 0};
 arrived(Frame, N, S) -> stocked(Frame, N, S).
 
 %% The consumer asks for the next chunk.
--spec pull(py_wire:id(), reference(), integer() | infinity, streams()) ->
+-spec pull(py_wire:id(), py_ask:from(), py_time:deadline(), streams()) ->
           {[effect()], streams()}.
-pull(Id, ReplyTo, Deadline, Streams) ->
-    case Streams of
+pull(Id, From, Deadline, #streams{open = Open, soonest = Soonest} = Streams) ->
+    case Open of
         #{Id := #stream{waiter = none} = S} ->
-            serve(Id, S#stream{waiter = {ReplyTo, Deadline}}, Streams);
+            serve(Id, S#stream{waiter = {From, Deadline}},
+                  Streams#streams{soonest = min(Deadline, Soonest)});
         #{Id := _} ->
-            {[{answer, ReplyTo, {error, busy}}], Streams};
+            {[{answer, From, {error, busy}}], Streams};
         #{} ->
-            {[{answer, ReplyTo, {error, closed}}], Streams}
+            {[{answer, From, {error, closed}}], Streams}
     end.
 
-%% Gives who waits what there is.
+%% Whoever waits gets what there is.
 serve(Id, #stream{waiter = none} = S, Streams) ->
-    {[], Streams#{Id := S}};
-serve(Id, #stream{waiter = {ReplyTo, _}, stock = Stock, final = Final} = S, Streams) ->
+    {[], put_stream(Id, S, Streams)};
+serve(Id, #stream{waiter = {From, _}, stock = Stock, final = Final} = S, Streams) ->
     case queue:out(Stock) of
         {{value, {Frame, N}}, Rest} ->
             Served = S#stream{waiter = none, stock = Rest, stocked = S#stream.stocked - N},
             {Credit, Next} = top_up(Id, Served),
-            {[{answer, ReplyTo, {reply, Frame}} | Credit], Streams#{Id := Next}};
+            {[{answer, From, {reply, Frame}} | Credit], put_stream(Id, Next, Streams)};
         {empty, _} when Final =:= none ->
             {Credit, Next} = top_up(Id, S),
-            {Credit, Streams#{Id := Next}};
+            {Credit, put_stream(Id, Next, Streams)};
         {empty, _} ->
-            {[{answer, ReplyTo, {reply, Final}}], maps:remove(Id, Streams)}
+            {[{answer, From, {reply, Final}}], remove([Id], Streams)}
     end.
+
+remove(Ids, #streams{open = Open} = Streams) ->
+    Streams#streams{open = maps:without(Ids, Open)}.
 
 %% More credit when half of what shall be ahead is used up.
 top_up(_, #stream{final = Final} = S) when Final =/= none ->
@@ -102,7 +120,8 @@ top_up(Id, #stream{owed = Owed, stocked = Stocked} = S) ->
     Ahead = Owed + Stocked,
     case ahead(S) of
         Wanted when Ahead * 2 =< Wanted ->
-            {[{more, Id, Wanted - Ahead}], S#stream{owed = Owed + Wanted - Ahead}};
+            {[{send, py_wire:more(Id, Wanted - Ahead)}],
+             S#stream{owed = Owed + Wanted - Ahead}};
         _ ->
             {[], S}
     end.
@@ -113,54 +132,67 @@ ahead(#stream{chunk = Chunk, items = Items, bytes = Bytes}) ->
     max(1, min(2 * Chunk, InBytes)).
 
 %% ---------------------------------------------------------------------------
-%% The end of streams
+%% What there is
 
--spec close(py_wire:id(), streams()) -> {py_worker_jobs:item(), streams()} | unknown.
-close(Id, Streams) ->
-    case maps:take(Id, Streams) of
-        {#stream{item = Item}, Rest} -> {Item, Rest};
-        error -> unknown
-    end.
-
-%% A consumer is gone: its streams, which are none any more.
--spec leave(pid(), streams()) -> {[py_worker_jobs:item()], streams()}.
-leave(_, Streams) when map_size(Streams) =:= 0 ->
-    {[], Streams};
-leave(Caller, Streams) ->
-    Items = [Item || #stream{item = #item{req = #req{caller = Pid}} = Item}
-                         <- maps:values(Streams), Pid =:= Caller],
-    {Items, maps:without([Id || #item{id = Id} <- Items], Streams)}.
-
--spec callers(streams()) -> [pid()].
-callers(Streams) ->
-    [Pid || #stream{item = #item{req = #req{caller = Pid}}} <- maps:values(Streams)].
-
-%% Those whose consumer has waited too long are streams no more.
--spec expire(integer(), streams()) -> {[{py_worker_jobs:item(), reference()}], streams()}.
-expire(Now, Streams) ->
-    Late = [{Item, ReplyTo}
-            || #stream{item = Item, waiter = {ReplyTo, Deadline}} <- maps:values(Streams),
-               Deadline =< Now],
-    {Late, maps:without([Id || {#item{id = Id}, _} <- Late], Streams)}.
-
-%% Everybody who waits, when the worker ends.
--spec empty(streams()) -> [reference()].
-empty(Streams) ->
-    [ReplyTo || #stream{waiter = {ReplyTo, _}} <- maps:values(Streams)].
-
--spec is_empty(streams()) -> boolean().
-is_empty(Streams) ->
-    map_size(Streams) =:= 0.
+-spec is_open(py_wire:id(), streams()) -> boolean().
+is_open(Id, #streams{open = Open}) ->
+    is_map_key(Id, Open).
 
 -spec count(streams()) -> non_neg_integer().
-count(Streams) ->
-    map_size(Streams).
+count(#streams{open = Open}) ->
+    map_size(Open).
 
 %% How many streams the program may be working on: those that have credit.
 -spec active(streams()) -> non_neg_integer().
-active(Streams) when map_size(Streams) =:= 0 -> 0;
-active(Streams) -> length([S || #stream{owed = Owed} = S <- maps:values(Streams), Owed > 0]).
+active(#streams{open = Open}) when map_size(Open) =:= 0 -> 0;
+active(Streams) -> length([S || #stream{owed = Owed} = S <- all(Streams), Owed > 0]).
 
--spec earliest(integer(), streams()) -> integer() | infinity.
-earliest(Now, Streams) ->
-    lists:min([infinity | [D || #stream{waiter = {_, D}} <- maps:values(Streams), D > Now]]).
+-spec callers(streams()) -> [pid()].
+callers(Streams) ->
+    [Pid || #stream{job = #job{req = #req{caller = Pid}}} <- all(Streams)].
+
+all(#streams{open = Open}) ->
+    maps:values(Open).
+
+%% ---------------------------------------------------------------------------
+%% The end of streams
+
+%% The consumer wants no more.
+-spec close(py_wire:id(), Now :: integer(), streams()) -> {[effect()], streams()}.
+close(Id, Now, #streams{open = Open} = Streams) ->
+    case Open of
+        #{Id := #stream{job = Job}} -> stop([Job], Now + ?STOP_GRACE, Streams);
+        #{} -> {[], Streams}
+    end.
+
+stop(Jobs, Until, Streams) ->
+    {[{stop, Job, Until} || Job <- Jobs], remove([Id || #job{id = Id} <- Jobs], Streams)}.
+
+%% A consumer is gone, and its streams with it.
+-spec leave(pid(), Now :: integer(), streams()) -> {[effect()], streams()}.
+leave(Caller, Now, Streams) ->
+    Jobs = [Job || #stream{job = #job{req = #req{caller = Pid}} = Job} <- all(Streams),
+                   Pid =:= Caller],
+    stop(Jobs, Now + ?STOP_GRACE, Streams).
+
+%% A stream that does not deliver in time ends.
+-spec expire(Now :: integer(), streams()) -> {[effect()], streams()}.
+expire(Now, #streams{soonest = Soonest} = Streams) when Now < Soonest ->
+    {[], Streams};
+expire(Now, Streams) ->
+    Waited = [{Deadline, From, Job}
+              || #stream{job = Job, waiter = {From, Deadline}} <- all(Streams)],
+    {Late, InTime} = lists:partition(fun({Deadline, _, _}) -> Deadline =< Now end, Waited),
+    {Stops, Rest} = stop([Job || {_, _, Job} <- Late], Now, Streams),
+    {[{answer, From, {error, timeout}} || {_, From, _} <- Late] ++ Stops,
+     Rest#streams{soonest = py_time:earliest([Deadline || {Deadline, _, _} <- InTime])}}.
+
+%% No deadline is earlier.
+-spec soonest(streams()) -> py_time:deadline().
+soonest(#streams{soonest = Soonest}) ->
+    Soonest.
+
+%% The worker ends: everybody who waits gets this answer.
+-spec give_up(py_result:answer(), streams()) -> [effect()].
+give_up(Failed, Streams) ->
+    [{answer, From, Failed} || #stream{waiter = {From, _}} <- all(Streams)].

@@ -1,7 +1,7 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
 %% The workers of one pool. They are temporary: the pool decides when another
-%% one is started.
+%% worker is started.
 -module(py_worker_sup).
 -behaviour(supervisor).
 

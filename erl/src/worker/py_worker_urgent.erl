@@ -1,22 +1,24 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
-%% A worker's urgent requests: the program answers them also while it runs a
-%% job. Only so many are sent at a time, the others wait. What is out of time
-%% and was sent keeps its place until the program has answered it: else they
+%% A worker's urgent requests, which the program answers even while it runs a
+%% job. Only a few are sent at a time, the others wait. One that was sent and is
+%% out of time keeps its place until the program has answered it: else they
 %% would pile up in a program that cannot answer. Pure.
 -module(py_worker_urgent).
 
--export([new/0, push/4, next/1, finish/2, expire/2, earliest/1, empty/1]).
+-export([new/0, push/4, reply/3, expire/2, soonest/1, give_up/2]).
 -export_type([urgent/0]).
 
 -include("py.hrl").
+-include("py_worker_jobs.hrl").
 
 %% How many the program may have.
 -define(MOST, 16).
 
 -record(urgent, {
     sent = #{} :: #{py_wire:id() => #req{} | late},
-    waiting = queue:new() :: queue:queue({py_wire:id(), #req{}})
+    waiting = queue:new() :: queue:queue({py_wire:id(), #req{}}),
+    soonest = infinity :: py_time:deadline()
 }).
 
 -opaque urgent() :: #urgent{}.
@@ -25,37 +27,48 @@
 new() ->
     #urgent{}.
 
-%% Accepts a request, unless more than Max would wait. It is to be sent when
-%% next/1 says so.
--spec push(py_wire:id(), #req{}, Max :: non_neg_integer(), urgent()) ->
-          {ok, urgent()} | {full, Waiting :: non_neg_integer()}.
-push(Id, Req, Max, #urgent{sent = Sent, waiting = Waiting} = U) ->
+%% Accepts a request, unless more than Max would wait.
+-spec push(py_wire:id(), #req{}, Max :: non_neg_integer(), urgent()) -> {[effect()], urgent()}.
+push(Id, #req{reply_to = From, deadline = Deadline} = Req, Max,
+     #urgent{sent = Sent, waiting = Waiting} = U) ->
     case map_size(Sent) + queue:len(Waiting) of
-        N when N >= ?MOST + Max -> {full, N - ?MOST};
-        _ -> {ok, U#urgent{waiting = queue:in({Id, Req}, Waiting)}}
+        N when N >= ?MOST + Max ->
+            {[{answer, From, {error, {overloaded, N - ?MOST, Max}}}], U};
+        _ ->
+            next(U#urgent{waiting = queue:in({Id, Req}, Waiting),
+                          soonest = min(Deadline, U#urgent.soonest)})
     end.
 
--spec next(urgent()) -> {py_wire:id(), #req{}, urgent()} | none.
-next(#urgent{sent = Sent}) when map_size(Sent) >= ?MOST ->
-    none;
+%% Sends the next one if it may be sent.
+next(#urgent{sent = Sent} = U) when map_size(Sent) >= ?MOST ->
+    {[], U};
 next(#urgent{sent = Sent, waiting = Waiting} = U) ->
     case queue:out(Waiting) of
-        {{value, {Id, Req}}, Rest} ->
-            {Id, Req, U#urgent{sent = Sent#{Id => Req#req{body = []}}, waiting = Rest}};
+        {{value, {Id, #req{arity = Arity, body = Body} = Req}}, Rest} ->
+            {[{send, py_wire:request(Id, Arity, Body)}],
+             U#urgent{sent = Sent#{Id => Req#req{body = []}}, waiting = Rest}};
         {empty, _} ->
-            none
+            {[], U}
     end.
 
-%% The program has answered this one, for which somebody waits or not.
--spec finish(py_wire:id(), urgent()) -> {#req{} | late, urgent()} | unknown.
-finish(Id, #urgent{sent = Sent} = U) ->
+%% The program has answered this one, whether or not somebody still waits.
+-spec reply(py_wire:id(), binary(), urgent()) -> {[effect()], urgent()} | unknown.
+reply(Id, Frame, #urgent{sent = Sent} = U) ->
     case maps:take(Id, Sent) of
-        {Req, Rest} -> {Req, U#urgent{sent = Rest}};
-        error -> unknown
+        {Req, Rest} ->
+            {Effects, Next} = next(U#urgent{sent = Rest}),
+            {answers(Req, {reply, Frame}) ++ Effects, Next};
+        error ->
+            unknown
     end.
 
-%% Those whose time is up.
--spec expire(integer(), urgent()) -> {[#req{}], urgent()}.
+answers(#req{reply_to = From}, Answer) -> [{answer, From, Answer}];
+answers(late, _) -> [].
+
+%% Those whose time is up are answered.
+-spec expire(Now :: integer(), urgent()) -> {[effect()], urgent()}.
+expire(Now, #urgent{soonest = Soonest} = U) when Now < Soonest ->
+    {[], U};
 expire(Now, #urgent{sent = Sent, waiting = Waiting} = U) ->
     IsLate = fun(#req{deadline = D}) -> D =< Now end,
     Late = lists:filter(IsLate, requests(U)),
@@ -63,16 +76,19 @@ expire(Now, #urgent{sent = Sent, waiting = Waiting} = U) ->
                          (_, Other) -> Other
                       end, Sent),
     Kept = queue:filter(fun({_, Req}) -> not IsLate(Req) end, Waiting),
-    {Late, U#urgent{sent = Marked, waiting = Kept}}.
+    Next = U#urgent{sent = Marked, waiting = Kept},
+    {lists:append([answers(Req, {error, timeout}) || Req <- Late]),
+     Next#urgent{soonest = py_time:earliest([D || #req{deadline = D} <- requests(Next)])}}.
 
--spec earliest(urgent()) -> integer() | infinity.
-earliest(U) ->
-    lists:min([infinity | [D || #req{deadline = D} <- requests(U)]]).
+%% No deadline is earlier, apart from those that expire/2 has dealt with.
+-spec soonest(urgent()) -> py_time:deadline().
+soonest(#urgent{soonest = Soonest}) ->
+    Soonest.
 
-%% All that somebody waits for.
--spec empty(urgent()) -> [#req{}].
-empty(U) ->
-    requests(U).
+%% The worker ends: everybody who waits gets this answer.
+-spec give_up(py_result:answer(), urgent()) -> [effect()].
+give_up(Failed, U) ->
+    lists:append([answers(Req, Failed) || Req <- requests(U)]).
 
 requests(#urgent{sent = Sent, waiting = Waiting}) ->
     [Req || #req{} = Req <- maps:values(Sent)] ++ [Req || {_, Req} <- queue:to_list(Waiting)].
