@@ -1,6 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 # make check: Erlang scripts and C programs, all of them printing TAP.
 
+# The pure modules by themselves: fast, so they are first.
+unit_scripts = \
+	test/unit/ask.escript \
+	test/unit/boot.escript \
+	test/unit/jobs.escript \
+	test/unit/ladder.escript \
+	test/unit/streams.escript \
+	test/unit/time.escript \
+	test/unit/urgent.escript
+
 test_scripts = \
 	test/unit/define.escript \
 	test/unit/load.escript \
@@ -99,6 +109,7 @@ LDADD = $(PORT_LIBS) $(CMOCKA_LIBS)
 test_c_test_buf_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=realloc
 test_c_test_frame_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc
 
+TESTS += $(unit_scripts)
 if HAVE_CMOCKA
 check_PROGRAMS += $(c_tests)
 TESTS += $(c_tests)
@@ -111,7 +122,7 @@ TESTS += $(memory_scripts)
 endif
 
 EXTRA_DIST += test/run test/lsan.supp test/no-cmocka.escript \
-	$(test_scripts) $(memory_scripts) $(test_modules) $(test_data)
+	$(unit_scripts) $(test_scripts) $(memory_scripts) $(test_modules) $(test_data)
 
 TEST_EXTENSIONS = .escript
 tap_driver = env AM_TAP_AWK='$(AWK)' $(SHELL) $(top_srcdir)/build-aux/tap-driver.sh

@@ -1,0 +1,77 @@
+#!/usr/bin/env escript
+%% SPDX-License-Identifier: Apache-2.0
+%%! -pa test/lib
+%%
+%% py_worker_boot: hello, the logs, then the pool's steps; what fails says why.
+-mode(compile).
+-include_lib("stdlib/include/assert.hrl").
+
+main(_) ->
+    tap:run([
+        {"hello comes first", fun first/0},
+        {"then what to do with the logs", fun logs/0},
+        {"then the pool is asked, and its steps are run in order", fun steps/0},
+        {"what the program said of itself", fun hello/0},
+        [{"why not: " ++ Name, fun() -> failure(Result, Text) end} || {Name, Result, Text} <- hellos()],
+        [{"why not: " ++ Name, fun() -> failure(Step, Result, Text) end}
+         || {Name, Step, Result, Text} <- failures()],
+        [{"too late: " ++ Text, fun() -> late(Boot, Text) end} || {Boot, Text} <- lates()]
+    ]).
+
+said() -> #{protocol => 1, python => <<"3.11">>}.
+
+new() ->
+    {run, hello, Boot} = py_worker_boot:new(true),
+    Boot.
+
+greeted() ->
+    {run, {listen, true, _}, Boot} = py_worker_boot:result({ok, said()}, new()),
+    Boot.
+
+running(Steps) ->
+    {run, _, Boot} = py_worker_boot:steps(Steps, greeted()),
+    Boot.
+
+first() ->
+    ?assertMatch({run, hello, _}, py_worker_boot:new(false)).
+
+logs() ->
+    Window = py_worker_events:window(),
+    {run, hello, Boot} = py_worker_boot:new(false),
+    ?assertMatch({run, {listen, false, Window}, _}, py_worker_boot:result({ok, said()}, Boot)).
+
+steps() ->
+    {done, Asking} = py_worker_boot:result(ok, greeted()),
+    {run, {exec, <<"a">>}, One} = py_worker_boot:steps([{exec, <<"a">>}, {exec, <<"b">>}], Asking),
+    {run, {exec, <<"b">>}, Two} = py_worker_boot:result(ok, One),
+    {done, Done} = py_worker_boot:result({ok, none}, Two),
+    ?assertMatch({done, _}, py_worker_boot:steps([], Done)).
+
+hello() ->
+    ?assertEqual(#{}, py_worker_boot:hello(new())),
+    ?assertEqual(said(), py_worker_boot:hello(greeted())).
+
+hellos() ->
+    [{"another protocol", {ok, #{protocol => 2}}, <<"unexpected hello: {ok,#{protocol => 2}}">>},
+     {"no hello", {error, timeout}, <<"unexpected hello: {error,timeout}">>}].
+
+failure(Result, Text) ->
+    ?assertEqual({failed, Text}, py_worker_boot:result(Result, new())).
+
+failures() ->
+    [{"init code raises", {exec, <<"x">>}, {error, {'NameError', <<"no x">>}},
+      <<"init code: NameError: no x">>},
+     {"a class that is no atom", {exec, <<"x">>}, {error, {<<"Mine">>, <<"ñ"/utf8>>}},
+      <<"init code: Mine: ñ"/utf8>>},
+     {"another step", tracemalloc_stop, {error, {badarg, 1}},
+      <<"tracemalloc_stop: {badarg,1}">>}].
+
+failure(Step, Result, Text) ->
+    ?assertEqual({failed, Text}, py_worker_boot:result(Result, running([Step]))).
+
+lates() ->
+    [{new(), <<"Python's start: not done within start_timeout (50 ms)">>},
+     {running([{exec, <<"x">>}]), <<"init code: not done within start_timeout (50 ms)">>}].
+
+late(Boot, Text) ->
+    ?assertEqual(Text, py_worker_boot:late(50, Boot)).

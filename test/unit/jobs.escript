@@ -1,0 +1,286 @@
+#!/usr/bin/env escript
+%% SPDX-License-Identifier: Apache-2.0
+%%! -pa test/lib
+%%
+%% py_worker_jobs: what is sent when, which jobs the program may have started, and
+%% what becomes of each when time is up, its caller is gone, or the worker ends.
+%%
+%% A job is named by its Id: its answer is to go to the same number.
+-mode(compile).
+-include_lib("stdlib/include/assert.hrl").
+-include("../../erl/include/py.hrl").
+-include("../../erl/include/py_worker_jobs.hrl").
+
+-define(MAX, 4).
+
+main(_) ->
+    tap:run([
+        {"jobs are sent in order, and keep no body", fun order/0},
+        {"a window of jobs is sent, no more", fun window/0},
+        {"a window of bytes is sent, and one larger job alone", fun bytes/0},
+        {"more than may wait are refused, with how many wait", fun full/0},
+        [{"may have started: " ++ Name, fun() -> started(Kinds, Started) end}
+         || {Name, Kinds, Started} <- starts()],
+        {"the next job starts when the first is answered", fun next_starts/0},
+        {"a reply goes to whoever waits", fun reply/0},
+        {"a reply comes after what was printed", fun output/0},
+        {"a reply that nobody knows", fun unknown/0},
+        {"a stream's first chunk opens it", fun opened/0},
+        {"a stream that ends before its first item", fun empty_stream/0},
+        {"time is up: each job by its state", fun expire/0},
+        {"time is up once", fun expire_once/0},
+        {"the reply to a job that nobody waits for", fun unwanted/0},
+        {"a chunk of a stream that nobody waits for", fun unwanted_chunk/0},
+        {"the soonest deadline", fun soonest/0},
+        [{"stuck: " ++ Name, fun() -> stuck(Jobs, Stuck) end} || {Name, Jobs, Stuck} <- suspects()],
+        {"a stream that is to end has started, and is first", fun put_back/0},
+        {"a caller is gone: each job by its state", fun leave/0},
+        {"what is left has until its deadline, or the caller's", fun leave_until/0},
+        {"busy: what may run elsewhere goes there", fun take_back/0},
+        {"busy: the program is asked once for each job", fun take_back_once/0},
+        {"a job that is given back goes to the queue", fun given_back/0},
+        {"a job that was started is not given back", fun not_given_back/0},
+        {"death fails what has started, and only that", fun give_up/0},
+        [{"load: " ++ Name, fun() -> load(Sizes, Load) end} || {Name, Sizes, Load} <- loads()]
+    ]).
+
+%% ---------------------------------------------------------------------------
+
+req(Id) ->
+    #req{reply_to = Id, caller = self(), kind = job, arrival = 0, deadline = infinity,
+         arity = 2, size = 1, body = <<"body">>}.
+
+stream(Id) -> (req(Id))#req{kind = {stream, 10}}.
+bound(Id) -> (req(Id))#req{bound = true}.
+until(Deadline, Req) -> Req#req{deadline = Deadline}.
+from(Caller, Req) -> Req#req{caller = Caller}.
+sized(Size, Req) -> Req#req{size = Size}.
+
+push(Req, Jobs) -> push(Req, 1_000, Jobs).
+
+push(#req{reply_to = Id} = Req, Max, Jobs) ->
+    py_worker_jobs:push(Id, Req, Max, Jobs).
+
+%% These jobs wait.
+waiting(Reqs) ->
+    waiting(Reqs, py_worker_jobs:new()).
+
+waiting(Reqs, Jobs) ->
+    lists:foldl(fun(Req, J) -> {[], Next} = push(Req, J), Next end, Jobs, Reqs).
+
+%% Sends what may be sent: the Ids.
+send(Jobs) ->
+    case py_worker_jobs:next(Jobs) of
+        {#job{id = Id}, Next} -> {Ids, Last} = send(Next), {[Id | Ids], Last};
+        none -> {[], Jobs}
+    end.
+
+sent(Reqs) ->
+    {_, Jobs} = send(waiting(Reqs)),
+    Jobs.
+
+frame(Id) -> frame(Id, {ok, Id}).
+
+%% As the program writes it: the Id always takes four bytes.
+frame(Id, Result) ->
+    <<131, Bare/binary>> = term_to_binary(Result),
+    <<131, 104, 2, 98, Id:32, Bare/binary>>.
+
+replied(Id, Jobs) ->
+    {_, Next} = py_worker_jobs:reply(Id, frame(Id), Jobs),
+    Next.
+
+%% The Ids of the jobs that a death would fail.
+failed(Jobs) ->
+    [Id || {answer, Id, failed} <- py_worker_jobs:give_up(failed, Jobs)].
+
+%% ---------------------------------------------------------------------------
+%% On its way
+
+order() ->
+    ?assertMatch({[1, 2, 3], _}, send(waiting([req(1), req(2), req(3)]))),
+    {#job{req = #req{body = <<"body">>}}, Jobs} = py_worker_jobs:next(waiting([req(1)])),
+    {[_, {open, #job{req = Kept}, _, _}], _} =
+        py_worker_jobs:reply(2, frame(2, {chunk, []}), sent([stream(2)])),
+    ?assertEqual([], Kept#req.body),
+    ?assertEqual(none, py_worker_jobs:next(Jobs)).
+
+window() ->
+    {Ids, Jobs} = send(waiting([req(Id) || Id <- lists:seq(1, ?WINDOW + 2)])),
+    ?assertEqual(lists:seq(1, ?WINDOW), Ids),
+    ?assertMatch({[?WINDOW + 1], _}, send(replied(1, Jobs))),
+    ?assertEqual(?WINDOW + 2, py_worker_jobs:count(Jobs)).
+
+bytes() ->
+    Half = ?WINDOW_BYTES div 2,
+    ?assertMatch({[1, 2], _}, send(waiting([sized(Half, req(Id)) || Id <- [1, 2, 3]]))),
+    {[1], Jobs} = send(waiting([sized(2 * ?WINDOW_BYTES, req(1)), req(2)])),
+    ?assertMatch({[2], _}, send(replied(1, Jobs))).
+
+full() ->
+    Jobs = sent([req(Id) || Id <- lists:seq(1, ?WINDOW + ?MAX)]),
+    ?assertMatch({[{answer, 99, {error, {overloaded, ?MAX, ?MAX}}}], Jobs},
+                 push(req(99), ?MAX, Jobs)),
+    ?assertMatch({[], _}, push(req(99), ?MAX, replied(1, Jobs))).
+
+%% ---------------------------------------------------------------------------
+%% Started
+
+starts() ->
+    [{"nothing", [], []},
+     {"the first of the jobs", [job, job, job], [1]},
+     {"streams and the job after them", [stream, stream, job, job], [1, 2, 3]},
+     {"streams alone", [stream, stream], [1, 2]},
+     {"no stream behind a job", [job, stream], [1]}].
+
+started(Kinds, Started) ->
+    Reqs = [case Kind of job -> req(Id); stream -> stream(Id) end
+            || {Id, Kind} <- lists:enumerate(Kinds)],
+    ?assertEqual(Started, failed(sent(Reqs))).
+
+next_starts() ->
+    Jobs = sent([req(1), stream(2), req(3), req(4)]),
+    ?assertEqual([2, 3], failed(replied(1, Jobs))),
+    ?assertEqual([1], failed(replied(3, Jobs))).
+
+reply() ->
+    {Effects, Jobs} = py_worker_jobs:reply(1, frame(1), sent([req(1), req(2)])),
+    ?assertEqual([progress, {answer, 1, {reply, frame(1)}}], Effects),
+    ?assertEqual({1, 1}, {py_worker_jobs:count(Jobs), py_worker_jobs:calls(Jobs)}),
+    {Behind, _} = py_worker_jobs:reply(2, frame(2), sent([req(1), req(2)])),
+    ?assertEqual([{answer, 2, {reply, frame(2)}}], Behind).
+
+output() ->
+    Jobs = py_worker_jobs:output(1, <<"printed">>, sent([req(1), req(2)])),
+    {[progress, Answer], _} = py_worker_jobs:reply(1, frame(1), Jobs),
+    ?assertEqual({answer, 1, {reply, frame(1), <<"printed">>}}, Answer).
+
+unknown() ->
+    ?assertEqual(unknown, py_worker_jobs:reply(7, frame(7), sent([req(1)]))),
+    ?assertEqual(unknown, py_worker_jobs:reply(1, frame(1), waiting([req(1)]))).
+
+opened() ->
+    Chunk = frame(1, {chunk, [a, b]}),
+    {Effects, Jobs} = py_worker_jobs:reply(1, Chunk, sent([stream(1)])),
+    ?assertMatch([progress, {open, #job{id = 1}, Chunk, 2}], Effects),
+    ?assertEqual({0, 0}, {py_worker_jobs:count(Jobs), py_worker_jobs:calls(Jobs)}).
+
+empty_stream() ->
+    Last = frame(1, ok),
+    ?assertMatch({[progress, {answer, 1, {reply, Last}}], _},
+                 py_worker_jobs:reply(1, Last, sent([stream(1)]))).
+
+%% ---------------------------------------------------------------------------
+%% Time
+
+%% One has started, two is sent, nine waits; the others are in time.
+expire() ->
+    Reqs = [until(case lists:member(Id, [1, 2, 9]) of true -> 10; false -> 11 end, req(Id))
+            || Id <- lists:seq(1, ?WINDOW + 2)],
+    {Effects, Jobs} = py_worker_jobs:expire(10, sent(Reqs)),
+    ?assertEqual([{answer, 9, {error, timeout}}, {answer, 1, {error, timeout}},
+                  {answer, 2, {error, timeout}}, {send, py_wire:cancel(2)}], Effects),
+    ?assertEqual(?WINDOW + 1, py_worker_jobs:count(Jobs)).
+
+expire_once() ->
+    {[_], Jobs} = py_worker_jobs:expire(10, sent([until(10, req(1))])),
+    ?assertEqual({[], Jobs}, py_worker_jobs:expire(11, Jobs)),
+    ?assertEqual([], py_worker_jobs:give_up(failed, Jobs)).
+
+unwanted() ->
+    {_, Jobs} = py_worker_jobs:expire(10, sent([until(10, req(1))])),
+    ?assertMatch({[progress, {ended, 1}], _}, py_worker_jobs:reply(1, frame(1), Jobs)).
+
+unwanted_chunk() ->
+    {_, Late} = py_worker_jobs:expire(10, sent([until(10, stream(1))])),
+    {[progress], Jobs} = py_worker_jobs:reply(1, frame(1, {chunk, [a]}), Late),
+    ?assertEqual({true, 1}, py_worker_jobs:stuck(10, Jobs)),
+    ?assertMatch({[progress, {ended, 1}], _}, py_worker_jobs:reply(1, frame(1, ok), Jobs)).
+
+soonest() ->
+    ?assertEqual(infinity, py_worker_jobs:soonest(py_worker_jobs:new())),
+    Jobs = sent([until(30, req(1)), until(10, req(2)), until(20, req(3))]),
+    ?assertEqual(10, py_worker_jobs:soonest(Jobs)),
+    {_, Later} = py_worker_jobs:expire(10, Jobs),
+    ?assertEqual(20, py_worker_jobs:soonest(Later)).
+
+suspects() ->
+    [{"nothing in time", [until(11, req(1))], false},
+     {"the job that may be running", [until(10, req(1)), until(10, req(2))], {true, 1}},
+     {"no job that has not started", [req(1), until(10, req(2))], false},
+     {"a stream alone", [until(11, stream(1)), until(10, stream(2))], {true, 2}},
+     {"no stream beside a job", [until(10, stream(1)), req(2)], false},
+     {"the job beside a stream", [stream(1), until(10, req(2))], {true, 2}}].
+
+stuck(Reqs, Stuck) ->
+    ?assertEqual(Stuck, py_worker_jobs:stuck(10, sent(Reqs))).
+
+put_back() ->
+    {[_, {open, Job, _, _}], _} =
+        py_worker_jobs:reply(1, frame(1, {chunk, [a]}), sent([stream(1)])),
+    Jobs = py_worker_jobs:put_back(Job, 10, sent([req(2), req(3)])),
+    ?assertEqual([2], failed(Jobs)),
+    ?assertEqual({3, 10}, {py_worker_jobs:count(Jobs), py_worker_jobs:soonest(Jobs)}),
+    ?assertEqual({true, 1}, py_worker_jobs:stuck(10, replied(3, replied(2, Jobs)))).
+
+%% ---------------------------------------------------------------------------
+%% Absence and the end
+
+leave() ->
+    Other = list_to_pid("<0.1.0>"),
+    Waiting = waiting([from(Other, req(10)), req(11)],
+                      sent([from(Other, req(1)), req(2), from(Other, req(3))]
+                           ++ [req(Id) || Id <- lists:seq(4, ?WINDOW)])),
+    {Effects, Jobs} = py_worker_jobs:leave(Other, 10, Waiting),
+    ?assertEqual([{send, py_wire:cancel(1)}, {send, py_wire:cancel(3)}], Effects),
+    ?assertEqual(?WINDOW + 1, py_worker_jobs:count(Jobs)),
+    ?assertEqual([], [Id || {answer, Id, _} <- py_worker_jobs:give_up(failed, Jobs),
+                            lists:member(Id, [1, 3, 10])]).
+
+leave_until() ->
+    [begin
+         {_, Jobs} = py_worker_jobs:leave(self(), 10, sent([until(Deadline, req(1))])),
+         ?assertEqual(Until, py_worker_jobs:soonest(Jobs)),
+         ?assertEqual({true, 1}, py_worker_jobs:stuck(Until, Jobs))
+     end || {Deadline, Until} <- [{5, 5}, {20, 10}, {infinity, 10}]].
+
+take_back() ->
+    Sent = sent([req(1), bound(2)] ++ [bound(Id) || Id <- lists:seq(3, ?WINDOW)]),
+    {Effects, Jobs} = py_worker_jobs:take_back(waiting([req(10), bound(11)], Sent)),
+    ?assertMatch([{requeue, #req{reply_to = 10}}, {send, _}], Effects),
+    ?assertEqual({send, py_wire:take_back(1)}, lists:last(Effects)),
+    ?assertEqual(?WINDOW + 1, py_worker_jobs:count(Jobs)).
+
+take_back_once() ->
+    {[{send, _}, {send, _}], Jobs} = py_worker_jobs:take_back(sent([req(1), req(2)])),
+    ?assertEqual({[], Jobs}, py_worker_jobs:take_back(Jobs)).
+
+given_back() ->
+    {_, Jobs} = py_worker_jobs:take_back(sent([req(1), req(2)])),
+    {Effects, Rest} = py_worker_jobs:reply(2, frame(2, {error, not_started}), Jobs),
+    ?assertMatch([{requeue, #req{reply_to = 2}}], Effects),
+    ?assertEqual({1, 0}, {py_worker_jobs:count(Rest), py_worker_jobs:calls(Rest)}).
+
+not_given_back() ->
+    {_, Jobs} = py_worker_jobs:take_back(sent([req(1), req(2)])),
+    ?assertMatch({[progress, {answer, 1, {reply, _}}], _},
+                 py_worker_jobs:reply(1, frame(1), Jobs)).
+
+give_up() ->
+    Jobs = waiting([req(10), bound(11)], sent([req(1), req(2), bound(3)])),
+    ?assertEqual([{answer, 1, failed}, {answer, 2, again}, {answer, 3, failed},
+                  {answer, 10, again}, {answer, 11, failed}],
+                 py_worker_jobs:give_up(failed, Jobs)).
+
+loads() ->
+    [{"nothing", [], 0},
+     {"what is sent", [1, 1, 1], 3},
+     {"full of bytes", [?WINDOW_BYTES], ?WINDOW},
+     {"full of jobs", lists:duplicate(?WINDOW, 1), ?WINDOW},
+     {"more than a window", lists:duplicate(?WINDOW + 3, 1), ?WINDOW + 3},
+     {"one that waits for room", [?WINDOW_BYTES - 1, 2], ?WINDOW}].
+
+load(Sizes, Load) ->
+    Jobs = sent([sized(Size, req(Id)) || {Id, Size} <- lists:enumerate(Sizes)]),
+    ?assertEqual(Load, py_worker_jobs:load(Jobs)),
+    ?assertEqual(Sizes =:= [], py_worker_jobs:is_idle(Jobs)).
