@@ -192,7 +192,9 @@ expire(Now, #jobs{sent = Sent} = J) ->
     {Late, Kept} = drop_waiting(fun(#job{deadline = D}) -> D =< Now end, J),
     {Marked, Effects} = lists:mapfoldr(fun(Job, Acc) -> expire(Now, Job, Acc) end, [], Sent),
     Next = Kept#jobs{sent = Marked},
-    {[too_late(Job) || Job <- Late] ++ Effects, Next#jobs{soonest = soonest_after(Now, Next)}}.
+    Deadlines = [D || #job{deadline = D} <- all(Next), D > Now],
+    {[too_late(Job) || Job <- Late] ++ Effects,
+     Next#jobs{soonest = py_time:earliest(Deadlines)}}.
 
 expire(Now, #job{left = false, deadline = D} = Job, Effects) when D =< Now ->
     Cancels = [cancel(Job) || not has_started(Job)],
@@ -203,11 +205,6 @@ expire(_, Job, Effects) ->
 too_late(#job{req = #req{reply_to = From}}) -> {answer, From, {error, timeout}}.
 
 cancel(#job{id = Id}) -> {send, py_wire:cancel(Id)}.
-
-%% What has not started and nobody waits for can stay as long as it likes.
-soonest_after(Now, #jobs{} = J) ->
-    py_time:earliest([D || #job{deadline = D, left = Left} = Job <- all(J),
-                           D > Now, not Left orelse has_started(Job)]).
 
 %% No deadline is earlier, apart from those that expire/2 has dealt with.
 -spec soonest(jobs()) -> py_time:deadline().
@@ -262,15 +259,15 @@ take_back(#jobs{sent = Sent} = J) ->
 %% Whether any worker may run it.
 is_free(#job{req = #req{bound = Bound}}) -> not Bound.
 
-%% Takes those out of the waiting that are meant.
+%% Takes out those of the waiting jobs for which the fun holds.
 drop_waiting(_, #jobs{n_waiting = 0} = J) ->
     {[], J};
-drop_waiting(IsMeant, #jobs{waiting = Waiting} = J) ->
-    {Out, Kept} = lists:partition(IsMeant, queue:to_list(Waiting)),
+drop_waiting(IsOut, #jobs{waiting = Waiting} = J) ->
+    {Out, Kept} = lists:partition(IsOut, queue:to_list(Waiting)),
     {Out, J#jobs{waiting = queue:from_list(Kept), n_waiting = length(Kept)}}.
 
-%% The worker ends. What has started failed like this; what has not goes back to
-%% its caller, unless it needs this very worker.
+%% The worker ends. What may have started gets this answer; what has not started
+%% goes back to its caller, unless it needs this very worker.
 -spec give_up(py_result:answer(), jobs()) -> [effect()].
 give_up(Failed, #jobs{} = J) ->
     [{answer, From, given_up(Job, Failed)}

@@ -312,7 +312,7 @@ cause(Reason, L) ->
 is_closing(#live{ladder = Ladder}) ->
     py_worker_ladder:is_closing(Ladder).
 
-%% Answers everything, in the order of the pure modules' own rules.
+%% Answers everything, by the rules of the pure modules.
 -spec give_up(term(), live()) -> ok.
 give_up(Why, #live{pool = Pool, slot = Slot} = L) ->
     py_pool_board:leave(Pool, Slot, self()),
