@@ -158,14 +158,13 @@ limit_spin() -> limited(fun() -> py:call(misbehave, spin, [], #{}, 100) end).
 limit_stubborn() -> limited(fun() -> py:call(misbehave, stubborn, [], #{}, 100) end).
 
 limited(Call) ->
-    {Us, Result} = timer:tc(Call),
+    {Ms, Result} = figure:within(1000, Call),
     ?assertEqual({error, timeout}, Result),
-    ?assert(Us >= 100_000),
-    ?assert(Us < 1_000_000).
+    ?assert(Ms >= 100).
 
 limit_zero() ->
-    ?assertMatch({Us, {error, timeout}} when Us < 1_000_000,
-                 timer:tc(fun() -> py:call(misbehave, sleep, [1], #{}, 0) end)).
+    {_, Result} = figure:within(1000, fun() -> py:call(misbehave, sleep, [1], #{}, 0) end),
+    ?assertEqual({error, timeout}, Result).
 
 limit_infinity() ->
     ?assertEqual({ok, 0.2}, py:call(misbehave, sleep, [0.2], #{}, infinity)),
@@ -206,11 +205,10 @@ busy_statistics() ->
     fixture:wait_until(fun all_ready/0),
     Refs = [py:spawn_call(misbehave, sleep, [0.5]) || _ <- [1, 2]],
     timer:sleep(50),
-    {Us, {ok, #{workers := Workers}}} = timer:tc(fun py:memory_stats/0),
+    {Ms, {ok, #{workers := Workers}}} = figure:within(150, fun py:memory_stats/0),
     ?assertEqual(2, length(Workers)),
     [?assertMatch(#{rss := Rss} when Rss > 0, Worker) || Worker <- Workers],
-    tap:note("statistics beside busy workers took ~b us", [Us]),
-    ?assert(Us < 150_000),
+    tap:note("statistics beside busy workers took ~.1f ms", [Ms]),
     [?assertEqual({ok, 0.5}, py:await(Ref)) || Ref <- Refs].
 
 %% ---------------------------------------------------------------------------
@@ -233,7 +231,7 @@ send() ->
     ?assertEqual({ok, 1}, py:eval(<<"1">>)).
 
 next() ->
-    receive Message -> Message after 5000 -> error(nothing_came) end.
+    receive Message -> Message after 30_000 -> error(nothing_came) end.
 
 noise() ->
     Text = binary:copy(<<"noise ">>, 100),

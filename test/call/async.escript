@@ -43,12 +43,12 @@ spawn_forms() ->
     ?assertEqual({error, timeout}, py:await(Limit)).
 
 runs_meanwhile() ->
-    Start = now_ms(),
-    Ref = py:spawn_call(misbehave, sleep, [0.3]),
-    ?assert(now_ms() - Start < 200),
-    timer:sleep(300),
-    ?assertEqual({ok, 0.3}, py:await(Ref)),
-    ?assert(now_ms() - Start < 550).
+    {_, Result} = figure:within(550, fun() ->
+        {_, Ref} = figure:within(200, fun() -> py:spawn_call(misbehave, sleep, [0.3]) end),
+        timer:sleep(300),
+        py:await(Ref)
+    end),
+    ?assertEqual({ok, 0.3}, Result).
 
 any_order() ->
     Refs = [{N, py:spawn_call(operator, add, [N, 0])} || N <- lists:seq(1, 50)],
@@ -57,9 +57,8 @@ any_order() ->
 await_twice() ->
     Ref = py:spawn_call(math, sqrt, [4]),
     ?assertEqual({ok, 2.0}, py:await(Ref)),
-    {Us, Second} = timer:tc(fun() -> catch py:await(Ref, 200) end),
-    ?assertNotMatch({ok, _}, Second),
-    ?assert(Us < 2_000_000).
+    {_, Second} = figure:within(2000, fun() -> catch py:await(Ref, 200) end),
+    ?assertNotMatch({ok, _}, Second).
 
 await_of_another() ->
     Self = self(),
@@ -69,9 +68,8 @@ await_of_another() ->
 
 await_limit() ->
     Ref = py:spawn_call(misbehave, sleep, [0.5]),
-    {Us, Result} = timer:tc(fun() -> py:await(Ref, 50) end),
+    {_, Result} = figure:within(400, fun() -> py:await(Ref, 50) end),
     ?assertEqual({error, timeout}, Result),
-    ?assert(Us < 400_000),
     timer:sleep(700).
 
 await_error() ->
@@ -92,22 +90,24 @@ never_awaited() ->
 owner_dies() ->
     Marker = filename:join(fixture:tmpdir(), "marker"),
     {Pid, Monitor} = spawn_monitor(fun() ->
-        _ = py:spawn_call(misbehave, sleep_then_write, [1, list_to_binary(Marker)]),
-        timer:sleep(100)
+        _ = py:spawn_call(misbehave, sleep_then_write, [60, list_to_binary(Marker)]),
+        fixture:wait_until(fun() -> not all_idle() end)
     end),
     receive {'DOWN', Monitor, process, Pid, normal} -> ok end,
-    timer:sleep(1500),
+    fixture:wait_until(fun all_idle/0),
     ?assertEqual({error, enoent}, file:read_file_info(Marker)),
     ?assertEqual({ok, 1}, py:eval(<<"1">>)).
+
+all_idle() ->
+    lists:all(fun(#{state := State}) -> State =:= idle end, fixture:workers()).
 
 %% ---------------------------------------------------------------------------
 
 cast() ->
-    {Us, ok} = timer:tc(fun() -> py:cast(misbehave, sleep, [0.3]) end),
-    ?assert(Us < 200_000),
+    {_, ok} = figure:within(200, fun() -> py:cast(misbehave, sleep, [0.3]) end),
     ok = py:cast(erlang, send, [self(), 1]),
     ok = py:cast(builtins, 'dict', [], #{a => 1}),
-    receive 1 -> ok after 5000 -> error(nothing_came) end.
+    receive 1 -> ok after 30_000 -> error(nothing_came) end.
 
 cast_fails() ->
     ok = py:cast(no_such_module, f, []),
@@ -122,8 +122,8 @@ parallel_order() ->
     ?assertEqual({ok, lists:seq(1, 10)}, py:parallel(Calls)).
 
 parallel_is_parallel() ->
-    {Us, {ok, _}} = timer:tc(fun() -> py:parallel([{misbehave, sleep, [0.4]} || _ <- [1, 2]]) end),
-    ?assert(Us < 700_000).
+    Both = [{misbehave, sleep, [0.4]} || _ <- [1, 2]],
+    {_, {ok, _}} = figure:within(700, fun() -> py:parallel(Both) end).
 
 parallel_kwargs() ->
     ?assertEqual({ok, [#{<<"a">> => 1}, 2.0]},
@@ -153,6 +153,3 @@ parallel_crash() ->
 parallel_many() ->
     Calls = [{operator, mul, [N, N]} || N <- lists:seq(1, 1000)],
     ?assertEqual({ok, [N * N || N <- lists:seq(1, 1000)]}, py:parallel(Calls)).
-
-now_ms() ->
-    erlang:monotonic_time(millisecond).

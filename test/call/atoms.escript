@@ -63,7 +63,7 @@ streams() ->
     ?assertEqual(0, made_by(fun(_) ->
         {ok, _} = py:stream_eval(fresh()),
         {ok, _} = py:eval([<<"erlang.send(to, ">>, fresh(), <<")">>], #{to => Self}),
-        receive Texts when is_list(Texts) -> ok after 5000 -> error(nothing_came) end
+        receive Texts when is_list(Texts) -> ok after 30_000 -> error(nothing_came) end
     end)).
 
 classes() ->

@@ -42,13 +42,14 @@ all_kinds() ->
     ?assertEqual({ok, <<"here">>}, py:await(py:spawn_call('__main__', get, []))),
     ?assertEqual({ok, [<<"here">>]}, py:stream_eval(<<"iter([mine])">>)),
     ok = py:cast('__main__', send, [self()]),
-    receive <<"here">> -> ok after 5000 -> error(nothing_came) end.
+    receive <<"here">> -> ok after 30_000 -> error(nothing_came) end.
 
 not_bound() ->
-    Refs = [py:spawn_call(misbehave, sleep_then, [0.2, N]) || N <- [1, 2, 3]],
-    {Us, Results} = timer:tc(fun() -> [py:await(Ref) || Ref <- Refs] end),
-    ?assertEqual([{ok, 1}, {ok, 2}, {ok, 3}], Results),
-    ?assert(Us < 500_000).
+    {_, Results} = figure:within(500, fun() ->
+        Refs = [py:spawn_call(misbehave, sleep_then, [0.2, N]) || N <- [1, 2, 3]],
+        [py:await(Ref) || Ref <- Refs]
+    end),
+    ?assertEqual([{ok, 1}, {ok, 2}, {ok, 3}], Results).
 
 two_processes() ->
     Self = self(),
@@ -74,10 +75,9 @@ waits_for_its_worker() ->
     ok = py:exec(<<"mine = 1">>),
     Ref = py:spawn_call(misbehave, sleep, [0.3]),
     timer:sleep(20),
-    {Us, Result} = timer:tc(fun() -> py:eval(<<"mine">>) end),
-    ?assertEqual({ok, 1}, Result),
-    ?assert(Us > 200_000),
-    ?assertEqual({ok, 0.3}, py:await(Ref)).
+    ?assertEqual({ok, 1}, py:eval(<<"mine">>)),
+    %% What it waited for has been answered before.
+    ?assertEqual({ok, 0.3}, py:await(Ref, 0)).
 
 death_is_told_once() ->
     ok = py:exec(<<"mine = 1">>),

@@ -44,7 +44,7 @@ started(File) ->
 
 %% Python's own word of how the call ended.
 how(File) ->
-    fixture:wait_until(fun() -> filelib:file_size(File) > 0 end, 2_000),
+    fixture:wait_until(fun() -> filelib:file_size(File) > 0 end),
     element(2, {ok, _} = file:read_file(File)).
 
 never_started(File) ->
@@ -67,10 +67,9 @@ running() ->
     File = file(),
     Ref = confess(File),
     started(File),
-    {Ms, Result} = figure:timed(fun() -> ok = py:cancel(Ref), py:await(Ref) end),
+    {Ms, Result} = figure:within(?SOON, fun() -> ok = py:cancel(Ref), py:await(Ref) end),
     tap:note("over after ~.1f ms", [Ms]),
     ?assertEqual({error, cancelled}, Result),
-    ?assert(Ms =< ?SOON),
     ?assertEqual(<<"Cancelled">>, how(File)).
 
 waiting() ->
@@ -78,9 +77,8 @@ waiting() ->
     with_busy_pool(fun() ->
         Ref = confess(File),
         timer:sleep(50),
-        {Ms, Result} = figure:timed(fun() -> ok = py:cancel(Ref), py:await(Ref) end),
-        ?assertEqual({error, cancelled}, Result),
-        ?assert(Ms =< ?SOON)
+        {_, Result} = figure:within(?SOON, fun() -> ok = py:cancel(Ref), py:await(Ref) end),
+        ?assertEqual({error, cancelled}, Result)
     end),
     never_started(File).
 
@@ -190,7 +188,7 @@ stream_owner_dies() ->
     end),
     receive pulled -> ok end,
     exit(Owner, kill),
-    receive closed -> ok after 5000 -> error(not_closed) end.
+    receive closed -> ok after 30_000 -> error(not_closed) end.
 
 same_workers() ->
     ?assertEqual([0, 0], [Restarts || #{restarts := Restarts} <- fixture:workers()]).

@@ -10,8 +10,7 @@
 
 -define(TRIES, 5).
 -define(DEADLINE, 100).
-%% How late the answer may be (ms): as promised, half of the time; once in a
-%% while a machine that others use, too, is late itself.
+%% How late the answer may be (ms): half of the time, and ever.
 -define(LATE, 20).
 -define(LATE_ONCE, 60).
 %% The pool's graces (ms).
@@ -51,18 +50,30 @@ holds({What, Function, Next}) ->
         {Late, Healed} = lists:unzip(Tries),
         figure:show("late by", Late),
         figure:show("until the next call was answered", Healed),
-        ?assert(lists:min(Late) > -1),
         ?assert(figure:median(Late) =< ?LATE),
         ?assert(lists:max(Late) =< ?LATE_ONCE)
     end}.
 
+%% What had no time to start before its deadline has not kept anybody busy: try
+%% again.
 attempt(Function, Next) ->
     Before = os_pid(),
-    {Ms, Result} = figure:timed(fun() -> py:call(wedge, Function, [], #{}, ?DEADLINE) end),
+    File = filename:join(fixture:tmpdir(), "started"),
+    Args = [list_to_binary(File)],
+    {Late, Result} = late(fun() -> py:call(wedge, Function, Args, #{}, ?DEADLINE) end),
     ?assertEqual({error, timeout}, Result),
     {Healed, After} = figure:timed(fun os_pid/0),
-    answered_by(Next, Before, After),
-    {Ms - ?DEADLINE, Healed}.
+    case filelib:is_file(File) of
+        true -> answered_by(Next, Before, After), {Late, Healed};
+        false -> attempt(Function, Next)
+    end.
+
+%% How late something was that must not be early, what the machine is to blame
+%% for left out.
+late(Fun) ->
+    {Ours, {Ms, Result}} = figure:ours(fun() -> figure:timed(Fun) end),
+    ?assert(Ms > ?DEADLINE - 1),
+    {max(0.0, Ours - ?DEADLINE), Result}.
 
 answered_by(same, OsPid, After) -> ?assertEqual(OsPid, After);
 answered_by(successor, OsPid, After) -> ?assertNotEqual(OsPid, After);
@@ -75,17 +86,17 @@ os_pid() ->
 stopped() ->
     OsPid = os_pid(),
     fixture:kill("STOP", OsPid),
-    {Ms, Result} = figure:timed(fun() -> py:eval(<<"1">>, #{}, ?DEADLINE) end),
+    {Late, Result} = late(fun() -> py:eval(<<"1">>, #{}, ?DEADLINE) end),
     ?assertEqual({error, timeout}, Result),
-    ?assert(Ms - ?DEADLINE =< ?LATE_ONCE),
+    ?assert(Late =< ?LATE_ONCE),
     ?assertNotEqual(OsPid, os_pid()),
     ?assertNot(fixture:is_running(OsPid)).
 
 %% ---------------------------------------------------------------------------
-%% Every kind of waiting: how long each took, and its result
+%% Every kind of waiting: how late each was, and its result
 
 waits() ->
-    Alone = fun figure:timed/1,
+    Alone = fun late/1,
     [{"exec", Alone, fun() -> py:exec(<<"time.sleep(600)">>, ?DEADLINE) end},
      {"a stream's first items", Alone,
       fun() -> py:stream_eval(<<"iter(lambda: time.sleep(600), 1)">>, #{}, ?DEADLINE) end},
@@ -101,15 +112,12 @@ waits() ->
 
 in_time({What, Run, Wait}) ->
     {["in time: ", What], fun() ->
-        Late = [late(Run(Wait)) || _ <- lists:seq(1, ?TRIES)],
+        {Late, Results} = lists:unzip([Run(Wait) || _ <- lists:seq(1, ?TRIES)]),
         figure:show("late by", Late),
+        ?assertEqual([{error, timeout}], lists:usort(Results)),
         ?assert(figure:median(Late) =< ?LATE),
         ?assertMatch({ok, _}, py:eval(<<"1">>))
     end}.
-
-late({Ms, Result}) ->
-    ?assertEqual({error, timeout}, Result),
-    Ms - ?DEADLINE.
 
 %% Its first item has to come in time, too: on a machine that stalls, try again.
 with_stream(Fun) ->
@@ -117,7 +125,7 @@ with_stream(Fun) ->
     case py:stream_open({eval, Source, #{}}, #{timeout => ?DEADLINE, chunk => 1}) of
         {ok, Stream} ->
             {ok, [1]} = py:stream_next(Stream),
-            figure:timed(fun() -> Fun(Stream) end);
+            late(fun() -> Fun(Stream) end);
         {error, timeout} ->
             with_stream(Fun)
     end.
@@ -126,9 +134,9 @@ beside_a_long_call(Fun) ->
     File = filename:join(fixture:tmpdir(), "started"),
     Caller = spawn(fun() -> py:call(wedge, sleep, [list_to_binary(File)]) end),
     fixture:wait_until(fun() -> filelib:is_file(File) end),
-    Timed = figure:timed(Fun),
+    Late = late(Fun),
     exit(Caller, kill),
-    Timed.
+    Late.
 
 %% ---------------------------------------------------------------------------
 %% The ladder
@@ -143,7 +151,7 @@ timed_steps(OsPid) ->
 %% Calls and waits until the worker has a successor; what was logged of it.
 wedge_and_heal(Function, In) ->
     {ok, OsPid} = py:eval(<<"os.getpid()">>, #{}, In),
-    ?assertEqual({error, timeout}, py:call(wedge, Function, [], #{}, In#{timeout => 50})),
+    ?assertEqual({error, timeout}, py:call(wedge, Function, [], #{}, In#{timeout => 200})),
     {ok, Next} = py:eval(<<"os.getpid()">>, #{}, In),
     ?assertNotEqual(OsPid, Next),
     fixture:wait_until(fun() -> not fixture:is_running(OsPid) end),
@@ -172,13 +180,17 @@ interrupted() ->
     ?assertEqual([interrupt], steps(OsPid)).
 
 graces() ->
-    OsPid = with_pool(#{interrupt_grace => 300, close_grace => 500},
-                      fun(In) -> wedge_and_heal(swallow, In) end),
+    ok = machine:start(),
+    {Took, OsPid} = figure:timed(fun() ->
+        with_pool(#{interrupt_grace => 300, close_grace => 500},
+                  fun(In) -> wedge_and_heal(swallow, In) end)
+    end),
+    Excuse = machine:excuse(Took),
     [{interrupt, At}, {close, Closed}, {kill, Killed}] = timed_steps(OsPid),
     {ToClose, ToKill} = {(Closed - At) / 1000, (Killed - Closed) / 1000},
     tap:note("close after ~.1f of 300 ms, kill after ~.1f of 500 ms", [ToClose, ToKill]),
-    ?assert(ToClose >= 295 andalso ToClose =< 300 + ?LATE_ONCE),
-    ?assert(ToKill >= 495 andalso ToKill =< 500 + ?LATE_ONCE).
+    ?assert(ToClose >= 295 - Excuse andalso ToClose =< 300 + ?LATE_ONCE + Excuse),
+    ?assert(ToKill >= 495 - Excuse andalso ToKill =< 500 + ?LATE_ONCE + Excuse).
 
 bound_behind() ->
     ok = py:exec(<<"mine = 1">>),

@@ -152,7 +152,7 @@ small_stack() ->
     {error, {'ValueError', Message}} = Send(4000),
     says(Message, ["deep", "stack"]),
     ?assertEqual({ok, none}, Send(20)),
-    ?assertEqual(nest(19, fun(Inner) -> [Inner] end, []), receive Term -> Term after 5000 -> none end).
+    ?assertEqual(nest(19, fun(Inner) -> [Inner] end, []), receive Term -> Term after 30_000 -> none end).
 
 keys_with_maps() ->
     Map = #{#{<<"x">> => 1, <<"y">> => 2} => a, {#{<<"x">> => 2, <<"y">> => 1}} => b},

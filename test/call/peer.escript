@@ -155,7 +155,7 @@ statements() ->
 messages() ->
     ok = py:cast(erlang, send, [self(), {<<"result">>, <<"msg1">>}]),
     ok = py:cast(erlang, send, [self(), {<<"result">>, <<"msg2">>}]),
-    Got = [receive {<<"result">>, Text} -> Text after 5000 -> error(nothing_came) end
+    Got = [receive {<<"result">>, Text} -> Text after 30_000 -> error(nothing_came) end
            || _ <- [1, 2]],
     ?assertEqual([<<"msg1">>, <<"msg2">>], lists:sort(Got)).
 

@@ -108,9 +108,8 @@ consumer_dies() ->
 
 time_limit() ->
     Log = log_file(),
-    {Us, Result} = timer:tc(fun() -> py:stream(misbehave, stalling, [Log, 5], #{}, 300) end),
+    {_, Result} = figure:within(1500, fun() -> py:stream(misbehave, stalling, [Log, 5], #{}, 300) end),
     ?assertEqual({error, timeout}, Result),
-    ?assert(Us < 1_500_000),
     fixture:wait_until(fun() -> filelib:is_regular(Log) end),
     ?assertEqual({ok, 1}, py:eval(<<"1">>)).
 
@@ -154,11 +153,10 @@ beside() ->
     Consumers = [spawn(fun() -> py:stream(misbehave, countdown, [Log, 1_000_000_000]) end)
                  || _ <- [1, 2]],
     timer:sleep(100),
-    {Us, Answers} = timer:tc(fun() -> [py:eval(<<"1">>) || _ <- lists:seq(1, 20)] end),
+    {Ms, Answers} = figure:within(5000, fun() -> [py:eval(<<"1">>) || _ <- lists:seq(1, 20)] end),
     [exit(Consumer, kill) || Consumer <- Consumers],
     ?assertEqual([{ok, 1}], lists:usort(Answers)),
-    tap:note("20 short calls beside two endless streams took ~b us", [Us]),
-    ?assert(Us < 5_000_000).
+    tap:note("20 short calls beside two endless streams took ~.1f ms", [Ms]).
 
 many() ->
     Self = self(),

@@ -350,7 +350,7 @@ improper_list() ->
 
 pid_receives() ->
     ?assertMatch({ok, _}, py:call(erlang, send, [self(), [1, <<"two">>, {3}]])),
-    receive [1, <<"two">>, {3}] -> ok after 5000 -> error(nothing_came) end.
+    receive [1, <<"two">>, {3}] -> ok after 30_000 -> error(nothing_came) end.
 
 fun_is_callable() ->
     Secret = 20 + 22,

@@ -8,6 +8,7 @@
 -export([workers/0, workers/1, os_pids/0, os_pids/1, ports/0]).
 -export([is_running/1, kill/2, proc_kb/2, descriptors/1]).
 -export([unless_sanitized/0, without_stack/1]).
+-export([hold/1, release/1]).
 -export([wait_until/1, wait_until/2, tmpdir/0, count/2, contains/2, has_numpy/0]).
 
 %% The tests, between "the application starts" and "nothing is left behind".
@@ -131,13 +132,29 @@ descriptors(OsPid) ->
     {ok, Names} = file:list_dir(["/proc/", integer_to_list(OsPid), "/fd"]),
     length(Names).
 
+%% Keeps a worker busy, which it is when this returns, until it is released:
+%% nothing else has to be done in time. Its Python has imported wedge.
+-spec hold(map()) -> {reference(), file:filename()}.
+hold(In) ->
+    File = filename:join(tmpdir(), "held"),
+    Options = In#{timeout => infinity},
+    Ref = py:spawn_call(wedge, until, [unicode:characters_to_binary(File)], #{}, Options),
+    wait_until(fun() -> filelib:is_file(File ++ ".started") end),
+    {Ref, File}.
+
+%% The result of the call that kept it busy.
+-spec release({reference(), file:filename()}) -> term().
+release({Ref, File}) ->
+    ok = file:write_file(File ++ ".go", <<>>),
+    py:await(Ref).
+
 %% ---------------------------------------------------------------------------
 %% Small tools
 
-%% Waits (10 s) until a condition holds; raises when it never does.
+%% Waits (30 s) until a condition holds; raises when it never does.
 -spec wait_until(fun(() -> boolean())) -> ok.
 wait_until(Condition) ->
-    wait_until(Condition, 10_000).
+    wait_until(Condition, 30_000).
 
 -spec wait_until(fun(() -> boolean()), non_neg_integer()) -> ok.
 wait_until(Condition, Ms) ->

@@ -7,7 +7,7 @@
 -export([kept/1, open/0, close/0, clear/0, all/0, find/1, await/1, await/2, text/1]).
 -export([log/2]).
 
--define(LIMIT, 10_000).
+-define(LIMIT, 30_000).
 
 %% These tests, with the book open.
 -spec kept([tap:test() | list()]) -> [tap:test() | list()].

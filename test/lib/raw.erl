@@ -140,7 +140,7 @@ send(Port, Term) ->
 %% The next reply, or {exit_status, Code}.
 -spec recv(port()) -> term().
 recv(Port) ->
-    recv(Port, 10_000).
+    recv(Port, 30_000).
 
 -spec recv(port(), timeout()) -> term().
 recv(Port, Limit) ->

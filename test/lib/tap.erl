@@ -22,7 +22,7 @@
     %% One without which the others make no sense: its failure ends the script.
     | {must, Name :: unicode:chardata(), Body :: fun(() -> term())}.
 
--define(LIMIT, 60_000).
+-define(LIMIT, 120_000).
 
 %% Runs the tests (a list, nested as deep as is handy) and ends the VM with
 %% the exit code: 0 when at least one ran and none failed, else 1.

@@ -189,38 +189,39 @@ back_off() ->
 
 caller_dies() ->
     Log = list_to_binary(filename:join(fixture:tmpdir(), "log")),
-    Code = <<"[misbehave.sleep(1), open(log, 'w').close()]">>,
+    Code = <<"[misbehave.sleep(60), open(log, 'w').close()]">>,
     Caller = spawn(fun() -> py:eval(Code, #{log => Log}) end),
-    timer:sleep(100),
+    fixture:wait_until(fun() -> not all_idle() end),
     exit(Caller, kill),
-    timer:sleep(1500),
+    fixture:wait_until(fun all_idle/0),
     ?assertEqual({error, enoent}, file:read_file_info(Log)),
     whole().
 
+all_idle() ->
+    lists:all(fun(#{state := State}) -> State =:= idle end, fixture:workers()).
+
 stubborn() ->
-    {Us, Result} = timer:tc(fun() -> py:call(misbehave, stubborn, [], #{}, 200) end),
+    {_, Result} = figure:within(1000, fun() -> py:call(misbehave, stubborn, [], #{}, 200) end),
     ?assertEqual({error, timeout}, Result),
-    ?assert(Us < 1_000_000),
     %% Three workers' worth of stubbornness: all are replaced in the end.
     [{error, timeout} = py:call(misbehave, stubborn, [], #{}, 50) || _ <- [1, 2]],
     whole(),
-    {Quick, _} = timer:tc(fun() -> [py:call(misbehave, sleep, [0.1]) || _ <- [1, 2, 3]] end),
-    ?assert(Quick < 8_000_000).
+    {_, Results} = figure:within(8000, fun() -> [py:call(misbehave, sleep, [0.1]) || _ <- [1, 2, 3]] end),
+    ?assertEqual([{ok, 0.1}], lists:usort(Results)).
 
 slow_beside_short() ->
     Slow = [py:spawn_call(misbehave, sleep, [2]) || _ <- [1, 2]],
     timer:sleep(50),
-    {Us, Answers} = timer:tc(fun() -> [py:eval(<<"1">>) || _ <- lists:seq(1, 200)] end),
+    {Ms, Answers} = figure:within(1000, fun() -> [py:eval(<<"1">>) || _ <- lists:seq(1, 200)] end),
     ?assertEqual([{ok, 1}], lists:usort(Answers)),
-    tap:note("200 short calls beside two slow ones took ~b us", [Us]),
-    ?assert(Us < 1_000_000),
+    tap:note("200 short calls beside two slow ones took ~.1f ms", [Ms]),
     [?assertEqual({ok, 2}, py:await(Ref)) || Ref <- Slow].
 
 %% Where one thread takes over from another a request could get lost.
 about_a_tick() ->
     Self = self(),
     Pids = [spawn_link(fun() ->
-        Self ! {self(), [py:call(misbehave, sleep, [N / 1000], #{}, 3000)
+        Self ! {self(), [py:call(misbehave, sleep, [N / 1000], #{}, 30_000)
                          || _ <- lists:seq(1, 20), N <- lists:seq(7, 14)]}
     end) || _ <- lists:seq(1, 3)],
     Results = lists:append([receive {Pid, Answers} -> Answers end || Pid <- Pids]),
@@ -244,20 +245,19 @@ overload() ->
 queue_limit() ->
     {ok, _} = py:start_pool(tight, #{size => 1, python_path => [fixture:python_path()],
                                 init => <<"import misbehave">>}),
-    In = #{pool => tight, timeout => 1000},
-    Refs = [py:spawn_call(misbehave, sleep, [0.9], #{}, In) || _ <- lists:seq(1, 20)],
+    In = #{pool => tight, timeout => 3000},
+    Refs = [py:spawn_call(misbehave, sleep, [2.0], #{}, In) || _ <- lists:seq(1, 20)],
     timer:sleep(50),
-    {Us, Result} = timer:tc(fun() -> py:eval(<<"1">>, #{}, In#{timeout := 200}) end),
+    {_, Result} = figure:within(600, fun() -> py:eval(<<"1">>, #{}, In#{timeout := 200}) end),
     ?assertEqual({error, timeout}, Result),
-    ?assert(Us < 600_000),
     Results = [py:await(Ref) || Ref <- Refs],
-    ?assertEqual([{error, timeout}, {ok, 0.9}], lists:usort(Results)),
+    ?assertEqual([{error, timeout}, {ok, 2.0}], lists:usort(Results)),
     ok = py:stop_pool(tight).
 
 frozen() ->
     [OsPid | _] = fixture:os_pids(),
     fixture:kill("STOP", OsPid),
-    Refs = [py:spawn_call(misbehave, sleep_then, [0.01, N], #{}, 1000) || N <- lists:seq(1, 30)],
+    Refs = [py:spawn_call(misbehave, sleep_then, [0.01, N], #{}, 2000) || N <- lists:seq(1, 30)],
     Results = [py:await(Ref) || Ref <- Refs],
     fixture:kill("CONT", OsPid),
     Late = fixture:count(fun(R) -> R =:= {error, timeout} end, Results),
@@ -280,7 +280,7 @@ steady() ->
          {error, {worker_exit, _}} = py:call(misbehave, kill_self, [9]),
          whole()
      end || _ <- lists:seq(1, 10)],
-    timer:sleep(300),
-    {PortsNow, ProcessesNow} = Count(),
-    ?assertEqual({3, 3}, {Ports, PortsNow}),
-    ?assert(abs(ProcessesNow - Processes) =< 2).
+    fixture:wait_until(fun() ->
+        {PortsNow, ProcessesNow} = Count(),
+        {3, 3} =:= {Ports, PortsNow} andalso abs(ProcessesNow - Processes) =< 2
+    end).

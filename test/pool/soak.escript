@@ -150,7 +150,7 @@ with_worker(Fun) ->
 
 nothing_left() ->
     Before = persistent_term:get(?MODULE),
-    fixture:wait_until(fun() -> grown(Before, measure()) =:= [] end, 5_000),
+    fixture:wait_until(fun() -> grown(Before, measure()) =:= [] end),
     tap:note("~0p", [maps:with([processes, ports, descriptors, monitors, rows], measure())]).
 
 %% What there is more of than there was; of atoms there may be some.

@@ -306,7 +306,7 @@ next_of_stream(_, <<Size:32, Frame:Size/binary>>) ->
     binary_to_term(Frame);
 next_of_stream(Port, Got) ->
     receive {Port, {data, More}} -> next_of_stream(Port, <<Got/binary, More/binary>>)
-    after 5000 -> error({nothing_came, Got}) end.
+    after 30_000 -> error({nothing_came, Got}) end.
 
 flood() ->
     Frames = [raw:frame({N, {eval, <<"x">>, #{x => N}}}) || N <- lists:seq(1, 20_000)],

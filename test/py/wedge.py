@@ -155,6 +155,14 @@ def confess(path: str, seconds: float) -> str:
     return how
 
 
+def until(path: str) -> str:
+    """Runs until the file `path` + ".go" is there; tells that it has started."""
+    mark(path + ".started")
+    while not os.path.exists(path + ".go"):
+        time.sleep(0.005)
+    return "finished"
+
+
 def late(token: object, seconds: float) -> object:
     """Gives the token back after a time of bytecode and of sleep."""
     end = time.monotonic() + seconds

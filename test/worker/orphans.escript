@@ -73,6 +73,7 @@ processes_of(OsPids) ->
 
 %% All of these are to be gone so long after the fun was called.
 gone(Pids, Limit, End) ->
+    ok = machine:start(),
     {Ended, _} = figure:timed(End),
     Waited = osproc:all_gone(Pids, Limit - round(Ended)),
     tap:note("~b processes gone after ~b ms", [length(Pids), round(Ended) + Waited]).
@@ -133,7 +134,7 @@ empty_mailbox(Port) ->
     receive
         {Port, {exit_status, _}} -> ok;
         {Port, _} -> empty_mailbox(Port)
-    after 1000 ->
+    after 10_000 ->
         error(no_exit_status)
     end.
 

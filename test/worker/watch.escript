@@ -48,9 +48,8 @@ gone(Port) ->
     gone(Port, ?GONE).
 
 gone(Port, Limit) ->
-    {Ms, ok} = figure:timed(fun() -> raw:close(Port) end),
-    tap:note("gone after ~b ms", [round(Ms)]),
-    ?assert(Ms < Limit).
+    {Ms, ok} = figure:within(Limit, fun() -> raw:close(Port) end),
+    tap:note("gone after ~b ms", [round(Ms)]).
 
 %% ---------------------------------------------------------------------------
 
@@ -107,7 +106,8 @@ start_blocks() ->
 start_blocks_term() ->
     Port = blocked(),
     fixture:kill("TERM", raw:os_pid(Port)),
-    ?assertEqual({exit_status, 75}, raw:recv(Port, ?GONE)).
+    {_, Exit} = figure:within(?GONE, fun() -> raw:recv(Port) end),
+    ?assertEqual({exit_status, 75}, Exit).
 
 short_input() ->
     File = filename:join(fixture:tmpdir(), "in"),
@@ -185,22 +185,34 @@ cancel_opening() ->
     gone(Port).
 
 early_stop() ->
-    Port = raw:open(),
-    exec(Port, "import itertools, time"),
-    Slow = <<"time.sleep(0.2) or itertools.count()">>,
-    [open_stream(Port, Id, Slow, #{chunk => 2, credit => 2}) || Id <- [1, 2]],
-    timer:sleep(50),
+    {Port, Open} = gated(),
+    [open_stream(Port, Id, <<"gate(itertools.count())">>, #{chunk => 2, credit => 2})
+     || Id <- [1, 2]],
     [raw:send(Port, {stop, Id}) || Id <- [1, 2]],
+    Open(),
     ?assertEqual([{1, ok}, {2, ok}], lists:sort([raw:recv(Port), raw:recv(Port)])),
     gone(Port).
 
-early_more() ->
+%% A program in which gate(x) is x once Open has been called, which first waits
+%% until all that was sent has been read: urgent requests are answered meanwhile.
+gated() ->
     Port = raw:open(),
-    exec(Port, "import time"),
-    Slow = <<"time.sleep(0.2) or range(2)">>,
-    [open_stream(Port, Id, Slow, #{chunk => 1, credit => 1}) || Id <- [1, 2]],
-    timer:sleep(50),
+    Gate = filename:join(fixture:tmpdir(), "gate"),
+    exec(Port, ["import itertools, os, time\n"
+                "def gate(x):\n"
+                "    while not os.path.exists('", Gate, "'): time.sleep(0.01)\n"
+                "    return x\n"]),
+    Open = fun() ->
+        {ok, _} = raw:ask(Port, memory_stats),
+        ok = file:write_file(Gate, <<>>)
+    end,
+    {Port, Open}.
+
+early_more() ->
+    {Port, Open} = gated(),
+    [open_stream(Port, Id, <<"gate(range(2))">>, #{chunk => 1, credit => 1}) || Id <- [1, 2]],
     [raw:send(Port, {more, Id, 5}) || Id <- [1, 2]],
+    Open(),
     Frames = [raw:recv(Port) || _ <- lists:seq(1, 6)],
     [?assertEqual([{Id, {chunk, [0]}}, {Id, {chunk, [1]}}, {Id, ok}],
                   [Frame || {I, _} = Frame <- Frames, I =:= Id]) || Id <- [1, 2]],
@@ -251,7 +263,7 @@ waiting_sender() ->
     ?assertEqual({exit_status, 0}, last_of(Port)).
 
 last_of(Port) ->
-    case raw:recv(Port, ?GONE) of
+    case raw:recv(Port) of
         {exit_status, _} = Exit -> Exit;
         {event, _, _} -> last_of(Port)
     end.
