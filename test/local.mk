@@ -6,17 +6,24 @@ unit_scripts = \
 	test/unit/ask.escript \
 	test/unit/boot.escript \
 	test/unit/define.escript \
+	test/unit/exception.escript \
 	test/unit/figure.escript \
 	test/unit/jobs.escript \
 	test/unit/ladder.escript \
 	test/unit/load.escript \
 	test/unit/mem.escript \
 	test/unit/options.escript \
+	test/unit/os_exit.escript \
+	test/unit/result.escript \
 	test/unit/roll.escript \
 	test/unit/slots.escript \
+	test/unit/steps.escript \
 	test/unit/streams.escript \
 	test/unit/time.escript \
-	test/unit/urgent.escript
+	test/unit/unknown_atom.escript \
+	test/unit/urgent.escript \
+	test/unit/watch.escript \
+	test/unit/wire.escript
 
 test_scripts = \
 	test/call/api.escript \

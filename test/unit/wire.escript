@@ -1,0 +1,96 @@
+#!/usr/bin/env escript
+%% SPDX-License-Identifier: Apache-2.0
+%%! -pa test/lib
+%%
+%% py_wire: frames that are written and read without encoding a term. What is
+%% written has to be what term_to_binary writes of the same term; what is read
+%% is what the program writes.
+-mode(compile).
+-include_lib("stdlib/include/assert.hrl").
+
+main(_) ->
+    tap:run([
+        table:rows("a request is", fun request/3, requests()),
+        table:rows("control", fun erlang:binary_to_term/1, controls()),
+        table:rows("reply_id", fun py_wire:reply_id/1, ids()),
+        table:rows("is_not_started", fun py_wire:is_not_started/1, not_started()),
+        table:rows("chunk_items", fun py_wire:chunk_items/1, chunks()),
+        table:rows("is_output", fun py_wire:is_output/1, outputs()),
+        {"a large binary in a request is not copied", fun not_copied/0},
+        {"atoms are named once", fun atoms_once/0}
+    ]).
+
+request(Id, Op, Opts) ->
+    {Arity, Body} = py_wire:body(Op, Opts),
+    binary_to_term(iolist_to_binary(py_wire:request(Id, Arity, Body))).
+
+requests() ->
+    Large = binary:copy(<<"x">>, 100_000),
+    [{What, [Id, Op, Opts], Term}
+     || {What, Id, Op, Opts, Term} <-
+            [{"an atom", 0, version, #{}, {0, version}},
+             {"with the largest id", 16#7fffffff, version, #{}, {16#7fffffff, version}},
+             {"with options", 7, version, #{max => 1}, {7, version, #{max => 1}}},
+             {"a call", 1, {call, math, sqrt, [4], #{}}, #{}, {1, {call, math, sqrt, [4], #{}}}},
+             {"a call with keywords", 1, {call, m, f, [], #{a => 1}}, #{},
+              {1, {call, m, f, [], #{a => 1}}}},
+             {"a call with nested arguments", 1, {call, m, f, [[{1, "x"}]], #{}}, #{},
+              {1, {call, m, f, [[{1, "x"}]], #{}}}},
+             {"a call with a large argument", 1, {call, m, f, [Large], #{}}, #{t => 1},
+              {1, {call, m, f, [Large], #{}}, #{t => 1}}},
+             {"an evaluation", 1, {eval, <<"1">>, #{}}, #{}, {1, {eval, <<"1">>, #{}}}},
+             {"an evaluation with names", 1, {eval, <<"n">>, #{n => 1}}, #{},
+              {1, {eval, <<"n">>, #{n => 1}}}}]].
+
+controls() ->
+    [{"cancel", [py_wire:cancel(1)], {cancel, 1}},
+     {"take_back", [py_wire:take_back(16#7fffffff)], {take_back, 16#7fffffff}},
+     {"more", [py_wire:more(2, 1000)], {more, 2, 1000}},
+     {"stop", [py_wire:stop(3)], {stop, 3}},
+     {"ack", [py_wire:ack(70_000)], {ack, 70_000}}].
+
+%% A reply as the program writes it: its Id in four bytes, atoms in UTF-8.
+reply(Id, Term) ->
+    <<131, Bare/binary>> = term_to_binary(Term, [{minor_version, 2}]),
+    <<131, 104, 2, 98, Id:32, Bare/binary>>.
+
+ids() ->
+    [{"of a result", [reply(9, {ok, 1})], 9},
+     {"the largest", [reply(16#7fffffff, ok)], 16#7fffffff},
+     {"of an event", [term_to_binary({event, send, {self(), 1}})], none},
+     {"of the Id that another wrote", [term_to_binary({9, ok})], none},
+     {"of nothing", [<<>>], none}].
+
+not_started() ->
+    [{"the answer to take_back", [reply(1, {error, not_started})], true},
+     {"a result", [reply(1, {ok, not_started})], false},
+     {"an error of user code", [reply(1, {error, {not_started, <<>>}})], false},
+     {"a large frame", [reply(1, {error, binary:copy(<<"x">>, 100)})], false},
+     {"an atom that is unknown", [<<131, 104, 2, 98, 1:32, 119, 8, "!unknown">>], false}].
+
+chunks() ->
+    Named = fun(Atom, List) -> <<131, 104, 2, 98, 1:32, 104, 2, Atom/binary, List/binary>> end,
+    Two = <<108, 2:32, 97, 1, 97, 2, 106>>,
+    [{"two items", [reply(1, {chunk, [a, b]})], 2},
+     {"no items", [reply(1, {chunk, []})], 0},
+     {"the last word", [reply(1, ok)], final},
+     {"an error", [reply(1, {error, chunk})], final},
+     {"a small atom in UTF-8", [Named(<<119, 5, "chunk">>, Two)], 2},
+     {"an atom in UTF-8", [Named(<<118, 5:16, "chunk">>, Two)], 2},
+     {"a small atom in Latin-1", [Named(<<115, 5, "chunk">>, Two)], 2},
+     {"an atom in Latin-1", [Named(<<100, 5:16, "chunk">>, Two)], 2},
+     {"another atom", [Named(<<119, 5, "chuck">>, Two)], final}].
+
+outputs() ->
+    [{"output", [reply(1, {output, <<"said">>})], true},
+     {"a result", [reply(1, {ok, <<"output">>})], false},
+     {"another atom", [reply(1, {outputs, <<>>})], false}].
+
+%% It is a binary of its own in the list, not a part of one that was made.
+not_copied() ->
+    Large = binary:copy(<<"x">>, 1_000_000),
+    {2, Body} = py_wire:body({call, m, f, [Large], #{}}, #{}),
+    ?assert(lists:member(Large, lists:flatten([Body]))).
+
+atoms_once() ->
+    ?assertEqual(lists:usort(py_wire:atoms()), lists:sort(py_wire:atoms())).
