@@ -49,6 +49,7 @@ test_scripts = \
 	test/program/frames.escript \
 	test/program/program.escript \
 	test/program/version.escript \
+	test/unit/rooms.escript \
 	test/worker/busy.escript \
 	test/worker/death.escript \
 	test/worker/logs.escript \
