@@ -16,6 +16,7 @@ unit_scripts = \
 	test/unit/os_exit.escript \
 	test/unit/result.escript \
 	test/unit/roll.escript \
+	test/unit/rooms.escript \
 	test/unit/slots.escript \
 	test/unit/steps.escript \
 	test/unit/streams.escript \
@@ -49,7 +50,6 @@ test_scripts = \
 	test/program/frames.escript \
 	test/program/program.escript \
 	test/program/version.escript \
-	test/unit/rooms.escript \
 	test/worker/busy.escript \
 	test/worker/death.escript \
 	test/worker/logs.escript \
