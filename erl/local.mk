@@ -57,7 +57,7 @@ EXTRA_DIST += $(erl_sources) $(erl_headers) erl/src/py.app.src
 pyebindir = $(pydir)/ebin
 nodist_pyebin_DATA = $(erl_beams) $(stage)/ebin/py.app
 pyincludedir = $(pydir)/include
-nodist_pyinclude_DATA = $(stage)/include/py_exit.hrl
+nodist_pyinclude_DATA = $(stage)/include/py_protocol.hrl
 
 AM_ERLCFLAGS = -Wall +debug_info +deterministic +warn_unused_import \
 	+warn_export_vars +warn_missing_spec $(SWITCH_ERLCFLAGS)
@@ -74,12 +74,12 @@ $(erl_beams): $(stage)/ebin/%.beam: %.erl $(erl_headers) \
 	$(AM_V_ERLC)$(MKDIR_P) $(@D) && $(ERLC) $(AM_ERLCFLAGS) \
 	  $(erl_includes) -pa $(@D) $(ERLCFLAGS) -o $(@D) $<
 
-# The exit codes of the program, from the one place where they are written.
-$(stage)/include/py_exit.hrl: port/wire/protocol.h build-aux/exit-codes.awk
+# What both sides know, from the one place where it is written.
+$(stage)/include/py_protocol.hrl: port/wire/protocol.h build-aux/protocol.awk
 	$(AM_V_GEN)$(MKDIR_P) $(@D) && $(AWK) \
-	  -f $(srcdir)/build-aux/exit-codes.awk $(srcdir)/port/wire/protocol.h \
+	  -f $(srcdir)/build-aux/protocol.awk $(srcdir)/port/wire/protocol.h \
 	  >$@.tmp && mv $@.tmp $@
-EXTRA_DIST += build-aux/exit-codes.awk
+EXTRA_DIST += build-aux/protocol.awk
 
 # py.app.src is as rebar3 wants it; here version and modules are filled in.
 $(stage)/ebin/py.app: erl/src/py.app.src Makefile

@@ -8,6 +8,7 @@ WIRE_CPPFLAGS = -I$(top_srcdir)/port $(EI_CPPFLAGS)
 port_libwire_a_CPPFLAGS = $(WIRE_CPPFLAGS)
 port_libwire_a_SOURCES = \
 	port/wire/buf.c port/wire/buf.h \
+	port/wire/bytes.h \
 	port/wire/cond.c port/wire/cond.h \
 	port/wire/err.c port/wire/err.h \
 	port/wire/etf.c port/wire/etf.h \

@@ -89,6 +89,7 @@ $(test_beams): %.beam: %.erl
 
 # Python that misbehaves on purpose, and other material of the tests.
 test_data = \
+	test/py/atoms.py \
 	test/py/chatty.py \
 	test/py/misbehave.py \
 	test/py/package.py \
@@ -106,6 +107,7 @@ test_data = \
 
 # C tests, one program for each file.
 c_tests = \
+	test/c/test_atoms \
 	test/c/test_buf \
 	test/c/test_exception \
 	test/c/test_frame \

@@ -9,14 +9,12 @@
 
 #include "process/fds.h"
 #include "wire/cond.h"
+#include "wire/protocol.h"
 
-/* A job that has run for so long is a long one. */
-#define TICK_NS (10 * 1000 * 1000L)
+#define TICK_NS (TICK_MS * 1000 * 1000L)
 
 /* So many ticks without a job, and the sentinel sleeps until the next one. */
 #define QUIET_TICKS 100
-
-#define WAITING_MAX 100000
 
 static struct {
     pthread_mutex_t lock;

@@ -13,8 +13,9 @@
 
 #include "process/fds.h"
 #include "value/python.h"
+#include "wire/bytes.h"
 
-/* Bytes of the stacks that are told, at most. */
+/* The most bytes of the stacks that are sent. */
 #define TEXT_MAX 8192
 
 static const int fatal[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
@@ -29,32 +30,26 @@ static const char head[] = "\x83h\x03w\x05"
 #define HEAD_LEN (sizeof head - 1)
 #define LENGTH 4
 
-static void put_length(char *at, size_t n)
-{
-    for (int i = 0; i < LENGTH; i++)
-        at[i] = (char)(n >> (8 * (LENGTH - 1 - i)));
-}
-
 /* Only what POSIX lets a signal handler do; on the alternate stack, so the
  * frame is not on it. */
-static void tell(void)
+static void send_report(void)
 {
     static char frame[LENGTH + HEAD_LEN + LENGTH + TEXT_MAX];
     char *text = frame + LENGTH + HEAD_LEN + LENGTH;
     ssize_t n = pread(report, text, TEXT_MAX, 0);
     if (n <= 0 || fds_output() < 0)
         return;
-    put_length(frame, HEAD_LEN + LENGTH + (size_t)n);
+    bytes_put(frame, HEAD_LEN + LENGTH + (size_t)n, LENGTH);
     memcpy(frame + LENGTH, head, HEAD_LEN);
-    put_length(text - LENGTH, (size_t)n);
+    bytes_put(text - LENGTH, (size_t)n, LENGTH);
     n = write(fds_output(), frame, LENGTH + HEAD_LEN + LENGTH + (size_t)n);
-    (void)n; /* there is nobody left to care */
+    (void)n; /* a failure changes nothing any more */
 }
 
 /* faulthandler has written, put this handler back and raised again. */
 static void on_fatal(int signum)
 {
-    tell();
+    send_report();
     signal(signum, SIG_DFL);
     raise(signum);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Last words: when Python or a C library crashes, the Python stacks that
+ * crash: last words. When Python or a C library crashes, the Python stacks that
  * faulthandler wrote go to the VM as {event, crash, Text} before the process
  * dies of its signal.
  */
@@ -12,7 +12,7 @@
 int crash_init(void);
 
 /* In a forked child: what faulthandler writes goes to standard error, because
- * the file is the parent's, too. Right after fork(2), so without Python. */
+ * the parent uses the file. Right after fork(2), so without Python. */
 void crash_in_child(void);
 
 #endif

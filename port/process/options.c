@@ -12,8 +12,11 @@
 #include "value/python.h" /* Py_GetVersion needs no interpreter */
 #include "wire/protocol.h"
 
-/* Below this not even an error fits. */
-#define LEAST_MAX_FRAME 1024
+/* Numbers of the protocol as text. */
+#define TEXT_OF(number) #number
+#define TEXT(number) TEXT_OF(number)
+#define MAX_FRAME_DEFAULT TEXT(DEFAULT_MAX_FRAME)
+#define MAX_FRAME_RANGE TEXT(LEAST_MAX_FRAME) " to " TEXT(FRAME_LIMIT)
 
 static const char usage[] =
     "Usage: pyport [OPTION]...\n"
@@ -26,7 +29,8 @@ static const char usage[] =
     "\n"
     "  --venv DIR         use the virtual environment in DIR\n"
     "  --path DIR         put DIR in front of sys.path (may be repeated)\n"
-    "  --max-frame BYTES  longest frame, both ways (default 268435456)\n"
+    "  --max-frame BYTES  longest frame, both ways"
+    " (default " MAX_FRAME_DEFAULT ")\n"
     "  --help             print this and exit\n"
     "  --version          print the versions and exit\n"
     "\n"
@@ -54,7 +58,7 @@ static size_t read_bytes(const char *text)
     unsigned long long n = strtoull(text, &end, 10);
     if (errno || *end || end == text || *text == '-' || n < LEAST_MAX_FRAME ||
         n > FRAME_LIMIT)
-        wrong("--max-frame wants bytes from 1024 to 2147483647, not ", text);
+        wrong("--max-frame wants bytes from " MAX_FRAME_RANGE ", not ", text);
     return (size_t)n;
 }
 

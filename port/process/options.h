@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The command line. No Python, no GIL.
+ * options: the command line. No Python, no GIL.
  */
 #ifndef PORT_PROCESS_OPTIONS_H
 #define PORT_PROCESS_OPTIONS_H

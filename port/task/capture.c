@@ -7,11 +7,9 @@
 
 #include "task/reply.h"
 #include "value/python.h"
+#include "wire/protocol.h"
 #include "wire/put.h"
 #include "wire/utf8.h"
-
-/* The most bytes that are sent; _log.py keeps no less. */
-#define TEXT_MAX ((size_t)1 << 20)
 
 /* What stands in front of a binary's bytes. */
 #define BINARY_HEAD 5
@@ -55,7 +53,7 @@ static size_t room_for_text(const struct buf *out)
 {
     const size_t used = out->len + BINARY_HEAD;
     const size_t room = out->max > used ? out->max - used : 0;
-    return room < TEXT_MAX ? room : TEXT_MAX;
+    return room < CAPTURE_LIMIT ? room : CAPTURE_LIMIT;
 }
 
 /* Makes `room` bytes at most of a text that is longer, none of them part of a

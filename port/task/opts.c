@@ -7,8 +7,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#define CHUNK_DEFAULT 1000
-#define ITEMS_MAX 1000000000L
+#include "wire/protocol.h"
 
 static int read_atom(const char *buf, int *at, char *text)
 {
@@ -85,7 +84,7 @@ static int read_option(const char *buf, int *at, struct task_opts *opts,
 int task_opts_read(const struct request *req, struct task_opts *opts,
                    struct err *err)
 {
-    *opts = (struct task_opts){.chunk = CHUNK_DEFAULT, .credit = -1};
+    *opts = (struct task_opts){.chunk = DEFAULT_CHUNK, .credit = -1};
     value_form_init(&opts->value);
     if (req->opts_at) {
         int at = (int)req->opts_at, arity = 0;

@@ -18,7 +18,7 @@ enum buf_why {
     BUF_OK,
     BUF_TOO_LARGE, /* more than max bytes */
     BUF_NO_MEMORY,
-    BUF_BAD_VALUE, /* see put.h: nothing that Erlang could read */
+    BUF_BAD_VALUE, /* see put.h: Erlang could not read it */
 };
 
 struct buf {

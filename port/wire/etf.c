@@ -13,7 +13,7 @@ static const unsigned char *atom_bytes(const unsigned char **p, size_t *len,
                                        bool *latin1)
 {
     const unsigned char tag = **p;
-    int width = 1;
+    size_t width = 1;
     switch (tag) {
     case ERL_ATOM_EXT:
     case ERL_ATOM_UTF8_EXT:
@@ -57,6 +57,18 @@ const char *etf_atom(const unsigned char **p, char scratch[ETF_ATOM_SIZE],
         return (const char *)bytes;
     *len = from_latin1(bytes, *len, scratch);
     return scratch;
+}
+
+int etf_name(const unsigned char **p, char *name, size_t size)
+{
+    char scratch[ETF_ATOM_SIZE];
+    size_t len = 0;
+    const char *text = etf_atom(p, scratch, &len);
+    const bool fits = text && len < size && !memchr(text, '\0', len);
+    if (fits)
+        memcpy(name, text, len);
+    name[fits ? len : 0] = '\0';
+    return fits ? (int)len : -1;
 }
 
 bool etf_is_bytes(const unsigned char **p)

@@ -11,15 +11,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "wire/bytes.h"
+
 /* Bytes of an atom's text, at most: 255 characters in UTF-8. */
 #define ETF_ATOM_SIZE (255 * 4)
 
-/* A big-endian number of that many bytes (0..4), and moves behind it. */
-static inline uint32_t etf_number(const unsigned char **p, int width)
+/* The number in the next `width` (0..4) bytes; moves behind them. */
+static inline uint32_t etf_number(const unsigned char **p, size_t width)
 {
-    uint32_t v = 0;
-    for (int i = 0; i < width; i++)
-        v = v << 8 | *(*p)++;
+    const uint32_t v = bytes_get(*p, width);
+    *p += width;
     return v;
 }
 
@@ -27,6 +28,11 @@ static inline uint32_t etf_number(const unsigned char **p, int width)
  * The text is UTF-8, in place or in `scratch`, without a zero behind it. */
 const char *etf_atom(const unsigned char **p, char scratch[ETF_ATOM_SIZE],
                      size_t *len);
+
+/* Moves behind the atom at *p, if there is one. Returns its length, and its
+ * text in `name` with a zero behind it; -1 when there is no atom, or one whose
+ * text does not fit or contains a zero: then name is "". */
+int etf_name(const unsigned char **p, char *name, size_t size);
 
 /* True for the head {bytes, <<…>>} of a tuple of two behind its arity; then *p
  * is at the binary's length. */

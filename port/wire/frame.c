@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "wire/bytes.h"
 #include "wire/protocol.h"
 
 void frame_reader_init(struct frame_reader *r, int fd, size_t max_frame)
@@ -21,19 +22,6 @@ void frame_reader_init(struct frame_reader *r, int fd, size_t max_frame)
     r->max_frame = max_frame < FRAME_LIMIT ? max_frame : FRAME_LIMIT;
     r->start = 0;
     r->end = 0;
-}
-
-static uint32_t get_length(const char *p)
-{
-    const unsigned char *u = (const unsigned char *)p;
-    return (uint32_t)u[0] << 24 | (uint32_t)u[1] << 16 | (uint32_t)u[2] << 8 |
-           u[3];
-}
-
-static void put_length(char *p, size_t length)
-{
-    for (int i = 0; i < FRAME_HEADER; i++)
-        p[i] = (char)(length >> (8 * (FRAME_HEADER - 1 - i)));
 }
 
 /* After a failed read or write: 0 to try again, -1 to give up. A descriptor
@@ -62,6 +50,12 @@ static ssize_t read_some(int fd, char *to, size_t n, struct err *err)
 static size_t buffered(const struct frame_reader *r)
 {
     return r->end - r->start;
+}
+
+/* The length in the header that the buffer begins with. */
+static uint32_t next_length(const struct frame_reader *r)
+{
+    return bytes_get(r->buffer + r->start, FRAME_HEADER);
 }
 
 /* Reads what there is into the buffer, as read_some. */
@@ -108,7 +102,8 @@ static enum frame_status read_body(struct frame_reader *r, struct frame *f,
     return FRAME_OK;
 }
 
-/* Reads a body and throws it away, but for the beginning that fits into f. */
+/* Reads a body and throws it away, except for the beginning that fits into f.
+ */
 static enum frame_status skip_body(struct frame_reader *r, size_t length,
                                    struct frame *f, struct err *err)
 {
@@ -164,7 +159,7 @@ enum frame_status frame_read(struct frame_reader *r, struct frame **out,
         if (got <= 0)
             return broken(got, err);
     }
-    uint32_t length = get_length(r->buffer + r->start);
+    uint32_t length = next_length(r);
     if (length > FRAME_LIMIT) {
         err_set(err, "impossible frame length %u", (unsigned)length);
         return FRAME_IMPOSSIBLE;
@@ -182,7 +177,7 @@ bool frame_buffered(const struct frame_reader *r)
 {
     if (buffered(r) < FRAME_HEADER)
         return false;
-    uint32_t length = get_length(r->buffer + r->start);
+    uint32_t length = next_length(r);
     return length > FRAME_LIMIT || length <= buffered(r) - FRAME_HEADER;
 }
 
@@ -199,7 +194,7 @@ int frame_write(int fd, struct buf *b, struct err *err)
 {
     if (b->why != BUF_OK || b->len < FRAME_HEADER)
         return err_set(err, "unfinished frame");
-    put_length(b->data, b->len - FRAME_HEADER);
+    bytes_put(b->data, b->len - FRAME_HEADER, FRAME_HEADER);
     for (size_t done = 0; done < b->len;) {
         ssize_t n = write(fd, b->data + done, b->len - done);
         if (n >= 0)

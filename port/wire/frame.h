@@ -40,7 +40,7 @@ enum frame_status {
     FRAME_OK,
     FRAME_EOF,        /* the input ended between two frames */
     FRAME_TOO_LARGE,  /* skipped, the next one can be read */
-    FRAME_IMPOSSIBLE, /* a length that none has: the input is out of step */
+    FRAME_IMPOSSIBLE, /* no frame is so long: the input is out of step */
     FRAME_BROKEN,     /* nothing more can be read */
 };
 

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * protocol: the numbers that pyport and its peer agree on.
+ * protocol: the numbers and words that pyport and its peer agree on.
  *
  * One frame is a 4-byte big-endian length and that many bytes: one term in
  * the external format, version byte first. docs/protocol.md is the grammar.
+ *
+ * The build makes include/py_protocol.hrl of this file, with the same names
+ * for Erlang: of each #define whose value is a plain decimal number, of each
+ * line of EXIT_CODES, and of the words in PROTOCOL_ATOMS.
  */
 #ifndef PORT_WIRE_PROTOCOL_H
 #define PORT_WIRE_PROTOCOL_H
@@ -21,14 +25,33 @@
 
 /* The longest frame there can be: ei counts bytes in an int. A greater length
  * on the input means that the stream is out of step. */
-#define FRAME_LIMIT 0x7fffffff
+#define FRAME_LIMIT 2147483647
 
-/* The longest frame that is accepted or sent unless --max-frame says else. */
-#define DEFAULT_MAX_FRAME (256L * 1024 * 1024)
+/* The longest frame that is accepted or sent unless --max-frame says else, and
+ * the least that it may say: below it not even an error fits. */
+#define DEFAULT_MAX_FRAME 268435456
+#define LEAST_MAX_FRAME 1024
+
+/* Requests that may wait. */
+#define WAITING_MAX 100000
+
+/* A job that has run for this many milliseconds is a long one: the program
+ * reads on while it runs, and the worker gives its queue away. */
+#define TICK_MS 10
+
+/* Items in a chunk of a stream at most: the default, and the most that a
+ * request may ask for (of credit, too). */
+#define DEFAULT_CHUNK 1000
+#define ITEMS_MAX 1000000000
+
+/* The greatest N of {more, Id, N} and {ack, N}: sums of many still fit. */
+#define COUNT_MAX 2147483647
+
+/* Bytes of what one job prints that are kept for its caller. */
+#define CAPTURE_LIMIT 1048576
 
 /*
- * Exit codes, listed here and nowhere else: one line each, because the build
- * makes include/py_exit.hrl of these lines.
+ * Exit codes, one line each.
  */
 /* clang-format off */
 #define EXIT_CODES(X) \
@@ -39,6 +62,33 @@
     X(EXIT_SYSTEM,   71, "no memory, descriptor or thread at start") \
     X(EXIT_IO,       74, "reading or writing frames failed") \
     X(EXIT_BUSY,     75, "the input ended and Python did not stop")
+
+/*
+ * Every atom that a reply or an event may contain, except those that user code
+ * makes and the classes of exceptions (hello names those). The
+ * peer makes them exist, so that it can decode safely. test/c/test_atoms.c
+ * compares the list with the sources.
+ */
+#define PROTOCOL_ATOMS(X) \
+    /* replies */ \
+    X(ok) X(error) X(chunk) X(output) X(undefined) \
+    X(badarg) X(cancelled) X(not_started) X(overloaded) X(start_failed) \
+    /* values */ \
+    X(true) X(false) X(none) X(nan) X(infinity) X(neg_infinity) X(ndarray) \
+    /* hello */ \
+    X(protocol) X(pyport) X(python) X(version) X(os_pid) X(executable) \
+    X(max_frame) X(max_depth) X(exceptions) \
+    /* events */ \
+    X(event) X(send) X(log) X(crash) \
+    X(level) X(source) X(logger) X(file) X(line) X(text) \
+    X(stdout) X(stderr) X(logging) X(warnings) X(unraisable) X(thread) \
+    X(debug) X(info) X(notice) X(warning) X(critical) \
+    /* memory */ \
+    X(gc_stats) X(gc_count) X(gc_threshold) \
+    X(traced_memory_current) X(traced_memory_peak) X(size) X(count) \
+    /* stacks and tracebacks */ \
+    X(type) X(message) X(frames) X(function) X(cause) X(context) X(notes) \
+    X(position) X(offset) X(end_line) X(end_offset) X(formatted)
 /* clang-format on */
 
 #define EXIT_CODE_AS_ENUM(name, code, text) name = code,

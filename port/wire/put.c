@@ -12,11 +12,11 @@
 #include "wire/put.h"
 
 #include <ei.h>
-#include <endian.h>
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
 
+#include "wire/bytes.h"
 #include "wire/protocol.h"
 #include "wire/utf8.h"
 
@@ -28,19 +28,17 @@ static inline void add(struct buf *b, const void *p, size_t n)
     b->len += n;
 }
 
-/* Appends the lowest `width` bytes of v, big-endian; the room is there. */
+/* Appends the lowest `width` bytes of v; the room is there. */
 static inline void add_number(struct buf *b, uint64_t v, size_t width)
 {
-    if (width > 0) {
-        v = htobe64(v << (64 - 8 * width));
-        add(b, &v, width);
-    }
+    bytes_put(b->data + b->len, v, width);
+    b->len += width;
 }
 
-/* Appends a tag and a count of `width` bytes. Makes room for the `follow` bytes
- * behind them too, of which more may come: so a piece is appended whole or not
- * at all, and a list that cannot fit fails before its first element. A count
- * of 2^32 or more cannot fit, as no buf is that large. */
+/* Appends a tag and a count of `width` bytes, and makes room for at least
+ * `follow` bytes behind them: so a piece is appended whole or not at all, and a
+ * list that cannot fit fails before its first element. A count of 2^32 or more
+ * cannot fit, as no buf is that large. */
 static inline int head(struct buf *b, int tag, size_t width, size_t count,
                        size_t follow)
 {

@@ -3,17 +3,17 @@
  * request: the head of a frame, read while it is scanned.
  *
  * The elements of the outer tuple are scanned one after the other, so that
- * each byte is walked once and the Id is known before anything behind it can
- * be found wrong. What has been scanned is then read with ei.
+ * each byte is walked once and the Id is known before an error behind it can be
+ * found. What has been scanned is then read with ei.
  */
 #include "config.h"
 
 #include "wire/request.h"
 
 #include <ei.h>
-#include <stdbool.h>
 #include <string.h>
 
+#include "wire/etf.h"
 #include "wire/protocol.h"
 #include "wire/scan.h"
 #include "wire/utf8.h"
@@ -35,28 +35,11 @@ static const struct control {
 /* The outer tuple: no form has more elements than MAX_PARTS. */
 #define MAX_PARTS 3
 
-/* The greatest N of {more, Id, N} and {ack, N}: sums of many fit, too. */
-#define COUNT_MAX 0x7fffffff
-
 struct parts {
     size_t arity;
     size_t found;             /* elements that passed the scan */
     size_t at[MAX_PARTS + 1]; /* where each starts; where the last one ends */
 };
-
-/* Bytes of the length of an atom with this tag; 0 = no atom. */
-static size_t atom_width(char tag)
-{
-    switch (tag) {
-    case ERL_SMALL_ATOM_EXT:
-    case ERL_SMALL_ATOM_UTF8_EXT:
-        return 1;
-    case ERL_ATOM_EXT:
-    case ERL_ATOM_UTF8_EXT:
-        return 2;
-    }
-    return 0;
-}
 
 /* Moves *at behind the head of the tuple that starts there, if one does. */
 static bool get_tuple(const char *frame, size_t len, size_t *at, size_t *arity)
@@ -75,22 +58,21 @@ static bool get_tuple(const char *frame, size_t len, size_t *at, size_t *arity)
     return true;
 }
 
-/* Moves *at behind the scanned atom that starts there. Returns true with its
- * text if that fits, is ASCII and has no zero byte, as all names of ours. */
-static bool get_name(const char *frame, size_t *at, char *name, size_t size)
+/* Moves *at behind the scanned atom that starts there; false: there is none.
+ * All names of ours are ASCII and short: name is "" for an atom that is not. */
+static bool get_name(const char *frame, size_t *at, char *name)
 {
-    size_t width = atom_width(frame[*at]);
-    const unsigned char *p = (const unsigned char *)frame + *at + 1;
-    size_t n = width == 1 ? p[0] : (size_t)p[0] << 8 | p[1];
-    *at += 1 + width + n;
-    if (n >= size)
-        return false;
-    memcpy(name, p + width, n);
-    name[n] = '\0';
-    return strlen(name) == n && utf8_length(name, n) == (long)n;
+    const unsigned char *const start = (const unsigned char *)frame + *at;
+    const unsigned char *p = start;
+    const int len = etf_name(&p, name, REQUEST_OP_MAX + 1);
+    if (len >= 0 && utf8_length(name, (size_t)len) != len)
+        *name = '\0';
+    *at += (size_t)(p - start);
+    return p > start;
 }
 
-/* Scans the whole frame; what was found counts also when it fails. */
+/* Scans the whole frame; the parts that it found are valid even when it fails.
+ */
 static int split(const char *frame, size_t len, struct parts *parts,
                  struct err *err)
 {
@@ -114,7 +96,7 @@ static int split(const char *frame, size_t len, struct parts *parts,
 static const struct control *find_control(const char *frame, size_t at)
 {
     char name[REQUEST_OP_MAX + 1];
-    if (atom_width(frame[at]) > 0 && get_name(frame, &at, name, sizeof name))
+    if (get_name(frame, &at, name))
         for (size_t i = 0; i < sizeof controls / sizeof *controls; i++)
             if (strcmp(name, controls[i].name) == 0)
                 return &controls[i];
@@ -149,9 +131,9 @@ static int parse_op(struct request *r, size_t at, struct err *err)
 {
     size_t arity = 1;
     get_tuple(r->frame, r->len, &at, &arity);
-    if (arity == 0 || atom_width(r->frame[at]) == 0)
+    if (arity == 0 || !get_name(r->frame, &at, r->op))
         return err_set(err, "Op must be an atom or {Name, Argument, ...}");
-    if (!get_name(r->frame, &at, r->op, sizeof r->op))
+    if (*r->op == '\0')
         strcpy(r->op, "unknown");
     r->op_len = (int)strlen(r->op);
     r->op_arity = (int)arity - 1;
@@ -190,6 +172,11 @@ int request_parse(const char *frame, size_t len, struct request *r,
         return rc;
     return control != NULL ? parse_control(r, &parts, control, err)
                            : parse_request(r, &parts, err);
+}
+
+bool request_has_id(const struct request *r, const char *id, size_t len)
+{
+    return r->id_len == len && memcmp(r->frame + r->id_at, id, len) == 0;
 }
 
 void request_parse_id(const char *frame, size_t len, struct request *r)

@@ -17,6 +17,7 @@
 #ifndef PORT_WIRE_REQUEST_H
 #define PORT_WIRE_REQUEST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "wire/err.h"
@@ -53,6 +54,9 @@ struct request {
  * answer would be taken for the one to the request that it is about. */
 int request_parse(const char *frame, size_t len, struct request *r,
                   struct err *err);
+
+/* Whether its Id is these bytes. */
+bool request_has_id(const struct request *r, const char *id, size_t len);
 
 /* Reads only the Id, from the beginning of a frame that is too large or
  * damaged further on: id_len is 0 for control, or where there is none. Of the

@@ -5,7 +5,7 @@
  * A table says for each tag what its bytes are; `check` functions look at what
  * lengths cannot tell. Elements of open containers are counted on a stack of
  * fixed size. A count is believed only when the bytes that are left could hold
- * its elements, one byte each: one that lies ends the walk at once.
+ * that many elements of one byte each; a false one ends the walk at once.
  */
 #include "config.h"
 
@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "wire/bytes.h"
 #include "wire/protocol.h"
 #include "wire/utf8.h"
 
@@ -43,7 +44,7 @@ struct scan {
 /* A container whose elements are being walked. */
 struct level {
     uint32_t left; /* elements to come */
-    uint32_t end;  /* where a fun says that it ends; 0 = no such claim */
+    uint32_t end;  /* where a fun says that it ends; 0 = it is not a fun */
 };
 
 struct tag {
@@ -58,14 +59,6 @@ struct tag {
 };
 
 static const struct tag TAGS[UINT8_MAX + 1];
-
-static uint32_t number(const unsigned char *p, int width)
-{
-    uint32_t v = 0;
-    for (int i = 0; i < width; i++)
-        v = v << 8 | p[i];
-    return v;
-}
 
 static size_t rest(const struct scan *s)
 {
@@ -97,7 +90,7 @@ static int get_count(const struct scan *s, const struct tag *t, uint32_t *count)
 {
     if (rest(s) < 1u + t->width)
         return cut_off(s, t->name);
-    *count = number(s->p + s->at + 1, t->width);
+    *count = bytes_get(s->p + s->at + 1, t->width);
     return 0;
 }
 
@@ -197,7 +190,7 @@ static int walk_fun(struct scan *s, const struct tag *t, struct level *inner)
     const size_t head = 1u + t->width + FUN_HEAD;
     if (end < s->at + head)
         return fail(s, t->name, "is longer than it says");
-    uint32_t variables = number(s->p + s->at + head - 4, 4);
+    uint32_t variables = bytes_get(s->p + s->at + head - 4, 4);
     s->at += head;
     if (walk_atom(s, t) < 0 ||
         walk_part(s, t, INTEGER_TAGS, "lacks an integer") < 0 ||

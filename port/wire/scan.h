@@ -14,7 +14,7 @@
  * native records (OTP 29; nothing in Python is like them), and a list of 0
  * elements that is not nil.
  *
- * The walk is iterative and needs no memory but about 32 KiB of stack.
+ * The walk is iterative and needs no memory except about 32 KiB of stack.
  * Safe in any thread. No Python, no GIL.
  */
 #ifndef PORT_WIRE_SCAN_H

@@ -10,7 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The size of the first character of n > 0 bytes, 0 when it is none. */
+/* The size of the first character of n > 0 bytes, 0 when they begin with none.
+ */
 static inline size_t utf8_char(const unsigned char *p, size_t n)
 {
     static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};

@@ -6,7 +6,7 @@
 -export([reason/1, start_failure/1]).
 -export_type([reason/0]).
 
--include("py_exit.hrl").
+-include("py_protocol.hrl").
 
 -type reason() :: {signal, atom() | pos_integer()}
                 | {signal, atom() | pos_integer(), Stacks :: binary()}

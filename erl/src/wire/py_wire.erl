@@ -11,6 +11,8 @@
 -export([reply_id/1, is_not_started/1, chunk_items/1, is_output/1, atoms/0]).
 -export_type([id/0, op/0]).
 
+-include("py_protocol.hrl").
+
 -type id() :: 0..16#7fffffff.
 %% A request as docs/protocol.md has it.
 -type op() :: atom() | tuple().
@@ -113,22 +115,7 @@ list_length(<<106>>) -> 0.
 is_output(<<_:8/binary, ?TUPLE, 2, ?ATOM, 6, "output", _/binary>>) -> true;
 is_output(_) -> false.
 
-%% Atoms that a reply may have. They exist because this module is loaded,
-%% which is what decoding with `safe' asks for.
+%% Atoms that replies and events may have. They exist because this module is
+%% loaded, which is what decoding with `safe' asks for.
 -spec atoms() -> [atom()].
-atoms() ->
-    [ok, error, event, send, chunk, cancelled, not_started, badarg, overloaded,
-     start_failed, true, false, none, nan, infinity, neg_infinity, ndarray,
-     %% hello
-     protocol, pyport, python, os_pid, executable, max_frame, max_depth,
-     exceptions, version,
-     %% events and captured output
-     log, crash, output, level, source, logger, stdout, stderr, logging,
-     warnings, unraisable, thread, debug, info, notice, warning, critical,
-     %% memory
-     gc_stats, gc_count, gc_threshold, traced_memory_current,
-     traced_memory_peak, size, count,
-     %% tracebacks
-     type, message, frames, file, line, function, text, cause, context,
-     suppress_context, notes, position, offset, end_line, end_offset,
-     formatted].
+atoms() -> ?PROTOCOL_ATOMS.

@@ -18,7 +18,7 @@ import time
 import traceback
 import warnings
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Dict
 
 from erlang import Atom
 
@@ -30,15 +30,19 @@ _LINE_MAX = 8192
 _BURST = 1000
 _RATE = 500
 # Characters that are kept for a call with the option `capture`: more than are
-# sent, so that task/capture.c sees that there were more.
+# sent (CAPTURE_LIMIT), so that task/capture.c sees that there were more.
 _CAPTURE_MAX = (1 << 20) + 1
 
 _LEVELS = (
-    (logging.CRITICAL, "critical"),
-    (logging.ERROR, "error"),
-    (logging.WARNING, "warning"),
-    (logging.INFO, "info"),
+    (logging.CRITICAL, Atom("critical")),
+    (logging.ERROR, Atom("error")),
+    (logging.WARNING, Atom("warning")),
+    (logging.INFO, Atom("info")),
 )
+_LEAST = Atom("debug")
+
+# What an event says beside its text.
+_More = Dict[Atom, Any]
 
 
 class _Budget:
@@ -95,23 +99,27 @@ def _plain(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _event(source: str, level: str, text: str, **more: object) -> bool:
+def _event(
+    source: Atom, level: Atom, text: str, more: _More | None = None
+) -> bool:
     data = {
-        Atom("source"): Atom(source),
-        Atom("level"): Atom(level),
+        Atom("source"): source,
+        Atom("level"): level,
         Atom("text"): _plain(_cut(text)),
     }
-    for name, value in more.items():
-        data[Atom(name)] = _plain(value) if isinstance(value, str) else value
+    for name, value in (more or {}).items():
+        data[name] = _plain(value) if isinstance(value, str) else value
     return _erlang.event("log", data, False)
 
 
-def _say(source: str, level: str, text: str, **more: object) -> None:
+def _say(
+    source: Atom, level: Atom, text: str, more: _More | None = None
+) -> None:
     if not _budget.take():
         return
     if dropped := _budget.dropped():
-        _event(source, "warning", f"{dropped} lines were dropped")
-    if not _event(source, level, text, **more):
+        _event(source, Atom("warning"), f"{dropped} lines were dropped")
+    if not _event(source, level, text, more):
         _budget.drop()
 
 
@@ -121,7 +129,7 @@ class Output(io.TextIOBase):
     mode = "w"
 
     def __init__(
-        self, name: str, level: str, below: io.TextIOWrapper
+        self, name: Atom, level: Atom, below: io.TextIOWrapper
     ) -> None:
         self._name = name
         self._level = level
@@ -223,19 +231,21 @@ class LogHandler(logging.Handler):
         """Send a record, with its traceback if it has one."""
         try:
             _say(
-                "logging",
+                Atom("logging"),
                 _level(record.levelno),
                 self.format(record),
-                logger=record.name,
-                file=record.pathname,
-                line=record.lineno,
+                {
+                    Atom("logger"): record.name,
+                    Atom("file"): record.pathname,
+                    Atom("line"): record.lineno,
+                },
             )
         except Exception:
             self.handleError(record)
 
 
-def _level(number: int) -> str:
-    return next((name for least, name in _LEVELS if number >= least), "debug")
+def _level(number: int) -> Atom:
+    return next((name for least, name in _LEVELS if number >= least), _LEAST)
 
 
 def _show_warning(message, category, filename, lineno, file=None, line=None):  # type: ignore[no-untyped-def]
@@ -243,11 +253,10 @@ def _show_warning(message, category, filename, lineno, file=None, line=None):  #
         _below["showwarning"](message, category, filename, lineno, file, line)
     else:
         _say(
-            "warnings",
-            "warning",
+            Atom("warnings"),
+            Atom("warning"),
             f"{category.__name__}: {message}",
-            file=filename,
-            line=lineno,
+            {Atom("file"): filename, Atom("line"): lineno},
         )
 
 
@@ -262,7 +271,8 @@ def _formatted(
 def _unraisable(args: sys.UnraisableHookArgs) -> None:
     text = _formatted(args.exc_type, args.exc_value, args.exc_traceback)
     what = args.err_msg or "Exception ignored in"
-    _say("unraisable", "error", f"{what}: {args.object!r}\n{text}")
+    text = f"{what}: {args.object!r}\n{text}"
+    _say(Atom("unraisable"), Atom("error"), text)
 
 
 def _thread_ended(args: threading.ExceptHookArgs) -> None:
@@ -270,7 +280,8 @@ def _thread_ended(args: threading.ExceptHookArgs) -> None:
         return
     text = _formatted(args.exc_type, args.exc_value, args.exc_traceback)
     name = args.thread.name if args.thread else "?"
-    _say("thread", "error", f"Exception in thread {name}:\n{text}")
+    text = f"Exception in thread {name}:\n{text}"
+    _say(Atom("thread"), Atom("error"), text)
 
 
 # What was there before somebody listened.
@@ -319,7 +330,10 @@ def _deaf() -> None:
 def install() -> None:
     """Put our objects in the places of sys.stdout and sys.stderr."""
     if not _outputs:
-        for name, level in (("stdout", "notice"), ("stderr", "warning")):
+        for name, level in (
+            (Atom("stdout"), Atom("notice")),
+            (Atom("stderr"), Atom("warning")),
+        ):
             output = Output(name, level, getattr(sys, name))
             setattr(sys, name, output)
             _outputs.append(output)

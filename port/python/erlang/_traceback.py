@@ -26,12 +26,12 @@ _OWN = os.path.dirname(__file__) + os.sep
 _GROUP = getattr(builtins, "BaseExceptionGroup", ())
 
 _POSITION = (
-    ("file", "filename", str),
-    ("line", "lineno", int),
-    ("offset", "offset", int),
-    ("end_line", "end_lineno", int),
-    ("end_offset", "end_offset", int),
-    ("text", "text", str),
+    (Atom("file"), "filename", str),
+    (Atom("line"), "lineno", int),
+    (Atom("offset"), "offset", int),
+    (Atom("end_line"), "end_lineno", int),
+    (Atom("end_offset"), "end_offset", int),
+    (Atom("text"), "text", str),
 )
 
 _Map = Dict[Atom, Any]
@@ -83,7 +83,7 @@ class _Walk:
     def add_linked(self, trace: _Map, exc: BaseException, depth: int) -> None:
         for name, other in _linked(exc):
             if self.wants(other):
-                trace[Atom(name)] = self.trace(other, depth + 1)
+                trace[name] = self.trace(other, depth + 1)
         if isinstance(exc, _GROUP):
             trace[Atom("exceptions")] = [
                 self.trace(member, depth + 1)
@@ -95,12 +95,12 @@ class _Walk:
         return id(exc) not in self.seen and len(self.seen) < _EXCEPTIONS
 
 
-def _linked(exc: BaseException) -> Iterator[tuple[str, BaseException]]:
+def _linked(exc: BaseException) -> Iterator[tuple[Atom, BaseException]]:
     """The exception that Python would print before this one."""
     if exc.__cause__ is not None:
-        yield "cause", exc.__cause__
+        yield Atom("cause"), exc.__cause__
     elif exc.__context__ is not None and not exc.__suppress_context__:
-        yield "context", exc.__context__
+        yield Atom("context"), exc.__context__
 
 
 def _clean(text: str) -> str:
@@ -131,7 +131,7 @@ def _position(exc: SyntaxError) -> _Map:
     for name, attribute, kind in _POSITION:
         value = getattr(exc, attribute, None)
         if isinstance(value, kind):
-            position[Atom(name)] = _clean(value) if kind is str else value
+            position[name] = _clean(value) if kind is str else value
     return position
 
 
