@@ -21,17 +21,19 @@ port_libwire_a_SOURCES = \
 	port/wire/utf8.h
 
 port_libport_a_SOURCES = \
+	port/value/atoms.c port/value/atoms.h \
 	port/value/bigint.c port/value/bigint.h \
+	port/value/classes.c port/value/classes.h \
 	port/value/decode.c port/value/decode.h \
 	port/value/dict.c port/value/dict.h \
 	port/value/encode.c port/value/encode.h \
-	port/value/erltypes.c port/value/erltypes.h \
 	port/value/exception.c port/value/exception.h \
 	port/value/form.h \
 	port/value/keys.c port/value/keys.h \
 	port/value/place.c port/value/place.h \
 	port/value/python.c port/value/python.h \
 	port/value/scalar.c port/value/scalar.h \
+	port/value/stack.c port/value/stack.h \
 	port/value/text.c port/value/text.h \
 	port/task/arg.c port/task/arg.h \
 	port/task/capture.c port/task/capture.h \
@@ -40,6 +42,7 @@ port_libport_a_SOURCES = \
 	port/task/opts.c port/task/opts.h \
 	port/task/reply.c port/task/reply.h \
 	port/talk/event.c port/talk/event.h \
+	port/talk/module.c port/talk/module.h \
 	port/op/call.c port/op/call.h \
 	port/op/eval.c port/op/eval.h \
 	port/op/hello.c \

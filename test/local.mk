@@ -109,6 +109,7 @@ test_data = \
 c_tests = \
 	test/c/test_atoms \
 	test/c/test_buf \
+	test/c/test_event \
 	test/c/test_exception \
 	test/c/test_frame \
 	test/c/test_jobs \

@@ -7,11 +7,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "process/crash.h"
 #include "loop/interrupt.h"
+#include "process/crash.h"
 #include "process/venv.h"
 #include "talk/event.h"
-#include "value/erltypes.h"
+#include "talk/module.h"
+#include "value/classes.h"
 #include "value/exception.h"
 #include "value/python.h"
 
@@ -98,17 +99,15 @@ static int set_paths(PyObject *path, const struct options *options)
 
 static int extend_paths(const struct options *options)
 {
-    PyObject *sys = python_module("sys");
-    PyObject *path = sys ? PyObject_GetAttrString(sys, "path") : NULL;
+    PyObject *path = python_attribute("sys", "path");
     int rc = path ? set_paths(path, options) : -1;
     Py_XDECREF(path);
-    Py_XDECREF(sys);
     return rc;
 }
 
 /* ---- after Python ----------------------------------------------------- */
 
-/* What is easier said in Python. */
+/* The rest is easier in Python. */
 static int set_up(void)
 {
     PyObject *none = python_call("erlang._setup", "setup", "()");
@@ -124,19 +123,18 @@ int interp_start(const struct options *options, struct err *err)
                                           sizeof interpreter, err) < 0)
         return -1;
     event_init();
-    erltypes_set_event(event_send);
-    if (erltypes_before_python() < 0)
+    if (module_add() < 0)
         return err_set(err, "no memory");
     if (initialize(interpreter, err) < 0)
         return -1;
-    if (extend_paths(options) < 0 || erltypes_init() < 0 ||
+    if (extend_paths(options) < 0 || classes_init() < 0 ||
         exception_init() < 0 || interrupt_init() < 0 || crash_init() < 0 ||
         set_up() < 0)
         return exception_error("Python cannot start", err);
     return 0;
 }
 
-/* Our classes stay: atexit functions and other threads still use them. */
+/* Our classes are kept: atexit functions and other threads still use them. */
 void interp_stop(void)
 {
     Py_FinalizeEx();

@@ -7,7 +7,7 @@
 #include <signal.h>
 
 #include "loop/jobs.h"
-#include "value/erltypes.h"
+#include "value/classes.h"
 #include "value/python.h"
 
 /* The last real-time signal: nobody else's by custom. */
@@ -20,7 +20,7 @@ static PyObject *on_interrupt(PyObject *self, PyObject *args)
     (void)self;
     (void)args;
     if (jobs_was_cancelled()) {
-        PyErr_SetString(erltypes_cancelled(), "cancelled from Erlang");
+        PyErr_SetString(classes_cancelled(), "cancelled from Erlang");
         return NULL;
     }
     Py_RETURN_NONE;

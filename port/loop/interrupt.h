@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Interrupts: how a cancelled job learns of it. A signal of our own makes the
+ * interrupt: how a cancelled job learns of it. A signal of our own makes the
  * main thread's blocking system call return and its bytecode loop stop; the
  * Python-level handler raises erlang.Cancelled only if the job that is running
  * is the one that was cancelled, so an interrupt that comes late hits nobody.

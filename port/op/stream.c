@@ -15,7 +15,7 @@
 #include "op/op.h"
 #include "task/reply.h"
 #include "value/encode.h"
-#include "value/erltypes.h"
+#include "value/classes.h"
 #include "value/python.h"
 #include "wire/put.h"
 
@@ -156,7 +156,7 @@ static PyObject *open_source(struct op_call *call)
         return eval_expression(call);
     if (strcmp(name, "call") == 0 && arity == 5)
         return call_function(call);
-    PyErr_SetString(erltypes_badarg(),
+    PyErr_SetString(classes_badarg(),
                     "source: neither {eval, Code, Locals} nor "
                     "{call, Module, Function, Args, Kwargs}");
     return NULL;
@@ -223,7 +223,7 @@ static int put_item(struct stream *s, struct buf *out, PyObject *item)
         return -1;
     if (buf_reserve(out, 1) == 0)
         return 1;
-    PyErr_SetString(erltypes_badarg(), "item: larger than max_frame");
+    PyErr_SetString(classes_badarg(), "item: larger than max_frame");
     return -1;
 }
 

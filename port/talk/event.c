@@ -111,8 +111,8 @@ void event_end(void)
 
 static int put_event(struct buf *out, const char *name, PyObject *data)
 {
-    struct value_form opts;
-    value_form_init(&opts);
+    struct form opts;
+    form_init(&opts);
     put_version(out);
     put_tuple(out, 3);
     put_atom_z(out, "event");
@@ -136,7 +136,7 @@ int event_send(const char *name, PyObject *data, bool wait)
     return sent;
 }
 
-static void set_window(long window)
+void event_set_window(long window)
 {
     pthread_mutex_lock(&flow.lock);
     flow.window = window;
@@ -154,6 +154,6 @@ enum op_end op_listen(struct op_call *call)
         none = python_call("erlang._log", "listen", "(O)", on);
     Py_XDECREF(on);
     if (none)
-        set_window(window);
+        event_set_window(window);
     return reply_ok_take(call, none);
 }

@@ -10,14 +10,21 @@
 #ifndef PORT_TALK_EVENT_H
 #define PORT_TALK_EVENT_H
 
-#include "value/erltypes.h"
+#include <stdbool.h>
+
+#include "value/python.h"
 
 /* Call once, before Python starts. */
 void event_init(void);
 
-/* Sends {event, Name, Data}; an event_fn, see value/erltypes.h. GIL held, any
- * thread; waits without the GIL, until a signal handler raises. */
-event_fn event_send;
+/* Sends {event, Name, Data}. 1: sent; 0: not sent, because the reader is behind
+ * and `wait` is false; -1 with an exception. GIL held, any thread; waits
+ * without the GIL, until a signal handler raises. */
+int event_send(const char *name, PyObject *data, bool wait);
+
+/* How many bytes of events may be unacknowledged; 0: any number. Any thread, no
+ * GIL. */
+void event_set_window(long window);
 
 /* The input has ended: whoever waits for room waits in vain. Any thread, no
  * GIL. */

@@ -6,7 +6,7 @@
 #include <ei.h>
 
 #include "value/decode.h"
-#include "value/erltypes.h"
+#include "value/classes.h"
 
 PyObject *arg_text(struct op_call *call, const char *what)
 {
@@ -28,7 +28,7 @@ static PyObject *arg_typed(struct op_call *call, const char *what,
         value_decode(call->req->frame, &call->at, &call->opts.value, what);
     if (value && !Py_IS_TYPE(value, type)) {
         Py_DECREF(value);
-        PyErr_Format(erltypes_badarg(), "%s: not a %s", what, name);
+        PyErr_Format(classes_badarg(), "%s: not a %s", what, name);
         return NULL;
     }
     return value;
@@ -50,7 +50,7 @@ long arg_integer(struct op_call *call, const char *what, long least, long most)
     long n = 0;
     if (ei_decode_long(call->req->frame, &at, &n) < 0 || n < least ||
         n > most) {
-        PyErr_Format(erltypes_badarg(), "%s: not an integer from %ld to %ld",
+        PyErr_Format(classes_badarg(), "%s: not an integer from %ld to %ld",
                      what, least, most);
         return -1;
     }

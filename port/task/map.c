@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#include "value/erltypes.h"
+#include "value/atoms.h"
 
 PyObject *map_make(int (*fill)(PyObject *map))
 {
@@ -17,7 +17,7 @@ PyObject *map_make(int (*fill)(PyObject *map))
 
 int map_take(PyObject *map, const char *key, PyObject *value)
 {
-    PyObject *atom = value ? erltypes_atom(key, strlen(key)) : NULL;
+    PyObject *atom = value ? atoms_get(key, strlen(key)) : NULL;
     int rc = atom ? PyDict_SetItem(map, atom, value) : -1;
     Py_XDECREF(atom);
     Py_XDECREF(value);

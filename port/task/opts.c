@@ -33,7 +33,7 @@ static int read_items(const char *buf, int *at, long least, long *items)
     return *items >= least && *items <= ITEMS_MAX ? 0 : -1;
 }
 
-static int read_none(const char *buf, int *at, struct value_form *value)
+static int read_none(const char *buf, int *at, struct form *value)
 {
     char text[MAXATOMLEN_UTF8];
     if (read_atom(buf, at, text) < 0 || strlen(text) >= sizeof value->none)
@@ -47,7 +47,7 @@ static int read_none(const char *buf, int *at, struct value_form *value)
 static int read_value(const char *key, const char *buf, int *at,
                       struct task_opts *opts)
 {
-    struct value_form *value = &opts->value;
+    struct form *value = &opts->value;
     if (strcmp(key, "none") == 0)
         return read_none(buf, at, value);
     if (strcmp(key, "binaries") == 0)
@@ -85,7 +85,7 @@ int task_opts_read(const struct request *req, struct task_opts *opts,
                    struct err *err)
 {
     *opts = (struct task_opts){.chunk = DEFAULT_CHUNK, .credit = -1};
-    value_form_init(&opts->value);
+    form_init(&opts->value);
     if (req->opts_at) {
         int at = (int)req->opts_at, arity = 0;
         if (ei_decode_map_header(req->frame, &at, &arity) < 0)

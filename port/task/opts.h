@@ -10,7 +10,7 @@
 #include "wire/request.h"
 
 struct task_opts {
-    struct value_form value;
+    struct form value;
     bool capture; /* what is printed comes with the reply */
     long chunk;   /* stream: items in a chunk, at most */
     long credit;  /* stream: items that may be sent before {more, …} */

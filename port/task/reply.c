@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "value/encode.h"
-#include "value/erltypes.h"
+#include "value/classes.h"
 #include "value/exception.h"
 #include "wire/output.h"
 #include "wire/put.h"
@@ -98,11 +98,11 @@ int reply_overloaded(struct buf *out, size_t n, size_t max)
     return put_long(out, (long long)max);
 }
 
-void reply_exception(struct buf *out, const struct value_form *opts)
+void reply_exception(struct buf *out, const struct form *opts)
 {
     if (end_with)
         end_with();
-    if (PyErr_ExceptionMatches(erltypes_cancelled())) {
+    if (PyErr_ExceptionMatches(classes_cancelled())) {
         PyErr_Clear();
         reply_error(out, "cancelled");
         return;

@@ -46,7 +46,7 @@ int reply_start_failed(struct buf *out, const struct err *why);
 /* …, {error, Reason}} from the current Python exception, which it takes.
  * GIL held. A cancelled job's reason is the atom `cancelled`. What does not
  * fit says less, so the frame is always whole. */
-void reply_exception(struct buf *out, const struct value_form *opts);
+void reply_exception(struct buf *out, const struct form *opts);
 
 /* For a forked child, which replies to nobody: from now on reply_exception
  * calls `end`, with the exception set and the GIL held, which does not return;

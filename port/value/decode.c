@@ -12,12 +12,14 @@
 #include <ei.h>
 #include <string.h>
 
+#include "value/atoms.h"
 #include "value/bigint.h"
+#include "value/classes.h"
 #include "value/dict.h"
-#include "value/erltypes.h"
-#include "wire/etf.h"
 #include "value/place.h"
+#include "value/stack.h"
 #include "value/text.h"
+#include "wire/etf.h"
 #include "wire/protocol.h"
 #include "wire/scan.h"
 
@@ -26,7 +28,7 @@
 struct decoder {
     const unsigned char *p; /* the next byte */
     const unsigned char *frame;
-    const struct value_form *opts;
+    const struct form *form;
     struct place place;
 };
 
@@ -92,7 +94,7 @@ static PyObject *decode_float_text(struct decoder *d, size_t n)
         PyOS_string_to_double((const char *)d->p, NULL, PyExc_OverflowError);
     d->p += FLOAT_TEXT;
     if (v == -1.0 && PyErr_Occurred()) {
-        PyErr_SetString(erltypes_badarg(), "float is out of range");
+        PyErr_SetString(classes_badarg(), "float is out of range");
         return NULL;
     }
     return PyFloat_FromDouble(v);
@@ -105,8 +107,8 @@ static bool is_text(const char *text, size_t len, const char *other, size_t n)
     return len == n && memcmp(text, other, n) == 0;
 }
 
-/* The atoms that are constants in Python, or NULL. What None is sent as means
- * None when it comes, too. */
+/* The atoms that are constants in Python, or NULL. The atom that None is sent
+ * as (option `none`) is None when it comes, too. */
 static PyObject *constant(const struct decoder *d, const char *text, size_t len)
 {
     static const struct {
@@ -120,7 +122,7 @@ static PyObject *constant(const struct decoder *d, const char *text, size_t len)
     for (size_t i = 0; i < sizeof constants / sizeof *constants; i++)
         if (is_text(text, len, constants[i].text, constants[i].len))
             return Py_NewRef(constants[i].value);
-    if (is_text(text, len, d->opts->none, (size_t)d->opts->none_len))
+    if (is_text(text, len, d->form->none, (size_t)d->form->none_len))
         return Py_NewRef(Py_None);
     return NULL;
 }
@@ -133,17 +135,17 @@ static PyObject *decode_atom(struct decoder *d, size_t n)
     d->p--; /* back to the tag, which says how the text is encoded */
     const char *text = etf_atom(&d->p, scratch, &len);
     PyObject *value = constant(d, text, len);
-    return value ? value : erltypes_atom(text, len);
+    return value ? value : atoms_get(text, len);
 }
 
 static PyObject *bytes_or_str(const struct decoder *d, const char *p, size_t n)
 {
-    if (d->opts->bytes)
+    if (d->form->bytes)
         return PyBytes_FromStringAndSize(p, (Py_ssize_t)n);
     PyObject *text = PyUnicode_DecodeUTF8(p, (Py_ssize_t)n, NULL);
     if (!text && PyErr_ExceptionMatches(PyExc_UnicodeDecodeError))
-        PyErr_SetString(erltypes_badarg(), "binary is not UTF-8; send "
-                                           "{bytes, B} to get bytes");
+        PyErr_SetString(classes_badarg(), "binary is not UTF-8; send "
+                                          "{bytes, B} to get bytes");
     return text;
 }
 
@@ -168,11 +170,11 @@ static PyObject *decode_bitstring(struct decoder *d, size_t n)
     d->p += n;
     if (in_last == 8)
         return bytes_or_str(d, p, n);
-    return erltypes_bitstring(p, n, 8 * (n - 1) + in_last);
+    return classes_bitstring(p, n, 8 * (n - 1) + in_last);
 }
 
-/* Pids, references, ports and funs keep their bytes. Those were scanned as a
- * part of the frame, so the end of the frame need not be known here. */
+/* Pids, references, ports and funs keep their bytes. These were scanned with
+ * the frame, so it does not matter here where the frame ends. */
 static PyObject *decode_opaque(struct decoder *d, size_t n)
 {
     (void)n;
@@ -184,8 +186,8 @@ static PyObject *decode_opaque(struct decoder *d, size_t n)
         return NULL;
     }
     d->p = d->frame + end;
-    return erltypes_opaque(erltypes_of_tag(d->frame[start]),
-                           (const char *)d->frame + start, end - start);
+    return classes_opaque(classes_of_tag(d->frame[start]),
+                          (const char *)d->frame + start, end - start);
 }
 
 /* ---- containers ---- */
@@ -193,16 +195,16 @@ static PyObject *decode_opaque(struct decoder *d, size_t n)
 /* False with an exception: no container fits on the stack any more. */
 static bool has_stack(void)
 {
-    if (!python_stack_is_low(0))
+    if (!stack_is_low(0))
         return true;
-    PyErr_SetString(erltypes_badarg(),
+    PyErr_SetString(classes_badarg(),
                     "nested too deep for the stack of this thread");
     return false;
 }
 
-/* Fills a new list or tuple of n > 0 items. Meanwhile the collector does not
- * know it, so no other Python code can get hold of it half filled. Takes the
- * reference, and NULL for one that could not be made. */
+/* Fills a new list or tuple of n > 0 items. Until it is full the collector does
+ * not know it, so that no Python code can get hold of it half filled. Takes the
+ * reference; NULL stands for one that could not be made. */
 static PyObject *fill_take(struct decoder *d, PyObject *sequence, size_t n)
 {
     if (!sequence || !has_stack()) {
@@ -238,7 +240,7 @@ static PyObject *decode_nil(struct decoder *d, size_t n)
     return PyList_New((Py_ssize_t)n);
 }
 
-/* What Erlang may write for a list of bytes: they are integers all the same. */
+/* Erlang may write a list of small integers like this. */
 static PyObject *decode_string(struct decoder *d, size_t n)
 {
     PyObject *list = PyList_New((Py_ssize_t)n);
@@ -276,7 +278,7 @@ static PyObject *with_tail_take(struct decoder *d, PyObject *list)
     if (tail && PyList_CheckExact(tail))
         return joined_take(list, tail);
     if (tail)
-        improper = erltypes_improper_list(list, tail);
+        improper = classes_improper_list(list, tail);
     else
         place_name(&d->place, "tail");
     Py_XDECREF(tail);
@@ -284,8 +286,8 @@ static PyObject *with_tail_take(struct decoder *d, PyObject *list)
     return improper;
 }
 
-/* A tail that is a list goes on with this one. Erlang's own encoder does not
- * write such, but its decoder reads it. */
+/* A tail that is a list again continues this one. Erlang's own encoder never
+ * writes that, but its decoder reads it. */
 static PyObject *decode_list(struct decoder *d, size_t n)
 {
     PyObject *list = items(d, n);
@@ -336,18 +338,18 @@ static PyObject *decode_map(struct decoder *d, size_t n)
     return map(d, n, decode_term);
 }
 
-/* ---- names ---- */
+/* ---- text and names ---- */
 
-static PyObject *decode_text(struct decoder *d)
+static PyObject *text(struct decoder *d)
 {
     return text_decode(&d->p);
 }
 
-static PyObject *decode_names(struct decoder *d)
+static PyObject *names(struct decoder *d)
 {
     if (*d->p++ == ERL_MAP_EXT)
-        return map(d, etf_number(&d->p, 4), decode_text);
-    PyErr_SetString(erltypes_badarg(), "not a map");
+        return map(d, etf_number(&d->p, 4), text);
+    PyErr_SetString(classes_badarg(), "not a map");
     return NULL;
 }
 
@@ -386,36 +388,36 @@ static const struct tag TAGS[UINT8_MAX + 1] = {
 };
 
 static PyObject *decode_with(term_fn *decode, const char *buf, size_t *at,
-                             const struct value_form *opts, const char *root)
+                             const struct form *form, const char *root)
 {
     struct decoder d;
     d.p = (const unsigned char *)buf + *at;
     d.frame = (const unsigned char *)buf;
-    d.opts = opts;
+    d.form = form;
     d.place.steps = 0;
     const bool paused = python_pause_collection();
     PyObject *value = decode(&d);
     python_collect_again(paused);
     if (!value)
-        place_prefix(&d.place, root, erltypes_badarg());
+        place_prefix(&d.place, root, classes_badarg());
     *at = (size_t)(d.p - d.frame);
     return value;
 }
 
-PyObject *value_decode(const char *buf, size_t *at,
-                       const struct value_form *opts, const char *root)
+PyObject *value_decode(const char *buf, size_t *at, const struct form *form,
+                       const char *root)
 {
-    return decode_with(decode_term, buf, at, opts, root);
+    return decode_with(decode_term, buf, at, form, root);
 }
 
 PyObject *value_decode_text(const char *buf, size_t *at,
-                            const struct value_form *opts, const char *root)
+                            const struct form *form, const char *root)
 {
-    return decode_with(decode_text, buf, at, opts, root);
+    return decode_with(text, buf, at, form, root);
 }
 
 PyObject *value_decode_names(const char *buf, size_t *at,
-                             const struct value_form *opts, const char *root)
+                             const struct form *form, const char *root)
 {
-    return decode_with(decode_names, buf, at, opts, root);
+    return decode_with(names, buf, at, form, root);
 }

@@ -4,7 +4,7 @@
  *
  * The bytes were checked by scan_frame or scan_term: nothing here looks at
  * lengths again. Each function reads the term at buf[*at] and moves *at behind
- * it. A new reference; NULL with an exception set, and then *at is anywhere.
+ * it. A new reference; or NULL with an exception set and *at undefined.
  * The exception is erlang.BadArg for what has no Python form, with the place
  * in front: "args[1]['x']: binary is not UTF-8; …". GIL held.
  */
@@ -15,15 +15,15 @@
 #include "value/python.h"
 
 /* Any value. `root` names it in errors: "args". */
-PyObject *value_decode(const char *buf, size_t *at,
-                       const struct value_form *opts, const char *root);
+PyObject *value_decode(const char *buf, size_t *at, const struct form *form,
+                       const char *root);
 
 /* A name or source code (see text.h) as an exact str. */
 PyObject *value_decode_text(const char *buf, size_t *at,
-                            const struct value_form *opts, const char *root);
+                            const struct form *form, const char *root);
 
 /* A map whose keys are names as a dict whose keys are exact str. */
 PyObject *value_decode_names(const char *buf, size_t *at,
-                             const struct value_form *opts, const char *root);
+                             const struct form *form, const char *root);
 
 #endif

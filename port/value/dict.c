@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * dict: Erlang has keys that Python has not (lists, maps), and keys that
- * differ only there (1 and 1.0, an atom and a binary).
+ * dict: Erlang allows keys that Python does not (lists, maps), and tells keys
+ * apart that are equal in Python (1 and 1.0, an atom and a binary).
  */
 #include "config.h"
 
 #include "value/dict.h"
 
-#include "value/erltypes.h"
+#include "value/classes.h"
 
 /* Says that the dict did not take the key. */
 static void refuse_key(PyObject *key)
@@ -17,13 +17,14 @@ static void refuse_key(PyObject *key)
     PyObject *why = python_fetch_error();
     PyObject *repr = python_short_repr(key);
     if (repr)
-        PyErr_Format(erltypes_badarg(), "%U cannot be a key of a dict: %S",
-                     repr, why);
+        PyErr_Format(classes_badarg(), "%U cannot be a key of a dict: %S", repr,
+                     why);
     Py_XDECREF(repr);
     Py_XDECREF(why);
 }
 
-/* The key that is there already, or at least one that equals it. */
+/* The key in the dict that equals this one; this one itself if none is found.
+ */
 static PyObject *equal_key(PyObject *dict, PyObject *key)
 {
     Py_ssize_t at = 0;
@@ -43,7 +44,7 @@ static void refuse_equal_key(PyObject *dict, PyObject *key)
     PyObject *repr = python_short_repr(key);
     PyObject *other_repr = python_short_repr(other);
     if (repr && other_repr)
-        PyErr_Format(erltypes_badarg(), "keys %U and %U are equal in Python",
+        PyErr_Format(classes_badarg(), "keys %U and %U are equal in Python",
                      other_repr, repr);
     Py_XDECREF(other_repr);
     Py_XDECREF(repr);

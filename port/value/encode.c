@@ -2,9 +2,10 @@
  *
  * encode: a function for each core type, found by the pointer to the type.
  *
- * All else is lowered: Python code makes it simpler, which may run code of the
- * user's that changes the very containers that are being encoded. So each
- * object is held while it is encoded, and each container is counted.
+ * Any other type is lowered: Python code turns the object into something
+ * simpler. That may run code of the user's, which may change the very
+ * containers that are being encoded. So each object is held while it is
+ * encoded, and the items of each container are counted.
  *
  * A function returns 0, or -1: with an exception, or with out->why set where
  * there was no room.
@@ -13,16 +14,17 @@
 
 #include "value/encode.h"
 
-#include "value/erltypes.h"
+#include "value/classes.h"
 #include "value/keys.h"
 #include "value/place.h"
 #include "value/scalar.h"
+#include "value/stack.h"
 #include "wire/protocol.h"
 #include "wire/put.h"
 
 struct encoder {
     struct buf *out;
-    const struct value_form *opts;
+    const struct form *form;
     int depth;
     int in_key;            /* keys that what is encoded is a part of */
     unsigned long lowered; /* how often Python code was run */
@@ -33,10 +35,10 @@ typedef int encode_fn(struct encoder *e, PyObject *obj);
 
 static encode_fn encode_term;
 
-/* Threads of the user's may have any stack. */
+/* Threads of the user's may have a stack of any size. */
 static int check_stack(size_t need)
 {
-    if (!python_stack_is_low(need))
+    if (!stack_is_low(need))
         return 0;
     PyErr_SetString(PyExc_ValueError,
                     "nested too deep for the stack of this thread, or inside "
@@ -44,7 +46,7 @@ static int check_stack(size_t need)
     return -1;
 }
 
-/* A container (or a step of lowering) begins. Cycles end here too. */
+/* A container (or a step of lowering) begins. A cycle ends here, too. */
 static int enter(struct encoder *e)
 {
     if (e->depth >= MAX_DEPTH) {
@@ -167,7 +169,7 @@ static int encode_set(struct encoder *e, PyObject *obj)
 static bool is_plain_key(PyObject *key)
 {
     return PyUnicode_CheckExact(key) || PyLong_CheckExact(key) ||
-           erltypes_exactly(Py_TYPE(key)) == ERL_ATOM;
+           classes_exactly(Py_TYPE(key)) == ERL_ATOM;
 }
 
 static int encode_key(struct encoder *e, PyObject *key)
@@ -192,7 +194,7 @@ static int encode_pair(struct encoder *e, PyObject *key, PyObject *value,
     return 0;
 }
 
-/* Exactly n pairs; *plain says what is known of the keys. */
+/* Exactly n pairs; clears *plain if a key is not a plain one. */
 static int encode_pairs(struct encoder *e, PyObject *dict, size_t n,
                         bool *plain)
 {
@@ -252,7 +254,7 @@ static int check_keys(struct encoder *e, PyObject *dict, size_t start, size_t n)
     return PyErr_Occurred() ? -1 : 0;
 }
 
-/* Keys that changed meanwhile may have come twice, plain or not. */
+/* A key may have come twice if user code changed the dict, even a plain key. */
 static int encode_dict(struct encoder *e, PyObject *obj)
 {
     const size_t n = (size_t)PyDict_Size(obj);
@@ -298,7 +300,7 @@ static const struct row CORE[] = {
 #define CORE_ROWS (sizeof CORE / sizeof *CORE)
 
 /* The classes of the package: their types are known only at run time. */
-static const struct row ERLANG[ERL_TYPES] = {
+static const struct row ERLANG[ERL_CLASSES] = {
     [ERL_ATOM] = {NULL, scalar_atom, NULL},
     [ERL_PID] = {NULL, scalar_opaque, NULL},
     [ERL_REFERENCE] = {NULL, scalar_opaque, NULL},
@@ -313,16 +315,16 @@ static const struct row *exact_row(PyTypeObject *type)
     for (size_t i = 0; i < CORE_ROWS; i++)
         if (CORE[i].type == type)
             return &CORE[i];
-    enum erltype erltype = erltypes_exactly(type);
-    return erltype == ERL_OTHER ? NULL : &ERLANG[erltype];
+    enum erl_class class = classes_exactly(type);
+    return class == ERL_OTHER ? NULL : &ERLANG[class];
 }
 
 /* For subclasses. Erlang's types come first: an Atom is a str too. */
 static const struct row *base_row(PyTypeObject *type)
 {
-    enum erltype erltype = erltypes_base(type);
-    if (erltype != ERL_OTHER)
-        return &ERLANG[erltype];
+    enum erl_class class = classes_base(type);
+    if (class != ERL_OTHER)
+        return &ERLANG[class];
     for (size_t i = 0; i < CORE_ROWS; i++)
         if (PyType_IsSubtype(type, CORE[i].type))
             return &CORE[i];
@@ -334,7 +336,7 @@ static int encode_row(struct encoder *e, const struct row *row, PyObject *obj)
     return row->scalar ? row->scalar(e->out, obj) : row->container(e, obj);
 }
 
-/* What lowering left as it is. */
+/* An object that lowering returned unchanged. */
 static int encode_base(struct encoder *e, PyObject *obj)
 {
     const struct row *row = base_row(Py_TYPE(obj));
@@ -349,7 +351,7 @@ static int encode_lowered(struct encoder *e, PyObject *obj)
 {
     int rc = -1;
     e->lowered++;
-    PyObject *simpler = erltypes_lower(obj, e->opts->arrays_binary);
+    PyObject *simpler = classes_lower(obj, e->form->arrays_binary);
     if (!simpler)
         return -1;
     if (simpler == obj) {
@@ -365,7 +367,7 @@ static int encode_lowered(struct encoder *e, PyObject *obj)
 static int encode_term(struct encoder *e, PyObject *obj)
 {
     if (obj == Py_None)
-        return put_atom(e->out, e->opts->none, (size_t)e->opts->none_len);
+        return put_atom(e->out, e->form->none, (size_t)e->form->none_len);
     const struct row *row = exact_row(Py_TYPE(obj));
     return row ? encode_row(e, row, obj) : encode_lowered(e, obj);
 }
@@ -375,7 +377,7 @@ static int encode_term(struct encoder *e, PyObject *obj)
 static void explain(const struct encoder *e, const char *root)
 {
     if (PyErr_Occurred())
-        place_prefix(&e->place, root, erltypes_badarg());
+        place_prefix(&e->place, root, classes_badarg());
     else if (e->out->why == BUF_TOO_LARGE)
         PyErr_Format(PyExc_OverflowError,
                      "%s is larger than max_frame (%zu bytes)", root,
@@ -384,12 +386,12 @@ static void explain(const struct encoder *e, const char *root)
         PyErr_NoMemory();
 }
 
-int value_encode(struct buf *out, PyObject *obj, const struct value_form *opts,
+int value_encode(struct buf *out, PyObject *obj, const struct form *form,
                  const char *root)
 {
     struct encoder e;
     e.out = out;
-    e.opts = opts;
+    e.form = form;
     e.depth = 0;
     e.in_key = 0;
     e.lowered = 0;

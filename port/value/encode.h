@@ -16,7 +16,7 @@
  *
  * Objects that are no core type are made simpler in Python first (see
  * python/erlang/_encode.py), so this may run any code. GIL held. */
-int value_encode(struct buf *out, PyObject *obj, const struct value_form *opts,
+int value_encode(struct buf *out, PyObject *obj, const struct form *form,
                  const char *root);
 
 #endif

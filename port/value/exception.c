@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * error: exceptions may be of any class, and each of their methods may fail:
- * so nothing here trusts one, and failures on the way are answered with less.
+ * exception: exceptions may be of any class, and each of their methods may
+ * fail: so nothing here trusts one, and a failure on the way means that less is
+ * said.
  */
 #include "config.h"
 
@@ -10,15 +11,15 @@
 #include <string.h>
 
 #include "value/encode.h"
-#include "value/erltypes.h"
+#include "value/classes.h"
 #include "wire/put.h"
 #include "wire/utf8.h"
 
-/* Bytes of a class's name, at most: any such name can be an atom in Erlang. */
+/* The most bytes of a class's name: then it can always be an atom in Erlang. */
 #define NAME_MAX_BYTES 255
 #define ELLIPSIS_LEN (sizeof PYTHON_ELLIPSIS - 1)
 
-/* How much of an exception is told. */
+/* How much is said of an exception. */
 enum detail {
     CLASS_ONLY,
     WITH_MESSAGE,
@@ -67,13 +68,11 @@ static PyObject *exception_classes(PyObject *names)
 
 int exception_init(void)
 {
-    PyObject *names = NULL;
-    PyObject *builtins = python_module("builtins");
-    if (builtins && (names = PyObject_GetAttrString(builtins, "__dict__")))
+    PyObject *names = python_attribute("builtins", "__dict__");
+    if (names)
         born = exception_classes(names);
     Py_XDECREF(names);
-    Py_XDECREF(builtins);
-    return born && PyList_Append(born, erltypes_cancelled()) == 0 ? 0 : -1;
+    return born && PyList_Append(born, classes_cancelled()) == 0 ? 0 : -1;
 }
 
 PyObject *exception_class_names(void)
@@ -160,17 +159,13 @@ static int put_message(struct buf *out, PyObject *exc)
 
 static int put_trace(struct buf *out, PyObject *exc)
 {
-    struct value_form opts;
-    value_form_init(&opts);
+    struct form form;
+    form_init(&form);
     int rc = -1;
-    PyObject *trace = NULL;
-    PyObject *module = python_module("erlang._traceback");
-    if (module)
-        trace = PyObject_CallMethod(module, "describe", "O", exc);
+    PyObject *trace = python_call("erlang._traceback", "describe", "(O)", exc);
     if (trace)
-        rc = value_encode(out, trace, &opts, "traceback");
+        rc = value_encode(out, trace, &form, "traceback");
     Py_XDECREF(trace);
-    Py_XDECREF(module);
     PyErr_Clear();
     return rc;
 }
@@ -181,7 +176,7 @@ static int put_reason(struct buf *out, PyObject *exc, enum detail detail)
 {
     static const char too_large[] = "<no message: larger than max_frame>";
     const bool badarg =
-        PyType_IsSubtype(Py_TYPE(exc), (PyTypeObject *)erltypes_badarg());
+        PyType_IsSubtype(Py_TYPE(exc), (PyTypeObject *)classes_badarg());
     const bool trace = detail == WITH_TRACE && !badarg;
     if (put_tuple(out, trace ? 3 : 2) < 0 ||
         (badarg ? put_atom_z(out, "badarg") : put_class(out, exc)) < 0)
@@ -193,10 +188,10 @@ static int put_reason(struct buf *out, PyObject *exc, enum detail detail)
     return trace ? put_trace(out, exc) : 0;
 }
 
-int exception_encode(struct buf *out, const struct value_form *opts)
+int exception_encode(struct buf *out, const struct form *form)
 {
     const size_t mark = buf_mark(out);
-    int detail = opts->traceback ? WITH_TRACE : WITH_MESSAGE;
+    int detail = form->traceback ? WITH_TRACE : WITH_MESSAGE;
     PyObject *exc = python_fetch_error();
     if (!exc) {
         PyErr_SetString(PyExc_SystemError, "failed without an exception");

@@ -17,7 +17,7 @@
 #include "value/python.h"
 #include "wire/buf.h"
 
-/* Notes the classes that Python is born with. Call once, after erltypes_init
+/* Notes the classes that Python is born with. Call once, after classes_init
  * and before any code of the user's. 0, or -1 with an exception. */
 int exception_init(void);
 
@@ -27,6 +27,6 @@ PyObject *exception_class_names(void);
 /* Takes the current exception and appends its Reason; no exception is set
  * afterwards. What does not fit is left out: the trace first, then the
  * message. 0, or -1 with `out` as it was when there is no room for that. */
-int exception_encode(struct buf *out, const struct value_form *opts);
+int exception_encode(struct buf *out, const struct form *form);
 
 #endif

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * keys: what is a part of a key is written in one way only, so keys that are
- * the same term have the same bytes. They meet when the keys are sorted by
- * their bytes.
+ * keys: everything inside a key is written in one way only, so keys that are
+ * the same term have the same bytes, and stand side by side when the keys are
+ * sorted by their bytes.
  *
- * The encoder writes most terms in one way anyhow; maps and improper lists are
- * what is made so here.
+ * The encoder writes most terms in one way already; here that is done for maps
+ * and improper lists.
  */
 #include "config.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * keys: do the keys of an encoded map differ? And what is a part of a key is
- * written in one way, so that this can be seen. No Python, no GIL.
+ * keys: do the keys of an encoded map differ? What is inside a key is put into
+ * one form first, so that equal keys have equal bytes. No Python, no GIL.
  */
 #ifndef PORT_VALUE_KEYS_H
 #define PORT_VALUE_KEYS_H
@@ -10,7 +10,7 @@
 
 #include "wire/buf.h"
 
-/* Bytes of stack that looking takes at most. */
+/* The most bytes of stack that keys_check and keys_sort need. */
 #define KEYS_STACK ((size_t)36 * 1024)
 
 /* Looks at the n pairs that end at the end of b and start at b->data[start].

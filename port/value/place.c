@@ -32,8 +32,8 @@ void place_name(struct place *p, const char *s)
     snprintf(next_step(p), PLACE_STEP_SIZE, ".%s", s);
 }
 
-/* As one would write it to get there: an Atom as a plain str. A short repr
- * always fits: PLACE_STEP_SIZE is 4 bytes a character and more. */
+/* As one would write it in Python: an Atom as a plain str. A short repr always
+ * fits: PLACE_STEP_SIZE is more than 4 bytes a character. */
 void place_key(struct place *p, PyObject *key)
 {
     PyObject *plain = python_plain_str(key);
@@ -44,7 +44,7 @@ void place_key(struct place *p, PyObject *key)
     Py_XDECREF(plain);
 }
 
-/* Outermost first, that is, from the last step back. */
+/* Outermost first: from the last step back. */
 static void write_steps(const struct place *p, char *text)
 {
     const size_t kept = p->steps < PLACE_STEPS ? p->steps : PLACE_STEPS;
@@ -87,6 +87,6 @@ void place_prefix(const struct place *p, const char *root, PyObject *badarg)
         return;
     write_steps(p, steps);
     if (is_ours(exc, badarg) && prefix(exc, root, steps) < 0)
-        PyErr_Clear(); /* out of memory: the error goes without its place */
+        PyErr_Clear(); /* no memory: the error goes without its place */
     python_raise_take(exc);
 }

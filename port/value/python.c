@@ -6,12 +6,7 @@
 
 #include "value/python.h"
 
-#include <pthread.h>
 #include <stdarg.h>
-#include <stdint.h>
-
-/* Bytes of stack that are kept for Python code: of a small stack half. */
-#define STACK_KEPT ((size_t)64 * 1024)
 
 /* Characters of a repr that are shown. */
 #define REPR_SHOWN 32
@@ -21,19 +16,25 @@ PyObject *python_module(const char *name)
     return PyImport_ImportModule(name);
 }
 
+PyObject *python_attribute(const char *module, const char *name)
+{
+    PyObject *owner = python_module(module);
+    PyObject *value = owner ? PyObject_GetAttrString(owner, name) : NULL;
+    Py_XDECREF(owner);
+    return value;
+}
+
 PyObject *python_call(const char *module, const char *function,
                       const char *format, ...)
 {
-    PyObject *owner = NULL, *callable = NULL, *value = NULL;
+    PyObject *callable = NULL, *value = NULL;
     va_list values;
     va_start(values, format);
     PyObject *args = Py_VaBuildValue(format, values);
     va_end(values);
-    if (args && (owner = python_module(module)) &&
-        (callable = PyObject_GetAttrString(owner, function)))
+    if (args && (callable = python_attribute(module, function)))
         value = PyObject_Call(callable, args, NULL);
     Py_XDECREF(args);
-    Py_XDECREF(owner);
     Py_XDECREF(callable);
     return value;
 }
@@ -90,45 +91,7 @@ void python_raise_take(PyObject *exc)
 #endif
 }
 
-/* A thread's stack, which grows down to its lowest address. No size: what is
- * there is not known. */
-struct stack {
-    uintptr_t lowest;
-    size_t size;
-};
-
-static struct stack stack_of_thread(void)
-{
-    void *lowest = NULL;
-    size_t size = 0;
-#ifdef __GLIBC__
-    pthread_attr_t attr;
-    if (pthread_getattr_np(pthread_self(), &attr) == 0) {
-        if (pthread_attr_getstack(&attr, &lowest, &size) != 0)
-            size = 0;
-        pthread_attr_destroy(&attr);
-    }
-#endif
-    return (struct stack){(uintptr_t)lowest, size};
-}
-
-/* Not by the address of a local: AddressSanitizer keeps those elsewhere. What
- * runs on a stack that is not the thread's own is not near the end of it. */
-bool python_stack_is_low(size_t need)
-{
-    static _Thread_local bool known;
-    static _Thread_local struct stack stack;
-    if (!known) {
-        stack = stack_of_thread();
-        known = true;
-    }
-    const size_t left = (uintptr_t)__builtin_frame_address(0) - stack.lowest;
-    const size_t half = stack.size / 2;
-    const size_t kept = half < STACK_KEPT ? half : STACK_KEPT;
-    return stack.size > 0 && left < (need > kept ? need : kept);
-}
-
-/* The beginning of what may be long, so that its repr is not made in full. */
+/* The beginning of a long text, so that its repr is not made in full. */
 static PyObject *beginning(PyObject *obj)
 {
     if (PyUnicode_CheckExact(obj) && PyUnicode_GetLength(obj) > REPR_SHOWN)
@@ -139,8 +102,8 @@ static PyObject *beginning(PyObject *obj)
     return obj;
 }
 
-/* What is escaped is escaped by repr itself; the encoding only catches what a
- * __repr__ in Python may return. */
+/* repr itself escapes; the encoding is only for surrogates that a __repr__ in
+ * Python may return. */
 static PyObject *cut_repr(PyObject *obj)
 {
     PyObject *start = NULL, *repr = NULL, *cut = NULL, *utf8 = NULL;

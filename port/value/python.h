@@ -15,11 +15,14 @@
 
 #include <stdbool.h>
 
-/* "…" in UTF-8: here something was left out. */
+/* "…" in UTF-8: something was left out here. */
 #define PYTHON_ELLIPSIS "\xe2\x80\xa6"
 
 /* Imports (or finds) a module by its full name. */
 PyObject *python_module(const char *name);
+
+/* MODULE.NAME, imported when need be. */
+PyObject *python_attribute(const char *module, const char *name);
 
 /* MODULE.FUNCTION(…), imported when need be. The arguments are a tuple as
  * Py_BuildValue makes it: "(iO)". */
@@ -36,8 +39,9 @@ PyObject *python_dict_get(PyObject *dict, PyObject *key);
 PyObject *python_type_name(PyTypeObject *type);
 
 /* repr(obj) cut to a few dozen characters, without surrogates, as UTF-8 in a
- * str. Works with an exception set and keeps it; never fails: what has no repr
- * is named by its class. NULL only when there is no memory for that. */
+ * str. Works with an exception set and keeps it; never fails: an object
+ * without a repr is named by its class. NULL only when there is no memory for
+ * that. */
 PyObject *python_short_repr(PyObject *obj);
 
 /* The same object, or for a subclass of str an exact str with its text. Keeps
@@ -45,20 +49,16 @@ PyObject *python_short_repr(PyObject *obj);
 PyObject *python_plain_str(PyObject *obj);
 
 /* The current exception, complete with traceback; none is set afterwards. NULL
- * when none was. */
+ * when there was none. */
 PyObject *python_fetch_error(void);
 
 /* Sets the exception. Takes the reference. */
 void python_raise_take(PyObject *exc);
 
-/* Whether less than `need` bytes are left of the calling thread's stack, or so
- * little that no Python code should be called: only since 3.14 Python itself
- * looks. False where that cannot be known. Sets no exception. */
-bool python_stack_is_low(size_t need);
-
-/* Keeps the collector from running while objects are made of which none can be
- * garbage: with many it would look at each several times. Since 3.12 it waits
- * for Python code to run anyway. Returns what python_collect_again takes. */
+/* Keeps the collector from running while many objects are made, none of which
+ * can be garbage: it would look at each of them several times. Since 3.12 it
+ * waits for Python code to run anyway. Returns what python_collect_again takes.
+ */
 static inline bool python_pause_collection(void)
 {
 #if PY_VERSION_HEX >= 0x030c0000

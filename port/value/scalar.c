@@ -9,7 +9,7 @@
 #include <math.h>
 
 #include "value/bigint.h"
-#include "value/erltypes.h"
+#include "value/classes.h"
 #include "wire/put.h"
 #include "wire/scan.h"
 
@@ -64,7 +64,7 @@ static int refuse_surrogate(void)
     return -1;
 }
 
-/* ASCII is there as UTF-8 already; else the UTF-8 is made and thrown away,
+/* ASCII text is UTF-8 as it is. Of any other the UTF-8 is made and thrown away,
  * so that it does not stay with an object of the user's. */
 static int encode_text(struct buf *out, PyObject *obj, put_fn *put)
 {
@@ -110,7 +110,7 @@ int scalar_atom(struct buf *out, PyObject *obj)
 }
 
 /* The bytes came from Erlang once, but Python code could make up others. */
-static bool is_opaque(PyObject *etf, enum erltype type)
+static bool is_opaque(PyObject *etf, enum erl_class type)
 {
     struct err err = {""};
     size_t end = 0;
@@ -118,7 +118,7 @@ static bool is_opaque(PyObject *etf, enum erltype type)
         return false;
     const char *p = PyBytes_AS_STRING(etf);
     const size_t n = (size_t)PyBytes_GET_SIZE(etf);
-    return erltypes_of_tag((unsigned char)p[0]) == type &&
+    return classes_of_tag((unsigned char)p[0]) == type &&
            scan_term(p, n, &end, &err) == 0 && end == n;
 }
 
@@ -128,7 +128,7 @@ int scalar_opaque(struct buf *out, PyObject *obj)
     PyObject *etf = PyObject_GetAttrString(obj, "_etf");
     if (!etf)
         return -1;
-    if (is_opaque(etf, erltypes_base(Py_TYPE(obj))))
+    if (is_opaque(etf, classes_base(Py_TYPE(obj))))
         rc =
             put_raw(out, PyBytes_AS_STRING(etf), (size_t)PyBytes_GET_SIZE(etf));
     else

@@ -8,9 +8,10 @@
 
 #include <limits.h>
 
-#include "value/erltypes.h"
-#include "wire/etf.h"
+#include "value/classes.h"
+#include "value/stack.h"
 #include "wire/buf.h"
+#include "wire/etf.h"
 #include "wire/protocol.h"
 #include "wire/put.h"
 
@@ -18,7 +19,7 @@
 
 static int bad(const char *why)
 {
-    PyErr_SetString(erltypes_badarg(), why);
+    PyErr_SetString(classes_badarg(), why);
     return -1;
 }
 
@@ -31,7 +32,7 @@ static PyObject *from_utf8(const char *bytes, size_t len)
     return text;
 }
 
-/* Surrogates are let through here: from_utf8 is the one to refuse them. */
+/* Surrogates pass here: from_utf8 refuses them. */
 static int add_char(struct buf *b, uint32_t c)
 {
     char utf8[4];
@@ -68,7 +69,7 @@ static int add_part(struct buf *b, const unsigned char **p);
 /* The tail of a list of chardata may be a binary: it is one more part. */
 static int add_parts(struct buf *b, const unsigned char **p)
 {
-    if (python_stack_is_low(0))
+    if (stack_is_low(0))
         return bad("nested too deep for the stack of this thread");
     for (uint32_t n = etf_number(p, 4); n > 0; n--)
         if (add_part(b, p) < 0)
@@ -105,7 +106,7 @@ static int add_part(struct buf *b, const unsigned char **p)
     }
 }
 
-static PyObject *decode_chardata(const unsigned char **p)
+static PyObject *from_chardata(const unsigned char **p)
 {
     struct buf b;
     PyObject *text = NULL;
@@ -118,7 +119,7 @@ static PyObject *decode_chardata(const unsigned char **p)
     return text;
 }
 
-/* An integer is a part of chardata, but none by itself. */
+/* An integer may be a part of chardata, but is not chardata by itself. */
 PyObject *text_decode(const unsigned char **p)
 {
     char scratch[ETF_ATOM_SIZE];
@@ -130,5 +131,5 @@ PyObject *text_decode(const unsigned char **p)
         bad(NOT_TEXT);
         return NULL;
     }
-    return decode_chardata(p);
+    return from_chardata(p);
 }

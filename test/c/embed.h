@@ -14,7 +14,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "value/erltypes.h"
+#include "talk/module.h"
+#include "value/classes.h"
 #include "value/exception.h"
 
 static PyObject *embed_names; /* what expressions see */
@@ -72,7 +73,7 @@ static inline bool embed_holds(const char *expression, PyObject *x)
 static inline void embed_start(void)
 {
     PyConfig config;
-    if (erltypes_before_python() < 0)
+    if (module_add() < 0)
         embed_die("no memory");
     embed_configure(&config);
     PyStatus status = Py_InitializeFromConfig(&config);
@@ -83,7 +84,7 @@ static inline void embed_start(void)
     embed_run("import os, sys\n"
               "sys.path.insert(0, os.environ.get('top_srcdir', '.')"
               " + '/port/python')\n");
-    if (erltypes_init() < 0 || exception_init() < 0)
+    if (classes_init() < 0 || exception_init() < 0)
         embed_die("the package erlang");
     embed_run("import erlang\n"
               "from erlang import Atom\n");

@@ -170,11 +170,11 @@ static const char *const CLASSES =
 static void erlang_to_python_says_where(void **state)
 {
     (void)state;
-    const struct value_form opts = default_opts();
+    const struct form form = default_form();
     for (size_t i = 0; i < ROWS(not_for_python); i++) {
-        PyObject *x = decode_hex(not_for_python[i].hex, &opts);
+        PyObject *x = decode_hex(not_for_python[i].hex, &form);
         assert_null(x);
-        assert_true(PyErr_ExceptionMatches(erltypes_badarg()));
+        assert_true(PyErr_ExceptionMatches(classes_badarg()));
         take_error(text, sizeof text);
         const char *message = strchr(text, ' ') + 1;
         const size_t n = strlen(not_for_python[i].error);
@@ -186,9 +186,9 @@ static void erlang_to_python_says_where(void **state)
 static void python_to_erlang_says_where(void **state)
 {
     (void)state;
-    const struct value_form opts = default_opts();
+    const struct form form = default_form();
     for (size_t i = 0; i < ROWS(not_for_erlang); i++) {
-        encode_text(not_for_erlang[i].expression, &opts, text, sizeof text);
+        encode_text(not_for_erlang[i].expression, &form, text, sizeof text);
         assert_string_equal(text, not_for_erlang[i].error);
     }
 }
@@ -198,11 +198,11 @@ static void python_to_erlang_says_where(void **state)
 static PyObject *read_text(const char *hex)
 {
     size_t n, at = 1;
-    const struct value_form opts = default_opts();
+    const struct form form = default_form();
     struct err err = {""};
     char *frame = from_hex(hex, &n);
     assert_int_equal(scan_frame(frame, n, &err), 0);
-    PyObject *x = value_decode_text(frame, &at, &opts, "code");
+    PyObject *x = value_decode_text(frame, &at, &form, "code");
     assert_true(!x || at == n);
     free(frame);
     return x;
@@ -262,9 +262,9 @@ static void what_is_no_text(void **state)
 static PyObject *read_names(const char *hex)
 {
     size_t n, at = 1;
-    const struct value_form opts = default_opts();
+    const struct form form = default_form();
     char *frame = from_hex(hex, &n);
-    PyObject *x = value_decode_names(frame, &at, &opts, "kwargs");
+    PyObject *x = value_decode_names(frame, &at, &form, "kwargs");
     free(frame);
     return x;
 }
@@ -306,13 +306,13 @@ static void reason_with(const char *expression, bool traceback, size_t max)
     struct buf out;
     struct err err = {""};
     size_t end = 0;
-    struct value_form opts = default_opts();
-    opts.traceback = traceback;
+    struct form form = default_form();
+    form.traceback = traceback;
     PyObject *x = embed_eval(expression);
     assert_null(x);
     buf_init(&out, max);
     *text = '\0';
-    int rc = exception_encode(&out, &opts);
+    int rc = exception_encode(&out, &form);
     assert_null(PyErr_Occurred());
     if (rc == 0) {
         assert_int_equal(scan_term(out.data, out.len, &end, &err), 0);
@@ -380,7 +380,7 @@ static void a_long_class_name_is_cut(void **state)
 static void a_reply_is_always_whole(void **state)
 {
     (void)state;
-    const struct value_form opts = default_opts();
+    const struct form form = default_form();
     char id[985] = "m";
     struct buf out;
     struct err err = {""};
@@ -391,7 +391,7 @@ static void a_reply_is_always_whole(void **state)
         id[4] = (char)(n - 5);
         buf_init(&out, 0);
         reply_begin(&out, id, n);
-        reply_exception(&out, &opts);
+        reply_exception(&out, &form);
         if (scan_frame(out.data + FRAME_HEADER, out.len - FRAME_HEADER, &err))
             fail_msg("an Id of %zu bytes: %s", n, err.text);
         buf_free(&out);
@@ -444,36 +444,6 @@ static void class_names(void **state)
     Py_DECREF(list);
 }
 
-/* ---- events ---- */
-
-static PyObject *sent;
-
-static int keep(const char *name, PyObject *data, bool wait)
-{
-    Py_XSETREF(sent, Py_BuildValue("(sOi)", name, data, (int)wait));
-    return sent ? 1 : -1;
-}
-
-static void sending(void **state)
-{
-    (void)state;
-    assert_null(embed_eval("erlang.send('a', 1)"));
-    take_error(text, sizeof text);
-    assert_non_null(strstr(text, "RuntimeError"));
-    erltypes_set_event(keep);
-    Py_XDECREF(embed_eval("erlang.send('name', [1])"));
-    assert_true(embed_holds("x == ('send', ('name', [1]), True)"
-                            " and type(x[1][0]) is Atom",
-                            sent));
-    Py_XDECREF(embed_eval("erlang.send(erlang.Pid(b'p'), 2)"));
-    assert_true(embed_holds("x[1] == (erlang.Pid(b'p'), 2)", sent));
-    assert_null(embed_eval("erlang.send(7, 1)"));
-    take_error(text, sizeof text);
-    assert_string_equal(text, "TypeError: send to a Pid or a name, not int");
-    Py_CLEAR(sent);
-    erltypes_set_event(NULL);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -488,7 +458,6 @@ int main(void)
         cmocka_unit_test(a_reply_is_always_whole),
         cmocka_unit_test(traces),
         cmocka_unit_test(class_names),
-        cmocka_unit_test(sending),
     };
     embed_start();
     embed_run(CLASSES);

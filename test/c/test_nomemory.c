@@ -65,21 +65,21 @@ static void hook_allocators(bool on)
 /* One attempt in which the n-th allocation and all after it fail. */
 static bool attempt(PyObject *x, const char *frame, size_t len, long n)
 {
-    const struct value_form opts = default_opts();
+    const struct form form = default_form();
     struct buf out, reason;
     size_t at = 0;
     buf_init(&out, MAX_REPLY);
     buf_init(&reason, MAX_REPLY);
     allowed = n;
-    int rc = value_encode(&out, x, &opts, "result");
-    PyObject *y = rc < 0 ? NULL : value_decode(frame, &at, &opts, "args");
+    int rc = value_encode(&out, x, &form, "result");
+    PyObject *y = rc < 0 ? NULL : value_decode(frame, &at, &form, "args");
     bool done = y != NULL;
     if (done)
         assert_int_equal(at, len);
     else
         assert_non_null(PyErr_Occurred());
     if (!done)
-        exception_encode(&reason, &opts);
+        exception_encode(&reason, &form);
     allowed = -1;
     assert_null(PyErr_Occurred());
     Py_XDECREF(y);
@@ -91,7 +91,7 @@ static bool attempt(PyObject *x, const char *frame, size_t len, long n)
 static void each_allocation_may_fail(void **state)
 {
     (void)state;
-    const struct value_form opts = default_opts();
+    const struct form form = default_form();
     struct buf out;
     PyObject *x = embed_eval(
         "[1, 2**70, -2**3000, 1.5, 'a', '\\u20ac', b'b', bytearray(b'c'), {1},"
@@ -99,7 +99,7 @@ static void each_allocation_may_fail(void **state)
         " erlang.ImproperList([4], 5), {None: 1, 2.5: 3}, frozenset([6]),"
         " __import__('datetime').date(2026, 1, 1),"
         " erlang.Fun(b'\\x71\\x77\\x01a\\x77\\x01b\\x61\\x01')]");
-    if (!x || encode(&out, x, &opts) < 0)
+    if (!x || encode(&out, x, &form) < 0)
         embed_die("a list of everything");
     hook_allocators(true);
     allowed = -1;

@@ -16,6 +16,7 @@
 #include <pthread.h>
 
 #include "rows.h"
+#include "value/atoms.h"
 #include "values.h"
 #include "wire/protocol.h"
 #include "wire/put.h"
@@ -25,15 +26,15 @@ static char text[8192];
 static void each_row_to_python(void **state)
 {
     (void)state;
-    const struct value_form opts = default_opts();
+    const struct form form = default_form();
     for (size_t i = 0; i < ROWS(to_python); i++) {
         struct buf out;
-        PyObject *x = decode_hex(to_python[i].hex, &opts);
+        PyObject *x = decode_hex(to_python[i].hex, &form);
         if (!x)
             embed_die(to_python[i].hex);
         if (!embed_holds(to_python[i].holds, x))
             fail_msg("%s: not so: %s", to_python[i].hex, to_python[i].holds);
-        assert_int_equal(encode(&out, x, &opts), 0);
+        assert_int_equal(encode(&out, x, &form), 0);
         show(out.data, text, sizeof text);
         assert_string_equal(text, to_python[i].back);
         buf_free(&out);
@@ -44,9 +45,9 @@ static void each_row_to_python(void **state)
 static void each_row_to_erlang(void **state)
 {
     (void)state;
-    const struct value_form opts = default_opts();
+    const struct form form = default_form();
     for (size_t i = 0; i < ROWS(to_erlang); i++) {
-        encode_text(to_erlang[i].expression, &opts, text, sizeof text);
+        encode_text(to_erlang[i].expression, &form, text, sizeof text);
         assert_string_equal(text, to_erlang[i].term);
     }
 }
@@ -55,21 +56,21 @@ static void each_row_to_erlang(void **state)
 static void opaque_terms_come_back(void **state)
 {
     (void)state;
-    const struct value_form opts = default_opts();
+    const struct form form = default_form();
     int seen = 0;
     for (size_t i = 0; i < N_TERMS; i++) {
         struct buf out;
         size_t n;
         char *bytes = from_hex(terms[i].hex, &n);
-        if (erltypes_of_tag((unsigned char)bytes[1]) != ERL_OTHER) {
-            PyObject *x = decode_hex(terms[i].hex, &opts);
+        if (classes_of_tag((unsigned char)bytes[1]) != ERL_OTHER) {
+            PyObject *x = decode_hex(terms[i].hex, &form);
             assert_true(embed_holds(
                 "{x: 1}[x] == 1 and x != 1 and repr(x).startswith('<erlang.')"
                 " and __import__('pickle').loads("
                 "__import__('pickle').dumps(x)) == x"
                 " and __import__('copy').deepcopy(x) is x",
                 x));
-            assert_int_equal(encode(&out, x, &opts), 0);
+            assert_int_equal(encode(&out, x, &form), 0);
             assert_int_equal(out.len, n - 1);
             assert_memory_equal(out.data, bytes + 1, n - 1);
             buf_free(&out);
@@ -98,11 +99,11 @@ static void opaque_terms_have_a_nice_repr(void **state)
 static void option_binaries(void **state)
 {
     (void)state;
-    struct value_form opts = default_opts();
-    opts.bytes = true;
+    struct form form = default_form();
+    form.bytes = true;
     PyObject *x = decode_hex("837400000001"
                              "7701616d00000001ff",
-                             &opts);
+                             &form);
     assert_true(embed_holds("x == {'a': b'\\xff'}", x));
     Py_DECREF(x);
 }
@@ -110,14 +111,14 @@ static void option_binaries(void **state)
 static void option_none(void **state)
 {
     (void)state;
-    struct value_form opts = default_opts();
-    opts.none_len = snprintf(opts.none, sizeof opts.none, "null");
-    encode_text("[None, {'a': None}]", &opts, text, sizeof text);
+    struct form form = default_form();
+    form.none_len = snprintf(form.none, sizeof form.none, "null");
+    encode_text("[None, {'a': None}]", &form, text, sizeof text);
     assert_string_equal(text, "[null,#{<<\"a\">>=>null}]");
-    PyObject *x = decode_hex("8377046e756c6c", &opts);
+    PyObject *x = decode_hex("8377046e756c6c", &form);
     assert_ptr_equal(x, Py_None);
     Py_DECREF(x);
-    encode_text("{None: 1, Atom('null'): 2}", &opts, text, sizeof text);
+    encode_text("{None: 1, Atom('null'): 2}", &form, text, sizeof text);
     assert_string_equal(text, "ValueError: result: keys None and Atom('null') "
                               "become the same Erlang term");
 }
@@ -125,7 +126,7 @@ static void option_none(void **state)
 static void numpy_values(void **state)
 {
     (void)state;
-    struct value_form opts = default_opts();
+    struct form form = default_form();
     PyObject *numpy = python_module("numpy");
     if (!numpy) {
         PyErr_Clear();
@@ -135,27 +136,27 @@ static void numpy_values(void **state)
     embed_run("import numpy as np");
     encode_text("[np.int64(7), np.float32(.5), np.bool_(1), np.str_('s'),"
                 " np.float64('nan'), np.array(5), np.zeros((0,))]",
-                &opts, text, sizeof text);
+                &form, text, sizeof text);
     assert_string_equal(text,
                         "[7,0.50000000000000000,true,<<\"s\">>,nan,5,[]]");
-    encode_text("np.array([[1, 2], [3, 4]], dtype='i2')", &opts, text,
+    encode_text("np.array([[1, 2], [3, 4]], dtype='i2')", &form, text,
                 sizeof text);
     assert_string_equal(text, "[[1,2],[3,4]]");
     encode_text("[np.array([1, 'a', None], dtype=object),"
                 " np.datetime64('2026-01-02'),"
                 " np.array(['2026-01-02'], dtype='M8[D]')]",
-                &opts, text, sizeof text);
+                &form, text, sizeof text);
     assert_string_equal(text, "[[1,<<\"a\">>,none],<<\"2026-01-02\">>,"
                               "[<<\"2026-01-02\">>]]");
-    encode_text("[np.array([1j])]", &opts, text, sizeof text);
+    encode_text("[np.array([1j])]", &form, text, sizeof text);
     assert_string_equal(text, "TypeError: result[0][0]: cannot encode complex");
-    encode_text("[np.longdouble(1)]", &opts, text, sizeof text);
+    encode_text("[np.longdouble(1)]", &form, text, sizeof text);
     assert_non_null(strstr(text, "TypeError: result[0]: cannot encode numpy."));
-    opts.arrays_binary = true;
-    encode_text("np.array([[1, 2], [3, 4]], dtype='u1').T", &opts, text,
+    form.arrays_binary = true;
+    encode_text("np.array([[1, 2], [3, 4]], dtype='u1').T", &form, text,
                 sizeof text);
     assert_string_equal(text, "{ndarray,<<\"|u1\">>,{2,2},<<1,3,2,4>>}");
-    encode_text("np.array([1, 'a'], dtype=object)", &opts, text, sizeof text);
+    encode_text("np.array([1, 'a'], dtype=object)", &form, text, sizeof text);
     assert_string_equal(text, "TypeError: result: cannot encode numpy.ndarray: "
                               "no binary for items of type object");
 }
@@ -175,7 +176,7 @@ static void the_package_itself(void **state)
 static void nests_as_deep_as_the_scan_allows(void **state)
 {
     (void)state;
-    const struct value_form opts = default_opts();
+    const struct form form = default_form();
     struct buf out;
     static const char *const wraps[] = {
         "nested(4096, lambda x: [x], [])",
@@ -187,22 +188,22 @@ static void nests_as_deep_as_the_scan_allows(void **state)
     for (size_t i = 0; i < ROWS(wraps); i++) {
         size_t at = 0;
         PyObject *x = embed_eval(wraps[i]);
-        assert_int_equal(encode(&out, x, &opts), 0);
-        PyObject *y = value_decode(out.data, &at, &opts, "args");
+        assert_int_equal(encode(&out, x, &form), 0);
+        PyObject *y = value_decode(out.data, &at, &form, "args");
         assert_non_null(y);
         assert_int_equal(at, out.len);
         buf_free(&out);
         Py_DECREF(y);
         Py_DECREF(x);
     }
-    encode_text("nested(4097, lambda x: [x])", &opts, text, sizeof text);
+    encode_text("nested(4097, lambda x: [x])", &form, text, sizeof text);
     assert_non_null(strstr(text, "ValueError: result[0][0][0]"));
     assert_non_null(strstr(text, "[0]\xe2\x80\xa6: nested deeper than 4096"));
-    encode_text("nested(100000, lambda x: {'k': x})", &opts, text, sizeof text);
+    encode_text("nested(100000, lambda x: {'k': x})", &form, text, sizeof text);
     assert_non_null(strstr(text, "nested deeper than 4096"));
-    encode_text("cycle([1])", &opts, text, sizeof text);
+    encode_text("cycle([1])", &form, text, sizeof text);
     assert_non_null(strstr(text, "result[1][1]"));
-    encode_text("[Again()]", &opts, text, sizeof text);
+    encode_text("[Again()]", &form, text, sizeof text);
     assert_non_null(strstr(text, "result[0]: nested deeper than 4096"));
 }
 
@@ -216,19 +217,19 @@ static struct {
 
 static void *on_a_small_stack(void *unused)
 {
-    const struct value_form opts = default_opts();
+    const struct form form = default_form();
     struct buf out;
     size_t at = 0;
     PyGILState_STATE gil = PyGILState_Ensure();
-    encode(&out, small.deep, &opts);
+    encode(&out, small.deep, &form);
     take_error(small.encoded, sizeof small.encoded);
     buf_free(&out);
-    Py_XDECREF(value_decode(small.frame.data, &at, &opts, "args"));
+    Py_XDECREF(value_decode(small.frame.data, &at, &form, "args"));
     take_error(small.decoded, sizeof small.decoded);
     at = 0;
-    Py_XDECREF(value_decode_text(small.frame.data, &at, &opts, "code"));
+    Py_XDECREF(value_decode_text(small.frame.data, &at, &form, "code"));
     take_error(small.read, sizeof small.read);
-    small.rc = encode(&out, small.flat, &opts);
+    small.rc = encode(&out, small.flat, &form);
     buf_free(&out);
     PyGILState_Release(gil);
     return unused;
@@ -251,11 +252,11 @@ static void run_on_a_stack_of(size_t size)
 static void nests_as_deep_as_the_stack_allows(void **state)
 {
     (void)state;
-    const struct value_form opts = default_opts();
+    const struct form form = default_form();
     small.deep = embed_eval("nested(4000, lambda x: [x], 'a')");
     small.flat = embed_eval("[{(1, 2): [{3}]}]");
     small.rc = -1;
-    assert_int_equal(encode(&small.frame, small.deep, &opts), 0);
+    assert_int_equal(encode(&small.frame, small.deep, &form), 0);
     run_on_a_stack_of((size_t)192 * 1024);
     assert_non_null(strstr(small.encoded, "ValueError: result[0][0]"));
     assert_non_null(strstr(small.encoded, ": nested too deep for the stack"));
@@ -300,14 +301,14 @@ static void keys_are_written_in_one_way(void **state)
         {"{Term([1]): {'y': 1, 'x': 2}}",
          "#{[1]=>#{<<\"y\">>=>1,<<\"x\">>=>2}}"},
     };
-    const struct value_form opts = default_opts();
+    const struct form form = default_form();
     embed_run("class Term:\n"
               "    def __init__(self, term): self.term = term\n"
               "    def __repr__(self): return 'Term'\n"
               "erlang.encoder(Term, lambda obj: obj.term)\n"
               "Improper = erlang.ImproperList\n");
     for (size_t i = 0; i < ROWS(rows); i++) {
-        encode_text(rows[i][0], &opts, text, sizeof text);
+        encode_text(rows[i][0], &form, text, sizeof text);
         assert_string_equal(text, rows[i][1]);
     }
 }
@@ -315,14 +316,14 @@ static void keys_are_written_in_one_way(void **state)
 static void integers_of_any_size(void **state)
 {
     (void)state;
-    const struct value_form opts = default_opts();
+    const struct form form = default_form();
     PyObject *x = embed_eval("[s * ((1 << b) + d) for s in (1, -1)"
                              " for d in (-1, 0, 1) for b in"
                              " [*range(0, 600), 2039, 2040, 2048, 10**8]]");
     struct buf out;
     size_t at = 0;
-    assert_int_equal(encode(&out, x, &opts), 0);
-    PyObject *y = value_decode(out.data, &at, &opts, "args");
+    assert_int_equal(encode(&out, x, &form), 0);
+    PyObject *y = value_decode(out.data, &at, &form, "args");
     assert_int_equal(PyObject_RichCompareBool(x, y, Py_EQ), 1);
     buf_free(&out);
     Py_DECREF(y);
@@ -332,11 +333,11 @@ static void integers_of_any_size(void **state)
 static void too_large_is_an_overflow_error(void **state)
 {
     (void)state;
-    const struct value_form opts = default_opts();
+    const struct form form = default_form();
     struct buf out;
     PyObject *x = embed_eval("['a' * 100, b'b' * 100]");
     buf_init(&out, 150 + FRAME_HEADER);
-    assert_int_equal(value_encode(&out, x, &opts, "result"), -1);
+    assert_int_equal(value_encode(&out, x, &form, "result"), -1);
     take_error(text, sizeof text);
     assert_string_equal(text, "OverflowError: result is larger than max_frame"
                               " (150 bytes)");
@@ -349,16 +350,16 @@ static void too_large_is_an_overflow_error(void **state)
 static void containers_that_change(void **state)
 {
     (void)state;
-    const struct value_form opts = default_opts();
+    const struct form form = default_form();
     encode_text("holder(list, lambda v, s: v.extend([1, s, 2, 3]), Shrink)",
-                &opts, text, sizeof text);
+                &form, text, sizeof text);
     assert_string_equal(text, "RuntimeError: result: list changed size while "
                               "it was encoded");
     encode_text("holder(dict, lambda v, s: v.update(a=1, b=s, c=2), Shrink)",
-                &opts, text, sizeof text);
+                &form, text, sizeof text);
     assert_string_equal(text, "RuntimeError: result: dict changed size while "
                               "it was encoded");
-    encode_text("holder(set, lambda v, s: v.update([1, s]), Shrink)", &opts,
+    encode_text("holder(set, lambda v, s: v.update([1, s]), Shrink)", &form,
                 text, sizeof text);
     assert_int_equal(text[0], '['); /* it was copied before */
     for (int i = 1; i < 40; i++) {
@@ -368,7 +369,7 @@ static void containers_that_change(void **state)
                  i);
         PyObject *x = embed_eval(text);
         struct buf out;
-        if (encode(&out, x, &opts) < 0)
+        if (encode(&out, x, &form) < 0)
             PyErr_Clear();
         buf_free(&out);
         Py_DECREF(x);
@@ -378,10 +379,10 @@ static void containers_that_change(void **state)
 static void an_encoder_that_fails_is_the_cause(void **state)
 {
     (void)state;
-    const struct value_form opts = default_opts();
+    const struct form form = default_form();
     struct buf out;
     PyObject *x = embed_eval("[Fails()]");
-    assert_int_equal(encode(&out, x, &opts), -1);
+    assert_int_equal(encode(&out, x, &form), -1);
     PyObject *exc = python_fetch_error();
     assert_true(embed_holds("type(x.__cause__) is LookupError", exc));
     Py_DECREF(exc);
@@ -422,8 +423,8 @@ static void no_round_leaves_anything(const char *what, void (*round)(size_t),
 
 static void decode_round(size_t row)
 {
-    const struct value_form opts = default_opts();
-    PyObject *x = decode_hex(to_python[row].hex, &opts);
+    const struct form form = default_form();
+    PyObject *x = decode_hex(to_python[row].hex, &form);
     Py_DECREF(x);
 }
 
@@ -433,8 +434,8 @@ static void encode_round(size_t row)
 {
     (void)row;
     struct buf out;
-    const struct value_form opts = default_opts();
-    assert_int_equal(encode(&out, sent, &opts), 0);
+    const struct form form = default_form();
+    assert_int_equal(encode(&out, sent, &form), 0);
     buf_free(&out);
 }
 
@@ -457,12 +458,12 @@ static void the_cache_of_atoms_is_bounded(void **state)
     char name[32];
     for (int i = 0; i < 20000; i++) {
         int n = snprintf(name, sizeof name, "atom_%d", i);
-        Py_XDECREF(erltypes_atom(name, (size_t)n));
+        Py_XDECREF(atoms_get(name, (size_t)n));
     }
     size_t before = blocks();
     for (int i = 20000; i < 120000; i++) {
         int n = snprintf(name, sizeof name, "atom_%d", i);
-        Py_XDECREF(erltypes_atom(name, (size_t)n));
+        Py_XDECREF(atoms_get(name, (size_t)n));
     }
     assert_true(blocks() < before + 4000);
 }

@@ -16,23 +16,22 @@
 
 #define MAX_REPLY DEFAULT_MAX_FRAME
 
-static inline struct value_form default_opts(void)
+static inline struct form default_form(void)
 {
-    struct value_form opts;
-    value_form_init(&opts);
-    return opts;
+    struct form form;
+    form_init(&form);
+    return form;
 }
 
 /* From a frame in hex: a new reference, or NULL with an exception. */
-static inline PyObject *decode_hex(const char *hex,
-                                   const struct value_form *opts)
+static inline PyObject *decode_hex(const char *hex, const struct form *form)
 {
     size_t n, at = 1;
     struct err err = {""};
     char *frame = from_hex(hex, &n);
     if (scan_frame(frame, n, &err) < 0)
         embed_die(err.text);
-    PyObject *x = value_decode(frame, &at, opts, "args");
+    PyObject *x = value_decode(frame, &at, form, "args");
     if (x ? at != n || PyErr_Occurred() : !PyErr_Occurred())
         embed_die(hex);
     free(frame);
@@ -40,13 +39,12 @@ static inline PyObject *decode_hex(const char *hex,
 }
 
 /* 0 and a whole term in out; or -1 with an exception. */
-static inline int encode(struct buf *out, PyObject *x,
-                         const struct value_form *opts)
+static inline int encode(struct buf *out, PyObject *x, const struct form *form)
 {
     struct err err = {""};
     size_t end = 0;
     buf_init(out, MAX_REPLY);
-    int rc = value_encode(out, x, opts, "result");
+    int rc = value_encode(out, x, form, "result");
     if (rc == 0 ? PyErr_Occurred() != NULL : !PyErr_Occurred())
         embed_die("success and exception do not go together");
     if (rc == 0 && (scan_term(out->data, out->len, &end, &err) < 0 ||
@@ -67,15 +65,14 @@ static inline void take_error(char *text, size_t size)
 }
 
 /* What an expression's value is sent as; or its error. */
-static inline void encode_text(const char *expression,
-                               const struct value_form *opts, char *text,
-                               size_t size)
+static inline void encode_text(const char *expression, const struct form *form,
+                               char *text, size_t size)
 {
     struct buf out;
     PyObject *x = embed_eval(expression);
     if (!x)
         embed_die(expression);
-    if (encode(&out, x, opts) == 0)
+    if (encode(&out, x, form) == 0)
         show(out.data, text, size);
     else
         take_error(text, size);

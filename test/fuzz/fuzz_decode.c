@@ -43,15 +43,15 @@ static void forget(PyObject *class)
 }
 
 typedef PyObject *decode_fn(const char *buf, size_t *at,
-                            const struct value_form *opts, const char *root);
+                            const struct form *form, const char *root);
 
 /* A value, or NULL when there is none for these bytes. */
 static PyObject *try_decode(decode_fn *decode, const char *frame, size_t size,
-                            size_t at, const struct value_form *opts)
+                            size_t at, const struct form *form)
 {
-    PyObject *x = decode(frame, &at, opts, "args");
+    PyObject *x = decode(frame, &at, form, "args");
     if (!x) {
-        forget(erltypes_badarg());
+        forget(classes_badarg());
         return NULL;
     }
     CHECK(!PyErr_Occurred());
@@ -88,27 +88,26 @@ static bool looks_like_bytes(const struct buf *out)
 
 /* There and back. With binaries as bytes nothing is lost: what None, true and
  * {bytes, B} came from does not matter any more. As str two keys may meet. */
-static void try_value(const char *frame, size_t size,
-                      const struct value_form *opts)
+static void try_value(const char *frame, size_t size, const struct form *form)
 {
     struct buf out;
     struct err err = {""};
     size_t end = 0;
     PyObject *y = NULL;
-    PyObject *x = try_decode(value_decode, frame, size, 1, opts);
+    PyObject *x = try_decode(value_decode, frame, size, 1, form);
     if (!x)
         return;
     buf_init(&out, DEFAULT_MAX_FRAME);
-    if (value_encode(&out, x, opts, "result") < 0) {
-        CHECK(!opts->bytes);
+    if (value_encode(&out, x, form, "result") < 0) {
+        CHECK(!form->bytes);
         forget(PyExc_ValueError);
     } else {
         CHECK(scan_term(out.data, out.len, &end, &err) == 0);
         CHECK(end == out.len);
-        y = try_decode(value_decode, out.data, out.len, 0, opts);
-        CHECK(y || !opts->bytes);
+        y = try_decode(value_decode, out.data, out.len, 0, form);
+        CHECK(y || !form->bytes);
     }
-    if (y && opts->bytes && !looks_like_bytes(&out))
+    if (y && form->bytes && !looks_like_bytes(&out))
         check_equal(x, y);
     Py_XDECREF(y);
     buf_free(&out);
@@ -118,16 +117,16 @@ static void try_value(const char *frame, size_t size,
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const char *frame = (const char *)data;
-    struct value_form opts;
+    struct form form;
     struct err err = {""};
     if (scan_frame(frame, size, &err) < 0)
         return 0;
-    value_form_init(&opts);
-    try_value(frame, size, &opts);
-    opts.bytes = true;
-    try_value(frame, size, &opts);
-    Py_XDECREF(try_decode(value_decode_text, frame, size, 1, &opts));
+    form_init(&form);
+    try_value(frame, size, &form);
+    form.bytes = true;
+    try_value(frame, size, &form);
+    Py_XDECREF(try_decode(value_decode_text, frame, size, 1, &form));
     if (data[1] == ERL_MAP_EXT)
-        Py_XDECREF(try_decode(value_decode_names, frame, size, 1, &opts));
+        Py_XDECREF(try_decode(value_decode_names, frame, size, 1, &form));
     return 0;
 }

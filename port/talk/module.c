@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "talk/module.h"
+
+#include "talk/event.h"
+#include "value/python.h"
+
+static PyObject *erlang_event(PyObject *module, PyObject *args)
+{
+    const char *name = NULL;
+    PyObject *data = NULL;
+    int wait = 0;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "sOp:event", &name, &data, &wait))
+        return NULL;
+    int sent = event_send(name, data, wait);
+    return sent < 0 ? NULL : PyBool_FromLong(sent);
+}
+
+static PyMethodDef functions[] = {
+    {"event", erlang_event, METH_VARARGS,
+     "event(name, data, wait): sends {event, Name, Data}.\n\n"
+     "False: dropped, because the reader is behind and wait is false."},
+    {NULL, NULL, 0, NULL},
+};
+
+static struct PyModuleDef module_def = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "_erlang",
+    .m_doc = "What the package erlang cannot do in Python.",
+    .m_size = 0,
+    .m_methods = functions,
+};
+
+static PyObject *module_init(void)
+{
+    return PyModuleDef_Init(&module_def);
+}
+
+int module_add(void)
+{
+    return PyImport_AppendInittab("_erlang", module_init);
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * module: the built-in Python module `_erlang`, with what the package `erlang`
+ * cannot do in Python.
+ */
+#ifndef PORT_TALK_MODULE_H
+#define PORT_TALK_MODULE_H
+
+/* Makes the module known. Call before Python starts, without the GIL. 0, or -1
+ * when there is no memory. */
+int module_add(void);
+
+#endif

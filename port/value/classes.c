@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * classes: found once by their names, compared by their pointers.
+ */
+#include "config.h"
+
+#include "value/classes.h"
+
+static const char *const class_names[ERL_CLASSES] = {
+    [ERL_ATOM] = "Atom",
+    [ERL_PID] = "Pid",
+    [ERL_REFERENCE] = "Reference",
+    [ERL_PORT] = "Port",
+    [ERL_FUN] = "Fun",
+    [ERL_BITSTRING] = "BitString",
+    [ERL_IMPROPER_LIST] = "ImproperList",
+};
+
+/* All owned, all set by classes_init but for `lower`: its module is imported
+ * when first needed, because that takes a while. */
+static PyObject *classes[ERL_CLASSES];
+static PyObject *badarg;
+static PyObject *cancelled;
+static PyObject *lower;
+
+/* A class of the package. What is not a class is refused, so that pointers to
+ * it can be used as PyTypeObject without looking again. */
+static PyObject *get_class(const char *name)
+{
+    PyObject *class = python_attribute("erlang", name);
+    if (class && !PyType_Check(class)) {
+        PyErr_Format(PyExc_TypeError, "erlang.%s is not a class", name);
+        Py_CLEAR(class);
+    }
+    return class;
+}
+
+int classes_init(void)
+{
+    for (int i = 0; i < ERL_CLASSES; i++)
+        if (!(classes[i] = get_class(class_names[i])))
+            return -1;
+    if (!(badarg = get_class("BadArg")) ||
+        !(cancelled = get_class("Cancelled")))
+        return -1;
+    return 0;
+}
+
+PyObject *classes_badarg(void)
+{
+    return badarg;
+}
+
+PyObject *classes_cancelled(void)
+{
+    return cancelled;
+}
+
+enum erl_class classes_exactly(PyTypeObject *type)
+{
+    for (int i = 0; i < ERL_CLASSES; i++)
+        if ((PyObject *)type == classes[i])
+            return (enum erl_class)i;
+    return ERL_OTHER;
+}
+
+enum erl_class classes_base(PyTypeObject *type)
+{
+    for (int i = 0; i < ERL_CLASSES; i++)
+        if (PyType_IsSubtype(type, (PyTypeObject *)classes[i]))
+            return (enum erl_class)i;
+    return ERL_OTHER;
+}
+
+enum erl_class classes_of_tag(unsigned char tag)
+{
+    switch (tag) {
+    case 'X': /* NEW_PID_EXT */
+    case 'g': /* PID_EXT */
+        return ERL_PID;
+    case 'Z': /* NEWER_REFERENCE_EXT */
+    case 'r': /* NEW_REFERENCE_EXT */
+    case 'e': /* REFERENCE_EXT */
+        return ERL_REFERENCE;
+    case 'x': /* V4_PORT_EXT */
+    case 'Y': /* NEW_PORT_EXT */
+    case 'f': /* PORT_EXT */
+        return ERL_PORT;
+    case 'p': /* NEW_FUN_EXT */
+    case 'u': /* FUN_EXT */
+    case 'q': /* EXPORT_EXT */
+        return ERL_FUN;
+    default:
+        return ERL_OTHER;
+    }
+}
+
+PyTypeObject *classes_type(enum erl_class class)
+{
+    return (PyTypeObject *)classes[class];
+}
+
+/* ---- objects ---- */
+
+PyObject *classes_lower(PyObject *obj, bool arrays_binary)
+{
+    if (!lower && !(lower = python_attribute("erlang._encode", "lower")))
+        return NULL;
+    return PyObject_CallFunctionObjArgs(
+        lower, obj, arrays_binary ? Py_True : Py_False, NULL);
+}
+
+PyObject *classes_opaque(enum erl_class type, const char *etf, size_t len)
+{
+    return PyObject_CallFunction(classes[type], "y#", etf, (Py_ssize_t)len);
+}
+
+PyObject *classes_bitstring(const char *bytes, size_t n, size_t bits)
+{
+    return PyObject_CallFunction(classes[ERL_BITSTRING], "y#n", bytes,
+                                 (Py_ssize_t)n, (Py_ssize_t)bits);
+}
+
+PyObject *classes_improper_list(PyObject *items, PyObject *tail)
+{
+    return PyObject_CallFunctionObjArgs(classes[ERL_IMPROPER_LIST], items, tail,
+                                        NULL);
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * classes: the classes of the Python package `erlang` as C sees them, and
+ * objects of those that stand for one kind of term.
+ *
+ * GIL held everywhere. Returned objects are new references, returned classes
+ * are borrowed: they live as long as Python, like PyExc_ValueError. A failure
+ * is NULL or -1 with an exception set.
+ */
+#ifndef PORT_VALUE_CLASSES_H
+#define PORT_VALUE_CLASSES_H
+
+#include "value/python.h"
+
+enum erl_class {
+    ERL_ATOM,
+    ERL_PID,
+    ERL_REFERENCE,
+    ERL_PORT,
+    ERL_FUN,
+    ERL_BITSTRING,
+    ERL_IMPROPER_LIST,
+    ERL_CLASSES, /* how many there are */
+    ERL_OTHER = ERL_CLASSES
+};
+
+/* Imports the package and keeps its classes as long as the program runs:
+ * Python code uses them until the very end. 0/-1. */
+int classes_init(void);
+
+/* erlang.BadArg and erlang.Cancelled. */
+PyObject *classes_badarg(void);
+PyObject *classes_cancelled(void);
+
+/* The class itself, not for ERL_OTHER. */
+PyTypeObject *classes_type(enum erl_class class);
+
+/* Which of the classes this is; ERL_OTHER for any other type. */
+enum erl_class classes_exactly(PyTypeObject *type);
+
+/* The same where a subclass counts as its base. */
+enum erl_class classes_base(PyTypeObject *type);
+
+/* Pid, Reference, Port or Fun by the tag that their external format begins
+ * with; ERL_OTHER for any other tag. */
+enum erl_class classes_of_tag(unsigned char tag);
+
+/* Makes an object simpler with erlang._encode.lower: see there. It may return
+ * the object itself: then its core base class counts. Runs any code. */
+PyObject *classes_lower(PyObject *obj, bool arrays_binary);
+
+/* An object of one of the opaque classes (PID … FUN) from external format
+ * without version byte. */
+PyObject *classes_opaque(enum erl_class class, const char *etf, size_t len);
+
+/* A BitString of that many bits, in n bytes. */
+PyObject *classes_bitstring(const char *bytes, size_t n, size_t bits);
+
+PyObject *classes_improper_list(PyObject *items, PyObject *tail);
+
+#endif

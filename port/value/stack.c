@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "value/stack.h"
+
+#include <pthread.h>
+#include <stdint.h>
+
+/* Bytes of stack that are kept for Python code: of a small stack, half. */
+#define KEPT ((size_t)64 * 1024)
+
+/* A thread's stack, which grows down to its lowest address. Size 0: it is not
+ * known. */
+struct stack {
+    uintptr_t lowest;
+    size_t size;
+};
+
+static struct stack stack_of_thread(void)
+{
+    void *lowest = NULL;
+    size_t size = 0;
+#ifdef __GLIBC__
+    pthread_attr_t attr;
+    if (pthread_getattr_np(pthread_self(), &attr) == 0) {
+        if (pthread_attr_getstack(&attr, &lowest, &size) != 0)
+            size = 0;
+        pthread_attr_destroy(&attr);
+    }
+#endif
+    return (struct stack){(uintptr_t)lowest, size};
+}
+
+/* Not by the address of a local: AddressSanitizer keeps those elsewhere. What
+ * runs on a stack that is not the thread's own is not near the end of it. */
+bool stack_is_low(size_t need)
+{
+    static _Thread_local bool known;
+    static _Thread_local struct stack stack;
+    if (!known) {
+        stack = stack_of_thread();
+        known = true;
+    }
+    const size_t left = (uintptr_t)__builtin_frame_address(0) - stack.lowest;
+    const size_t half = stack.size / 2;
+    const size_t kept = half < KEPT ? half : KEPT;
+    return stack.size > 0 && left < (need > kept ? need : kept);
+}
