@@ -9,13 +9,14 @@ port_libwire_a_CPPFLAGS = $(WIRE_CPPFLAGS)
 port_libwire_a_SOURCES = \
 	port/wire/buf.c port/wire/buf.h \
 	port/wire/bytes.h \
-	port/wire/cond.c port/wire/cond.h \
+	port/wire/clock.c port/wire/clock.h \
 	port/wire/err.c port/wire/err.h \
 	port/wire/etf.c port/wire/etf.h \
 	port/wire/frame.c port/wire/frame.h \
 	port/wire/output.c port/wire/output.h \
 	port/wire/protocol.h \
 	port/wire/put.c port/wire/put.h \
+	port/wire/queue.h \
 	port/wire/request.c port/wire/request.h \
 	port/wire/scan.c port/wire/scan.h \
 	port/wire/utf8.h
@@ -41,11 +42,13 @@ port_libport_a_SOURCES = \
 	port/task/name.c port/task/name.h \
 	port/task/opts.c port/task/opts.h \
 	port/task/reply.c port/task/reply.h \
+	port/task/task.c port/task/task.h \
 	port/talk/event.c port/talk/event.h \
 	port/talk/module.c port/talk/module.h \
-	port/op/call.c port/op/call.h \
+	port/op/call.c \
 	port/op/eval.c port/op/eval.h \
 	port/op/hello.c \
+	port/op/listen.c \
 	port/op/memory.c \
 	port/op/op.c port/op/op.h \
 	port/op/stack.c \

@@ -14,26 +14,27 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "loop/interp.h"
+#include "loop/jobs.h"
+#include "loop/reader.h"
+#include "loop/sentinel.h"
+#include "loop/work.h"
 #include "process/fds.h"
 #include "process/fork.h"
 #include "process/group.h"
-#include "loop/interp.h"
-#include "loop/jobs.h"
 #include "process/options.h"
-#include "loop/reader.h"
-#include "loop/sentinel.h"
 #include "process/signals.h"
-#include "loop/work.h"
 #include "task/reply.h"
+#include "task/task.h"
 #include "wire/output.h"
 #include "wire/protocol.h"
 
-/* How long a VM may take until it writes its first request, in ms. */
+/* How long a VM may take until it writes its first request. */
 #define FIRST_REQUEST_MS 2000
 
-/* Tells the VM, and whoever reads the terminal, why there is no worker. A VM
- * that writes to a program which has ended does not read what it said, so its
- * first request, or the end of input, is waited for. */
+/* Says, to the VM and on the terminal, why there is no worker. A VM
+ * that writes to a program which has ended does not read what it said, so this
+ * waits for its first request, or for the end of input. */
 static int start_failed(const struct err *err)
 {
     struct pollfd input = {.fd = fds_input(), .events = POLLIN};
@@ -48,10 +49,10 @@ static int start_failed(const struct err *err)
     return EXIT_PYTHON;
 }
 
-/* Python's start runs code of others, too (sitecustomize): it is watched. */
+/* Python's start runs code of others (sitecustomize), so it is watched. */
 static int start_python(const struct options *options, struct err *err)
 {
-    jobs_start_other("", 0);
+    jobs_start_python();
     int rc = interp_start(options, err);
     jobs_done();
     return rc;
@@ -75,6 +76,7 @@ int main(int argc, char **argv)
     output_init(fds_output(), options.max_frame);
     reader_init(fds_input(), options.max_frame);
     jobs_init();
+    task_on_return(fork_end_child);
     if (sentinel_start() < 0)
         return system_failed("cannot start a thread");
     int started = start_python(&options, &err);

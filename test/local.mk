@@ -117,6 +117,7 @@ c_tests = \
 	test/c/test_put \
 	test/c/test_request \
 	test/c/test_scan \
+	test/c/test_stream \
 	test/c/test_value
 LDADD = $(PORT_LIBS) $(CMOCKA_LIBS)
 # The two in which memory runs out.

@@ -5,40 +5,35 @@
 
 #include <pthread.h>
 
-#include "process/fork.h"
-#include "process/thread.h"
 #include "op/op.h"
-#include "task/reply.h"
+#include "process/thread.h"
 #include "value/python.h"
 
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t wake;
-    struct job *first, **last;
+    struct queue waiting;
     bool started;
-} clerk = {.lock = PTHREAD_MUTEX_INITIALIZER,
-           .wake = PTHREAD_COND_INITIALIZER,
-           .last = &clerk.first};
+} clerk = {
+    .lock = PTHREAD_MUTEX_INITIALIZER,
+    .wake = PTHREAD_COND_INITIALIZER,
+    .waiting = QUEUE_EMPTY(clerk.waiting),
+};
 
 static struct job *next_job(void)
 {
     pthread_mutex_lock(&clerk.lock);
-    while (!clerk.first)
+    while (!clerk.waiting.first)
         pthread_cond_wait(&clerk.wake, &clerk.lock);
-    struct job *job = clerk.first;
-    clerk.first = job->next;
-    if (!clerk.first)
-        clerk.last = &clerk.first;
+    struct queued *first = queue_pop(&clerk.waiting);
     pthread_mutex_unlock(&clerk.lock);
-    return job;
+    return (struct job *)first;
 }
 
 static void run(struct job *job, struct buf *out)
 {
     PyGILState_STATE gil = PyGILState_Ensure();
     op_run(&job->req, out);
-    fork_end_child();
-    reply_send(out);
     PyGILState_Release(gil);
     job_free(job);
     buf_shrink(out);
@@ -60,9 +55,7 @@ bool clerk_push(struct job *job)
         clerk.started = thread_start(clerk_main) == 0;
     bool taken = clerk.started;
     if (taken) {
-        job->next = NULL;
-        *clerk.last = job;
-        clerk.last = &job->next;
+        queue_push(&clerk.waiting, &job->queued);
         pthread_cond_signal(&clerk.wake);
     }
     pthread_mutex_unlock(&clerk.lock);

@@ -5,33 +5,35 @@
 
 #include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "process/fds.h"
-#include "wire/cond.h"
+#include "wire/clock.h"
 #include "wire/protocol.h"
 
-#define TICK_NS (TICK_MS * 1000 * 1000L)
-
-/* So many ticks without a job, and the sentinel sleeps until the next one. */
+/* Ticks without a job after which the sentinel sleeps until one starts. */
 #define QUIET_TICKS 100
 
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t wake; /* for the sentinel */
 
-    struct job *first, **last;
+    struct queue waiting;
     size_t n_waiting;
 
-    struct job *running; /* NULL between jobs, and in what is none */
-    const char *id;      /* of what runs; NULL in between */
+    const char *id; /* of what runs; NULL between jobs */
     size_t id_len;
     unsigned long serial; /* of the running job, or the last one */
-    bool cancelled;       /* the running job is */
-    bool watched;         /* by the sentinel: kick it at the end */
+    bool cancelled;       /* the running job has been, and does not know it */
+    bool watched;         /* by the sentinel, which is kicked at the end */
     bool asleep;          /* the sentinel is, until somebody wakes it */
     bool closed;
-} jobs = {.lock = PTHREAD_MUTEX_INITIALIZER, .last = &jobs.first};
+} jobs = {
+    .lock = PTHREAD_MUTEX_INITIALIZER,
+    .waiting = QUEUE_EMPTY(jobs.waiting),
+};
+
+/* Stands for the id that Python's start does not have. */
+static const char NO_ID[] = "";
 
 static void lock(void)
 {
@@ -45,7 +47,12 @@ static void unlock(void)
 
 void jobs_init(void)
 {
-    cond_init(&jobs.wake);
+    clock_init_cond(&jobs.wake);
+}
+
+static struct job *job_of(struct queued *queued)
+{
+    return (struct job *)queued;
 }
 
 /* ---- waiting ---------------------------------------------------------- */
@@ -69,19 +76,12 @@ void job_free(struct job *job)
     free(job);
 }
 
-size_t jobs_max(void)
-{
-    return WAITING_MAX;
-}
-
 bool jobs_push(struct job *job)
 {
     lock();
     bool room = jobs.n_waiting < WAITING_MAX;
     if (room) {
-        job->next = NULL;
-        *jobs.last = job;
-        jobs.last = &job->next;
+        queue_push(&jobs.waiting, &job->queued);
         jobs.n_waiting++;
     }
     unlock();
@@ -89,22 +89,18 @@ bool jobs_push(struct job *job)
 }
 
 /* With the lock: takes out what `link` points to, which may be nothing. */
-static struct job *unlink_job(struct job **link)
+static struct job *unlink_job(struct queued **link)
 {
-    struct job *job = *link;
-    if (!job)
-        return NULL;
-    *link = job->next;
-    if (jobs.last == &job->next)
-        jobs.last = link;
-    jobs.n_waiting--;
+    struct job *job = job_of(queue_unlink(&jobs.waiting, link));
+    if (job)
+        jobs.n_waiting--;
     return job;
 }
 
 struct job *jobs_pop(void)
 {
     lock();
-    struct job *job = unlink_job(&jobs.first);
+    struct job *job = unlink_job(&jobs.waiting.first);
     unlock();
     return job;
 }
@@ -117,36 +113,32 @@ bool jobs_waiting(void)
     return waiting;
 }
 
-static bool same_id(const struct request *req, const char *id, size_t n)
+/* With the lock: the link that points to the waiting job with the id of `req`,
+ * or to NULL. */
+static struct queued **link_of(const struct request *req)
 {
-    return req->id_len == n && memcmp(req->frame + req->id_at, id, n) == 0;
-}
-
-/* With the lock: the link that points to the waiting job of `req`, or to
- * NULL. */
-static struct job **find(const struct request *req)
-{
-    struct job **link = &jobs.first;
-    while (*link && !same_id(req, (*link)->req.frame + (*link)->req.id_at,
-                             (*link)->req.id_len))
-        link = &(*link)->next;
+    struct queued **link = &jobs.waiting.first;
+    for (; *link; link = &(*link)->next) {
+        const struct request *other = &job_of(*link)->req;
+        if (request_has_id(req, other->frame + other->id_at, other->id_len))
+            break;
+    }
     return link;
 }
 
 struct job *jobs_remove(const struct request *req)
 {
     lock();
-    struct job *job = unlink_job(find(req));
+    struct job *job = unlink_job(link_of(req));
     unlock();
     return job;
 }
 
 /* ---- running ---------------------------------------------------------- */
 
-static void start(struct job *job, const char *id, size_t n)
+static void start(const char *id, size_t n)
 {
     lock();
-    jobs.running = job;
     jobs.id = id;
     jobs.id_len = n;
     jobs.serial++;
@@ -156,20 +148,24 @@ static void start(struct job *job, const char *id, size_t n)
     unlock();
 }
 
-void jobs_start(struct job *job)
+void jobs_start(const struct job *job)
 {
-    start(job, job->frame->data + job->req.id_at, job->req.id_len);
+    start(job->req.frame + job->req.id_at, job->req.id_len);
 }
 
-void jobs_start_other(const char *id, size_t n)
+void jobs_start_stream(const char *id, size_t n)
 {
-    start(NULL, id, n);
+    start(id, n);
+}
+
+void jobs_start_python(void)
+{
+    start(NO_ID, 0);
 }
 
 void jobs_done(void)
 {
     lock();
-    jobs.running = NULL;
     jobs.id = NULL;
     if (jobs.watched)
         fds_kick();
@@ -180,13 +176,18 @@ void jobs_done(void)
 bool jobs_cancel(const struct request *req)
 {
     lock();
-    bool found = jobs.id && (!req || same_id(req, jobs.id, jobs.id_len));
+    bool found = jobs.id && request_has_id(req, jobs.id, jobs.id_len);
     if (found)
         jobs.cancelled = true;
-    if (found && jobs.running)
-        jobs.running->ending = STREAM_CANCELLED;
     unlock();
     return found;
+}
+
+void jobs_cancel_running(void)
+{
+    lock();
+    jobs.cancelled = jobs.id != NULL;
+    unlock();
 }
 
 bool jobs_was_cancelled(void)
@@ -206,20 +207,6 @@ bool jobs_cancel_waits(void)
     return waits;
 }
 
-bool jobs_keep(const struct request *req)
-{
-    lock();
-    struct job *job = *find(req);
-    if (!job && jobs.running && same_id(req, jobs.id, jobs.id_len))
-        job = jobs.running;
-    if (job && req->kind == CONTROL_MORE)
-        job->more += req->n;
-    else if (job && job->ending == STREAM_GOES_ON)
-        job->ending = STREAM_STOPPED;
-    unlock();
-    return job != NULL;
-}
-
 /* ---- watching --------------------------------------------------------- */
 
 static void wait_for_job(void)
@@ -230,7 +217,7 @@ static void wait_for_job(void)
     jobs.asleep = false;
 }
 
-/* A job is long when it was there at the last tick, too. While jobs come and
+/* A job is long when it already ran at the last tick. While jobs come and
  * go the sentinel only wakes once a tick; nobody has to wake it. */
 unsigned long jobs_wait_for_long(void)
 {
@@ -243,7 +230,7 @@ unsigned long jobs_wait_for_long(void)
         if (quiet > QUIET_TICKS)
             wait_for_job();
         seen = jobs.serial;
-        cond_wait_ns(&jobs.wake, &jobs.lock, TICK_NS);
+        clock_wait(&jobs.wake, &jobs.lock, TICK_MS);
     }
     unsigned long serial = jobs.closed ? 0 : seen;
     jobs.watched = serial != 0;
@@ -259,12 +246,12 @@ bool jobs_is_running(unsigned long serial)
     return running;
 }
 
-bool jobs_is_start(unsigned long serial)
+bool jobs_is_python(unsigned long serial)
 {
     lock();
-    bool is_start = jobs.id && jobs.serial == serial && jobs.id_len == 0;
+    bool is_python = jobs.id == NO_ID && jobs.serial == serial;
     unlock();
-    return is_start;
+    return is_python;
 }
 
 void jobs_close(void)

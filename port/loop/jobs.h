@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Jobs: what has come in and waits for the main thread, and what the main
+ * jobs: what has come in and waits for the main thread, and what the main
  * thread is running. Everything here is under one lock that is held for a
  * few instructions, never while Python runs. Any thread unless said
  * otherwise; no GIL.
@@ -11,20 +11,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "op/stream.h"
 #include "wire/frame.h"
+#include "wire/queue.h"
 #include "wire/request.h"
 
 /* A request with the frame that it points into. */
 struct job {
-    struct job *next;
+    struct queued queued;
     struct frame *frame; /* owned */
     struct request req;
-
-    /* For the stream that it may open, what was asked of it meanwhile. With
-     * the lock, until jobs_done. */
-    long long more;
-    enum stream_end ending;
 };
 
 /* Call once, before there are threads. */
@@ -35,11 +30,8 @@ void jobs_init(void);
 struct job *job_take(struct frame *frame);
 void job_free(struct job *job);
 
-/* Appends a job. False, and nothing is taken, when too many wait already. */
+/* Appends a job. False, and nothing is taken, when WAITING_MAX wait already. */
 bool jobs_push(struct job *job);
-
-/* How many jobs may wait. */
-size_t jobs_max(void);
 
 /* The oldest waiting job, or NULL. The caller owns it. */
 struct job *jobs_pop(void);
@@ -48,33 +40,33 @@ bool jobs_waiting(void);
 /* Takes the waiting job with the same id as `req` out, or NULL. */
 struct job *jobs_remove(const struct request *req);
 
-/* The main thread says what it is at: a job, or something else that is to be
- * watched like one, with the id of n bytes (0: Python's start). Both stay
- * valid until jobs_done. */
-void jobs_start(struct job *job);
-void jobs_start_other(const char *id, size_t n);
+/* The main thread says what it runs: a job, a step of the stream with that id,
+ * or Python's start. All are watched alike, and below each is called a job.
+ * What is given stays valid until jobs_done. */
+void jobs_start(const struct job *job);
+void jobs_start_stream(const char *id, size_t n);
+void jobs_start_python(void);
 void jobs_done(void);
 
-/* Marks the running job as cancelled if it is the one of `req`; NULL means
- * whatever runs. False: it is not running. */
+/* Marks the running job as cancelled if it has the id of `req`. False: it has
+ * not, or nothing runs. */
 bool jobs_cancel(const struct request *req);
 
-/* Keeps {more, …} and {stop, …} for a stream whose job waits or runs. False:
- * there is none with this id. */
-bool jobs_keep(const struct request *req);
+/* Marks whatever runs as cancelled. */
+void jobs_cancel_running(void);
 
-/* True once, when the running job has been cancelled. Main thread. */
+/* True once after the running job has been cancelled. Main thread. */
 bool jobs_was_cancelled(void);
 
-/* True while the running job has been cancelled and does not know it. */
+/* True while the running job has been cancelled and has not asked yet. */
 bool jobs_cancel_waits(void);
 
 /* For the sentinel: sleeps until one job has been running for a tick and
  * returns its serial number; 0 when there will be no more jobs. */
 unsigned long jobs_wait_for_long(void);
 
-/* True when that is no job and nothing that has an id: Python's start. */
-bool jobs_is_start(unsigned long serial);
+/* True while that job is running and is Python's start. */
+bool jobs_is_python(unsigned long serial);
 
 /* True while that job is running; jobs_done calls fds_kick when it ends. */
 bool jobs_is_running(unsigned long serial);

@@ -7,8 +7,8 @@
 #include <pthread.h>
 #include <stdio.h>
 
-#include "process/fds.h"
 #include "loop/route.h"
+#include "process/fds.h"
 #include "talk/event.h"
 #include "wire/frame.h"
 #include "wire/protocol.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The reader role: exactly one thread at a time reads the input. The main
+ * reader: a role. exactly one thread at a time reads the input. The main
  * thread takes the role between jobs, the sentinel while a long job runs; the
  * role is a mutex, and who holds it is the reader. No Python, no GIL: the
  * main thread lets go of the GIL before it waits here.
@@ -27,8 +27,8 @@ void reader_give(void);
  * input; else READER_NOTHING. `busy` is handed on to route_frame. */
 enum reader_status reader_read(bool wait, bool busy);
 
-/* Sleeps until there is input (true), a kick, or so many ms have passed (-1:
- * for ever); only with the role. */
+/* Sleeps until there is input (true), a kick, or `ms` milliseconds have passed
+ * (-1: for ever); only with the role. */
 bool reader_wait(int ms);
 
 /* Sleeps until there is a kick, or the input has hung up or been ended (true);

@@ -8,16 +8,17 @@
 #include "loop/clerk.h"
 #include "loop/interrupt.h"
 #include "loop/jobs.h"
-#include "talk/event.h"
 #include "op/op.h"
-#include "task/reply.h"
 #include "op/stream.h"
+#include "talk/event.h"
+#include "task/reply.h"
 #include "wire/output.h"
+#include "wire/protocol.h"
 #include "wire/request.h"
 
 /* ---- answers that need no Python -------------------------------------- */
 
-/* An answer from here fits into so many bytes, without its Id. */
+/* The most bytes of an answer from here, without its Id. */
 #define ANSWER_MAX 512
 
 static bool id_fits(const struct request *req)
@@ -58,36 +59,35 @@ static void answer_overloaded(const struct request *req)
 {
     struct buf out;
     begin(&out, req);
-    reply_overloaded(&out, jobs_max(), jobs_max());
+    reply_overloaded(&out, WAITING_MAX, WAITING_MAX);
     send_and_free(&out);
 }
 
 /* ---- control ---------------------------------------------------------- */
 
-/* A job that had not started is over at once; the running one is
- * interrupted, and answers for itself. */
+/* Ends a job that has not started, with that answer. False: no job with this id
+ * waits. */
+static bool withdraw(const struct request *req, const char *answer)
+{
+    struct job *job = jobs_remove(req);
+    if (!job)
+        return false;
+    if (op_is_stream(&job->req))
+        stream_forget(&job->req);
+    answer_error(req, answer);
+    job_free(job);
+    return true;
+}
+
+/* The running job is interrupted, and answers for itself. */
 static void cancel(const struct request *req)
 {
-    struct job *waiting = jobs_remove(req);
-    if (waiting) {
-        answer_error(req, "cancelled");
-        job_free(waiting);
+    if (withdraw(req, "cancelled"))
         return;
-    }
-    /* In this order: a job may open its stream and end in between. */
     bool running = jobs_cancel(req);
     stream_end(req, STREAM_CANCELLED);
     if (running)
         interrupt_main();
-}
-
-static void take_back(const struct request *req)
-{
-    struct job *waiting = jobs_remove(req);
-    if (!waiting)
-        return;
-    answer_error(req, "not_started");
-    job_free(waiting);
 }
 
 static void answer_no_call(void)
@@ -98,8 +98,8 @@ static void answer_no_call(void)
     answer_badarg(&nobody, &why);
 }
 
-/* Control that names a request which is over, or was never there, is
- * harmless: it may have crossed the reply on its way. */
+/* Control for a request that is over, or never was, is harmless: it may have
+ * crossed the reply on its way. */
 static void control(const struct request *req)
 {
     switch (req->kind) {
@@ -107,15 +107,13 @@ static void control(const struct request *req)
         cancel(req);
         break;
     case CONTROL_TAKE_BACK:
-        take_back(req);
+        withdraw(req, "not_started");
         break;
     case CONTROL_MORE:
-        if (!jobs_keep(req))
-            stream_more(req, req->n);
+        stream_more(req, req->n);
         break;
     case CONTROL_STOP:
-        if (!jobs_keep(req))
-            stream_end(req, STREAM_STOPPED);
+        stream_end(req, STREAM_STOPPED);
         break;
     case CONTROL_ACK:
         event_acked(req->n);
@@ -139,8 +137,13 @@ static void request(struct job *job, bool busy)
 {
     if (busy && op_is_urgent(&job->req) && clerk_push(job))
         return;
+    const bool is_stream = op_is_stream(&job->req);
+    if (is_stream)
+        stream_expect(&job->req); /* first: the job may run at once */
     if (jobs_push(job))
         return;
+    if (is_stream)
+        stream_forget(&job->req);
     answer_overloaded(&job->req);
     job_free(job);
 }

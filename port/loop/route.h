@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Sorting: where each frame goes. Control is acted on at once, an urgent
- * request goes to the clerk while Python is busy, a job to the queue; what
- * cannot be understood is answered on the spot. Called by the reader, without
- * the GIL.
+ * route: where each frame goes. Control is acted on at once, an urgent
+ * request goes to the clerk while Python is busy, a job to the queue; a
+ * frame that cannot be understood is answered at once. Called by the reader,
+ * without the GIL.
  */
 #ifndef PORT_LOOP_ROUTE_H
 #define PORT_LOOP_ROUTE_H

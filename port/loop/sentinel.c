@@ -5,46 +5,40 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <time.h>
 
-#include "process/group.h"
 #include "loop/interrupt.h"
 #include "loop/jobs.h"
 #include "loop/reader.h"
+#include "process/group.h"
 #include "process/thread.h"
+#include "wire/clock.h"
 #include "wire/output.h"
 #include "wire/protocol.h"
 
 /* After the end of the input: how long a job, or Python's start, has to stop,
- * and how long Python may take to finalize. A job is interrupted at each step,
- * as is one that was cancelled until it knows. */
+ * and how long Python may take to finalize. A job is interrupted at each step;
+ * so is one that was cancelled, until it knows. */
 #define STEP_MS 50
 #define STOP_STEPS 12
 #define START_STEPS 20
 #define FINALIZE_MS 3000
 
-static void sleep_ms(long ms)
-{
-    struct timespec t = {ms / 1000, ms % 1000 * 1000000L};
-    nanosleep(&t, NULL);
-}
-
-/* The program is to end: the job must stop, or is ended with it. It has no
- * reply, as if it had died: nobody has cancelled it. */
+/* The program is to end: the job must stop, or ends with it. It has no reply,
+ * as if it had died, because nobody has cancelled it. */
 static void stop_job(unsigned long serial)
 {
     output_close();
     for (int i = 0; i < STOP_STEPS && jobs_is_running(serial); i++) {
-        jobs_cancel(NULL);
+        jobs_cancel_running();
         interrupt_main();
-        sleep_ms(STEP_MS);
+        clock_sleep(STEP_MS);
     }
     if (jobs_is_running(serial))
         group_exit(EXIT_BUSY);
 }
 
 /* Reads for the main thread while its job runs. A signal that comes right
- * before a blocking call goes unheard: it is repeated. */
+ * before a blocking call does not interrupt it, so it is repeated. */
 static void watch(unsigned long serial)
 {
     while (jobs_is_running(serial)) {
@@ -60,15 +54,15 @@ static void watch(unsigned long serial)
     }
 }
 
-/* Nobody could answer yet, so nothing is read: what has come before the end of
- * the input is answered when Python has started. */
+/* Nothing is read, because nobody could answer yet: requests that came before
+ * the end of the input are answered when Python has started. */
 static void watch_start(unsigned long serial)
 {
     while (jobs_is_running(serial))
         if (reader_wait_end())
             break;
     for (int i = 0; i < START_STEPS && jobs_is_running(serial); i++)
-        sleep_ms(STEP_MS);
+        clock_sleep(STEP_MS);
     if (jobs_is_running(serial))
         group_exit(EXIT_BUSY);
 }
@@ -78,13 +72,13 @@ static void *sentinel_main(void *unused)
     unsigned long serial;
     while ((serial = jobs_wait_for_long()) != 0) {
         reader_take();
-        if (jobs_is_start(serial))
+        if (jobs_is_python(serial))
             watch_start(serial);
         else
             watch(serial);
         reader_give();
     }
-    sleep_ms(FINALIZE_MS);
+    clock_sleep(FINALIZE_MS);
     group_exit(EXIT_BUSY);
     return unused;
 }

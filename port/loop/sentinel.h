@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The sentinel: a thread that sleeps while jobs are short. Once a job has run
+ * sentinel: a thread that sleeps while jobs are short. Once a job has run
  * for a tick it becomes the reader until the job ends, so that the end of the
  * input and cancel are seen while Python is stuck anywhere. It never takes
  * the GIL.
@@ -11,8 +11,8 @@
 /* Starts the thread. 0, or -1. */
 int sentinel_start(void);
 
-/* The main thread has left its loop: ends the program when Python has not
- * been finalized in time. */
+/* The main thread has left its loop: the program ends when Python has not been
+ * finalized in time. */
 void sentinel_expect_exit(void);
 
 #endif

@@ -3,12 +3,10 @@
 
 #include "loop/work.h"
 
-#include "process/fork.h"
 #include "loop/jobs.h"
 #include "loop/reader.h"
 #include "loop/sentinel.h"
 #include "op/op.h"
-#include "task/reply.h"
 #include "op/stream.h"
 #include "value/python.h"
 #include "wire/output.h"
@@ -25,9 +23,9 @@ static bool is_idle(void)
     return !jobs_waiting() && !stream_ready();
 }
 
-/* Reads a frame; waits for one only when there is nothing else to do. That
- * is known only with the role, because work comes from nobody but the reader:
- * the sentinel may have had the role until now. */
+/* Reads a frame; waits for one only when there is nothing else to do. That can
+ * be known only with the role, because all work comes from the reader, and the
+ * sentinel may have had the role until now. */
 static enum reader_status read_frame(void)
 {
     reader_take();
@@ -68,13 +66,13 @@ static void start(const struct work *work)
         jobs_start(work->job);
     } else {
         const char *id = stream_id(work->stream, &n);
-        jobs_start_other(id, n);
+        jobs_start_stream(id, n);
     }
 }
 
-/* Waits for work, without the GIL: it is for other Python threads meanwhile.
- * They may keep it for long, so what comes is said to be running, or the end
- * to have come, before the GIL is waited for: then the sentinel watches. */
+/* Waits for work, without the GIL: other Python threads have it meanwhile. They
+ * may keep it for long, so work is reported as running, or the end as come,
+ * before the GIL is waited for: then the sentinel watches. */
 static bool await_work(struct work *work, bool stream_first)
 {
     bool found;
@@ -88,33 +86,16 @@ static bool await_work(struct work *work, bool stream_first)
     return found;
 }
 
-/* The stream that a job has opened is told what was asked of it too early. */
-static void catch_up(const struct job *job)
-{
-    if (job->more)
-        stream_more(&job->req, job->more);
-    if (job->ending != STREAM_GOES_ON)
-        stream_end(&job->req, job->ending);
-}
-
-/* A forked child ends before it touches a lock: another thread, which the
- * child does not have, may have held it. */
 static void run_job(struct job *job, struct buf *out)
 {
-    enum op_end end = op_run(&job->req, out);
-    fork_end_child();
-    if (end == OP_REPLY)
-        reply_send(out);
+    op_run(&job->req, out);
     jobs_done();
-    if (end == OP_LATER)
-        catch_up(job);
     job_free(job);
 }
 
 static void run_stream(struct stream *stream, struct buf *out)
 {
     stream_step(stream, out);
-    fork_end_child();
     jobs_done();
     stream_give(stream);
 }

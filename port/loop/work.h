@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The main thread's work: it runs every job, in order; between jobs it reads
- * the input itself, so that a short call costs no hand-over between threads.
+ * work: what the main thread does. It runs every job, in order; between jobs it
+ * reads the input itself, so that a short call costs no hand-over between
+ * threads.
  */
 #ifndef PORT_LOOP_WORK_H
 #define PORT_LOOP_WORK_H

@@ -1,20 +1,22 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Calls of functions by name.
+ */
 #include "config.h"
 
-#include "op/call.h"
+#include "op/op.h"
 
-#include "task/arg.h"
 #include "op/eval.h"
+#include "task/arg.h"
 #include "task/name.h"
-#include "task/reply.h"
 
 /* Module and Function: the callable that they name. */
-static PyObject *named_function(struct op_call *call)
+static PyObject *named_function(struct task *task)
 {
     PyObject *module = NULL, *function = NULL, *owner = NULL, *found = NULL;
 
-    if ((module = arg_text(call, "module")) &&
-        (function = arg_text(call, "function")) &&
+    if ((module = arg_text(task, "module")) &&
+        (function = arg_text(task, "function")) &&
         (owner = name_module(module)))
         found = name_attribute(owner, function);
     Py_XDECREF(module);
@@ -26,23 +28,20 @@ static PyObject *named_function(struct op_call *call)
 /* erlang._call.call with __main__ for its globals. */
 static PyObject *make_trampoline(void)
 {
-    PyObject *module = NULL, *call = NULL, *code = NULL, *names = NULL;
-    PyObject *made = NULL;
+    PyObject *call = NULL, *code = NULL, *names = NULL, *made = NULL;
 
-    if ((module = python_module("erlang._call")) &&
-        (call = PyObject_GetAttrString(module, "call")) &&
+    if ((call = python_attribute("erlang._call", "call")) &&
         (code = PyObject_GetAttrString(call, "__code__")) &&
         (names = eval_names()))
         made = PyFunction_New(code, names);
-    Py_XDECREF(module);
     Py_XDECREF(call);
     Py_XDECREF(code);
     Py_XDECREF(names);
     return made;
 }
 
-/* Calls with a Python frame underneath, which functions like builtins.eval
- * and locals need, and warnings look for. */
+/* Calls with a Python frame underneath: builtins.eval and locals need one, and
+ * warnings look for one. */
 static PyObject *call_in_frame(PyObject *function, PyObject *args,
                                PyObject *kwargs)
 {
@@ -53,20 +52,15 @@ static PyObject *call_in_frame(PyObject *function, PyObject *args,
                                         NULL);
 }
 
-PyObject *call_function(struct op_call *call)
+PyObject *op_call(struct task *task)
 {
     PyObject *function = NULL, *args = NULL, *kwargs = NULL, *value = NULL;
 
-    if ((function = named_function(call)) && (args = arg_list(call, "args")) &&
-        (kwargs = arg_names(call, "kwargs")))
+    if ((function = named_function(task)) && (args = arg_list(task, "args")) &&
+        (kwargs = arg_names(task, "kwargs")))
         value = call_in_frame(function, args, kwargs);
     Py_XDECREF(function);
     Py_XDECREF(args);
     Py_XDECREF(kwargs);
     return value;
-}
-
-enum op_end op_invoke(struct op_call *call)
-{
-    return reply_value_take(call, call_function(call), "result");
 }

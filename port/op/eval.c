@@ -3,23 +3,18 @@
 
 #include "op/eval.h"
 
+#include "op/op.h"
 #include "task/arg.h"
-#include "task/reply.h"
 #include "value/python.h"
 
-/* Compiled expressions by their text: most callers send the same few. */
+/* Compiled expressions by their text: most callers send the same few texts. */
 #define CACHED_MAX 512
 #define CACHED_TEXT_MAX 4096
 static PyObject *compiled;
 
 PyObject *eval_names(void)
 {
-    PyObject *main = python_module("__main__");
-    if (!main)
-        return NULL;
-    PyObject *names = PyObject_GetAttrString(main, "__dict__");
-    Py_DECREF(main);
-    return names;
+    return python_attribute("__main__", "__dict__");
 }
 
 /* mode: "eval" or "exec", as Python's compile has it. */
@@ -34,7 +29,7 @@ static PyObject *compile_text(PyObject *text, const char *mode)
     return code;
 }
 
-/* Blanks in front are taken off, as Python's own eval does. */
+/* Without blanks in front, as Python's own eval does it. */
 static PyObject *compile_expression(PyObject *text)
 {
     PyObject *stripped = PyObject_CallMethod(text, "lstrip", "s", " \t");
@@ -81,13 +76,13 @@ static PyObject *names_with(PyObject *locals)
     return copy;
 }
 
-PyObject *eval_expression(struct op_call *call)
+PyObject *op_eval(struct task *task)
 {
     PyObject *text = NULL, *locals = NULL, *names = NULL, *code = NULL;
     PyObject *value = NULL;
 
-    if (!(text = arg_text(call, "code")) ||
-        !(locals = arg_names(call, "locals")) || !(code = expression(text)) ||
+    if (!(text = arg_text(task, "code")) ||
+        !(locals = arg_names(task, "locals")) || !(code = expression(text)) ||
         !(names = names_with(locals)))
         goto out;
     value = PyEval_EvalCode(code, names, names);
@@ -99,20 +94,15 @@ out:
     return value;
 }
 
-enum op_end op_eval(struct op_call *call)
-{
-    return reply_value_take(call, eval_expression(call), "result");
-}
-
-enum op_end op_exec(struct op_call *call)
+PyObject *op_exec(struct task *task)
 {
     PyObject *text = NULL, *code = NULL, *names = NULL, *none = NULL;
 
-    if ((text = arg_text(call, "code")) &&
+    if ((text = arg_text(task, "code")) &&
         (code = compile_text(text, "exec")) && (names = eval_names()))
         none = PyEval_EvalCode(code, names, names);
     Py_XDECREF(text);
     Py_XDECREF(code);
     Py_XDECREF(names);
-    return reply_ok_take(call, none);
+    return none;
 }

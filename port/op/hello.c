@@ -6,27 +6,17 @@
 
 #include <unistd.h>
 
-#include "task/map.h"
 #include "op/op.h"
-#include "task/reply.h"
+#include "task/map.h"
 #include "value/exception.h"
 #include "value/python.h"
 #include "wire/output.h"
 #include "wire/protocol.h"
 
-/* sys.NAME: a new reference. */
-static PyObject *sys_value(const char *name)
-{
-    PyObject *sys = python_module("sys");
-    PyObject *value = sys ? PyObject_GetAttrString(sys, name) : NULL;
-    Py_XDECREF(sys);
-    return value;
-}
-
 /* "3.11.2", as platform.python_version() has it. */
 static PyObject *python_version(void)
 {
-    PyObject *whole = sys_value("version");
+    PyObject *whole = python_attribute("sys", "version");
     PyObject *words = whole ? PyObject_CallMethod(whole, "split", NULL) : NULL;
     PyObject *first = words ? python_list_get(words, 0) : NULL;
     Py_XDECREF(whole);
@@ -40,21 +30,24 @@ static int describe(PyObject *map)
     if (map_take(map, "protocol", PyLong_FromLong(PROTOCOL_VERSION)) < 0 ||
         map_take(map, "pyport", PyUnicode_FromString(PACKAGE_VERSION)) < 0 ||
         map_take(map, "python", python_version()) < 0 ||
-        map_take(map, "version", sys_value("version")) < 0 ||
+        map_take(map, "version", python_attribute("sys", "version")) < 0 ||
         map_take(map, "os_pid", PyLong_FromLong(getpid())) < 0 ||
-        map_take(map, "executable", sys_value("executable")) < 0 ||
+        map_take(map, "executable", python_attribute("sys", "executable")) <
+            0 ||
         map_take(map, "max_frame", PyLong_FromSize_t(most)) < 0 ||
         map_take(map, "max_depth", PyLong_FromLong(MAX_DEPTH)) < 0)
         return -1;
     return map_take(map, "exceptions", exception_class_names());
 }
 
-enum op_end op_hello(struct op_call *call)
+PyObject *op_hello(struct task *task)
 {
-    return reply_value_take(call, map_make(describe), "hello");
+    (void)task;
+    return map_make(describe);
 }
 
-enum op_end op_version(struct op_call *call)
+PyObject *op_version(struct task *task)
 {
-    return reply_value_take(call, sys_value("version"), "version");
+    (void)task;
+    return python_attribute("sys", "version");
 }

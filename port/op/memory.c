@@ -4,11 +4,10 @@
  */
 #include "config.h"
 
+#include "op/op.h"
+#include "op/trace.h"
 #include "task/arg.h"
 #include "task/map.h"
-#include "op/op.h"
-#include "task/reply.h"
-#include "op/trace.h"
 #include "value/python.h"
 
 #define GENERATION_MAX 2
@@ -23,18 +22,18 @@ static int describe(PyObject *map)
     return trace_describe(map);
 }
 
-enum op_end op_memory_stats(struct op_call *call)
+PyObject *op_memory_stats(struct task *task)
 {
-    return reply_value_take(call, map_make(describe), "memory_stats");
+    (void)task;
+    return map_make(describe);
 }
 
-enum op_end op_gc(struct op_call *call)
+PyObject *op_gc(struct task *task)
 {
     long generation = GENERATION_MAX;
-    if (call->req->op_arity == 1)
-        generation = arg_integer(call, "generation", 0, GENERATION_MAX);
+    if (task->req->op_arity == 1)
+        generation = arg_integer(task, "generation", 0, GENERATION_MAX);
     if (generation < 0)
-        return OP_FAILED;
-    return reply_value_take(
-        call, python_call("gc", "collect", "(l)", generation), "gc");
+        return NULL;
+    return python_call("gc", "collect", "(l)", generation);
 }

@@ -5,34 +5,34 @@
 
 #include <string.h>
 
+#include "op/stream.h"
 #include "task/capture.h"
 #include "task/reply.h"
-#include "value/form.h"
-#include "value/python.h"
 
 struct op_row {
     const char *name;
     int arity; /* arguments behind the name; 0: the request is the atom */
     bool urgent;
     op_fn *run;
+    const char *root; /* its value in errors; NULL: the reply is a bare `ok` */
 };
 
 static const struct op_row rows[] = {
-    {"call", 4, false, op_invoke},
-    {"eval", 2, false, op_eval},
-    {"exec", 1, false, op_exec},
-    {"stream", 1, false, op_stream},
-    {"hello", 0, true, op_hello},
-    {"version", 0, true, op_version},
-    {"listen", 2, false, op_listen},
-    {"memory_stats", 0, true, op_memory_stats},
-    {"stack", 0, true, op_stack},
-    {"gc", 0, true, op_gc},
-    {"gc", 1, true, op_gc},
-    {"tracemalloc_start", 0, true, op_tracemalloc_start},
-    {"tracemalloc_start", 1, true, op_tracemalloc_start},
-    {"tracemalloc_stop", 0, true, op_tracemalloc_stop},
-    {"tracemalloc_top", 1, true, op_tracemalloc_top},
+    {"call", 4, false, op_call, "result"},
+    {"eval", 2, false, op_eval, "result"},
+    {"exec", 1, false, op_exec, NULL},
+    {"stream", 1, false, op_stream, NULL},
+    {"hello", 0, true, op_hello, "hello"},
+    {"version", 0, true, op_version, "version"},
+    {"listen", 2, false, op_listen, NULL},
+    {"memory_stats", 0, true, op_memory_stats, "memory_stats"},
+    {"stack", 0, true, op_stack, "stack"},
+    {"gc", 0, true, op_gc, "gc"},
+    {"gc", 1, true, op_gc, "gc"},
+    {"tracemalloc_start", 0, true, op_tracemalloc_start, NULL},
+    {"tracemalloc_start", 1, true, op_tracemalloc_start, NULL},
+    {"tracemalloc_stop", 0, true, op_tracemalloc_stop, NULL},
+    {"tracemalloc_top", 1, true, op_tracemalloc_top, "top"},
 };
 
 static const struct op_row *find(const struct request *req)
@@ -50,52 +50,92 @@ bool op_is_urgent(const struct request *req)
     return row && row->urgent;
 }
 
-/* What is printed while an urgent request runs is the busy job's. */
-static int read_opts(const struct op_row *row, struct op_call *call,
-                     struct err *err)
+bool op_is_stream(const struct request *req)
 {
-    if (task_opts_read(call->req, &call->opts, err) < 0)
+    const struct op_row *row = find(req);
+    return row && row->run == op_stream;
+}
+
+/* Text that is printed while an urgent request runs belongs to the busy job. */
+static int prepare(const struct op_row *row, struct task *task, struct err *err)
+{
+    const struct request *req = task->req;
+    if (!row)
+        return err_set(err, "there is no operation '%s' with %d arguments",
+                       req->op, req->op_arity);
+    if (task_opts_read(req, &task->opts, err) < 0)
         return -1;
-    if (row->urgent && call->opts.capture)
+    if (row->urgent && task->opts.capture)
         return err_set(err, "option 'capture': '%s' is no job", row->name);
     return 0;
 }
 
-/* The text comes first, in a frame of its own: what is in `out` is the reply
- * already. */
-static enum op_end run_row(const struct op_row *row, struct op_call *call)
+/* What was printed goes out ahead of the reply, in a frame of its own. */
+static PyObject *run(const struct op_row *row, struct task *task)
 {
-    if (!call->opts.capture)
-        return row->run(call);
-    if (capture_start() < 0)
-        return OP_FAILED;
-    enum op_end end = row->run(call);
-    capture_send(call);
-    return end;
+    if (task->opts.capture && capture_start() < 0)
+        return NULL;
+    PyObject *value = row->run(task);
+    task_returned();
+    if (task->opts.capture)
+        capture_send(task);
+    return value;
 }
 
-enum op_end op_run(const struct request *req, struct buf *out)
+static int put_result(const struct op_row *row, const struct task *task,
+                      PyObject *value, struct buf *out)
 {
-    struct op_call call = {.req = req, .out = out, .at = req->args_at};
+    if (!value)
+        return -1;
+    if (!row->root)
+        return reply_ok(out);
+    return reply_value(out, value, &task->opts.form, row->root);
+}
+
+/* Takes the value; NULL: an exception is set. Finalizers that the value has run
+ * before the reply is sent. */
+static void send_result_take(const struct op_row *row, const struct task *task,
+                             PyObject *value, struct buf *out)
+{
+    reply_begin(out, task->req->frame + task->req->id_at, task->req->id_len);
+    const size_t mark = buf_mark(out);
+    int rc = put_result(row, task, value, out);
+    Py_XDECREF(value);
+    if (rc < 0) {
+        task_returned(); /* an encoder may have forked, too */
+        buf_rewind(out, mark);
+        reply_exception(out, &task->opts.form);
+    }
+    reply_send(out);
+}
+
+static void send_badarg(const struct request *req, const struct err *err,
+                        struct buf *out)
+{
+    reply_begin(out, req->frame + req->id_at, req->id_len);
+    reply_badarg(out, err);
+    reply_send(out);
+}
+
+/* A stream that cannot be opened is forgotten before its reply is sent: then
+ * its id may be used again. */
+void op_run(const struct request *req, struct buf *out)
+{
+    struct task task = {.req = req, .at = req->args_at};
     struct err err = {""};
     const struct op_row *row = find(req);
+    const bool is_stream = op_is_stream(req);
+    const bool runs = prepare(row, &task, &err) == 0;
+    PyObject *value = runs ? run(row, &task) : NULL;
 
-    reply_begin(out, req->frame + req->id_at, req->id_len);
-    size_t mark = buf_mark(out);
-    if (!row)
-        err_set(&err, "there is no operation '%s' with %d arguments", req->op,
-                req->op_arity);
+    if (is_stream && value && stream_open_take(&task, value) == 0)
+        return;
+    if (is_stream) {
+        value = NULL;
+        stream_forget(req);
+    }
+    if (runs)
+        send_result_take(row, &task, value, out);
     else
-        read_opts(row, &call, &err);
-    if (*err.text) {
-        reply_badarg(out, &err);
-        return OP_REPLY;
-    }
-    enum op_end end = run_row(row, &call);
-    if (end == OP_FAILED) {
-        buf_rewind(out, mark);
-        reply_exception(out, &call.opts.value);
-        end = OP_REPLY;
-    }
-    return end;
+        send_badarg(req, &err, out);
 }

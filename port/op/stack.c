@@ -5,11 +5,9 @@
 #include "config.h"
 
 #include "op/op.h"
-#include "task/reply.h"
-#include "value/python.h"
 
-enum op_end op_stack(struct op_call *call)
+PyObject *op_stack(struct task *task)
 {
-    return reply_value_take(call, python_call("erlang._stack", "stacks", "()"),
-                            "stack");
+    (void)task;
+    return python_call("erlang._stack", "stacks", "()");
 }

@@ -8,56 +8,88 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "op/call.h"
-#include "op/eval.h"
 #include "op/op.h"
 #include "task/reply.h"
-#include "value/encode.h"
 #include "value/classes.h"
-#include "value/python.h"
+#include "value/encode.h"
+#include "wire/clock.h"
+#include "wire/etf.h"
 #include "wire/put.h"
+#include "wire/queue.h"
 
-/* A chunk ends when it has so many bytes, or has been filled for so long. */
+/* A chunk ends when it has this many bytes, or was begun this long ago. */
 #define CHUNK_BYTES (64 * 1024)
-#define CHUNK_NS (10 * 1000 * 1000LL)
+#define CHUNK_MS 10
 
 struct stream {
-    struct stream *next; /* list.lock */
-    long long credit;    /* list.lock */
-    _Atomic(int) ending; /* enum stream_end; set by any thread */
-    PyObject *iterator;  /* owned */
-    PyObject *held;      /* owned: an item that did not fit; NULL mostly */
-    long used;           /* items that the last step sent */
-    bool over;           /* its final reply is sent */
+    struct queued queued; /* lock */
+    long long credit;     /* lock */
+    _Atomic(int) ending;  /* enum stream_end; set by any thread */
+    PyObject *iterator;   /* owned; NULL until it is open */
+    PyObject *held;       /* owned: an item that did not fit; NULL mostly */
+    long used;            /* items that the last step sent */
+    bool over;            /* its final reply is sent */
     struct task_opts opts;
     size_t id_len;
     char id[];
 };
 
-/* All streams but the one that is being stepped, in order of their turns. */
+/* All streams that have not sent their final reply. */
 static struct {
     pthread_mutex_t lock;
-    struct stream *first;
-    struct stream *stepped; /* the one that is out; NULL mostly */
-} list = {PTHREAD_MUTEX_INITIALIZER, NULL, NULL};
+    struct queue expected;  /* asked for and not open yet, oldest first */
+    struct queue open;      /* in order of their turns */
+    struct stream *stepped; /* the one that has its turn; NULL mostly */
+} streams = {
+    .lock = PTHREAD_MUTEX_INITIALIZER,
+    .expected = QUEUE_EMPTY(streams.expected),
+    .open = QUEUE_EMPTY(streams.open),
+};
+
+static void lock(void)
+{
+    pthread_mutex_lock(&streams.lock);
+}
+
+static void unlock(void)
+{
+    pthread_mutex_unlock(&streams.lock);
+}
+
+/* ---- finding (with the lock) ------------------------------------------ */
+
+static struct stream *stream_of(struct queued *queued)
+{
+    return (struct stream *)queued;
+}
 
 static bool has_id(const struct stream *s, const struct request *req)
 {
-    return s->id_len == req->id_len &&
-           memcmp(s->id, req->frame + req->id_at, s->id_len) == 0;
+    return request_has_id(req, s->id, s->id_len);
 }
 
-/* With the lock. */
+/* The link that points to the first stream with the id of `req`, or to NULL. */
+static struct queued **link_of(struct queue *queue, const struct request *req)
+{
+    struct queued **link = &queue->first;
+    while (*link && !has_id(stream_of(*link), req))
+        link = &(*link)->next;
+    return link;
+}
+
 static struct stream *find(const struct request *req)
 {
-    if (list.stepped && has_id(list.stepped, req))
-        return list.stepped;
-    struct stream *s = list.first;
-    while (s && !has_id(s, req))
-        s = s->next;
-    return s;
+    if (streams.stepped && has_id(streams.stepped, req))
+        return streams.stepped;
+    struct queued *open = *link_of(&streams.open, req);
+    return stream_of(open ? open : *link_of(&streams.expected, req));
+}
+
+static struct stream *take_expected(const struct request *req)
+{
+    struct queue *queue = &streams.expected;
+    return stream_of(queue_unlink(queue, link_of(queue, req)));
 }
 
 static bool is_ready(const struct stream *s)
@@ -65,59 +97,71 @@ static bool is_ready(const struct stream *s)
     return s->credit > 0 || s->ending != STREAM_GOES_ON;
 }
 
-/* With the lock: the link that points to the first ready stream, or to NULL. */
-static struct stream **ready_link(void)
+/* The link that points to the first ready stream, or to NULL. */
+static struct queued **ready_link(void)
 {
-    struct stream **link = &list.first;
-    while (*link && !is_ready(*link))
+    struct queued **link = &streams.open.first;
+    while (*link && !is_ready(stream_of(*link)))
         link = &(*link)->next;
     return link;
 }
 
-static void append(struct stream *s)
+/* ---- for the reader --------------------------------------------------- */
+
+void stream_expect(const struct request *req)
 {
-    struct stream **link = &list.first;
-    while (*link)
-        link = &(*link)->next;
-    s->next = NULL;
-    *link = s;
+    struct stream *s = calloc(1, sizeof *s + req->id_len);
+    if (!s)
+        return;
+    s->id_len = req->id_len;
+    memcpy(s->id, req->frame + req->id_at, req->id_len);
+    lock();
+    queue_push(&streams.expected, &s->queued);
+    unlock();
+}
+
+void stream_forget(const struct request *req)
+{
+    lock();
+    struct stream *s = take_expected(req);
+    unlock();
+    free(s);
 }
 
 void stream_more(const struct request *req, long long n)
 {
-    pthread_mutex_lock(&list.lock);
+    lock();
     struct stream *s = find(req);
     if (s)
         s->credit += n;
-    pthread_mutex_unlock(&list.lock);
+    unlock();
 }
 
 void stream_end(const struct request *req, enum stream_end how)
 {
-    pthread_mutex_lock(&list.lock);
+    lock();
     struct stream *s = find(req);
-    if (s)
+    if (s && s->ending < (int)how)
         s->ending = how;
-    pthread_mutex_unlock(&list.lock);
+    unlock();
 }
+
+/* ---- turns ------------------------------------------------------------ */
 
 bool stream_ready(void)
 {
-    pthread_mutex_lock(&list.lock);
+    lock();
     bool ready = *ready_link() != NULL;
-    pthread_mutex_unlock(&list.lock);
+    unlock();
     return ready;
 }
 
 struct stream *stream_take(void)
 {
-    pthread_mutex_lock(&list.lock);
-    struct stream **link = ready_link();
-    struct stream *s = *link;
-    if (s)
-        *link = s->next;
-    list.stepped = s;
-    pthread_mutex_unlock(&list.lock);
+    lock();
+    struct stream *s = stream_of(queue_unlink(&streams.open, ready_link()));
+    streams.stepped = s;
+    unlock();
     return s;
 }
 
@@ -127,86 +171,88 @@ const char *stream_id(const struct stream *s, size_t *n)
     return s->id;
 }
 
+/* No control reaches the stream any more: its id is free for another one as
+ * soon as its final reply is sent. */
+static void withdraw(struct stream *s)
+{
+    s->over = true;
+    lock();
+    streams.stepped = NULL;
+    unlock();
+}
+
 void stream_give(struct stream *s)
 {
-    pthread_mutex_lock(&list.lock);
-    list.stepped = NULL;
-    s->credit -= s->used;
-    if (!s->over)
-        append(s);
-    pthread_mutex_unlock(&list.lock);
-    if (s->over)
+    if (s->over) {
         free(s);
+        return;
+    }
+    lock();
+    streams.stepped = NULL;
+    s->credit -= s->used;
+    queue_push(&streams.open, &s->queued);
+    unlock();
 }
 
 /* ---- opening ---------------------------------------------------------- */
 
 /* Decodes Source and evaluates it: a new reference to what is to be
  * iterated. */
-static PyObject *open_source(struct op_call *call)
+static PyObject *source(struct task *task)
 {
-    char name[MAXATOMLEN_UTF8] = "";
-    int at = (int)call->at, arity = 0;
+    char name[REQUEST_OP_MAX + 1] = "";
+    const unsigned char *const frame = (const unsigned char *)task->req->frame;
+    int at = (int)task->at, arity = 0;
 
-    if (ei_decode_tuple_header(call->req->frame, &at, &arity) == 0 && arity > 0)
-        ei_decode_atom_as(call->req->frame, &at, name, sizeof name, ERLANG_UTF8,
-                          NULL, NULL);
-    call->at = (size_t)at;
+    if (ei_decode_tuple_header(task->req->frame, &at, &arity) == 0 &&
+        arity > 0) {
+        const unsigned char *p = frame + at;
+        etf_name(&p, name, sizeof name);
+        task->at = (size_t)(p - frame);
+    }
     if (strcmp(name, "eval") == 0 && arity == 3)
-        return eval_expression(call);
+        return op_eval(task);
     if (strcmp(name, "call") == 0 && arity == 5)
-        return call_function(call);
+        return op_call(task);
     PyErr_SetString(classes_badarg(),
                     "source: neither {eval, Code, Locals} nor "
                     "{call, Module, Function, Args, Kwargs}");
     return NULL;
 }
 
-static struct stream *stream_new(struct op_call *call, PyObject *iterator)
+PyObject *op_stream(struct task *task)
 {
-    const struct request *req = call->req;
-    struct stream *s = calloc(1, sizeof *s + req->id_len);
-    if (!s) {
-        PyErr_NoMemory();
-        return NULL;
-    }
-    s->credit = call->opts.credit;
-    s->iterator = Py_NewRef(iterator);
-    s->opts = call->opts;
-    s->id_len = req->id_len;
-    memcpy(s->id, req->frame + req->id_at, req->id_len);
-    return s;
+    PyObject *iterable = source(task);
+    PyObject *iterator = iterable ? PyObject_GetIter(iterable) : NULL;
+    Py_XDECREF(iterable);
+    return iterator;
 }
 
-enum op_end op_stream(struct op_call *call)
+int stream_open_take(const struct task *task, PyObject *iterator)
 {
-    PyObject *source = open_source(call);
-    PyObject *iterator = source ? PyObject_GetIter(source) : NULL;
-    struct stream *s = iterator ? stream_new(call, iterator) : NULL;
-    Py_XDECREF(source);
-    Py_XDECREF(iterator);
-    if (!s)
-        return OP_FAILED;
-    pthread_mutex_lock(&list.lock);
-    append(s);
-    pthread_mutex_unlock(&list.lock);
-    return OP_LATER;
+    lock();
+    struct stream *s = take_expected(task->req);
+    if (s) {
+        s->iterator = iterator;
+        s->opts = task->opts;
+        s->credit += task->opts.credit;
+        queue_push(&streams.open, &s->queued);
+    }
+    unlock();
+    if (!s) {
+        Py_DECREF(iterator);
+        PyErr_NoMemory();
+    }
+    return s ? 0 : -1;
 }
 
 /* ---- a chunk ---------------------------------------------------------- */
-
-static long long now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec * 1000000000LL + t.tv_nsec;
-}
 
 static bool is_full(const struct stream *s, const struct buf *out, long most,
                     long long until)
 {
     return s->used >= most || out->len >= CHUNK_BYTES || s->ending ||
-           (s->used > 0 && now_ns() >= until);
+           (s->used > 0 && clock_now() >= until);
 }
 
 static PyObject *next_item(struct stream *s)
@@ -219,7 +265,7 @@ static PyObject *next_item(struct stream *s)
 /* An item, and room for the end of the list behind it. */
 static int put_item(struct stream *s, struct buf *out, PyObject *item)
 {
-    if (value_encode(out, item, &s->opts.value, "item") < 0)
+    if (value_encode(out, item, &s->opts.form, "item") < 0)
         return -1;
     if (buf_reserve(out, 1) == 0)
         return 1;
@@ -244,39 +290,42 @@ static int put_item_take(struct stream *s, struct buf *out, PyObject *item)
     return rc;
 }
 
-/* Appends items to the list under construction until the chunk is full or
- * the iterator is exhausted or fails, with an exception set. */
-static void put_items(struct stream *s, struct buf *out, long most)
+/* Appends items to the list under construction until the chunk is full, or the
+ * iterator is exhausted or fails, with an exception set: then it returns true.
+ */
+static bool put_items(struct stream *s, struct buf *out, long most)
 {
-    const long long until = now_ns() + CHUNK_NS;
+    const long long until = clock_now() + CHUNK_MS * CLOCK_NS_PER_MS;
 
     while (!is_full(s, out, most, until)) {
         PyObject *item = next_item(s);
         int rc = item ? put_item_take(s, out, item) : -1;
-        if (rc <= 0) {
-            s->over = rc < 0;
-            return;
-        }
+        if (rc <= 0)
+            return rc < 0;
         s->used++;
     }
+    return false;
 }
 
-/* Sends {Id, {chunk, [Item]}} where there is an item. The length stands in
- * front of the items and is known only behind them: written twice. */
-static void send_chunk(struct stream *s, struct buf *out, long most)
+/* Sends {Id, {chunk, [Item]}} if there is an item. The length stands in front
+ * of the items and is known only behind them, so it is written twice. Returns
+ * what put_items does. */
+static bool send_chunk(struct stream *s, struct buf *out, long most)
 {
     reply_begin(out, s->id, s->id_len);
     put_tuple(out, 2);
     put_atom_z(out, "chunk");
     size_t head = buf_mark(out);
     put_list(out, 1);
-    put_items(s, out, most);
+    bool last = put_items(s, out, most);
+    task_returned();
     if (s->used == 0)
-        return;
+        return last;
     int at = (int)head;
     ei_encode_list_header(out->data, &at, (int)s->used);
     put_nil(out);
     reply_send(out);
+    return last;
 }
 
 /* ---- the end ---------------------------------------------------------- */
@@ -314,7 +363,7 @@ static void send_end(struct stream *s, struct buf *out)
 {
     reply_begin(out, s->id, s->id_len);
     if (PyErr_Occurred())
-        reply_exception(out, &s->opts.value);
+        reply_exception(out, &s->opts.form);
     else if (s->ending == STREAM_CANCELLED)
         reply_error(out, "cancelled");
     else
@@ -325,38 +374,42 @@ static void send_end(struct stream *s, struct buf *out)
 /* How many items the next chunk may have. */
 static long allowed(struct stream *s)
 {
-    pthread_mutex_lock(&list.lock);
+    lock();
     long long credit = s->credit;
-    pthread_mutex_unlock(&list.lock);
+    unlock();
     return credit < s->opts.chunk ? (long)credit : s->opts.chunk;
 }
 
 void stream_step(struct stream *s, struct buf *out)
 {
     s->used = 0;
-    if (s->ending)
-        s->over = true;
-    else
-        send_chunk(s, out, allowed(s));
-    if (s->over) {
-        drop_iterator(s);
-        send_end(s, out);
-    }
+    if (!s->ending && !send_chunk(s, out, allowed(s)))
+        return;
+    drop_iterator(s);
+    task_returned();
+    withdraw(s);
+    send_end(s, out);
+}
+
+static struct stream *take_any(void)
+{
+    lock();
+    struct queued *queued = queue_pop(&streams.expected);
+    if (!queued)
+        queued = queue_pop(&streams.open);
+    unlock();
+    return stream_of(queued);
 }
 
 void streams_drop(void)
 {
-    pthread_mutex_lock(&list.lock);
-    struct stream *s = list.first;
-    list.first = NULL;
-    pthread_mutex_unlock(&list.lock);
-    while (s) {
-        struct stream *next = s->next;
+    struct stream *s;
+    while ((s = take_any())) {
         s->ending = STREAM_STOPPED;
-        drop_iterator(s);
+        if (s->iterator)
+            drop_iterator(s);
         if (PyErr_Occurred())
             PyErr_WriteUnraisable(NULL);
         free(s);
-        s = next;
     }
 }

@@ -1,18 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Streams: generators that are consumed in chunks, with credit.
+ * stream: generators that are consumed in chunks, with credit.
  *
- * A stream is a request that goes on after op_stream has opened it. It is
- * ready while it has credit (or is to be ended); the main thread takes ready
- * streams in turn and lets each one send a chunk. A stream without credit is
- * parked and costs nothing but its generator.
+ * A stream begins when its request is routed, so that control that comes early
+ * finds it. The operation opens it, with an iterator. An open stream is ready
+ * while it has credit, or is to be ended; the main thread takes ready streams
+ * in turn and lets each one send a chunk. A stream without credit is parked and
+ * costs nothing but its generator.
  *
- *     op_stream ──► ready ── stream_take ── stream_step ── stream_give
- *                     ▲                                      │    └──► freed
- *                     └── stream_more, stream_end ── parked ◄┘
+ *     stream_expect ── stream_open_take ──► ready ─ stream_take ─ stream_step
+ *           │                                 ▲                        │
+ *           ▼                                 │ more, end              ▼
+ *     stream_forget                         parked ◄────────────── stream_give
+ *                                                                      │
+ *                                                                      ▼
+ *                                                                    freed
  *
- * The list is under a lock of its own, so that the thread that reads the
- * input may give credit while Python is busy.
+ * All of them are under one lock, which is never held while Python runs, so
+ * that the thread that reads the input may give credit while Python is busy.
  */
 #ifndef PORT_OP_STREAM_H
 #define PORT_OP_STREAM_H
@@ -20,6 +25,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "task/task.h"
+#include "value/python.h"
 #include "wire/buf.h"
 #include "wire/request.h"
 
@@ -32,34 +39,48 @@ enum stream_end {
     STREAM_CANCELLED /* {cancel, Id}: final reply {error, cancelled} */
 };
 
+/* For the reader. Any thread, no GIL. */
+
+/* A stream for the request, which is to be run: control finds it from now on.
+ * If there is no memory, stream_open_take fails later. */
+void stream_expect(const struct request *req);
+
+/* The request will not be run, or has failed: its stream is gone. */
+void stream_forget(const struct request *req);
+
 /* Gives the stream with the id of `req`, if there is one, credit for n more
- * items. Any thread, no GIL. */
+ * items. */
 void stream_more(const struct request *req, long long n);
 
-/* Asks the stream with the id of `req`, if there is one, to end. Any thread, no
- * GIL. */
+/* Asks the stream with the id of `req`, if there is one, to end. One that is
+ * stopped and cancelled, in either order, is cancelled. */
 void stream_end(const struct request *req, enum stream_end how);
 
-/* True when a stream is ready. Any thread, no GIL. */
+/* For the main thread. */
+
+/* Gives the task's stream its iterator, which it takes, and its first credit.
+ * 0, or -1 with an exception. GIL held. */
+int stream_open_take(const struct task *task, PyObject *iterator);
+
+/* True when a stream is ready. No GIL. */
 bool stream_ready(void);
 
 /* Takes the next ready stream out of the list, or NULL. It must go through
- * stream_step and stream_give. Main thread, no GIL. */
+ * stream_step and stream_give. No GIL. */
 struct stream *stream_take(void);
 
 /* The id of a taken stream: `*n` bytes that live as long as the stream. */
 const char *stream_id(const struct stream *s, size_t *n);
 
-/* Sends a chunk, or the final reply; `out` is scratch space. GIL held, main
- * thread. */
+/* Sends a chunk, or the final reply; `out` is scratch space. GIL held; in a
+ * forked child it does not return. */
 void stream_step(struct stream *s, struct buf *out);
 
 /* Puts a stepped stream back into the list, or frees it after its final
- * reply; its id is void from here on. Main thread, no GIL. */
+ * reply; its id is void from here on. No GIL. */
 void stream_give(struct stream *s);
 
-/* The program ends: closes all generators, without a reply. GIL held, main
- * thread. */
+/* The program ends: closes all generators, without a reply. GIL held. */
 void streams_drop(void);
 
 #endif

@@ -3,15 +3,14 @@
 
 #include "op/trace.h"
 
+#include "op/op.h"
 #include "task/arg.h"
 #include "task/map.h"
-#include "op/op.h"
-#include "task/reply.h"
 
 #define FRAMES_MAX 65535 /* tracemalloc's own limit */
 #define TOP_MAX 1000
 
-/* 1, 0, or -1 with an exception. Imports nothing where nobody has traced. */
+/* 1, 0, or -1 with an exception. Does not import tracemalloc by itself. */
 static int tracing(void)
 {
     PyObject *name = PyUnicode_FromString("tracemalloc");
@@ -42,28 +41,27 @@ int trace_describe(PyObject *map)
     return rc;
 }
 
-enum op_end op_tracemalloc_start(struct op_call *call)
+PyObject *op_tracemalloc_start(struct task *task)
 {
     long frames = 1;
-    if (call->req->op_arity == 1)
-        frames = arg_integer(call, "nframe", 1, FRAMES_MAX);
+    if (task->req->op_arity == 1)
+        frames = arg_integer(task, "nframe", 1, FRAMES_MAX);
     if (frames < 0)
-        return OP_FAILED;
-    return reply_ok_take(call,
-                         python_call("erlang._memory", "trace", "(l)", frames));
+        return NULL;
+    return python_call("erlang._memory", "trace", "(l)", frames);
 }
 
-enum op_end op_tracemalloc_stop(struct op_call *call)
+PyObject *op_tracemalloc_stop(struct task *task)
 {
-    return reply_ok_take(call, python_call("tracemalloc", "stop", "()"));
+    (void)task;
+    return python_call("tracemalloc", "stop", "()");
 }
 
 /* The lines of source whose allocations are the largest. */
-enum op_end op_tracemalloc_top(struct op_call *call)
+PyObject *op_tracemalloc_top(struct task *task)
 {
-    long n = arg_integer(call, "n", 1, TOP_MAX);
+    long n = arg_integer(task, "n", 1, TOP_MAX);
     if (n < 0)
-        return OP_FAILED;
-    return reply_value_take(
-        call, python_call("erlang._memory", "top", "(l)", n), "top");
+        return NULL;
+    return python_call("erlang._memory", "top", "(l)", n);
 }

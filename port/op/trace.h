@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Memory tracing (tracemalloc). GIL held.
+ * trace: memory tracing (tracemalloc). GIL held.
  */
 #ifndef PORT_OP_TRACE_H
 #define PORT_OP_TRACE_H

@@ -21,8 +21,8 @@ static int private_copy(int fd)
     return fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
 }
 
-/* Something that child processes inherit is to be at 2. Where it was the only
- * one that was closed, open(2) has put /dev/null there. */
+/* Child processes are to inherit something at 2. If only 2 was closed, open(2)
+ * has just put /dev/null there. */
 static void provide_stderr(void)
 {
     if (null == STDERR_FILENO)
@@ -73,7 +73,7 @@ void fds_unkick(void)
 {
     uint64_t count;
     ssize_t n = read(kicked, &count, sizeof count);
-    (void)n; /* nothing there is fine, too */
+    (void)n; /* there may be nothing to read */
 }
 
 void fds_end_input(void)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * File descriptors: the protocol's two are moved where no Python code, C
+ * fds: file descriptors. The protocol's two are moved where no Python code, C
  * library or child process can reach them by accident. No Python, no GIL.
  */
 #ifndef PORT_PROCESS_FDS_H
@@ -25,7 +25,7 @@ int fds_kicked(void);
 void fds_kick(void);
 void fds_unkick(void);
 
-/* From now on the input is at its end, also for a thread that is about to
+/* From now on the input is at its end, even for a thread that is about to
  * read. For a signal handler. */
 void fds_end_input(void);
 

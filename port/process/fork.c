@@ -11,7 +11,6 @@
 #include "process/crash.h"
 #include "process/fds.h"
 #include "process/signals.h"
-#include "task/reply.h"
 #include "value/python.h"
 #include "wire/output.h"
 
@@ -19,10 +18,8 @@ static bool is_child; /* set in the child, which has one thread */
 
 static void flush(const char *name)
 {
-    PyObject *sys = python_module("sys");
-    PyObject *file = sys ? PyObject_GetAttrString(sys, name) : NULL;
+    PyObject *file = python_attribute("sys", name);
     PyObject *none = file ? PyObject_CallMethod(file, "flush", NULL) : NULL;
-    Py_XDECREF(sys);
     Py_XDECREF(file);
     Py_XDECREF(none);
     PyErr_Clear();
@@ -51,8 +48,9 @@ static int exit_code(PyObject *exc)
     return code;
 }
 
-/* Not with PyErr_Print alone, which finalizes Python for sys.exit. */
-static void end_raised(void)
+/* As Python does at its end. Not with PyErr_Print alone, which finalizes Python
+ * for sys.exit. Returns the exit code. */
+static int print_error(void)
 {
     int code = EXIT_FAILURE;
     if (PyErr_ExceptionMatches(PyExc_SystemExit)) {
@@ -62,13 +60,13 @@ static void end_raised(void)
     } else {
         PyErr_PrintEx(0);
     }
-    end(code);
+    return code;
 }
 
 void fork_end_child(void)
 {
     if (is_child)
-        end(EXIT_SUCCESS);
+        end(PyErr_Occurred() ? print_error() : EXIT_SUCCESS);
 }
 
 static void in_child(void)
@@ -78,7 +76,6 @@ static void in_child(void)
     output_close();
     fds_close();
     crash_in_child();
-    reply_end_with(end_raised);
 }
 
 int fork_init(void)

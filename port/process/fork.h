@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Forked children (os.fork, multiprocessing): a child closes the protocol at
- * once and never returns into our loop.
+ * fork: forked children (os.fork, multiprocessing). A child closes the protocol
+ * at once and never returns into our loop.
  */
 #ifndef PORT_PROCESS_FORK_H
 #define PORT_PROCESS_FORK_H
@@ -10,9 +10,9 @@
 int fork_init(void);
 
 /* In a child that came back from user code: flushes what Python has buffered
- * and ends it, with status 0. Returns in the parent. GIL held. (A child whose
- * code raised ends in reply_exception, as Python itself would end: sys.exit
- * with its own code, any other exception on standard error and with 1.) */
+ * and ends it, as Python itself would end. The status is 0 when no exception is
+ * set; that of sys.exit; or 1, with the exception on standard error. Returns in
+ * the parent. GIL held. */
 void fork_end_child(void);
 
 #endif

@@ -10,15 +10,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "wire/clock.h"
 
 /* How long the others have between SIGTERM and SIGKILL. */
 #define END_STEPS 20
-#define END_STEP_NS (10 * 1000 * 1000L)
+#define END_STEP_MS 10
 
-/* The group of a process by its directory in /proc: the third field behind
- * the name, which is in brackets and may contain anything. -1: gone. */
+/* The group of a process, from its directory in /proc: the third field behind
+ * the name, which is in brackets and may contain anything. -1: it is gone. */
 static long group_of(const char *pid)
 {
     char path[300], line[512];
@@ -60,14 +61,12 @@ static bool is_leader(void)
 
 void group_end(void)
 {
-    const struct timespec step = {0, END_STEP_NS};
-
     if (!is_leader() || !others_exist())
         return;
     signal(SIGTERM, SIG_IGN);
     kill(0, SIGTERM);
     for (int i = 0; i < END_STEPS && others_exist(); i++)
-        nanosleep(&step, NULL);
+        clock_sleep(END_STEP_MS);
     if (others_exist())
         kill(0, SIGKILL);
 }

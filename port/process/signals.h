@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Signals: Ctrl-C in the Erlang shell must not end a worker, a vanished
- * reader neither; SIGTERM is the end of the input. Handlers, not SIG_IGN:
- * what Python starts must not inherit them. No GIL.
+ * signals: neither Ctrl-C in the Erlang shell nor a vanished reader may end a
+ * worker; SIGTERM is the end of the input. Handlers, not SIG_IGN: that would be
+ * inherited by what Python starts. No GIL.
  */
 #ifndef PORT_PROCESS_SIGNALS_H
 #define PORT_PROCESS_SIGNALS_H
@@ -11,7 +11,7 @@
 void signals_init(void);
 
 /* Undoes it in a forked child, where it would keep SIGTERM from ending the
- * child; handlers that user code has set meanwhile stay. */
+ * child; handlers that user code has set since then stay. */
 void signals_reset(void);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Threads of ours: they block all signals, so that the main thread, whose
- * handlers are Python's, gets each one.
+ * thread: threads of ours. They block all signals, so that the main thread,
+ * whose handlers are Python's, gets each one.
  */
 #ifndef PORT_PROCESS_THREAD_H
 #define PORT_PROCESS_THREAD_H

@@ -12,14 +12,14 @@
 #include "value/python.h" /* PY_MAJOR_VERSION, PY_MINOR_VERSION */
 
 /* "version = 3.11.2", or virtualenv's "version_info = 3.11.2.final.0".
- * True when the line tells the version. */
+ * True when the line says the version. */
 static bool read_version(const char *line, int *major, int *minor)
 {
     return sscanf(line, " version = %d.%d", major, minor) == 2 ||
            sscanf(line, " version_info = %d.%d", major, minor) == 2;
 }
 
-/* An environment that does not tell its version is taken as it is. */
+/* An environment that does not say its version is accepted. */
 static int check_version(FILE *cfg, const char *dir, struct err *err)
 {
     char line[1024];

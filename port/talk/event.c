@@ -5,19 +5,15 @@
 
 #include <pthread.h>
 
-#include "task/arg.h"
-#include "op/op.h"
 #include "task/reply.h"
 #include "value/encode.h"
-#include "wire/cond.h"
+#include "wire/clock.h"
 #include "wire/output.h"
 #include "wire/protocol.h"
 #include "wire/put.h"
 
-#define WINDOW_MAX 0x7fffffffL
-
 /* How often a sender that waits looks for signals. */
-#define STEP_NS (50 * 1000 * 1000L)
+#define STEP_MS 50
 
 static struct {
     pthread_mutex_t lock;
@@ -29,11 +25,11 @@ static struct {
 
 void event_init(void)
 {
-    cond_init(&flow.acked);
+    clock_init_cond(&flow.acked);
 }
 
-/* A forked child has nobody to send to, and the lock may be held there for
- * ever; nor has a program that is ending. */
+/* Neither a forked child nor a program that is ending has anybody to send to;
+ * and in the child the lock may be held for ever. */
 static int refuse(bool wait)
 {
     if (!wait)
@@ -64,7 +60,7 @@ static void wait_a_step(void)
 {
     pthread_mutex_lock(&flow.lock);
     if (!has_room())
-        cond_wait_ns(&flow.acked, &flow.lock, STEP_NS);
+        clock_wait(&flow.acked, &flow.lock, STEP_MS);
     pthread_mutex_unlock(&flow.lock);
 }
 
@@ -111,13 +107,13 @@ void event_end(void)
 
 static int put_event(struct buf *out, const char *name, PyObject *data)
 {
-    struct form opts;
-    form_init(&opts);
+    struct form form;
+    form_init(&form);
     put_version(out);
     put_tuple(out, 3);
     put_atom_z(out, "event");
     put_atom_z(out, name);
-    return value_encode(out, data, &opts, name);
+    return value_encode(out, data, &form, name);
 }
 
 int event_send(const char *name, PyObject *data, bool wait)
@@ -141,19 +137,4 @@ void event_set_window(long window)
     pthread_mutex_lock(&flow.lock);
     flow.window = window;
     pthread_mutex_unlock(&flow.lock);
-}
-
-/* {listen, On, Window}: lines of logs become events, or go where they went
- * before. */
-enum op_end op_listen(struct op_call *call)
-{
-    PyObject *on = arg_boolean(call, "on");
-    long window = on ? arg_integer(call, "window", 0, WINDOW_MAX) : -1;
-    PyObject *none = NULL;
-    if (window >= 0)
-        none = python_call("erlang._log", "listen", "(O)", on);
-    Py_XDECREF(on);
-    if (none)
-        event_set_window(window);
-    return reply_ok_take(call, none);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Events: what Python says without having been asked. {event, send, …} is a
+ * event: what Python sends without having been asked. {event, send, …} is a
  * message for an Erlang process, {event, log, …} a line for the logger.
  *
  * So that Python cannot write faster than its reader reads, the reader may
@@ -26,8 +26,8 @@ int event_send(const char *name, PyObject *data, bool wait);
  * GIL. */
 void event_set_window(long window);
 
-/* The input has ended: whoever waits for room waits in vain. Any thread, no
- * GIL. */
+/* The input has ended, so there will be no room any more: whoever waits for it
+ * gets an exception. Any thread, no GIL. */
 void event_end(void);
 
 /* {ack, N}: the reader has dealt with n bytes. Any thread, no GIL. */

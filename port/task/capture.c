@@ -17,8 +17,8 @@
 static const char CUT[] = "\n" PYTHON_ELLIPSIS " (the rest was cut)\n";
 #define CUT_LEN (sizeof CUT - 1)
 
-/* erlang._log, whose `captured` is where prints go. It is set here and not in
- * Python, where a late Cancelled could come between two steps. */
+/* erlang._log: what is printed goes to its `captured`. That is set here and not
+ * in Python, where a late Cancelled could come between two steps. */
 static PyObject *log_module;
 
 static int set_captured(PyObject *file)
@@ -56,8 +56,8 @@ static size_t room_for_text(const struct buf *out)
     return room < CAPTURE_LIMIT ? room : CAPTURE_LIMIT;
 }
 
-/* Makes `room` bytes at most of a text that is longer, none of them part of a
- * character; they say that it was cut. Returns how many. */
+/* Cuts a text that is longer than `room` bytes, between two characters, and
+ * says at its end that it was cut. Returns how long it is now. */
 static size_t cut(char *text, size_t room)
 {
     if (room < CUT_LEN)
@@ -67,7 +67,7 @@ static size_t cut(char *text, size_t room)
     return n + CUT_LEN;
 }
 
-/* The bytes are nobody else's, so they may be changed. */
+/* The bytes belong to nobody else, so they may be changed. */
 static int put_text(struct buf *out, PyObject *utf8)
 {
     if (!utf8) /* no memory */
@@ -78,9 +78,9 @@ static int put_text(struct buf *out, PyObject *utf8)
     return put_binary(out, text, n > room ? cut(text, room) : n);
 }
 
-void capture_send(struct op_call *call)
+void capture_send(const struct task *task)
 {
-    const struct request *req = call->req;
+    const struct request *req = task->req;
     struct buf out;
     PyObject *error = python_fetch_error();
     PyObject *utf8 = stop();

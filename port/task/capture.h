@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Capture: what a job prints goes to its caller instead of the log. One job
+ * capture: what a job prints goes to its caller instead of the log. One job
  * at a time, in the main thread. GIL held.
  */
 #ifndef PORT_TASK_CAPTURE_H
 #define PORT_TASK_CAPTURE_H
 
-#include "op/op.h"
+#include "task/task.h"
 
 /* From now on what is printed is kept. 0, or -1 with an exception. */
 int capture_start(void);
@@ -14,6 +14,6 @@ int capture_start(void);
 /* Sends what was printed as {Id, {output, Text}}, ahead of the reply, and ends
  * the capture. A text that does not fit is cut, and says so. Never raises; an
  * exception that is set stays set. */
-void capture_send(struct op_call *call);
+void capture_send(const struct task *task);
 
 #endif

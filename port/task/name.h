@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Names: from dotted text to the object that it names. GIL held; a new
+ * name: from dotted text to the object that it names. GIL held; a new
  * reference, or NULL with ModuleNotFoundError, AttributeError or whatever an
  * import raised.
  */

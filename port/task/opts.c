@@ -7,23 +7,35 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "wire/etf.h"
 #include "wire/protocol.h"
 
-static int read_atom(const char *buf, int *at, char *text)
+/* Room for the name of a choice: "binary" is one of the longest. */
+#define CHOICE_SIZE 8
+
+static const unsigned char *at_byte(const char *buf, int at)
 {
-    return ei_decode_atom_as(buf, at, text, MAXATOMLEN_UTF8, ERLANG_UTF8, NULL,
-                             NULL);
+    return (const unsigned char *)buf + at;
+}
+
+/* The atom at buf[*at] as a C string; -1: there is none, or it is too long. */
+static int read_name(const char *buf, int *at, char *name, size_t size)
+{
+    const unsigned char *p = at_byte(buf, *at);
+    const int len = etf_name(&p, name, size);
+    *at = (int)(p - at_byte(buf, 0));
+    return len;
 }
 
 /* One of two atoms; *flag says whether it is the second. */
 static int read_choice(const char *buf, int *at, const char *no,
                        const char *yes, bool *flag)
 {
-    char text[MAXATOMLEN_UTF8];
-    if (read_atom(buf, at, text) < 0)
+    char name[CHOICE_SIZE];
+    if (read_name(buf, at, name, sizeof name) < 0)
         return -1;
-    *flag = strcmp(text, yes) == 0;
-    return *flag || strcmp(text, no) == 0 ? 0 : -1;
+    *flag = strcmp(name, yes) == 0;
+    return *flag || strcmp(name, no) == 0 ? 0 : -1;
 }
 
 static int read_items(const char *buf, int *at, long least, long *items)
@@ -33,29 +45,25 @@ static int read_items(const char *buf, int *at, long least, long *items)
     return *items >= least && *items <= ITEMS_MAX ? 0 : -1;
 }
 
-static int read_none(const char *buf, int *at, struct form *value)
+static int read_none(const char *buf, int *at, struct form *form)
 {
-    char text[MAXATOMLEN_UTF8];
-    if (read_atom(buf, at, text) < 0 || strlen(text) >= sizeof value->none)
-        return -1;
-    value->none_len = (int)strlen(text);
-    memcpy(value->none, text, (size_t)value->none_len + 1);
-    return 0;
+    form->none_len = read_name(buf, at, form->none, sizeof form->none);
+    return form->none_len < 0 ? -1 : 0;
 }
 
 /* 1: there is no such option. */
 static int read_value(const char *key, const char *buf, int *at,
                       struct task_opts *opts)
 {
-    struct form *value = &opts->value;
+    struct form *form = &opts->form;
     if (strcmp(key, "none") == 0)
-        return read_none(buf, at, value);
+        return read_none(buf, at, form);
     if (strcmp(key, "binaries") == 0)
-        return read_choice(buf, at, "str", "bytes", &value->bytes);
+        return read_choice(buf, at, "str", "bytes", &form->bytes);
     if (strcmp(key, "arrays") == 0)
-        return read_choice(buf, at, "list", "binary", &value->arrays_binary);
+        return read_choice(buf, at, "list", "binary", &form->arrays_binary);
     if (strcmp(key, "traceback") == 0)
-        return read_choice(buf, at, "false", "true", &value->traceback);
+        return read_choice(buf, at, "false", "true", &form->traceback);
     if (strcmp(key, "capture") == 0)
         return read_choice(buf, at, "false", "true", &opts->capture);
     if (strcmp(key, "chunk") == 0)
@@ -68,8 +76,8 @@ static int read_value(const char *key, const char *buf, int *at,
 static int read_option(const char *buf, int *at, struct task_opts *opts,
                        struct err *err)
 {
-    char key[MAXATOMLEN_UTF8];
-    if (read_atom(buf, at, key) < 0)
+    char key[ETF_ATOM_SIZE + 1];
+    if (read_name(buf, at, key, sizeof key) < 0)
         return err_set(err, "an option's name is not an atom (byte %d)", *at);
     switch (read_value(key, buf, at, opts)) {
     case 0:
@@ -85,7 +93,7 @@ int task_opts_read(const struct request *req, struct task_opts *opts,
                    struct err *err)
 {
     *opts = (struct task_opts){.chunk = DEFAULT_CHUNK, .credit = -1};
-    form_init(&opts->value);
+    form_init(&opts->form);
     if (req->opts_at) {
         int at = (int)req->opts_at, arity = 0;
         if (ei_decode_map_header(req->frame, &at, &arity) < 0)

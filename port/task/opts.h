@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The options of one request: the map behind the operation. Needs no GIL.
+ * opts: the options of one request, the map behind the operation. Needs no GIL.
  */
 #ifndef PORT_TASK_OPTS_H
 #define PORT_TASK_OPTS_H
@@ -10,7 +10,7 @@
 #include "wire/request.h"
 
 struct task_opts {
-    struct form value;
+    struct form form;
     bool capture; /* what is printed comes with the reply */
     long chunk;   /* stream: items in a chunk, at most */
     long credit;  /* stream: items that may be sent before {more, …} */

@@ -5,19 +5,12 @@
 
 #include <string.h>
 
+#include "task/task.h"
 #include "value/encode.h"
 #include "value/classes.h"
 #include "value/exception.h"
 #include "wire/output.h"
 #include "wire/put.h"
-
-/* Set in a forked child only. */
-static void (*end_with)(void);
-
-void reply_end_with(void (*end)(void))
-{
-    end_with = end;
-}
 
 void reply_begin(struct buf *out, const char *id, size_t n)
 {
@@ -35,27 +28,12 @@ int reply_ok(struct buf *out)
     return put_atom_z(out, "ok");
 }
 
-enum op_end reply_ok_take(struct op_call *call, PyObject *none)
+int reply_value(struct buf *out, PyObject *value, const struct form *form,
+                const char *root)
 {
-    if (!none)
-        return OP_FAILED;
-    Py_DECREF(none);
-    reply_ok(call->out);
-    return OP_REPLY;
-}
-
-enum op_end reply_value_take(struct op_call *call, PyObject *value,
-                             const char *root)
-{
-    if (!value)
-        return OP_FAILED;
-    put_tuple(call->out, 2);
-    put_atom_z(call->out, "ok");
-    int rc = 0;
-    if (!end_with)
-        rc = value_encode(call->out, value, &call->opts.value, root);
-    Py_DECREF(value);
-    return rc < 0 ? OP_FAILED : OP_REPLY;
+    put_tuple(out, 2);
+    put_atom_z(out, "ok");
+    return value_encode(out, value, form, root);
 }
 
 static int put_error(struct buf *out)
@@ -98,10 +76,8 @@ int reply_overloaded(struct buf *out, size_t n, size_t max)
     return put_long(out, (long long)max);
 }
 
-void reply_exception(struct buf *out, const struct form *opts)
+void reply_exception(struct buf *out, const struct form *form)
 {
-    if (end_with)
-        end_with();
     if (PyErr_ExceptionMatches(classes_cancelled())) {
         PyErr_Clear();
         reply_error(out, "cancelled");
@@ -109,14 +85,15 @@ void reply_exception(struct buf *out, const struct form *opts)
     }
     const size_t mark = buf_mark(out);
     put_error(out);
-    if (exception_encode(out, opts) < 0) {
-        buf_rewind(out, mark); /* no memory to say more */
+    if (exception_encode(out, form) < 0) {
+        buf_rewind(out, mark); /* there is no room to say more */
         put_error_text(out, "OverflowError", "");
     }
 }
 
 void reply_send(struct buf *out)
 {
+    task_returned();
     if (output_may_block(out)) {
         Py_BEGIN_ALLOW_THREADS
         output_send(out);

@@ -23,8 +23,7 @@ static void refuse_key(PyObject *key)
     Py_XDECREF(why);
 }
 
-/* The key in the dict that equals this one; this one itself if none is found.
- */
+/* The key in the dict that equals this one, or this one if none is found. */
 static PyObject *equal_key(PyObject *dict, PyObject *key)
 {
     Py_ssize_t at = 0;

@@ -102,8 +102,7 @@ static enum frame_status read_body(struct frame_reader *r, struct frame *f,
     return FRAME_OK;
 }
 
-/* Reads a body and throws it away, except for the beginning that fits into f.
- */
+/* Reads a body and keeps only the beginning that fits into f. */
 static enum frame_status skip_body(struct frame_reader *r, size_t length,
                                    struct frame *f, struct err *err)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The output: the one place that writes to the VM. Any thread may send; a
+ * output: the one place that writes to the VM. Any thread may send; a
  * frame goes out whole, as soon as it is complete. Knows no Python; a caller
  * that holds the GIL lets go of it for a frame that may block (see
  * output_may_block).

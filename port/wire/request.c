@@ -71,8 +71,7 @@ static bool get_name(const char *frame, size_t *at, char *name)
     return p > start;
 }
 
-/* Scans the whole frame; the parts that it found are valid even when it fails.
- */
+/* Scans the whole frame. The parts that it found are valid even if it fails. */
 static int split(const char *frame, size_t len, struct parts *parts,
                  struct err *err)
 {

@@ -10,8 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The size of the first character of n > 0 bytes, 0 when they begin with none.
- */
+/* The size of the first character of n > 0 bytes; 0: there is no character. */
 static inline size_t utf8_char(const unsigned char *p, size_t n)
 {
     static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};

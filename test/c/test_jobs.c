@@ -15,11 +15,12 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "process/fds.h"
 #include "loop/jobs.h"
+#include "process/fds.h"
+#include "wire/clock.h"
+#include "wire/protocol.h"
 
 /* A job whose id is one byte. */
 static struct job *new_job(char id)
@@ -91,12 +92,12 @@ static void test_remove_takes_only_what_waits(void **state)
 static void test_too_many_are_refused(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < jobs_max(); i++)
+    for (size_t i = 0; i < WAITING_MAX; i++)
         push('a');
     struct job *last = new_job('z');
     assert_false(jobs_push(last));
     job_free(last);
-    for (size_t i = 0; i < jobs_max(); i++)
+    for (size_t i = 0; i < WAITING_MAX; i++)
         assert_int_equal(pop(), 'a');
 }
 
@@ -105,8 +106,9 @@ static void test_cancel_hits_only_the_running_job(void **state)
     (void)state;
     struct request a = named("a"), b = named("b");
     assert_false(jobs_cancel(&a));
-    assert_false(jobs_cancel(NULL));
-    jobs_start_other("a", 1);
+    jobs_cancel_running(); /* nothing runs: nothing happens */
+    assert_false(jobs_was_cancelled());
+    jobs_start_stream("a", 1);
     assert_false(jobs_cancel(&b));
     assert_false(jobs_was_cancelled());
     assert_true(jobs_cancel(&a));
@@ -114,15 +116,25 @@ static void test_cancel_hits_only_the_running_job(void **state)
     assert_false(jobs_was_cancelled()); /* raised once */
     assert_true(jobs_cancel(&a));
     jobs_done();
-    jobs_start_other("b", 1);
+    jobs_start_stream("b", 1);
     assert_false(jobs_was_cancelled()); /* a late one hits nobody */
+    jobs_cancel_running();
+    assert_true(jobs_cancel_waits());
+    assert_true(jobs_was_cancelled());
+    assert_false(jobs_cancel_waits());
     jobs_done();
 }
 
-static void sleep_ms(long ms)
+static void test_the_start_of_python_is_no_job(void **state)
 {
-    struct timespec t = {0, ms * 1000000L};
-    nanosleep(&t, NULL);
+    (void)state;
+    struct request none = named("");
+    none.id_len = 1;
+    jobs_start_python();
+    assert_false(jobs_cancel(&none));
+    jobs_cancel_running();
+    assert_true(jobs_was_cancelled());
+    jobs_done();
 }
 
 static void *wait_for_long(void *serial)
@@ -144,14 +156,15 @@ static void test_a_long_job_is_noticed(void **state)
     pthread_t watcher;
     assert_int_equal(pthread_create(&watcher, NULL, wait_for_long, &serial), 0);
     for (int i = 0; i < 1000; i++) { /* short ones are not */
-        jobs_start_other("s", 1);
+        jobs_start_stream("s", 1);
         jobs_done();
     }
     assert_false(kicked(0));
-    jobs_start_other("l", 1);
+    jobs_start_stream("l", 1);
     pthread_join(watcher, NULL);
     assert_true(serial != 0);
     assert_true(jobs_is_running(serial));
+    assert_false(jobs_is_python(serial));
     assert_false(kicked(0));
     jobs_done();
     assert_true(kicked(1000));
@@ -165,12 +178,14 @@ static void test_a_sleeping_watcher_is_woken(void **state)
     unsigned long serial = 0;
     pthread_t watcher;
     assert_int_equal(pthread_create(&watcher, NULL, wait_for_long, &serial), 0);
-    sleep_ms(999); /* near the time when it goes to sleep for good */
-    sleep_ms(500);
-    jobs_start_other("l", 1);
+    clock_sleep(999); /* near the time when it goes to sleep for good */
+    clock_sleep(500);
+    jobs_start_python();
     pthread_join(watcher, NULL);
     assert_true(serial != 0);
+    assert_true(jobs_is_python(serial));
     jobs_done();
+    assert_false(jobs_is_python(serial));
     fds_unkick();
 }
 
@@ -208,7 +223,7 @@ static void test_threads_agree(void **state)
         struct job *job = jobs_pop();
         if (!job)
             continue;
-        jobs_start_other(job->frame->data, 1);
+        jobs_start_stream(job->frame->data, 1);
         bool cancelled = jobs_was_cancelled();
         assert_true(!cancelled || job->frame->data[0] == 'a');
         jobs_done();
@@ -237,6 +252,7 @@ int main(void)
         cmocka_unit_test(test_remove_takes_only_what_waits),
         cmocka_unit_test(test_too_many_are_refused),
         cmocka_unit_test(test_cancel_hits_only_the_running_job),
+        cmocka_unit_test(test_the_start_of_python_is_no_job),
         cmocka_unit_test(test_a_long_job_is_noticed),
         cmocka_unit_test(test_a_sleeping_watcher_is_woken),
         cmocka_unit_test(test_threads_agree),

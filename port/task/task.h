@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * task: a request while its operation runs.
+ */
+#ifndef PORT_TASK_TASK_H
+#define PORT_TASK_TASK_H
+
+#include "task/opts.h"
+#include "wire/request.h"
+
+struct task {
+    const struct request *req; /* borrowed */
+    struct task_opts opts;
+    size_t at; /* the argument to be decoded next */
+};
+
+/* To be called where code of the user's has come back, with what it raised
+ * still set, and before anything is said about it: a forked child ends there,
+ * as main.c has it, and does not return. GIL held. */
+void task_returned(void);
+
+/* What task_returned does, which is nothing at first. Call once, before there
+ * are threads. */
+void task_on_return(void (*hook)(void));
+
+#endif

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * clock: the monotonic clock, so that nobody waits for hours because somebody
+ * has set the time. No Python, no GIL.
+ */
+#ifndef PORT_WIRE_CLOCK_H
+#define PORT_WIRE_CLOCK_H
+
+#include <pthread.h>
+
+#define CLOCK_NS_PER_MS 1000000L
+
+/* Nanoseconds since some moment in the past. */
+long long clock_now(void);
+
+/* Sleeps for `ms` milliseconds. */
+void clock_sleep(long ms);
+
+/* A condition variable that waits by this clock. Call once, before there are
+ * threads. */
+void clock_init_cond(pthread_cond_t *cond);
+
+/* Waits for a signal, for `ms` milliseconds at most, with the mutex held before
+ * and after. */
+void clock_wait(pthread_cond_t *cond, pthread_mutex_t *mutex, long ms);
+
+#endif
