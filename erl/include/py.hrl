@@ -7,15 +7,7 @@
 -define(WINDOW, 8).
 -define(WINDOW_BYTES, 65536).
 
-%% What the program knows, too (port/wire/protocol.h, port/op): the tick in ms,
-%% after which a request that still runs makes its worker busy; the bytes of the
-%% longest frame, by default, at least and at most; how many items a stream's
-%% chunk has by default, and at most.
--define(TICK, 10).
--define(DEFAULT_MAX_FRAME, (256 * 1024 * 1024)).
--define(LEAST_MAX_FRAME, 1024).
--define(FRAME_LIMIT, 16#7fffffff).
--define(DEFAULT_CHUNK, 1000).
+%% The most items in a stream's chunk.
 -define(MOST_CHUNK, 1_000_000).
 
 %% The longest that a process can wait, and that a timer takes (ms).

@@ -8,6 +8,7 @@
 -export([text/1, badarg/2, format_error/2]).
 
 -include("py.hrl").
+-include("py_protocol.hrl").
 
 %% What a call's map may have. README's table is made of it (py_option).
 -spec table() -> [py_option:row()].

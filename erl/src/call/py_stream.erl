@@ -9,6 +9,7 @@
 -export_type([stream/0]).
 
 -include("py.hrl").
+-include("py_protocol.hrl").
 
 -record(py_stream, {
     pool :: #pool{},

@@ -8,6 +8,7 @@
 -export_type([pool/0]).
 
 -include("py.hrl").
+-include("py_protocol.hrl").
 
 -define(MOST_WORKERS, 10_000).
 

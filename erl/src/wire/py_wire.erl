@@ -17,7 +17,6 @@
 %% A request as docs/protocol.md has it.
 -type op() :: atom() | tuple().
 
--define(VERSION, 131).
 -define(TUPLE, 104).
 -define(INTEGER, 98).
 -define(ATOM, 119).
@@ -33,10 +32,10 @@ body(Op, Opts) -> {3, [bare(Op), bare(Opts)]}.
 bare(Term) ->
     case is_small(Term) of
         true ->
-            <<?VERSION, Bare/binary>> = term_to_binary(Term),
+            <<?TERM_VERSION, Bare/binary>> = term_to_binary(Term),
             Bare;
         false ->
-            [<<?VERSION, First/binary>> | Rest] = erlang:term_to_iovec(Term),
+            [<<?TERM_VERSION, First/binary>> | Rest] = erlang:term_to_iovec(Term),
             [First | Rest]
     end.
 
@@ -53,31 +52,31 @@ is_flat(Term) -> is_number(Term) orelse is_atom(Term).
 
 -spec request(id(), 2 | 3, iodata()) -> iodata().
 request(Id, Arity, Body) ->
-    [<<?VERSION, ?TUPLE, Arity, ?INTEGER, Id:32>>, Body].
+    [<<?TERM_VERSION, ?TUPLE, Arity, ?INTEGER, Id:32>>, Body].
 
 -spec cancel(id()) -> binary().
 cancel(Id) ->
-    <<?VERSION, ?TUPLE, 2, ?ATOM, 6, "cancel", ?INTEGER, Id:32>>.
+    <<?TERM_VERSION, ?TUPLE, 2, ?ATOM, 6, "cancel", ?INTEGER, Id:32>>.
 
 -spec take_back(id()) -> binary().
 take_back(Id) ->
-    <<?VERSION, ?TUPLE, 2, ?ATOM, 9, "take_back", ?INTEGER, Id:32>>.
+    <<?TERM_VERSION, ?TUPLE, 2, ?ATOM, 9, "take_back", ?INTEGER, Id:32>>.
 
 -spec more(id(), pos_integer()) -> binary().
 more(Id, N) ->
-    <<?VERSION, ?TUPLE, 3, ?ATOM, 4, "more", ?INTEGER, Id:32, ?INTEGER, N:32>>.
+    <<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 4, "more", ?INTEGER, Id:32, ?INTEGER, N:32>>.
 
 -spec stop(id()) -> binary().
 stop(Id) ->
-    <<?VERSION, ?TUPLE, 2, ?ATOM, 4, "stop", ?INTEGER, Id:32>>.
+    <<?TERM_VERSION, ?TUPLE, 2, ?ATOM, 4, "stop", ?INTEGER, Id:32>>.
 
 -spec ack(pos_integer()) -> binary().
 ack(N) ->
-    <<?VERSION, ?TUPLE, 2, ?ATOM, 3, "ack", ?INTEGER, N:32>>.
+    <<?TERM_VERSION, ?TUPLE, 2, ?ATOM, 3, "ack", ?INTEGER, N:32>>.
 
 %% The Id of a reply; none for an event and whatever else comes.
 -spec reply_id(binary()) -> id() | none.
-reply_id(<<?VERSION, ?TUPLE, 2, ?INTEGER, Id:32, _/binary>>) -> Id;
+reply_id(<<?TERM_VERSION, ?TUPLE, 2, ?INTEGER, Id:32, _/binary>>) -> Id;
 reply_id(_) -> none.
 
 %% Whether a reply is {Id, {error, not_started}}, the answer to take_back/1.

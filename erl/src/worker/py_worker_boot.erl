@@ -8,7 +8,7 @@
 -export([new/1, id/0, steps/2, result/2, late/2, hello/1]).
 -export_type([boot/0, next/0]).
 
--define(PROTOCOL_VERSION, 1).
+-include("py_protocol.hrl").
 
 -record(boot, {
     step :: py_wire:op(),

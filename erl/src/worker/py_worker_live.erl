@@ -25,6 +25,7 @@
 -export_type([live/0, args/0]).
 
 -include("py.hrl").
+-include("py_protocol.hrl").
 -include("py_worker_jobs.hrl").
 
 -record(live, {
@@ -172,7 +173,7 @@ tick_at(Now, L) ->
     climb(Now, mark_busy(Now, L3)).
 
 mark_busy(Now, #live{busy = false, since = Since} = L)
-  when is_integer(Since), Now - Since >= ?TICK ->
+  when is_integer(Since), Now - Since >= ?TICK_MS ->
     jobs(py_worker_jobs:take_back(L#live.jobs), L#live{busy = true});
 mark_busy(_, L) ->
     L.
@@ -274,7 +275,7 @@ wake(#live{jobs = Jobs, streams = Streams, urgent = Urgent, ladder = Ladder} = L
         min(min(py_worker_jobs:soonest(Jobs), py_worker_streams:soonest(Streams)),
             min(py_worker_urgent:soonest(Urgent), py_worker_ladder:soonest(Ladder)))).
 
-next_tick(#live{since = Since, busy = false}) when is_integer(Since) -> Since + ?TICK;
+next_tick(#live{since = Since, busy = false}) when is_integer(Since) -> Since + ?TICK_MS;
 next_tick(#live{}) -> infinity.
 
 publish(#live{retiring = true}) ->
