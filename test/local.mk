@@ -34,6 +34,7 @@ test_scripts = \
 	test/call/cancel.escript \
 	test/call/deadline.escript \
 	test/call/errors.escript \
+	test/call/leave_stream.escript \
 	test/call/limits.escript \
 	test/call/peer.escript \
 	test/call/prop.escript \

@@ -30,6 +30,7 @@ main(_) ->
          || {Name, Items, Bytes, Ahead} <- credits()],
         {"a stream without credit is not active", fun active/0},
         {"close: the program has a while to end it", fun close/0},
+        {"a stream whose last word has come is not stopped", fun ended_already/0},
         {"a caller is gone, and its streams with it", fun leave/0},
         {"a stream that does not deliver in time ends at once", fun expire/0},
         {"the soonest deadline", fun soonest/0},
@@ -138,6 +139,13 @@ close() ->
     ?assertMatch([{stop, #job{id = 1}, 10 + ?STOP_GRACE}], Effects),
     ?assertEqual({[], Streams}, py_worker_streams:close(1, 10, Streams)),
     ?assertEqual(1, py_worker_streams:count(Streams)).
+
+%% However it is left: the program would not say a word about it any more.
+ended_already() ->
+    {[progress], Ended} = py_worker_streams:reply(1, final(1), opened([1])),
+    Empty = py_worker_streams:close(1, 10, Ended),
+    ?assertMatch({[], _}, Empty),
+    ?assertEqual(Empty, py_worker_streams:leave(self(), 10, Ended)).
 
 leave() ->
     Other = list_to_pid("<0.1.0>"),

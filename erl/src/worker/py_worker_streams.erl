@@ -161,31 +161,35 @@ all(#streams{open = Open}) ->
 -spec close(py_wire:id(), Now :: integer(), streams()) -> {[effect()], streams()}.
 close(Id, Now, #streams{open = Open} = Streams) ->
     case Open of
-        #{Id := #stream{job = Job}} -> stop([Job], Now + ?STOP_GRACE, Streams);
+        #{Id := S} -> stop([S], Now + ?STOP_GRACE, Streams);
         #{} -> {[], Streams}
     end.
 
-stop(Jobs, Until, Streams) ->
-    {[{stop, Job, Until} || Job <- Jobs], remove([Id || #job{id = Id} <- Jobs], Streams)}.
+%% A stream whose last word has come has ended in the program: nothing is to be
+%% stopped there, and no frame would say that it was.
+stop(Closed, Until, Streams) ->
+    {[{stop, Job, Until} || #stream{job = Job, final = none} <- Closed],
+     remove([Id || #stream{job = #job{id = Id}} <- Closed], Streams)}.
 
 %% A consumer is gone, and its streams with it.
 -spec leave(pid(), Now :: integer(), streams()) -> {[effect()], streams()}.
 leave(Caller, Now, Streams) ->
-    Jobs = [Job || #stream{job = #job{req = #req{caller = Pid}} = Job} <- all(Streams),
-                   Pid =:= Caller],
-    stop(Jobs, Now + ?STOP_GRACE, Streams).
+    Left = [S || #stream{job = #job{req = #req{caller = Pid}}} = S <- all(Streams),
+                 Pid =:= Caller],
+    stop(Left, Now + ?STOP_GRACE, Streams).
 
 %% A stream that does not deliver in time ends.
 -spec expire(Now :: integer(), streams()) -> {[effect()], streams()}.
 expire(Now, #streams{soonest = Soonest} = Streams) when Now < Soonest ->
     {[], Streams};
 expire(Now, Streams) ->
-    Waited = [{Deadline, From, Job}
-              || #stream{job = Job, waiter = {From, Deadline}} <- all(Streams)],
-    {Late, InTime} = lists:partition(fun({Deadline, _, _}) -> Deadline =< Now end, Waited),
-    {Stops, Rest} = stop([Job || {_, _, Job} <- Late], Now, Streams),
-    {[{answer, From, {error, timeout}} || {_, From, _} <- Late] ++ Stops,
-     Rest#streams{soonest = py_time:earliest([Deadline || {Deadline, _, _} <- InTime])}}.
+    Waited = [S || #stream{waiter = {_, _}} = S <- all(Streams)],
+    {Late, InTime} = lists:partition(fun(S) -> deadline(S) =< Now end, Waited),
+    {Stops, Rest} = stop(Late, Now, Streams),
+    {[{answer, From, {error, timeout}} || #stream{waiter = {From, _}} <- Late] ++ Stops,
+     Rest#streams{soonest = py_time:earliest([deadline(S) || S <- InTime])}}.
+
+deadline(#stream{waiter = {_, Deadline}}) -> Deadline.
 
 %% No deadline is earlier.
 -spec soonest(streams()) -> py_time:deadline().
