@@ -89,6 +89,7 @@ dist_pypackage_DATA = \
 	port/python/erlang/_log.py \
 	port/python/erlang/_memory.py \
 	port/python/erlang/_names.py \
+	port/python/erlang/_output.py \
 	port/python/erlang/_setup.py \
 	port/python/erlang/_show.py \
 	port/python/erlang/_stack.py \

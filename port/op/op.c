@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "op/stream.h"
+#include "talk/module.h"
 #include "task/capture.h"
 #include "task/reply.h"
 
@@ -77,6 +78,8 @@ static PyObject *run(const struct op_row *row, struct task *task)
         return NULL;
     PyObject *value = row->run(task);
     task_returned();
+    if (!row->urgent)
+        module_end_lines();
     if (task->opts.capture)
         capture_send(task);
     return value;

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "op/op.h"
+#include "talk/module.h"
 #include "task/reply.h"
 #include "value/classes.h"
 #include "value/encode.h"
@@ -319,6 +320,7 @@ static bool send_chunk(struct stream *s, struct buf *out, long most)
     put_list(out, 1);
     bool last = put_items(s, out, most);
     task_returned();
+    module_end_lines();
     if (s->used == 0)
         return last;
     int at = (int)head;
@@ -387,6 +389,7 @@ void stream_step(struct stream *s, struct buf *out)
         return;
     drop_iterator(s);
     task_returned();
+    module_end_lines();
     withdraw(s);
     send_end(s, out);
 }

@@ -3,6 +3,8 @@
 
 #include "talk/module.h"
 
+#include <stdatomic.h>
+
 #include "talk/event.h"
 #include "value/python.h"
 
@@ -18,10 +20,36 @@ static PyObject *erlang_event(PyObject *module, PyObject *args)
     return sent < 0 ? NULL : PyBool_FromLong(sent);
 }
 
+/* Whether Python has begun a line that it has not ended. */
+static atomic_bool unfinished;
+
+static PyObject *erlang_unfinished(PyObject *module, PyObject *none)
+{
+    (void)module;
+    (void)none;
+    unfinished = true;
+    Py_RETURN_NONE;
+}
+
+void module_end_lines(void)
+{
+    if (!atomic_exchange(&unfinished, false))
+        return;
+    PyObject *error = python_fetch_error();
+    PyObject *none = python_call("erlang._output", "end_lines", "()");
+    Py_XDECREF(none);
+    PyErr_Clear();
+    if (error)
+        python_raise_take(error);
+}
+
 static PyMethodDef functions[] = {
     {"event", erlang_event, METH_VARARGS,
      "event(name, data, wait): sends {event, Name, Data}.\n\n"
      "False: dropped, because the reader is behind and wait is false."},
+    {"unfinished", erlang_unfinished, METH_NOARGS,
+     "unfinished(): a line was begun, which is to end with the job at the\n"
+     "latest: erlang._output.end_lines() is called then."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -10,4 +10,9 @@
  * when there is no memory. */
 int module_add(void);
 
+/* User code has come back: a line that it has printed and not ended becomes an
+ * event now, and does not wait for what another caller prints. Keeps an
+ * exception that is set. GIL held, main thread. */
+void module_end_lines(void);
+
 #endif

@@ -17,18 +17,18 @@
 static const char CUT[] = "\n" PYTHON_ELLIPSIS " (the rest was cut)\n";
 #define CUT_LEN (sizeof CUT - 1)
 
-/* erlang._log: what is printed goes to its `captured`. That is set here and not
- * in Python, where a late Cancelled could come between two steps. */
-static PyObject *log_module;
+/* erlang._output: what is printed goes to its `captured`. That is set here and
+ * not in Python, where a late Cancelled could come between two steps. */
+static PyObject *output_module;
 
 static int set_captured(PyObject *file)
 {
-    return PyObject_SetAttrString(log_module, "captured", file);
+    return PyObject_SetAttrString(output_module, "captured", file);
 }
 
 int capture_start(void)
 {
-    if (!log_module && !(log_module = python_module("erlang._log")))
+    if (!output_module && !(output_module = python_module("erlang._output")))
         return -1;
     PyObject *file = python_call("io", "StringIO", "()");
     int rc = file ? set_captured(file) : -1;
@@ -40,7 +40,7 @@ int capture_start(void)
 static PyObject *stop(void)
 {
     PyObject *text = NULL, *utf8 = NULL;
-    PyObject *file = PyObject_GetAttrString(log_module, "captured");
+    PyObject *file = PyObject_GetAttrString(output_module, "captured");
     if (set_captured(Py_None) == 0 && file &&
         (text = PyObject_CallMethod(file, "getvalue", NULL)))
         utf8 = PyUnicode_AsEncodedString(text, "utf-8", "backslashreplace");

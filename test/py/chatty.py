@@ -141,8 +141,8 @@ def fork_and_say(text: str) -> None:
     os.waitpid(child, 0)
 
 
-def _is_of_log(frame: FrameType) -> bool:
-    return frame.f_code.co_filename.endswith("erlang/_log.py")
+def _is_of_output(frame: FrameType) -> bool:
+    return frame.f_code.co_filename.endswith("erlang/_output.py")
 
 
 def interrupt_print(line: str) -> int:
@@ -154,7 +154,7 @@ def interrupt_print(line: str) -> int:
 
     def on_step(frame: FrameType, event: str, arg: object) -> object:
         nonlocal count
-        if not _is_of_log(frame):
+        if not _is_of_output(frame):
             return None
         count += 1
         sys.stdout.write(line + "\n")
@@ -172,7 +172,7 @@ def fork_in_print(line: str) -> list[bool]:
     go_on: queue.SimpleQueue[None] = queue.SimpleQueue()
 
     def on_step(frame: FrameType, event: str, arg: object) -> object:
-        if not _is_of_log(frame):
+        if not _is_of_output(frame):
             return None
         steps.put(True)
         go_on.get()

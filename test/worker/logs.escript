@@ -19,6 +19,12 @@ main(_) ->
         {"metadata: pool, worker, os pid, time", fun metadata/0},
         {"logging: levels, logger, file, line", fun logging/0},
         {"logging: what Python's own settings keep back", fun quiet_logging/0},
+        [{["logging: ", What], fun() -> configured(Code, Expected) end}
+         || {What, Code, Expected} <- configurations()],
+        [{["one line: ", What], fun() -> one_line(Code, Expected) end}
+         || {What, Code, Expected} <- progress()],
+        {"a line that takes long is shown now and then", fun slow_line/0},
+        {"a line without an end does not wait for another caller's", fun unended/0},
         {"logging with a traceback", fun log_exception/0},
         {"warnings: file and line", fun warnings/0},
         {"an exception that nobody can take", fun unraisable/0},
@@ -39,6 +45,8 @@ main(_) ->
         {"logs that is no boolean", fun bad_option/0},
         [captures(Row) || Row <- captured()],
         {"capture: standard error, too, in order", fun capture_both/0},
+        [{["captured as on a terminal: ", What], fun() -> captured_text(Code, Expected) end}
+         || {What, Code, Expected} <- terminal()],
         {"capture of a call that is awaited", fun capture_awaited/0},
         {"capture of a call that comes too late", fun capture_timeout/0},
         {"capture is bounded, and says so", fun capture_bounded/0},
@@ -133,6 +141,68 @@ logging() ->
 
 quiet_logging() ->
     ?assertEqual([], logged(call(log_quietly, []))).
+
+%% Each in a pool of its own, because it configures logging for good:
+%% {What, code, levels and texts}
+configurations() ->
+    Error = <<"\nlogging.getLogger('lib').error('after')">>,
+    [{"logging.warning() configures it by chance", [<<"logging.warning('first')">>, Error],
+      [{warning, <<"first">>}, {error, <<"after">>}]},
+     {"basicConfig of a level", [<<"logging.basicConfig(level=logging.DEBUG)\nlogging.debug('d')">>, Error],
+      [{debug, <<"d">>}, {error, <<"after">>}]},
+     {"basicConfig of a format", [<<"logging.basicConfig(format='%(name)s says %(message)s')">>, Error],
+      [{error, <<"lib says after">>}]},
+     {"basicConfig for standard output", [<<"logging.basicConfig(stream=sys.stdout)">>, Error],
+      [{error, <<"after">>}]},
+     {"basicConfig for a file", [<<"logging.basicConfig(filename=os.devnull)">>, Error], []},
+     {"a handler of a library's own class",
+      [<<"class H(logging.StreamHandler): pass\nlogging.getLogger().addHandler(H())">>, Error],
+      [{error, <<"after">>}]},
+     {"a record that is odd",
+      [<<"logging.getLogger('x').handle(logging.LogRecord('x', 40, None, 0, 'odd', None, None))">>,
+       Error], [{error, <<"odd">>}, {error, <<"after">>}]}].
+
+configured(Code, Expected) ->
+    with_pool(#{init => <<"import chatty, logging, os, sys">>}, fun(In) ->
+        Events = logged(fun() -> ok = py:exec(Code, In) end),
+        ?assertEqual([{Level, logging, Text} || {Level, Text} <- Expected],
+                     [summary(Event) || Event <- Events])
+    end).
+
+%% What is written over, and what comes in pieces: {What, code, lines}
+progress() ->
+    [{"a progress bar", <<"for i in range(5): print(end=f'\\r{25 * i}%', flush=True)\nprint()">>,
+      [<<"100%">>]},
+     {"a progress bar with the return behind", <<"for i in range(5): print(i, end='\\r', flush=True)">>,
+      [<<"4">>]},
+     {"dots", <<"for i in range(5): print('.', end='', flush=True)\nprint(' done')">>,
+      [<<"..... done">>]},
+     {"dots without an end", <<"for i in range(5): print('.', end='', flush=True)">>, [<<".....">>]},
+     {"lines as on another system", <<"print('a\\r\\nb\\r')">>, [<<"a">>, <<"b">>]},
+     {"nothing but returns", <<"print('\\r\\r')">>, [<<>>]},
+     {"a line behind a bar", <<"print('50%', end='\\r'); print('done')">>, [<<"done">>]}].
+
+one_line(Code, Expected) ->
+    Events = logged(fun() -> ok = py:exec(Code) end),
+    ?assertEqual([{notice, stdout, Line} || Line <- Expected], [summary(Event) || Event <- Events]).
+
+%% Once a second, not at each of thirty updates.
+slow_line() ->
+    Code = <<"import time\nfor i in range(30): print(end=f'\\r{i}', flush=True); time.sleep(0.1)">>,
+    Lines = [text(Event) || Event <- logged(fun() -> ok = py:exec(Code) end)],
+    tap:note("shown: ~p", [Lines]),
+    ?assertEqual(<<"29">>, lists:last(Lines)),
+    ?assert(length(Lines) >= 2 andalso length(Lines) =< 5).
+
+unended() ->
+    Events = logged(fun() ->
+        ok = py:exec(<<"print('mine', end='')">>),
+        {error, _} = py:eval(<<"print('failed', end='') or 1 / 0">>),
+        {ok, [none]} = py:stream_eval(<<"(print('streamed', end='') for _ in 'x')">>),
+        ok = py:exec(<<"print('theirs')">>)
+    end),
+    ?assertEqual([<<"mine">>, <<"failed">>, <<"streamed">>, <<"theirs">>],
+                 [text(Event) || Event <- Events]).
 
 log_exception() ->
     [#{level := error} = Event] = logged(call(log_exception, [])),
@@ -299,6 +369,27 @@ captures({What, Call, Expected}) ->
 capture_both() ->
     ?assertEqual({ok, <<"x">>, <<"x out\nx err\n">>},
                  py:call(chatty, say_all, [<<"x">>], #{}, #{capture => true})).
+
+%% {What, code, what it ends with}
+terminal() ->
+    [{"a warning", <<"import warnings; warnings.warn('mind', stacklevel=1)">>, <<"UserWarning: mind\n">>},
+     {"a record", <<"import logging; logging.getLogger('lib').error('wrong')">>, <<"wrong\n">>},
+     {"a thread's exception",
+      <<"import threading\nt = threading.Thread(target=lambda: 1/0); t.start(); t.join()">>,
+      <<"ZeroDivisionError: division by zero\n">>},
+     {"an exception in __del__", <<"class D:\n    def __del__(self): 1/0\nD()">>,
+      <<"ZeroDivisionError: division by zero\n">>},
+     {"bytes", <<"sys.stdout.buffer.write('\\u2603\\n'.encode()); sys.stdout.buffer.flush()">>,
+      <<"☃\n"/utf8>>},
+     {"a line without an end", <<"print('x', end='')">>, <<"x">>},
+     {"a progress bar", <<"print(1, end='\\r'); print(2)">>, <<"1\r2\n">>}].
+
+captured_text(Code, Expected) ->
+    Events = logged(fun() ->
+        {ok, Text} = py:exec(Code, #{capture => true}),
+        ?assertEqual(Expected, string:slice(Text, max(0, string:length(Text) - string:length(Expected))))
+    end),
+    ?assertEqual([], Events).
 
 capture_awaited() ->
     Ref = py:spawn_call(chatty, say, [<<"later">>], #{}, #{capture => true}),

@@ -3,11 +3,12 @@
 
 import sys
 
-from erlang import _log
+from erlang import _log, _output
 
 
 def setup() -> None:
     """Make printed lines appear at once: nobody flushes a worker."""
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True, errors="backslashreplace")
+    _output.install()
     _log.install()
