@@ -137,7 +137,7 @@ if !ENABLE_SANITIZERS
 TESTS += $(memory_scripts)
 endif
 
-EXTRA_DIST += test/run test/lsan.supp test/no-cmocka.escript \
+EXTRA_DIST += test/README.md test/run test/lsan.supp test/no-cmocka.escript \
 	$(unit_scripts) $(test_scripts) $(memory_scripts) $(test_modules) \
 	$(test_data)
 

@@ -18,7 +18,11 @@
 -include_lib("stdlib/include/assert.hrl").
 
 main(_) ->
-    tap:run(fixture:with_app([self_test(), [page(File) || File <- pages()]])).
+    tap:run(fixture:with_app([
+        self_test(),
+        [page(File) || File <- pages()],
+        {"test/README.md has a line for each file of the tests", fun tests_are_told/0}
+    ])).
 
 pages() ->
     [filename:join(fixture:srcdir(), Name) || Name <- ["README.md", "HACKING.md"]]
@@ -60,6 +64,25 @@ block(Name, Session, #{line := Line, language := Language, run := Run, text := T
 run("erlang", Session, Text) -> session:run(whereis(Session), Text);
 run("python", Session, Text) -> session:run(whereis(Session), python, Text);
 run("sh", _, Text) -> shell(Text).
+
+%% Each by its name, in its folder's section.
+tests_are_told() ->
+    Dir = filename:join(fixture:srcdir(), "test"),
+    {ok, Text} = file:read_file(filename:join(Dir, "README.md")),
+    [Top | Sections] = binary:split(Text, <<"\n## ">>, [global]),
+    Told = [filename:join(hd(binary:split(Section, <<"/">>)), Name)
+            || Section <- Sections, Name <- names(Section)] ++ names(Top),
+    Files = filelib:wildcard("**/*.{escript,erl,py,c,h}", Dir),
+    ?assert(length(Files) > 80),
+    ?assertEqual([], [File || File <- Files, not lists:member(list_to_binary(File), Told)]),
+    ?assertEqual([], [Name || Name <- Told, not filelib:is_file(filename:join(Dir, Name))]).
+
+%% What stands in the first column of a table.
+names(Section) ->
+    Rows = [hd(binary:split(Row, <<" |">>)) || <<"| ", Row/binary>> <- binary:split(Section, <<"\n">>, [global])],
+    [Name || Row <- Rows,
+             {match, Names} <- [re:run(Row, "`([^`]+)`", [global, {capture, all_but_first, binary}])],
+             [Name] <- Names].
 
 %% ---------------------------------------------------------------------------
 %% Other languages
