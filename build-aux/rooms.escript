@@ -20,8 +20,8 @@
 c_layers() ->
     #{"main.c" => ["loop", "op", "talk", "task", "process", "value", "wire"],
       "loop" => ["op", "talk", "task", "process", "value", "wire"],
-      "op" => ["talk", "task", "value", "wire"],
-      "talk" => ["task", "value", "wire"],
+      "op" => ["talk", "task", "process", "value", "wire"],
+      "talk" => ["task", "process", "value", "wire"],
       "task" => ["value", "wire"],
       "process" => ["value", "wire"],
       "value" => ["wire"],

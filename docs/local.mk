@@ -8,6 +8,7 @@ EXTRA_DIST += \
 	docs/operation.md \
 	docs/protocol.md \
 	docs/python.md \
+	docs/security.md \
 	docs/types.md
 
 .PHONY: docs

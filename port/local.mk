@@ -58,6 +58,7 @@ port_libport_a_SOURCES = \
 	port/process/fds.c port/process/fds.h \
 	port/process/fork.c port/process/fork.h \
 	port/process/group.c port/process/group.h \
+	port/process/guard.c port/process/guard.h \
 	port/process/options.c port/process/options.h \
 	port/process/signals.c port/process/signals.h \
 	port/process/thread.c port/process/thread.h \
@@ -86,6 +87,7 @@ dist_pypackage_DATA = \
 	port/python/erlang/__init__.pyi \
 	port/python/erlang/_call.py \
 	port/python/erlang/_encode.py \
+	port/python/erlang/_guard.py \
 	port/python/erlang/_log.py \
 	port/python/erlang/_memory.py \
 	port/python/erlang/_names.py \

@@ -22,6 +22,7 @@
 #include "process/fds.h"
 #include "process/fork.h"
 #include "process/group.h"
+#include "process/guard.h"
 #include "process/options.h"
 #include "process/signals.h"
 #include "task/reply.h"
@@ -77,6 +78,8 @@ int main(int argc, char **argv)
     reader_init(fds_input(), options.max_frame);
     jobs_init();
     task_on_return(fork_end_child);
+    if (guard_enter(options.guard, &err) < 0)
+        return start_failed(&err);
     if (sentinel_start() < 0)
         return system_failed("cannot start a thread");
     int started = start_python(&options, &err);

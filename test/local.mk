@@ -53,6 +53,7 @@ test_scripts = \
 	test/program/version.escript \
 	test/worker/busy.escript \
 	test/worker/death.escript \
+	test/worker/guard.escript \
 	test/worker/logs.escript \
 	test/worker/orphans.escript \
 	test/worker/userproc.escript \

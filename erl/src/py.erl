@@ -90,6 +90,7 @@
     queue_timeout => timeout(),
     max_frame => pos_integer(),
     logs => boolean(),
+    guard => auto | python | kernel | off,
     interrupt_grace => non_neg_integer(),
     close_grace => non_neg_integer(),
     drain => non_neg_integer(),

@@ -9,6 +9,7 @@
 
 #include "loop/interrupt.h"
 #include "process/crash.h"
+#include "process/guard.h"
 #include "process/venv.h"
 #include "talk/event.h"
 #include "talk/module.h"
@@ -111,6 +112,8 @@ static int extend_paths(const struct options *options)
 static int set_up(void)
 {
     PyObject *none = python_call("erlang._setup", "setup", "()");
+    if (none && guard_holds() == GUARD_PYTHON)
+        Py_SETREF(none, python_call("erlang._guard", "install", "()"));
     Py_XDECREF(none);
     return none ? 0 : -1;
 }

@@ -4,10 +4,13 @@
  */
 #include "config.h"
 
+#include <string.h>
 #include <unistd.h>
 
 #include "op/op.h"
+#include "process/guard.h"
 #include "task/map.h"
+#include "value/atoms.h"
 #include "value/exception.h"
 #include "value/python.h"
 #include "wire/output.h"
@@ -24,6 +27,13 @@ static PyObject *python_version(void)
     return first;
 }
 
+/* Which guard holds, as an atom. */
+static PyObject *guard(void)
+{
+    const char *name = guard_name(guard_holds());
+    return atoms_get(name, strlen(name));
+}
+
 static int describe(PyObject *map)
 {
     const size_t most = output_max_frame();
@@ -35,7 +45,8 @@ static int describe(PyObject *map)
         map_take(map, "executable", python_attribute("sys", "executable")) <
             0 ||
         map_take(map, "max_frame", PyLong_FromSize_t(most)) < 0 ||
-        map_take(map, "max_depth", PyLong_FromLong(MAX_DEPTH)) < 0)
+        map_take(map, "max_depth", PyLong_FromLong(MAX_DEPTH)) < 0 ||
+        map_take(map, "guard", guard()) < 0)
         return -1;
     return map_take(map, "exceptions", exception_class_names());
 }

@@ -31,6 +31,8 @@ static const char usage[] =
     "  --path DIR         put DIR in front of sys.path (may be repeated)\n"
     "  --max-frame BYTES  longest frame, both ways"
     " (default " MAX_FRAME_DEFAULT ")\n"
+    "  --guard WHICH      keep Python from signalling the VM: off (default),\n"
+    "                     python, kernel, auto\n"
     "  --help             print this and exit\n"
     "  --version          print the versions and exit\n"
     "\n"
@@ -74,6 +76,14 @@ static void explain_on_terminal(void)
     exit(EXIT_USAGE);
 }
 
+static enum guard read_guard(const char *name)
+{
+    enum guard guard = guard_named(name);
+    if (guard == GUARDS)
+        wrong("--guard wants off, python, kernel or auto, not ", name);
+    return guard;
+}
+
 static void read_option(int option, struct options *options)
 {
     switch (option) {
@@ -85,6 +95,9 @@ static void read_option(int option, struct options *options)
         return;
     case 'm':
         options->max_frame = read_bytes(optarg);
+        return;
+    case 'g':
+        options->guard = read_guard(optarg);
         return;
     case 'h':
         fputs(usage, stdout);
@@ -103,6 +116,7 @@ void options_read(int argc, char **argv, struct options *options)
         {"venv", required_argument, NULL, 'v'},
         {"path", required_argument, NULL, 'p'},
         {"max-frame", required_argument, NULL, 'm'},
+        {"guard", required_argument, NULL, 'g'},
         {"help", no_argument, NULL, 'h'},
         {"version", no_argument, NULL, 'V'},
         {NULL, 0, NULL, 0}};

@@ -7,11 +7,14 @@
 
 #include <stddef.h>
 
+#include "process/guard.h"
+
 struct options {
     const char *venv;   /* a virtual environment's directory, or NULL */
     const char **paths; /* directories for the front of sys.path */
     size_t n_paths;
     size_t max_frame; /* bytes */
+    enum guard guard;
 };
 
 /* Reads the command line; the strings are argv's, `paths` is the caller's to

@@ -13,6 +13,8 @@ _CALL = re.compile(
 )
 _CHOICE = re.compile(r'\bput_atom_z\([^;]*?"(\w+)" : "(\w+)"')
 _NONE = re.compile(r'\.none = "(\w+)"')
+# The guard that holds is never `auto`.
+_GUARD = re.compile(r'\[GUARD_(?!AUTO)\w+\] = "(\w+)"')
 # The event that is written by hand: its first line is "event" already.
 _CRASH = re.compile(r'"(\w+)m";')
 
@@ -23,7 +25,7 @@ def in_c(root):
     for name in glob.glob(f"{root}/port/**/*.[ch]", recursive=True):
         with open(name, encoding="utf-8") as file:
             text = file.read()
-        for pattern in (_CALL, _CHOICE, _NONE, _CRASH):
+        for pattern in (_CALL, _CHOICE, _NONE, _GUARD, _CRASH):
             for match in pattern.finditer(text):
                 found.update(dict.fromkeys(match.groups(), name))
     return found

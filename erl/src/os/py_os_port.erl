@@ -14,7 +14,7 @@
 %% them, a variable that is to be unset is `false'.
 -type options() :: #{cwd := binary() | undefined, venv := binary() | undefined,
                      python_path := [binary()], env := [{string(), string() | false}],
-                     max_frame := pos_integer(), _ => _}.
+                     max_frame := pos_integer(), guard := atom(), _ => _}.
 
 -define(POLL, 10).
 %% How long killing may take.
@@ -76,10 +76,10 @@ bytes(String) ->
     binary_to_list(unicode:characters_to_binary(String)).
 
 %% Relative directories are relative to the VM's, wherever the program runs.
-args(#{venv := Venv, python_path := Path, max_frame := MaxFrame}) ->
+args(#{venv := Venv, python_path := Path, max_frame := MaxFrame, guard := Guard}) ->
     lists:append([["--venv", filename:absname(Venv)] || Venv =/= undefined])
         ++ lists:append([["--path", filename:absname(Dir)] || Dir <- Path])
-        ++ ["--max-frame", integer_to_list(MaxFrame)].
+        ++ ["--max-frame", integer_to_list(MaxFrame), "--guard", atom_to_list(Guard)].
 
 os_pid(Port) ->
     case erlang:port_info(Port, os_pid) of

@@ -41,6 +41,8 @@ table() ->
       "bytes of one request or reply"},
      {logs, boolean, true,
       "whether what Python prints and logs goes to Erlang's logger"},
+     {guard, {one_of, [auto, python, kernel, off]}, auto,
+      "what keeps Python from signalling the VM"},
      {interrupt_grace, time, 500,
       "how long a call which is out of time has to stop, once it was interrupted"},
      {close_grace, time, 1_000,
@@ -62,6 +64,7 @@ table() ->
     queue_timeout := timeout(),
     max_frame := pos_integer(),
     logs := boolean(),
+    guard := auto | python | kernel | off,
     interrupt_grace := non_neg_integer(),
     close_grace := non_neg_integer(),
     drain := non_neg_integer()

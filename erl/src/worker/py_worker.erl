@@ -34,6 +34,7 @@
     os_pid :: pos_integer() | undefined,
     events :: py_worker_events:events() | undefined,
     python :: binary() | undefined,     % its version
+    guard :: atom(),                    % which one holds
     phase = opening :: phase()
 }).
 
@@ -138,8 +139,9 @@ handle_continue(open, #state{options = #{logs := Logs} = Options} = S) ->
     end.
 
 -spec handle_call(info, gen_server:from(), #state{}) -> {reply, map(), #state{}}.
-handle_call(info, _From, #state{phase = {live, Live}, os_pid = OsPid, python = Python} = S) ->
-    {reply, (py_worker_live:info(Live))#{os_pid => OsPid, python => Python}, S};
+handle_call(info, _From, #state{phase = {live, Live}, os_pid = OsPid} = S) ->
+    #state{python = Python, guard = Guard} = S,
+    {reply, (py_worker_live:info(Live))#{os_pid => OsPid, python => Python, guard => Guard}, S};
 handle_call(info, _From, #state{os_pid = OsPid} = S) ->
     {reply, #{state => starting, calls => 0, os_pid => OsPid}, S}.
 
@@ -217,13 +219,14 @@ greeted({run, _, Boot}, #state{os_pid = OsPid}) ->
 greeted({failed, _}, _) ->
     ok.
 
-go_live(#{version := Version, python := Python}, #state{pool = Pool, options = Options} = S) ->
+go_live(#{version := Version, python := Python, guard := Guard}, S) ->
+    #state{pool = Pool, options = Options} = S,
     py_pool_board:set_version(Pool, Version),
     #{max_queue := MaxQueue} = Options,
     Live = py_worker_live:new(#{pool => Pool, pool_pid => S#state.pool_pid, slot => S#state.slot,
                                 port => S#state.port, os_pid => S#state.os_pid,
                                 max_queue => MaxQueue}),
-    settle(Live, S#state{python = Python}).
+    settle(Live, S#state{python = Python, guard = Guard}).
 
 not_started(Text) ->
     {shutdown, {python_start, Text}}.
