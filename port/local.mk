@@ -97,6 +97,7 @@ dist_pypackage_DATA = \
 	port/python/erlang/_stack.py \
 	port/python/erlang/_traceback.py \
 	port/python/erlang/py.typed
+EXTRA_DIST += port/python/_erlang.pyi
 staged_package = $(dist_pypackage_DATA:port/%=$(stage)/priv/%)
 noinst_DATA += $(staged_package)
 

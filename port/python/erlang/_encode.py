@@ -129,7 +129,7 @@ def _user(classes: Iterable[type]) -> _Lower | None:
     for cls in classes:
         function = _registered.get(cls)
         if function:
-            return lambda obj, _, function=function: function(obj)
+            return lambda obj, _, function=function: function(obj)  # type: ignore[misc]
     return None
 
 
@@ -151,7 +151,7 @@ def _dataclass(cls: type) -> _Lower | None:
 def _text(cls: type) -> _Lower | None:
     for module, name, method in _TEXTS:
         if issubclass(cls, _imported(module, name)):
-            return lambda obj, _, method=method: getattr(obj, method)()
+            return lambda obj, _, method=method: getattr(obj, method)()  # type: ignore[misc]
     return None
 
 

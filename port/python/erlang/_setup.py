@@ -9,6 +9,8 @@ from erlang import _log, _output
 def setup() -> None:
     """Make printed lines appear at once: nobody flushes a worker."""
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(line_buffering=True, errors="backslashreplace")
+        stream.reconfigure(  # type: ignore[attr-defined]
+            line_buffering=True, errors="backslashreplace"
+        )
     _output.install()
     _log.install()

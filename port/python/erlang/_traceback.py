@@ -87,7 +87,7 @@ class _Walk:
         if isinstance(exc, _GROUP):
             trace[Atom("exceptions")] = [
                 self.trace(member, depth + 1)
-                for member in exc.exceptions
+                for member in _members(exc)
                 if self.wants(member)
             ]
 
@@ -119,6 +119,11 @@ def _message(exc: BaseException) -> str:
         return f"<no message: str() raised {type(failure).__name__}>"
 
 
+def _members(exc: BaseException) -> tuple[BaseException, ...]:
+    """What an exception group has in it."""
+    return getattr(exc, "exceptions") if isinstance(exc, _GROUP) else ()
+
+
 def _notes(exc: BaseException) -> list[str]:
     notes = getattr(exc, "__notes__", None)
     if not isinstance(notes, (list, tuple)):
@@ -131,7 +136,7 @@ def _position(exc: SyntaxError) -> _Map:
     for name, attribute, kind in _POSITION:
         value = getattr(exc, attribute, None)
         if isinstance(value, kind):
-            position[name] = _clean(value) if kind is str else value
+            position[name] = _clean(value) if kind is str else value  # type: ignore[arg-type]
     return position
 
 
@@ -201,14 +206,14 @@ def _python_format(exc: BaseException) -> Iterator[str]:
 
 
 def _is_small(exc: BaseException) -> bool:
-    seen = set()
+    seen: set[int] = set()
     todo = [exc]
     while todo and len(seen) < _EXCEPTIONS:
         exc = todo.pop()
         if id(exc) not in seen:
             seen.add(id(exc))
             todo += [e for e in (exc.__cause__, exc.__context__) if e]
-            todo += exc.exceptions if isinstance(exc, _GROUP) else ()
+            todo += _members(exc)
     return not todo
 
 
