@@ -64,6 +64,7 @@ port_libport_a_SOURCES = \
 	port/process/thread.c port/process/thread.h \
 	port/process/venv.c port/process/venv.h \
 	port/loop/clerk.c port/loop/clerk.h \
+	port/loop/handlers.c port/loop/handlers.h \
 	port/loop/interp.c port/loop/interp.h \
 	port/loop/interrupt.c port/loop/interrupt.h \
 	port/loop/jobs.c port/loop/jobs.h \
@@ -94,6 +95,7 @@ dist_pypackage_DATA = \
 	port/python/erlang/_output.py \
 	port/python/erlang/_setup.py \
 	port/python/erlang/_show.py \
+	port/python/erlang/_signals.py \
 	port/python/erlang/_stack.py \
 	port/python/erlang/_traceback.py \
 	port/python/erlang/py.typed

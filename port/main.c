@@ -70,6 +70,8 @@ int main(int argc, char **argv)
     struct options options;
     struct err err = {""};
 
+    signals_default();
+    group_init();
     options_read(argc, argv, &options);
     if (fds_take(&err) < 0)
         return system_failed(err.text);
@@ -80,16 +82,17 @@ int main(int argc, char **argv)
     task_on_return(fork_end_child);
     if (guard_enter(options.guard, &err) < 0)
         return start_failed(&err);
+    if (fork_init() < 0)
+        return system_failed("no memory");
     if (sentinel_start() < 0)
         return system_failed("cannot start a thread");
     int started = start_python(&options, &err);
     free(options.paths);
     if (started < 0)
         return start_failed(&err);
-    if (fork_init() < 0)
-        return system_failed("no memory");
     int code = work_until_end();
     interp_stop();
     group_end();
+    signals_end();
     return code;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "loop/handlers.h"
 #include "loop/interrupt.h"
 #include "process/crash.h"
 #include "process/guard.h"
@@ -131,8 +132,8 @@ int interp_start(const struct options *options, struct err *err)
     if (initialize(interpreter, err) < 0)
         return -1;
     if (extend_paths(options) < 0 || classes_init() < 0 ||
-        exception_init() < 0 || interrupt_init() < 0 || crash_init() < 0 ||
-        set_up() < 0)
+        exception_init() < 0 || handlers_init() < 0 || interrupt_init() < 0 ||
+        crash_init() < 0 || set_up() < 0)
         return exception_error("Python cannot start", err);
     return 0;
 }

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <signal.h>
 
+#include "loop/handlers.h"
 #include "loop/jobs.h"
 #include "value/classes.h"
 #include "value/python.h"
@@ -32,12 +33,9 @@ int interrupt_init(void)
                               "Raise Cancelled in a job that was cancelled."};
     main_thread = pthread_self();
     PyObject *handler = PyCFunction_New(&def, NULL);
-    PyObject *before = NULL;
-    if (handler)
-        before = python_call("signal", "signal", "(iO)", INTERRUPT, handler);
+    int rc = handler ? handlers_add(INTERRUPT, handler) : -1;
     Py_XDECREF(handler);
-    Py_XDECREF(before);
-    return before ? 0 : -1;
+    return rc;
 }
 
 void interrupt_main(void)

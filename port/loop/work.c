@@ -3,6 +3,7 @@
 
 #include "loop/work.h"
 
+#include "loop/handlers.h"
 #include "loop/jobs.h"
 #include "loop/reader.h"
 #include "loop/sentinel.h"
@@ -83,6 +84,7 @@ static bool await_work(struct work *work, bool stream_first)
     else
         sentinel_expect_exit();
     Py_END_ALLOW_THREADS
+    handlers_settle();
     return found;
 }
 

@@ -3,7 +3,6 @@
 
 #include "process/crash.h"
 
-#include <fcntl.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -19,6 +18,7 @@
 #define TEXT_MAX 8192
 
 static const int fatal[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
+#define N_FATAL (sizeof fatal / sizeof *fatal)
 
 /* faulthandler writes into this file, which has no name. */
 static int report = -1;
@@ -61,14 +61,37 @@ static int enable_faulthandler(void)
     return none ? 0 : -1;
 }
 
-/* faulthandler keeps the descriptor's number. */
+/* What faulthandler has installed in front of ours, and the stack on which its
+ * handlers run. */
+static struct sigaction installed[N_FATAL];
+static stack_t stack;
+
+static void remember(void)
+{
+    for (size_t i = 0; i < N_FATAL; i++)
+        sigaction(fatal[i], NULL, &installed[i]);
+    sigaltstack(NULL, &stack);
+}
+
+static void drop_stack(void)
+{
+    stack_t now;
+    if (sigaltstack(NULL, &now) == 0 && stack.ss_sp && now.ss_sp == stack.ss_sp)
+        sigaltstack(&(stack_t){.ss_flags = SS_DISABLE}, NULL);
+}
+
 void crash_in_child(void)
 {
-    if (dup3(STDERR_FILENO, report, O_CLOEXEC) >= 0)
+    struct sigaction now;
+    if (report < 0)
         return;
-    int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
-    dup3(null, report, O_CLOEXEC);
-    close(null);
+    for (size_t i = 0; i < N_FATAL; i++)
+        if (sigaction(fatal[i], NULL, &now) == 0 &&
+            now.sa_handler == installed[i].sa_handler)
+            signal(fatal[i], SIG_DFL);
+    drop_stack();
+    close(report);
+    report = -1;
 }
 
 int crash_init(void)
@@ -81,7 +104,10 @@ int crash_init(void)
         PyErr_SetFromErrno(PyExc_OSError);
         return -1;
     }
-    for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++)
+    for (size_t i = 0; i < N_FATAL; i++)
         sigaction(fatal[i], &action, NULL);
-    return enable_faulthandler();
+    if (enable_faulthandler() < 0)
+        return -1;
+    remember();
+    return 0;
 }

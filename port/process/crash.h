@@ -11,8 +11,9 @@
  * exception. GIL held. */
 int crash_init(void);
 
-/* In a forked child: what faulthandler writes goes to standard error, because
- * the parent uses the file. Right after fork(2), so without Python. */
+/* In a forked child: a crash is what it is in any Python, until somebody
+ * enables faulthandler. Right after fork(2), so without Python, which is told
+ * by erlang._signals. */
 void crash_in_child(void);
 
 #endif

@@ -69,16 +69,19 @@ void fork_end_child(void)
         end(PyErr_Occurred() ? print_error() : EXIT_SUCCESS);
 }
 
+/* No signal finds the child before it has handlers of its own. */
 static void in_child(void)
 {
     is_child = true;
-    signals_reset();
     output_close();
     fds_close();
     crash_in_child();
+    signals_plain();
+    signals_unblock();
 }
 
 int fork_init(void)
 {
-    return pthread_atfork(NULL, NULL, in_child) == 0 ? 0 : -1;
+    return pthread_atfork(signals_block, signals_unblock, in_child) == 0 ? 0
+                                                                         : -1;
 }

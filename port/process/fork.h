@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * fork: forked children (os.fork, multiprocessing). A child closes the protocol
- * at once and never returns into our loop.
+ * fork: forked children (os.fork, multiprocessing). From its first instruction
+ * on a child is as the child of an ordinary Python would be: without the
+ * protocol and without what the program has set up for itself. It never returns
+ * into our loop.
  */
 #ifndef PORT_PROCESS_FORK_H
 #define PORT_PROCESS_FORK_H
 
-/* Call once. 0, or -1. */
+/* Call once, before Python starts. 0, or -1. */
 int fork_init(void);
 
 /* In a child that came back from user code: flushes what Python has buffered

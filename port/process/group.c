@@ -10,8 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
+#include "process/signals.h"
 #include "wire/clock.h"
 
 /* How long the others have between SIGTERM and SIGKILL. */
@@ -39,16 +41,22 @@ static long group_of(const char *pid)
     return state == 'Z' ? -1 : group;
 }
 
-static bool others_exist(void)
+/* Sends a signal, or nothing (0), to each of the other processes of the group.
+ * Whether there is any. */
+static bool signal_others(int signum)
 {
     DIR *proc = opendir("/proc");
     bool found = false;
     struct dirent *entry;
 
-    while (proc && !found && (entry = readdir(proc)))
-        if (isdigit((unsigned char)entry->d_name[0]) &&
-            strtol(entry->d_name, NULL, 10) != getpid())
-            found = group_of(entry->d_name) == getpgrp();
+    while (proc && (entry = readdir(proc))) {
+        const pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
+        if (isdigit((unsigned char)entry->d_name[0]) && pid != getpid() &&
+            group_of(entry->d_name) == getpgrp()) {
+            found = true;
+            kill(pid, signum);
+        }
+    }
     if (proc)
         closedir(proc);
     return found;
@@ -59,21 +67,41 @@ static bool is_leader(void)
     return getpgrp() == getpid();
 }
 
+static bool await_others(void)
+{
+    for (int i = 0; i < END_STEPS && signal_others(0); i++)
+        clock_sleep(END_STEP_MS);
+    return !signal_others(0);
+}
+
+/* Each by itself, so that the program can end in its own way. Processes that
+ * start others faster than that are killed together with it. */
+static void kill_others(void)
+{
+    if (signal_others(SIGKILL) && !await_others() && signal_others(SIGKILL))
+        kill(0, SIGKILL);
+}
+
+/* If the parent has died before this, the input has ended: that is seen. */
+void group_init(void)
+{
+    prctl(PR_SET_PDEATHSIG, SIGCONT);
+}
+
+/* One that is stopped hears of SIGTERM when it goes on. */
 void group_end(void)
 {
-    if (!is_leader() || !others_exist())
+    if (!is_leader() || !signal_others(SIGTERM))
         return;
-    signal(SIGTERM, SIG_IGN);
-    kill(0, SIGTERM);
-    for (int i = 0; i < END_STEPS && others_exist(); i++)
-        clock_sleep(END_STEP_MS);
-    if (others_exist())
-        kill(0, SIGKILL);
+    signal_others(SIGCONT);
+    if (!await_others())
+        kill_others();
 }
 
 void group_exit(int code)
 {
-    if (is_leader() && others_exist())
-        kill(0, SIGKILL);
+    if (is_leader())
+        kill_others();
+    signals_end();
     _exit(code);
 }

@@ -5,6 +5,7 @@
 -module(fixture).
 
 -export([with_app/1, with_app/2, srcdir/0, python_path/0, program/0, python/0]).
+-export([ordinary_python/1]).
 -export([workers/0, workers/1, os_pids/0, os_pids/1, ports/0]).
 -export([is_running/1, kill/2, proc_kb/2, descriptors/1]).
 -export([unless_sanitized/0, without_stack/1]).
@@ -69,6 +70,21 @@ unless_sanitized() ->
 -spec python() -> file:filename().
 python() ->
     os:getenv("PYTHON", "python3").
+
+%% The value, a text, of an expression about procs in a Python that is no worker.
+-spec ordinary_python(iodata()) -> binary().
+ordinary_python(Expression) ->
+    Code = ["import procs; procs.ordinary(); print(", Expression, ", end='')"],
+    Port = open_port({spawn_executable, os:find_executable(python())},
+                     [{args, ["-c", lists:flatten(Code)]}, {env, [{"PYTHONPATH", python_path()}]},
+                      binary, exit_status]),
+    printed(Port, <<>>).
+
+printed(Port, Text) ->
+    receive
+        {Port, {data, More}} -> printed(Port, <<Text/binary, More/binary>>);
+        {Port, {exit_status, 0}} -> Text
+    end.
 
 %% ---------------------------------------------------------------------------
 %% Workers, as the pool and as the kernel see them

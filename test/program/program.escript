@@ -23,6 +23,9 @@ main(_) ->
         {"closing 0, 1 and 2 in Python does not harm", fun closed_descriptors/0},
         {"started without standard error: child processes have one", fun no_stderr/0},
         {"signals: INT and PIPE are ignored, TERM ends it", fun signals/0},
+        {"signals that were ignored and blocked at its start", fun ignored_signals/0},
+        {"a process that it started has the signals of an ordinary one", fun child_signals/0},
+        {"a stopped program ends with its parent, and so does its group", fun stopped/0},
         {"the peer goes away while a reply is written", fun peer_gone/0},
         {"no child of Python keeps the protocol open", fun children/0},
         {"stream: chunks, credit, more, stop", fun stream/0},
@@ -158,7 +161,61 @@ signals() ->
     timer:sleep(100),
     ?assertMatch({ok, 2}, raw:ask(Port, {eval, <<"1 + 1">>, #{}})),
     fixture:kill("TERM", OsPid),
-    ?assertMatch({exit_status, _}, raw:recv(Port)).
+    ?assertEqual({exit_status, 128 + 15}, raw:recv(Port)).
+
+%% As under nohup, or in a test runner. Without SIGCHLD Python would not learn how
+%% its children ended.
+ignored_signals() ->
+    Names = ["SIGHUP", "SIGINT", "SIGTERM", "SIGCHLD"],
+    Start = ["import os, signal, sys\n",
+             [["signal.signal(signal.", Name, ", signal.SIG_IGN)\n"] || Name <- Names],
+             "signal.pthread_sigmask(signal.SIG_BLOCK, {", lists:join(", ", numbers(Names)), "})\n",
+             "os.execv(sys.argv[1], sys.argv[1:])"],
+    Port = open_port({spawn_executable, os:find_executable(fixture:python())},
+                     [{args, ["-c", lists:flatten(Start), fixture:program()]}, {packet, 4}, binary,
+                      exit_status]),
+    ok = raw:ask(Port, {exec, <<"import os, signal, subprocess">>}),
+    ?assertEqual({ok, none}, raw:ask(Port, {eval, masks(), #{}})),
+    Kept = <<"[s for s in ('SIGHUP', 'SIGCHLD') if signal.getsignal(getattr(signal, s))]">>,
+    ?assertEqual({ok, []}, raw:ask(Port, {eval, Kept, #{}})),
+    Status = <<"subprocess.run(['sh', '-c', 'exit 3']).returncode">>,
+    ?assertEqual({ok, 3}, raw:ask(Port, {eval, Status, #{}})),
+    fixture:kill("HUP", raw:os_pid(Port)),
+    ?assertEqual({exit_status, 128 + 1}, raw:recv(Port)).
+
+numbers(Names) ->
+    ["signal." ++ Name || Name <- Names].
+
+%% That no signal is blocked, and only those ignored that Python itself ignores.
+masks() ->
+    <<"signal.pthread_sigmask(signal.SIG_BLOCK, ()) or ",
+      "{s.name for s in signal.valid_signals() if isinstance(s, signal.Signals)",
+      " and signal.getsignal(s) is signal.SIG_IGN} ^ {'SIGPIPE', 'SIGXFSZ'} or None">>.
+
+%% By fork and exec, by posix_spawn, by a shell: nothing is blocked or caught, and
+%% what is ignored is what any Python hands on.
+child_signals() ->
+    Port = raw:open(["--path", fixture:python_path()]),
+    Ways = [run, spawned, shell],
+    Here = [raw:ask(Port, {call, procs, signals_of, [Way], #{}}) || Way <- Ways],
+    Ordinary = [fixture:ordinary_python(["procs.signals_of('", atom_to_list(Way), "')"])
+                || Way <- Ways],
+    ?assertEqual([{ok, Text} || Text <- Ordinary], Here),
+    raw:close(Port).
+
+%% Its parent is killed, as a VM's helper ends with its VM. A child of its own is
+%% stopped, too.
+stopped() ->
+    Parent = open_port({spawn_executable, "/bin/sh"},
+                       [{args, ["-c", "exec 3<&0; setsid \"$0\" --path \"$1\" <&3 & wait",
+                                fixture:program(), fixture:python_path()]},
+                        {packet, 4}, binary, exit_status]),
+    ok = raw:ask(Parent, {exec, <<"import os, procs">>}),
+    {ok, {Program, Child}} = raw:ask(Parent, {eval, <<"(os.getpid(), procs.stopped_child())">>, #{}}),
+    fixture:kill("STOP", Program),
+    fixture:kill("KILL", raw:os_pid(Parent)),
+    port_close(Parent),
+    tap:note("gone after ~b ms", [osproc:all_gone([Program, Child], 5000)]).
 
 peer_gone() ->
     Frames = [raw:frame({N, {eval, <<"'x' * 1000000">>, #{}}}) || N <- lists:seq(1, 50)],

@@ -3,11 +3,15 @@
 
 from __future__ import annotations
 
+import _signal
+import _thread
 import concurrent.futures
 import contextlib
+import faulthandler
 import multiprocessing
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -167,6 +171,185 @@ def signal_self() -> str:
     os.kill(os.getpid(), signal.SIGUSR1)
     signal.signal(signal.SIGUSR1, before)
     return signal.Signals(seen[0]).name
+
+
+def signals_of(way: str) -> str:
+    """What a process that is started in this way is told of its signals."""
+    command = ["grep", "-E", "^Sig(Blk|Ign|Cgt)", "/proc/self/status"]
+    if way == "run":
+        return run(*command)[1]
+    inlet, outlet = os.pipe()
+    if way == "shell":
+        os.system(f"exec {' '.join(command[:2])} '{command[2]}' {command[3]} >&{outlet}")
+    else:
+        actions = [(os.POSIX_SPAWN_DUP2, outlet, 1)]
+        child = os.posix_spawnp("grep", command, os.environ, file_actions=actions)
+        os.waitpid(child, 0)
+    os.close(outlet)
+    with open(inlet, encoding="ascii") as file:
+        return file.read()
+
+
+def stopped_child() -> int:
+    """A child that is stopped and would ignore SIGTERM."""
+    child = subprocess.Popen(["sh", "-c", "trap '' TERM; kill -STOP $$; sleep 60"])
+    while "T" not in pathlib.Path(f"/proc/{child.pid}/stat").read_text().split()[2]:
+        time.sleep(0.01)
+    return child.pid
+
+
+# -- handlers of signals: put in place, and put back ------------------------
+
+
+def put_back(name: str) -> list[object]:
+    """A handler that ignores a signal, and the one before it again."""
+    number = getattr(signal, name)
+    before = signal.signal(number, signal.SIG_IGN)
+    ignored = signal.signal(number, before)
+    known = callable(before) or before in (signal.SIG_DFL, signal.SIG_IGN)
+    signal.signal(number, signal.getsignal(number))
+    return [known, ignored is signal.SIG_IGN, signal.getsignal(number) is before]
+
+
+def interrupt_here(how: str) -> str:
+    """KeyboardInterrupt, in the ways in which a program does that to itself."""
+    try:
+        if how == "interrupt_main":
+            _thread.interrupt_main()
+        elif how == "in a thread":
+            threading.Thread(target=_thread.interrupt_main).start()
+        elif how == "raise_signal":
+            signal.raise_signal(signal.SIGINT)
+        else:
+            os.kill(os.getpid(), signal.SIGINT)
+        end = time.monotonic() + 30
+        while time.monotonic() < end:
+            pass
+    except KeyboardInterrupt:
+        return "interrupted"
+    return "not interrupted"
+
+
+def sleep_and_write(path: str) -> str:
+    """A call that an interrupt would end."""
+    pathlib.Path(path).write_text("started", encoding="ascii")
+    time.sleep(0.3)
+    return "slept"
+
+
+def interrupt_later(seconds: float) -> None:
+    """Interrupts whatever runs then."""
+    threading.Timer(seconds, _thread.interrupt_main).start()
+
+
+def interrupt_now_and_leave() -> None:
+    """The call is over when the handler could run, or nearly so."""
+    threading.Thread(target=_thread.interrupt_main).start()
+
+
+def terminate_by_handler(path: str) -> None:
+    """Writes into a file when SIGTERM comes, until the handler before is back."""
+    before = signal.signal(
+        signal.SIGTERM,
+        lambda *_: pathlib.Path(path).write_text("handled", encoding="ascii"),
+    )
+    os.kill(os.getpid(), signal.SIGTERM)
+    signal.signal(signal.SIGTERM, before)
+
+
+# -- forked children that are ended, or look at themselves -------------------
+
+
+def terminated_children(count: int) -> list[int]:
+    """SIGTERM for children that have just been forked: how they ended."""
+    ended = []
+    for _ in range(count):
+        child = os.fork()
+        if not child:
+            time.sleep(30)
+            os._exit(0)
+        os.kill(child, signal.SIGTERM)
+        ended.append(exit_code(child))
+    return ended
+
+
+def terminated_processes(count: int) -> list[int | None]:
+    """The same by multiprocessing."""
+    ended = []
+    context = multiprocessing.get_context("fork")
+    for _ in range(count):
+        process = context.Process(target=time.sleep, args=(30,))
+        process.start()
+        process.terminate()
+        process.join()
+        ended.append(process.exitcode)
+    return ended
+
+
+def pools_without_work(count: int) -> int:
+    """Pools that are ended at once."""
+    for _ in range(count):
+        with multiprocessing.get_context("fork").Pool(2):
+            pass
+    return count
+
+
+# The two signals that the C library has for itself.
+_C_LIBRARY = 3 << 31
+
+
+def ordinary() -> None:
+    """Give this process what Python expects at its start.
+
+    Whoever runs the tests may have ignored or blocked signals.
+    """
+    fixed = {signal.SIGKILL, signal.SIGSTOP, 32, 33}
+    for number in signal.valid_signals() - fixed:
+        if signal.getsignal(number) is signal.SIG_IGN and number not in (
+            signal.SIGPIPE,
+            signal.SIGXFSZ,
+        ):
+            signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def _outlook() -> str:
+    """What a process has of the signals, by the kernel and by Python."""
+    status = pathlib.Path("/proc/self/status").read_text(encoding="ascii")
+    lines = [line for line in status.split("\n") if line.startswith("Sig")]
+    handlers = {
+        int(number): str(signal.getsignal(number))
+        for number in signal.valid_signals()
+        if signal.getsignal(number) is not signal.SIG_DFL
+    }
+    hooks = [
+        sys.excepthook is sys.__excepthook__,
+        sys.unraisablehook is sys.__unraisablehook__,
+        threading.excepthook is threading.__excepthook__,
+        faulthandler.is_enabled(),
+        signal.signal.__module__,
+        type(_signal.signal).__name__,
+    ]
+    kernel = [
+        line[:8] + hex(int(line[8:], 16) & ~_C_LIBRARY)
+        for line in lines
+        if line[:6] in ("SigBlk", "SigIgn", "SigCgt")
+    ]
+    return f"{kernel} {sorted(handlers.items())} {hooks}"
+
+
+def child_outlook() -> str:
+    """What a forked child has of them."""
+    inlet, outlet = os.pipe()
+    child = os.fork()
+    if not child:
+        os.write(outlet, re.sub(" at 0x[0-9a-f]+", "", _outlook()).encode())
+        os._exit(0)
+    os.close(outlet)
+    os.waitpid(child, 0)
+    with open(inlet, encoding="ascii") as file:
+        return file.read()
 
 
 # -- os.fork: the child does what careless children do -----------------------

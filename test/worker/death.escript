@@ -17,6 +17,8 @@ main(_) ->
         {"SIGHUP from outside", fun() -> from_outside("HUP", {signal, sighup}) end},
         {"SIGTERM from outside while it is busy", fun terminated/0},
         {"SIGTERM from outside while it is idle", fun terminated_idle/0},
+        {"SIGTERM from outside: Python cleans up first", fun terminated_in_order/0},
+        {"SIGTERM from outside while Python does not stop", fun terminated_deaf/0},
         {"SIGKILL from outside while it is idle", fun killed_idle/0},
         {"a worker that dies while it is stopped", fun killed_stopped/0},
         {"the death of the Erlang process that owns it", fun owner_killed/0},
@@ -117,14 +119,34 @@ terminated() ->
     {Ms, Answer} = figure:within(2000, fun() -> fixture:kill("TERM", OsPid), py:await(Ref) end),
     tap:note("~0tp after ~.1f ms", [Answer, Ms]),
     ended_and_known(OsPid),
-    ?assertMatch({error, {worker_exit, _}}, Answer),
-    one_event(OsPid, {status, 0}).
+    ?assertEqual({error, {worker_exit, {signal, sigterm}}}, Answer),
+    one_event(OsPid, {signal, sigterm}).
 
 terminated_idle() ->
     OsPid = os_pid(),
     fixture:kill("TERM", OsPid),
     ended_and_known(OsPid),
-    one_event(OsPid, {status, 0}).
+    one_event(OsPid, {signal, sigterm}).
+
+terminated_in_order() ->
+    OsPid = os_pid(),
+    ok = py:exec(<<"import atexit, sys; atexit.register(print, 'the last words')">>),
+    fixture:kill("TERM", OsPid),
+    _ = logbook:await(fun(#{meta := Meta} = Event) ->
+                          maps:get(source, Meta, none) =:= stdout
+                              andalso logbook:text(Event) =:= <<"the last words">>
+                      end),
+    one_event(OsPid, {signal, sigterm}).
+
+%% It is told as it was, although the program had to end itself by force.
+terminated_deaf() ->
+    OsPid = os_pid(),
+    File = filename:join(fixture:tmpdir(), "started"),
+    Ref = py:spawn_call(wedge, swallow, [list_to_binary(File)]),
+    fixture:wait_until(fun() -> filelib:is_file(File) end),
+    fixture:kill("TERM", OsPid),
+    ?assertEqual({error, {worker_exit, {signal, sigterm}}}, py:await(Ref)),
+    one_event(OsPid, {signal, sigterm}).
 
 killed_idle() ->
     OsPid = os_pid(),

@@ -107,7 +107,7 @@ start_blocks_term() ->
     Port = blocked(),
     fixture:kill("TERM", raw:os_pid(Port)),
     {_, Exit} = figure:within(?GONE, fun() -> raw:recv(Port) end),
-    ?assertEqual({exit_status, 75}, Exit).
+    ?assertEqual({exit_status, 128 + 15}, Exit).
 
 short_input() ->
     File = filename:join(fixture:tmpdir(), "in"),
@@ -260,7 +260,7 @@ waiting_sender() ->
                "threading.Timer(0.1, sender).start()\n"),
     ?assertEqual({event, send, {nobody, 0}}, raw:recv(Port)),
     fixture:kill("TERM", raw:os_pid(Port)),
-    ?assertEqual({exit_status, 0}, last_of(Port)).
+    ?assertEqual({exit_status, 128 + 15}, last_of(Port)).
 
 last_of(Port) ->
     case raw:recv(Port) of
@@ -274,4 +274,4 @@ atexit_says() ->
                "atexit.register(lambda: erlang.send('nobody', erlang.Atom('bye')))\n"),
     fixture:kill("TERM", raw:os_pid(Port)),
     ?assertEqual({event, send, {nobody, bye}}, raw:recv(Port)),
-    ?assertEqual({exit_status, 0}, raw:recv(Port)).
+    ?assertEqual({exit_status, 128 + 15}, raw:recv(Port)).
