@@ -18,7 +18,9 @@ main(_) ->
         {"kill -9 of a VM while workers start", 60_000, fun while_starting/0},
         [by_port(State) || State <- states()],
         [by_program(State) || State <- [idle, parent]],
-        {"a worker's end leaves no child of its own", 60_000, fun program_in_pool/0}
+        {"a worker's end leaves no child of its own", 60_000, fun program_in_pool/0},
+        [stopped(End) || End <- ends()],
+        [owner_killed(State) || State <- [idle, parent, deaf, stopped]]
     ]).
 
 %% {What, what is done to the VM, whether the VM is to be gone, too}
@@ -148,3 +150,31 @@ program_in_pool() ->
         gone(Pids, ?LIMIT, fun() -> fixture:kill("KILL", OsPid) end),
         ?assertEqual({ok, 1}, vm:call(Vm, py, eval, [<<"1">>]))
     end).
+
+%% ---------------------------------------------------------------------------
+%% Stopped by SIGSTOP, together with a child
+
+%% (A VM that ends in order waits for its workers first, so it takes longer.)
+stopped({What, End, _}) ->
+    {[What, " while workers are stopped"], 120_000, fun() ->
+        with_vm(2, fun(Vm) ->
+            [wedge(Vm, State) || State <- [parent, idle]],
+            Pids = processes_of(vm:workers(Vm)),
+            [fixture:kill("STOP", Pid) || Pid <- Pids],
+            gone(Pids, ?CLEAN_UP, fun() -> End(Vm) end)
+        end)
+    end}.
+
+%% The Erlang process that has the port is killed: nothing is left of its program.
+owner_killed(State) ->
+    {["a killed owner while Python is at: ", atom_to_list(State)], 60_000, fun() ->
+        with_vm(1, fun(Vm) ->
+            State =:= stopped orelse wedge(Vm, State),
+            [OsPid] = vm:workers(Vm),
+            State =:= stopped andalso fixture:kill("STOP", OsPid),
+            Pids = processes_of([OsPid]),
+            #{workers := [#{pid := Owner}]} = vm:call(Vm, py, info, []),
+            gone(Pids, ?LIMIT, fun() -> vm:call(Vm, erlang, exit, [Owner, kill]) end),
+            ?assertEqual({ok, 1}, vm:call(Vm, py, eval, [<<"1">>]))
+        end)
+    end}.

@@ -131,6 +131,7 @@ handle_continue(open, #state{options = #{logs := Logs} = Options} = S) ->
     case py_os_port:open(Options) of
         {ok, Port, OsPid} ->
             About = py_worker_log:metadata(S#state.pool, S#state.slot, OsPid),
+            py_worker_reaper:guard(OsPid, S#state.pool#pool.close_grace),
             Opened = S#state{port = Port, os_pid = OsPid, events = py_worker_events:new(About)},
             boot(py_worker_boot:new(Logs), Opened);
         {error, Text} ->

@@ -1,12 +1,30 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
-%% What the rungs of the ladder do to a program (py_worker_ladder), in a process
-%% of its own: the worker waits for nobody, not even for a handler of the logger.
+%% What is done to a program by somebody else than its worker: by the rungs of the
+%% ladder (py_worker_ladder), because the worker waits for nobody, not even for a
+%% handler of the logger; and after a worker that was killed.
 -module(py_worker_reaper).
 
--export([interrupted/1, reap/2]).
+-export([guard/2, interrupted/1, reap/2]).
 
 -include_lib("kernel/include/logger.hrl").
+
+%% Watches the calling worker. One that is killed does not see to its program's
+%% end: it has Grace milliseconds, then it is killed with all that it started.
+-spec guard(pos_integer() | undefined, Grace :: non_neg_integer()) -> ok.
+guard(OsPid, Grace) ->
+    Worker = self(),
+    _ = spawn(fun() -> watch(Worker, OsPid, Grace) end),
+    ok.
+
+%% An application that has stopped kills the processes that have its group leader.
+watch(Worker, OsPid, Grace) ->
+    group_leader(whereis(init), self()),
+    Monitor = monitor(process, Worker),
+    receive
+        {'DOWN', Monitor, process, Worker, _} ->
+            py_os_port:wait_gone(OsPid, Grace) =:= running andalso py_os_port:kill(OsPid)
+    end.
 
 %% The program was interrupted: the log says so.
 -spec interrupted(logger:metadata()) -> ok.
