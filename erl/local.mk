@@ -26,6 +26,7 @@ erl_sources = \
 	erl/src/pool/py_pools.erl \
 	erl/src/worker/py_worker.erl \
 	erl/src/worker/py_worker_boot.erl \
+	erl/src/worker/py_worker_end.erl \
 	erl/src/worker/py_worker_events.erl \
 	erl/src/worker/py_worker_jobs.erl \
 	erl/src/worker/py_worker_ladder.erl \

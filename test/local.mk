@@ -54,6 +54,7 @@ test_scripts = \
 	test/worker/busy.escript \
 	test/worker/death.escript \
 	test/worker/guard.escript \
+	test/worker/lastwords.escript \
 	test/worker/logs.escript \
 	test/worker/orphans.escript \
 	test/worker/userproc.escript \
@@ -93,6 +94,7 @@ $(test_beams): %.beam: %.erl
 test_data = \
 	test/py/atoms.py \
 	test/py/chatty.py \
+	test/py/farewell.py \
 	test/py/misbehave.py \
 	test/py/package.py \
 	test/py/processor.py \

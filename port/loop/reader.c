@@ -18,6 +18,7 @@ static pthread_mutex_t role = PTHREAD_MUTEX_INITIALIZER;
 /* Touched by the reader only. */
 static struct frame_reader input;
 static bool ended;
+static bool asked; /* to end, by quit */
 static int exit_code = EXIT_OK_EOF;
 
 void reader_init(int fd, size_t max_frame)
@@ -78,6 +79,18 @@ static enum reader_status end(int code)
     return READER_END;
 }
 
+/* The input may go on, but nothing more is read from it. */
+static enum reader_status quit(void)
+{
+    asked = true;
+    return end(EXIT_OK_EOF);
+}
+
+bool reader_was_asked(void)
+{
+    return asked;
+}
+
 enum reader_status reader_read(bool wait, bool busy)
 {
     struct frame *frame = NULL;
@@ -89,8 +102,7 @@ enum reader_status reader_read(bool wait, bool busy)
         return READER_NOTHING;
     switch (frame_read(&input, &frame, &err)) {
     case FRAME_OK:
-        route_frame(frame, busy);
-        return READER_ROUTED;
+        return route_frame(frame, busy) ? READER_ROUTED : quit();
     case FRAME_TOO_LARGE:
         route_refused(frame, &err);
         return READER_ROUTED;

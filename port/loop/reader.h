@@ -35,6 +35,10 @@ bool reader_wait(int ms);
  * reads nothing. */
 bool reader_wait_end(void);
 
+/* Whether the end came as the frame quit: then the peer still reads. With the
+ * role, or when it is over. */
+bool reader_was_asked(void);
+
 /* Why the input ended: an exit code. With the role, or when it is over. */
 int reader_exit_code(void);
 

@@ -148,22 +148,26 @@ static void request(struct job *job, bool busy)
     job_free(job);
 }
 
-void route_frame(struct frame *frame, bool busy)
+bool route_frame(struct frame *frame, bool busy)
 {
     struct err err = {""};
+    bool quit = false;
     struct job *job = job_take(frame);
     if (!job)
-        return;
+        return true;
     if (request_parse(job->frame->data, job->frame->len, &job->req, &err) < 0 ||
         check_id(&job->req, &err) < 0)
         answer_badarg(&job->req, &err);
+    else if (job->req.kind == CONTROL_QUIT)
+        quit = true;
     else if (job->req.kind != REQUEST)
         control(&job->req);
     else {
         request(job, busy);
-        return;
+        return true;
     }
     job_free(job);
+    return !quit;
 }
 
 void route_refused(struct frame *frame, const struct err *why)

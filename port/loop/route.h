@@ -13,8 +13,9 @@
 #include "wire/err.h"
 #include "wire/frame.h"
 
-/* Takes the frame. busy: the main thread is running a job. */
-void route_frame(struct frame *frame, bool busy);
+/* Takes the frame. busy: the main thread is running a job. False: it is quit,
+ * so there is nothing more to be read. */
+bool route_frame(struct frame *frame, bool busy);
 
 /* Takes the beginning of a frame that the reader had to refuse, and answers
  * it with the reason. */

@@ -23,11 +23,13 @@
 #define START_STEPS 20
 #define FINALIZE_MS 3000
 
-/* The program is to end: the job must stop, or ends with it. It has no reply,
- * as if it had died, because nobody has cancelled it. */
+/* The program is to end: the job must stop, or ends with it. Unless the peer
+ * asked for that and still reads, it has no reply, as if it had died, because
+ * nobody has cancelled it. */
 static void stop_job(unsigned long serial)
 {
-    output_close();
+    if (!reader_was_asked())
+        output_close();
     for (int i = 0; i < STOP_STEPS && jobs_is_running(serial); i++) {
         jobs_cancel_running();
         interrupt_main();

@@ -34,6 +34,23 @@ static PyObject *guard(void)
     return atoms_get(name, strlen(name));
 }
 
+static int add_feature(PyObject *list, const char *name)
+{
+    PyObject *atom = atoms_get(name, strlen(name));
+    int rc = atom ? PyList_Append(list, atom) : -1;
+    Py_XDECREF(atom);
+    return rc;
+}
+
+/* What it understands beyond the first version of the protocol. */
+static PyObject *features(void)
+{
+    PyObject *list = PyList_New(0);
+    if (list && add_feature(list, "quit") < 0)
+        Py_CLEAR(list);
+    return list;
+}
+
 static int describe(PyObject *map)
 {
     const size_t most = output_max_frame();
@@ -44,6 +61,7 @@ static int describe(PyObject *map)
         map_take(map, "os_pid", PyLong_FromLong(getpid())) < 0 ||
         map_take(map, "executable", python_attribute("sys", "executable")) <
             0 ||
+        map_take(map, "features", features()) < 0 ||
         map_take(map, "max_frame", PyLong_FromSize_t(most)) < 0 ||
         map_take(map, "max_depth", PyLong_FromLong(MAX_DEPTH)) < 0 ||
         map_take(map, "guard", guard()) < 0)

@@ -77,7 +77,8 @@
     X(true) X(false) X(none) X(nan) X(infinity) X(neg_infinity) X(ndarray) \
     /* hello */ \
     X(protocol) X(pyport) X(python) X(version) X(os_pid) X(executable) \
-    X(max_frame) X(max_depth) X(exceptions) X(guard) X(off) X(kernel) \
+    X(features) X(max_frame) X(max_depth) X(exceptions) X(quit) \
+    X(guard) X(off) X(kernel) \
     /* events */ \
     X(event) X(send) X(log) X(crash) \
     X(level) X(source) X(logger) X(file) X(line) X(text) \

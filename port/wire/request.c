@@ -35,6 +35,9 @@ static const struct control {
 /* The outer tuple: no form has more elements than MAX_PARTS. */
 #define MAX_PARTS 3
 
+/* Bytes of the longest frame that is the atom quit; requests are longer. */
+#define QUIT_MAX 8
+
 struct parts {
     size_t arity;
     size_t found;             /* elements that passed the scan */
@@ -79,7 +82,7 @@ static int split(const char *frame, size_t len, struct parts *parts,
     if (!get_tuple(frame, len, &at, &parts->arity) ||
         frame[0] != (char)TERM_VERSION) {
         int rc = scan_frame(frame, len, err);
-        return rc < 0 ? rc : err_set(err, "a frame must be a tuple");
+        return rc < 0 ? rc : err_set(err, "a frame must be a tuple, or quit");
     }
     for (; parts->found < parts->arity; parts->found++) {
         if (parts->found == MAX_PARTS)
@@ -153,10 +156,24 @@ static int parse_request(struct request *r, const struct parts *parts,
     return parse_op(r, parts->at[1], err);
 }
 
+/* The one frame that is no tuple. Its atom can be written in four ways. */
+static bool is_quit(const char *frame, size_t len)
+{
+    struct err ignored = {""};
+    char name[REQUEST_OP_MAX + 1];
+    size_t at = 1;
+    return len <= QUIT_MAX && scan_frame(frame, len, &ignored) == 0 &&
+           get_name(frame, &at, name) && strcmp(name, "quit") == 0;
+}
+
 int request_parse(const char *frame, size_t len, struct request *r,
                   struct err *err)
 {
     *r = (struct request){.frame = frame, .len = len};
+    if (is_quit(frame, len)) {
+        r->kind = CONTROL_QUIT;
+        return 0;
+    }
     struct parts parts = {0};
     int rc = split(frame, len, &parts, err);
     const struct control *control = NULL;

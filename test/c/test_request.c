@@ -201,6 +201,29 @@ static void control(void **state)
     }
 }
 
+/* The atom alone, in the four ways in which it can be written. */
+static void quit(void **state)
+{
+    (void)state;
+    static const char *const heads[] = {"d\0\4", "s\4", "v\0\4", "w\4"};
+    static const size_t lengths[] = {3, 2, 3, 2};
+    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
+        buf_rewind(&b, 0);
+        put_version(&b);
+        put_raw(&b, heads[i], lengths[i]);
+        put_raw(&b, "quit", 4);
+        assert_int_equal(parse(), 0);
+        assert_int_equal(r.kind, CONTROL_QUIT);
+        assert_id("", 0);
+    }
+    make("{quit, hello}"); /* an Id like any other */
+    assert_int_equal(parse(), 0);
+    assert_int_equal(r.kind, REQUEST);
+    make("quid");
+    assert_int_equal(parse(), -1);
+    assert_string_equal(err.text, "a frame must be a tuple, or quit");
+}
+
 static void more_wants_a_positive_integer(void **state)
 {
     (void)state;

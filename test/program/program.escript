@@ -18,6 +18,9 @@ main(_) ->
         {"hello", fun hello/0},
         {"the operations on memory", fun memory/0},
         {"end of input while idle", fun end_idle/0},
+        {"quit while idle: the last words arrive", fun quit_idle/0},
+        {"quit while a job runs: it is interrupted, and its reply arrives", fun quit_busy/0},
+        {"quit while Python does not stop", fun quit_deaf/0},
         {"end of input while Python sleeps, spins, is stubborn", 120_000, fun end_busy/0},
         {"print, os.write, printf and echo cannot damage a frame", fun noise/0},
         {"closing 0, 1 and 2 in Python does not harm", fun closed_descriptors/0},
@@ -85,6 +88,7 @@ hello() ->
     OsPid = raw:os_pid(Port),
     {ok, Hello} = raw:ask(Port, hello),
     ?assertMatch(#{protocol := 1, pyport := _, python := _, os_pid := OsPid, executable := _,
+                   features := [quit],
                    max_frame := 268435456, max_depth := 4096, exceptions := [_ | _]}, Hello),
     ?assert(lists:member(<<"ValueError">>, maps:get(exceptions, Hello))),
     raw:close(Port).
@@ -114,6 +118,41 @@ end_idle() ->
     Port = raw:open(),
     {ok, _} = raw:ask(Port, version),
     {Ms, ok} = figure:within(1000, fun() -> raw:close(Port) end),
+    tap:note("gone after ~.1f ms", [Ms]).
+
+quit_idle() ->
+    Port = raw:open(),
+    Code = <<"import atexit, erlang\n"
+             "atexit.register(print, 'printed', end='')\n"
+             "atexit.register(erlang.send, 'me', 'sent')\n"
+             "atexit.register(lambda: 1 / 0)">>,
+    ok = raw:ask(Port, {listen, true, 1 bsl 20}),
+    ok = raw:ask(Port, {exec, Code}),
+    true = port_command(Port, term_to_binary(quit)),
+    {event, log, #{source := unraisable, level := error, text := Text}} = raw:recv(Port),
+    ?assert(fixture:contains(Text, "ZeroDivisionError")),
+    ?assertEqual({event, send, {me, <<"sent">>}}, raw:recv(Port)),
+    ?assertMatch({event, log, #{source := stdout, text := <<"printed">>}}, raw:recv(Port)),
+    ?assertEqual({exit_status, 0}, raw:recv(Port)).
+
+%% What waits is neither run nor answered.
+quit_busy() ->
+    Port = raw:open(),
+    raw:send(Port, {1, {eval, <<"__import__('time').sleep(60)">>, #{}}}),
+    raw:send(Port, {2, {eval, <<"2">>, #{}}}),
+    raw:send(Port, quit),
+    ?assertEqual({1, {error, cancelled}}, raw:recv(Port)),
+    ?assertEqual({exit_status, 0}, raw:recv(Port)).
+
+quit_deaf() ->
+    Port = raw:open(["--path", fixture:python_path()]),
+    File = filename:join(fixture:tmpdir(), "started"),
+    raw:send(Port, {1, {call, wedge, swallow, [list_to_binary(File)], #{}}}),
+    fixture:wait_until(fun() -> filelib:is_file(File) end),
+    {Ms, _} = figure:within(2000, fun() ->
+        raw:send(Port, quit),
+        ?assertEqual({exit_status, 75}, raw:recv(Port))
+    end),
     tap:note("gone after ~.1f ms", [Ms]).
 
 end_busy() ->

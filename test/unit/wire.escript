@@ -47,7 +47,8 @@ controls() ->
      {"take_back", [py_wire:take_back(16#7fffffff)], {take_back, 16#7fffffff}},
      {"more", [py_wire:more(2, 1000)], {more, 2, 1000}},
      {"stop", [py_wire:stop(3)], {stop, 3}},
-     {"ack", [py_wire:ack(70_000)], {ack, 70_000}}].
+     {"ack", [py_wire:ack(70_000)], {ack, 70_000}},
+     {"quit", [py_wire:quit()], quit}].
 
 %% A reply as the program writes it: its Id in four bytes, atoms in UTF-8.
 reply(Id, Term) ->

@@ -7,7 +7,7 @@
 %% they are; so a reply is matched to its request by its first eight bytes.
 -module(py_wire).
 
--export([body/2, request/3, cancel/1, take_back/1, more/2, stop/1, ack/1]).
+-export([body/2, request/3, cancel/1, take_back/1, more/2, stop/1, ack/1, quit/0]).
 -export([reply_id/1, is_not_started/1, chunk_items/1, is_output/1, atoms/0]).
 -export_type([id/0, op/0]).
 
@@ -73,6 +73,10 @@ stop(Id) ->
 -spec ack(pos_integer()) -> binary().
 ack(N) ->
     <<?TERM_VERSION, ?TUPLE, 2, ?ATOM, 3, "ack", ?INTEGER, N:32>>.
+
+-spec quit() -> binary().
+quit() ->
+    <<?TERM_VERSION, ?ATOM, 4, "quit">>.
 
 %% The Id of a reply; none for an event and whatever else comes.
 -spec reply_id(binary()) -> id() | none.

@@ -8,8 +8,8 @@
 %%              the pool hears of that, and gives more steps or says `live'
 %%   live       requests come, replies go (py_worker_live)
 %%   ending     whatever ends the program ends this process, after every request
-%%              that it accepted has been answered (terminate/2). It is never
-%%              restarted: the pool starts another.
+%%              that it accepted has been answered (terminate/2, py_worker_end).
+%%              It is never restarted: the pool starts another.
 -module(py_worker).
 -behaviour(gen_server).
 
@@ -35,6 +35,7 @@
     events :: py_worker_events:events() | undefined,
     python :: binary() | undefined,     % its version
     guard :: atom(),                    % which one holds
+    quits = false :: boolean(),         % whether it understands `quit'
     phase = opening :: phase()
 }).
 
@@ -51,7 +52,7 @@
 %% A frame from this size on makes the process give its memory back at once.
 -define(LARGE, (1 bsl 20)).
 -define(INFO_LIMIT, 1_000).
-%% How long a program whose input was closed may take to end (ms).
+%% How long a program that is to end may take (ms).
 -define(IDLE_GRACE, 4_000).
 -define(BUSY_GRACE, 500).
 
@@ -208,17 +209,20 @@ boot({failed, Text}, S) ->
 step_done(Frame, Boot, Timer, S) ->
     _ = erlang:cancel_timer(Timer),
     Next = py_worker_boot:result(py_result:decode(Frame), Boot),
-    py_worker_boot:hello(Boot) =:= #{} andalso greeted(Next, S),
-    boot(Next, S).
+    case py_worker_boot:hello(Boot) =:= #{} of
+        true -> boot(Next, greeted(Next, S));
+        false -> boot(Next, S)
+    end.
 
 %% The program has said hello: from now on its descriptors stay where they are,
 %% and nobody can know of it yet.
-greeted({run, _, Boot}, #state{os_pid = OsPid}) ->
-    #{exceptions := Names} = py_worker_boot:hello(Boot),
+greeted({run, _, Boot}, #state{os_pid = OsPid} = S) ->
+    #{exceptions := Names} = Hello = py_worker_boot:hello(Boot),
     ok = py_exception:learn(Names),
-    py_os_proc:hold_input(OsPid);
-greeted({failed, _}, _) ->
-    ok.
+    py_os_proc:hold_input(OsPid),
+    S#state{quits = lists:member(quit, maps:get(features, Hello, []))};
+greeted({failed, _}, S) ->
+    S.
 
 go_live(#{version := Version, python := Python, guard := Guard}, S) ->
     #state{pool = Pool, options = Options} = S,
@@ -277,39 +281,25 @@ killed_by(Reason, _) ->
     Reason.
 
 -spec terminate(term(), #state{}) -> ok.
-terminate(Reason, #state{phase = {live, Live}, port = Port, os_pid = OsPid}) ->
+terminate(Reason, #state{phase = {live, Live}, port = Port} = S) ->
     Why = why(Reason),
     py_worker_live:give_up(Why, Live),
     case Port =:= undefined andalso py_worker_live:is_closing(Live) of
         true -> ok;     % py_worker_reaper sees to it
-        false -> end_program(Port, OsPid, grace(py_worker_live:info(Live)), Why)
+        false -> end_program(grace(py_worker_live:info(Live)), Why, S)
     end;
-terminate(Reason, #state{port = Port, os_pid = OsPid}) ->
-    end_program(Port, OsPid, ?BUSY_GRACE, why(Reason)).
+terminate(Reason, S) ->
+    end_program(?BUSY_GRACE, why(Reason), S).
 
 %% Python that has nothing to do may clean up. It ends itself if that takes
 %% longer than it should.
 grace(#{state := idle}) -> ?IDLE_GRACE;
 grace(#{state := busy}) -> ?BUSY_GRACE.
 
-end_program(undefined, OsPid, _, _) ->
-    py_os_port:kill(OsPid);
-end_program(Port, OsPid, Grace, Why) ->
-    {_, Closed} = spawn_monitor(fun() -> py_os_port:close(Port, OsPid, Grace) end),
-    refuse_until(Closed, Why).
-
-%% The program takes its time to end; nobody has to wait for that.
-refuse_until(Closed, Why) ->
-    receive
-        {'DOWN', Closed, process, _, _} ->
-            ok;
-        {?MODULE, {request, Req}} ->
-            py_worker_live:refuse(Req),
-            refuse_until(Closed, Why);
-        {?MODULE, {pull, From, _, _}} ->
-            py_ask:answer(From, {error, {worker_exit, Why}}),
-            refuse_until(Closed, Why)
-    end.
+end_program(Grace, Why, #state{port = Port, os_pid = OsPid, quits = Quits, events = Events} = S) ->
+    py_worker_end:run(#{port => Port, os_pid => OsPid, quits => Quits, events => Events,
+                        about => py_worker_log:metadata(S#state.pool, S#state.slot, OsPid),
+                        grace => Grace, why => Why}).
 
 why({shutdown, {worker_exit, Why}}) -> Why;
 why({shutdown, retired}) -> restarted;

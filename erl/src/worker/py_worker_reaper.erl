@@ -5,7 +5,7 @@
 %% handler of the logger; and after a worker that was killed.
 -module(py_worker_reaper).
 
--export([guard/2, interrupted/1, reap/2]).
+-export([guard/2, interrupted/1, reap/2, crashed/2]).
 
 -include_lib("kernel/include/logger.hrl").
 
@@ -37,6 +37,15 @@ interrupted(About) ->
 -spec reap(logger:metadata(), Grace :: non_neg_integer()) -> ok.
 reap(About, Grace) ->
     _ = spawn(fun() -> await_end(About, Grace) end),
+    ok.
+
+%% The program was to end, and has crashed meanwhile.
+-spec crashed(logger:metadata(), term()) -> ok.
+crashed(#{pool := Pool, worker := Slot, os_pid := OsPid} = About, Why) ->
+    _ = spawn(fun() ->
+            ?LOG_WARNING("worker ~p of pool ~tp (os pid ~p) crashed at its end: ~tp",
+                         [Slot, Pool, OsPid, Why], About)
+        end),
     ok.
 
 await_end(#{os_pid := OsPid} = About, Grace) ->

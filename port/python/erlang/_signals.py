@@ -15,7 +15,7 @@ import faulthandler
 import os
 from typing import Any, Callable, Dict, NoReturn, Tuple
 
-import _signal
+import _signal  # type: ignore[import]
 
 _set = _signal.signal
 # By number: ours, and what it would be in an ordinary Python.
