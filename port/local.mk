@@ -68,6 +68,7 @@ port_libport_a_SOURCES = \
 	port/loop/interp.c port/loop/interp.h \
 	port/loop/interrupt.c port/loop/interrupt.h \
 	port/loop/jobs.c port/loop/jobs.h \
+	port/loop/paths.c port/loop/paths.h \
 	port/loop/reader.c port/loop/reader.h \
 	port/loop/route.c port/loop/route.h \
 	port/loop/sentinel.c port/loop/sentinel.h \

@@ -49,6 +49,7 @@ test_scripts = \
 	test/pool/sched.escript \
 	test/pool/soak.escript \
 	test/program/frames.escript \
+	test/program/paths.escript \
 	test/program/program.escript \
 	test/program/version.escript \
 	test/worker/busy.escript \
