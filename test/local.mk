@@ -43,6 +43,7 @@ test_scripts = \
 	test/docs/docs.escript \
 	test/docs/examples.escript \
 	test/memory/guide.escript \
+	test/memory/trace.escript \
 	test/pool/drain.escript \
 	test/pool/options.escript \
 	test/pool/pool.escript \

@@ -5,6 +5,7 @@
 
 #include <limits.h>
 
+#include "loop/clerk.h"
 #include "loop/handlers.h"
 #include "loop/interrupt.h"
 #include "loop/paths.h"
@@ -99,7 +100,8 @@ int interp_start(const struct options *options, struct err *err)
         return -1;
     if (paths_begin() < 0 || classes_init() < 0 || exception_init() < 0 ||
         handlers_init() < 0 || interrupt_init() < 0 || crash_init() < 0 ||
-        set_up() < 0 || paths_finish(options) < 0)
+        set_up() < 0 || paths_finish(options) < 0 ||
+        clerk_start() < 0)
         return exception_error(err);
     return 0;
 }

@@ -135,8 +135,10 @@ static int check_id(const struct request *req, struct err *err)
 
 static void request(struct job *job, bool busy)
 {
-    if (busy && op_is_urgent(&job->req) && clerk_push(job))
+    if (busy && op_is_urgent(&job->req)) {
+        clerk_push(job);
         return;
+    }
     const bool is_stream = op_is_stream(&job->req);
     if (is_stream)
         stream_expect(&job->req); /* first: the job may run at once */
