@@ -14,14 +14,19 @@ main(_) ->
         {"the next one waits until the successor is ready", fun waits/0},
         {"a second wish is refused, and the first goes on", fun twice/0},
         {"a worker that has died meanwhile is left out", fun died/0},
+        {"a spoilt worker is replaced, and nobody is told", fun spoilt/0},
+        {"a spoilt worker comes before those of a restart", fun spoilt_first/0},
+        {"a spoilt worker whose successor is under way", fun spoilt_replaced/0},
+        {"a restart begins while a spoilt worker is replaced", fun restart_behind_spoilt/0},
+        {"a spoilt worker ends when its successor cannot start", fun spoilt_fails/0},
         [fails(Row) || Row <- failures()]
     ]).
 
 all() ->
     From = from(),
     {R1, [{replace, 1}]} = py_pool_roll:begin_with(From, [1, 2], py_pool_roll:new()),
-    {R2, [{replace, 2}]} = py_pool_roll:next(false, [1, 2], R1),
-    {R3, Effects} = py_pool_roll:next(false, [1, 2], R2),
+    {R2, [{replace, 2}]} = py_pool_roll:next(none, [1, 2], R1),
+    {R3, Effects} = py_pool_roll:next(none, [1, 2], R2),
     ?assertEqual([{reply, From, ok}], Effects),
     ?assertEqual(py_pool_roll:new(), R3).
 
@@ -31,24 +36,59 @@ none() ->
                  py_pool_roll:begin_with(From, [], py_pool_roll:new())).
 
 idle() ->
-    [?assertEqual({py_pool_roll:new(), []}, py_pool_roll:next(Is, [1], py_pool_roll:new()))
-     || Is <- [true, false]].
+    [?assertEqual({py_pool_roll:new(), []}, py_pool_roll:next(Slot, [1], py_pool_roll:new()))
+     || Slot <- [1, none]].
 
 waits() ->
     {R, _} = py_pool_roll:begin_with(from(), [1, 2], py_pool_roll:new()),
-    ?assertEqual({R, []}, py_pool_roll:next(true, [1, 2], R)).
+    ?assertEqual({R, []}, py_pool_roll:next(1, [1, 2], R)).
 
 twice() ->
     Second = from(),
     {R, _} = py_pool_roll:begin_with(from(), [1, 2], py_pool_roll:new()),
     ?assertEqual({R, [{reply, Second, {error, restarting}}]},
                  py_pool_roll:begin_with(Second, [1, 2], R)),
-    ?assertMatch({_, [{replace, 2}]}, py_pool_roll:next(false, [1, 2], R)).
+    ?assertMatch({_, [{replace, 2}]}, py_pool_roll:next(none, [1, 2], R)).
 
 died() ->
     {R1, _} = py_pool_roll:begin_with(from(), [1, 2, 3], py_pool_roll:new()),
-    {R2, []} = py_pool_roll:next(false, [1, 3], R1),
-    ?assertMatch({_, [{replace, 3}]}, py_pool_roll:next(false, [1, 2, 3], R2)).
+    {R2, []} = py_pool_roll:next(none, [1, 3], R1),
+    ?assertMatch({_, [{replace, 3}]}, py_pool_roll:next(none, [1, 2, 3], R2)).
+
+spoilt() ->
+    {R1, [{replace, 2}]} = py_pool_roll:hurry(2, self(), none, [1, 2], py_pool_roll:new()),
+    ?assertEqual({R1, []}, py_pool_roll:next(2, [1, 2], R1)),
+    ?assertEqual({py_pool_roll:new(), []}, py_pool_roll:next(none, [1, 2], R1)).
+
+spoilt_first() ->
+    From = from(),
+    {R1, [{replace, 1}]} = py_pool_roll:begin_with(From, [1, 2, 3], py_pool_roll:new()),
+    {R2, []} = py_pool_roll:hurry(3, self(), 1, [1, 2, 3], R1),
+    {R3, [{replace, 3}]} = py_pool_roll:next(none, [1, 2, 3], R2),
+    {R4, [{replace, 2}]} = py_pool_roll:next(none, [1, 2, 3], R3),
+    ?assertEqual({py_pool_roll:new(), [{reply, From, ok}]},
+                 py_pool_roll:next(none, [1, 2, 3], R4)).
+
+spoilt_replaced() ->
+    From = from(),
+    {R1, [{replace, 1}]} = py_pool_roll:begin_with(From, [1], py_pool_roll:new()),
+    {R2, []} = py_pool_roll:hurry(1, self(), 1, [1], R1),
+    ?assertEqual({py_pool_roll:new(), [{reply, From, ok}]}, py_pool_roll:next(none, [1], R2)),
+    ?assertEqual({py_pool_roll:new(), [{reply, From, {error, no}}, {retire, self()}]},
+                 py_pool_roll:failed({shutdown, no}, R2)).
+
+restart_behind_spoilt() ->
+    From = from(),
+    {R1, [{replace, 2}]} = py_pool_roll:hurry(2, self(), none, [1, 2], py_pool_roll:new()),
+    {R2, []} = py_pool_roll:begin_with(From, [1, 2], R1),
+    {R3, [{replace, 1}]} = py_pool_roll:next(none, [1, 2], R2),
+    {R4, [{replace, 2}]} = py_pool_roll:next(none, [1, 2], R3),
+    ?assertEqual({py_pool_roll:new(), [{reply, From, ok}]}, py_pool_roll:next(none, [1, 2], R4)).
+
+spoilt_fails() ->
+    {R, [{replace, 1}]} = py_pool_roll:hurry(1, self(), none, [1], py_pool_roll:new()),
+    ?assertEqual({py_pool_roll:new(), [{retire, self()}]},
+                 py_pool_roll:failed({shutdown, {python_start, <<"no">>}}, R)).
 
 %% {how a successor ended, what the one who waits hears}
 failures() ->

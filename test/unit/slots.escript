@@ -120,10 +120,14 @@ replaced() ->
     {Old, OldRef, S} = live(2, 0, new(2)),
     {S1, [{start, 2}]} = py_pool_slots:replace(2, S),
     {New, NewRef, S2} = start(2, S1),
-    ?assertEqual({true, [2]}, {py_pool_slots:is_replacing(S2), py_pool_slots:live(S2)}),
+    ?assertEqual({2, [2]}, {py_pool_slots:replaced(S2), py_pool_slots:live(S2)}),
     {S3, Effects} = ready(2, New, 0, S2),
     ?assertEqual([{retire, Old}, {live, 2, New, 77}], Effects),
-    ?assertEqual({false, [2]}, {py_pool_slots:is_replacing(S3), py_pool_slots:live(S3)}),
+    ?assertEqual({none, [2]}, {py_pool_slots:replaced(S3), py_pool_slots:live(S3)}),
+    ?assert(py_pool_slots:is_live(2, Old, S2)),
+    ?assertNot(py_pool_slots:is_live(2, New, S2)),
+    ?assert(py_pool_slots:is_live(2, New, S3)),
+    ?assertNot(py_pool_slots:is_live(1, New, S3)),
     ?assertMatch([_, #{pid := New, restarts := 1}], py_pool_slots:describe(S3)),
     {retired, S4, [{ended, 2, Old, _, {shutdown, retired}}]} =
         py_pool_slots:down(OldRef, {shutdown, retired}, 0, S3),
@@ -138,7 +142,7 @@ failed() ->
     {next, S3, Effects} = py_pool_slots:down(Ref, killed, 0, S2),
     ?assertEqual([{ended, 1, New, undefined, killed}], Effects),
     ?assertMatch([#{pid := Old, state := live, restarts := 0}], py_pool_slots:describe(S3)),
-    ?assertNot(py_pool_slots:is_replacing(S3)).
+    ?assertEqual(none, py_pool_slots:replaced(S3)).
 
 overtaken() ->
     {_, OldRef, S} = live(1, 0, new(1)),

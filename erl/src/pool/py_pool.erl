@@ -9,9 +9,9 @@
 -behaviour(gen_server).
 
 -export([start_link/2, await/1, info/1, define/3, trace/2, restart/1]).
--export([enter/2, room/2, ready/4]).
+-export([enter/2, room/2, ready/4, replace/3]).
 %% These only send a message, so whoever is below may call them.
--messages([enter/2, room/2, ready/4]).
+-messages([enter/2, room/2, ready/4, replace/3]).
 -export([init/1, handle_continue/2, handle_call/3, handle_cast/2, handle_info/2]).
 
 -include_lib("kernel/include/logger.hrl").
@@ -96,6 +96,11 @@ room(Pool, Slot) ->
 ready(Pool, Slot, Worker, OsPid) ->
     tell(Pool, {ready, Slot, Worker, OsPid}).
 
+%% A worker runs nothing new any more, and should be replaced.
+-spec replace(pid(), pos_integer(), pid()) -> ok.
+replace(Pool, Slot, Worker) ->
+    tell(Pool, {replace, Slot, Worker}).
+
 tell(Pool, Message) ->
     Pool ! {?MODULE, Message},
     ok.
@@ -143,6 +148,8 @@ handle_info({?MODULE, {room, _Slot}}, #state{queue = Queue} = S) ->
     {noreply, S#state{queue = py_pool_queue:grant(Queue)}};
 handle_info({?MODULE, {ready, Id, Pid, OsPid}}, S) ->
     {noreply, worker_ready({Id, Pid}, OsPid, S)};
+handle_info({?MODULE, {replace, Id, Worker}}, S) ->
+    {noreply, replace_worker(Id, Worker, S)};
 handle_info({?MODULE, {start, Id}}, #state{slots = Slots} = S) ->
     {noreply, slots(py_pool_slots:start(Id, Slots), S)};
 handle_info({?MODULE, poke}, S) ->
@@ -279,8 +286,18 @@ define_next(#state{definitions = Definitions, slots = Slots} = S) ->
     definitions(py_pool_define:next(py_pool_slots:any_live(Slots), Definitions), S).
 
 restart_next(#state{roll = Roll, slots = Slots} = S) ->
-    IsReplacing = py_pool_slots:is_replacing(Slots),
-    roll(py_pool_roll:next(IsReplacing, py_pool_slots:live(Slots), Roll), S).
+    Replaced = py_pool_slots:replaced(Slots),
+    roll(py_pool_roll:next(Replaced, py_pool_slots:live(Slots), Roll), S).
+
+%% One that has lost its slot, or died, is replaced already.
+replace_worker(Id, Worker, #state{roll = Roll, slots = Slots} = S) ->
+    case py_pool_slots:is_live(Id, Worker, Slots) of
+        true ->
+            Live = py_pool_slots:live(Slots),
+            roll(py_pool_roll:hurry(Id, Worker, py_pool_slots:replaced(Slots), Live, Roll), S);
+        false ->
+            S
+    end.
 
 %% Every live worker has run a definition, or one of them failed.
 defined(Outcome, #state{definitions = Before} = S) ->

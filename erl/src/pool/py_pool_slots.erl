@@ -15,7 +15,7 @@
 -module(py_pool_slots).
 
 -export([new/1, start/2, started/4, replace/2, ready/5, hold/3, release/3, ran/2, down/4]).
--export([live/1, is_replacing/1, any_live/1, all_started/1, describe/1]).
+-export([live/1, is_live/3, replaced/1, any_live/1, all_started/1, describe/1]).
 -export_type([slots/0, effect/0]).
 
 %% A worker that was live for this long (ms) had started properly.
@@ -242,9 +242,18 @@ live(#slots{slots = All}) ->
 any_live(S) ->
     live(S) =/= [].
 
--spec is_replacing(slots()) -> boolean().
-is_replacing(#slots{next = Next}) ->
-    Next =/= none.
+%% Whether this slot's live worker is that one.
+-spec is_live(pos_integer(), pid(), slots()) -> boolean().
+is_live(Id, Pid, #slots{slots = All}) ->
+    case All of
+        #{Id := #slot{phase = live, pid = Pid}} -> true;
+        #{} -> false
+    end.
+
+%% The slot for which a successor is under way.
+-spec replaced(slots()) -> none | pos_integer().
+replaced(#slots{next = none}) -> none;
+replaced(#slots{next = #slot{id = Id}}) -> Id.
 
 %% Whether every slot has had a live worker.
 -spec all_started(slots()) -> boolean().

@@ -14,7 +14,7 @@
 -behaviour(gen_server).
 
 -export([start_link/1, info/1, info/2]).
--export([request/2, pull/4, close_stream/2, report/1]).
+-export([request/2, pull/4, close_stream/2, report/1, spoilt/1]).
 -export([steps/2, live/1, retire/2]).
 -export([init/1, handle_continue/2, handle_call/3, handle_cast/2, handle_info/2,
          terminate/2]).
@@ -23,7 +23,8 @@
 -include("py.hrl").
 
 %% What others say to it: messages, which never wait.
--messages([request/2, pull/4, close_stream/2, report/1, steps/2, live/1, retire/2]).
+-messages([request/2, pull/4, close_stream/2, report/1, spoilt/1, steps/2, live/1,
+           retire/2]).
 
 -record(state, {
     pool :: #pool{},
@@ -96,6 +97,11 @@ close_stream(Worker, Id) ->
 -spec report(pid()) -> ok.
 report(Worker) ->
     tell(Worker, report).
+
+%% Its program should not run anything new, and has to be replaced.
+-spec spoilt(pid()) -> ok.
+spoilt(Worker) ->
+    tell(Worker, spoilt).
 
 %% The pool has more to be run before the worker is live.
 -spec steps(pid(), [py_wire:op()]) -> ok.
@@ -243,6 +249,7 @@ live_step({?MODULE, {request, Req}}, L) -> py_worker_live:request(Req, L);
 live_step({?MODULE, {pull, From, Id, Deadline}}, L) -> py_worker_live:pull(Id, From, Deadline, L);
 live_step({?MODULE, {close, Id}}, L) -> py_worker_live:close(Id, L);
 live_step({?MODULE, report}, L) -> L;   % each step reports
+live_step({?MODULE, spoilt}, L) -> py_worker_live:spoilt(L);
 live_step({?MODULE, retire}, L) -> py_worker_live:retire(L);
 live_step({timeout, Timer, tick}, L) -> py_worker_live:tick(Timer, L);
 live_step({'DOWN', _, process, Pid, _}, L) -> py_worker_live:caller_gone(Pid, L);

@@ -51,6 +51,11 @@ event({event, send, {To, Term}}, E) ->
 event({event, log, #{level := Level, text := Text} = Line}, #events{log = Log} = E) ->
     py_worker_log:write(Log, Level, "~ts", [Text], where(Line)),
     E;
+event({event, spoilt, Lock}, #events{log = Log} = E) ->
+    py_worker_log:write(Log, warning, "an interrupt has left ~ts taken: the worker is replaced",
+                        [Lock], #{}),
+    py_worker:spoilt(self()),
+    E;
 event({event, crash, Text}, E) ->
     E#events{crash = Text};
 event({undefined, {error, {start_failed, Text}}}, E) ->

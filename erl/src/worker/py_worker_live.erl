@@ -20,7 +20,7 @@
 -module(py_worker_live).
 
 -export([new/1, settle/1]).
--export([request/2, reply/3, pull/4, close/2, tick/2, caller_gone/2, retire/1]).
+-export([request/2, reply/3, pull/4, close/2, tick/2, caller_gone/2, spoilt/1, retire/1]).
 -export([refuse/1, give_up/2, cause/2, is_closing/1, info/1]).
 -export_type([live/0, args/0]).
 
@@ -44,6 +44,7 @@
     since = none :: none | integer(),   % when the program began what it is at
     busy = false :: boolean(),
     timer = none :: none | {reference(), integer()},
+    spoilt = false :: boolean(),        % it is to be replaced, and runs nothing new
     retiring = false :: boolean()       % another worker has this slot
 }).
 
@@ -85,7 +86,8 @@ request(#req{deadline = Deadline, reply_to = From} = Req, L) ->
 accept(#req{kind = urgent} = Req, #live{max_queue = Max} = L) ->
     {Id, Next} = next_id(L),
     urgent(py_worker_urgent:push(Id, Req, Max, L#live.urgent), Next);
-accept(#req{bound = false} = Req, #live{busy = true} = L) ->
+accept(#req{bound = false} = Req, #live{busy = Busy, spoilt = Spoilt} = L)
+  when Busy; Spoilt ->
     effect({requeue, Req}, L);
 accept(#req{caller = Caller} = Req, #live{max_queue = Max} = L) ->
     {Id, Next} = next_id(L),
@@ -152,6 +154,15 @@ leave(Pid, Now, #live{pool = #pool{timeout = Timeout}} = L) ->
     Latest = py_time:deadline(Timeout, Now),
     Left = jobs(py_worker_jobs:leave(Pid, Latest, L#live.jobs), L),
     streams(py_worker_streams:leave(Pid, Now, Left#live.streams), Left).
+
+%% The program should not run anything new: another worker is to have the slot.
+%% What is bound to this one stays, as in any replacement.
+-spec spoilt(live()) -> live().
+spoilt(#live{spoilt = true} = L) ->
+    L;
+spoilt(#live{pool_pid = Pool, slot = Slot, jobs = Jobs} = L) ->
+    py_pool:replace(Pool, Slot, self()),
+    jobs(py_worker_jobs:take_back(Jobs), L#live{spoilt = true}).
 
 %% Another worker has this one's slot.
 -spec retire(live()) -> live().
@@ -288,7 +299,7 @@ publish(#live{pool = Pool, slot = Slot, pool_pid = PoolPid} = L) ->
         false -> ok
     end.
 
-load(#live{busy = true, jobs = Jobs}) ->
+load(#live{busy = Busy, spoilt = Spoilt, jobs = Jobs}) when Busy; Spoilt ->
     py_pool_load:busy(py_worker_jobs:count(Jobs));
 load(#live{jobs = Jobs, streams = Streams}) ->
     py_worker_jobs:load(Jobs) + py_worker_streams:active(Streams).
