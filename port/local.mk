@@ -68,10 +68,12 @@ port_libport_a_SOURCES = \
 	port/loop/interp.c port/loop/interp.h \
 	port/loop/interrupt.c port/loop/interrupt.h \
 	port/loop/jobs.c port/loop/jobs.h \
+	port/loop/moment.c port/loop/moment.h \
 	port/loop/paths.c port/loop/paths.h \
 	port/loop/reader.c port/loop/reader.h \
 	port/loop/route.c port/loop/route.h \
 	port/loop/sentinel.c port/loop/sentinel.h \
+	port/loop/spoil.c port/loop/spoil.h \
 	port/loop/work.c port/loop/work.h
 
 # What a program needs to contain the whole of pyport.
@@ -90,6 +92,7 @@ dist_pypackage_DATA = \
 	port/python/erlang/_call.py \
 	port/python/erlang/_encode.py \
 	port/python/erlang/_guard.py \
+	port/python/erlang/_locks.py \
 	port/python/erlang/_log.py \
 	port/python/erlang/_memory.py \
 	port/python/erlang/_names.py \

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 
 #include "loop/interp.h"
+#include "loop/interrupt.h"
 #include "loop/jobs.h"
 #include "loop/reader.h"
 #include "loop/sentinel.h"
@@ -79,6 +80,7 @@ int main(int argc, char **argv)
     output_init(fds_output(), options.max_frame);
     reader_init(fds_input(), options.max_frame);
     jobs_init();
+    interrupt_set_grace(options.interrupt_grace);
     task_on_return(fork_end_child);
     if (guard_enter(options.guard, &err) < 0)
         return start_failed(&err);

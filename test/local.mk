@@ -35,6 +35,7 @@ test_scripts = \
 	test/call/deadline.escript \
 	test/call/errors.escript \
 	test/call/leave_stream.escript \
+	test/call/interrupt.escript \
 	test/call/limits.escript \
 	test/call/peer.escript \
 	test/call/prop.escript \
@@ -97,6 +98,7 @@ test_data = \
 	test/py/atoms.py \
 	test/py/chatty.py \
 	test/py/farewell.py \
+	test/py/locks.py \
 	test/py/misbehave.py \
 	test/py/package.py \
 	test/py/processor.py \

@@ -9,6 +9,7 @@
 #include "loop/handlers.h"
 #include "loop/interrupt.h"
 #include "loop/paths.h"
+#include "loop/spoil.h"
 #include "process/crash.h"
 #include "process/guard.h"
 #include "process/venv.h"
@@ -99,8 +100,8 @@ int interp_start(const struct options *options, struct err *err)
     if (initialize(interpreter, err) < 0)
         return -1;
     if (paths_begin() < 0 || classes_init() < 0 || exception_init() < 0 ||
-        handlers_init() < 0 || interrupt_init() < 0 || crash_init() < 0 ||
-        set_up() < 0 || paths_finish(options) < 0 ||
+        handlers_init() < 0 || interrupt_init() < 0 || spoil_init() < 0 ||
+        crash_init() < 0 || set_up() < 0 || paths_finish(options) < 0 ||
         clerk_start() < 0)
         return exception_error(err);
     return 0;

@@ -1,17 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * interrupt: how a cancelled job learns of it. A signal of our own makes the
- * main thread's blocking system call return and its bytecode loop stop; the
+ * main thread's blocking system call return and its bytecode loop stop. The
  * Python-level handler raises erlang.Cancelled only if the job that is running
  * is the one that was cancelled, so an interrupt that comes late hits nobody.
+ *
+ * The signal is repeated until the job is over, because the exception may be
+ * swallowed: by a bare `except`, by a callback. It is not raised again in code
+ * that handles it: what cleans up is left in peace. Nor is it raised at a
+ * moment when it would do harm (moment.h), unless half of the grace is over.
  */
 #ifndef PORT_LOOP_INTERRUPT_H
 #define PORT_LOOP_INTERRUPT_H
 
+/* Call first: how many milliseconds an interrupted job has. */
+void interrupt_set_grace(long ms);
+
 /* Installs the handler. 0, or -1 with an exception. GIL held, main thread. */
 int interrupt_init(void);
 
-/* Interrupts the main thread. Any thread, no GIL. */
+/* Interrupts the main thread. Any thread, no GIL; the sentinel only, so that
+ * there is some time between two signals. */
 void interrupt_main(void);
+
+/* After how many milliseconds the signal is to be repeated. Any thread. */
+long interrupt_pause(void);
 
 #endif

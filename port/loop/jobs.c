@@ -22,10 +22,12 @@ static struct {
 
     const char *id; /* of what runs; NULL between jobs */
     size_t id_len;
-    unsigned long serial; /* of the running job, or the last one */
-    bool cancelled;       /* the running job has been, and does not know it */
-    bool watched;         /* by the sentinel, which is kicked at the end */
-    bool asleep;          /* the sentinel is, until somebody wakes it */
+    unsigned long serial;  /* of the running job, or the last one */
+    enum jobs_order order; /* for the running job */
+    long long heard_at;    /* by the cancelled job, clock_now(); 0: not yet */
+    bool raised;           /* it has been told, at least once */
+    bool watched;          /* by the sentinel, which is kicked at the end */
+    bool asleep;           /* the sentinel is, until somebody wakes it */
     bool closed;
 } jobs = {
     .lock = PTHREAD_MUTEX_INITIALIZER,
@@ -142,7 +144,9 @@ static void start(const char *id, size_t n)
     jobs.id = id;
     jobs.id_len = n;
     jobs.serial++;
-    jobs.cancelled = false;
+    jobs.order = JOBS_GO_ON;
+    jobs.heard_at = 0;
+    jobs.raised = false;
     if (jobs.asleep)
         pthread_cond_signal(&jobs.wake);
     unlock();
@@ -163,14 +167,16 @@ void jobs_start_python(void)
     start(NO_ID, 0);
 }
 
-void jobs_done(void)
+bool jobs_done(void)
 {
     lock();
     jobs.id = NULL;
     if (jobs.watched)
         fds_kick();
     jobs.watched = false;
+    bool raised = jobs.raised;
     unlock();
+    return raised;
 }
 
 bool jobs_cancel(const struct request *req)
@@ -178,7 +184,7 @@ bool jobs_cancel(const struct request *req)
     lock();
     bool found = jobs.id && request_has_id(req, jobs.id, jobs.id_len);
     if (found)
-        jobs.cancelled = true;
+        jobs.order = JOBS_CANCELLED; /* it is told, even if it was before */
     unlock();
     return found;
 }
@@ -186,25 +192,43 @@ bool jobs_cancel(const struct request *req)
 void jobs_cancel_running(void)
 {
     lock();
-    jobs.cancelled = jobs.id != NULL;
+    if (jobs.id)
+        jobs.order = JOBS_CANCELLED;
     unlock();
 }
 
-bool jobs_was_cancelled(void)
+/* With the lock. */
+static enum jobs_order order(void)
+{
+    return jobs.id ? jobs.order : JOBS_GO_ON;
+}
+
+enum jobs_order jobs_order(long *ms)
+{
+    const long long now = clock_now();
+    lock();
+    enum jobs_order found = order();
+    if (found != JOBS_GO_ON && !jobs.heard_at)
+        jobs.heard_at = now;
+    *ms = (long)((now - jobs.heard_at) / CLOCK_NS_PER_MS);
+    unlock();
+    return found;
+}
+
+bool jobs_is_cancelled(void)
 {
     lock();
-    bool cancelled = jobs.id && jobs.cancelled;
-    jobs.cancelled = false;
+    bool cancelled = order() != JOBS_GO_ON;
     unlock();
     return cancelled;
 }
 
-bool jobs_cancel_waits(void)
+void jobs_tell(void)
 {
     lock();
-    bool waits = jobs.id && jobs.cancelled;
+    jobs.order = JOBS_TOLD;
+    jobs.raised = true;
     unlock();
-    return waits;
 }
 
 /* ---- watching --------------------------------------------------------- */

@@ -46,20 +46,32 @@ struct job *jobs_remove(const struct request *req);
 void jobs_start(const struct job *job);
 void jobs_start_stream(const char *id, size_t n);
 void jobs_start_python(void);
-void jobs_done(void);
 
-/* Marks the running job as cancelled if it has the id of `req`. False: it has
- * not, or nothing runs. */
+/* The job is over. True: it had been cancelled, and an exception was raised. */
+bool jobs_done(void);
+
+/* Cancels the running job if it has the id of `req`. False: it has not, or
+ * nothing runs. A job stays cancelled until it is over. */
 bool jobs_cancel(const struct request *req);
 
-/* Marks whatever runs as cancelled. */
+/* Cancels whatever runs. */
 void jobs_cancel_running(void);
 
-/* True once after the running job has been cancelled. Main thread. */
-bool jobs_was_cancelled(void);
+enum jobs_order {
+    JOBS_GO_ON,     /* the running job is not cancelled, or nothing runs */
+    JOBS_CANCELLED, /* it is, and was not told since */
+    JOBS_TOLD       /* it is, was told, and runs on */
+};
 
-/* True while the running job has been cancelled and has not asked yet. */
-bool jobs_cancel_waits(void);
+/* What the running job is to do, and how many milliseconds ago this was first
+ * asked about a cancelled one: until then it did not get to run. Main thread.
+ */
+enum jobs_order jobs_order(long *ms);
+
+bool jobs_is_cancelled(void);
+
+/* The running job is told now: an exception is raised. */
+void jobs_tell(void);
 
 /* For the sentinel: sleeps until one job has been running for a tick and
  * returns its serial number; 0 when there will be no more jobs. */

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 
 #include "loop/clerk.h"
-#include "loop/interrupt.h"
 #include "loop/jobs.h"
 #include "op/op.h"
 #include "op/stream.h"
@@ -79,15 +78,14 @@ static bool withdraw(const struct request *req, const char *answer)
     return true;
 }
 
-/* The running job is interrupted, and answers for itself. */
+/* The running job is interrupted by the sentinel, which is the reader while one
+ * runs, and answers for itself. */
 static void cancel(const struct request *req)
 {
     if (withdraw(req, "cancelled"))
         return;
-    bool running = jobs_cancel(req);
+    jobs_cancel(req);
     stream_end(req, STREAM_CANCELLED);
-    if (running)
-        interrupt_main();
 }
 
 static void answer_no_call(void)

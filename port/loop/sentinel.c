@@ -16,8 +16,8 @@
 #include "wire/protocol.h"
 
 /* After the end of the input: how long a job, or Python's start, has to stop,
- * and how long Python may take to finalize. A job is interrupted at each step;
- * so is one that was cancelled, until it knows. */
+ * and how long Python may take to finalize. A job is interrupted at each step.
+ */
 #define STEP_MS 50
 #define STOP_STEPS 12
 #define START_STEPS 20
@@ -30,8 +30,8 @@ static void stop_job(unsigned long serial)
 {
     if (!reader_was_asked())
         output_close();
+    jobs_cancel_running();
     for (int i = 0; i < STOP_STEPS && jobs_is_running(serial); i++) {
-        jobs_cancel_running();
         interrupt_main();
         clock_sleep(STEP_MS);
     }
@@ -39,19 +39,31 @@ static void stop_job(unsigned long serial)
         group_exit(EXIT_BUSY);
 }
 
-/* Reads for the main thread while its job runs. A signal that comes right
- * before a blocking call does not interrupt it, so it is repeated. */
+/* Interrupts a job that is cancelled, at once and again and again: a signal
+ * that comes right before a blocking call does not interrupt it, and what is
+ * raised may be swallowed. `at` is when the next one is due. Returns for how
+ * many milliseconds there is nothing to be done; -1: for ever. */
+static int keep_interrupting(long long *at)
+{
+    if (!jobs_is_cancelled())
+        return -1;
+    const long long now = clock_now();
+    if (now >= *at) {
+        interrupt_main();
+        *at = now + interrupt_pause() * CLOCK_NS_PER_MS;
+    }
+    return (int)((*at - now) / CLOCK_NS_PER_MS) + 1;
+}
+
+/* Reads for the main thread while its job runs. */
 static void watch(unsigned long serial)
 {
+    long long at = 0;
     while (jobs_is_running(serial)) {
-        bool unheard = jobs_cancel_waits();
-        if (reader_wait(unheard ? STEP_MS : -1)) {
-            if (reader_read(true, true) == READER_END) {
-                stop_job(serial);
-                return;
-            }
-        } else if (unheard) {
-            interrupt_main();
+        if (reader_wait(keep_interrupting(&at)) &&
+            reader_read(true, true) == READER_END) {
+            stop_job(serial);
+            return;
         }
     }
 }

@@ -5,8 +5,10 @@
 
 #include "loop/handlers.h"
 #include "loop/jobs.h"
+#include "loop/moment.h"
 #include "loop/reader.h"
 #include "loop/sentinel.h"
+#include "loop/spoil.h"
 #include "op/op.h"
 #include "op/stream.h"
 #include "value/python.h"
@@ -88,17 +90,25 @@ static bool await_work(struct work *work, bool stream_first)
     return found;
 }
 
+static void done(void)
+{
+    if (!jobs_done())
+        return;
+    moment_forget();
+    spoil_check();
+}
+
 static void run_job(struct job *job, struct buf *out)
 {
     op_run(&job->req, out);
-    jobs_done();
+    done();
     job_free(job);
 }
 
 static void run_stream(struct stream *stream, struct buf *out)
 {
     stream_step(stream, out);
-    jobs_done();
+    done();
     stream_give(stream);
 }
 

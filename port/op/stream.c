@@ -332,14 +332,17 @@ static bool send_chunk(struct stream *s, struct buf *out, long most)
 
 /* ---- the end ---------------------------------------------------------- */
 
-/* Runs the generator's finally blocks. Returns the exception that they raised,
- * or NULL. */
-static PyObject *close_iterator(struct stream *s)
+/* Runs the generator's finally blocks, as code that handles `exc`, if there is
+ * one: an interrupt leaves that in peace. Returns the exception that they
+ * raised, or NULL. */
+static PyObject *close_iterator(struct stream *s, PyObject *exc)
 {
+    python_set_handled(exc);
     if (PyObject_HasAttrString(s->iterator, "close")) {
         PyObject *none = PyObject_CallMethod(s->iterator, "close", NULL);
         Py_XDECREF(none);
     }
+    python_set_handled(NULL);
     return python_fetch_error();
 }
 
@@ -350,7 +353,7 @@ static PyObject *close_iterator(struct stream *s)
 static void drop_iterator(struct stream *s)
 {
     PyObject *exc = python_fetch_error();
-    PyObject *late = exc || s->ending ? close_iterator(s) : NULL;
+    PyObject *late = exc || s->ending ? close_iterator(s, exc) : NULL;
     Py_CLEAR(s->iterator);
     Py_CLEAR(s->held);
     if (!exc)

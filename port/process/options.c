@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -16,6 +17,7 @@
 #define TEXT_OF(number) #number
 #define TEXT(number) TEXT_OF(number)
 #define MAX_FRAME_DEFAULT TEXT(DEFAULT_MAX_FRAME)
+#define INTERRUPT_GRACE_DEFAULT TEXT(DEFAULT_INTERRUPT_GRACE)
 #define MAX_FRAME_RANGE TEXT(LEAST_MAX_FRAME) " to " TEXT(FRAME_LIMIT)
 
 static const char usage[] =
@@ -33,6 +35,9 @@ static const char usage[] =
     " (default " MAX_FRAME_DEFAULT ")\n"
     "  --guard WHICH      keep Python from signalling the VM: off (default),\n"
     "                     python, kernel, auto\n"
+    "  --interrupt-grace MS\n"
+    "                     how long a job that was interrupted may take to end\n"
+    "                     (default " INTERRUPT_GRACE_DEFAULT ")\n"
     "  --help             print this and exit\n"
     "  --version          print the versions and exit\n"
     "\n"
@@ -53,15 +58,16 @@ static void wrong(const char *what, const char *value)
     exit(EXIT_USAGE);
 }
 
-static size_t read_bytes(const char *text)
+/* A number in that range; `complaint` ends the program. */
+static long read_number(const char *text, long least, long most,
+                        const char *complaint)
 {
     char *end = NULL;
     errno = 0;
-    unsigned long long n = strtoull(text, &end, 10);
-    if (errno || *end || end == text || *text == '-' || n < LEAST_MAX_FRAME ||
-        n > FRAME_LIMIT)
-        wrong("--max-frame wants bytes from " MAX_FRAME_RANGE ", not ", text);
-    return (size_t)n;
+    const long n = strtol(text, &end, 10);
+    if (errno || *end || end == text || n < least || n > most)
+        wrong(complaint, text);
+    return n;
 }
 
 /* Started by hand, without a VM: say what this is instead of waiting. */
@@ -94,7 +100,13 @@ static void read_option(int option, struct options *options)
         options->paths[options->n_paths++] = optarg;
         return;
     case 'm':
-        options->max_frame = read_bytes(optarg);
+        options->max_frame = (size_t)read_number(
+            optarg, LEAST_MAX_FRAME, FRAME_LIMIT,
+            "--max-frame wants bytes from " MAX_FRAME_RANGE ", not ");
+        return;
+    case 'i':
+        options->interrupt_grace = read_number(
+            optarg, 0, LONG_MAX, "--interrupt-grace wants milliseconds, not ");
         return;
     case 'g':
         options->guard = read_guard(optarg);
@@ -117,12 +129,14 @@ void options_read(int argc, char **argv, struct options *options)
         {"path", required_argument, NULL, 'p'},
         {"max-frame", required_argument, NULL, 'm'},
         {"guard", required_argument, NULL, 'g'},
+        {"interrupt-grace", required_argument, NULL, 'i'},
         {"help", no_argument, NULL, 'h'},
         {"version", no_argument, NULL, 'V'},
         {NULL, 0, NULL, 0}};
     int option;
 
-    *options = (struct options){.max_frame = DEFAULT_MAX_FRAME};
+    *options = (struct options){.max_frame = DEFAULT_MAX_FRAME,
+                                .interrupt_grace = DEFAULT_INTERRUPT_GRACE};
     options->paths = calloc((size_t)argc, sizeof *options->paths);
     if (!options->paths)
         exit(EXIT_SYSTEM);

@@ -15,6 +15,7 @@ struct options {
     size_t n_paths;
     size_t max_frame; /* bytes */
     enum guard guard;
+    long interrupt_grace; /* ms */
 };
 
 /* Reads the command line; the strings are argv's, `paths` is the caller's to

@@ -147,3 +147,9 @@ PyObject *python_plain_str(PyObject *obj)
         python_raise_take(before);
     return text;
 }
+
+void python_set_handled(PyObject *exc)
+{
+    PyObject *type = exc ? (PyObject *)Py_TYPE(exc) : NULL;
+    PyErr_SetExcInfo(Py_XNewRef(type), Py_XNewRef(exc), NULL);
+}

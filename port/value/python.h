@@ -55,6 +55,10 @@ PyObject *python_fetch_error(void);
 /* Sets the exception. Takes the reference. */
 void python_raise_take(PyObject *exc);
 
+/* The exception that code without an `except` block of its own handles; NULL:
+ * none any more. Where no Python code runs. */
+void python_set_handled(PyObject *exc);
+
 /* Keeps the collector from running while many objects are made, none of which
  * can be garbage: it would look at each of them several times. Since 3.12 it
  * waits for Python code to run anyway. Returns what python_collect_again takes.

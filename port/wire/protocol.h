@@ -39,6 +39,10 @@
  * reads on while it runs, and the worker gives its queue away. */
 #define TICK_MS 10
 
+/* How many milliseconds a job that was interrupted has, unless
+ * --interrupt-grace says else. */
+#define DEFAULT_INTERRUPT_GRACE 500
+
 /* Items in a chunk of a stream at most: the default, and the most that a
  * request may ask for (of credit, too). */
 #define DEFAULT_CHUNK 1000
@@ -80,7 +84,7 @@
     X(features) X(max_frame) X(max_depth) X(exceptions) X(quit) \
     X(guard) X(off) X(kernel) \
     /* events */ \
-    X(event) X(send) X(log) X(crash) \
+    X(event) X(send) X(log) X(crash) X(spoilt) \
     X(level) X(source) X(logger) X(file) X(line) X(text) \
     X(stdout) X(stderr) X(logging) X(warnings) X(unraisable) X(thread) \
     X(debug) X(info) X(notice) X(warning) X(critical) \

@@ -101,28 +101,68 @@ static void test_too_many_are_refused(void **state)
         assert_int_equal(pop(), 'a');
 }
 
+static enum jobs_order order(void)
+{
+    long ms = 0;
+    return jobs_order(&ms);
+}
+
 static void test_cancel_hits_only_the_running_job(void **state)
 {
     (void)state;
     struct request a = named("a"), b = named("b");
     assert_false(jobs_cancel(&a));
     jobs_cancel_running(); /* nothing runs: nothing happens */
-    assert_false(jobs_was_cancelled());
+    assert_int_equal(order(), JOBS_GO_ON);
     jobs_start_stream("a", 1);
+    assert_int_equal(order(), JOBS_GO_ON);
     assert_false(jobs_cancel(&b));
-    assert_false(jobs_was_cancelled());
+    assert_int_equal(order(), JOBS_GO_ON);
     assert_true(jobs_cancel(&a));
-    assert_true(jobs_was_cancelled());
-    assert_false(jobs_was_cancelled()); /* raised once */
-    assert_true(jobs_cancel(&a));
-    jobs_done();
+    assert_int_equal(order(), JOBS_CANCELLED);
+    assert_false(jobs_done()); /* it was not told */
+    assert_int_equal(order(), JOBS_GO_ON);
     jobs_start_stream("b", 1);
-    assert_false(jobs_was_cancelled()); /* a late one hits nobody */
+    assert_int_equal(order(), JOBS_GO_ON); /* a late one hits nobody */
     jobs_cancel_running();
-    assert_true(jobs_cancel_waits());
-    assert_true(jobs_was_cancelled());
-    assert_false(jobs_cancel_waits());
+    assert_int_equal(order(), JOBS_CANCELLED);
+    assert_false(jobs_done());
+}
+
+static void test_a_job_stays_cancelled_until_it_is_over(void **state)
+{
+    (void)state;
+    struct request a = named("a");
+    jobs_start_stream("a", 1);
+    assert_true(jobs_cancel(&a));
+    jobs_tell();
+    assert_int_equal(order(), JOBS_TOLD);
+    assert_int_equal(order(), JOBS_TOLD);
+    assert_true(jobs_cancel(&a)); /* once more: it is to be told again */
+    assert_int_equal(order(), JOBS_CANCELLED);
+    assert_true(jobs_done());
+    jobs_start_stream("a", 1);
+    assert_int_equal(order(), JOBS_GO_ON);
+    assert_false(jobs_done());
+}
+
+static void test_an_order_has_an_age(void **state)
+{
+    (void)state;
+    struct request a = named("a");
+    long first = -1, second = -1;
+    jobs_start_stream("a", 1);
+    jobs_cancel(&a);
+    assert_true(jobs_is_cancelled());
+    clock_sleep(30); /* until it is asked for, it does not count */
+    jobs_order(&first);
+    assert_int_equal(first, 0);
+    clock_sleep(30);
+    jobs_cancel(&a); /* the first one counts */
+    jobs_order(&second);
+    assert_true(second >= 30);
     jobs_done();
+    assert_false(jobs_is_cancelled());
 }
 
 static void test_the_start_of_python_is_no_job(void **state)
@@ -133,7 +173,7 @@ static void test_the_start_of_python_is_no_job(void **state)
     jobs_start_python();
     assert_false(jobs_cancel(&none));
     jobs_cancel_running();
-    assert_true(jobs_was_cancelled());
+    assert_int_equal(order(), JOBS_CANCELLED);
     jobs_done();
 }
 
@@ -224,8 +264,7 @@ static void test_threads_agree(void **state)
         if (!job)
             continue;
         jobs_start_stream(job->frame->data, 1);
-        bool cancelled = jobs_was_cancelled();
-        assert_true(!cancelled || job->frame->data[0] == 'a');
+        assert_true(order() == JOBS_GO_ON || job->frame->data[0] == 'a');
         jobs_done();
         job_free(job);
         run++;
@@ -252,6 +291,8 @@ int main(void)
         cmocka_unit_test(test_remove_takes_only_what_waits),
         cmocka_unit_test(test_too_many_are_refused),
         cmocka_unit_test(test_cancel_hits_only_the_running_job),
+        cmocka_unit_test(test_a_job_stays_cancelled_until_it_is_over),
+        cmocka_unit_test(test_an_order_has_an_age),
         cmocka_unit_test(test_the_start_of_python_is_no_job),
         cmocka_unit_test(test_a_long_job_is_noticed),
         cmocka_unit_test(test_a_sleeping_watcher_is_woken),

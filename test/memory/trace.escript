@@ -7,20 +7,23 @@
 -mode(compile).
 -include_lib("stdlib/include/assert.hrl").
 
--define(SECONDS, "20").
+-define(SECONDS, "10").
 
 main(_) ->
-    tap:run(fixture:with_app(#{size => 1, init => <<"import wedge\nfrom time import perf_counter">>}, [
+    Init = <<"import wedge, tracemalloc\nfrom time import perf_counter">>,
+    tap:run(fixture:with_app(#{size => 1, init => Init}, [
         {"tracing beside statistics, collections and jobs", infinity, fun beside/0},
         {"the clerk is no thread of Python's that anybody sees", fun unseen/0}
     ])).
 
 beside() ->
     [#{os_pid := Before}] = fixture:workers(),
-    End = py_time:now_ms() + 1000 * list_to_integer(os:getenv("SECONDS", ?SECONDS)),
+    Until = py_time:now_ms() + 1000 * list_to_integer(os:getenv("SECONDS", ?SECONDS)),
     Loops = [fun job/0, fun job/0, fun trace/0, fun trace/0, fun stats/0, fun stats/0, fun stats/0],
-    Done = [Pid || Loop <- Loops, {Pid, _} <- [spawn_monitor(fun() -> until(End, Loop, 0) end)]],
-    tap:note("~p", [[receive {'DOWN', _, process, Pid, {done, N}} -> N end || Pid <- Done]]),
+    Done = [Pid || Loop <- Loops, {Pid, _} <- [spawn_monitor(fun() -> until(Until, Loop, 0) end)]],
+    Ends = [receive {'DOWN', _, process, Pid, End} -> End end || Pid <- Done],
+    ?assertEqual([], [End || End <- Ends, element(1, End) =/= done]),
+    tap:note("how often each: ~p", [[N || {done, N} <- Ends]]),
     ?assertMatch([#{os_pid := Before, restarts := 0}], fixture:workers()).
 
 until(End, Loop, N) ->
@@ -29,10 +32,13 @@ until(End, Loop, N) ->
         false -> exit({done, N})
     end.
 
-%% A little longer than a tick: so the others are answered by the clerk.
+%% Longer than a tick, so the others are answered by the clerk; and tracing begins
+%% and ends while the clerk waits for the GIL.
 job() ->
-    Code = <<"[0 for _ in iter(lambda: perf_counter() < end, False)] and None">>,
-    {ok, none} = py:eval(<<"(lambda end: ", Code/binary, ")(perf_counter() + 0.013)">>).
+    Code = <<"[tracemalloc.stop() for _ in iter(perf_counter, 0)"
+             " if tracemalloc.start() or perf_counter() < end or 1 // 0]">>,
+    {error, {'ZeroDivisionError', _}} =
+        py:eval(<<"(lambda end: ", Code/binary, ")(perf_counter() + 0.05)">>).
 
 trace() ->
     ok = py:tracemalloc_start(3),

@@ -42,7 +42,8 @@ main(_) ->
 help() ->
     #{code := 0, stdout := Text, stderr := <<>>} = raw:run(["--help"], <<>>),
     [?assert(fixture:contains(Text, Word))
-     || Word <- ["Usage", "--venv", "--path", "--max-frame", "--version", "--help"]].
+     || Word <- ["Usage", "--venv", "--path", "--max-frame", "--interrupt-grace", "--version",
+                        "--help"]].
 
 version() ->
     #{code := 0, stdout := Text} = raw:run(["--version"], <<>>),
@@ -52,7 +53,9 @@ version() ->
 usage_errors() ->
     [{"an unknown option", ["--colour"]}, {"an argument too many", ["file.py"]},
      {"an option without its value", ["--venv"]}, {"a size that is none", ["--max-frame", "big"]},
-     {"a size of 0", ["--max-frame", "0"]}, {"a size beyond all", ["--max-frame", "99999999999"]}].
+     {"a size of 0", ["--max-frame", "0"]}, {"a size beyond all", ["--max-frame", "99999999999"]},
+     {"a time that is none", ["--interrupt-grace", "soon"]},
+     {"a time before now", ["--interrupt-grace", "-1"]}].
 
 usage({What, Args}) ->
     {["wrong command line: ", What], fun() ->

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * moment: whether an exception may be raised where the main thread is just now.
+ * Between `lock.acquire()` and the `try` behind it one leaves the lock taken
+ * for ever, and the standard library is full of such places. So nothing is
+ * raised while one of the modules that have them is at work, unless it is
+ * blocked in C: then there is no lock yet.
+ *
+ * GIL held, main thread.
+ */
+#ifndef PORT_LOOP_MOMENT_H
+#define PORT_LOOP_MOMENT_H
+
+#include <stdbool.h>
+
+#include "value/python.h"
+
+/* Call once. 0, or -1 with an exception. */
+int moment_init(void);
+
+/* `frame` is the innermost one, or None. `tick` is a number that each signal
+ * increases: a frame that is at the same instruction as at an earlier signal is
+ * blocked there. Keeps the frame until it is asked again. */
+bool moment_is_good(PyObject *frame, unsigned tick);
+
+/* Lets go of the frame. */
+void moment_forget(void);
+
+#endif
