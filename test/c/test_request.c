@@ -395,6 +395,7 @@ int main(void)
         TEST(names_have_at_most_31_letters),
         TEST(any_term_is_an_id),
         TEST(control),
+        TEST(quit),
         TEST(more_wants_a_positive_integer),
         TEST(wrong_control_has_no_id),
         TEST(wrong_requests_keep_their_id),
