@@ -13,6 +13,7 @@ on a terminal.  So a progress bar is one line, and one a second if it is slow.
 
 from __future__ import annotations
 
+import atexit
 import codecs
 import io
 import os
@@ -281,7 +282,7 @@ outputs: list[Output] = []
 
 
 def end_lines() -> None:
-    """A job has ended: what it has printed must not wait for another."""
+    """A job has ended, or Python has: what was printed must not wait longer."""
     for output in outputs:
         output.end_line()
 
@@ -309,3 +310,4 @@ def install() -> None:
             setattr(sys, name, output)
             outputs.append(output)
         os.register_at_fork(after_in_child=deaf)
+        atexit.register(end_lines)  # the first one registered is the last to run
