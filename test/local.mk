@@ -48,6 +48,7 @@ test_scripts = \
 	test/pool/drain.escript \
 	test/pool/options.escript \
 	test/pool/pool.escript \
+	test/pool/queue.escript \
 	test/pool/sched.escript \
 	test/pool/soak.escript \
 	test/program/frames.escript \

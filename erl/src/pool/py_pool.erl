@@ -154,8 +154,8 @@ handle_info({?MODULE, {start, Id}}, #state{slots = Slots} = S) ->
     {noreply, slots(py_pool_slots:start(Id, Slots), S)};
 handle_info({?MODULE, poke}, S) ->
     {noreply, poke(S#state{poking = false})};
-handle_info({timeout, _, waited}, #state{queue = Queue} = S) ->
-    {noreply, S#state{queue = py_pool_queue:timed_out(Queue)}};
+handle_info({timeout, Timer, waited}, #state{queue = Queue} = S) ->
+    {noreply, S#state{queue = py_pool_queue:timed_out(Timer, Queue)}};
 handle_info({timeout, _, {define, From}}, #state{definitions = Definitions} = S) ->
     {noreply, definitions(py_pool_define:late(From, Definitions), S)};
 handle_info({'DOWN', Monitor, process, _, Reason}, #state{definer = Monitor} = S) ->

@@ -4,23 +4,26 @@
 %% requests first arrived: a request that a worker gave back takes its old place.
 %% Each caller is watched, so that a dead one keeps no place; one timer is armed
 %% for the first whose patience ends. A process waits once at a time.
+%%
+%% There may be a hundred thousand of them. So whatever happens to one costs as
+%% much as finding its place in a tree: one is in order of arrival, the other in
+%% order of the moments at which their patience ends. They are tables, because to
+%% collect the garbage beside so many terms would stop the pool for a while.
 -module(py_pool_queue).
 
--export([new/3, waiting/1, enter/2, grant/1, timed_out/1, gone/2]).
+-export([new/3, waiting/1, enter/2, grant/1, timed_out/2, gone/2]).
 -export_type([queue/0]).
 
 -include("py.hrl").
-
--record(waiter, {req :: #req{}, until :: py_time:deadline()}).
-
--type ticket() :: {Arrival :: integer(), Caller :: pid()}.
 
 -record(queue, {
     pool :: #pool{},
     max :: non_neg_integer(),
     patience :: timeout(),
-    waiters = gb_trees:empty() :: gb_trees:tree(ticket(), #waiter{}),
-    tickets = #{} :: #{pid() => ticket()},
+    %% A ticket is {Arrival, Caller}.
+    waiters = ets:new(waiters, [ordered_set]) :: ets:table(),   % {Ticket, #req{}, Until}
+    ends = ets:new(ends, [ordered_set]) :: ets:table(),         % {{Until, Ticket}}
+    tickets = ets:new(tickets, []) :: ets:table(),              % {Caller, Ticket}
     callers = py_watch:new() :: py_watch:callers(),
     armed = infinity :: py_time:deadline(),     % when the timer ends
     timer = none :: none | reference()
@@ -36,36 +39,42 @@ new(Pool, Max, Patience) ->
 
 -spec waiting(queue()) -> non_neg_integer().
 waiting(#queue{tickets = Tickets}) ->
-    map_size(Tickets).
+    ets:info(Tickets, size).
 
 %% A caller asks for a place. One that had a place before is never refused; one
 %% that already waits asks again when the worker that put it here is gone.
 -spec enter(#req{}, queue()) -> queue().
-enter(#req{caller = Caller} = Req, #queue{tickets = Tickets} = Q)
-  when is_map_key(Caller, Tickets) ->
-    enter(Req, remove(Caller, Q));
-enter(#req{deadline = Deadline, returned = Returned} = Req, #queue{max = Max} = Q) ->
-    Now = py_time:now_ms(),
-    if
-        Deadline =< Now ->
-            answer(Req, {error, timeout}),
-            Q;
-        map_size(Q#queue.tickets) >= Max, not Returned ->
-            answer(Req, overloaded(Q)),
-            Q;
-        true ->
-            grant(add(Req, Now, Q))
+enter(#req{caller = Caller} = Req, #queue{tickets = Tickets} = Q) ->
+    case ets:member(Tickets, Caller) of
+        true -> admit(Req, remove(Caller, Q));
+        false -> admit(Req, Q)
     end.
 
+admit(#req{deadline = Deadline, returned = Returned} = Req, #queue{max = Max} = Q) ->
+    Now = py_time:now_ms(),
+    case Deadline =< Now orelse waiting(Q) >= Max andalso not Returned of
+        true -> refuse(Req, Now, Q);
+        false -> grant(add(Req, Now, Q))
+    end.
+
+%% It is out of time, or there is no place for it.
+refuse(#req{deadline = Deadline} = Req, Now, Q) ->
+    case Deadline =< Now of
+        true -> answer(Req, {error, timeout});
+        false -> answer(Req, overloaded(Q))
+    end,
+    Q.
+
 add(#req{caller = Caller, arrival = Arrival, deadline = Deadline} = Req, Now,
-    #queue{patience = Patience, waiters = Waiters, tickets = Tickets} = Q) ->
+    #queue{patience = Patience, waiters = Waiters, ends = Ends, tickets = Tickets} = Q) ->
     Until = min(Deadline, py_time:deadline(Patience, Now)),
     Ticket = {Arrival, Caller},
-    Busy = fun() -> maps:keys(Tickets) end,
-    arm(Until, noted(
-        Q#queue{waiters = gb_trees:insert(Ticket, #waiter{req = Req, until = Until}, Waiters),
-                tickets = Tickets#{Caller => Ticket},
-                callers = py_watch:watch(Caller, Busy, Q#queue.callers)})).
+    Busy = fun() -> [Pid || {Pid, _} <- ets:tab2list(Tickets)] end,
+    Callers = py_watch:watch(Caller, Busy, Q#queue.callers),
+    true = ets:insert(Waiters, {Ticket, Req, Until}),
+    true = ets:insert(Ends, {{Until, Ticket}}),
+    true = ets:insert(Tickets, {Caller, Ticket}),
+    arm(Until, noted(Q#queue{callers = Callers})).
 
 %% Tells the workers how many wait. To be called before their loads are read.
 noted(#queue{pool = Pool} = Q) ->
@@ -74,21 +83,26 @@ noted(#queue{pool = Pool} = Q) ->
 
 %% Gives places to those who came first, as long as workers have room.
 -spec grant(queue()) -> queue().
-grant(#queue{tickets = Tickets} = Q) when map_size(Tickets) =:= 0 ->
-    Q;
-grant(#queue{pool = Pool, waiters = Waiters} = Q) ->
+grant(#queue{waiters = Waiters} = Q) ->
+    case ets:first(Waiters) of
+        '$end_of_table' -> Q;
+        Ticket -> grant(Ticket, Q)
+    end.
+
+grant({_, Caller} = Ticket, #queue{pool = Pool, waiters = Waiters} = Q) ->
     case py_pool_board:pick(Pool) of
         {ok, Worker} ->
-            {{_, Caller}, #waiter{req = Req}} = gb_trees:smallest(Waiters),
-            answer(Req, {go, Worker}),
+            answer(ets:lookup_element(Waiters, Ticket, 2), {go, Worker}),
             grant(remove(Caller, Q));
         full ->
             Q
     end.
 
-remove(Caller, #queue{waiters = Waiters, tickets = Tickets} = Q) ->
-    {Ticket, Rest} = maps:take(Caller, Tickets),
-    noted(Q#queue{waiters = gb_trees:delete(Ticket, Waiters), tickets = Rest}).
+remove(Caller, #queue{waiters = Waiters, ends = Ends, tickets = Tickets} = Q) ->
+    [{_, Ticket}] = ets:take(Tickets, Caller),
+    [{_, _, Until}] = ets:take(Waiters, Ticket),
+    true = ets:delete(Ends, {Until, Ticket}),
+    noted(Q).
 
 %% ---------------------------------------------------------------------------
 %% Impatience and death
@@ -101,34 +115,34 @@ arm(Until, #queue{timer = Timer} = Q) ->
             timer = erlang:start_timer(Until, self(), waited, [{abs, true}])}.
 
 %% Somebody's time may be up: its deadline has come, or the queue's patience
-%% has ended.
--spec timed_out(queue()) -> queue().
-timed_out(#queue{waiters = Waiters} = Q) ->
-    Now = py_time:now_ms(),
-    All = gb_trees:values(Waiters),
-    Late = [Req || #waiter{req = Req, until = Until} <- All, Until =< Now],
-    Rest = lists:foldl(fun(Req, Acc) -> refuse(Req, Now, Acc) end,
-                       Q#queue{armed = infinity, timer = none}, Late),
-    arm(py_time:earliest([U || #waiter{until = U} <- All, U > Now]), Rest).
+%% has ended. A timer that was cancelled too late says nothing.
+-spec timed_out(reference(), queue()) -> queue().
+timed_out(Timer, #queue{timer = Timer} = Q) ->
+    refuse_late(py_time:now_ms(), Q#queue{armed = infinity, timer = none});
+timed_out(_, Q) ->
+    Q.
 
-refuse(#req{caller = Caller, deadline = Deadline} = Req, Now, Q) ->
-    case Deadline =< Now of
-        true -> answer(Req, {error, timeout});
-        false -> answer(Req, overloaded(Q))
-    end,
-    remove(Caller, Q).
+refuse_late(Now, #queue{ends = Ends, waiters = Waiters} = Q) ->
+    case ets:first(Ends) of
+        {Until, {_, Caller} = Ticket} when Until =< Now ->
+            Req = ets:lookup_element(Waiters, Ticket, 2),
+            refuse_late(Now, remove(Caller, refuse(Req, Now, Q)));
+        {Until, _} ->
+            arm(Until, Q);
+        '$end_of_table' ->
+            Q
+    end.
 
 %% A process is dead: it was a caller, perhaps one that waited.
 -spec gone(pid(), queue()) -> {gone, queue()} | unknown.
 gone(Pid, #queue{callers = Callers, tickets = Tickets} = Q) ->
     case py_watch:gone(Pid, Callers) of
-        {gone, Rest} when is_map_key(Pid, Tickets) ->
-            {gone, remove(Pid, Q#queue{callers = Rest})};
-        {gone, Rest} ->
-            {gone, Q#queue{callers = Rest}};
-        unknown ->
-            unknown
+        {gone, Rest} -> {gone, leave(Pid, ets:member(Tickets, Pid), Q#queue{callers = Rest})};
+        unknown -> unknown
     end.
+
+leave(Pid, true, Q) -> remove(Pid, Q);
+leave(_, false, Q) -> Q.
 
 %% ---------------------------------------------------------------------------
 
