@@ -39,6 +39,7 @@ main(_) ->
         {"a pool stopped and started again", fun again/0},
         [cannot_start(Row) || Row <- failures()],
         {"a pool that could not start leaves nothing", fun nothing_left/0},
+        {"exceptions that a sitecustomize adds at every start", 120_000, fun many_exceptions/0},
         {"the signals and descriptors that Python starts with", fun clean_start/0}
     ])).
 
@@ -303,3 +304,22 @@ clean_start() ->
         ?assert(length(Descriptors) =< 12),
         ?assertEqual([0, 1, 2], lists:sublist(Descriptors, 3))
     end).
+
+%% Each start has another hundred of them. Another pool is not affected.
+many_exceptions() ->
+    Dir = fixture:tmpdir(),
+    ok = file:write_file(filename:join(Dir, "sitecustomize.py"),
+                         "import builtins, os\n"
+                         "for n in range(100):\n"
+                         "    name = f'Odd{os.getpid()}x{n}'\n"
+                         "    setattr(builtins, name, type(name, (Exception,), {}))\n"),
+    with_pool(#{size => 1, env => #{"PYTHONPATH" => Dir}}, fun(In, Pool) ->
+        ?assertEqual({ok, 100}, eval(<<"len([n for n in dir(__builtins__) if 'Odd' in n])">>, In)),
+        Before = erlang:system_info(atom_count),
+        [ok = py:restart_workers(Pool) || _ <- lists:seq(1, 5)],
+        Made = erlang:system_info(atom_count) - Before,
+        tap:note("~b atoms in five starts", [Made]),
+        ?assert(Made =< 250),
+        ?assertMatch({error, {'ZeroDivisionError', _}}, eval(<<"1/0">>, In))
+    end),
+    ?assertMatch({error, {'ZeroDivisionError', _}}, py:eval(<<"1/0">>)).

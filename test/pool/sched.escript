@@ -34,6 +34,7 @@ main(_) ->
         {"max_frame of requests", fun large_request/0},
         {"max_frame of replies", fun large_reply/0},
         {"max_frame of the items of a stream", fun large_item/0},
+        {"the least max_frame is enough for all that a pool says by itself", fun least_frames/0},
         {"a flood of erlang.send to a worker that does not read", fun flood/0},
         {"a flood of large messages", fun large_flood/0},
         {"a flood to a consumer that is slow", fun slow_consumer/0},
@@ -263,6 +264,21 @@ large_item() ->
                      py:stream_eval(<<"iter([b'x', b'x' * 200_000, b'x'])">>, #{}, In)),
         {ok, Items} = py:stream_eval(<<"(b'x' * 60_000 for _ in range(10))">>, #{}, In),
         ?assertEqual(10, length(Items))
+    end).
+
+least_frames() ->
+    {error, {badarg, {option, max_frame}}} = py:start_pool(p, #{max_frame => 65_535}),
+    Line = <<"print('\\U0001F40D' * 8192)">>,
+    with_pool(#{max_frame => 65_536, init => Line}, fun(In) ->
+        [#{os_pid := OsPid}] = fixture:workers(p),
+        ?assertMatch({error, {'ZeroDivisionError', _, _}},
+                     py:eval(<<"1/0">>, #{}, In#{traceback => true})),
+        ?assertMatch({ok, none, <<_:32768/binary, "\n">>},
+                     py:eval(Line, #{}, In#{capture => true})),
+        ?assertMatch({ok, _}, py:stack({p, 1})),
+        ?assertMatch({ok, #{workers := [#{gc_count := _}]}}, py:memory_stats(p)),
+        ?assertEqual({ok, lists:seq(0, 1999)}, py:stream_eval(<<"range(2000)">>, #{}, In)),
+        ?assertMatch([#{os_pid := OsPid}], fixture:workers(p))
     end).
 
 %% ---------------------------------------------------------------------------

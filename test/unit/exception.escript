@@ -13,7 +13,8 @@ main(_) ->
     tap:run([
         table:rows("reason", fun py_exception:reason/1, reasons()),
         {"the names that a hello tells are learnt", fun learnt/0},
-        {"no more of them than any Python has", fun learnt_most/0},
+        {"no more of them than any Python has, however often there is a hello",
+         fun learnt_most/0},
         {"a thousand new classes are atoms, the next ones stay binaries", fun bounded/0},
         {"to start again does not begin to count again", fun counted_on/0}
     ]).
@@ -42,10 +43,12 @@ learnt() ->
     ok = py_exception:learn([Name]),
     ?assert(exists(Name)).
 
+%% One has been learnt above.
 learnt_most() ->
-    Names = [name(<<"Many">>, N) || N <- lists:seq(1, 1000)],
-    ok = py_exception:learn(Names),
-    ?assertEqual(250, length(lists:filter(fun exists/1, Names))).
+    Hellos = [[name(<<"Many">>, 100 * Hello + N) || N <- lists:seq(1, 100)]
+              || Hello <- lists:seq(1, 10)],
+    [ok = py_exception:learn(Names) || Names <- Hellos ++ Hellos],
+    ?assertEqual(249, length(lists:filter(fun exists/1, lists:append(Hellos)))).
 
 %% A name that no atom can have was counted by the table above.
 bounded() ->

@@ -68,14 +68,14 @@ right() ->
      {start_timeout, 0, 0}, {drain, ?LONGEST, ?LONGEST},
      {timeout, infinity, infinity}, {queue_timeout, ?LONGEST, ?LONGEST},
      {max_queue, 0, 0}, {max_queue, 1 bsl 70, 1 bsl 70},
-     {max_frame, 1024, 1024}, {max_frame, 16#7fffffff, 16#7fffffff}, {logs, false, false}].
+     {max_frame, 65_536, 65_536}, {max_frame, 16#7fffffff, 16#7fffffff}, {logs, false, false}].
 
 wrong() ->
     [{sise, 2}, {size, 0}, {size, 10_001}, {size, 2.0}, {timeout, -1}, {timeout, ?LONGEST + 1},
      {timeout, forever}, {drain, infinity}, {python_path, 7}, {python_path, ["a\0b"]},
      {python_path, [a]}, {venv, undefined}, {venv, <<255>>}, {cwd, "a\0b"}, {env, 7}, {env, [7]},
      {env, [{"A=B", "x"}]}, {env, [{"", "x"}]}, {env, [{"A", 7}]}, {init, 7},
-     {init, [<<255>>]}, {max_queue, -1}, {max_frame, 1023}, {max_frame, 1 bsl 31},
+     {init, [<<255>>]}, {max_queue, -1}, {max_frame, 65_535}, {max_frame, 1 bsl 31},
      {logs, yes}].
 
 completed() ->

@@ -11,6 +11,10 @@
 -include("py_protocol.hrl").
 
 -define(MOST_WORKERS, 10_000).
+%% The program itself can do with less, but a pool could not start: hello takes
+%% two to three kilobytes (the names of all exceptions), and the longest line of a
+%% log, 8,192 characters of at most four bytes, takes 33.
+-define(LEAST_POOL_MAX_FRAME, 65_536).
 
 %% What a pool's map may have. README's table is made of it (py_option).
 -spec table() -> [py_option:row()].
@@ -37,7 +41,7 @@ table() ->
       "calls that may wait for a worker"},
      {queue_timeout, timeout, infinity,
       "how long each of them may wait"},
-     {max_frame, {integer, ?LEAST_MAX_FRAME, ?FRAME_LIMIT}, ?DEFAULT_MAX_FRAME,
+     {max_frame, {integer, ?LEAST_POOL_MAX_FRAME, ?FRAME_LIMIT}, ?DEFAULT_MAX_FRAME,
       "bytes of one request or reply"},
      {logs, boolean, true,
       "whether what Python prints and logs goes to Erlang's logger"},
