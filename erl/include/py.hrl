@@ -38,13 +38,15 @@
 -type kind() :: job | urgent | {stream, pos_integer()}.
 
 %% A request on its way from its caller to a worker, or to the pool for a
-%% place. Times are monotonic: the arrival in microseconds, because it orders
+%% place. The owner is the process that hears of it when its time is up, even if
+%% another one waits for the answer. Times are monotonic: the arrival in microseconds, because it orders
 %% those who wait; the deadline in milliseconds. An answer to it is the message
 %% {ReplyTo, {reply, Frame} | {opened, StreamId} | {go, Worker} | again
 %%           | {error, Reason}}.
 -record(req, {
     reply_to :: reference() | undefined,
     caller :: pid(),
+    owner = none :: pid() | none,
     kind :: kind(),
     bound = false :: boolean(),
     returned = false :: boolean(),

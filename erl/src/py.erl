@@ -31,8 +31,11 @@
 %% <h3>State</h3>
 %% Names that {@link exec/1} defines are in the worker's `__main__'. A process
 %% that has used `exec' stays with that worker until the worker ends. It learns
-%% of that from its next call, once: `{error, {worker_exit, Why}}'.
-%% {@link exec_all/1} and the pool option `init' define names in every worker.
+%% of that from its next call, once: `{error, {worker_exit, Why}}'; and not at all
+%% if it was its own call, out of time, that ended the worker. {@link unbind/0} sets
+%% it free. Other processes use the same worker and the same `__main__', so they
+%% see these names and may change them. {@link exec_all/1} and the pool option
+%% `init' define names in every worker.
 -module(py).
 
 -export([call/3, call/4, call/5, eval/1, eval/2, eval/3]).
@@ -45,6 +48,7 @@
 -export([memory_stats/0, memory_stats/1, gc/0, gc/1]).
 -export([tracemalloc_start/0, tracemalloc_start/1, tracemalloc_stop/0]).
 -export([version/0, stack/1, restart_workers/0, restart_workers/1]).
+-export([unbind/0, unbind/1]).
 -export([start_pool/2, stop_pool/1, stop_pool/2, info/0, info/1]).
 -export_type([name/0, args/0, kwargs/0, code/0, locals/0, options/0, pool_options/0]).
 -export_type([result/0, source/0, stream/0]).
@@ -159,6 +163,20 @@ exec(Code) ->
         | {ok, Output :: binary()} | {error, term(), Output :: binary()}.
 exec(Code, Options) ->
     py_request:exec(py_args:exec(Code), py_options:call(Options)).
+
+%% @equiv unbind(default)
+-spec unbind() -> ok.
+unbind() ->
+    unbind(default).
+
+%% @doc Lets the calling process use any worker of the pool again, after {@link
+%% exec/1}: ``ok = py:unbind(science)''. The names stay in that worker's
+%% `__main__'. This is harmless if the process is not bound.
+-spec unbind(atom()) -> ok.
+unbind(Name) when is_atom(Name) ->
+    py_binding:release(Name);
+unbind(Name) ->
+    py_options:badarg(Name, "a pool's name is an atom").
 
 %% @equiv exec_all(Code, #{})
 -spec exec_all(code()) -> ok | {error, term()}.

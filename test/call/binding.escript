@@ -8,7 +8,9 @@
 -include_lib("stdlib/include/assert.hrl").
 
 main(_) ->
-    tap:run(fixture:with_app(#{size => 3, init => <<"import misbehave, os">>}, [
+    Settings = #{size => 3, init => <<"import misbehave, os, wedge">>, interrupt_grace => 100,
+                 close_grace => 100},
+    tap:run(fixture:with_app(Settings, [
         {"names stay for the process that defined them", fun names_stay/0},
         {"all kinds of requests go where the names are", fun all_kinds/0},
         {"processes that never used exec are not bound", fun not_bound/0},
@@ -21,8 +23,17 @@ main(_) ->
         {"the death of a killed worker process is told once, too", fun killed_is_told_once/0},
         {"an old stream's end does not unbind", fun old_stream/0},
         {"a process that starts anew after a death is bound anew", fun bound_anew/0},
-        {"each pool has its own binding", fun each_pool/0}
-    ])).
+        {"each pool has its own binding", fun each_pool/0},
+        {"a pool that was stopped and started under the same name", fun stopped_and_started/0},
+        [{["a timeout that ends the worker is told once: ", What], 60_000,
+          fun() -> timeout_is_told_once(OutOfTime) end} || {What, OutOfTime} <- timeouts()],
+        {"a timeout while the next call waits already", 60_000, fun waits_behind_timeout/0},
+        {"the timeout of another process is told", 60_000, fun timeout_of_another/0},
+        {"the timeout of what nobody hears of is told", 60_000, fun timeout_of_cast/0},
+        {"unbind: any worker again", fun unbind/0},
+        {"unbind of what is not bound, or wrong", fun unbind_nothing/0},
+        {"unbind, then the old worker's death", fun unbind_then_death/0}
+    ]) ++ [{"the application was stopped and started", 60_000, fun application_restarted/0}]).
 
 worker() ->
     {ok, OsPid} = py:eval(<<"os.getpid()">>),
@@ -153,3 +164,125 @@ each_pool() ->
     ?assertEqual({ok, <<"default">>}, py:eval(<<"where">>)),
     ?assertEqual({ok, <<"other">>}, py:eval(<<"where">>, #{}, #{pool => other})),
     ok = py:stop_pool(other).
+
+%% ---------------------------------------------------------------------------
+%% Told once
+
+stopped_and_started() ->
+    In = #{pool => p},
+    {ok, _} = py:start_pool(p, #{size => 1}),
+    ok = py:exec(<<"mine = 1">>, In),
+    ok = py:stop_pool(p),
+    ?assertEqual({error, {no_pool, p}}, py:eval(<<"mine">>, #{}, In)),
+    {ok, _} = py:start_pool(p, #{size => 1}),
+    ?assertEqual({error, {worker_exit, shutdown}}, py:exec(<<"mine = 2">>, In)),
+    ?assertEqual(ok, py:exec(<<"mine = 2">>, In)),
+    ?assertEqual({ok, 2}, py:eval(<<"mine">>, #{}, In)),
+    ok = py:stop_pool(p).
+
+application_restarted() ->
+    {ok, _} = application:ensure_all_started(py),
+    ok = py:exec(<<"mine = 1">>),
+    ok = application:stop(py),
+    {ok, _} = application:ensure_all_started(py),
+    ?assertEqual({error, {worker_exit, shutdown}}, py:eval(<<"mine">>)),
+    ?assertMatch({error, {'NameError', _}}, py:eval(<<"mine">>)),
+    ok = application:stop(py).
+
+%% Each ends the worker, because nothing interrupts this code.
+timeouts() ->
+    Swallow = [wedge, swallow, [], #{}, 50],
+    [{"a call", fun() -> apply(py, call, Swallow) end},
+     {"exec", fun() -> py:exec(<<"wedge.swallow()">>, 50) end},
+     {"await of a call with a limit", fun() -> py:await(apply(py, spawn_call, Swallow)) end},
+     {"await with its own limit",
+      fun() -> py:await(py:spawn_call(wedge, swallow, [], #{}, 300), 50) end},
+     {"a stream's first items", fun() -> py:stream(wedge, swallow, [], #{}, 50) end},
+     {"a stream's next items", fun stream_swallows/0}].
+
+stream_swallows() ->
+    {ok, Stream} = py:stream_open(<<"(n or wedge.swallow() for n in [1, 0])">>,
+                                  #{chunk => 1, timeout => 200}),
+    {ok, [1]} = py:stream_next(Stream),
+    py:stream_next(Stream).
+
+timeout_is_told_once(OutOfTime) ->
+    ok = py:exec(<<"told_once = 1">>),
+    OsPid = worker(),
+    ?assertEqual({error, timeout}, OutOfTime()),
+    fixture:wait_until(fun() -> not fixture:is_running(OsPid) end),
+    ?assertEqual({ok, [0, 1]}, py:stream_eval(<<"iter(range(2))">>)),
+    ?assertMatch({error, {'NameError', _}}, py:eval(<<"told_once">>)),
+    free().
+
+%% It has not started, and runs elsewhere.
+waits_behind_timeout() ->
+    ok = py:exec(<<"mine = 1">>),
+    OsPid = worker(),
+    Ref = py:spawn_call(os, getpid, []),
+    _ = py:await(Ref),
+    ?assertEqual({error, timeout}, py:call(wedge, swallow, [], #{}, 50)),
+    Later = py:spawn_call(os, getpid, []),
+    {ok, Now} = py:eval(<<"os.getpid()">>),
+    ?assertNotEqual(OsPid, Now),
+    ?assertMatch({ok, Elsewhere} when Elsewhere =/= OsPid, py:await(Later)),
+    free().
+
+timeout_of_another() ->
+    In = #{pool => one},
+    {ok, _} = py:start_pool(one, #{size => 1, python_path => [fixture:python_path()],
+                                   init => <<"import wedge">>, interrupt_grace => 100,
+                                   close_grace => 100}),
+    ok = py:exec(<<"mine = 1">>, In),
+    Self = self(),
+    spawn_link(fun() ->
+        Self ! {other, py:call(wedge, swallow, [], #{}, In#{timeout => 50})}
+    end),
+    ?assertEqual({error, timeout}, receive {other, Result} -> Result end),
+    ?assertEqual({error, {worker_exit, timeout}}, py:eval(<<"mine">>, #{}, In)),
+    ?assertMatch({error, {'NameError', _}}, py:eval(<<"mine">>, #{}, In)),
+    ok = py:stop_pool(one).
+
+timeout_of_cast() ->
+    ok = py:exec(<<"cast_over = 1">>),
+    OsPid = worker(),
+    ok = py:cast(wedge, swallow, [], #{}, #{timeout => 50}),
+    fixture:wait_until(fun() -> not fixture:is_running(OsPid) end),
+    ?assertEqual({error, {worker_exit, timeout}}, py:eval(<<"cast_over">>)),
+    ?assertMatch({error, {'NameError', _}}, py:eval(<<"cast_over">>)).
+
+%% ---------------------------------------------------------------------------
+%% Unbinding
+
+%% While one call is in the old worker, others run elsewhere.
+unbind() ->
+    whole(),
+    ok = py:exec(<<"mine = 1">>),
+    ?assertEqual(ok, py:unbind()),
+    free().
+
+%% Whether calls of this process go to more than one worker.
+free() ->
+    whole(),
+    Held = fixture:hold(#{}),
+    ?assertMatch({ok, _}, py:eval(<<"1">>, #{}, 5000)),
+    {ok, _} = fixture:release(Held).
+
+whole() ->
+    fixture:wait_until(fun() ->
+        [idle, idle, idle] =:= [State || #{state := State} <- fixture:workers()]
+    end).
+
+unbind_nothing() ->
+    ?assertEqual(ok, py:unbind()),
+    ?assertEqual(ok, py:unbind(nobody)),
+    [?assertError(badarg, py:unbind(Wrong)) || Wrong <- [7, <<"default">>, #{pool => default}]].
+
+unbind_then_death() ->
+    ok = py:exec(<<"mine = 1">>),
+    OsPid = worker(),
+    ok = py:unbind(),
+    fixture:kill("KILL", OsPid),
+    fixture:wait_until(fun() -> not lists:member(OsPid, fixture:os_pids()) end),
+    whole(),
+    ?assertEqual({ok, 2}, py:eval(<<"1 + 1">>)).

@@ -49,12 +49,12 @@ cancel(Ref) ->
         undefined -> ok
     end.
 
-%% The caller may be bound to the worker whose end this is.
+%% The caller may be bound to the worker whose end this is, or soon will be.
 told({error, {worker_exit, _}} = Answer, #opts{pool = Name}) ->
-    case py_pool_board:find(Name) of
-        {ok, Pool} -> py_binding:release_dead(Pool);
-        {error, _} -> ok
-    end,
+    py_binding:release_dead(Name),
+    Answer;
+told({error, timeout} = Answer, #opts{pool = Name}) ->
+    py_binding:heard_timeout(Name),
     Answer;
 told(Answer, _) ->
     Answer.
@@ -78,9 +78,12 @@ perform({error, _} = Error, _) ->
 
 -spec cast(py_wire:op(), #opts{}) -> ok.
 cast(Op, #opts{wire = Wire} = Opts) ->
-    Prepared = py_request:prepare(job, Op, Opts),
+    Prepared = unheard(py_request:prepare(job, Op, Opts)),
     _ = spawn(fun() -> report(Op, py_result:result(perform(Prepared, none), Wire)) end),
     ok.
+
+unheard({ok, Ticket}) -> {ok, py_request:unheard(Ticket)};
+unheard({error, _} = Error) -> Error.
 
 %% A cast's failure has no other place to go.
 report(Op, {error, Reason}) ->

@@ -3,35 +3,51 @@
 %% Bindings: a process that has used `exec' stays with the worker that ran it,
 %% one for each pool, because that worker's __main__ has its names. A binding
 %% is in the process dictionary: it ends with its process, and no other sees it.
+%%
+%% It remembers the pool as it was then: one that was started later by the same
+%% name knows nothing of this worker's end. And it remembers whether the process
+%% has heard `timeout', after which the worker's end may be no news.
 -module(py_binding).
 
--export([worker/1, bind/2, release/1, release_dead/1]).
+-export([home/1, bind/2, heard_timeout/1, release/1, release_dead/1]).
+-export_type([home/0]).
 
 -include("py.hrl").
 
--spec worker(#pool{}) -> pid() | undefined.
-worker(#pool{name = Name}) ->
+-type home() :: {Worker :: pid(), #pool{}, HeardTimeout :: boolean()}.
+
+%% Where the calling process is at home in the pool of this name.
+-spec home(atom()) -> home() | undefined.
+home(Name) ->
     erlang:get({py_binding, Name}).
 
 -spec bind(#pool{}, pid()) -> ok.
-bind(#pool{name = Name}, Worker) ->
-    _ = put({py_binding, Name}, Worker),
+bind(#pool{name = Name} = Pool, Worker) ->
+    _ = put({py_binding, Name}, {Worker, Pool, false}),
     ok.
 
--spec release(#pool{}) -> ok.
-release(#pool{name = Name}) ->
+%% A call of the process has ended with {error, timeout}, as it knows now.
+-spec heard_timeout(atom()) -> ok.
+heard_timeout(Name) ->
+    case home(Name) of
+        {Worker, Pool, _} -> put({py_binding, Name}, {Worker, Pool, true}), ok;
+        undefined -> ok
+    end.
+
+-spec release(atom()) -> ok.
+release(Name) ->
     _ = erase({py_binding, Name}),
     ok.
 
 %% Ends the binding if its worker is dead: the caller has learnt of that by
 %% something else than the answer to its own call.
--spec release_dead(#pool{}) -> ok.
-release_dead(Pool) ->
-    case worker(Pool) of
-        Worker when is_pid(Worker) ->
+-spec release_dead(atom()) -> ok.
+release_dead(Name) ->
+    case home(Name) of
+        {Worker, Pool, _} ->
             %% It writes down why before it tells anybody, unless it is killed.
             Dead = py_pool_board:has_died(Pool, Worker) orelse not is_process_alive(Worker),
-            Dead andalso release(Pool),
+            Dead andalso release(Name),
             ok;
         undefined ->
             ok

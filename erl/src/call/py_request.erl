@@ -10,7 +10,7 @@
 -module(py_request).
 
 -export([run/2, exec/2]).
--export([prepare/3, deadline/2, unbound/1, pool/1, go/1, perform/2]).
+-export([prepare/3, deadline/2, unbound/1, unheard/1, pool/1, go/1, perform/2]).
 -export_type([ticket/0, outcome/0]).
 
 -include("py.hrl").
@@ -19,7 +19,7 @@
 -record(ticket, {
     pool :: #pool{},
     req :: #req{},
-    worker :: pid() | undefined
+    home :: py_binding:home() | undefined
 }).
 -opaque ticket() :: #ticket{}.
 
@@ -59,16 +59,16 @@ exec(Op, Opts) ->
 %% Brings the request to a worker and waits for its answer, in the process
 %% whose bindings count. A bound worker's death is reported once.
 -spec go(ticket()) -> outcome().
-go(Ticket) ->
+go(#ticket{pool = #pool{name = Name}, home = Home} = Ticket) ->
     {Worker, Answer} = perform(Ticket, none),
-    told(Ticket, Answer),
+    Answer =:= {error, timeout} andalso py_binding:heard_timeout(Name),
+    is_at_home(Home, Worker, Answer) orelse py_binding:release(Name),
     {Worker, Answer}.
 
-told(#ticket{worker = Worker, pool = Pool}, {error, {worker_exit, _}})
-  when is_pid(Worker) ->
-    py_binding:release(Pool);
-told(_, _) ->
-    ok.
+%% Whether the caller is still bound as it was.
+is_at_home(undefined, _, _) -> true;
+is_at_home(_, _, {error, {worker_exit, _}}) -> false;
+is_at_home({Home, _, _}, Worker, _) -> Worker =:= Home.
 
 %% ---------------------------------------------------------------------------
 %% Its parts
@@ -81,7 +81,7 @@ prepare(Kind, Op, #opts{pool = Name, wire = Wire} = Opts) ->
         {ok, Pool} ->
             {Arity, Body} = py_wire:body(Op, Wire),
             Now = erlang:monotonic_time(microsecond),
-            Req = #req{caller = self(), kind = Kind, arrival = Now,
+            Req = #req{caller = self(), owner = self(), kind = Kind, arrival = Now,
                        deadline = deadline(Opts, Pool, Now div 1000), arity = Arity,
                        size = iolist_size(Body), body = Body},
             ticket(Pool, Req);
@@ -104,8 +104,8 @@ ticket(#pool{max_frame = Max}, #req{size = Size}) when Size + 8 > Max ->
     Text = io_lib:format("the request is larger than max_frame (~b > ~b bytes)",
                          [Size + 8, Max]),
     {error, {badarg, iolist_to_binary(Text)}};
-ticket(Pool, Req) ->
-    {ok, #ticket{pool = Pool, req = Req, worker = py_binding:worker(Pool)}}.
+ticket(#pool{name = Name} = Pool, Req) ->
+    {ok, #ticket{pool = Pool, req = Req, home = py_binding:home(Name)}}.
 
 -spec pool(ticket()) -> #pool{}.
 pool(#ticket{pool = Pool}) ->
@@ -114,17 +114,31 @@ pool(#ticket{pool = Pool}) ->
 %% For a request that any worker may run although its caller is bound.
 -spec unbound(ticket()) -> ticket().
 unbound(Ticket) ->
-    Ticket#ticket{worker = undefined}.
+    Ticket#ticket{home = undefined}.
+
+%% For a request whose end nobody hears of.
+-spec unheard(ticket()) -> ticket().
+unheard(#ticket{req = Req} = Ticket) ->
+    Ticket#ticket{req = Req#req{owner = none}}.
 
 %% The same in a helper process, whose own death cancels the request.
 -spec perform(ticket(), py_ask:watch()) -> outcome().
-perform(#ticket{pool = Pool, req = Req, worker = undefined}, Watch) ->
+perform(#ticket{pool = Pool, req = Req, home = undefined}, Watch) ->
     anywhere(Pool, Req#req{caller = self()}, Watch);
-perform(#ticket{pool = Pool, req = Req, worker = Worker}, Watch) ->
-    Bound = Req#req{caller = self(), bound = true},
-    case to_worker(Worker, Bound, Watch) of
-        again -> {Worker, {error, {worker_exit, py_pool_board:why_died(Pool, Worker)}}};
+perform(#ticket{req = Req, home = {Worker, Home, _}} = Ticket, Watch) ->
+    case to_worker(Worker, Req#req{caller = self(), bound = true}, Watch) of
+        again -> homeless(py_pool_board:why_died(Home, Worker), Ticket, Watch);
+        {error, {worker_exit, Why}} -> homeless(Why, Ticket, Watch);
         Answer -> {Worker, Answer}
+    end.
+
+%% The worker has ended. If that was because of an earlier call of the same
+%% process, which has heard that it was out of time, it is told once. And this one
+%% cannot have started, because that one was running until the end.
+homeless(Why, #ticket{pool = Pool, req = Req, home = {Worker, Home, HeardTimeout}}, Watch) ->
+    case HeardTimeout andalso py_pool_board:has_ended(Home, Worker, Req#req.owner) of
+        true -> anywhere(Pool, Req#req{caller = self(), returned = true}, Watch);
+        false -> {Worker, {error, {worker_exit, Why}}}
     end.
 
 anywhere(Pool, Req, Watch) ->

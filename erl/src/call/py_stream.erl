@@ -54,17 +54,20 @@ next(#py_stream{worker = Worker, id = Id, timeout = Timeout, pool = Pool}) ->
     case py_result:answer(py_ask:await(py_ask:ask(Worker, Pull))) of
         again -> worker_gone(Pool, py_pool_board:why_died(Pool, Worker));
         {error, {worker_exit, Why}} -> worker_gone(Pool, Why);
-        Answer -> next_items(py_result:result(Answer))
+        Answer -> next_items(py_result:result(Answer), Pool)
     end;
 next(Other) ->
     not_a_stream(Other).
 
-next_items(ok) -> done;
-next_items(Result) -> Result.
+next_items(ok, _) -> done;
+next_items({error, timeout} = Error, #pool{name = Name}) ->
+    py_binding:heard_timeout(Name),
+    Error;
+next_items(Result, _) -> Result.
 
 %% The consumer may be bound to this worker, whose end is reported here.
-worker_gone(Pool, Why) ->
-    py_binding:release_dead(Pool),
+worker_gone(#pool{name = Name}, Why) ->
+    py_binding:release_dead(Name),
     {error, {worker_exit, Why}}.
 
 -spec not_a_stream(term()) -> no_return().

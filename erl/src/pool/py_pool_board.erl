@@ -7,14 +7,16 @@
 %%   ets                          {Slot, Worker, OsPid} for each worker that is
 %%                                ready, {pool, Pid}, {workers, Supervisor},
 %%                                {version, Text}, {steps, Steps},
-%%                                {{dead, Worker}, Why} for recent deaths
+%%                                {{dead, Worker}, Why, Culprit} for recent
+%%                                deaths: whose call it was for which the program
+%%                                had to be ended
 -module(py_pool_board).
 
 -export([new/2, delete/1, find/1, open/1, names/0, with_pool/2, with_open/2]).
 -export([set_pool/2, pool/1, set_workers/2, workers_sup/1]).
 -export([join/4, leave/3, pick/1, workers/1]).
 -export([set_version/2, version/1, set_steps/2, steps/2]).
--export([died/3, forget_dead/2, has_died/2, why_died/2]).
+-export([died/3, died/4, forget_dead/2, has_died/2, why_died/2, has_ended/3]).
 -export_type([worker/0]).
 
 -include("py.hrl").
@@ -176,7 +178,11 @@ workers(#pool{size = Size} = Pool) ->
 
 -spec died(#pool{}, pid(), term()) -> ok.
 died(Pool, Worker, Why) ->
-    insert(Pool, {{dead, Worker}, Why}).
+    died(Pool, Worker, Why, none).
+
+-spec died(#pool{}, pid(), term(), Culprit :: pid() | none) -> ok.
+died(Pool, Worker, Why, Culprit) ->
+    insert(Pool, {{dead, Worker}, Why, Culprit}).
 
 -spec forget_dead(#pool{}, pid()) -> ok.
 forget_dead(Pool, Worker) ->
@@ -192,9 +198,19 @@ has_died(Pool, Worker) ->
 -spec why_died(#pool{}, pid()) -> term().
 why_died(#pool{table = Table}, Worker) ->
     case in_table(fun() -> ets:lookup(Table, {dead, Worker}) end, stopped) of
-        [{_, Why}] -> Why;
+        [{_, Why, _}] -> Why;
         [] -> unknown;
         stopped -> shutdown
+    end.
+
+%% Whether it was a call of this process for which the worker had to be ended.
+-spec has_ended(#pool{}, pid(), Culprit :: pid() | none) -> boolean().
+has_ended(_, _, none) ->
+    false;
+has_ended(Pool, Worker, Culprit) ->
+    case lookup(Pool, {dead, Worker}) of
+        [{_, _, Pid}] -> Pid =:= Culprit;
+        [] -> false
     end.
 
 %% ---------------------------------------------------------------------------

@@ -12,7 +12,7 @@
 -module(py_worker_jobs).
 
 -export([new/0, push/4, next/1, output/3, reply/3, put_back/3]).
--export([is_idle/1, count/1, calls/1, load/1, callers/1]).
+-export([is_idle/1, count/1, calls/1, load/1, callers/1, owner/2]).
 -export([expire/2, stuck/2, soonest/1, leave/3, take_back/1, give_up/2]).
 -export_type([jobs/0, job/0]).
 
@@ -175,6 +175,14 @@ load(#jobs{n = N, n_waiting = Waiting}) -> max(?WINDOW, N + Waiting).
 -spec callers(jobs()) -> [pid()].
 callers(#jobs{} = J) ->
     [Caller || #job{req = #req{caller = Caller}} <- all(J)].
+
+%% Whose job this is that the program has, if anybody hears of it.
+-spec owner(py_wire:id() | none, jobs()) -> pid() | none.
+owner(Id, #jobs{sent = Sent}) ->
+    case lists:keyfind(Id, #job.id, Sent) of
+        #job{req = #req{owner = Owner}} -> Owner;
+        false -> none
+    end.
 
 all(#jobs{sent = Sent, waiting = Waiting}) ->
     Sent ++ queue:to_list(Waiting).

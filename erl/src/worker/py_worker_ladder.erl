@@ -11,7 +11,7 @@
 %% an option of the pool.
 -module(py_worker_ladder).
 
--export([new/1, start/3, expire/2, soonest/1, off/2, is_closing/1]).
+-export([new/1, start/3, expire/2, soonest/1, off/2, is_closing/1, culprit/1]).
 -export_type([ladder/0]).
 
 -include("py.hrl").
@@ -54,6 +54,11 @@ off(Id, #ladder{id = Id, closing = false} = L) ->
     L#ladder{id = none, until = infinity};
 off(_, L) ->
     L.
+
+%% The request for which the program is being ended.
+-spec culprit(ladder()) -> py_wire:id() | none.
+culprit(#ladder{closing = true, id = Id}) -> Id;
+culprit(#ladder{}) -> none.
 
 -spec is_closing(ladder()) -> boolean().
 is_closing(#ladder{closing = Closing}) ->

@@ -326,9 +326,10 @@ is_closing(#live{ladder = Ladder}) ->
 
 %% Answers everything, by the rules of the pure modules.
 -spec give_up(term(), live()) -> ok.
-give_up(Why, #live{pool = Pool, slot = Slot} = L) ->
+give_up(Why, #live{pool = Pool, slot = Slot, jobs = Jobs, ladder = Ladder} = L) ->
+    Culprit = py_worker_jobs:owner(py_worker_ladder:culprit(Ladder), Jobs),
     py_pool_board:leave(Pool, Slot, self()),
-    py_pool_board:died(Pool, self(), Why),
+    py_pool_board:died(Pool, self(), Why, Culprit),
     Failed = {error, {worker_exit, Why}},
     _ = effects(py_worker_jobs:give_up(Failed, L#live.jobs)
                     ++ py_worker_urgent:give_up(Failed, L#live.urgent)

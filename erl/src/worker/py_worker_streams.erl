@@ -161,9 +161,13 @@ all(#streams{open = Open}) ->
 -spec close(py_wire:id(), Now :: integer(), streams()) -> {[effect()], streams()}.
 close(Id, Now, #streams{open = Open} = Streams) ->
     case Open of
-        #{Id := S} -> stop([S], Now + ?STOP_GRACE, Streams);
+        #{Id := S} -> stop([disowned(S)], Now + ?STOP_GRACE, Streams);
         #{} -> {[], Streams}
     end.
+
+%% Whoever closes it does not hear how that goes.
+disowned(#stream{job = #job{req = Req} = Job} = S) ->
+    S#stream{job = Job#job{req = Req#req{owner = none}}}.
 
 %% A stream whose last word has come has ended in the program: nothing is to be
 %% stopped there, and no frame would say that it was.
