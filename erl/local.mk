@@ -16,6 +16,8 @@ erl_sources = \
 	erl/src/pool/py_pool.erl \
 	erl/src/pool/py_pool_board.erl \
 	erl/src/pool/py_pool_define.erl \
+	erl/src/pool/py_pool_kept.erl \
+	erl/src/pool/py_pool_life.erl \
 	erl/src/pool/py_pool_load.erl \
 	erl/src/pool/py_pool_options.erl \
 	erl/src/pool/py_pool_queue.erl \
@@ -42,6 +44,7 @@ erl_sources = \
 	erl/src/wire/py_ask.erl \
 	erl/src/wire/py_exception.erl \
 	erl/src/wire/py_result.erl \
+	erl/src/wire/py_secret.erl \
 	erl/src/wire/py_time.erl \
 	erl/src/wire/py_unknown_atom.erl \
 	erl/src/wire/py_watch.erl \

@@ -50,7 +50,9 @@ test_scripts = \
 	test/pool/pool.escript \
 	test/pool/queue.escript \
 	test/pool/sched.escript \
+	test/pool/secrets.escript \
 	test/pool/soak.escript \
+	test/pool/starts.escript \
 	test/program/frames.escript \
 	test/program/paths.escript \
 	test/program/program.escript \

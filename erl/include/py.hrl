@@ -54,5 +54,5 @@
     deadline :: integer() | infinity,
     arity :: 2 | 3,
     size :: non_neg_integer(),
-    body :: iodata()
+    body :: py_secret:secret(iodata()) | []
 }).

@@ -185,7 +185,8 @@ exec_all(Code) ->
 
 %% @doc Runs statements in every worker of the pool, and in each that it starts
 %% later: ``ok = py:exec_all(<<"import json">>)''. Code that raises in any worker
-%% is not kept for later ones.
+%% is not kept for later ones. The same code is kept at most twice: where it came
+%% first, and where it came last.
 -spec exec_all(code(), options()) -> ok | {error, term()}.
 exec_all(Code, Options) ->
     py_pools:define(py_args:exec(Code), py_options:plain(Options)).
@@ -452,7 +453,8 @@ info() ->
     info(default).
 
 %% @doc The state of a pool: ``#{size := 2, workers := [_, _]} = py:info(science)''.
-%% The map has `name', `size', `options', `queue' (`waiting', `max') and `workers':
+%% The map has `name', `size', `options' (of `env' the names, of `init' the size),
+%% `queue' (`waiting', `max') and `workers':
 %% for each `id', `pid', `os_pid', `state' (`starting', `idle', `busy', `down'),
 %% `calls' and `restarts'.
 -spec info(atom()) -> map() | {error, {no_pool, atom()}}.

@@ -1,6 +1,8 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
-%% The top supervisor: one py_pool_sup for each pool (py_pools starts them).
+%% The top supervisor: of the process that starts and stops pools, and of one
+%% py_pool_sup for each pool. It owns the table of what is kept of a pool until it
+%% is stopped.
 -module(py_sup).
 -behaviour(supervisor).
 
@@ -12,4 +14,6 @@ start_link() ->
 
 -spec init([]) -> {ok, {supervisor:sup_flags(), [supervisor:child_spec()]}}.
 init([]) ->
-    {ok, {#{strategy => one_for_one, intensity => 5, period => 60}, []}}.
+    ok = py_pool_kept:new(),
+    Pools = #{id => pools, start => {py_pools, start_link, []}},
+    {ok, {#{strategy => one_for_one, intensity => 5, period => 60}, [Pools]}}.

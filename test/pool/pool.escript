@@ -19,6 +19,8 @@ main(_) ->
         {"kill of the Erlang process that owns a worker", fun kill_owner/0},
         {"init is replayed in a new worker, restarts are counted", fun replayed/0},
         {"what exec_all defined outlives the pool's own process", fun boss_dies/0},
+        {"what exec_all defined outlives the pool's supervisor", fun supervisor_dies/0},
+        {"what exec_all repeats is run once by a new worker", fun repeated/0},
         {"a worker that always dies at once is started less and less often", fun back_off/0},
         {"a caller's death cancels its request", fun caller_dies/0},
         {"a stubborn worker is ended after its deadline", fun stubborn/0},
@@ -69,6 +71,49 @@ boss_dies() ->
     [?assertEqual({ok, <<"by exec_all">>}, py:eval(<<"defined">>)) || _ <- lists:seq(1, 9)],
     ?assertMatch({ok, #{traced_memory_current := _}}, py:memory_stats()),
     ok = py:tracemalloc_stop().
+
+%% Killed, and brought down by a process that dies again and again. After
+%% stop_pool it is forgotten.
+supervisor_dies() ->
+    In = #{pool => p},
+    {ok, Sup} = py:start_pool(p, #{size => 1}),
+    ok = py:exec_all(<<"defined = 'by exec_all'">>, In),
+    exit(Sup, kill),
+    defined_again(Sup, In),
+    Next = supervisor_of(p),
+    kill_until_gone(Next),
+    defined_again(Next, In),
+    ok = py:stop_pool(p),
+    {ok, _} = py:start_pool(p, #{size => 1}),
+    ?assertMatch({error, {'NameError', _}}, py:eval(<<"defined">>, #{}, In)),
+    ok = py:stop_pool(p).
+
+defined_again(Old, In) ->
+    fixture:wait_until(fun() -> not lists:member(supervisor_of(p), [Old, restarting]) end),
+    fixture:wait_until(fun() -> py:eval(<<"1">>, #{}, In) =:= {ok, 1} end),
+    ?assertEqual({ok, <<"by exec_all">>}, py:eval(<<"defined">>, #{}, In)).
+
+supervisor_of(Pool) ->
+    {_, Sup, _, _} = lists:keyfind({pool, Pool}, 1, supervisor:which_children(py_sup)),
+    Sup.
+
+kill_until_gone(Sup) ->
+    {ok, Pool} = py_pool_board:find(p),
+    case is_process_alive(Sup) andalso py_pool_board:pool(Pool) of
+        {ok, Boss} -> exit(Boss, kill), timer:sleep(1), kill_until_gone(Sup);
+        _ -> ok
+    end.
+
+repeated() ->
+    In = #{pool => p},
+    {ok, _} = py:start_pool(p, #{size => 1, init => <<"runs = 0">>}),
+    [ok = py:exec_all(<<"runs += 1\nx = 1">>, In) || _ <- lists:seq(1, 10)],
+    ok = py:exec_all(<<"y = x + 1\nx = 7">>, In),
+    [ok = py:exec_all(<<"runs += 1\nx = 1">>, In) || _ <- lists:seq(1, 10)],
+    ?assertEqual({ok, {20, 1, 2}}, py:eval(<<"(runs, x, y)">>, #{}, In)),
+    ok = py:restart_workers(p),
+    ?assertEqual({ok, {2, 1, 2}}, py:eval(<<"(runs, x, y)">>, #{}, In)),
+    ok = py:stop_pool(p).
 
 kill_idle() ->
     [OsPid | _] = fixture:os_pids(),

@@ -42,8 +42,9 @@ logs() ->
 
 steps() ->
     {done, Asking} = py_worker_boot:result(ok, greeted()),
-    {run, {exec, <<"a">>}, One} = py_worker_boot:steps([{exec, <<"a">>}, {exec, <<"b">>}], Asking),
-    {run, {exec, <<"b">>}, Two} = py_worker_boot:result(ok, One),
+    {run, A, One} = py_worker_boot:steps([code(<<"a">>), code(<<"b">>)], Asking),
+    {run, B, Two} = py_worker_boot:result(ok, One),
+    ?assertEqual([{exec, <<"a">>}, {exec, <<"b">>}], [py_worker_boot:op(A), py_worker_boot:op(B)]),
     {done, Done} = py_worker_boot:result({ok, none}, Two),
     ?assertMatch({done, _}, py_worker_boot:steps([], Done)).
 
@@ -59,9 +60,9 @@ failure(Result, Text) ->
     ?assertEqual({failed, Text}, py_worker_boot:result(Result, new())).
 
 failures() ->
-    [{"init code raises", {exec, <<"x">>}, {error, {'NameError', <<"no x">>}},
+    [{"init code raises", code(<<"x">>), {error, {'NameError', <<"no x">>}},
       <<"init code: NameError: no x">>},
-     {"a class that is no atom", {exec, <<"x">>}, {error, {<<"Mine">>, <<"ñ"/utf8>>}},
+     {"a class that is no atom", code(<<"x">>), {error, {<<"Mine">>, <<"ñ"/utf8>>}},
       <<"init code: Mine: ñ"/utf8>>},
      {"another step", tracemalloc_stop, {error, {badarg, 1}},
       <<"tracemalloc_stop: {badarg,1}">>}].
@@ -71,7 +72,10 @@ failure(Step, Result, Text) ->
 
 lates() ->
     [{new(), <<"Python's start: not done within start_timeout (50 ms)">>},
-     {running([{exec, <<"x">>}]), <<"init code: not done within start_timeout (50 ms)">>}].
+     {running([code(<<"x">>)]), <<"init code: not done within start_timeout (50 ms)">>}].
 
 late(Boot, Text) ->
     ?assertEqual(Text, py_worker_boot:late(50, Boot)).
+
+%% Code is out of sight.
+code(Text) -> {code, py_secret:hide({exec, Text})}.

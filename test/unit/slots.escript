@@ -43,12 +43,12 @@ first() ->
 steps() ->
     {Pid, _, S} = start(1, new(1)),
     Steps = py_pool_steps:new([<<"a">>, <<"b">>]),
-    More = py_pool_steps:append({exec, <<"c">>}, Steps),
+    More = py_pool_steps:append(py_secret:hide({exec, <<"c">>}), Steps),
     {S1, Effects1} = py_pool_slots:ready({1, Pid}, 77, Steps, 0, S),
-    ?assertEqual([{steps, Pid, [{exec, <<"a">>}, {exec, <<"b">>}]}], Effects1),
+    ?assertEqual([{steps, Pid, [code(<<"a">>), code(<<"b">>)]}], Effects1),
     ?assertEqual([starting], states(S1)),
     {S2, Effects2} = py_pool_slots:ready({1, Pid}, 77, More, 0, S1),
-    ?assertEqual([{steps, Pid, [{exec, <<"c">>}]}], Effects2),
+    ?assertEqual([{steps, Pid, [code(<<"c">>)]}], Effects2),
     {S3, Effects3} = py_pool_slots:ready({1, Pid}, 77, More, 0, S2),
     ?assertEqual([{live, 1, Pid, 77}], Effects3),
     ?assertEqual([live], states(S3)).
@@ -60,7 +60,7 @@ held() ->
     ?assertMatch({_, [{live, 1, Pid, 77}]}, py_pool_slots:release(none(), 0, Held)),
     Steps = py_pool_steps:new([<<"a">>]),
     {Released, Effects} = py_pool_slots:release(Steps, 0, Held),
-    ?assertEqual([{steps, Pid, [{exec, <<"a">>}]}], Effects),
+    ?assertEqual([{steps, Pid, [code(<<"a">>)]}], Effects),
     ?assertEqual({Released, []}, py_pool_slots:release(Steps, 0, Released)).
 
 ran() ->
@@ -197,3 +197,6 @@ pid() -> spawn(fun() -> ok end).
 
 states(S) ->
     [State || #{state := State} <- py_pool_slots:describe(S)].
+
+%% Code is out of sight.
+code(Text) -> {code, py_secret:hide({exec, Text})}.

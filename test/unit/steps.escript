@@ -7,30 +7,41 @@
 
 main(_) ->
     tap:run([
-        table:rows("missing", fun py_pool_steps:missing/2, missing()),
-        table:rows("all", fun py_pool_steps:all/1, progress())
+        table:rows("missing", fun missing/2, missing()),
+        table:rows("all", fun py_pool_steps:all/1, progress()),
+        table:rows("repeated", fun kept/2, repeated()),
+        table:rows("repeated, for a worker that is under way", fun under_way/3, under_way())
     ]).
 
 init() ->
     py_pool_steps:new([<<"a">>, <<"b">>]).
 
 grown() ->
-    py_pool_steps:append({exec, <<"c">>}, init()).
+    append("c", init()).
+
+append(Letter, Steps) ->
+    py_pool_steps:append(py_secret:hide({exec, list_to_binary([Letter])}), Steps).
+
+%% The steps as their texts.
+missing(Done, Steps) ->
+    [case Step of
+         {code, Code} -> {exec, Text} = py_secret:show(Code), binary_to_list(Text);
+         Op -> Op
+     end || Step <- py_pool_steps:missing(Done, Steps)].
 
 missing() ->
     None = py_pool_steps:none(),
     All = py_pool_steps:all(init()),
     [{"nothing for no code", [None, py_pool_steps:new([])], []},
-     {"the init code, in order", [None, init()], [{exec, <<"a">>}, {exec, <<"b">>}]},
+     {"the init code, in order", [None, init()], ["a", "b"]},
      {"nothing, when all was run", [All, init()], []},
-     {"only what came meanwhile", [All, grown()], [{exec, <<"c">>}]},
-     {"what came later, behind the init code", [None, grown()],
-      [{exec, <<"a">>}, {exec, <<"b">>}, {exec, <<"c">>}]},
+     {"only what came meanwhile", [All, grown()], ["c"]},
+     {"what came later, behind the init code", [None, grown()], ["a", "b", "c"]},
      {"tracing before any code", [None, py_pool_steps:trace(5, init())],
-      [{tracemalloc_start, 5}, {exec, <<"a">>}, {exec, <<"b">>}]},
+      [{tracemalloc_start, 5}, "a", "b"]},
      {"tracing that is on already",
       [py_pool_steps:all(py_pool_steps:trace(5, init())), py_pool_steps:trace(5, grown())],
-      [{exec, <<"c">>}]},
+      ["c"]},
      {"tracing with more frames",
       [py_pool_steps:all(py_pool_steps:trace(5, init())), py_pool_steps:trace(6, init())],
       [{tracemalloc_start, 6}]},
@@ -43,3 +54,34 @@ missing() ->
 progress() ->
     [{"of nothing is none", [py_pool_steps:new([])], py_pool_steps:none()},
      {"of the same code is the same", [init()], py_pool_steps:all(init())}].
+
+%% ---------------------------------------------------------------------------
+
+%% What a new worker runs: the init code, and what was defined, in this order.
+kept(Init, Defined) ->
+    lists:append(missing(py_pool_steps:none(), defined(Defined, Init))).
+
+defined(Letters, Init) ->
+    lists:foldl(fun append/2, py_pool_steps:new([<<C>> || C <- Init]), Letters).
+
+repeated() ->
+    [{"different code", ["", "abc"], "abc"},
+     {"the same at once", ["", "aaaa"], "a"},
+     {"the same as the end of init", ["xa", "aa"], "xa"},
+     {"the same after something else: the first and the last place", ["", "aba"], "aba"},
+     {"once more: no third place", ["", "abaca"], "abca"},
+     {"in turns", ["", "abababab"], "abab"},
+     {"in turns with what init has", ["a", "bababa"], "abba"},
+     {"twice in init", ["aba", "ca"], "abca"}].
+
+%% A worker that had run what was defined first has to run what came then.
+under_way(Before, Then, Init) ->
+    Steps = defined(Before, Init),
+    Later = lists:foldl(fun append/2, Steps, Then),
+    lists:append(missing(py_pool_steps:all(Steps), Later)).
+
+under_way() ->
+    [{"nothing new", ["ab", "b", ""], ""},
+     {"the last place moved behind it", ["aba", "ca", ""], "ca"},
+     {"and moved again", ["abaca", "da", ""], "da"},
+     {"something new and a repeat", ["ab", "cac", ""], "cac"}].

@@ -30,7 +30,7 @@ main(_) ->
 %% The deadline is the Id.
 push(Id, Max, U) ->
     py_worker_urgent:push(Id, #req{reply_to = Id, caller = self(), kind = urgent, arrival = 0,
-                                   deadline = Id, arity = 2, size = 1, body = <<"b">>}, Max, U).
+                                   deadline = Id, arity = 2, size = 1, body = py_secret:hide(<<"b">>)}, Max, U).
 
 %% Pushes requests 1 to N: the frames that are sent.
 pushed(N) ->

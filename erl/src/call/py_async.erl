@@ -79,15 +79,21 @@ perform({error, _} = Error, _) ->
 -spec cast(py_wire:op(), #opts{}) -> ok.
 cast(Op, #opts{wire = Wire} = Opts) ->
     Prepared = unheard(py_request:prepare(job, Op, Opts)),
-    _ = spawn(fun() -> report(Op, py_result:result(perform(Prepared, none), Wire)) end),
+    What = what(Op),
+    _ = spawn(fun() -> report(What, py_result:result(perform(Prepared, none), Wire)) end),
     ok.
+
+%% Arguments are not for the log.
+what({call, Module, Function, Args, Kwargs}) ->
+    {Module, Function, length(Args) + map_size(Kwargs)}.
 
 unheard({ok, Ticket}) -> {ok, py_request:unheard(Ticket)};
 unheard({error, _} = Error) -> Error.
 
 %% A cast's failure has no other place to go.
-report(Op, {error, Reason}) ->
-    ?LOG_NOTICE("a cast failed: ~tP: ~tp", [Op, 8, Reason], #{application => py});
+report({Module, Function, Arity}, {error, Reason}) ->
+    ?LOG_NOTICE("a cast failed: ~ts:~ts/~b: ~tp", [Module, Function, Arity, Reason],
+                #{application => py});
 report(_, _) ->
     ok.
 

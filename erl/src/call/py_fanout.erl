@@ -21,7 +21,7 @@ send(Workers, Kind, Op, Deadline) ->
     {Arity, Body} = py_wire:body(Op, #{}),
     Req = #req{caller = self(), kind = Kind, bound = true,
                arrival = erlang:monotonic_time(microsecond), deadline = Deadline,
-               arity = Arity, size = iolist_size(Body), body = Body},
+               arity = Arity, size = iolist_size(Body), body = py_secret:hide(Body)},
     [{send_one(Worker, Req), Row} || {_, Worker, _} = Row <- Workers].
 
 send_one(Worker, Req) ->
@@ -50,10 +50,10 @@ ask(Workers, Kind, Op, Deadline) ->
     collect(send(Workers, Kind, Op, Deadline), Deadline).
 
 %% The same for a process of its own, which ends with {asked, Results}.
--spec ask_and_exit([py_pool_board:worker()], job | urgent, py_wire:op(),
+-spec ask_and_exit([py_pool_board:worker()], job | urgent, py_secret:secret(py_wire:op()),
                    py_time:deadline()) -> no_return().
-ask_and_exit(Workers, Kind, Op, Deadline) ->
-    exit({asked, ask(Workers, Kind, Op, Deadline)}).
+ask_and_exit(Workers, Kind, Secret, Deadline) ->
+    exit({asked, ask(Workers, Kind, py_secret:show(Secret), Deadline)}).
 
 %% ok when each is, leaving out workers that ended (their successors make up
 %% for it) unless that is all of them; else the first error.

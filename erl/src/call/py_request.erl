@@ -83,7 +83,7 @@ prepare(Kind, Op, #opts{pool = Name, wire = Wire} = Opts) ->
             Now = erlang:monotonic_time(microsecond),
             Req = #req{caller = self(), owner = self(), kind = Kind, arrival = Now,
                        deadline = deadline(Opts, Pool, Now div 1000), arity = Arity,
-                       size = iolist_size(Body), body = Body},
+                       size = iolist_size(Body), body = py_secret:hide(Body)},
             ticket(Pool, Req);
         {error, _} = Error ->
             Error

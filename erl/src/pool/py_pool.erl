@@ -22,7 +22,7 @@
 
 -record(state, {
     pool :: #pool{},
-    options :: py_pool_options:pool(),
+    options :: py_pool_options:hidden(),
     steps :: py_pool_steps:steps(),
     queue :: py_pool_queue:queue(),
     slots :: py_pool_slots:slots(),
@@ -36,21 +36,25 @@
 %% ---------------------------------------------------------------------------
 %% What others ask
 
--spec start_link(#pool{}, py_pool_options:pool()) -> gen_server:start_ret().
+-spec start_link(#pool{}, py_pool_options:hidden()) -> gen_server:start_ret().
 start_link(Pool, Options) ->
     gen_server:start_link(?MODULE, {Pool, Options}, []).
 
-%% Waits until every worker has been ready once, or one could not start.
--spec await(#pool{}) -> ok | {error, term()}.
+%% Asks when every worker has been ready once, or one could not start. Whoever asks
+%% reads the answer by himself: ok | {error, term()}.
+-spec await(#pool{}) -> {ok, gen_server:request_id()} | {error, {no_pool, atom()}}.
 await(Pool) ->
-    call(Pool, await).
+    case py_pool_board:pool(Pool) of
+        {ok, Pid} -> {ok, gen_server:send_request(Pid, await)};
+        {error, _} = Error -> Error
+    end.
 
 -spec info(#pool{}) -> map() | {error, term()}.
 info(Pool) ->
     call(Pool, info).
 
 %% Runs the code in every worker, and in all that will start.
--spec define(#pool{}, py_wire:op(), py_time:deadline()) -> ok | {error, term()}.
+-spec define(#pool{}, py_secret:secret(py_wire:op()), py_time:deadline()) -> ok | {error, term()}.
 define(Pool, Op, Deadline) ->
     call(Pool, {define, Op, Deadline}).
 
@@ -107,14 +111,14 @@ tell(Pool, Message) ->
 
 %% ---------------------------------------------------------------------------
 
--spec init({#pool{}, py_pool_options:pool()}) ->
+-spec init({#pool{}, py_pool_options:hidden()}) ->
           {ok, #state{}, {continue, [py_pool_slots:effect()]}}.
-init({#pool{size = Size} = Pool,
+init({#pool{name = Name, size = Size} = Pool,
       #{init := Init, max_queue := Max, queue_timeout := Patience} = Options}) ->
     py_pool_board:set_pool(Pool, self()),
     {Slots, Effects} = py_pool_slots:new(Size),
     {ok, #state{pool = Pool, options = Options, slots = Slots,
-                steps = py_pool_board:steps(Pool, py_pool_steps:new(Init)),
+                steps = py_pool_kept:steps(Name, py_pool_steps:new(py_secret:show(Init))),
                 queue = py_pool_queue:new(Pool, Max, Patience)},
      {continue, Effects}}.
 
@@ -135,7 +139,9 @@ handle_call({define, Op, Deadline}, From, #state{definitions = Definitions} = S)
     {noreply, define_next(Added)};
 handle_call({trace, Tracing}, _From, #state{pool = Pool, steps = Steps} = S) ->
     Next = set_steps(py_pool_steps:trace(Tracing, Steps), S),
-    {reply, {ok, py_pool_board:workers(Pool)}, Next}.
+    {reply, {ok, py_pool_board:workers(Pool)}, Next};
+handle_call(_, _From, S) ->
+    {reply, {error, badarg}, S}.
 
 -spec handle_cast(term(), #state{}) -> {noreply, #state{}}.
 handle_cast(_, S) ->
@@ -182,8 +188,8 @@ act(Effects, S) ->
 
 effect({start, Id}, S) -> start_worker(Id, S);
 effect({replace, Id}, #state{slots = Slots} = S) -> slots(py_pool_slots:replace(Id, Slots), S);
-effect({run, Op, Deadline}, S) -> run(Op, Deadline, S);
-effect({append, Op}, #state{steps = Steps} = S) -> set_steps(py_pool_steps:append(Op, Steps), S);
+effect({run, Code, Deadline}, S) -> run(Code, Deadline, S);
+effect({append, Code}, #state{steps = Steps} = S) -> set_steps(py_pool_steps:append(Code, Steps), S);
 effect(Effect, S) -> _ = outwards(Effect, S), S.
 
 %% Those that change nothing here.
@@ -213,15 +219,15 @@ start_worker(Id, #state{pool = Pool, options = Options, slots = Slots} = S) ->
     {ok, Worker} = supervisor:start_child(py_pool_board:workers_sup(Pool), [Args]),
     S#state{slots = py_pool_slots:started(Id, Worker, monitor(process, Worker), Slots)}.
 
-run(Op, Deadline, #state{pool = Pool} = S) ->
-    Args = [py_pool_board:workers(Pool), job, Op, Deadline],
+run(Code, Deadline, #state{pool = Pool} = S) ->
+    Args = [py_pool_board:workers(Pool), job, Code, Deadline],
     {_, Monitor} = spawn_monitor(py_fanout, ask_and_exit, Args),
     S#state{definer = Monitor}.
 
-%% The steps outlive this process, should it ever be restarted. The workers that
-%% are live have run them, or are asked to.
-set_steps(Steps, #state{pool = Pool, slots = Slots} = S) ->
-    py_pool_board:set_steps(Pool, Steps),
+%% The steps outlive this process and its supervisor, should they ever be started
+%% anew. The workers that are live have run them, or are asked to.
+set_steps(Steps, #state{pool = #pool{name = Name}, slots = Slots} = S) ->
+    py_pool_kept:put_steps(Name, Steps),
     S#state{steps = Steps, slots = py_pool_slots:ran(Steps, Slots)}.
 
 %% One event for each death.
@@ -346,6 +352,6 @@ tell_starters(Answer, #state{starters = Starters} = S) ->
 
 describe(#state{pool = #pool{name = Name, size = Size}, options = Options,
                 queue = Queue, slots = Slots}) ->
-    #{name => Name, size => Size, options => Options,
+    #{name => Name, size => Size, options => py_pool_options:describe(Options),
       queue => #{waiting => py_pool_queue:waiting(Queue), max => maps:get(max_queue, Options)},
       workers => py_pool_slots:describe(Slots)}.

@@ -6,7 +6,7 @@
 %%   persistent_term {py, Name}   the #pool{} record, which never changes
 %%   ets                          {Slot, Worker, OsPid} for each worker that is
 %%                                ready, {pool, Pid}, {workers, Supervisor},
-%%                                {version, Text}, {steps, Steps},
+%%                                {version, Text},
 %%                                {{dead, Worker}, Why, Culprit} for recent
 %%                                deaths: whose call it was for which the program
 %%                                had to be ended
@@ -15,7 +15,7 @@
 -export([new/2, delete/1, find/1, open/1, names/0, with_pool/2, with_open/2]).
 -export([set_pool/2, pool/1, set_workers/2, workers_sup/1]).
 -export([join/4, leave/3, pick/1, workers/1]).
--export([set_version/2, version/1, set_steps/2, steps/2]).
+-export([set_version/2, version/1]).
 -export([died/3, died/4, forget_dead/2, has_died/2, why_died/2, has_ended/3]).
 -export_type([worker/0]).
 
@@ -154,18 +154,6 @@ version(Pool) ->
     case lookup(Pool, version) of
         [{_, Version}] -> {ok, Version};
         [] -> {error, no_worker}
-    end.
-
-%% What is run in every worker; the default until it is set.
--spec set_steps(#pool{}, py_pool_steps:steps()) -> ok.
-set_steps(Pool, Steps) ->
-    insert(Pool, {steps, Steps}).
-
--spec steps(#pool{}, py_pool_steps:steps()) -> py_pool_steps:steps().
-steps(Pool, Default) ->
-    case lookup(Pool, steps) of
-        [{_, Steps}] -> Steps;
-        [] -> Default
     end.
 
 %% The workers that are ready, in the order of their slots.

@@ -9,7 +9,8 @@
 -export([new/0, add/4, next/2, late/2, done/2, is_running/1]).
 -export_type([definitions/0, effect/0]).
 
--type definition() :: {From :: gen_server:from(), py_wire:op(), py_time:deadline()}.
+-type code() :: py_secret:secret(py_wire:op()).
+-type definition() :: {From :: gen_server:from(), code(), py_time:deadline()}.
 
 -record(definitions, {
     waiting = [] :: [definition()],         % oldest first
@@ -23,16 +24,16 @@
     %% late/2 is called when this time has come.
     | {late_at, integer(), gen_server:from()}
     %% Every live worker is asked to run it; done/2 is told how that went.
-    | {run, py_wire:op(), py_time:deadline()}
+    | {run, code(), py_time:deadline()}
     %% Every worker that will start has to run it, too.
-    | {append, py_wire:op()}.
+    | {append, code()}.
 
 -spec new() -> definitions().
 new() ->
     #definitions{}.
 
 %% Somebody wants this to be run in every worker.
--spec add(gen_server:from(), py_wire:op(), py_time:deadline(), definitions()) ->
+-spec add(gen_server:from(), code(), py_time:deadline(), definitions()) ->
           {definitions(), [effect()]}.
 add(From, Op, Deadline, #definitions{waiting = Waiting} = D) ->
     {D#definitions{waiting = Waiting ++ [{From, Op, Deadline}]},

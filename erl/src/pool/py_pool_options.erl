@@ -4,8 +4,8 @@
 %% environment: checked, and completed by their defaults. Pure.
 -module(py_pool_options).
 
--export([table/0, check/1, environment/1]).
--export_type([pool/0]).
+-export([table/0, check/1, environment/1, hide/1, describe/1]).
+-export_type([pool/0, hidden/0]).
 
 -include("py.hrl").
 -include("py_protocol.hrl").
@@ -74,6 +74,14 @@ table() ->
     drain := non_neg_integer()
 }.
 
+%% The same, with what nobody is to read in a report out of sight.
+-type hidden() :: #{env := py_secret:secret([{string(), string() | false}]),
+                    init := py_secret:secret([binary()]), size := pos_integer(),
+                    timeout := timeout(), max_queue := non_neg_integer(),
+                    queue_timeout := timeout(), max_frame := pos_integer(), logs := boolean(),
+                    start_timeout := non_neg_integer(), interrupt_grace := non_neg_integer(),
+                    close_grace := non_neg_integer(), drain := non_neg_integer(), _ => _}.
+
 -spec check(term()) -> {ok, pool()} | {error, {badarg, term()}}.
 check(Map) when is_map(Map) ->
     Table = table(),
@@ -111,3 +119,16 @@ pools([{Name, Options} | Rest], Checked) when is_atom(Name) ->
     end;
 pools([{Name, _} | _], _) ->
     {error, {badarg, {pool, Name}}}.
+
+%% ---------------------------------------------------------------------------
+
+-spec hide(pool()) -> hidden().
+hide(#{env := Env, init := Init} = Options) ->
+    Options#{env := py_secret:hide(Env), init := py_secret:hide(Init)}.
+
+%% As py:info/1 shows them: the names of variables, the size of the code.
+-spec describe(hidden()) -> map().
+describe(#{env := Env, init := Init} = Options) ->
+    Code = py_secret:show(Init),
+    Options#{env := [Name || {Name, _} <- py_secret:show(Env)],
+             init := #{pieces => length(Code), bytes => iolist_size(Code)}}.

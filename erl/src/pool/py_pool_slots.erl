@@ -56,7 +56,7 @@
     %% After this many milliseconds start/2 is called.
     | {start_later, non_neg_integer(), Id :: pos_integer()}
     %% A worker has more to run before it is live.
-    | {steps, pid(), [py_wire:op()]}
+    | {steps, pid(), [py_pool_steps:step()]}
     %% A worker is live: callers may pick it.
     | {live, Id :: pos_integer(), pid(), OsPid :: pos_integer() | undefined}
     %% A worker's slot has another one.

@@ -7,19 +7,23 @@
 
 -export([start_link/2, stop_children/1, init/1]).
 
--spec start_link(atom(), py_pool_options:pool()) -> supervisor:startlink_ret().
+-spec start_link(atom(), py_pool_options:hidden()) -> supervisor:startlink_ret().
 start_link(Name, Options) ->
     supervisor:start_link(?MODULE, {Name, Options}).
 
-%% Ends its children as its own end would.
+%% Ends its children as its own end would. It may end meanwhile.
 -spec stop_children(pid()) -> ok.
 stop_children(Sup) ->
-    _ = supervisor:terminate_child(Sup, pool),
-    _ = supervisor:terminate_child(Sup, workers),
-    ok.
+    try
+        _ = supervisor:terminate_child(Sup, pool),
+        _ = supervisor:terminate_child(Sup, workers),
+        ok
+    catch
+        exit:_ -> ok
+    end.
 
 %% A worker belongs to the py_pool process that started it, and ends with it.
--spec init({atom(), py_pool_options:pool()}) ->
+-spec init({atom(), py_pool_options:hidden()}) ->
           {ok, {supervisor:sup_flags(), [supervisor:child_spec()]}}.
 init({Name, Options}) ->
     Pool = py_pool_board:new(Name, Options),

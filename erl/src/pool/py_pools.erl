@@ -1,15 +1,41 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
-%% The pools of this node: started, stopped, described.
+%% The pools of this node: started, stopped, described. One process starts and
+%% stops them: one thing at a time for each name, in the order in which it was
+%% asked, each in a process of its own (py_pool_life), so that a pool whose start
+%% takes long delays no other. Nobody's death interrupts what it does, apart from
+%% its own, and then its successor ends what is neither there nor gone.
 -module(py_pools).
+-behaviour(gen_server).
 
+-export([start_link/0]).
 -export([start/2, start_checked/2, stop/1, stop/2, drain_all/0, restart/1]).
 -export([define/2, version/1, info/1]).
+-export([init/1, handle_continue/2, handle_call/3, handle_cast/2, handle_info/2]).
 
 -include("py.hrl").
 
-%% How often a pool that is to stop is asked whether it is idle (ms).
--define(POLL, 10).
+-type work() :: {start, py_pool_options:hidden()} | {stop, timeout() | drain}.
+%% Whoever wants it done, if anybody waits.
+-type wish() :: {gen_server:from() | none, work()}.
+
+-record(turn, {
+    pid :: pid(),
+    wish :: wish(),
+    waiting = [] :: [wish()]            % for their turn, with the same name
+}).
+
+-record(state, {
+    turns = #{} :: #{Name :: atom() => #turn{}},
+    closing = false :: boolean()        % the application stops
+}).
+
+-spec start_link() -> gen_server:start_ret().
+start_link() ->
+    gen_server:start_link({local, ?MODULE}, ?MODULE, [], []).
+
+%% ---------------------------------------------------------------------------
+%% Start and end
 
 -spec start(atom(), term()) -> {ok, pid()} | {error, term()}.
 start(Name, Options) ->
@@ -21,76 +47,142 @@ start(Name, Options) ->
 %% Returns when every worker is ready. After an error nothing of the pool is left.
 -spec start_checked(atom(), py_pool_options:pool()) -> {ok, pid()} | {error, term()}.
 start_checked(Name, Options) ->
-    Spec = #{id => {pool, Name}, type => supervisor,
-             start => {py_pool_sup, start_link, [Name, Options]}},
-    try supervisor:start_child(py_sup, Spec) of
-        {ok, Sup} -> await(Name, Sup);
-        {error, _} = Error -> Error
+    try
+        gen_server:call(?MODULE, {Name, {start, py_pool_options:hide(Options)}}, infinity)
     catch
         exit:_ -> {error, {not_started, py}}
     end.
 
-await(Name, Sup) ->
-    case py_pool_board:with_pool(Name, fun py_pool:await/1) of
-        ok ->
-            {ok, Sup};
-        {error, _} = Error ->
-            _ = stop(Name, 0),
-            Error
-    end.
-
 -spec stop(atom()) -> ok | {error, {no_pool, atom()}}.
 stop(Name) ->
-    py_pool_board:with_pool(Name, fun(#pool{drain = Limit} = Pool) -> stop_pool(Pool, Limit) end).
+    do_stop(Name, drain).
 
 %% New requests are refused at once; those under way have this many milliseconds.
 -spec stop(atom(), timeout()) -> ok | {error, {no_pool, atom()}}.
 stop(Name, Limit) ->
-    py_pool_board:with_pool(Name, fun(Pool) -> stop_pool(Pool, Limit) end).
-
-stop_pool(#pool{name = Name} = Pool, Limit) ->
-    drain(Pool, Limit),
-    py_pool_board:delete(Name),
-    remove({pool, Name}).
+    do_stop(Name, Limit).
 
 %% The application may be stopping, which ends the pool, too.
-remove(Id) ->
+do_stop(Name, Limit) ->
     try
-        _ = supervisor:terminate_child(py_sup, Id),
-        _ = supervisor:delete_child(py_sup, Id),
-        ok
+        gen_server:call(?MODULE, {Name, {stop, Limit}}, infinity)
+    catch
+        exit:{noproc, _} -> {error, {no_pool, Name}};
+        exit:_ -> ok
+    end.
+
+%% The application stops: every pool drains, and ends its workers. No pool is
+%% started any more.
+-spec drain_all() -> ok.
+drain_all() ->
+    try
+        gen_server:call(?MODULE, drain_all, infinity)
     catch
         exit:_ -> ok
     end.
 
-drain(Pool, Limit) ->
-    py_pool_load:set_stopping(Pool),
-    wait_idle(Pool, py_time:deadline(Limit)).
+%% ---------------------------------------------------------------------------
 
-wait_idle(Pool, Deadline) ->
-    case py_time:left(Deadline) > 0 andalso not is_idle(Pool, Deadline) of
-        true -> timer:sleep(?POLL), wait_idle(Pool, Deadline);
-        false -> ok
-    end.
+%% What it has under way ends with it.
+-spec init([]) -> {ok, #state{}, {continue, leftovers}}.
+init([]) ->
+    process_flag(trap_exit, true),
+    {ok, #state{}, {continue, leftovers}}.
 
-%% A stream whose consumer has not asked for more counts as no load, but is open.
-is_idle(Pool, Deadline) ->
-    py_pool_load:is_idle(Pool) andalso
-        lists:all(fun({_, Worker, _}) ->
-                      Info = py_worker:info(Worker, py_time:left(Deadline)),
-                      maps:get(streams, Info, 0) =:= 0
-                  end, py_pool_board:workers(Pool)).
+-spec handle_continue(leftovers, #state{}) -> {noreply, #state{}}.
+handle_continue(leftovers, S) ->
+    {noreply, lists:foldl(fun(Name, Acc) -> wish(Name, {none, {stop, 0}}, Acc) end, S,
+                          py_pool_life:leftovers())}.
 
-%% The application stops: every pool has its own limit, and ends its workers,
-%% all at the same time. (The top supervisor would do it one after another.)
--spec drain_all() -> ok.
-drain_all() ->
-    Pools = [{Pool, Sup} || {{pool, Name}, Sup, _, _} <- supervisor:which_children(py_sup),
-                            {ok, Pool} <- [py_pool_board:find(Name)]],
-    Drains = [spawn_monitor(fun() -> drain(Pool, Limit), py_pool_sup:stop_children(Sup) end)
-              || {#pool{drain = Limit} = Pool, Sup} <- Pools],
-    [receive {'DOWN', Monitor, process, Pid, _} -> ok end || {Pid, Monitor} <- Drains],
+-spec handle_call(term(), gen_server:from(), #state{}) ->
+          {reply, term(), #state{}} | {noreply, #state{}}.
+handle_call({_, {start, _}}, _, #state{closing = true} = S) ->
+    {reply, {error, {not_started, py}}, S};
+handle_call({Name, {Kind, _} = Work}, From, S) when Kind =:= start; Kind =:= stop ->
+    {noreply, wish(Name, {From, Work}, S)};
+handle_call(drain_all, From, #state{turns = Turns} = S) ->
+    _ = spawn_link(fun() -> gen_server:reply(From, py_pool_life:drain_all()) end),
+    {noreply, S#state{closing = true, turns = maps:map(fun close/2, Turns)}};
+handle_call(_, _, S) ->
+    {reply, {error, badarg}, S}.
+
+-spec handle_cast(term(), #state{}) -> {noreply, #state{}}.
+handle_cast(_, S) ->
+    {noreply, S}.
+
+-spec handle_info(term(), #state{}) -> {noreply, #state{}}.
+handle_info({'EXIT', Pid, Reason}, #state{turns = Turns} = S) ->
+    case [Found || {_, #turn{pid = P}} = Found <- maps:to_list(Turns), P =:= Pid] of
+        [{Name, Turn}] -> {noreply, ended(Reason, Name, Turn, S)};
+        [] -> {noreply, S}
+    end;
+handle_info(_, S) ->
+    {noreply, S}.
+
+%% ---------------------------------------------------------------------------
+%% One thing at a time
+
+wish(Name, Wish, #state{turns = Turns} = S) ->
+    Turn = case Turns of
+               #{Name := Running} -> wait(Wish, Running);
+               #{} -> turn(Name, Wish, [])
+           end,
+    S#state{turns = Turns#{Name => Turn}}.
+
+%% Who stops a pool does not wait until it has started, nor as long as somebody
+%% else was ready to.
+wait({_, {stop, _}} = Wish, #turn{wish = {_, {start, _}}, waiting = Waiting} = Turn) ->
+    hurry(0, Turn),
+    Turn#turn{waiting = [Wish | Waiting]};
+wait({_, {stop, Limit}} = Wish, #turn{waiting = Waiting} = Turn) ->
+    hurry(Limit, Turn),
+    Turn#turn{waiting = Waiting ++ [Wish]};
+wait(Wish, #turn{waiting = Waiting} = Turn) ->
+    Turn#turn{waiting = Waiting ++ [Wish]}.
+
+hurry(drain, _) ->
+    ok;
+hurry(Limit, #turn{pid = Pid}) ->
+    Pid ! {?MODULE, hurry, py_time:deadline(Limit)},
     ok.
+
+turn(Name, {From, Work} = Wish, Waiting) ->
+    Pid = spawn_link(fun() -> answer(From, do(Name, Work)) end),
+    #turn{pid = Pid, wish = Wish, waiting = Waiting}.
+
+do(Name, {start, Options}) -> py_pool_life:start(Name, Options);
+do(Name, {stop, Limit}) -> py_pool_life:stop(Name, Limit).
+
+answer(none, _) -> ok;
+answer(From, Answer) -> gen_server:reply(From, Answer).
+
+%% What was interrupted is put right before the next turn.
+ended(normal, Name, #turn{waiting = Waiting}, S) ->
+    next(Name, Waiting, S);
+ended(Reason, Name, #turn{wish = {From, {start, _}}, waiting = Waiting}, S) ->
+    answer(From, {error, {worker_exit, Reason}}),
+    next(Name, [{none, {stop, 0}} | Waiting], S);
+ended(_, Name, #turn{wish = {From, {stop, 0}}, waiting = Waiting}, S) ->
+    answer(From, {error, {no_pool, Name}}),
+    next(Name, Waiting, S);
+ended(_, Name, #turn{wish = {From, {stop, _}}, waiting = Waiting}, S) ->
+    next(Name, [{From, {stop, 0}} | Waiting], S).
+
+next(Name, [], #state{turns = Turns} = S) -> S#state{turns = maps:remove(Name, Turns)};
+next(Name, [Wish | Rest], #state{turns = Turns} = S) ->
+    S#state{turns = Turns#{Name := turn(Name, Wish, Rest)}}.
+
+%% What is under way has as long as the pool's option says, and nothing starts.
+close(Name, #turn{wish = {_, {Kind, _}}, waiting = Waiting} = Turn) ->
+    hurry(case py_pool_board:find(Name) of
+              {ok, #pool{drain = Limit}} when Kind =:= stop -> Limit;
+              _ -> 0
+          end, Turn),
+    [answer(From, {error, {not_started, py}}) || {From, {start, _}} <- Waiting],
+    Turn#turn{waiting = [Wish || {_, {stop, _}} = Wish <- Waiting]}.
+
+%% ---------------------------------------------------------------------------
+%% What the pools are asked
 
 %% Replaces every worker, each by one that is ready before the old one ends.
 -spec restart(atom()) -> ok | {error, term()}.
@@ -101,7 +193,7 @@ restart(Name) ->
 -spec define(py_wire:op(), #opts{}) -> ok | {error, term()}.
 define(Op, #opts{pool = Name} = Opts) ->
     py_pool_board:with_open(Name, fun(Pool) ->
-        py_pool:define(Pool, Op, py_request:deadline(Opts, Pool))
+        py_pool:define(Pool, py_secret:hide(Op), py_request:deadline(Opts, Pool))
     end).
 
 %% What sys.version is in the pool's Python.

@@ -17,7 +17,7 @@
 -export([request/2, pull/4, close_stream/2, report/1, spoilt/1]).
 -export([steps/2, live/1, retire/2]).
 -export([init/1, handle_continue/2, handle_call/3, handle_cast/2, handle_info/2,
-         terminate/2]).
+         terminate/2, format_status/1]).
 -export_type([options/0]).
 
 -include("py.hrl").
@@ -45,8 +45,8 @@
                | {live, py_worker_live:live()}.
 
 %% What a pool's options say of a worker.
--type options() :: #{logs := boolean(), start_timeout := non_neg_integer(),
-                     max_queue := non_neg_integer(), _ => _}.
+-type options() :: #{env := py_secret:secret(list()), logs := boolean(),
+                     start_timeout := non_neg_integer(), max_queue := non_neg_integer(), _ => _}.
 -type args() :: #{pool := #pool{}, pool_pid := pid(), slot := pos_integer(),
                   options := options()}.
 
@@ -104,7 +104,7 @@ spoilt(Worker) ->
     tell(Worker, spoilt).
 
 %% The pool has more to be run before the worker is live.
--spec steps(pid(), [py_wire:op()]) -> ok.
+-spec steps(pid(), [py_worker_boot:step()]) -> ok.
 steps(Worker, Steps) ->
     tell(Worker, {steps, Steps}).
 
@@ -134,8 +134,8 @@ init(#{pool := Pool, pool_pid := PoolPid, slot := Slot, options := Options}) ->
      {continue, open}}.
 
 -spec handle_continue(open, #state{}) -> {noreply, #state{}} | {stop, term(), #state{}}.
-handle_continue(open, #state{options = #{logs := Logs} = Options} = S) ->
-    case py_os_port:open(Options) of
+handle_continue(open, #state{options = #{logs := Logs, env := Env} = Options} = S) ->
+    case py_os_port:open(Options#{env := py_secret:show(Env)}) of
         {ok, Port, OsPid} ->
             About = py_worker_log:metadata(S#state.pool, S#state.slot, OsPid),
             py_worker_reaper:guard(OsPid, S#state.pool#pool.close_grace),
@@ -146,12 +146,14 @@ handle_continue(open, #state{options = #{logs := Logs} = Options} = S) ->
             {stop, not_started(Text), S}
     end.
 
--spec handle_call(info, gen_server:from(), #state{}) -> {reply, map(), #state{}}.
+-spec handle_call(term(), gen_server:from(), #state{}) -> {reply, term(), #state{}}.
 handle_call(info, _From, #state{phase = {live, Live}, os_pid = OsPid} = S) ->
     #state{python = Python, guard = Guard} = S,
     {reply, (py_worker_live:info(Live))#{os_pid => OsPid, python => Python, guard => Guard}, S};
 handle_call(info, _From, #state{os_pid = OsPid} = S) ->
-    {reply, #{state => starting, calls => 0, os_pid => OsPid}, S}.
+    {reply, #{state => starting, calls => 0, os_pid => OsPid}, S};
+handle_call(_, _From, S) ->
+    {reply, {error, badarg}, S}.
 
 -spec handle_cast(term(), #state{}) -> {noreply, #state{}}.
 handle_cast(_, S) ->
@@ -201,8 +203,8 @@ starting({timeout, Timer, boot}, Boot, Timer, #state{options = #{start_timeout :
 starting(_, _, _, S) ->
     {noreply, S}.
 
-boot({run, Op, Boot}, #state{port = Port, options = #{start_timeout := Limit}} = S) ->
-    {Arity, Body} = py_wire:body(Op, #{}),
+boot({run, Step, Boot}, #state{port = Port, options = #{start_timeout := Limit}} = S) ->
+    {Arity, Body} = py_wire:body(py_worker_boot:op(Step), #{}),
     _ = py_os_port:send(Port, py_wire:request(py_worker_boot:id(), Arity, Body)),
     Timer = erlang:start_timer(Limit, self(), boot),
     {noreply, S#state{phase = {starting, Boot, Timer}}};
@@ -307,6 +309,18 @@ end_program(Grace, Why, #state{port = Port, os_pid = OsPid, quits = Quits, event
     py_worker_end:run(#{port => Port, os_pid => OsPid, quits => Quits, events => Events,
                         about => py_worker_log:metadata(S#state.pool, S#state.slot, OsPid),
                         grace => Grace, why => Why}).
+
+%% What reports print: none of the frames that it has or keeps.
+-spec format_status(gen_server:format_status()) -> gen_server:format_status().
+format_status(Status) ->
+    maps:map(fun shown/2, Status).
+
+shown(state, #state{slot = Slot, os_pid = OsPid, phase = {live, Live}}) ->
+    (py_worker_live:info(Live))#{slot => Slot, os_pid => OsPid};
+shown(message, {Port, {data, Frame}}) when is_binary(Frame) ->
+    {Port, {data, byte_size(Frame)}};
+shown(_, Term) ->
+    Term.
 
 why({shutdown, {worker_exit, Why}}) -> Why;
 why({shutdown, retired}) -> restarted;

@@ -5,20 +5,21 @@
 %% worker (init code, exec_all, tracing). Pure.
 -module(py_worker_boot).
 
--export([new/1, id/0, steps/2, result/2, late/2, hello/1]).
--export_type([boot/0, next/0]).
+-export([new/1, id/0, op/1, steps/2, result/2, late/2, hello/1]).
+-export_type([boot/0, next/0, step/0]).
 
 -include("py_protocol.hrl").
 
 -record(boot, {
-    step :: py_wire:op(),
-    rest = [] :: [py_wire:op()],
+    step :: step(),
+    rest = [] :: [step()],
     logs :: boolean(),
     hello = #{} :: map()
 }).
 
 -opaque boot() :: #boot{}.
--type next() :: {run, py_wire:op(), boot()}     % send this
+-type step() :: {code, py_secret:secret(py_wire:op())} | py_wire:op().
+-type next() :: {run, step(), boot()}     % send this
               | {done, boot()}                  % ask the pool for more
               | {failed, binary()}.
 
@@ -31,7 +32,12 @@ new(Logs) ->
 id() ->
     0.
 
--spec steps([py_wire:op()], boot()) -> next().
+%% The request that a step is.
+-spec op(step()) -> py_wire:op().
+op({code, Code}) -> py_secret:show(Code);
+op(Op) -> Op.
+
+-spec steps([step()], boot()) -> next().
 steps([Step | Rest], Boot) -> {run, Step, Boot#boot{step = Step, rest = Rest}};
 steps([], Boot) -> {done, Boot}.
 
@@ -47,7 +53,7 @@ result(_, #boot{rest = Rest} = Boot) ->
     steps(Rest, Boot).
 
 what(hello) -> "Python's start";
-what({exec, _}) -> "init code";
+what({code, _}) -> "init code";
 what(Step) -> io_lib:format("~tp", [Step]).
 
 why({Class, Message}) when is_binary(Message) -> io_lib:format("~ts: ~ts", [Class, Message]);

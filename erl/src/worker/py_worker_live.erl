@@ -253,7 +253,7 @@ settle(L) ->
 send_waiting(#live{jobs = Jobs, port = Port} = L) ->
     case py_worker_jobs:next(Jobs) of
         {#job{id = Id, req = #req{arity = Arity, body = Body}}, Sent} ->
-            case py_os_port:send(Port, py_wire:request(Id, Arity, Body)) of
+            case py_os_port:send(Port, py_wire:request(Id, Arity, py_secret:show(Body))) of
                 true -> send_waiting(L#live{jobs = Sent});
                 false -> L
             end;

@@ -45,7 +45,7 @@ next(#urgent{sent = Sent} = U) when map_size(Sent) >= ?MOST ->
 next(#urgent{sent = Sent, waiting = Waiting} = U) ->
     case queue:out(Waiting) of
         {{value, {Id, #req{arity = Arity, body = Body} = Req}}, Rest} ->
-            {[{send, py_wire:request(Id, Arity, Body)}],
+            {[{send, py_wire:request(Id, Arity, py_secret:show(Body))}],
              U#urgent{sent = Sent#{Id => Req#req{body = []}}, waiting = Rest}};
         {empty, _} ->
             {[], U}
