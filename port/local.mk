@@ -43,8 +43,12 @@ port_libport_a_SOURCES = \
 	port/task/opts.c port/task/opts.h \
 	port/task/reply.c port/task/reply.h \
 	port/task/task.c port/task/task.h \
+	port/talk/answer.c port/talk/answer.h \
 	port/talk/event.c port/talk/event.h \
+	port/talk/message.c port/talk/message.h \
 	port/talk/module.c port/talk/module.h \
+	port/talk/wait.c port/talk/wait.h \
+	port/talk/window.c port/talk/window.h \
 	port/op/call.c \
 	port/op/eval.c port/op/eval.h \
 	port/op/hello.c \

@@ -26,6 +26,7 @@
 #include "process/guard.h"
 #include "process/options.h"
 #include "process/signals.h"
+#include "talk/wait.h"
 #include "task/reply.h"
 #include "task/task.h"
 #include "wire/output.h"
@@ -79,6 +80,7 @@ int main(int argc, char **argv)
     signals_init();
     output_init(fds_output(), options.max_frame);
     reader_init(fds_input(), options.max_frame);
+    wait_set_reader(reader_help);
     jobs_init();
     interrupt_set_grace(options.interrupt_grace);
     task_on_return(fork_end_child);

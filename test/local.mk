@@ -113,6 +113,7 @@ test_data = \
 	test/c/peer.h \
 	test/c/rows.h \
 	test/c/show.h \
+	test/c/talk.h \
 	test/c/terms.h \
 	test/c/values.h
 
@@ -124,6 +125,7 @@ c_tests = \
 	test/c/test_exception \
 	test/c/test_frame \
 	test/c/test_jobs \
+	test/c/test_message \
 	test/c/test_nomemory \
 	test/c/test_put \
 	test/c/test_request \

@@ -13,7 +13,7 @@
 #include "process/crash.h"
 #include "process/guard.h"
 #include "process/venv.h"
-#include "talk/event.h"
+#include "talk/wait.h"
 #include "talk/module.h"
 #include "value/classes.h"
 #include "value/exception.h"
@@ -94,7 +94,7 @@ int interp_start(const struct options *options, struct err *err)
     if (options->venv && venv_interpreter(options->venv, interpreter,
                                           sizeof interpreter, err) < 0)
         return -1;
-    event_init();
+    wait_init();
     if (module_add() < 0)
         return err_set(err, "no memory");
     if (initialize(interpreter, err) < 0)

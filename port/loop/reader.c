@@ -5,15 +5,19 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
 #include "loop/route.h"
 #include "process/fds.h"
-#include "talk/event.h"
+#include "talk/wait.h"
 #include "wire/frame.h"
 #include "wire/protocol.h"
 
 static pthread_mutex_t role = PTHREAD_MUTEX_INITIALIZER;
+
+/* How many threads want the role for longer than a helper. */
+static atomic_int wanted;
 
 /* Touched by the reader only. */
 static struct frame_reader input;
@@ -26,14 +30,31 @@ void reader_init(int fd, size_t max_frame)
     frame_reader_init(&input, fd, max_frame);
 }
 
+/* A helper that has the role sleeps until there is input, or a kick. */
 void reader_take(void)
 {
+    if (pthread_mutex_trylock(&role) == 0)
+        return;
+    wanted++;
+    fds_kick();
     pthread_mutex_lock(&role);
+    wanted--;
 }
 
 void reader_give(void)
 {
     pthread_mutex_unlock(&role);
+    wait_wake();
+}
+
+bool reader_help(int ms)
+{
+    if (wanted || pthread_mutex_trylock(&role) != 0)
+        return false;
+    if (!wanted && reader_wait(ms))
+        reader_read(true, true);
+    reader_give();
+    return true;
 }
 
 int reader_exit_code(void)
@@ -75,7 +96,7 @@ static enum reader_status end(int code)
 {
     ended = true;
     exit_code = code;
-    event_end();
+    wait_end();
     return READER_END;
 }
 

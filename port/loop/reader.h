@@ -38,6 +38,11 @@ bool reader_wait_end(void);
 /* Whether the end came as the frame quit: then the peer still reads. With the
  * role, or when it is over. */
 bool reader_was_asked(void);
+/* For a thread of Python that waits for something from Erlang (talk/wait.h):
+ * takes the role if nobody has it or wants it, reads one frame, which it waits
+ * `ms` milliseconds for, and gives the role back. False, at once: somebody else
+ * reads. */
+bool reader_help(int ms);
 
 /* Why the input ended: an exit code. With the role, or when it is over. */
 int reader_exit_code(void);

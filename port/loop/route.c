@@ -9,6 +9,7 @@
 #include "loop/jobs.h"
 #include "op/op.h"
 #include "op/stream.h"
+#include "talk/answer.h"
 #include "talk/event.h"
 #include "task/reply.h"
 #include "wire/output.h"
@@ -88,14 +89,6 @@ static void cancel(const struct request *req)
     stream_end(req, STREAM_CANCELLED);
 }
 
-static void answer_no_call(void)
-{
-    struct request nobody = {0};
-    struct err why = {""};
-    err_set(&why, "no call waits for this reply");
-    answer_badarg(&nobody, &why);
-}
-
 /* Control for a request that is over, or never was, is harmless: it may have
  * crossed the reply on its way. */
 static void control(const struct request *req)
@@ -116,8 +109,11 @@ static void control(const struct request *req)
     case CONTROL_ACK:
         event_acked(req->n);
         break;
-    default:
-        answer_no_call();
+    case CONTROL_REPLY:
+        answer_deliver(req);
+        break;
+    case REQUEST:
+        break; /* it is none */
     }
 }
 

@@ -26,6 +26,7 @@ static const struct op_row rows[] = {
     {"hello", 0, true, op_hello, "hello"},
     {"version", 0, true, op_version, "version"},
     {"listen", 2, false, op_listen, NULL},
+    {"listen", 3, false, op_listen, NULL},
     {"memory_stats", 0, true, op_memory_stats, "memory_stats"},
     {"stack", 0, true, op_stack, "stack"},
     {"gc", 0, true, op_gc, "gc"},

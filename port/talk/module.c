@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "talk/event.h"
+#include "talk/message.h"
 #include "value/python.h"
 
 static PyObject *erlang_event(PyObject *module, PyObject *args)
@@ -43,6 +44,16 @@ void module_end_lines(void)
         python_raise_take(error);
 }
 
+static PyObject *erlang_send(PyObject *module, PyObject *args)
+{
+    PyObject *to = NULL, *term = NULL;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "OO:send", &to, &term) ||
+        message_send(to, term) < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef functions[] = {
     {"event", erlang_event, METH_VARARGS,
      "event(name, data, wait): sends {event, Name, Data}.\n\n"
@@ -50,6 +61,8 @@ static PyMethodDef functions[] = {
     {"unfinished", erlang_unfinished, METH_NOARGS,
      "unfinished(): a line was begun, which is to end with the job at the\n"
      "latest: erlang._output.end_lines() is called then."},
+    {"send", erlang_send, METH_VARARGS,
+     "send(to, term): sends a message; see erlang.send."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -21,6 +21,7 @@ static const char *const class_names[ERL_CLASSES] = {
 static PyObject *classes[ERL_CLASSES];
 static PyObject *badarg;
 static PyObject *cancelled;
+static PyObject *send_error;
 static PyObject *lower;
 
 /* A class of the package. What is not a class is refused, so that pointers to
@@ -41,7 +42,8 @@ int classes_init(void)
         if (!(classes[i] = get_class(class_names[i])))
             return -1;
     if (!(badarg = get_class("BadArg")) ||
-        !(cancelled = get_class("Cancelled")))
+        !(cancelled = get_class("Cancelled")) ||
+        !(send_error = get_class("SendError")))
         return -1;
     return 0;
 }
@@ -54,6 +56,11 @@ PyObject *classes_badarg(void)
 PyObject *classes_cancelled(void)
 {
     return cancelled;
+}
+
+PyObject *classes_send_error(void)
+{
+    return send_error;
 }
 
 enum erl_class classes_exactly(PyTypeObject *type)

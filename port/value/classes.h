@@ -28,9 +28,10 @@ enum erl_class {
  * Python code uses them until the very end. 0/-1. */
 int classes_init(void);
 
-/* erlang.BadArg and erlang.Cancelled. */
+/* erlang.BadArg, erlang.Cancelled and erlang.SendError. */
 PyObject *classes_badarg(void);
 PyObject *classes_cancelled(void);
+PyObject *classes_send_error(void);
 
 /* The class itself, not for ERL_OTHER. */
 PyTypeObject *classes_type(enum erl_class class);

@@ -36,7 +36,11 @@ main(_) ->
         {"stream: two at once, and a request between", fun streams/0},
         {"control frames about unknown Ids", fun unknown_ids/0},
         {"cancel of a stream", fun cancel_stream/0},
-        {"an event by erlang.send", fun event/0}
+        {"an event by erlang.send", fun event/0},
+        {"a message that is answered", fun answered/0},
+        {"a message whose sender gives up", fun withdrawn/0},
+        {"the input ends while a message waits for its answer", fun unanswered/0},
+        {"an answer that nobody waits for", fun unasked/0}
     ]).
 
 help() ->
@@ -350,4 +354,50 @@ event() ->
     Self = self(),
     ?assertEqual({event, send, {Self, {a, [1]}}}, raw:recv(Port)),
     ?assertMatch({1, {ok, _}}, raw:recv(Port)),
+    raw:close(Port).
+
+%% A program whose messages are answered, with a job in it that sends one.
+asking(Code) ->
+    Port = raw:open(),
+    ok = raw:ask(Port, {listen, false, 0, true}),
+    raw:send(Port, {1, {exec, ["import erlang\n", Code]}}),
+    {send, CallId, a, 1} = raw:recv(Port),
+    {Port, CallId}.
+
+answered() ->
+    {Port, First} = asking("erlang.send('a', 1)\nerlang.send('a', 2)\n"),
+    raw:send(Port, {reply, First, ok}),
+    {send, Second, a, 2} = raw:recv(Port),
+    ?assertNotEqual(First, Second),
+    raw:send(Port, {reply, First, ok}),
+    %% Others are answered meanwhile.
+    ?assertMatch({ok, _}, raw:ask(Port, version)),
+    raw:send(Port, {reply, Second, {error, <<"not today">>}}),
+    ?assertEqual({1, {error, {<<"SendError">>, <<"not today">>}}}, raw:recv(Port)),
+    raw:close(Port).
+
+withdrawn() ->
+    {Port, CallId} = asking("erlang.send('a', 1)\n"),
+    raw:send(Port, {cancel, 1}),
+    ?assertEqual({event, withdraw, CallId}, raw:recv(Port)),
+    ?assertEqual({1, {error, cancelled}}, raw:recv(Port)),
+    raw:send(Port, {reply, CallId, ok}),
+    ?assertEqual({ok, 2}, raw:ask(Port, {eval, <<"1 + 1">>, #{}})),
+    raw:close(Port).
+
+%% Nothing is written any more, and the program ends.
+unanswered() ->
+    {Port, _} = asking("erlang.send('a', 1)\n"),
+    fixture:kill("TERM", raw:os_pid(Port)),
+    Last = raw:recv(Port),
+    ?assert(lists:member(Last, [{exit_status, 0}, {exit_status, 75},
+                                {1, {error, {<<"SendError">>, <<"there is no connection to Erlang"
+                                                            " any more">>}}}])),
+    Last =:= {exit_status, 0} orelse raw:recv(Port).
+
+unasked() ->
+    Port = raw:open(),
+    [raw:send(Port, {reply, CallId, Result})
+     || CallId <- [7, 300, 1 bsl 70, a, {}], Result <- [ok, {error, 1}, [], #{}]],
+    ?assertEqual({ok, 2}, raw:ask(Port, {eval, <<"1 + 1">>, #{}})),
     raw:close(Port).

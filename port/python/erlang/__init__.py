@@ -29,6 +29,7 @@ __all__ = [
     "Pid",
     "Port",
     "Reference",
+    "SendError",
     "encoder",
     "send",
 ]
@@ -46,6 +47,14 @@ class BadArg(ValueError):
     """An argument has no Python form, or is not what the function takes.
 
     Erlang sees it as {error, {badarg, Message}}.
+    """
+
+
+class SendError(RuntimeError):
+    """A message was not sent, and the text says why.
+
+    Nobody is registered under that name, the process is dead, the pool's
+    option `send` does not allow it, or there is no connection to Erlang.
     """
 
 
@@ -233,16 +242,18 @@ def encoder(cls, function=None):
 def send(to, term):
     """Send a message to an Erlang process.
 
-    `to` is a Pid, or the name under which a process is registered.  As in
-    Erlang, you do not learn whether it was received.
+    `to` is a Pid, or the name under which a process is registered, if the
+    pool's option `send` allows names.  Returns when the message has been
+    sent; raises SendError when it cannot be.  As in Erlang, you do not learn
+    whether it was received.
     """
     if isinstance(to, str):
         to = Atom(to)
     elif not isinstance(to, Pid):
         raise TypeError(f"send to a Pid or a name, not {type(to).__name__}")
     if _erlang is None:
-        raise RuntimeError("erlang.send works in a pyport worker only")
-    _erlang.event("send", (to, term), True)
+        raise SendError("erlang.send works in a pyport worker only")
+    _erlang.send(to, term)
 
 
 def __getattr__(name):

@@ -17,11 +17,13 @@ __all__ = [
     "Pid",
     "Port",
     "Reference",
+    "SendError",
     "encoder",
     "send",
 ]
 
 class Cancelled(BaseException): ...
+class SendError(RuntimeError): ...
 class BadArg(ValueError): ...
 
 class Atom(str):

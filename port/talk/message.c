@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "talk/message.h"
+
+#include <stdatomic.h>
+
+#include "talk/answer.h"
+#include "talk/event.h"
+#include "talk/wait.h"
+#include "talk/window.h"
+#include "task/reply.h"
+#include "value/classes.h"
+#include "value/encode.h"
+#include "wire/output.h"
+#include "wire/protocol.h"
+#include "wire/put.h"
+
+static atomic_bool is_answered;
+
+void message_answered(bool answered)
+{
+    is_answered = answered;
+}
+
+static int put_message(struct buf *out, uint32_t id, PyObject *to,
+                       PyObject *term)
+{
+    struct form form;
+    form_init(&form);
+    output_begin(out);
+    put_version(out);
+    put_tuple(out, 4);
+    put_atom_z(out, "send");
+    put_long(out, id);
+    if (value_encode(out, to, &form, "to") < 0)
+        return -1;
+    return value_encode(out, term, &form, "term");
+}
+
+/* ok, or {error, Text}. */
+static int outcome_take(PyObject *result)
+{
+    if (!result)
+        return -1;
+    int rc = 0;
+    if (PyTuple_Check(result) && PyTuple_GET_SIZE(result) == 2) {
+        PyErr_SetObject(classes_send_error(), PyTuple_GET_ITEM(result, 1));
+        rc = -1;
+    }
+    Py_DECREF(result);
+    return rc;
+}
+
+/* Whoever was waiting has given up. The exception that is set stays. */
+static void withdraw(uint32_t id)
+{
+    struct buf out;
+    if (!output_is_open() || wait_has_ended())
+        return;
+    buf_init(&out, 0);
+    output_begin(&out);
+    put_version(&out);
+    put_tuple(&out, 3);
+    put_atom_z(&out, "event");
+    put_atom_z(&out, "withdraw");
+    put_long(&out, id);
+    output_send(&out);
+    buf_free(&out);
+}
+
+/* An encoder of the user's may have forked: the child has nobody to send to. */
+static int ask(struct buf *out, uint32_t id)
+{
+    const size_t n = out->len - FRAME_HEADER;
+    if (!output_is_open())
+        return wait_refuse();
+    if (window_take(WINDOW_MESSAGES, n, true) < 0)
+        return -1;
+    if (answer_expect(id, n) < 0) {
+        window_give(WINDOW_MESSAGES, (long long)n);
+        return -1;
+    }
+    reply_send(out);
+    PyObject *result = answer_await(id);
+    if (!result)
+        withdraw(id);
+    return outcome_take(result);
+}
+
+static int send_and_ask(PyObject *to, PyObject *term)
+{
+    struct buf out;
+    const uint32_t id = answer_new_id();
+    buf_init(&out, 0);
+    int rc = put_message(&out, id, to, term);
+    if (rc == 0)
+        rc = ask(&out, id);
+    buf_free(&out);
+    return rc;
+}
+
+static int send_only(PyObject *to, PyObject *term)
+{
+    PyObject *message = PyTuple_Pack(2, to, term);
+    int sent = message ? event_send("send", message, true) : -1;
+    Py_XDECREF(message);
+    return sent < 0 ? -1 : 0;
+}
+
+int message_send(PyObject *to, PyObject *term)
+{
+    if (!output_is_open())
+        return wait_refuse();
+    return is_answered ? send_and_ask(to, term) : send_only(to, term);
+}

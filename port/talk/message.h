@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * message: erlang.send. A reader that has said that it answers gets {send,
+ * CallId, To, Term}, and the sender waits for what it says: so it learns that
+ * nobody is there, or that it may not. If it does not wait any more, the reader
+ * gets {event, withdraw, CallId}. Another reader gets {event, send,
+ * {To, Term}}.
+ */
+#ifndef PORT_TALK_MESSAGE_H
+#define PORT_TALK_MESSAGE_H
+
+#include <stdbool.h>
+
+#include "value/python.h"
+
+/* Whether the reader answers messages. Any thread, no GIL. */
+void message_answered(bool answered);
+
+/* Sends a term. 0; or -1 with an exception, which is erlang.SendError if the
+ * reader refuses. GIL held, any thread; waits without the GIL. */
+int message_send(PyObject *to, PyObject *term);
+
+#endif
