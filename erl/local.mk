@@ -32,9 +32,11 @@ erl_sources = \
 	erl/src/worker/py_worker_events.erl \
 	erl/src/worker/py_worker_jobs.erl \
 	erl/src/worker/py_worker_ladder.erl \
+	erl/src/worker/py_worker_line.erl \
 	erl/src/worker/py_worker_live.erl \
 	erl/src/worker/py_worker_log.erl \
 	erl/src/worker/py_worker_reaper.erl \
+	erl/src/worker/py_worker_sender.erl \
 	erl/src/worker/py_worker_streams.erl \
 	erl/src/worker/py_worker_sup.erl \
 	erl/src/worker/py_worker_urgent.erl \

@@ -10,6 +10,7 @@ unit_scripts = \
 	test/unit/figure.escript \
 	test/unit/jobs.escript \
 	test/unit/ladder.escript \
+	test/unit/line.escript \
 	test/unit/load.escript \
 	test/unit/mem.escript \
 	test/unit/options.escript \
@@ -63,6 +64,7 @@ test_scripts = \
 	test/worker/lastwords.escript \
 	test/worker/logs.escript \
 	test/worker/orphans.escript \
+	test/worker/send.escript \
 	test/worker/userproc.escript \
 	test/worker/watch.escript
 
@@ -76,6 +78,7 @@ test_modules = \
 	test/lib/fixture.erl \
 	test/lib/generate.erl \
 	test/lib/logbook.erl \
+	test/lib/loopback.erl \
 	test/lib/machine.erl \
 	test/lib/markdown.erl \
 	test/lib/option_table.erl \
@@ -102,6 +105,7 @@ test_data = \
 	test/py/chatty.py \
 	test/py/farewell.py \
 	test/py/locks.py \
+	test/py/mailer.py \
 	test/py/misbehave.py \
 	test/py/package.py \
 	test/py/processor.py \

@@ -95,6 +95,8 @@
     max_frame => pos_integer(),
     logs => boolean(),
     guard => auto | python | kernel | off,
+    send => pids | all | [atom()],
+    send_limit => pos_integer() | infinity,
     interrupt_grace => non_neg_integer(),
     close_grace => non_neg_integer(),
     drain => non_neg_integer(),
@@ -106,8 +108,9 @@
 %% worker runs; milliseconds that a call may take (30000); callers that may wait
 %% for a worker (10000), and how many milliseconds each (`infinity'); bytes that
 %% a request or a reply may have (268435456); whether what Python prints and
-%% logs goes to Erlang's logger (`true'); milliseconds that a call which is out
-%% of time has to stop when interrupted (500) and its program then has to end
+%% logs goes to Erlang's logger (`true'); whom `erlang.send' may send to
+%% (`pids': no names), and the messages in a receiver's queue beyond which it
+%% waits (10000); milliseconds that a call which is out of time has to stop when interrupted (500) and its program then has to end
 %% (1000) before it is killed; milliseconds that calls under way have when the
 %% pool stops or a worker is replaced (1000); milliseconds that each step of a
 %% worker's start may take, such as a piece of `init' (60000).

@@ -314,7 +314,7 @@ in_order(N, Count) ->
 
 %% A process that takes its time: its worker's process has none of it.
 slow_consumer() ->
-    with_pool(#{}, fun(_) ->
+    with_pool(#{send_limit => infinity}, fun(_) ->
         [#{pid := Worker}] = fixture:workers(p),
         Consumer = spawn_link(fun() -> consume(10) end),
         Ref = py:spawn_call(wedge, flood, [Consumer, 20_000, 100], #{}, #{pool => p}),

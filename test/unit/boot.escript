@@ -25,7 +25,7 @@ new() ->
     Boot.
 
 greeted() ->
-    {run, {listen, true, _}, Boot} = py_worker_boot:result({ok, said()}, new()),
+    {run, {listen, true, _, true}, Boot} = py_worker_boot:result({ok, said()}, new()),
     Boot.
 
 running(Steps) ->
@@ -38,7 +38,7 @@ first() ->
 logs() ->
     Window = py_worker_events:window(),
     {run, hello, Boot} = py_worker_boot:new(false),
-    ?assertMatch({run, {listen, false, Window}, _}, py_worker_boot:result({ok, said()}, Boot)).
+    ?assertMatch({run, {listen, false, Window, true}, _}, py_worker_boot:result({ok, said()}, Boot)).
 
 steps() ->
     {done, Asking} = py_worker_boot:result(ok, greeted()),

@@ -68,7 +68,9 @@ right() ->
      {start_timeout, 0, 0}, {drain, ?LONGEST, ?LONGEST},
      {timeout, infinity, infinity}, {queue_timeout, ?LONGEST, ?LONGEST},
      {max_queue, 0, 0}, {max_queue, 1 bsl 70, 1 bsl 70},
-     {max_frame, 65_536, 65_536}, {max_frame, 16#7fffffff, 16#7fffffff}, {logs, false, false}].
+     {max_frame, 65_536, 65_536}, {max_frame, 16#7fffffff, 16#7fffffff}, {logs, false, false},
+     {send, pids, pids}, {send, all, all}, {send, [], []}, {send, [a, 'B c'], [a, 'B c']},
+     {send_limit, 1, 1}, {send_limit, infinity, infinity}].
 
 wrong() ->
     [{sise, 2}, {size, 0}, {size, 10_001}, {size, 2.0}, {timeout, -1}, {timeout, ?LONGEST + 1},
@@ -76,7 +78,8 @@ wrong() ->
      {python_path, [a]}, {venv, undefined}, {venv, <<255>>}, {cwd, "a\0b"}, {env, 7}, {env, [7]},
      {env, [{"A=B", "x"}]}, {env, [{"", "x"}]}, {env, [{"A", 7}]}, {init, 7},
      {init, [<<255>>]}, {max_queue, -1}, {max_frame, 65_535}, {max_frame, 1 bsl 31},
-     {logs, yes}].
+     {logs, yes}, {send, none}, {send, ["a"]}, {send, [a | b]}, {send, <<"a">>},
+     {send_limit, 0}, {send_limit, forever}].
 
 completed() ->
     {ok, Pool} = py_pool_options:check(#{timeout => 5}),

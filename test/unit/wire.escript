@@ -16,6 +16,8 @@ main(_) ->
         table:rows("is_not_started", fun py_wire:is_not_started/1, not_started()),
         table:rows("chunk_items", fun py_wire:chunk_items/1, chunks()),
         table:rows("is_output", fun py_wire:is_output/1, outputs()),
+        table:rows("event", fun py_wire:event/1, events()),
+        table:rows("message_id", fun py_wire:message_id/1, messages()),
         {"a large binary in a request is not copied", fun not_copied/0},
         {"atoms are named once", fun atoms_once/0}
     ]).
@@ -48,7 +50,10 @@ controls() ->
      {"more", [py_wire:more(2, 1000)], {more, 2, 1000}},
      {"stop", [py_wire:stop(3)], {stop, 3}},
      {"ack", [py_wire:ack(70_000)], {ack, 70_000}},
-     {"quit", [py_wire:quit()], quit}].
+     {"quit", [py_wire:quit()], quit},
+     {"an answer", [iolist_to_binary(py_wire:answer(300, ok))], {reply, 300, ok}},
+     {"an answer that says no", [iolist_to_binary(py_wire:answer(300, {error, <<"no">>}))],
+      {reply, 300, {error, <<"no">>}}}].
 
 %% A reply as the program writes it: its Id in four bytes, atoms in UTF-8.
 reply(Id, Term) ->
@@ -86,6 +91,30 @@ outputs() ->
     [{"output", [reply(1, {output, <<"said">>})], true},
      {"a result", [reply(1, {ok, <<"output">>})], false},
      {"another atom", [reply(1, {outputs, <<>>})], false}].
+
+%% As the program writes it: atoms in UTF-8.
+said(Term) ->
+    term_to_binary(Term, [{minor_version, 2}]).
+
+events() ->
+    Cut = said({event, crash, <<"stacks">>}),
+    [{"a message", [said({send, 300, self(), [1]})], message},
+     {"a message that nobody waits for", [said({event, send, {self(), 1}})], message},
+     {"a message that is withdrawn", [said({event, withdraw, 300})], {withdraw, 300}},
+     {"another that looks alike", [said({event, withdraw, [300]})], other},
+     {"stacks", [Cut], {crash, <<"stacks">>}},
+     {"stacks that are no text", [said({event, crash, [1]})], other},
+     {"stacks that are cut off", [binary:part(Cut, 0, byte_size(Cut) - 1)], other},
+     {"why it cannot start", [said({undefined, {error, {start_failed, <<"why">>}}})],
+      {start_failed, <<"why">>}},
+     {"another error", [said({undefined, {error, {badarg, <<"why">>}}})], other},
+     {"a line", [said({event, log, #{}})], other},
+     {"a message without a number", [said({send, a, self(), [1]})], other},
+     {"nothing", [<<>>], other}].
+
+messages() ->
+    [{"of a message", [said({send, 300, self(), [1]})], 300},
+     {"of one that nobody waits for", [said({event, send, {self(), 1}})], none}].
 
 %% It is a binary of its own in the list, not a part of one that was made.
 not_copied() ->

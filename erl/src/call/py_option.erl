@@ -20,10 +20,12 @@
     | atom
     | {one_of, [atom()]}
     | {integer, Least :: integer(), Most :: integer() | infinity}
+    | {limit, Least :: integer()}   % an integer or infinity
     | time                  % milliseconds
     | timeout               % milliseconds or infinity
     | directory
     | directories           % one or a list of them
+    | names                 % pids, all or a list of registered names
     | code                  % one text or a list of them
     | environment.          % variables: a list or a map
 
@@ -59,11 +61,15 @@ value(boolean, Value) when is_boolean(Value) -> Value;
 value(atom, Value) when is_atom(Value) -> Value;
 value({one_of, Values}, Value) -> true = lists:member(Value, Values), Value;
 value({integer, Least, Most}, N) when is_integer(N), N >= Least, N =< Most -> N;
+value({limit, _}, infinity) -> infinity;
+value({limit, Least}, N) -> value({integer, Least, infinity}, N);
 value(time, N) -> value({integer, 0, ?LONGEST}, N);
 value(timeout, infinity) -> infinity;
 value(timeout, N) -> value(time, N);
 value(directory, Dir) -> system_text(Dir);
 value(directories, Dirs) -> [system_text(Dir) || Dir <- texts(Dirs)];
+value(names, Names) when Names =:= pids; Names =:= all -> Names;
+value(names, Names) -> [Name || Name <- Names, true = is_atom(Name)];
 value(code, Code) -> [utf8(Part) || Part <- texts(Code)];
 value(environment, Env) when is_map(Env) -> value(environment, maps:to_list(Env));
 value(environment, Env) -> [variable(Variable) || Variable <- Env].

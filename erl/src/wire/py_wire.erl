@@ -7,8 +7,8 @@
 %% they are; so a reply is matched to its request by its first eight bytes.
 -module(py_wire).
 
--export([body/2, request/3, cancel/1, take_back/1, more/2, stop/1, ack/1, quit/0]).
--export([reply_id/1, is_not_started/1, chunk_items/1, is_output/1, atoms/0]).
+-export([body/2, request/3, cancel/1, take_back/1, more/2, stop/1, ack/1, answer/2, quit/0]).
+-export([reply_id/1, is_not_started/1, chunk_items/1, is_output/1, event/1, message_id/1, atoms/0]).
 -export_type([id/0, op/0]).
 
 -include("py_protocol.hrl").
@@ -20,6 +20,7 @@
 -define(TUPLE, 104).
 -define(INTEGER, 98).
 -define(ATOM, 119).
+-define(BINARY, 109).
 
 %% The part of a request that is the same whoever runs it: Op and, where
 %% there are any, Opts, without a version byte; and the whole tuple's arity.
@@ -74,6 +75,11 @@ stop(Id) ->
 ack(N) ->
     <<?TERM_VERSION, ?TUPLE, 2, ?ATOM, 3, "ack", ?INTEGER, N:32>>.
 
+%% The answer to what Python waits for.
+-spec answer(id(), ok | {error, binary()}) -> iodata().
+answer(Id, Result) ->
+    [<<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 5, "reply", ?INTEGER, Id:32>>, bare(Result)].
+
 -spec quit() -> binary().
 quit() ->
     <<?TERM_VERSION, ?ATOM, 4, "quit">>.
@@ -117,6 +123,33 @@ list_length(<<106>>) -> 0.
 -spec is_output(binary()) -> boolean().
 is_output(<<_:8/binary, ?TUPLE, 2, ?ATOM, 6, "output", _/binary>>) -> true;
 is_output(_) -> false.
+
+%% What a frame without an Id is: a message, or its sender's change of mind; the
+%% program's last words; or something else, which is not looked into.
+-spec event(binary()) -> message | {withdraw, id()}
+                       | {spoilt | crash | start_failed, binary()} | other.
+event(<<?TERM_VERSION, ?TUPLE, 4, ?ATOM, 4, "send", ?INTEGER, _:32, _/binary>>) ->
+    message;
+event(<<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 5, "event", ?ATOM, 4, "send", _/binary>>) ->
+    message;
+event(<<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 5, "event", ?ATOM, 8, "withdraw", ?INTEGER, Id:32>>) ->
+    {withdraw, Id};
+event(<<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 5, "event", ?ATOM, 6, "spoilt",
+        ?BINARY, Size:32, Text:Size/binary>>) ->
+    {spoilt, Text};
+event(<<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 5, "event", ?ATOM, 5, "crash",
+        ?BINARY, Size:32, Text:Size/binary>>) ->
+    {crash, Text};
+event(<<?TERM_VERSION, ?TUPLE, 2, ?ATOM, 9, "undefined", ?TUPLE, 2, ?ATOM, 5, "error",
+        ?TUPLE, 2, ?ATOM, 12, "start_failed", ?BINARY, Size:32, Text:Size/binary>>) ->
+    {start_failed, Text};
+event(_) ->
+    other.
+
+%% The Id by which a message is answered; none if nobody waits.
+-spec message_id(binary()) -> id() | none.
+message_id(<<?TERM_VERSION, ?TUPLE, 4, ?ATOM, 4, "send", ?INTEGER, Id:32, _/binary>>) -> Id;
+message_id(_) -> none.
 
 %% Atoms that replies and events may have. They exist because this module is
 %% loaded, which is what decoding with `safe' asks for.

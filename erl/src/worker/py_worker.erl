@@ -139,7 +139,8 @@ handle_continue(open, #state{options = #{logs := Logs, env := Env} = Options} = 
         {ok, Port, OsPid} ->
             About = py_worker_log:metadata(S#state.pool, S#state.slot, OsPid),
             py_worker_reaper:guard(OsPid, S#state.pool#pool.close_grace),
-            Opened = S#state{port = Port, os_pid = OsPid, events = py_worker_events:new(About)},
+            Events = py_worker_events:new(About, Port, Options),
+            Opened = S#state{port = Port, os_pid = OsPid, events = Events},
             boot(py_worker_boot:new(Logs), Opened);
         {error, Text} ->
             py_pool_board:died(S#state.pool, self(), {python_start, Text}),
@@ -168,8 +169,8 @@ handle_info({Port, {exit_status, Status}}, #state{port = Port} = S) ->
     ended(Status, py_os_exit:reason(Status), S#state{port = undefined});
 handle_info({'EXIT', Port, Reason}, #state{port = Port} = S) ->
     ended(Reason, closed, S#state{port = undefined});
-handle_info({'EXIT', Log, Reason}, S) when is_pid(Log) ->
-    {stop, {log, Reason}, S};
+handle_info({'EXIT', Helper, Reason}, S) when is_pid(Helper) ->
+    {stop, {helper, Reason}, S};
 handle_info({?MODULE, abandon}, S) ->
     {stop, {shutdown, retired}, S};
 handle_info(Message, #state{phase = {starting, Boot, Timer}} = S) ->

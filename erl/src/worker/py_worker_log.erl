@@ -11,14 +11,14 @@
 -module(py_worker_log).
 -behaviour(gen_server).
 
--export([start/1, metadata/3, write/5, acknowledge/3]).
+-export([start/1, metadata/3, write/5, event/3, acknowledge/3]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
 -export_type([log/0]).
 
 -include("py.hrl").
 
 %% What others say to it: messages, which never wait.
--messages([write/5, acknowledge/3]).
+-messages([write/5, event/3, acknowledge/3]).
 
 %% How many bytes of events are acknowledged at a time.
 -define(ACK, (1 bsl 17)).
@@ -47,6 +47,11 @@ write({Pid, Meta}, Level, Format, Args, More) ->
     Timed = More#{time => logger:timestamp()},
     gen_server:cast(Pid, {write, Level, Format, Args, maps:merge(Meta, Timed)}).
 
+%% The program has sent this frame, which is for the log.
+-spec event(log(), port(), binary()) -> ok.
+event({Pid, Meta}, Port, Frame) ->
+    gen_server:cast(Pid, {event, Port, Frame, Meta#{time => logger:timestamp()}}).
+
 %% Events of this program, with this many bytes, have been dealt with.
 -spec acknowledge(log(), port(), non_neg_integer()) -> ok.
 acknowledge({Pid, _}, Port, Bytes) ->
@@ -72,12 +77,18 @@ handle_call(_, _, S) ->
 handle_cast({write, Level, Format, Args, Meta}, S) ->
     logger:log(Level, Format, Args, Meta),
     {noreply, S};
-handle_cast({acknowledge, Port, Bytes}, #state{unacked = Unacked} = S)
-  when Unacked + Bytes >= ?ACK ->
+handle_cast({event, Port, Frame, Meta}, S) ->
+    {Level, Format, Args, More} = py_worker_line:read(Frame),
+    logger:log(Level, Format, Args, maps:merge(More, Meta)),
+    {noreply, dealt_with(Port, byte_size(Frame), S)};
+handle_cast({acknowledge, Port, Bytes}, S) ->
+    {noreply, dealt_with(Port, Bytes, S)}.
+
+dealt_with(Port, Bytes, #state{unacked = Unacked} = S) when Unacked + Bytes >= ?ACK ->
     _ = py_os_port:send(Port, py_wire:ack(Unacked + Bytes)),
-    {noreply, S#state{unacked = 0}};
-handle_cast({acknowledge, _, Bytes}, #state{unacked = Unacked} = S) ->
-    {noreply, S#state{unacked = Unacked + Bytes}}.
+    S#state{unacked = 0};
+dealt_with(_, Bytes, #state{unacked = Unacked} = S) ->
+    S#state{unacked = Unacked + Bytes}.
 
 -spec handle_info(term(), #state{}) -> {noreply, #state{}} | {stop, normal, #state{}}.
 handle_info({'EXIT', Worker, _}, #state{worker = Worker} = S) ->
