@@ -11,6 +11,7 @@
 #include "loop/route.h"
 #include "process/fds.h"
 #include "talk/wait.h"
+#include "wire/clock.h"
 #include "wire/frame.h"
 #include "wire/protocol.h"
 
@@ -45,16 +46,6 @@ void reader_give(void)
 {
     pthread_mutex_unlock(&role);
     wait_wake();
-}
-
-bool reader_help(int ms)
-{
-    if (wanted || pthread_mutex_trylock(&role) != 0)
-        return false;
-    if (!wanted && reader_wait(ms))
-        reader_read(true, true);
-    reader_give();
-    return true;
 }
 
 int reader_exit_code(void)
@@ -100,11 +91,11 @@ static enum reader_status end(int code)
     return READER_END;
 }
 
-/* The input may go on, but nothing more is read from it. */
+/* The work ends. What Python still waits for may come until the input does. */
 static enum reader_status quit(void)
 {
     asked = true;
-    return end(EXIT_OK_EOF);
+    return READER_END;
 }
 
 bool reader_was_asked(void)
@@ -112,15 +103,11 @@ bool reader_was_asked(void)
     return asked;
 }
 
-enum reader_status reader_read(bool wait, bool busy)
+static enum reader_status read_frame(bool busy)
 {
     struct frame *frame = NULL;
     struct err err = {""};
 
-    if (ended)
-        return READER_END;
-    if (!wait && !input_now())
-        return READER_NOTHING;
     switch (frame_read(&input, &frame, &err)) {
     case FRAME_OK:
         return route_frame(frame, busy) ? READER_ROUTED : quit();
@@ -135,5 +122,36 @@ enum reader_status reader_read(bool wait, bool busy)
     default:
         fprintf(stderr, "pyport: %s\n", err.text);
         return end(EXIT_IO);
+    }
+}
+
+enum reader_status reader_read(bool wait, bool busy)
+{
+    if (ended || asked)
+        return READER_END;
+    if (!wait && !input_now())
+        return READER_NOTHING;
+    return read_frame(busy);
+}
+
+bool reader_help(int ms)
+{
+    if (wanted || pthread_mutex_trylock(&role) != 0)
+        return false;
+    if (!wanted && !ended && reader_wait(ms))
+        read_frame(true);
+    reader_give();
+    return true;
+}
+
+void reader_serve(int ms)
+{
+    const long long until = clock_now() + ms * CLOCK_NS_PER_MS;
+    for (int left = ms; left > 0;
+         left = (int)((until - clock_now()) / CLOCK_NS_PER_MS)) {
+        if (ended)
+            clock_sleep(left);
+        else if (reader_wait(left))
+            read_frame(true);
     }
 }

@@ -44,6 +44,10 @@ bool reader_was_asked(void);
  * reads. */
 bool reader_help(int ms);
 
+/* For so many ms: deals with what still comes after quit. Only with the role.
+ */
+void reader_serve(int ms);
+
 /* Why the input ended: an exit code. With the role, or when it is over. */
 int reader_exit_code(void);
 

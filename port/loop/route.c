@@ -112,8 +112,9 @@ static void control(const struct request *req)
     case CONTROL_REPLY:
         answer_deliver(req);
         break;
+    case CONTROL_QUIT:
     case REQUEST:
-        break; /* it is none */
+        break; /* not for here */
     }
 }
 

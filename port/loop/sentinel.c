@@ -33,7 +33,10 @@ static void stop_job(unsigned long serial)
     jobs_cancel_running();
     for (int i = 0; i < STOP_STEPS && jobs_is_running(serial); i++) {
         interrupt_main();
-        clock_sleep(STEP_MS);
+        if (reader_was_asked())
+            reader_serve(STEP_MS);
+        else
+            clock_sleep(STEP_MS);
     }
     if (jobs_is_running(serial))
         group_exit(EXIT_BUSY);

@@ -59,7 +59,7 @@ handle(Frame, Port, #events{log = Log, sender = Sender} = E) ->
             E
     end.
 
-%% Python's own code says so; what user code makes of it does not count.
+%% User code could say so, too: it gets a new worker then.
 spoilt(none, _) ->
     ok;
 spoilt(Lock, Log) ->
