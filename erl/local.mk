@@ -13,6 +13,7 @@ erl_sources = \
 	erl/src/call/py_options.erl \
 	erl/src/call/py_request.erl \
 	erl/src/call/py_stream.erl \
+	erl/src/call/py_target.erl \
 	erl/src/pool/py_pool.erl \
 	erl/src/pool/py_pool_board.erl \
 	erl/src/pool/py_pool_define.erl \

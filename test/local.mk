@@ -46,6 +46,7 @@ test_scripts = \
 	test/docs/examples.escript \
 	test/memory/guide.escript \
 	test/memory/trace.escript \
+	test/memory/target.escript \
 	test/pool/drain.escript \
 	test/pool/options.escript \
 	test/pool/pool.escript \

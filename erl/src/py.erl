@@ -45,13 +45,14 @@
 -export([stream/3, stream/4, stream/5, stream_eval/1, stream_eval/2, stream_eval/3]).
 -export([stream_open/1, stream_open/2, stream_next/1, stream_close/1]).
 -export([stream_fold/3, stream_fold/4]).
--export([memory_stats/0, memory_stats/1, gc/0, gc/1]).
--export([tracemalloc_start/0, tracemalloc_start/1, tracemalloc_stop/0]).
+-export([memory_stats/0, memory_stats/1, gc/0, gc/1, gc/2]).
+-export([tracemalloc_start/0, tracemalloc_start/1, tracemalloc_start/2]).
+-export([tracemalloc_stop/0, tracemalloc_stop/1]).
 -export([version/0, stack/1, restart_workers/0, restart_workers/1]).
 -export([unbind/0, unbind/1]).
 -export([start_pool/2, stop_pool/1, stop_pool/2, info/0, info/1]).
 -export_type([name/0, args/0, kwargs/0, code/0, locals/0, options/0, pool_options/0]).
--export_type([result/0, source/0, stream/0]).
+-export_type([result/0, source/0, stream/0, target/0]).
 
 -include("py.hrl").
 
@@ -120,6 +121,10 @@
                 | {name(), name(), args()} | {name(), name(), args(), kwargs()}.
 %% What a stream iterates over: the value of an expression, or of a call.
 -opaque stream() :: py_stream:stream().
+-type target() :: py_target:target().
+%% The workers that a function looks at or tends: `Pool' (all of them, whose
+%% answers are summed), `{Pool, Id}' (one) or `{Pool, all}' (each by itself:
+%% `{ok, [{Id, Result}]}', where Result is what `{Pool, Id}' gives).
 
 %% ---------------------------------------------------------------------------
 %% Calls
@@ -364,38 +369,67 @@ memory_stats() ->
 %% `traced_memory_current' and `traced_memory_peak' (bytes, summed), and `workers':
 %% for each `id', `os_pid', its own numbers of these, `rss', `pss', `peak', `swap'
 %% (bytes) and `busy' (its Python could not answer).
--spec memory_stats(Pool :: atom()) -> {ok, map()} | {error, term()}.
-memory_stats(Name) ->
-    py_mem:stats(Name).
+-spec memory_stats(target()) -> {ok, map() | [{pos_integer(), result()}]} | {error, term()}.
+memory_stats(Target) ->
+    py_mem:stats(Target).
 
-%% @doc Collects garbage in every worker of the default pool, and returns how many
-%% objects were unreachable: ``{ok, Collected} = py:gc()''.
+%% @equiv gc(default)
 -spec gc() -> {ok, non_neg_integer()} | {error, term()}.
 gc() ->
     py_mem:gc(default, gc).
 
-%% @doc Collects this generation and the younger ones: ``{ok, _} = py:gc(0)''.
--spec gc(0..2) -> {ok, non_neg_integer()} | {error, term()}.
-gc(Generation) ->
-    py_mem:gc(default, py_args:gc(Generation)).
+%% @doc Collects garbage, and returns how many objects were unreachable:
+%% ``{ok, Collected} = py:gc(pdf)''. With a number, it collects this generation
+%% and the younger ones in the default pool: ``{ok, _} = py:gc(0)''.
+-spec gc(0..2 | target()) ->
+          {ok, non_neg_integer() | [{pos_integer(), result()}]} | {error, term()}.
+gc(Generation) when is_integer(Generation) ->
+    gc(default, Generation);
+gc(Target) ->
+    py_mem:gc(Target, gc).
 
-%% @equiv tracemalloc_start(1)
+%% @doc Collects this generation and the younger ones:
+%% ``{ok, _} = py:gc({pdf, 2}, 0)''.
+-spec gc(target(), 0..2) ->
+          {ok, non_neg_integer() | [{pos_integer(), result()}]} | {error, term()}.
+gc(Target, Generation) ->
+    py_mem:gc(Target, py_args:gc(Generation)).
+
+%% @equiv tracemalloc_start(default, 1)
 -spec tracemalloc_start() -> ok | {error, term()}.
 tracemalloc_start() ->
-    tracemalloc_start(1).
+    tracemalloc_start(default, 1).
 
-%% @doc Traces memory in every worker of the default pool, and in those that start
-%% later, with NFrame frames for each allocation:
-%% ``ok = py:tracemalloc_start(10)''. If tracing is on with another number of
-%% frames, it begins anew.
--spec tracemalloc_start(pos_integer()) -> ok | {error, term()}.
-tracemalloc_start(NFrame) ->
-    py_mem:trace(default, py_args:tracemalloc_start(NFrame)).
+%% @doc Traces memory: of the default pool, if it is given a number of frames:
+%% ``ok = py:tracemalloc_start(10)''; else with one frame for each allocation:
+%% ``ok = py:tracemalloc_start(pdf)''.
+-spec tracemalloc_start(pos_integer() | target()) ->
+          ok | {ok, [{pos_integer(), result() | ok}]} | {error, term()}.
+tracemalloc_start(NFrame) when is_integer(NFrame) ->
+    tracemalloc_start(default, NFrame);
+tracemalloc_start(Target) ->
+    tracemalloc_start(Target, 1).
 
-%% @doc Stops tracing in every worker: ``ok = py:tracemalloc_stop()''.
+%% @doc Traces memory with NFrame frames for each allocation:
+%% ``ok = py:tracemalloc_start(pdf, 10)''. A pool's name means its workers and
+%% those that start later; `{Pool, Id}' and `{Pool, all}' only workers that are
+%% there now. If tracing is on with another number of frames, it begins anew.
+-spec tracemalloc_start(target(), pos_integer()) ->
+          ok | {ok, [{pos_integer(), result() | ok}]} | {error, term()}.
+tracemalloc_start(Target, NFrame) ->
+    py_mem:trace(Target, py_args:tracemalloc_start(NFrame)).
+
+%% @equiv tracemalloc_stop(default)
 -spec tracemalloc_stop() -> ok | {error, term()}.
 tracemalloc_stop() ->
-    py_mem:trace(default, tracemalloc_stop).
+    tracemalloc_stop(default).
+
+%% @doc Stops tracing: ``ok = py:tracemalloc_stop(pdf)''. A pool's name means the
+%% workers that start later, too.
+-spec tracemalloc_stop(target()) ->
+          ok | {ok, [{pos_integer(), result() | ok}]} | {error, term()}.
+tracemalloc_stop(Target) ->
+    py_mem:trace(Target, tracemalloc_stop).
 
 %% @doc Python's version, as in `sys.version': ``{ok, <<"3.", _/binary>>} = py:version()''.
 -spec version() -> {ok, binary()} | {error, term()}.
@@ -404,10 +438,12 @@ version() ->
 
 %% @doc What a worker's Python threads are doing, even while it is busy, within
 %% 100 ms: ``{ok, [#{thread := _, frames := _} | _]} = py:stack(1)''. Worker is
-%% its pid, its id in the default pool, or `{Pool, Id}' (see {@link info/1}). The
+%% its pid, its id in the default pool, or `{Pool, Id}' (see {@link info/1}); a
+%% pool's name or `{Pool, all}' gives each worker's: `{ok, [{Id, Result}]}'. The
 %% outermost frame comes first; each has `file', `line', `function' and `text'.
 %% While C code holds the GIL: `{error, busy}'.
--spec stack(py_stack:worker()) -> {ok, [map()]} | {error, term()}.
+-spec stack(py_stack:worker()) ->
+          {ok, [map()] | [{pos_integer(), result()}]} | {error, term()}.
 stack(Worker) ->
     py_stack:of_worker(Worker).
 

@@ -137,9 +137,12 @@ stack_of_idle() ->
     ?assert(asked(fun() -> py:stack(1) end, fun is_ok/1) =< ?LIMIT).
 
 stack_of_nobody() ->
-    [?assertMatch({error, _}, py:stack(Worker))
-     || Worker <- [3, {no_such_pool, 1}, spawn(fun() -> ok end)]],
-    [?assertError(badarg, py:stack(Worker)) || Worker <- [0, atom, <<"1">>, {default, x}]].
+    Pid = spawn(fun() -> ok end),
+    [?assertEqual({error, Why}, py:stack(Worker))
+     || {Worker, Why} <- [{3, {no_worker, {default, 3}}}, {Pid, {no_worker, Pid}},
+                          {{no_such_pool, 1}, {no_pool, no_such_pool}},
+                          {no_such_pool, {no_pool, no_such_pool}}]],
+    [?assertError(badarg, py:stack(Worker)) || Worker <- [0, <<"1">>, {default, x}]].
 
 %% ---------------------------------------------------------------------------
 %% The GIL is kept by C

@@ -1,6 +1,6 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
-%% Memory of a whole pool: statistics, collection, tracing.
+%% Memory of workers: statistics, collection, tracing.
 -module(py_mem).
 
 -export([stats/1, gc/2, trace/2]).
@@ -14,28 +14,31 @@
 %% ---------------------------------------------------------------------------
 %% Statistics
 
--spec stats(atom()) -> {ok, map()} | {error, {no_pool, atom()}}.
-stats(Name) ->
-    py_pool_board:with_pool(Name, fun(Pool) -> {ok, of_pool(ask(Pool))} end).
+-spec stats(py_target:target()) -> py_target:answer().
+stats(Target) ->
+    py_target:run(Target, fun ask/2, fun(_, Results) -> {ok, of_pool(known(Results))} end).
+
+%% A worker that ended meanwhile has nothing to say.
+known(Results) ->
+    [Stats || {_, {ok, Stats}} <- Results].
 
 %% Every worker is asked, and the kernel meanwhile. One that cannot answer in
 %% time is busy: it has the kernel's numbers only.
-ask(Pool) ->
+ask(_, Workers) ->
     Deadline = py_time:deadline(?STATS_LIMIT),
-    Workers = py_pool_board:workers(Pool),
     Sent = py_fanout:send(Workers, urgent, memory_stats, Deadline),
     Kernel = [py_os_proc:memory(OsPid) || {_, _, OsPid} <- Workers],
     Results = py_fanout:collect(Sent, Deadline),
-    lists:append(lists:zipwith(fun of_worker/2, Kernel, Results)).
+    lists:zipwith(fun of_worker/2, Kernel, Results).
 
-of_worker(_, {_, {error, {worker_exit, _}}}) ->
-    [];
-of_worker(Kernel, {{Slot, _, OsPid}, Result}) ->
-    Known = Kernel#{id => Slot, os_pid => OsPid},
-    case Result of
-        {ok, Stats} -> [maps:merge(Known#{busy => false}, Stats)];
-        {error, _} -> [Known#{busy => true}]
-    end.
+of_worker(_, {_, {error, {worker_exit, _}}} = Ended) ->
+    Ended;
+of_worker(Kernel, {{Id, _, OsPid} = Worker, Result}) ->
+    Known = Kernel#{id => Id, os_pid => OsPid},
+    {Worker, {ok, case Result of
+                      {ok, Stats} -> maps:merge(Known#{busy => false}, Stats);
+                      {error, _} -> Known#{busy => true}
+                  end}}.
 
 %% A pool's memory, made of its workers' own maps: what their collectors did is
 %% summed, the fullest counts are shown, the thresholds are the first one's;
@@ -71,26 +74,28 @@ traced(Key, Values, Stats) -> Stats#{Key => lists:sum(Values)}.
 %% ---------------------------------------------------------------------------
 %% Collection and tracing
 
-%% Collects in every worker: how many objects were found in all of them.
--spec gc(atom(), py_wire:op()) -> {ok, non_neg_integer()} | {error, term()}.
-gc(Name, Op) ->
-    py_pool_board:with_pool(Name, fun(Pool) ->
-        py_fanout:sum(everywhere(Pool, py_pool_board:workers(Pool), Op))
-    end).
+%% Collects: how many objects were found, in a pool in all of its workers.
+-spec gc(py_target:target(), py_wire:op()) -> py_target:answer().
+gc(Target, Op) ->
+    py_target:run(Target, everywhere(Op), fun(_, Results) -> py_fanout:sum(Results) end).
 
-%% Starts or stops tracing in every worker, and in those to come.
--spec trace(atom(), py_wire:op()) -> ok | {error, term()}.
-trace(Name, Op) ->
-    py_pool_board:with_pool(Name, fun(Pool) -> trace_pool(Pool, Op) end).
+%% Starts or stops tracing. A pool's name means its workers to come, too.
+-spec trace(py_target:target(), py_wire:op()) -> py_target:answer().
+trace(Name, Op) when is_atom(Name) ->
+    py_pool_board:with_pool(Name, fun(Pool) -> trace_pool(Pool, Op) end);
+trace(Target, Op) ->
+    py_target:run(Target, everywhere(Op), fun(_, Results) -> py_fanout:all_ok(Results) end).
 
 trace_pool(Pool, Op) ->
     case py_pool:trace(Pool, tracing(Op)) of
-        {ok, Workers} -> py_fanout:all_ok(everywhere(Pool, Workers, Op));
+        {ok, Workers} -> py_fanout:all_ok((everywhere(Op))(Pool, Workers));
         {error, _} = Error -> Error
     end.
 
 tracing({tracemalloc_start, NFrame}) -> NFrame;
 tracing(tracemalloc_stop) -> off.
 
-everywhere(#pool{timeout = Timeout}, Workers, Op) ->
-    py_fanout:ask(Workers, urgent, Op, py_time:deadline(Timeout)).
+everywhere(Op) ->
+    fun(#pool{timeout = Timeout}, Workers) ->
+        py_fanout:ask(Workers, urgent, Op, py_time:deadline(Timeout))
+    end.

@@ -6,41 +6,39 @@
 -export([of_worker/1]).
 -export_type([worker/0]).
 
-%% As py:info/1 shows it: its pid, or its id (in the default pool).
--type worker() :: pid() | pos_integer() | {Pool :: atom(), pos_integer()}.
+%% As py:info/1 shows it: its pid, its id in the default pool, or its pool and id.
+%% A pool is each of its workers.
+-type worker() :: pid() | pos_integer() | py_target:target().
 
 %% How long the answer may take (ms).
 -define(LIMIT, 90).
 
--spec of_worker(worker()) -> {ok, [map()]} | {error, term()}.
-of_worker(Worker) ->
-    case find(Worker) of
-        {ok, Row} ->
-            Deadline = py_time:deadline(?LIMIT),
-            [{_, Result}] = py_fanout:ask([Row], urgent, stack, Deadline),
-            result(Result);
-        none ->
-            {error, no_worker}
-    end.
+-spec of_worker(worker()) ->
+          {ok, [map()]} | {ok, [{pos_integer(), {ok, [map()]} | {error, term()}}]}
+        | {error, term()}.
+of_worker(Pid) when is_pid(Pid) ->
+    case find(Pid) of
+        [Row] -> [{_, Result}] = ask([Row]), Result;
+        [] -> {error, {no_worker, Pid}}
+    end;
+of_worker(Id) when is_integer(Id), Id > 0 ->
+    of_worker({default, Id});
+of_worker(Name) when is_atom(Name) ->
+    of_worker({Name, all});
+of_worker({_, _} = Target) ->
+    py_target:run(Target, fun(_, Workers) -> ask(Workers) end, fun(_, Results) -> Results end);
+of_worker(Other) ->
+    py_options:badarg(Other, "not a worker's pid or id, a pool's name, {Pool, Id} "
+                             "or {Pool, all}").
+
+ask(Workers) ->
+    Results = py_fanout:ask(Workers, urgent, stack, py_time:deadline(?LIMIT)),
+    [{Worker, result(Result)} || {Worker, Result} <- Results].
 
 %% C code that keeps the GIL keeps its stack to itself.
 result({error, timeout}) -> {error, busy};
 result(Result) -> Result.
 
-find(Pid) when is_pid(Pid) ->
-    first([Row || Name <- py_pool_board:names(), {_, P, _} = Row <- rows(Name), P =:= Pid]);
-find(Id) when is_integer(Id), Id > 0 ->
-    find({default, Id});
-find({Name, Id}) when is_atom(Name), is_integer(Id), Id > 0 ->
-    first([Row || {Slot, _, _} = Row <- rows(Name), Slot =:= Id]);
-find(Other) ->
-    py_options:badarg(Other, "neither a worker's pid nor its id").
-
-rows(Name) ->
-    case py_pool_board:with_pool(Name, fun py_pool_board:workers/1) of
-        {error, _} -> [];
-        Workers -> Workers
-    end.
-
-first([Row | _]) -> {ok, Row};
-first([]) -> none.
+find(Pid) ->
+    [Row || Name <- py_pool_board:names(), {ok, Pool} <- [py_pool_board:find(Name)],
+            {_, P, _} = Row <- py_pool_board:workers(Pool), P =:= Pid].
