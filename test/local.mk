@@ -13,6 +13,7 @@ unit_scripts = \
 	test/unit/line.escript \
 	test/unit/load.escript \
 	test/unit/mem.escript \
+	test/unit/memory.escript \
 	test/unit/options.escript \
 	test/unit/os_exit.escript \
 	test/unit/result.escript \
@@ -45,6 +46,7 @@ test_scripts = \
 	test/docs/docs.escript \
 	test/docs/examples.escript \
 	test/memory/guide.escript \
+	test/memory/stats.escript \
 	test/memory/trace.escript \
 	test/memory/target.escript \
 	test/pool/drain.escript \

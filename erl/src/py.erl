@@ -45,7 +45,7 @@
 -export([stream/3, stream/4, stream/5, stream_eval/1, stream_eval/2, stream_eval/3]).
 -export([stream_open/1, stream_open/2, stream_next/1, stream_close/1]).
 -export([stream_fold/3, stream_fold/4]).
--export([memory_stats/0, memory_stats/1, gc/0, gc/1, gc/2]).
+-export([memory_stats/0, memory_stats/1, memory_stats/2, gc/0, gc/1, gc/2]).
 -export([tracemalloc_start/0, tracemalloc_start/1, tracemalloc_start/2]).
 -export([tracemalloc_stop/0, tracemalloc_stop/1]).
 -export([version/0, stack/1, restart_workers/0, restart_workers/1]).
@@ -363,15 +363,25 @@ cancel(Other) ->
 memory_stats() ->
     memory_stats(default).
 
-%% @doc The memory of a pool's workers, within 100 ms whatever they do:
-%% ``{ok, #{gc_count := {_, _, _}}} = py:memory_stats()''. The map has `gc_stats'
-%% (summed), `gc_count' (of the fullest worker), `gc_threshold', while tracing is on
-%% `traced_memory_current' and `traced_memory_peak' (bytes, summed), and `workers':
-%% for each `id', `os_pid', its own numbers of these, `rss', `pss', `peak', `swap'
-%% (bytes) and `busy' (its Python could not answer).
+%% @equiv memory_stats(Target, #{})
 -spec memory_stats(target()) -> {ok, map() | [{pos_integer(), result()}]} | {error, term()}.
 memory_stats(Target) ->
-    py_mem:stats(Target).
+    memory_stats(Target, #{}).
+
+%% @doc The memory of a pool or of a worker, within 100 ms whatever they do:
+%% ``{ok, #{gc_count := {_, _, _}}} = py:memory_stats(pdf, #{})''. A worker's map
+%% has the numbers of its Python: `gc_stats', `gc_count', `gc_threshold', while
+%% tracing is on `traced_memory_current' and `traced_memory_peak', with their
+%% `age' (ms; it is not 0 if the worker is `busy'); what the kernel says: `rss',
+%% `peak', `swap' and, with `#{detail => true}', `pss' and `uss'; and `id',
+%% `os_pid', `calls', `uptime' (ms), `baseline' (the `rss' when it was ready) and
+%% `growth' since then. A pool's map has Python's numbers of all workers, of which
+%% `answered' of the `asked' are new, and the workers' own maps as `workers'.
+-spec memory_stats(target(), #{detail => boolean()}) ->
+          {ok, map() | [{pos_integer(), result()}]} | {error, term()}.
+memory_stats(Target, Options) ->
+    #{detail := Detail} = py_args:memory_stats(Options),
+    py_mem:stats(Target, Detail).
 
 %% @equiv gc(default)
 -spec gc() -> {ok, non_neg_integer()} | {error, term()}.

@@ -10,6 +10,7 @@ main(_) ->
     tap:run([
         {"hello comes first", fun first/0},
         {"then what to do with the logs", fun logs/0},
+        {"then its first numbers about memory are learnt", fun memory/0},
         {"then the pool is asked, and its steps are run in order", fun steps/0},
         {"what the program said of itself", fun hello/0},
         [{"why not: " ++ Name, fun() -> failure(Result, Text) end} || {Name, Result, Text} <- hellos()],
@@ -25,7 +26,8 @@ new() ->
     Boot.
 
 greeted() ->
-    {run, {listen, true, _, true}, Boot} = py_worker_boot:result({ok, said()}, new()),
+    {run, {listen, true, _, true}, Listening} = py_worker_boot:result({ok, said()}, new()),
+    {run, memory_stats, Boot} = py_worker_boot:result(ok, Listening),
     Boot.
 
 running(Steps) ->
@@ -40,8 +42,13 @@ logs() ->
     {run, hello, Boot} = py_worker_boot:new(false),
     ?assertMatch({run, {listen, false, Window, true}, _}, py_worker_boot:result({ok, said()}, Boot)).
 
+memory() ->
+    ?assertEqual(#{}, py_worker_boot:memory(greeted())),
+    {done, Boot} = py_worker_boot:result({ok, #{gc_count => {1, 2, 3}}}, greeted()),
+    ?assertEqual(#{gc_count => {1, 2, 3}}, py_worker_boot:memory(Boot)).
+
 steps() ->
-    {done, Asking} = py_worker_boot:result(ok, greeted()),
+    {done, Asking} = py_worker_boot:result({ok, #{}}, greeted()),
     {run, A, One} = py_worker_boot:steps([code(<<"a">>), code(<<"b">>)], Asking),
     {run, B, Two} = py_worker_boot:result(ok, One),
     ?assertEqual([{exec, <<"a">>}, {exec, <<"b">>}], [py_worker_boot:op(A), py_worker_boot:op(B)]),

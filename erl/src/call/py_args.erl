@@ -5,6 +5,7 @@
 -module(py_args).
 
 -export([call/4, calls/1, eval/2, exec/1, source/1, gc/1, tracemalloc_start/1]).
+-export([memory_stats/1]).
 
 -import(py_options, [text/1, badarg/2]).
 
@@ -48,7 +49,24 @@ tracemalloc_start(NFrame) when is_integer(NFrame), NFrame > 0, NFrame =< 65535 -
 tracemalloc_start(Other) ->
     badarg(Other, "not a number of frames: 1 to 65535").
 
+%% The options of memory_stats, complete.
+-spec memory_stats(term()) -> #{detail := boolean()}.
+memory_stats(Options) ->
+    options(Options, [{detail, boolean, false, "whether there are pss and uss"}]).
+
 %% ---------------------------------------------------------------------------
+
+options(Options, Table) when is_map(Options) ->
+    maps:map(fun(Name, Value) -> option(Name, Value, Options, Table) end,
+             maps:merge(py_option:defaults(Table), Options));
+options(Options, _) ->
+    badarg(Options, "not a map of options").
+
+option(Name, Value, Options, Table) ->
+    case py_option:check(Name, Value, Table) of
+        {ok, Checked} -> Checked;
+        wrong -> badarg(Options, io_lib:format("~tp: no such option, or a wrong value", [Name]))
+    end.
 
 name(Name) when is_atom(Name) -> Name;
 name(Name) -> text(Name).

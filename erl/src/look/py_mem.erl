@@ -3,8 +3,8 @@
 %% Memory of workers: statistics, collection, tracing.
 -module(py_mem).
 
--export([stats/1, gc/2, trace/2]).
--export([of_pool/1]).
+-export([stats/2, gc/2, trace/2]).
+-export([of_pool/2]).
 
 -include("py.hrl").
 
@@ -14,43 +14,65 @@
 %% ---------------------------------------------------------------------------
 %% Statistics
 
--spec stats(py_target:target()) -> py_target:answer().
-stats(Target) ->
-    py_target:run(Target, fun ask/2, fun(_, Results) -> {ok, of_pool(known(Results))} end).
+-spec stats(py_target:target(), Detail :: boolean()) -> py_target:answer().
+stats(Target, Detail) ->
+    py_target:run(Target, fun(Pool, Workers) -> ask(Pool, Workers, Detail) end, fun together/2).
 
-%% A worker that ended meanwhile has nothing to say.
-known(Results) ->
-    [Stats || {_, {ok, Stats}} <- Results].
+together(#pool{size = Size} = Pool, Results) ->
+    Known = [Known || Slot <- lists:seq(1, Size),
+                      Known <- [py_pool_board:memory(Pool, Slot)], Known =/= none],
+    {ok, of_pool(py_worker_memory:counted(Known), [Stats || {_, {ok, Stats}} <- Results])}.
 
-%% Every worker is asked, and the kernel meanwhile. One that cannot answer in
-%% time is busy: it has the kernel's numbers only.
-ask(_, Workers) ->
+%% Every program is asked, and meanwhile the kernel and the worker's process.
+ask(Pool, Workers, Detail) ->
     Deadline = py_time:deadline(?STATS_LIMIT),
     Sent = py_fanout:send(Workers, urgent, memory_stats, Deadline),
-    Kernel = [py_os_proc:memory(OsPid) || {_, _, OsPid} <- Workers],
+    Outside = [outside(Worker, Deadline, Detail) || Worker <- Workers],
     Results = py_fanout:collect(Sent, Deadline),
-    lists:zipwith(fun of_worker/2, Kernel, Results).
+    lists:zipwith(fun(Seen, Result) -> of_worker(Pool, Seen, Result) end, Outside, Results).
 
-of_worker(_, {_, {error, {worker_exit, _}}} = Ended) ->
+outside({Id, Pid, OsPid}, Deadline, Detail) ->
+    Seen = maps:merge(py_os_proc:memory(OsPid), shares(Detail, OsPid)),
+    maps:merge(Seen#{id => Id, os_pid => OsPid}, calls(py_worker:info(Pid, py_time:left(Deadline)))).
+
+shares(true, OsPid) -> py_os_proc:shares(OsPid);
+shares(false, _) -> #{}.
+
+calls(#{state := down}) -> #{};
+calls(Info) -> maps:with([calls], Info).
+
+%% A worker that cannot answer in time is busy: it is shown with the last numbers
+%% that are known of it.
+of_worker(_, _, {_, {error, {worker_exit, _}}} = Ended) ->
     Ended;
-of_worker(Kernel, {{Id, _, OsPid} = Worker, Result}) ->
-    Known = Kernel#{id => Id, os_pid => OsPid},
-    {Worker, {ok, case Result of
-                      {ok, Stats} -> maps:merge(Known#{busy => false}, Stats);
-                      {error, _} -> Known#{busy => true}
-                  end}}.
+of_worker(Pool, Seen, {{Id, Pid, _} = Worker, Result}) ->
+    Now = py_time:now_ms(),
+    learn(Pool, Id, Pid, Result, Now),
+    Known = py_worker_memory:of_worker(Pid, Now, py_pool_board:memory(Pool, Id)),
+    {Worker, {ok, grown(maps:merge(Seen#{busy => element(1, Result) =/= ok}, Known))}}.
+
+learn(Pool, Id, Pid, {ok, Numbers}, Now) ->
+    py_pool_board:update_memory(Pool, Id, fun(Known) ->
+        py_worker_memory:learn(Pid, Numbers, Now, Known)
+    end);
+learn(_, _, _, {error, _}, _) ->
+    ok.
+
+grown(#{rss := Rss, baseline := Baseline} = Stats) -> Stats#{growth => Rss - Baseline};
+grown(Stats) -> Stats.
 
 %% A pool's memory, made of its workers' own maps: what their collectors did is
-%% summed, the fullest counts are shown, the thresholds are the first one's;
-%% traced bytes are there while some worker traces. Pure.
--spec of_pool([map()]) -> map().
-of_pool(Workers) ->
-    Answered = [Worker || #{gc_count := _} = Worker <- Workers],
-    Base = #{gc_stats => generations(values(gc_stats, Answered)),
-             gc_count => lists:max([{0, 0, 0} | values(gc_count, Answered)]),
-             gc_threshold => first(values(gc_threshold, Answered)),
+%% counted elsewhere, the fullest counts are shown, the thresholds are the first
+%% one's; traced bytes are there while some worker traces. Pure.
+-spec of_pool(py_worker_memory:generations(), [map()]) -> map().
+of_pool(Counted, Workers) ->
+    Base = #{gc_stats => Counted,
+             gc_count => lists:max([{0, 0, 0} | values(gc_count, Workers)]),
+             gc_threshold => first(values(gc_threshold, Workers)),
+             answered => length([busy || #{busy := false} <- Workers]),
+             asked => length(Workers),
              workers => Workers},
-    lists:foldl(fun(Key, Stats) -> traced(Key, values(Key, Answered), Stats) end,
+    lists:foldl(fun(Key, Stats) -> traced(Key, values(Key, Workers), Stats) end,
                 Base, [traced_memory_current, traced_memory_peak]).
 
 values(Key, Maps) ->
@@ -58,15 +80,6 @@ values(Key, Maps) ->
 
 first([Value | _]) -> Value;
 first([]) -> {0, 0, 0}.
-
-generations([]) ->
-    lists:duplicate(3, maps:from_keys([<<"collected">>, <<"collections">>,
-                                       <<"uncollectable">>], 0));
-generations([First | Rest]) ->
-    lists:foldl(fun(Stats, Sum) -> lists:zipwith(fun add/2, Stats, Sum) end, First, Rest).
-
-add(A, B) ->
-    maps:merge_with(fun(_, X, Y) -> X + Y end, A, B).
 
 traced(_, [], Stats) -> Stats;
 traced(Key, Values, Stats) -> Stats#{Key => lists:sum(Values)}.

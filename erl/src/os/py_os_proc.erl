@@ -5,28 +5,35 @@
 %% is nothing.
 -module(py_os_proc).
 
--export([memory/1, oom_kills/0, hold_input/1]).
--export_type([memory/0]).
+-export([memory/1, shares/1, oom_kills/0, hold_input/1]).
+-export_type([memory/0, shares/0]).
 
 -type memory() :: #{rss => non_neg_integer(),   % resident now
-                    pss => non_neg_integer(),   % the same, shared pages divided
                     peak => non_neg_integer(),  % most that was resident
                     swap => non_neg_integer()}. % swapped out
+-type shares() :: #{pss => non_neg_integer(),   % resident, shared pages divided
+                    uss => non_neg_integer()}.  % resident, and shared with nobody
 
-%% What the kernel says of its memory, in bytes.
+%% What the kernel says of its memory, in bytes. All of it is in one file, so the
+%% numbers are of one moment and in kB, whatever the size of a page.
 -spec memory(pos_integer() | undefined) -> memory().
-memory(undefined) ->
-    #{};
 memory(OsPid) ->
-    Dir = ["/proc/", integer_to_list(OsPid), "/"],
-    Status = read([Dir, "status"]),
-    Rollup = read([Dir, "smaps_rollup"]),
-    maps:from_list(
-      [{Key, 1024 * Kb} || {Key, Name, Text} <- [{rss, "VmRSS", Status},
-                                                 {peak, "VmHWM", Status},
-                                                 {swap, "VmSwap", Status},
-                                                 {pss, "Pss", Rollup}],
-                           {ok, Kb} <- [line(Name, Text)]]).
+    Status = read(OsPid, "/status"),
+    maps:from_list([{Key, Bytes} || {Key, Name} <- [{rss, <<"\nVmRSS:">>},
+                                                    {peak, <<"\nVmHWM:">>},
+                                                    {swap, <<"\nVmSwap:">>}],
+                                    Bytes <- bytes(Name, Status)]).
+
+%% What of its memory it shares. The kernel looks at every page for that, which
+%% takes milliseconds in a large process.
+-spec shares(pos_integer() | undefined) -> shares().
+shares(OsPid) ->
+    Rollup = read(OsPid, "/smaps_rollup"),
+    Private = [Bytes || Name <- [<<"\nPrivate_Clean:">>, <<"\nPrivate_Dirty:">>,
+                                 <<"\nPrivate_Hugetlb:">>],
+                        Bytes <- bytes(Name, Rollup)],
+    maps:from_list([{pss, Bytes} || Bytes <- bytes(<<"\nPss:">>, Rollup)]
+                   ++ [{uss, lists:sum(Private)} || Private =/= []]).
 
 %% How many processes the kernel has killed for want of memory since it was
 %% started; 0 if it does not say.
@@ -38,27 +45,38 @@ oom_kills() ->
         nomatch -> 0
     end.
 
-%% Not through the file server, which may be waiting for a slow disk.
+read(undefined, _) ->
+    <<>>;
+read(OsPid, Name) ->
+    read("/proc/" ++ integer_to_list(OsPid) ++ Name).
+
+%% Not through the file server, which may be waiting for a slow disk; and at once,
+%% because each step by itself (open, read, close) has to wake a thread of the VM.
+%% From OTP 27 on, file:read_file/2 is the same.
 read(Path) ->
-    case file:open(Path, [read, raw, binary]) of
-        {ok, File} ->
-            Result = file:read(File, 65536),
-            _ = file:close(File),
-            case Result of
-                {ok, Text} -> Text;
-                _ -> <<>>
-            end;
-        {error, _} ->
-            <<>>
+    case prim_file:read_file(Path) of
+        {ok, Text} -> Text;
+        {error, _} -> <<>>
     end.
 
-%% The number of the line "NAME:   NUMBER kB".
-line(Name, Text) ->
-    Pattern = ["^", Name, ":\\s+(\\d+) kB$"],
-    case re:run(Text, Pattern, [multiline, {capture, all_but_first, binary}]) of
-        {match, [Kb]} -> {ok, binary_to_integer(Kb)};
-        nomatch -> none
+%% The number of the line "NAME   NUMBER kB", if there is such a line. There is no
+%% regular expression because this is done for every worker.
+bytes(Name, Text) ->
+    case binary:match(Text, Name) of
+        {At, Length} ->
+            <<_:(At + Length)/binary, Rest/binary>> = Text,
+            [1024 * number(Rest)];
+        nomatch ->
+            []
     end.
+
+number(<<Blank, Rest/binary>>) when Blank =:= $\s; Blank =:= $\t -> number(Rest);
+number(Digits) -> number(Digits, 0).
+
+number(<<Digit, Rest/binary>>, N) when Digit >= $0, Digit =< $9 ->
+    number(Rest, 10 * N + Digit - $0);
+number(_, N) ->
+    N.
 
 %% ---------------------------------------------------------------------------
 %% Input

@@ -7,6 +7,7 @@
 %%   ets                          {Slot, Worker, OsPid} for each worker that is
 %%                                ready, {pool, Pid}, {workers, Supervisor},
 %%                                {version, Text},
+%%                                {{memory, Slot}, what is known of it},
 %%                                {{dead, Worker}, Why, Culprit} for recent
 %%                                deaths: whose call it was for which the program
 %%                                had to be ended
@@ -15,7 +16,7 @@
 -export([new/2, delete/1, find/1, open/1, names/0, with_pool/2, with_open/2]).
 -export([set_pool/2, pool/1, set_workers/2, workers_sup/1]).
 -export([join/4, leave/3, pick/1, workers/1]).
--export([set_version/2, version/1]).
+-export([set_version/2, version/1, memory/2, update_memory/3]).
 -export([died/3, died/4, forget_dead/2, has_died/2, why_died/2, has_ended/3]).
 -export_type([worker/0]).
 
@@ -160,6 +161,34 @@ version(Pool) ->
 -spec workers(#pool{}) -> [worker()].
 workers(#pool{size = Size} = Pool) ->
     [Row || Slot <- lists:seq(1, Size), Row <- lookup(Pool, Slot)].
+
+%% ---------------------------------------------------------------------------
+%% Memory
+
+%% What is known of the memory of a slot's workers (py_worker_memory).
+-spec memory(#pool{}, slot()) -> term() | none.
+memory(Pool, Slot) ->
+    case lookup(Pool, {memory, Slot}) of
+        [{_, Memory}] -> Memory;
+        [] -> none
+    end.
+
+%% Makes something new of it. Many may do so at once, and nothing is lost: if
+%% another was faster, it is made of what that one has left.
+-spec update_memory(#pool{}, slot(), fun((Known) -> Known)) -> ok.
+update_memory(Pool, Slot, Change) ->
+    Old = memory(Pool, Slot),
+    case Change(Old) of
+        Old -> ok;
+        New -> replace(Pool, {memory, Slot}, Old, New) orelse update_memory(Pool, Slot, Change)
+    end,
+    ok.
+
+replace(#pool{table = Table}, Key, none, New) ->
+    in_table(fun() -> ets:insert_new(Table, {Key, New}) end, true);
+replace(#pool{table = Table}, Key, Old, New) ->
+    Swap = [{{Key, Old}, [], [{const, {Key, New}}]}],
+    in_table(fun() -> ets:select_replace(Table, Swap) =:= 1 end, true).
 
 %% ---------------------------------------------------------------------------
 %% Recent deaths

@@ -195,6 +195,7 @@ frame(Id, Frame, #state{phase = {live, Live}} = S) ->
 starting({?MODULE, {steps, Steps}}, Boot, _, S) ->
     boot(py_worker_boot:steps(Steps, Boot), S);
 starting({?MODULE, live}, Boot, _, S) ->
+    remember(py_worker_boot:memory(Boot), S),
     go_live(py_worker_boot:hello(Boot), S);
 starting({?MODULE, {request, Req}}, _, _, S) ->
     py_worker_live:refuse(Req),
@@ -241,6 +242,13 @@ go_live(#{version := Version, python := Python, guard := Guard}, S) ->
                                 port => S#state.port, os_pid => S#state.os_pid,
                                 max_queue => MaxQueue}),
     settle(Live, S#state{python = Python, guard = Guard}).
+
+%% What its memory is compared with later.
+remember(Numbers, #state{pool = Pool, slot = Slot, os_pid = OsPid}) ->
+    Baseline = maps:get(rss, py_os_proc:memory(OsPid), undefined),
+    py_pool_board:update_memory(Pool, Slot, fun(Before) ->
+        py_worker_memory:new(self(), Baseline, Numbers, py_time:now_ms(), Before)
+    end).
 
 not_started(Text) ->
     {shutdown, {python_start, Text}}.

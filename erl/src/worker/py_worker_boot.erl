@@ -1,11 +1,12 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
 %% How a program becomes a worker: it says hello, learns what to do with the
-%% lines of its logs, then runs the steps that its pool wants to be run in every
+%% lines of its logs, says its first numbers about memory, so that they are known
+%% even if it never has the time again, then runs the steps that its pool wants to be run in every
 %% worker (init code, exec_all, tracing). Pure.
 -module(py_worker_boot).
 
--export([new/1, id/0, op/1, steps/2, result/2, late/2, hello/1]).
+-export([new/1, id/0, op/1, steps/2, result/2, late/2, hello/1, memory/1]).
 -export_type([boot/0, next/0, step/0]).
 
 -include("py_protocol.hrl").
@@ -14,7 +15,8 @@
     step :: step(),
     rest = [] :: [step()],
     logs :: boolean(),
-    hello = #{} :: map()
+    hello = #{} :: map(),
+    memory = #{} :: map()
 }).
 
 -opaque boot() :: #boot{}.
@@ -44,11 +46,14 @@ steps([], Boot) -> {done, Boot}.
 %% What the program answered to the current step.
 -spec result(py_result:result(), boot()) -> next().
 result({ok, #{protocol := ?PROTOCOL_VERSION} = Hello}, #boot{step = hello, logs = Logs} = Boot) ->
-    steps([{listen, Logs, py_worker_events:window(), true}], Boot#boot{hello = Hello});
+    steps([{listen, Logs, py_worker_events:window(), true}, memory_stats],
+          Boot#boot{hello = Hello});
 result(Result, #boot{step = hello}) ->
     failed("unexpected hello: ~tp", [Result]);
 result({error, Reason}, #boot{step = Step}) ->
     failed("~ts: ~ts", [what(Step), why(Reason)]);
+result({ok, Memory}, #boot{step = memory_stats, rest = Rest} = Boot) ->
+    steps(Rest, Boot#boot{memory = Memory});
 result(_, #boot{rest = Rest} = Boot) ->
     steps(Rest, Boot).
 
@@ -73,3 +78,8 @@ late(Limit, #boot{step = Step}) ->
 -spec hello(boot()) -> map().
 hello(#boot{hello = Hello}) ->
     Hello.
+
+%% What it said of its memory; empty before it did.
+-spec memory(boot()) -> map().
+memory(#boot{memory = Memory}) ->
+    Memory.

@@ -1,0 +1,158 @@
+#!/usr/bin/env escript
+%% SPDX-License-Identifier: Apache-2.0
+%%! -pa test/lib
+%%
+%% Statistics that never lie: what is not known now is shown with its age, sums
+%% say of how many workers they are, and no counter goes back, whatever happens
+%% to the workers meanwhile.
+-mode(compile).
+-include_lib("stdlib/include/assert.hrl").
+
+-define(MB, 1_000_000).
+-define(ROUNDS, 12).
+
+main(_) ->
+    tap:run(fixture:with_app(#{size => 2, init => <<"import gc, wedge">>}, [
+        {"a worker's own map", fun own_map/0},
+        {"growth since the worker was ready", fun growth/0},
+        {"a successor has a baseline of its own", fun successor/0},
+        {"calls and uptime go on", fun goes_on/0},
+        {"what costs more is there only if it is asked for", fun detail/0},
+        {"options that are none", fun options/0},
+        {"a worker that was busy ever since", fun never_asked/0},
+        {"a worker that is stopped", fun stopped/0},
+        {"no counter goes back", 120_000, fun never_back/0}
+    ])).
+
+own_map() ->
+    {ok, Stats} = py:memory_stats({default, 1}),
+    ?assertEqual([age, baseline, busy, calls, gc_count, gc_stats, gc_threshold, growth, id,
+                  os_pid, peak, rss, swap, uptime], lists:sort(maps:keys(Stats))),
+    #{busy := false, rss := Rss, peak := Peak, age := Age} = Stats,
+    ?assert(Rss > ?MB andalso Rss =< Peak),
+    ?assert(Age >= 0),
+    {ok, #{workers := [#{id := 1}, #{id := 2}]} = Pool} = py:memory_stats(),
+    ?assertMatch(#{answered := 2, asked := 2}, Pool).
+
+growth() ->
+    {ok, #{growth := Before, baseline := Baseline}} = py:memory_stats({default, 1}),
+    in_worker(1, <<"kept = bytearray(b'x') * 50_000_000">>),
+    {ok, #{growth := After, baseline := Same, rss := Rss}} = py:memory_stats({default, 1}),
+    ?assert(After - Before > 45 * ?MB),
+    ?assertEqual({Baseline, Rss}, {Same, Baseline + After}),
+    in_worker(1, <<"del kept">>).
+
+%% Runs this in the worker with this id and no other.
+in_worker(Id, Code) ->
+    {ok, #{os_pid := OsPid}} = py:memory_stats({default, Id}),
+    Lines = [["    ", Line, "\n"] || Line <- string:split(Code, "\n", all)],
+    ok = py:exec_all(["import os\nif os.getpid() == ", integer_to_list(OsPid), ":\n", Lines]).
+
+successor() ->
+    {ok, Pool} = py:start_pool(young, #{size => 1}),
+    ?assert(is_pid(Pool)),
+    {ok, #{uptime := Old, os_pid := OsPid}} = later({young, 1}),
+    ok = py:restart_workers(young),
+    {ok, #{uptime := Young, baseline := Baseline, calls := 0, os_pid := Other}} =
+        py:memory_stats({young, 1}),
+    ?assert(Young < Old andalso Baseline > ?MB andalso OsPid =/= Other),
+    ok = py:stop_pool(young).
+
+later(Target) ->
+    timer:sleep(1000),
+    py:memory_stats(Target).
+
+goes_on() ->
+    {ok, #{calls := Calls, uptime := Uptime}} = py:memory_stats({default, 1}),
+    [{ok, _} = py:eval(<<"1">>) || _ <- lists:seq(1, 50)],
+    {ok, [{1, {ok, #{calls := One, uptime := Later}}}, {2, {ok, #{calls := Two}}}]} =
+        py:memory_stats({default, all}),
+    ?assert(One >= Calls andalso One + Two >= 50 andalso Later >= Uptime).
+
+detail() ->
+    {ok, #{workers := Workers}} = py:memory_stats(default, #{detail => true}),
+    ?assertEqual(2, length([ok || #{pss := Pss, uss := Uss} <- Workers,
+                                  Uss > ?MB, Pss >= Uss])),
+    {ok, Plain} = py:memory_stats({default, 1}, #{detail => false}),
+    ?assertNot(is_map_key(pss, Plain) orelse is_map_key(uss, Plain)).
+
+options() ->
+    [?assertError(badarg, py:memory_stats(default, Options))
+     || Options <- [#{detail => 1}, #{details => true}, [detail], true]].
+
+%% Its first numbers are as old as it is.
+never_asked() ->
+    {ok, _} = py:start_pool(fresh, #{size => 1, python_path => [fixture:python_path()],
+                                     init => <<"import wedge">>}),
+    [#{os_pid := OsPid}] = fixture:workers(fresh),
+    keep_gil(fresh),
+    {ok, #{answered := 0, asked := 1, workers := [Worker]} = Stats} = py:memory_stats(fresh),
+    ?assertMatch(#{gc_stats := [_, _, _], gc_count := {_, _, _}, gc_threshold := {N, _, _}}
+                     when N > 0, Stats),
+    #{busy := true, age := Age, uptime := Uptime, os_pid := OsPid, rss := Rss} = Worker,
+    ?assert(Age >= 50 andalso Uptime >= 50 andalso Rss > ?MB),
+    _ = fixture:kill("KILL", OsPid),
+    ok = py:stop_pool(fresh).
+
+keep_gil(Pool) ->
+    File = filename:join(fixture:tmpdir(), "started"),
+    spawn(fun() -> py:call(wedge, keep_gil_deaf, [list_to_binary(File)], #{}, #{pool => Pool}) end),
+    fixture:wait_until(fun() -> filelib:is_file(File) end),
+    timer:sleep(50).
+
+stopped() ->
+    {ok, #{gc_stats := Before}} = py:memory_stats(),
+    [OsPid | _] = fixture:os_pids(),
+    _ = fixture:kill("STOP", OsPid),
+    {ok, #{gc_stats := Meanwhile, answered := 1, asked := 2}} = py:memory_stats(),
+    _ = fixture:kill("CONT", OsPid),
+    {ok, #{gc_stats := After}} = py:memory_stats(),
+    ?assert(is_forth(Before, Meanwhile) andalso is_forth(Meanwhile, After)).
+
+is_forth(Before, After) ->
+    lists:all(fun({B, A}) -> lists:all(fun(Key) -> map_get(Key, A) >= map_get(Key, B) end,
+                                       maps:keys(B))
+              end, lists:zip(Before, After)).
+
+%% Collections, deaths, a restart, and a kept GIL, while somebody watches.
+never_back() ->
+    {ok, #{gc_stats := First}} = py:memory_stats(),
+    Watcher = spawn_monitor(fun() -> watch(First, 0) end),
+    [disturb(N rem 4) || N <- lists:seq(1, ?ROUNDS)],
+    element(1, Watcher) ! stop,
+    receive
+        {'DOWN', Monitor, process, _, Reason} when Monitor =:= element(2, Watcher) ->
+            {watched, N, Last} = Reason,
+            tap:note("~b statistics in a row", [N]),
+            ?assert(N > ?ROUNDS),
+            ?assert(is_forth(First, Last) andalso First =/= Last)
+    end.
+
+watch(Before, N) ->
+    {ok, #{gc_stats := Now}} = py:memory_stats(),
+    is_forth(Before, Now) orelse exit({back, Before, Now}),
+    receive
+        stop -> exit({watched, N, Now})
+    after 1 ->
+        watch(Now, N + 1)
+    end.
+
+disturb(0) ->
+    ok = py:restart_workers();
+disturb(1) ->
+    {ok, _} = py:gc(),
+    _ = fixture:kill("KILL", hd(fixture:os_pids())),
+    all_there();
+disturb(2) ->
+    keep_gil(default),
+    timer:sleep(200),
+    [fixture:kill("KILL", OsPid) || OsPid <- fixture:os_pids()],
+    all_there();
+disturb(3) ->
+    [{ok, _} = py:gc(N rem 3) || N <- lists:seq(1, 100)].
+
+all_there() ->
+    timer:sleep(20),
+    fixture:wait_until(fun() ->
+        [idle, idle] =:= [State || #{state := State} <- fixture:workers()]
+    end).
