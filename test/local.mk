@@ -45,6 +45,7 @@ test_scripts = \
 	test/call/values.escript \
 	test/docs/docs.escript \
 	test/docs/examples.escript \
+	test/memory/give_back.escript \
 	test/memory/guide.escript \
 	test/memory/stats.escript \
 	test/memory/trace.escript \

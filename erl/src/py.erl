@@ -46,13 +46,14 @@
 -export([stream_open/1, stream_open/2, stream_next/1, stream_close/1]).
 -export([stream_fold/3, stream_fold/4]).
 -export([memory_stats/0, memory_stats/1, memory_stats/2, gc/0, gc/1, gc/2]).
+-export([trim/0, trim/1]).
 -export([tracemalloc_start/0, tracemalloc_start/1, tracemalloc_start/2]).
 -export([tracemalloc_stop/0, tracemalloc_stop/1]).
 -export([version/0, stack/1, restart_workers/0, restart_workers/1]).
 -export([unbind/0, unbind/1]).
 -export([start_pool/2, stop_pool/1, stop_pool/2, info/0, info/1]).
 -export_type([name/0, args/0, kwargs/0, code/0, locals/0, options/0, pool_options/0]).
--export_type([result/0, source/0, stream/0, target/0]).
+-export_type([result/0, source/0, stream/0, target/0, each/0]).
 
 -include("py.hrl").
 
@@ -123,8 +124,9 @@
 -opaque stream() :: py_stream:stream().
 -type target() :: py_target:target().
 %% The workers that a function looks at or tends: `Pool' (all of them, whose
-%% answers are summed), `{Pool, Id}' (one) or `{Pool, all}' (each by itself:
-%% `{ok, [{Id, Result}]}', where Result is what `{Pool, Id}' gives).
+%% answers are summed), `{Pool, Id}' (one) or `{Pool, all}' (each by itself).
+-type each() :: {ok, [{Id :: pos_integer(), ok | result()}]}.
+%% What `{Pool, all}' gives: for each worker what `{Pool, Id}' would give.
 
 %% ---------------------------------------------------------------------------
 %% Calls
@@ -364,7 +366,7 @@ memory_stats() ->
     memory_stats(default).
 
 %% @equiv memory_stats(Target, #{})
--spec memory_stats(target()) -> {ok, map() | [{pos_integer(), result()}]} | {error, term()}.
+-spec memory_stats(target()) -> {ok, map()} | each() | {error, term()}.
 memory_stats(Target) ->
     memory_stats(Target, #{}).
 
@@ -377,8 +379,7 @@ memory_stats(Target) ->
 %% `os_pid', `calls', `uptime' (ms), `baseline' (the `rss' when it was ready) and
 %% `growth' since then. A pool's map has Python's numbers of all workers, of which
 %% `answered' of the `asked' are new, and the workers' own maps as `workers'.
--spec memory_stats(target(), #{detail => boolean()}) ->
-          {ok, map() | [{pos_integer(), result()}]} | {error, term()}.
+-spec memory_stats(target(), #{detail => boolean()}) -> {ok, map()} | each() | {error, term()}.
 memory_stats(Target, Options) ->
     #{detail := Detail} = py_args:memory_stats(Options),
     py_mem:stats(Target, Detail).
@@ -386,24 +387,37 @@ memory_stats(Target, Options) ->
 %% @equiv gc(default)
 -spec gc() -> {ok, non_neg_integer()} | {error, term()}.
 gc() ->
-    py_mem:gc(default, gc).
+    gc(default).
 
 %% @doc Collects garbage, and returns how many objects were unreachable:
 %% ``{ok, Collected} = py:gc(pdf)''. With a number, it collects this generation
 %% and the younger ones in the default pool: ``{ok, _} = py:gc(0)''.
--spec gc(0..2 | target()) ->
-          {ok, non_neg_integer() | [{pos_integer(), result()}]} | {error, term()}.
+-spec gc(0..2 | target()) -> {ok, non_neg_integer()} | each() | {error, term()}.
 gc(Generation) when is_integer(Generation) ->
     gc(default, Generation);
 gc(Target) ->
-    py_mem:gc(Target, gc).
+    gc(Target, #{}).
 
 %% @doc Collects this generation and the younger ones:
-%% ``{ok, _} = py:gc({pdf, 2}, 0)''.
--spec gc(target(), 0..2) ->
-          {ok, non_neg_integer() | [{pos_integer(), result()}]} | {error, term()}.
-gc(Target, Generation) ->
-    py_mem:gc(Target, py_args:gc(Generation)).
+%% ``{ok, _} = py:gc({pdf, 2}, 0)''. With options, a `generation' (2) and whether
+%% to `trim' (`false'), which also gives memory back, as {@link trim/1} does:
+%% ``{ok, #{collected := _, returned := Bytes}} = py:gc(pdf, #{trim => true})''.
+-spec gc(target(), 0..2 | #{generation => 0..2, trim => boolean()}) ->
+          {ok, non_neg_integer() | map()} | each() | {error, term()}.
+gc(Target, Options) ->
+    py_mem:gc(Target, py_args:gc(Options)).
+
+%% @equiv trim(default)
+-spec trim() -> {ok, non_neg_integer()} | {error, term()}.
+trim() ->
+    trim(default).
+
+%% @doc Gives memory that C's allocator keeps free back to the kernel, even while
+%% Python is busy, and returns how many bytes: ``{ok, Bytes} = py:trim(pdf)''. If
+%% the C library cannot do that (glibc can): `{error, {unsupported, trim}}'.
+-spec trim(target()) -> {ok, non_neg_integer()} | each() | {error, term()}.
+trim(Target) ->
+    py_mem:trim(Target).
 
 %% @equiv tracemalloc_start(default, 1)
 -spec tracemalloc_start() -> ok | {error, term()}.
@@ -413,8 +427,7 @@ tracemalloc_start() ->
 %% @doc Traces memory: of the default pool, if it is given a number of frames:
 %% ``ok = py:tracemalloc_start(10)''; else with one frame for each allocation:
 %% ``ok = py:tracemalloc_start(pdf)''.
--spec tracemalloc_start(pos_integer() | target()) ->
-          ok | {ok, [{pos_integer(), result() | ok}]} | {error, term()}.
+-spec tracemalloc_start(pos_integer() | target()) -> ok | each() | {error, term()}.
 tracemalloc_start(NFrame) when is_integer(NFrame) ->
     tracemalloc_start(default, NFrame);
 tracemalloc_start(Target) ->
@@ -424,8 +437,7 @@ tracemalloc_start(Target) ->
 %% ``ok = py:tracemalloc_start(pdf, 10)''. A pool's name means its workers and
 %% those that start later; `{Pool, Id}' and `{Pool, all}' only workers that are
 %% there now. If tracing is on with another number of frames, it begins anew.
--spec tracemalloc_start(target(), pos_integer()) ->
-          ok | {ok, [{pos_integer(), result() | ok}]} | {error, term()}.
+-spec tracemalloc_start(target(), pos_integer()) -> ok | each() | {error, term()}.
 tracemalloc_start(Target, NFrame) ->
     py_mem:trace(Target, py_args:tracemalloc_start(NFrame)).
 
@@ -436,8 +448,7 @@ tracemalloc_stop() ->
 
 %% @doc Stops tracing: ``ok = py:tracemalloc_stop(pdf)''. A pool's name means the
 %% workers that start later, too.
--spec tracemalloc_stop(target()) ->
-          ok | {ok, [{pos_integer(), result() | ok}]} | {error, term()}.
+-spec tracemalloc_stop(target()) -> ok | each() | {error, term()}.
 tracemalloc_stop(Target) ->
     py_mem:trace(Target, tracemalloc_stop).
 
@@ -452,8 +463,7 @@ version() ->
 %% pool's name or `{Pool, all}' gives each worker's: `{ok, [{Id, Result}]}'. The
 %% outermost frame comes first; each has `file', `line', `function' and `text'.
 %% While C code holds the GIL: `{error, busy}'.
--spec stack(py_stack:worker()) ->
-          {ok, [map()] | [{pos_integer(), result()}]} | {error, term()}.
+-spec stack(py_stack:worker()) -> {ok, [map()]} | each() | {error, term()}.
 stack(Worker) ->
     py_stack:of_worker(Worker).
 

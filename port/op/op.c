@@ -31,6 +31,7 @@ static const struct op_row rows[] = {
     {"stack", 0, true, op_stack, "stack"},
     {"gc", 0, true, op_gc, "gc"},
     {"gc", 1, true, op_gc, "gc"},
+    {"trim", 0, true, op_trim, NULL},
     {"tracemalloc_start", 0, true, op_tracemalloc_start, NULL},
     {"tracemalloc_start", 1, true, op_tracemalloc_start, NULL},
     {"tracemalloc_stop", 0, true, op_tracemalloc_stop, NULL},

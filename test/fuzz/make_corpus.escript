@@ -73,7 +73,7 @@ requests() ->
     Eval = {eval, <<"x + 1">>, #{x => 1, <<"y">> => [2]}},
     Options = #{none => nil, binaries => bytes, arrays => list, traceback => true,
                 chunk => 10, credit => 20},
-    Ops = [hello, version, memory_stats, gc, {gc, 2}, tracemalloc_start,
+    Ops = [hello, version, memory_stats, gc, {gc, 2}, trim, tracemalloc_start,
            {tracemalloc_start, 10}, tracemalloc_stop, {tracemalloc_top, 3}, Call, Eval,
            {exec, <<"def f(): pass">>}, {stream, Eval}, {stream, Call}],
     [{7, Op} || Op <- Ops] ++ [{make_ref(), Op, Options} || Op <- Ops] ++

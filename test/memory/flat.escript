@@ -50,6 +50,7 @@ operations() ->
      {"events", fun(N) -> {ok, _} = py:call(erlang, send, [self(), N]), receive N -> ok end end},
      {"version", fun(_) -> {ok, <<_/binary>>} = py:version() end},
      {"gc", fun(_) -> {ok, _} = py:gc(0) end},
+     {"trim", fun(_) -> {ok, _} = py:trim() end},
      {"memory_stats", fun(_) -> {ok, #{}} = py:memory_stats() end}].
 
 flat(Operation) ->

@@ -28,6 +28,7 @@ functions() ->
     [{"memory_stats", fun py:memory_stats/1, IsStats, IsStats},
      {"gc", fun py:gc/1, IsCount, IsCount},
      {"gc of a generation", fun(Target) -> py:gc(Target, 1) end, IsCount, IsCount},
+     {"trim", fun py:trim/1, IsCount, IsCount},
      {"tracemalloc_start", fun py:tracemalloc_start/1, IsOk, IsOk},
      {"tracemalloc_start with frames", fun(T) -> py:tracemalloc_start(T, 5) end, IsOk, IsOk},
      {"tracemalloc_stop", fun py:tracemalloc_stop/1, IsOk, IsOk},

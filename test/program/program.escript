@@ -106,6 +106,7 @@ memory() ->
         raw:ask(Port, memory_stats),
     ?assertNot(maps:is_key(traced_memory_current, Stats)),
     [?assertMatch({ok, N} when N >= 0, raw:ask(Port, Op)) || Op <- [gc, {gc, 0}, {gc, 1}, {gc, 2}]],
+    ok = raw:ask(Port, trim),
     ok = raw:ask(Port, {tracemalloc_start, 5}),
     ok = raw:ask(Port, {exec, <<"kept = ['x' * 1000 for _ in range(1000)]">>}),
     {ok, #{traced_memory_current := Now, traced_memory_peak := Peak}} = raw:ask(Port, memory_stats),

@@ -2,7 +2,8 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%! -pa test/lib
 %%
-%% Many workers' results as one: py_mem:of_pool/2, py_fanout:all_ok/1 and sum/1.
+%% Many workers' results as one: py_mem:of_pool/2 and
+%% trimmed/3, py_fanout:all_ok/1 and sum/1.
 -mode(compile).
 -include_lib("stdlib/include/assert.hrl").
 
@@ -14,6 +15,7 @@ main(_) ->
         {"traced bytes are there while some worker traces", fun traced/0},
         {"a busy worker has its part with its last numbers", fun busy/0},
         {"no worker has answered", fun nobody/0},
+        table:rows("trimmed", fun py_mem:trimmed/3, trims()),
         [outcome(Row) || Row <- outcomes()]
     ]).
 
@@ -46,6 +48,14 @@ nobody() ->
 
 worker(Id, Count) ->
     #{id => Id, busy => false, gc_count => Count, gc_threshold => {700, 10, 10}}.
+
+trims() ->
+    Failed = {error, {'NotImplementedError', <<"no malloc_trim">>}},
+    [{"it has shrunk", [ok, 9, 4], {ok, 5}},
+     {"it has grown meanwhile", [ok, 4, 9], {ok, 0}},
+     {"after a collection", [{ok, #{collected => 7}}, 9, 4], {ok, #{collected => 7, returned => 5}}},
+     {"a C library without malloc_trim", [Failed, 9, 4], {error, {unsupported, trim}}},
+     {"another failure", [{error, timeout}, 9, 4], {error, timeout}}].
 
 %% {the workers' results, what they are together, what their sum is}
 outcomes() ->

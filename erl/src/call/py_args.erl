@@ -37,11 +37,15 @@ source({_, _, _} = Mfa) -> {stream, mfa(Mfa)};
 source({_, _, _, _} = Mfa) -> {stream, mfa(Mfa)};
 source(Code) -> {stream, eval(Code, #{})}.
 
--spec gc(term()) -> py_wire:op().
+%% What gc takes, a generation or options, as its options, complete.
+-spec gc(term()) -> #{generation := 0..2, trim := boolean()}.
 gc(Generation) when is_integer(Generation), Generation >= 0, Generation =< 2 ->
-    {gc, Generation};
+    gc(#{generation => Generation});
+gc(Options) when is_map(Options) ->
+    options(Options, [{generation, {integer, 0, 2}, 2, "with the younger ones"},
+                      {trim, boolean, false, "whether free memory is given back"}]);
 gc(Other) ->
-    badarg(Other, "not a generation: 0, 1 or 2").
+    badarg(Other, "neither a generation (0, 1 or 2) nor a map of options").
 
 -spec tracemalloc_start(term()) -> py_wire:op().
 tracemalloc_start(NFrame) when is_integer(NFrame), NFrame > 0, NFrame =< 65535 ->
