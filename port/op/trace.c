@@ -10,16 +10,11 @@
 #define FRAMES_MAX 65535 /* tracemalloc's own limit */
 #define TOP_MAX 1000
 
-/* 1, 0, or -1 with an exception. Does not import tracemalloc by itself. */
+/* 1, 0, or -1 with an exception. The module that is built in knows of tracing
+ * that the environment has switched on, and costs nothing to import. */
 static int tracing(void)
 {
-    PyObject *name = PyUnicode_FromString("tracemalloc");
-    PyObject *module = name ? PyImport_GetModule(name) : NULL;
-    Py_XDECREF(name);
-    if (!module)
-        return PyErr_Occurred() ? -1 : 0;
-    Py_DECREF(module);
-    PyObject *answer = python_call("tracemalloc", "is_tracing", "()");
+    PyObject *answer = python_call("_tracemalloc", "is_tracing", "()");
     int on = answer ? PyObject_IsTrue(answer) : -1;
     Py_XDECREF(answer);
     return on;
@@ -30,7 +25,7 @@ int trace_describe(PyObject *map)
     int on = tracing();
     if (on <= 0)
         return on;
-    PyObject *both = python_call("tracemalloc", "get_traced_memory", "()");
+    PyObject *both = python_call("_tracemalloc", "get_traced_memory", "()");
     if (!both)
         return -1;
     int rc =

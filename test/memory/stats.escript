@@ -19,6 +19,7 @@ main(_) ->
         {"calls and uptime go on", fun goes_on/0},
         {"what costs more is there only if it is asked for", fun detail/0},
         {"options that are none", fun options/0},
+        {"tracing that the environment has switched on", fun traced_by_environment/0},
         {"a worker that was busy ever since", fun never_asked/0},
         {"a worker that is stopped", fun stopped/0},
         {"no counter goes back", 120_000, fun never_back/0}
@@ -79,6 +80,16 @@ detail() ->
 options() ->
     [?assertError(badarg, py:memory_stats(default, Options))
      || Options <- [#{detail => 1}, #{details => true}, [detail], true]].
+
+traced_by_environment() ->
+    {ok, _} = py:start_pool(traced, #{size => 1, env => #{"PYTHONTRACEMALLOC" => "2"}}),
+    {ok, #{traced_memory_current := Current, traced_memory_peak := Peak}} =
+        py:memory_stats(traced),
+    ?assert(Current > 0 andalso Current =< Peak),
+    ok = py:tracemalloc_stop(traced),
+    {ok, Stats} = py:memory_stats(traced),
+    ?assertNot(is_map_key(traced_memory_current, Stats)),
+    ok = py:stop_pool(traced).
 
 %% Its first numbers are as old as it is.
 never_asked() ->
