@@ -23,17 +23,22 @@ together(#pool{size = Size} = Pool, Results) ->
                       Known <- [py_pool_board:memory(Pool, Slot)], Known =/= none],
     {ok, of_pool(py_worker_memory:counted(Known), [Stats || {_, {ok, Stats}} <- Results])}.
 
-%% Every program is asked, and meanwhile the kernel and the worker's process.
+%% The kernel comes first: while many programs answer, each of its files would have
+%% to wait for a processor. Only what takes it long is read meanwhile.
 ask(Pool, Workers, Detail) ->
     Deadline = py_time:deadline(?STATS_LIMIT),
+    Seen = [outside(Worker) || Worker <- Workers],
     Sent = py_fanout:send(Workers, urgent, memory_stats, Deadline),
-    Outside = [outside(Worker, Deadline, Detail) || Worker <- Workers],
+    More = [inside(Worker, Deadline, Detail) || Worker <- Workers],
+    Outside = lists:zipwith(fun maps:merge/2, Seen, More),
     Results = py_fanout:collect(Sent, Deadline),
-    lists:zipwith(fun(Seen, Result) -> of_worker(Pool, Seen, Result) end, Outside, Results).
+    lists:zipwith(fun(Known, Result) -> of_worker(Pool, Known, Result) end, Outside, Results).
 
-outside({Id, Pid, OsPid}, Deadline, Detail) ->
-    Seen = maps:merge(py_os_proc:memory(OsPid), shares(Detail, OsPid)),
-    maps:merge(Seen#{id => Id, os_pid => OsPid}, calls(py_worker:info(Pid, py_time:left(Deadline)))).
+outside({Id, _, OsPid}) ->
+    (py_os_proc:memory(OsPid))#{id => Id, os_pid => OsPid}.
+
+inside({_, Pid, OsPid}, Deadline, Detail) ->
+    maps:merge(shares(Detail, OsPid), calls(py_worker:info(Pid, py_time:left(Deadline)))).
 
 shares(true, OsPid) -> py_os_proc:shares(OsPid);
 shares(false, _) -> #{}.
