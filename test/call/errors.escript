@@ -177,7 +177,7 @@ own_classes() ->
 %% {What, the call}: raises error:badarg in the caller, nothing is sent.
 misuses() ->
     [{"gc of a generation that is not", fun() -> py:gc(7) end},
-     {"gc of no number", fun() -> py:gc(all) end},
+     {"gc of no target", fun() -> py:gc("all") end},
      {"tracing without frames", fun() -> py:tracemalloc_start(0) end},
      {"arguments that are no list", fun() -> py:call(math, sqrt, 16) end},
      {"arguments that are an improper list", fun() -> py:call(math, sqrt, [16 | 4]) end},
