@@ -61,6 +61,7 @@ test_scripts = \
 	test/program/frames.escript \
 	test/program/paths.escript \
 	test/program/program.escript \
+	test/program/random.escript \
 	test/program/version.escript \
 	test/worker/busy.escript \
 	test/worker/death.escript \
