@@ -98,6 +98,11 @@ static enum reader_status quit(void)
     return READER_END;
 }
 
+bool reader_has_ended(void)
+{
+    return ended || asked;
+}
+
 bool reader_was_asked(void)
 {
     return asked;
@@ -127,7 +132,7 @@ static enum reader_status read_frame(bool busy)
 
 enum reader_status reader_read(bool wait, bool busy)
 {
-    if (ended || asked)
+    if (reader_has_ended())
         return READER_END;
     if (!wait && !input_now())
         return READER_NOTHING;

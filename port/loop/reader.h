@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * reader: a role. exactly one thread at a time reads the input. The main
+ * reader: a role. At most one thread at a time reads the input. The main
  * thread takes the role between jobs, the sentinel while a long job runs; the
  * role is a mutex, and who holds it is the reader. No Python, no GIL: the
  * main thread lets go of the GIL before it waits here.
@@ -35,17 +35,21 @@ bool reader_wait(int ms);
  * reads nothing. */
 bool reader_wait_end(void);
 
+/* Whether the end has come, which a helper may have read. With the role. */
+bool reader_has_ended(void);
+
 /* Whether the end came as the frame quit: then the peer still reads. With the
  * role, or when it is over. */
 bool reader_was_asked(void);
+
 /* For a thread of Python that waits for something from Erlang (talk/wait.h):
  * takes the role if nobody has it or wants it, reads one frame, which it waits
  * `ms` milliseconds for, and gives the role back. False, at once: somebody else
  * reads. */
 bool reader_help(int ms);
 
-/* For so many ms: deals with what still comes after quit. Only with the role.
- */
+/* Deals for `ms` milliseconds with what still comes after quit. Only with the
+ * role. */
 void reader_serve(int ms);
 
 /* Why the input ended: an exit code. With the role, or when it is over. */

@@ -58,17 +58,16 @@ static int keep_interrupting(long long *at)
     return (int)((*at - now) / CLOCK_NS_PER_MS) + 1;
 }
 
-/* Reads for the main thread while its job runs. */
+/* Reads for the main thread while its job runs. The job itself may have read
+ * the end, while it waited for an answer: then there is no more input. */
 static void watch(unsigned long serial)
 {
     long long at = 0;
-    while (jobs_is_running(serial)) {
-        if (reader_wait(keep_interrupting(&at)) &&
-            reader_read(true, true) == READER_END) {
-            stop_job(serial);
-            return;
-        }
-    }
+    while (jobs_is_running(serial) && !reader_has_ended())
+        if (reader_wait(keep_interrupting(&at)))
+            reader_read(true, true);
+    if (jobs_is_running(serial))
+        stop_job(serial);
 }
 
 /* Nothing is read, because nobody could answer yet: requests that came before

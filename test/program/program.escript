@@ -21,6 +21,7 @@ main(_) ->
         {"quit while idle: the last words arrive", fun quit_idle/0},
         {"quit while a job runs: it is interrupted, and its reply arrives", fun quit_busy/0},
         {"quit while Python does not stop", fun quit_deaf/0},
+        {"quit is read by the job that waits for an answer", fun quit_asking/0},
         {"end of input while Python sleeps, spins, is stubborn", 120_000, fun end_busy/0},
         {"print, os.write, printf and echo cannot damage a frame", fun noise/0},
         {"closing 0, 1 and 2 in Python does not harm", fun closed_descriptors/0},
@@ -162,6 +163,14 @@ quit_deaf() ->
         ?assertEqual({exit_status, 75}, raw:recv(Port))
     end),
     tap:note("gone after ~.1f ms", [Ms]).
+
+%% The job has just begun, so nobody else reads.
+quit_asking() ->
+    {Port, CallId} = asking("erlang.send('a', 1)\n"),
+    raw:send(Port, quit),
+    ?assertEqual({event, withdraw, CallId}, raw:recv(Port)),
+    ?assertEqual({1, {error, cancelled}}, raw:recv(Port)),
+    ?assertEqual({exit_status, 0}, raw:recv(Port)).
 
 end_busy() ->
     [begin
