@@ -28,6 +28,9 @@ main(_) ->
         [{["a timeout that ends the worker is told once: ", What], 60_000,
           fun() -> timeout_is_told_once(OutOfTime) end} || {What, OutOfTime} <- timeouts()],
         {"a timeout while the next call waits already", 60_000, fun waits_behind_timeout/0},
+        {"the end of a worker that one's own timeout has spoilt is told once",
+         fun spoilt_is_told_once/0},
+        {"it is told to whoever was answered meanwhile", fun spoilt_is_told_late/0},
         {"the timeout of another process is told", 60_000, fun timeout_of_another/0},
         {"the timeout of what nobody hears of is told", 60_000, fun timeout_of_cast/0},
         {"unbind: any worker again", fun unbind/0},
@@ -227,6 +230,35 @@ waits_behind_timeout() ->
     ?assertNotEqual(OsPid, Now),
     ?assertMatch({ok, Elsewhere} when Elsewhere =/= OsPid, py:await(Later)),
     free().
+
+%% It was interrupted, and keeps a lock of Python's: it is replaced.
+spoilt_is_told_once() ->
+    OsPid = spoilt_home(),
+    fixture:wait_until(fun() -> not fixture:is_running(OsPid) end),
+    ?assertMatch({error, {'NameError', _}}, py:eval(<<"mine">>)),
+    free().
+
+spoilt_home() ->
+    ok = py:exec(<<"mine = 1">>),
+    OsPid = worker(),
+    ?assertEqual({error, timeout}, py:call(locks, take_import_lock, [], #{}, 50)),
+    OsPid.
+
+%% A stream keeps the worker until both have been answered.
+spoilt_is_told_late() ->
+    {Stream, OsPid} = kept_by_stream(),
+    ?assertEqual({ok, 1}, py:eval(<<"mine">>)),
+    ok = py:stream_close(Stream),
+    fixture:wait_until(fun() -> not fixture:is_running(OsPid) end),
+    ?assertEqual({error, {worker_exit, restarted}}, py:eval(<<"mine">>)),
+    free().
+
+kept_by_stream() ->
+    ok = py:exec(<<"mine = 1">>),
+    {ok, Stream} = py:stream_open(<<"iter(range(9))">>, #{chunk => 1}),
+    OsPid = worker(),
+    ?assertEqual({error, timeout}, py:call(locks, take_import_lock, [], #{}, 50)),
+    {Stream, OsPid}.
 
 timeout_of_another() ->
     In = #{pool => one},

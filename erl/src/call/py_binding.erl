@@ -9,7 +9,7 @@
 %% has heard `timeout', after which the worker's end may be no news.
 -module(py_binding).
 
--export([home/1, bind/2, heard_timeout/1, release/1, release_dead/1]).
+-export([home/1, bind/2, heard_timeout/1, heard_more/1, release/1, release_dead/1]).
 -export_type([home/0]).
 
 -include("py.hrl").
@@ -32,6 +32,14 @@ heard_timeout(Name) ->
     case home(Name) of
         {Worker, Pool, _} -> put({py_binding, Name}, {Worker, Pool, true}), ok;
         undefined -> ok
+    end.
+
+%% A later call was answered by the worker, so its end will be news.
+-spec heard_more(atom()) -> ok.
+heard_more(Name) ->
+    case home(Name) of
+        {Worker, Pool, true} -> bind(Pool, Worker);
+        _ -> ok
     end.
 
 -spec release(atom()) -> ok.

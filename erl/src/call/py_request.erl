@@ -61,9 +61,13 @@ exec(Op, Opts) ->
 -spec go(ticket()) -> outcome().
 go(#ticket{pool = #pool{name = Name}, home = Home} = Ticket) ->
     {Worker, Answer} = perform(Ticket, none),
-    Answer =:= {error, timeout} andalso py_binding:heard_timeout(Name),
+    heard(Answer, Name),
     is_at_home(Home, Worker, Answer) orelse py_binding:release(Name),
     {Worker, Answer}.
+
+heard({error, timeout}, Name) -> py_binding:heard_timeout(Name);
+heard(Answer, Name) when element(1, Answer) =:= reply -> py_binding:heard_more(Name);
+heard(_, _) -> ok.
 
 %% Whether the caller is still bound as it was.
 is_at_home(undefined, _, _) -> true;

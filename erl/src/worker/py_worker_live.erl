@@ -44,7 +44,8 @@
     since = none :: none | integer(),   % when the program began what it is at
     busy = false :: boolean(),
     timer = none :: none | {reference(), integer()},
-    spoilt = false :: boolean(),        % it is to be replaced, and runs nothing new
+    interrupted = none :: none | pid(), % whose call it was that was interrupted last
+    spoilt = false :: boolean(),        % by that; it is replaced, and runs nothing new
     retiring = false :: boolean()       % another worker has this slot
 }).
 
@@ -192,9 +193,17 @@ mark_busy(_, L) ->
 climb(Now, L) ->
     Next = ladder(py_worker_ladder:expire(Now, L#live.ladder), L),
     case py_worker_jobs:stuck(Now, Next#live.jobs) of
-        {true, Id} -> ladder(py_worker_ladder:start(Id, Now, Next#live.ladder), Next);
-        false -> Next
+        {true, Id} ->
+            ladder(py_worker_ladder:start(Id, Now, Next#live.ladder), interrupts(Id, Next));
+        false ->
+            Next
     end.
+
+%% Whoever has spoilt the program stays known.
+interrupts(_, #live{spoilt = true} = L) ->
+    L;
+interrupts(Id, #live{jobs = Jobs} = L) ->
+    L#live{interrupted = py_worker_jobs:owner(Id, Jobs)}.
 
 %% ---------------------------------------------------------------------------
 %% What is done about it
@@ -326,15 +335,22 @@ is_closing(#live{ladder = Ladder}) ->
 
 %% Answers everything, by the rules of the pure modules.
 -spec give_up(term(), live()) -> ok.
-give_up(Why, #live{pool = Pool, slot = Slot, jobs = Jobs, ladder = Ladder} = L) ->
-    Culprit = py_worker_jobs:owner(py_worker_ladder:culprit(Ladder), Jobs),
+give_up(Why, #live{pool = Pool, slot = Slot} = L) ->
     py_pool_board:leave(Pool, Slot, self()),
-    py_pool_board:died(Pool, self(), Why, Culprit),
+    py_pool_board:died(Pool, self(), Why, culprit(L)),
     Failed = {error, {worker_exit, Why}},
     _ = effects(py_worker_jobs:give_up(Failed, L#live.jobs)
                     ++ py_worker_urgent:give_up(Failed, L#live.urgent)
                     ++ py_worker_streams:give_up(Failed, L#live.streams), L),
     ok.
+
+%% Whose call it was for which the worker has to end, if it was one.
+culprit(#live{ladder = Ladder, jobs = Jobs, spoilt = Spoilt, interrupted = Interrupted}) ->
+    case py_worker_ladder:culprit(Ladder) of
+        none when Spoilt -> Interrupted;
+        none -> none;
+        Id -> py_worker_jobs:owner(Id, Jobs)
+    end.
 
 %% Answers a request to a worker that is not live.
 -spec refuse(#req{}) -> ok.
