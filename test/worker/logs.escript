@@ -24,6 +24,7 @@ main(_) ->
         [{["one line: ", What], fun() -> one_line(Code, Expected) end}
          || {What, Code, Expected} <- progress()],
         {"a line that takes long is shown now and then", fun slow_line/0},
+        {"a thread's bar is shown now and then, however many calls end", fun slow_thread/0},
         {"a line without an end does not wait for another caller's", fun unended/0},
         {"logging with a traceback", fun log_exception/0},
         {"warnings: file and line", fun warnings/0},
@@ -160,7 +161,18 @@ configurations() ->
       [{error, <<"after">>}]},
      {"a record that is odd",
       [<<"logging.getLogger('x').handle(logging.LogRecord('x', 40, None, 0, 'odd', None, None))">>,
-       Error], [{error, <<"odd">>}, {error, <<"after">>}]}].
+       Error], [{error, <<"odd">>}, {error, <<"after">>}]},
+     {"a handler that has no stream yet",
+      [<<"class H(logging.StreamHandler):\n"
+         "    def __init__(self): logging.Handler.__init__(self)\n"
+         "logging.raiseExceptions = False\n"
+         "logging.getLogger('x').addHandler(H())\n"
+         "logging.getLogger('x').error('lost')">>, Error], [{error, <<"after">>}]},
+     {"a record without a place",
+      [<<"record = logging.makeLogRecord({'levelno': 40, 'msg': 'made'})\n"
+         "del record.name, record.pathname, record.lineno\n"
+         "logging.getLogger('x').handle(record)">>, Error],
+      [{error, <<"made">>}, {error, <<"after">>}]}].
 
 configured(Code, Expected) ->
     with_pool(#{init => <<"import chatty, logging, os, sys">>}, fun(In) ->
@@ -193,6 +205,30 @@ slow_line() ->
     tap:note("shown: ~p", [Lines]),
     ?assertEqual(<<"29">>, lists:last(Lines)),
     ?assert(length(Lines) >= 2 andalso length(Lines) =< 5).
+
+%% It goes on while calls of others come and go.
+slow_thread() ->
+    Code = <<"import threading, time\n"
+             "def bar():\n"
+             "    for i in range(60):\n"
+             "        print(end=f'\\r{i}', flush=True)\n"
+             "        time.sleep(0.02)\n"
+             "thread = threading.Thread(target=bar)\n"
+             "thread.start()">>,
+    Lines = [text(Event) || Event <- logged(fun() ->
+        ok = py:exec(Code),
+        calls_while_alive(),
+        ok = py:exec(<<"print()">>)
+    end)],
+    tap:note("shown: ~p", [Lines]),
+    ?assert(lists:member(<<"59">>, Lines)),
+    ?assert(length(Lines) >= 2 andalso length(Lines) =< 5).
+
+calls_while_alive() ->
+    case py:eval(<<"thread.is_alive()">>) of
+        {ok, true} -> calls_while_alive();
+        {ok, false} -> ok
+    end.
 
 unended() ->
     Events = logged(fun() ->

@@ -25,6 +25,8 @@ _LEVELS = (
     (logging.INFO, Atom("info")),
 )
 _LEAST = Atom("debug")
+# What an event says of a record's origin.  A record made by hand may lack it.
+_PLACE = (("logger", "name"), ("file", "pathname"), ("line", "lineno"))
 
 _message_only = logging.Formatter()
 
@@ -55,9 +57,8 @@ def _say_record(record: logging.LogRecord, text: str) -> None:
         _level(record.levelno),
         text,
         {
-            Atom("logger"): record.name,
-            Atom("file"): record.pathname,
-            Atom("line"): record.lineno,
+            Atom(name): getattr(record, attribute, None)
+            for name, attribute in _PLACE
         },
     )
 
@@ -78,7 +79,8 @@ def _emit_to_stream(handler: Any, record: logging.LogRecord) -> None:
     basicConfig, which logging.warning() calls by itself, makes a handler for
     standard error: level and place would be lost there.
     """
-    ours = any(handler.stream is output for output in _output.outputs)
+    stream = getattr(handler, "stream", None)
+    ours = any(stream is output for output in _output.outputs)
     if not ours or _output.captured is not None:
         _below["emit"](handler, record)
         return

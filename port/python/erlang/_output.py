@@ -6,9 +6,10 @@ Erlang listens, each line becomes an event with a level and where it came from.
 An event is never waited for: what the reader cannot take is counted and left
 out, and so is what comes faster than `_RATE` lines a second.
 
-A line that has no end yet waits for it, at the latest until the job that has
-begun it ends.  What stands before a carriage return has been overwritten, as
-on a terminal.  So a progress bar is one line, and one a second if it is slow.
+A line that has no end yet waits for it, at the latest until a job ends: then it
+goes out, but those of a thread that goes on only once a second.  What stands
+before a carriage return has been overwritten, as on a terminal.  So a progress
+bar is one line, and one a second if it is slow.
 """
 
 from __future__ import annotations
@@ -174,12 +175,14 @@ class Output(io.TextIOBase):
         self._level = level
         self._below = below
         self._bytes = _Bytes(below.buffer)  # type: ignore[arg-type]
+        self._again_at = 0.0  # when a thread's line may go out without an end
         self.begin()
 
     def begin(self) -> None:
         """Forget a line without an end, and who has the lock."""
         self._line = ""
         self._since = 0.0  # when it was begun
+        self._thread = 0  # by whom
         self._cut = False  # the rest of a long line is left out
         self._lock = threading.RLock()
 
@@ -248,6 +251,7 @@ class Output(io.TextIOBase):
             self._shorten(lines)
             if self._line and (lines or not begun):
                 self._since = time.monotonic()
+                self._thread = threading.get_ident()
                 _erlang.unfinished()
         for line in lines:
             say(self._name, self._level, _shown(line))
@@ -277,12 +281,33 @@ class Output(io.TextIOBase):
             say(self._name, self._level, _shown(line))
 
 
+    def end_job(self) -> None:
+        """A job has ended in this thread: so does its line.
+
+        A line of another thread may be a progress bar while others' jobs come
+        and go.
+        """
+        if self._line and self._thread != threading.get_ident():
+            now = time.monotonic()
+            if now < self._again_at:
+                _erlang.unfinished()  # the next job that ends looks again
+                return
+            self._again_at = now + _PATIENCE
+        self.end_line()
+
+
 # Ours, whatever the user's code has put in their places.
 outputs: list[Output] = []
 
 
 def end_lines() -> None:
-    """A job has ended, or Python has: what was printed must not wait longer."""
+    """A job has ended: what it has printed must not wait longer."""
+    for output in outputs:
+        output.end_job()
+
+
+def _end() -> None:
+    """Python ends."""
     for output in outputs:
         output.end_line()
 
@@ -310,4 +335,4 @@ def install() -> None:
             setattr(sys, name, output)
             outputs.append(output)
         os.register_at_fork(after_in_child=deaf)
-        atexit.register(end_lines)  # the first one registered is the last to run
+        atexit.register(_end)  # the first one registered is the last to run
