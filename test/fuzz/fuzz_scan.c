@@ -53,6 +53,11 @@ static void check_term(const char *frame, size_t size, size_t at, size_t len)
     CHECK(end == at + len && end <= size);
 }
 
+static bool has_id(enum request_kind kind)
+{
+    return kind != CONTROL_ACK && kind != CONTROL_QUIT;
+}
+
 static void try_request(const char *frame, size_t size)
 {
     struct err err = {""};
@@ -69,7 +74,7 @@ static void try_request(const char *frame, size_t size)
         CHECK(id.id_len == 0 && (rc == 0 || r.id_len == 0));
     if (rc < 0)
         return;
-    CHECK(r.id_len > 0);
+    CHECK((r.id_len > 0) == has_id(r.kind));
     CHECK(r.op_len == (int)strlen(r.op));
     CHECK(r.args_at <= size && r.opts_at < size);
     for (int i = 0; i < r.op_arity; i++)
