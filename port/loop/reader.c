@@ -15,6 +15,11 @@
 #include "wire/frame.h"
 #include "wire/protocol.h"
 
+/* Whoever sleeps in poll(2) does not notice that Python has closed our
+ * descriptors (os.closerange), and no kick comes then. So nobody sleeps for
+ * longer than this. */
+#define NAP_MS 1000
+
 static pthread_mutex_t role = PTHREAD_MUTEX_INITIALIZER;
 
 /* How many threads want the role for longer than a helper. */
@@ -65,7 +70,7 @@ bool reader_wait(int ms)
                             {.fd = fds_kicked(), .events = POLLIN}};
     if (frame_buffered(&input))
         return true;
-    if (poll(both, 2, ms) <= 0)
+    if (poll(both, 2, ms < 0 || ms > NAP_MS ? NAP_MS : ms) <= 0)
         return false;
     if (both[1].revents)
         fds_unkick();
@@ -76,7 +81,7 @@ bool reader_wait_end(void)
 {
     struct pollfd both[] = {{.fd = input.fd, .events = 0},
                             {.fd = fds_kicked(), .events = POLLIN}};
-    if (poll(both, 2, -1) <= 0)
+    if (poll(both, 2, NAP_MS) <= 0)
         return false;
     if (both[1].revents)
         fds_unkick();

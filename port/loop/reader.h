@@ -28,11 +28,11 @@ void reader_give(void);
 enum reader_status reader_read(bool wait, bool busy);
 
 /* Sleeps until there is input (true), a kick, or `ms` milliseconds have passed
- * (-1: for ever); only with the role. */
+ * (-1: it does not matter), or for a second; only with the role. */
 bool reader_wait(int ms);
 
-/* Sleeps until there is a kick, or the input has hung up or been ended (true);
- * reads nothing. */
+/* Sleeps until there is a kick, or the input has hung up or been ended (true),
+ * or for a second; reads nothing. Only with the role. */
 bool reader_wait_end(void);
 
 /* Whether the end has come, which a helper may have read. With the role. */

@@ -25,6 +25,7 @@ main(_) ->
         {"end of input while Python sleeps, spins, is stubborn", 120_000, fun end_busy/0},
         {"print, os.write, printf and echo cannot damage a frame", fun noise/0},
         {"closing 0, 1 and 2 in Python does not harm", fun closed_descriptors/0},
+        {"closing all descriptors in Python ends it", fun closed_all/0},
         {"started without standard error: child processes have one", fun no_stderr/0},
         {"signals: INT and PIPE are ignored, TERM ends it", fun signals/0},
         {"signals that were ignored and blocked at its start", fun ignored_signals/0},
@@ -200,6 +201,12 @@ closed_descriptors() ->
                  raw:frame({3, {eval, <<"open('/dev/null').fileno() >= 0">>, #{}}}),
                  raw:frame({4, version})]),
     ?assertMatch([{1, {ok, <<"closed">>}}, {2, _}, {3, {ok, true}}, {4, {ok, _}}], Replies).
+
+%% In a job that somebody watches, who is to notice.
+closed_all() ->
+    Port = raw:open(),
+    raw:send(Port, {1, {exec, <<"import os, time\ntime.sleep(0.1)\nos.closerange(3, 100)">>}}),
+    ?assertEqual({exit_status, 74}, raw:recv(Port)).
 
 no_stderr() ->
     Port = open_port({spawn_executable, "/bin/sh"},
