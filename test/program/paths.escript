@@ -16,6 +16,7 @@ main(_) ->
         {"the order of sys.path", fun order/0},
         [{["sitecustomize imports a foreign ", Name, ": it is named"], fun() -> loaded(Name) end}
          || Name <- ["logging", "erlang"]],
+        {"sitecustomize puts something else in the place of sys.stdout", fun other_stdout/0},
         {"a foreign encodings, which Python itself needs: it is named", fun early/0},
         {"a start that fails for another reason names no file", fun another/0}
     ]).
@@ -82,6 +83,18 @@ loaded(Name) ->
     Dir = dir(Name, "x = 1\n"),
     ok = file:write_file(filename:join(Dir, "sitecustomize.py"), ["import ", Name, "\n"]),
     named(filename:join(Dir, Name ++ ".py"), Dir).
+
+other_stdout() ->
+    Dir = dir("sitecustomize", "import codecs, sys\n"
+                               "sys.stdout = codecs.getwriter('utf-8')(sys.stdout.buffer)\n"
+                               "sys.stderr = None\n"),
+    Port = open("PYTHONPATH", Dir),
+    ok = raw:ask(Port, {listen, true, 1 bsl 20}),
+    raw:send(Port, {1, {exec, <<"import sys\nprint('seen')\nprint('too', file=sys.stderr)">>}}),
+    [?assertMatch({event, log, #{text := Text}}, raw:recv(Port))
+     || Text <- [<<"seen">>, <<"too">>]],
+    ?assertEqual({1, ok}, raw:recv(Port)),
+    raw:close(Port).
 
 early() ->
     Dir = dir("encodings"),

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a worker does to its interpreter before the first request."""
 
+import io
 import sys
 
 from erlang import _log, _output
@@ -11,8 +12,11 @@ def setup() -> None:
     # Since 3.13 the first traceback does this: too late, when a file of the
     # user's may have that name.
     __import__("tokenize")
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(  # type: ignore[attr-defined]
+    for name in ("stdout", "stderr"):
+        # A sitecustomize may have put something else there, or nothing.
+        if not isinstance(getattr(sys, name), io.TextIOWrapper):
+            setattr(sys, name, getattr(sys, f"__{name}__"))
+        getattr(sys, name).reconfigure(
             line_buffering=True, errors="backslashreplace"
         )
     _output.install()
