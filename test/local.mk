@@ -64,6 +64,7 @@ test_scripts = \
 	test/program/random.escript \
 	test/program/version.escript \
 	test/worker/busy.escript \
+	test/worker/capture.escript \
 	test/worker/death.escript \
 	test/worker/guard.escript \
 	test/worker/lastwords.escript \
