@@ -7,12 +7,10 @@
 #ifndef PORT_LOOP_CLERK_H
 #define PORT_LOOP_CLERK_H
 
-#include <stdbool.h>
-
 #include "loop/jobs.h"
 
 /* Starts the thread. 0, or -1 with an exception. GIL held, which others may
- * have meanwhile; main thread, before any code of the user's can run. */
+ * have meanwhile; main thread, before the first request. */
 int clerk_start(void);
 
 /* Takes the job. Called by the reader, without the GIL. */

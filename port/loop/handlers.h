@@ -18,7 +18,8 @@ int handlers_add(int signum, PyObject *handler);
 
 /* Runs the handlers of signals that came between two jobs. What they raise is
  * no matter of the next one: it is reported, or dropped if it is a
- * KeyboardInterrupt. GIL held, main thread. */
+ * KeyboardInterrupt. If the next one is cancelled already, it is interrupted
+ * when it has begun. GIL held, main thread. */
 void handlers_settle(void);
 
 #endif

@@ -16,6 +16,7 @@ main(_) ->
         [arrive(Row) || Row <- ends()],
         {"of a worker that is busy when its time is up", fun busy/0},
         {"a message in the end", fun message/0},
+        {"what is too much for the log is counted", fun flood/0},
         {"a crash in the end is in the log, once", fun crash/0},
         [bounded(Row) || Row <- endless()],
         {"nobody waits for a worker that takes its time", fun refused/0},
@@ -77,6 +78,20 @@ message() ->
         ok = py:stop_pool(p),
         receive <<"good bye">> -> ok end
     end).
+
+%% More than the program may send ahead, and nothing behind it.
+flood() ->
+    ok = logger:add_handler(slow, logbook, #{sleep => 5}),
+    with_pool(fun(In) ->
+        logbook:clear(),
+        ok = py:exec(<<"import atexit\n"
+                       "atexit.register(lambda: [print('x' * 8000) for _ in range(400)])">>, In)
+    end),
+    ok = logger:remove_handler(slow),
+    Dropped = logbook:await(fun(Event) ->
+        fixture:contains(logbook:text(Event), "lines were dropped")
+    end),
+    tap:note("~ts", [logbook:text(Dropped)]).
 
 crash() ->
     with_pool(fun(In) ->

@@ -3,8 +3,8 @@
 
 While nobody listens, it goes where it always went: to standard error.  When
 Erlang listens, each line becomes an event with a level and where it came from.
-An event is never waited for: what the reader cannot take is counted and left
-out, and so is what comes faster than `_RATE` lines a second.
+No line is waited for: what the reader cannot take is counted and left out, and
+so is what comes faster than `_RATE` lines a second.
 
 A line that has no end yet waits for it, at the latest until a job ends: then it
 goes out, but those of a thread that goes on only once a second.  What stands
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import atexit
 import codecs
+import contextlib
 import io
 import os
 import sys
@@ -23,7 +24,7 @@ import threading
 import time
 from typing import Any, BinaryIO, Dict
 
-from erlang import Atom
+from erlang import Atom, SendError
 
 import _erlang
 
@@ -99,7 +100,11 @@ def _plain(text: str) -> str:
 
 
 def _event(
-    source: Atom, level: Atom, text: str, more: More | None = None
+    source: Atom,
+    level: Atom,
+    text: str,
+    more: More | None = None,
+    wait: bool = False,
 ) -> bool:
     """Send an event.  Of what else is said, texts and numbers are taken."""
     data: More = {
@@ -112,7 +117,13 @@ def _event(
             data[name] = _plain(_cut(value))
         elif isinstance(value, int):
             data[name] = int(value)
-    return _erlang.event("log", data, False)
+    return _erlang.event("log", data, wait)
+
+
+def _say_dropped(source: Atom, wait: bool = False) -> None:
+    if dropped := _budget.dropped():
+        text = f"{dropped} lines were dropped"
+        _event(source, Atom("warning"), text, wait=wait)
 
 
 def say(
@@ -121,8 +132,7 @@ def say(
     """Make a line an event, as the budget allows."""
     if not _budget.take():
         return
-    if dropped := _budget.dropped():
-        _event(source, Atom("warning"), f"{dropped} lines were dropped")
+    _say_dropped(source)
     if not _event(source, level, text, more):
         _budget.drop()
 
@@ -307,9 +317,12 @@ def end_lines() -> None:
 
 
 def _end() -> None:
-    """Python ends."""
+    """Python ends: no later line will say how many were dropped."""
     for output in outputs:
         output.end_line()
+    if listening:
+        with contextlib.suppress(SendError):  # nobody listens any more
+            _say_dropped(Atom("stdout"), wait=True)
 
 
 def deaf() -> None:
