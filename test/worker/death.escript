@@ -22,6 +22,7 @@ main(_) ->
         {"SIGKILL from outside while it is idle", fun killed_idle/0},
         {"a worker that dies while it is stopped", fun killed_stopped/0},
         {"the death of the Erlang process that owns it", fun owner_killed/0},
+        {"messages that say that somebody has died", fun false_news/0},
         {"the kernel's OOM killer", 120_000, fun out_of_memory/0}
     ]))).
 
@@ -166,6 +167,15 @@ killed_stopped() ->
     fixture:kill("KILL", OsPid),
     ?assertEqual({error, {worker_exit, {signal, sigkill}}}, py:await(Ref)),
     one_event(OsPid, {signal, sigkill}).
+
+%% Python can send them, too, and anybody exit signals.
+false_news() ->
+    [#{pid := Worker, os_pid := OsPid}] = fixture:workers(),
+    Other = spawn(fun() -> ok end),
+    [Worker ! {'EXIT', Pid, killed} || Pid <- [Other, self()]],
+    Worker ! {'DOWN', make_ref(), process, Other, killed},
+    true = exit(Worker, normal),
+    ?assertEqual({ok, OsPid}, py:eval(<<"__import__('os').getpid()">>)).
 
 %% Nobody but a debugger does that; the caller gets an answer and the program ends.
 owner_killed() ->

@@ -169,8 +169,11 @@ handle_info({Port, {exit_status, Status}}, #state{port = Port} = S) ->
     ended(Status, py_os_exit:reason(Status), S#state{port = undefined});
 handle_info({'EXIT', Port, Reason}, #state{port = Port} = S) ->
     ended(Reason, closed, S#state{port = undefined});
-handle_info({'EXIT', Helper, Reason}, S) when is_pid(Helper) ->
-    {stop, {helper, Reason}, S};
+handle_info({'EXIT', Pid, Reason}, #state{events = Events} = S) when is_pid(Pid) ->
+    case Events =/= undefined andalso py_worker_events:is_helper(Pid, Events) of
+        true -> {stop, {helper, Reason}, S};
+        false -> {noreply, S}   % anybody may send that
+    end;
 handle_info({?MODULE, abandon}, S) ->
     {stop, {shutdown, retired}, S};
 handle_info(Message, #state{phase = {starting, Boot, Timer}} = S) ->

@@ -9,7 +9,7 @@
 %% have dealt with, so it cannot flood its worker.
 -module(py_worker_events).
 
--export([new/3, window/0, handle/3, start_failure/1, explain/2]).
+-export([new/3, is_helper/2, window/0, handle/3, start_failure/1, explain/2]).
 -export_type([events/0]).
 
 %% Bytes that the program may have sent and that are not dealt with, of messages
@@ -30,6 +30,11 @@
 new(About, Port, Options) ->
     Log = py_worker_log:start(About),
     #events{log = Log, sender = py_worker_sender:start(Options#{port => Port, log => Log})}.
+
+%% Whether it is one of the two processes without which the worker does not go on.
+-spec is_helper(pid(), events()) -> boolean().
+is_helper(Pid, #events{log = Log, sender = Sender}) ->
+    Pid =:= Sender orelse py_worker_log:is_log(Pid, Log).
 
 -spec window() -> pos_integer().
 window() ->

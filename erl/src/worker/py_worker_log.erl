@@ -11,7 +11,7 @@
 -module(py_worker_log).
 -behaviour(gen_server).
 
--export([start/1, metadata/3, write/5, event/3, acknowledge/3]).
+-export([start/1, is_log/2, metadata/3, write/5, event/3, acknowledge/3]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
 -export_type([log/0]).
 
@@ -36,6 +36,11 @@ start(Meta) ->
     Worker = self(),
     {ok, Pid} = gen_server:start(?MODULE, Worker, []),
     {Pid, Meta#{pid => Worker}}.
+
+%% Whether it is this process.
+-spec is_log(pid(), log()) -> boolean().
+is_log(Pid, {Log, _}) ->
+    Pid =:= Log.
 
 %% What each line about a worker says of it.
 -spec metadata(#pool{}, pos_integer(), pos_integer() | undefined) -> logger:metadata().
