@@ -19,6 +19,11 @@ main(_) ->
             {"stop_pool/1 waits as long as the option drain says", fun drain_option/0},
             {"stop_pool of an idle pool is quick", fun idle/0},
             {"a pool that stops refuses new work with a reason", fun refuses/0},
+            {"a call on its way to a pool that stops: the pool is gone", fun late_gone/0},
+            {"a call on its way to a pool that stops: its worker takes no more", fun late_sealed/0},
+            {"a call on its way to a pool that stops: it is in time", fun in_time/0},
+            {"a bound process on its way to a pool that stops", fun late_bound/0},
+            {"stop_pool/2 lets the work of a replaced worker finish", fun replaced_finishes/0},
             {"stop_pool twice at once", fun twice/0},
             {"its workers end politely: atexit runs", fun politely/0},
             {"the name is free for another pool at once", fun again/0},
@@ -153,6 +158,71 @@ refuses() ->
     ?assertEqual({ok, <<"finished">>}, fixture:release(Held)),
     ?assertEqual(ok, receive {Stopper, Result} -> Result end),
     ?assertEqual({error, {no_pool, p}}, py:eval(<<"1">>, #{}, In)).
+
+%% A request that has passed the door when the pool closes it.
+prepared(In) ->
+    {ok, Ticket} = py_request:prepare(job, py_args:eval(<<"6 * 7">>, #{}), py_options:call(In)),
+    Ticket.
+
+late_gone() ->
+    Ticket = prepared(start(#{})),
+    ?assertEqual(ok, py:stop_pool(p)),
+    ?assertEqual({none, {error, {stopping, p}}}, py_request:go(Ticket)).
+
+%% One worker is done, and the pool waits for the other.
+late_sealed() ->
+    In = start(#{size => 2}),
+    Held = fixture:hold(In),
+    Tickets = [prepared(In) || _ <- lists:seq(1, 9)],
+    {ok, Pool} = py_pool_board:find(p),
+    Stopper = stopper(),
+    fixture:wait_until(fun() -> is_stopping(In) end),
+    {_, Monitor} = spawn_monitor(fun() -> exit([py_request:go(Ticket) || Ticket <- Tickets]) end),
+    ?assertEqual({ok, <<"finished">>}, fixture:release(Held)),
+    Answers = receive {'DOWN', Monitor, process, _, List} -> List end,
+    [?assert(is_reply(Answer) orelse Answer =:= {error, {stopping, p}}) || {_, Answer} <- Answers],
+    ?assertEqual(ok, receive {Stopper, Result} -> Result end),
+    ?assertEqual({error, {stopping, p}}, py_pool_board:refusal(Pool)).
+
+is_reply({reply, _}) -> true;
+is_reply(_) -> false.
+
+%% The worker has the request, but has not looked at it yet, and has written its
+%% own load over the caller's hint.
+in_time() ->
+    In = start(#{}),
+    {ok, Pool} = py_pool_board:find(p),
+    [{_, Worker, _}] = py_pool_board:workers(Pool),
+    ok = sys:suspend(Worker),
+    Ref = py:spawn_call(math, sqrt, [16], #{}, In),
+    fixture:wait_until(fun() -> element(2, process_info(Worker, message_queue_len)) > 0 end),
+    Stopper = stopper(),
+    fixture:wait_until(fun() -> py_pool_load:is_stopping(Pool) end),
+    ok = py_pool_load:set(Pool, 1, 0),
+    %% The pool asks the worker, too.
+    fixture:wait_until(fun() -> element(2, process_info(Worker, message_queue_len)) > 1 end),
+    ok = sys:resume(Worker),
+    ?assertEqual({ok, 4.0}, py:await(Ref)),
+    ?assertEqual(ok, receive {Stopper, Result} -> Result end).
+
+%% It has started nothing, so there is no end of its worker to tell.
+late_bound() ->
+    In = start(#{}),
+    ok = py:exec(<<"mine = 1">>, In),
+    Ticket = prepared(In),
+    ?assertEqual(ok, py:stop_pool(p)),
+    ?assertMatch({_, {error, {stopping, p}}}, py_request:go(Ticket)),
+    ok = py:unbind(p).
+
+replaced_finishes() ->
+    In = start(#{drain => 60_000}),
+    Held = fixture:hold(In),
+    ?assertEqual(ok, py:restart_workers(p)),
+    Stopper = stopper(),
+    fixture:wait_until(fun() -> is_stopping(In) end),
+    timer:sleep(100),       % it would have ended by now
+    ?assertEqual({ok, <<"finished">>}, fixture:release(Held)),
+    ?assertEqual(ok, receive {Stopper, Result} -> Result end).
 
 twice() ->
     In = start(#{}),

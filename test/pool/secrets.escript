@@ -93,7 +93,9 @@ suspects() ->
 
 board() -> {ok, Pool} = py_pool_board:find(p), Pool.
 boss() -> {ok, Pid} = py_pool_board:pool(board()), Pid.
-workers_sup() -> py_pool_board:workers_sup(board()).
+workers_sup() ->
+    {ok, Sup} = py_pool_board:workers_sup(board()),
+    Sup.
 worker() -> whole(), [#{pid := Pid}] = fixture:workers(p), Pid.
 sup() -> {_, Sup, _, _} = lists:keyfind({pool, p}, 1, supervisor:which_children(py_sup)), Sup.
 

@@ -24,6 +24,7 @@ main(_) ->
         {"what was sent and is out of time keeps its place", fun late_sent/0},
         {"who is in time stays", fun in_time/0},
         {"the soonest deadline", fun soonest/0},
+        {"how many somebody waits for", fun count/0},
         {"the end: everybody who waits is answered", fun give_up/0}
     ]).
 
@@ -82,6 +83,13 @@ late_sent() ->
 in_time() ->
     U = state(2),
     ?assertEqual({[], U}, py_worker_urgent:expire(0, U)).
+
+count() ->
+    ?assertEqual(0, py_worker_urgent:count(py_worker_urgent:new())),
+    U = state(?MOST + 2),
+    ?assertEqual(?MOST + 2, py_worker_urgent:count(U)),
+    {_, Late} = py_worker_urgent:expire(1, U),
+    ?assertEqual(?MOST + 1, py_worker_urgent:count(Late)).
 
 soonest() ->
     ?assertEqual(infinity, py_worker_urgent:soonest(py_worker_urgent:new())),

@@ -131,9 +131,18 @@ perform(#ticket{pool = Pool, req = Req, home = undefined}, Watch) ->
     anywhere(Pool, Req#req{caller = self()}, Watch);
 perform(#ticket{req = Req, home = {Worker, Home, _}} = Ticket, Watch) ->
     case to_worker(Worker, Req#req{caller = self(), bound = true}, Watch) of
-        again -> homeless(py_pool_board:why_died(Home, Worker), Ticket, Watch);
+        again -> given_back(py_pool_board:why_died(Home, Worker), Ticket, Watch);
         {error, {worker_exit, Why}} -> homeless(Why, Ticket, Watch);
         Answer -> {Worker, Answer}
+    end.
+
+%% The worker that the caller is bound to has not taken it: because the pool
+%% stops, or because the worker has ended.
+given_back(Why, #ticket{pool = Pool, home = {Worker, _, _}} = Ticket, Watch) ->
+    IsStopping = py_pool_load:is_stopping(Pool),
+    case lists:member(Why, [unknown, shutdown]) andalso IsStopping of
+        true -> {Worker, py_pool_board:refusal(Pool)};
+        false -> homeless(Why, Ticket, Watch)
     end.
 
 %% The worker has ended. If that was because of an earlier call of the same
@@ -153,11 +162,18 @@ anywhere(Pool, Req, Watch) ->
 go_to({go, Worker}, Pool, Req, Watch) ->
     case to_worker(Worker, Req, Watch) of
         {go, _} = Next -> go_to(Next, Pool, Req, Watch);
-        again -> anywhere(Pool, Req#req{returned = true}, Watch);
+        again -> elsewhere(Pool, Req#req{returned = true}, Watch);
         Answer -> {Worker, Answer}
     end;
 go_to({error, _} = Error, _, _, _) ->
     {none, Error}.
+
+%% A worker of a pool that stops gives back what comes too late.
+elsewhere(Pool, Req, Watch) ->
+    case py_pool_load:is_stopping(Pool) of
+        true -> {none, py_pool_board:refusal(Pool)};
+        false -> anywhere(Pool, Req, Watch)
+    end.
 
 %% Nobody overtakes those who wait in the queue.
 place(Pool, Req, Watch) ->
@@ -171,15 +187,15 @@ place(Pool, Req, Watch) ->
             queue_up(Pool, Req, Watch)
     end.
 
-queue_up(#pool{name = Name} = Pool, Req, Watch) ->
+queue_up(Pool, Req, Watch) ->
     case py_pool_board:pool(Pool) of
         {ok, Pid} ->
             case to_queue(Pid, Req#req{body = []}, Watch) of
-                again -> {error, {no_pool, Name}};
+                again -> py_pool_board:refusal(Pool);
                 Answer -> Answer
             end;
-        {error, _} = Error ->
-            Error
+        {error, _} ->
+            py_pool_board:refusal(Pool)
     end.
 
 %% ---------------------------------------------------------------------------

@@ -216,7 +216,8 @@ outwards({forget, Worker}, #state{pool = Pool}) ->
 %% The worker belongs to this process: one does not go on without the other.
 start_worker(Id, #state{pool = Pool, options = Options, slots = Slots} = S) ->
     Args = #{pool => Pool, pool_pid => self(), slot => Id, options => Options},
-    {ok, Worker} = supervisor:start_child(py_pool_board:workers_sup(Pool), [Args]),
+    {ok, Sup} = py_pool_board:workers_sup(Pool),
+    {ok, Worker} = supervisor:start_child(Sup, [Args]),
     S#state{slots = py_pool_slots:started(Id, Worker, monitor(process, Worker), Slots)}.
 
 run(Code, Deadline, #state{pool = Pool} = S) ->

@@ -13,7 +13,7 @@
 %%                                had to be ended
 -module(py_pool_board).
 
--export([new/2, delete/1, find/1, open/1, names/0, with_pool/2, with_open/2]).
+-export([new/2, delete/1, find/1, open/1, refusal/1, names/0, with_pool/2, with_open/2]).
 -export([set_pool/2, pool/1, set_workers/2, workers_sup/1]).
 -export([join/4, leave/3, pick/1, workers/1]).
 -export([set_version/2, version/1, memory/2, update_memory/3]).
@@ -59,14 +59,20 @@ find(Name) ->
 %% The pool, if it takes new requests.
 -spec open(atom()) -> {ok, #pool{}} | {error, {no_pool | stopping, atom()}}.
 open(Name) ->
-    case find(Name) of
-        {ok, Pool} ->
-            case py_pool_load:is_stopping(Pool) of
-                true -> {error, {stopping, Name}};
-                false -> {ok, Pool}
-            end;
-        {error, _} = Error ->
-            Error
+    with_pool(Name, fun(Pool) ->
+        case py_pool_load:is_stopping(Pool) of
+            true -> refusal(Pool);
+            false -> {ok, Pool}
+        end
+    end).
+
+%% Why the pool did not take a request: it stops, or something of it is dead. It is
+%% known even of one that is gone.
+-spec refusal(#pool{}) -> {error, {no_pool | stopping, atom()}}.
+refusal(#pool{name = Name} = Pool) ->
+    case py_pool_load:is_stopping(Pool) of
+        true -> {error, {stopping, Name}};
+        false -> {error, {no_pool, Name}}
     end.
 
 -spec names() -> [atom()].
@@ -98,8 +104,11 @@ set_pool(Pool, Pid) ->
     insert(Pool, {pool, Pid}).
 
 -spec pool(#pool{}) -> {ok, pid()} | {error, {no_pool, atom()}}.
-pool(#pool{name = Name} = Pool) ->
-    case lookup(Pool, pool) of
+pool(Pool) ->
+    pid(Pool, pool).
+
+pid(#pool{name = Name} = Pool, Key) ->
+    case lookup(Pool, Key) of
         [{_, Pid}] -> {ok, Pid};
         [] -> {error, {no_pool, Name}}
     end.
@@ -108,10 +117,9 @@ pool(#pool{name = Name} = Pool) ->
 set_workers(Pool, Supervisor) ->
     insert(Pool, {workers, Supervisor}).
 
--spec workers_sup(#pool{}) -> pid().
+-spec workers_sup(#pool{}) -> {ok, pid()} | {error, {no_pool, atom()}}.
 workers_sup(Pool) ->
-    [{_, Pid}] = lookup(Pool, workers),
-    Pid.
+    pid(Pool, workers).
 
 -spec join(#pool{}, slot(), pid(), pos_integer() | undefined) -> ok.
 join(Pool, Slot, Worker, OsPid) ->

@@ -86,13 +86,20 @@ wait_idle(Pool, Deadline) ->
             ok
     end.
 
-%% A stream whose consumer has not asked for more counts as no load, but is open.
+%% The loads only hint at it: a worker writes its own over that of a caller on its
+%% way there, a stream whose consumer has not asked for more counts as none, and
+%% one that was replaced has none. So each worker says by itself that it is done,
+%% and from then on takes nothing.
 is_idle(Pool, Deadline) ->
     py_pool_load:is_idle(Pool) andalso
-        lists:all(fun({_, Worker, _}) ->
-                      Info = py_worker:info(Worker, py_time:left(Deadline)),
-                      maps:get(streams, Info, 0) =:= 0
-                  end, py_pool_board:workers(Pool)).
+        lists:all(fun(Worker) -> py_worker:seal(Worker, py_time:left(Deadline)) end,
+                  workers(Pool)).
+
+workers(Pool) ->
+    case py_pool_board:workers_sup(Pool) of
+        {ok, Sup} -> py_worker_sup:workers(Sup);
+        {error, _} -> []
+    end.
 
 %% The pool's supervisor waits for the ends of the workers, so that the top
 %% supervisor does not have to. Should it be killed meanwhile and started anew,

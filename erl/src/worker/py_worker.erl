@@ -13,7 +13,7 @@
 -module(py_worker).
 -behaviour(gen_server).
 
--export([start_link/1, info/1, info/2]).
+-export([start_link/1, info/1, seal/2]).
 -export([request/2, pull/4, close_stream/2, report/1, spoilt/1]).
 -export([steps/2, live/1, retire/2]).
 -export([init/1, handle_continue/2, handle_call/3, handle_cast/2, handle_info/2,
@@ -64,15 +64,21 @@ start_link(Args) ->
 %% What the worker knows of itself.
 -spec info(pid()) -> #{state := atom(), calls := non_neg_integer(), _ => _}.
 info(Worker) ->
-    info(Worker, ?INFO_LIMIT).
-
-%% The same within Limit milliseconds; a worker that does not answer is down.
--spec info(pid(), timeout()) -> #{state := atom(), calls := non_neg_integer(), _ => _}.
-info(Worker, Limit) ->
     try
-        gen_server:call(Worker, info, min(Limit, ?INFO_LIMIT))
+        gen_server:call(Worker, info, ?INFO_LIMIT)
     catch
         exit:_ -> #{state => down, calls => 0, os_pid => undefined}
+    end.
+
+%% Whether it has nothing to do, within Limit milliseconds. If so, it takes
+%% nothing any more: a request that was on its way there is given back.
+-spec seal(pid(), timeout()) -> boolean().
+seal(Worker, Limit) ->
+    try
+        gen_server:call(Worker, seal, min(Limit, ?INFO_LIMIT))
+    catch
+        exit:{timeout, _} -> false;
+        exit:_ -> true      % it has ended
     end.
 
 %% ---------------------------------------------------------------------------
@@ -147,12 +153,19 @@ handle_continue(open, #state{options = #{logs := Logs, env := Env} = Options} = 
             {stop, not_started(Text), S}
     end.
 
--spec handle_call(term(), gen_server:from(), #state{}) -> {reply, term(), #state{}}.
+-spec handle_call(term(), gen_server:from(), #state{}) ->
+          {reply, term(), #state{}} | {noreply, #state{}} | {stop, term(), #state{}}.
 handle_call(info, _From, #state{phase = {live, Live}, os_pid = OsPid} = S) ->
     #state{python = Python, guard = Guard} = S,
     {reply, (py_worker_live:info(Live))#{os_pid => OsPid, python => Python, guard => Guard}, S};
 handle_call(info, _From, #state{os_pid = OsPid} = S) ->
     {reply, #{state => starting, calls => 0, os_pid => OsPid}, S};
+handle_call(seal, From, #state{phase = {live, Live}} = S) ->
+    {Sealed, Next} = py_worker_live:seal(Live),
+    gen_server:reply(From, Sealed),
+    settle(Next, S);
+handle_call(seal, _From, S) ->
+    {reply, true, S};
 handle_call(_, _From, S) ->
     {reply, {error, badarg}, S}.
 

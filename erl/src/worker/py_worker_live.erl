@@ -20,7 +20,8 @@
 -module(py_worker_live).
 
 -export([new/1, settle/1]).
--export([request/2, reply/3, pull/4, close/2, tick/2, caller_gone/2, spoilt/1, retire/1]).
+-export([request/2, reply/3, pull/4, close/2, tick/2, caller_gone/2, spoilt/1, retire/1,
+         seal/1]).
 -export([refuse/1, give_up/2, cause/2, is_closing/1, info/1]).
 -export_type([live/0, args/0]).
 
@@ -46,7 +47,8 @@
     timer = none :: none | {reference(), integer()},
     interrupted = none :: none | pid(), % whose call it was that was interrupted last
     spoilt = false :: boolean(),        % by that; it is replaced, and runs nothing new
-    retiring = false :: boolean()       % another worker has this slot
+    retiring = false :: boolean(),      % another worker has this slot
+    sealed = false :: boolean()         % the pool stops: it takes nothing more
 }).
 
 -opaque live() :: #live{}.
@@ -78,6 +80,9 @@ is_running(#live{jobs = Jobs, streams = Streams}) ->
 
 %% A caller's request has come.
 -spec request(#req{}, live()) -> live().
+request(Req, #live{sealed = true} = L) ->
+    refuse(Req),
+    L;
 request(#req{deadline = Deadline, reply_to = From} = Req, L) ->
     case Deadline =< py_time:now_ms() of
         true -> effect({answer, From, {error, timeout}}, L);
@@ -169,6 +174,12 @@ spoilt(#live{pool_pid = Pool, slot = Slot, jobs = Jobs} = L) ->
 -spec retire(live()) -> live().
 retire(L) ->
     L#live{retiring = true}.
+
+%% The pool stops. Whether there is nothing left to do; then there never will be.
+-spec seal(live()) -> {boolean(), live()}.
+seal(L) ->
+    IsDone = is_done(L),
+    {IsDone, L#live{sealed = IsDone}}.
 
 %% The timer says that it is time for something.
 -spec tick(reference(), live()) -> live().
@@ -300,6 +311,8 @@ next_tick(#live{}) -> infinity.
 
 publish(#live{retiring = true}) ->
     ok;
+publish(#live{sealed = true, pool = Pool, slot = Slot}) ->
+    py_pool_load:set_absent(Pool, Slot);
 publish(#live{pool = Pool, slot = Slot, pool_pid = PoolPid} = L) ->
     Load = load(L),
     py_pool_load:set(Pool, Slot, Load),
@@ -313,9 +326,12 @@ load(#live{busy = Busy, spoilt = Spoilt, jobs = Jobs}) when Busy; Spoilt ->
 load(#live{jobs = Jobs, streams = Streams}) ->
     py_worker_jobs:load(Jobs) + py_worker_streams:active(Streams).
 
-is_retired(#live{retiring = false}) -> false;
-is_retired(#live{jobs = Jobs, streams = Streams}) ->
-    py_worker_jobs:count(Jobs) + py_worker_streams:count(Streams) =:= 0.
+is_retired(#live{retiring = Retiring} = L) ->
+    Retiring andalso is_done(L).
+
+is_done(#live{jobs = Jobs, streams = Streams, urgent = Urgent}) ->
+    py_worker_jobs:count(Jobs) + py_worker_streams:count(Streams)
+        + py_worker_urgent:count(Urgent) =:= 0.
 
 %% ---------------------------------------------------------------------------
 %% The end of the worker

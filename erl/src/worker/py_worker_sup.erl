@@ -5,7 +5,7 @@
 -module(py_worker_sup).
 -behaviour(supervisor).
 
--export([start_link/1, init/1]).
+-export([start_link/1, workers/1, init/1]).
 
 -include("py.hrl").
 
@@ -15,6 +15,15 @@
 -spec start_link(#pool{}) -> supervisor:startlink_ret().
 start_link(Pool) ->
     supervisor:start_link(?MODULE, Pool).
+
+%% All that there are, whether or not they have a slot. It may end meanwhile.
+-spec workers(pid()) -> [pid()].
+workers(Sup) ->
+    try
+        [Worker || {_, Worker, _, _} <- supervisor:which_children(Sup), is_pid(Worker)]
+    catch
+        exit:_ -> []
+    end.
 
 -spec init(#pool{}) -> {ok, {supervisor:sup_flags(), [supervisor:child_spec()]}}.
 init(Pool) ->

@@ -6,7 +6,7 @@
 %% would pile up in a program that cannot answer. Pure.
 -module(py_worker_urgent).
 
--export([new/0, push/4, reply/3, expire/2, soonest/1, give_up/2]).
+-export([new/0, push/4, reply/3, expire/2, soonest/1, count/1, give_up/2]).
 -export_type([urgent/0]).
 
 -include("py.hrl").
@@ -84,6 +84,11 @@ expire(Now, #urgent{sent = Sent, waiting = Waiting} = U) ->
 -spec soonest(urgent()) -> py_time:deadline().
 soonest(#urgent{soonest = Soonest}) ->
     Soonest.
+
+%% How many somebody waits for.
+-spec count(urgent()) -> non_neg_integer().
+count(U) ->
+    length(requests(U)).
 
 %% The worker ends: everybody who waits gets this answer.
 -spec give_up(py_result:answer(), urgent()) -> [effect()].
