@@ -16,6 +16,7 @@ unit_scripts = \
 	test/unit/memory.escript \
 	test/unit/options.escript \
 	test/unit/os_exit.escript \
+	test/unit/queue.escript \
 	test/unit/result.escript \
 	test/unit/roll.escript \
 	test/unit/rooms.escript \
