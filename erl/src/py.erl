@@ -17,7 +17,8 @@
 %% <dt>`{worker_exit, Why}'</dt><dd>the worker that ran it ended:
 %%   `{signal, sigsegv}', `{status, 3}', …</dd>
 %% <dt>`{overloaded, Waiting, Max}'</dt><dd>the pool's queue is full</dd>
-%% <dt>`{stopping, Name}'</dt><dd>the pool takes no new requests</dd>
+%% <dt>`{stopping, Name}'</dt><dd>the pool takes no new requests; this one has not
+%%   started</dd>
 %% <dt>`cancelled'</dt><dd>{@link cancel/1} was called</dd>
 %% <dt>`{badarg, What}'</dt><dd>there is no Python form of a value, or no such
 %%   request</dd>

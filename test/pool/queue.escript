@@ -93,7 +93,7 @@ stops() ->
         answers(Ref)
     end),
     tap:note("everybody is told after ~.1f ms", [Ms]),
-    ?assertEqual([{error, {no_pool, p}}], lists:usort(Results)),
+    ?assertEqual([{error, {stopping, p}}], lists:usort(Results)),
     ?assertEqual({error, {worker_exit, shutdown}}, fixture:release(Held)).
 
 %% Processes that wait in the pool's queue when this returns.

@@ -194,8 +194,8 @@ queue_up(Pool, Req, Watch) ->
                 again -> py_pool_board:refusal(Pool);
                 Answer -> Answer
             end;
-        {error, _} ->
-            py_pool_board:refusal(Pool)
+        {error, _} = Error ->
+            Error
     end.
 
 %% ---------------------------------------------------------------------------

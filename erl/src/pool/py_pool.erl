@@ -42,7 +42,7 @@ start_link(Pool, Options) ->
 
 %% Asks when every worker has been ready once, or one could not start. Whoever asks
 %% reads the answer by himself: ok | {error, term()}.
--spec await(#pool{}) -> {ok, gen_server:request_id()} | {error, {no_pool, atom()}}.
+-spec await(#pool{}) -> {ok, gen_server:request_id()} | {error, {no_pool | stopping, atom()}}.
 await(Pool) ->
     case py_pool_board:pool(Pool) of
         {ok, Pid} -> {ok, gen_server:send_request(Pid, await)};
@@ -69,13 +69,13 @@ trace(Pool, Tracing) ->
 restart(Pool) ->
     call(Pool, restart).
 
-call(#pool{name = Name} = Pool, Request) ->
+call(Pool, Request) ->
     case py_pool_board:pool(Pool) of
         {ok, Pid} ->
             try
                 gen_server:call(Pid, Request, infinity)
             catch
-                exit:_ -> {error, {no_pool, Name}}
+                exit:_ -> py_pool_board:refusal(Pool)
             end;
         {error, _} = Error ->
             Error

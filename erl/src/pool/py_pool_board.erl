@@ -103,21 +103,21 @@ with_open(Name, Fun) ->
 set_pool(Pool, Pid) ->
     insert(Pool, {pool, Pid}).
 
--spec pool(#pool{}) -> {ok, pid()} | {error, {no_pool, atom()}}.
+-spec pool(#pool{}) -> {ok, pid()} | {error, {no_pool | stopping, atom()}}.
 pool(Pool) ->
     pid(Pool, pool).
 
-pid(#pool{name = Name} = Pool, Key) ->
+pid(Pool, Key) ->
     case lookup(Pool, Key) of
         [{_, Pid}] -> {ok, Pid};
-        [] -> {error, {no_pool, Name}}
+        [] -> refusal(Pool)
     end.
 
 -spec set_workers(#pool{}, pid()) -> ok.
 set_workers(Pool, Supervisor) ->
     insert(Pool, {workers, Supervisor}).
 
--spec workers_sup(#pool{}) -> {ok, pid()} | {error, {no_pool, atom()}}.
+-spec workers_sup(#pool{}) -> {ok, pid()} | {error, {no_pool | stopping, atom()}}.
 workers_sup(Pool) ->
     pid(Pool, workers).
 
