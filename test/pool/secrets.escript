@@ -22,6 +22,7 @@ main(_) ->
          || {What, Find} <- suspects(), How <- [kill, error]],
         {"a request that is no request", fun bad_request/0},
         {"a step that is no step", fun bad_step/0},
+        {"a message of Python's that waits for its receiver", fun parked/0},
         {"the death of a program", fun program_dies/0},
         {"a pool that cannot start", fun cannot_start/0},
         {"definitions, restarts and the end of the pool", fun stops/0}
@@ -158,6 +159,37 @@ crashed_by(Pid, Message) ->
     _ = [py:await(R) || R <- [Ref | More]],
     whole(),
     hidden().
+
+%% A second message waits, and a third one has not been looked at, when the
+%% process that sends them crashes.
+parked() ->
+    {ok, _} = py:start_pool(q, (options())#{send_limit => 1}),
+    Receiver = spawn(fun() -> receive stop -> ok end end),
+    Code = <<"[__import__('erlang').send(pid, token) for _ in range(2)]">>,
+    Ref = py:spawn_call(builtins, eval, [Code, #{<<"pid">> => Receiver, <<"token">> => <<?MARKER>>}],
+                        #{}, #{pool => q}),
+    Sender = sender(q),
+    fixture:wait_until(fun() -> waits(Sender) end),
+    [shown(Show(Sender)) || Show <- [fun sys:get_status/1, fun sys:get_state/1]],
+    ok = sys:suspend(Sender),
+    Frame = term_to_binary({event, send, {Receiver, <<?MARKER>>}}),
+    py_worker_sender:message(Sender, byte_size(Frame), py_secret:hide(Frame)),
+    shown(process_info(Sender, messages)),
+    catch sys:terminate(Sender, {internal, error}, 5000),
+    {error, {worker_exit, _}} = py:await(Ref),
+    exit(Receiver, kill),
+    ok = py:stop_pool(q),
+    hidden().
+
+waits(Sender) ->
+    string:find(io_lib:format("~p", [sys:get_state(Sender)]), "#Fun<py_secret") =/= nomatch.
+
+sender(Pool) ->
+    [#{pid := Worker}] = fixture:workers(Pool),
+    {links, Links} = process_info(Worker, links),
+    [Sender] = [Pid || Pid <- Links, is_pid(Pid),
+                       proc_lib:initial_call(Pid) =:= {py_worker_sender, init, ['Argument__1']}],
+    Sender.
 
 program_dies() ->
     _ = py:call(os, abort, [], #{}, in()),

@@ -45,7 +45,7 @@ window() ->
 handle(Frame, Port, #events{log = Log, sender = Sender} = E) ->
     case py_wire:event(Frame) of
         message ->
-            py_worker_sender:message(Sender, Frame),
+            py_worker_sender:message(Sender, byte_size(Frame), py_secret:hide(Frame)),
             E;
         {withdraw, Id} ->
             py_worker_sender:withdraw(Sender, Id),

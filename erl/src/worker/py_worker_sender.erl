@@ -19,22 +19,22 @@
 -module(py_worker_sender).
 -behaviour(gen_server).
 
--export([start/1, message/2, withdraw/2]).
+-export([start/1, message/3, withdraw/2]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
 -export_type([args/0, allowed/0]).
 
 -include("py.hrl").
 
 %% What others say to it: messages, which never wait.
--messages([message/2, withdraw/2]).
+-messages([message/3, withdraw/2]).
 
 %% How often it looks whether what is parked can be sent (ms): the more often,
 %% the more moves.
 -define(SOON, 1).
 -define(SELDOM, 64).
-%% A receiver's queue is looked at once in so many messages, at least.
+%% A receiver's queue is looked at after this many messages at the latest.
 -define(LOOK, 100).
-%% Of so many receivers it is remembered how many messages they may get.
+%% How many receivers are remembered, with the number of messages that each may get.
 -define(REMEMBERED, 1_000).
 %% How long a node that has its fill may take to connect (ms).
 -define(CONNECT, 1_000).
@@ -48,7 +48,7 @@
     id :: py_wire:id() | none,  % of the call that waits for the answer
     bytes :: pos_integer(),     % of its frame
     to :: term(),               % whatever Python has given
-    term :: term()
+    term :: py_secret:secret(term()) | undefined
 }).
 
 %% The names that Python may send to, beside pids.
@@ -79,10 +79,10 @@ start(Args) ->
     {ok, Pid} = gen_server:start(?MODULE, {self(), Args}, []),
     Pid.
 
-%% The program has sent this frame, which is a message.
--spec message(pid(), binary()) -> ok.
-message(Sender, Frame) ->
-    gen_server:cast(Sender, {message, Frame}).
+%% The program has sent this frame of Size bytes, which is a message.
+-spec message(pid(), Size :: pos_integer(), py_secret:secret(binary())) -> ok.
+message(Sender, Size, Frame) ->
+    gen_server:cast(Sender, {message, Size, Frame}).
 
 %% Nobody waits for the answer to this message any more: it is sent now or never.
 -spec withdraw(pid(), py_wire:id()) -> ok.
@@ -103,12 +103,13 @@ init({Worker, #{port := Port, log := Log, send := Allowed, send_limit := Limit}}
 handle_call(_, _, S) ->
     {noreply, S}.
 
--spec handle_cast({message, binary()} | {withdraw, py_wire:id()}, #state{}) ->
+-spec handle_cast({message, pos_integer(), py_secret:secret(binary())}
+                  | {withdraw, py_wire:id()}, #state{}) ->
           {noreply, #state{}} | {noreply, #state{}, hibernate}.
-handle_cast({message, Frame}, S) when byte_size(Frame) >= ?LARGE ->
-    {noreply, frame(Frame, S), hibernate};
-handle_cast({message, Frame}, S) ->
-    {noreply, frame(Frame, S)};
+handle_cast({message, Size, Frame}, S) when Size >= ?LARGE ->
+    {noreply, frame(py_secret:show(Frame), S), hibernate};
+handle_cast({message, _, Frame}, S) ->
+    {noreply, frame(py_secret:show(Frame), S)};
 handle_cast({withdraw, Id}, #state{parked = Parked} = S) ->
     {noreply, maps:fold(fun(Receiver, Queue, Next) -> take_out(Id, Receiver, Queue, Next) end,
                         S, Parked)}.
@@ -130,8 +131,8 @@ frame(Frame, S) ->
     Message = #message{id = py_wire:message_id(Frame), bytes = byte_size(Frame),
                        to = undefined, term = undefined},
     try binary_to_term(Frame, [safe]) of
-        {send, _, To, Term} -> message_to(Message#message{to = To, term = Term}, S);
-        {event, send, {To, Term}} -> message_to(Message#message{to = To, term = Term}, S);
+        {send, _, To, Term} -> message_to(To, Term, Message, S);
+        {event, send, {To, Term}} -> message_to(To, Term, Message, S);
         _ -> refuse(Message, <<"this is no message">>, S)
     catch
         error:badarg -> refuse(Message, why_unreadable(Frame), S)
@@ -143,10 +144,12 @@ why_unreadable(Frame) ->
         {badarg, Why} -> Why
     end.
 
-message_to(#message{to = To} = Message, #state{allowed = Allowed} = S) ->
+message_to(To, Term, Message, #state{allowed = Allowed} = S) ->
     case receiver(To, Allowed) of
-        {refused, Why} -> refuse(Message, Why, S);
-        Receiver -> send_or_park(Receiver, Message, S)
+        {refused, Why} ->
+            refuse(Message, Why, S);
+        Receiver ->
+            send_or_park(Receiver, Message#message{to = To, term = py_secret:hide(Term)}, S)
     end.
 
 %% Who gets it: a process here, or whoever it is on another node.
@@ -188,10 +191,10 @@ try_send(Pid, Message, S) when is_pid(Pid) ->
     case room(Pid, S) of
         dead -> {done, refuse(Message, <<"the process is dead">>, S)};
         {0, Next} -> {wait, Next};
-        {_, Next} -> _ = erlang:send(Pid, Message#message.term), {done, sent(Message, Next)}
+        {_, Next} -> _ = erlang:send(Pid, py_secret:show(Message#message.term)), {done, sent(Message, Next)}
     end;
 try_send(Node, #message{to = To, term = Term} = Message, S) ->
-    case erlang:send(To, Term, [nosuspend]) of
+    case erlang:send(To, py_secret:show(Term), [nosuspend]) of
         ok -> {done, sent(Message, forget(Node, S))};
         nosuspend -> busy(lists:member(Node, nodes(connected)), Node, Message, S)
     end.
