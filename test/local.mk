@@ -46,6 +46,7 @@ test_scripts = \
 	test/call/values.escript \
 	test/docs/docs.escript \
 	test/docs/examples.escript \
+	test/docs/pages.escript \
 	test/memory/give_back.escript \
 	test/memory/guide.escript \
 	test/memory/stats.escript \
