@@ -34,15 +34,16 @@
 }).
 
 %% A job waits its turn; an urgent request is answered as soon as Python can;
-%% a stream's items come in chunks of at most so many.
+%% a stream's items come in chunks of at most that size.
 -type kind() :: job | urgent | {stream, pos_integer()}.
 
 %% A request on its way from its caller to a worker, or to the pool for a
 %% place. The owner is the process that hears of it when its time is up, even if
-%% another one waits for the answer. Times are monotonic: the arrival in microseconds, because it orders
-%% those who wait; the deadline in milliseconds. An answer to it is the message
-%% {ReplyTo, {reply, Frame} | {opened, StreamId} | {go, Worker} | again
-%%           | {error, Reason}}.
+%% another one waits for the answer. Times are monotonic: the arrival in
+%% microseconds, because it orders those who wait; the deadline in milliseconds.
+%% An answer to it is the message
+%% {ReplyTo, {reply, Frame} | {reply, Frame, Output} | {opened, StreamId}
+%%           | {go, Worker} | again | {error, Reason}}.
 -record(req, {
     reply_to :: reference() | undefined,
     caller :: pid(),

@@ -32,7 +32,7 @@
     | {requeue, #req{}}
     %% The program has done a piece of work.
     | progress
-    %% A stream's first chunk has come, with so many items.
+    %% A stream's first chunk has come, with this number of items.
     | {open, #job{}, Frame :: binary(), non_neg_integer()}
     %% The program is to end this stream, by then.
     | {stop, #job{}, Until :: integer()}

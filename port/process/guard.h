@@ -23,7 +23,7 @@ enum guard {
     GUARDS
 };
 
-/* By its name; GUARDS when there is none of that name. */
+/* By its name; GUARDS when no guard has that name. */
 enum guard guard_named(const char *name);
 const char *guard_name(enum guard guard);
 

@@ -44,7 +44,7 @@ static inline struct queued *queue_unlink(struct queue *q, struct queued **link)
     return item;
 }
 
-/* Takes out the oldest; NULL: there is none. */
+/* Takes out the oldest; NULL when the queue is empty. */
 static inline struct queued *queue_pop(struct queue *q)
 {
     return queue_unlink(q, &q->first);

@@ -61,7 +61,7 @@ static bool get_tuple(const char *frame, size_t len, size_t *at, size_t *arity)
     return true;
 }
 
-/* Moves *at behind the scanned atom that starts there; false: there is none.
+/* Moves *at behind the scanned atom that starts there; false: it is no atom.
  * All names of ours are ASCII and short: name is "" for an atom that is not. */
 static bool get_name(const char *frame, size_t *at, char *name)
 {

@@ -36,7 +36,7 @@
 -define(BUSY, (1 bsl 20)).
 -define(ABSENT, (1 bsl 30)).
 
-%% For so many workers, of which none is there yet.
+%% For a pool of Size workers. There is no worker yet.
 -spec new(pos_integer()) -> atomics:atomics_ref().
 new(Size) ->
     Load = atomics:new(?OWN_PLACES + Size, [{signed, true}]),

@@ -8,7 +8,7 @@
 %% There may be a hundred thousand of them. So whatever happens to one costs as
 %% much as finding its place in a tree: one is in order of arrival, the other in
 %% order of the moments at which their patience ends. They are tables, because to
-%% collect the garbage beside so many terms would stop the pool for a while.
+%% collect the garbage beside that many terms would stop the pool for a while.
 -module(py_pool_queue).
 
 -export([new/3, waiting/1, enter/2, grant/1, timed_out/2, gone/2]).

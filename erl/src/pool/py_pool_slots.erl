@@ -76,7 +76,7 @@ new(Size) ->
     {#slots{slots = maps:from_list([{Id, #slot{id = Id}} || Id <- Ids])},
      [{start, Id} || Id <- Ids]}.
 
-%% A worker may be started where there is none: the slot may have one again.
+%% The pause is over: a slot without a worker gets one.
 -spec start(pos_integer(), slots()) -> {slots(), [effect()]}.
 start(Id, #slots{slots = All} = S) ->
     case All of

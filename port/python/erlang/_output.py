@@ -33,8 +33,7 @@ _LINE_MAX = 8192
 # Lines at once, and lines a second after that.
 _BURST = 1000
 _RATE = 500
-# A line without an end is shown by a flush when it has waited for so many
-# seconds.
+# A line without an end is shown by a flush when it has waited this long (s).
 _PATIENCE = 1.0
 # Characters that are kept for a call with the option `capture`: more than are
 # sent (CAPTURE_LIMIT), so that task/capture.c sees that there were more.
