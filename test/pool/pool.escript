@@ -162,6 +162,9 @@ request(N) -> py:call(misbehave, sleep_then, [0.005, N * 2]).
 judge(N, {ok, Value}, {Right, Lost, Wrong}) when Value =:= N * 2 -> {Right + 1, Lost, Wrong};
 judge(_, {error, {worker_exit, {signal, sigkill}}}, {Right, Lost, Wrong}) ->
     {Right, Lost + 1, Wrong};
+%% The kernel has killed some other program of this machine for want of memory.
+judge(_, {error, {worker_exit, oom}}, {Right, Lost, Wrong}) ->
+    {Right, Lost + 1, Wrong};
 judge(_, Other, {Right, Lost, Wrong}) -> {Right, Lost, [Other | Wrong]}.
 
 finish(Pid) ->
