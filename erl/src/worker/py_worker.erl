@@ -13,7 +13,7 @@
 -module(py_worker).
 -behaviour(gen_server).
 
--export([start_link/1, info/1, seal/2]).
+-export([start_link/1, info/1, info/2, seal/2]).
 -export([request/2, pull/4, close_stream/2, report/1, spoilt/1]).
 -export([steps/2, live/1, retire/2]).
 -export([init/1, handle_continue/2, handle_call/3, handle_cast/2, handle_info/2,
@@ -64,8 +64,13 @@ start_link(Args) ->
 %% What the worker knows of itself.
 -spec info(pid()) -> #{state := atom(), calls := non_neg_integer(), _ => _}.
 info(Worker) ->
+    info(Worker, ?INFO_LIMIT).
+
+%% The same within Limit milliseconds; a worker that does not answer is down.
+-spec info(pid(), timeout()) -> #{state := atom(), calls := non_neg_integer(), _ => _}.
+info(Worker, Limit) ->
     try
-        gen_server:call(Worker, info, ?INFO_LIMIT)
+        gen_server:call(Worker, info, min(Limit, ?INFO_LIMIT))
     catch
         exit:_ -> #{state => down, calls => 0, os_pid => undefined}
     end.
