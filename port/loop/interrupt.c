@@ -13,8 +13,8 @@
 #include "value/classes.h"
 #include "value/python.h"
 
-/* The last real-time signal: nobody else's by custom. */
-#define INTERRUPT SIGRTMAX
+/* Nobody else's by custom. The last real-time signal is valgrind's. */
+#define INTERRUPT (SIGRTMAX - 1)
 
 /* The pause between two signals, unless the grace is shorter. */
 #define PAUSE_MS 50
