@@ -57,8 +57,9 @@ def _say_record(record: logging.LogRecord, text: str) -> None:
         _level(record.levelno),
         text,
         {
-            Atom(name): getattr(record, attribute, None)
-            for name, attribute in _PLACE
+            Atom("logger"): getattr(record, "name", None),
+            Atom("file"): getattr(record, "pathname", None),
+            Atom("line"): getattr(record, "lineno", None),
         },
     )
 
