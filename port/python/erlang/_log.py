@@ -25,8 +25,6 @@ _LEVELS = (
     (logging.INFO, Atom("info")),
 )
 _LEAST = Atom("debug")
-# What an event says of a record's origin.  A record made by hand may lack it.
-_PLACE = (("logger", "name"), ("file", "pathname"), ("line", "lineno"))
 
 _message_only = logging.Formatter()
 
@@ -52,6 +50,7 @@ class LogHandler(logging.Handler):
 
 
 def _say_record(record: logging.LogRecord, text: str) -> None:
+    """A record made by hand may lack what says where it comes from."""
     _output.say(
         Atom("logging"),
         _level(record.levelno),
