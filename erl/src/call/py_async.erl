@@ -107,15 +107,12 @@ report(_, _) ->
           {ok, [term()]} | {error, [{ok, term()} | {error, term()}]}
         | {error, {no_pool, atom()}}.
 parallel(Ops, #opts{pool = Name} = Opts) ->
-    case py_pool_board:find(Name) of
-        {ok, #pool{size = Size}} ->
-            Numbered = lists:zip(lists:seq(1, length(Ops)), Ops),
-            {Now, Later} = lists:split(min(Size * ?DEPTH, length(Ops)), Numbered),
-            Running = lists:foldl(fun(Op, R) -> start_one(Op, Opts, R) end, #{}, Now),
-            values(gather(Running, Later, Opts, []));
-        {error, _} = Error ->
-            Error
-    end.
+    py_pool_board:with_pool(Name, fun(#pool{size = Size}) ->
+        Numbered = lists:zip(lists:seq(1, length(Ops)), Ops),
+        {Now, Later} = lists:split(min(Size * ?DEPTH, length(Ops)), Numbered),
+        Running = lists:foldl(fun(Op, R) -> start_one(Op, Opts, R) end, #{}, Now),
+        values(gather(Running, Later, Opts, []))
+    end).
 
 start_one({N, Op}, Opts, Running) ->
     {_, Ref} = start(unbound(py_request:prepare(job, Op, Opts))),

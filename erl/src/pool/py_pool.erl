@@ -236,8 +236,8 @@ log_end(_, _, shutdown, _) ->
     ok;
 log_end(_, _, {shutdown, retired}, _) ->
     ok;
-log_end(Id, OsPid, Reason, #pool{name = Name}) ->
-    Meta = #{application => py, pool => Name, worker => Id, os_pid => OsPid},
+log_end(Id, OsPid, Reason, #pool{name = Name} = Pool) ->
+    Meta = py_worker_log:metadata(Pool, Id, OsPid),
     case Reason of
         {shutdown, {python_start, Text}} ->
             ?LOG_ERROR("worker ~p of pool ~tp could not start: ~ts", [Id, Name, Text], Meta);
