@@ -16,6 +16,7 @@ main(_) ->
     logger:set_primary_config(level, none),
     tap:run([
         fixture:with_app(#{size => 1}, [
+            {"a pool that has started answers everything", 60_000, fun started/0},
             {"whoever stops a pool is killed", 60_000, fun stopper_dies/0},
             {"whoever starts a pool is killed", 60_000, fun starter_dies/0},
             {"a start during a stop waits for its end", 60_000, fun start_during_stop/0},
@@ -54,6 +55,24 @@ is_open(Name) ->
     element(1, py_pool_board:open(Name)) =:= ok.
 
 %% ---------------------------------------------------------------------------
+
+%% On one scheduler whoever started it comes before its worker's next message.
+started() ->
+    Schedulers = erlang:system_flag(schedulers_online, 1),
+    [started_now() || _ <- lists:seq(1, 10)],
+    erlang:system_flag(schedulers_online, Schedulers).
+
+started_now() ->
+    {ok, _} = py:start_pool(a, #{size => 1}),
+    Version = py_pools:version(a),
+    #{workers := [Worker]} = py:info(a),
+    Memory = py:memory_stats(a),
+    Stack = py:stack({a, 1}),
+    ok = py:stop_pool(a),
+    ?assertMatch({ok, <<"3.", _/binary>>}, Version),
+    ?assertMatch(#{state := idle, python := <<"3.", _/binary>>, guard := _, calls := 0}, Worker),
+    ?assertMatch({ok, #{answered := 1, workers := [#{baseline := _, uptime := _}]}}, Memory),
+    ?assertMatch({ok, Threads} when is_list(Threads), Stack).
 
 stopper_dies() ->
     {ok, _} = py:start_pool(a, slow_to_end()),

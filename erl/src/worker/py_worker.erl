@@ -247,17 +247,16 @@ step_done(Frame, Boot, Timer, S) ->
 
 %% The program has said hello: from now on its descriptors stay where they are,
 %% and nobody can know of it yet.
-greeted({run, _, Boot}, #state{os_pid = OsPid} = S) ->
-    #{exceptions := Names} = Hello = py_worker_boot:hello(Boot),
+greeted({run, _, Boot}, #state{pool = Pool, os_pid = OsPid} = S) ->
+    #{exceptions := Names, version := Version} = Hello = py_worker_boot:hello(Boot),
     ok = py_exception:learn(Names),
+    py_pool_board:set_version(Pool, Version),
     py_os_proc:hold_input(OsPid),
     S#state{quits = lists:member(quit, maps:get(features, Hello, []))};
 greeted({failed, _}, S) ->
     S.
 
-go_live(#{version := Version, python := Python, guard := Guard}, S) ->
-    #state{pool = Pool, options = Options} = S,
-    py_pool_board:set_version(Pool, Version),
+go_live(#{python := Python, guard := Guard}, #state{pool = Pool, options = Options} = S) ->
     #{max_queue := MaxQueue} = Options,
     Live = py_worker_live:new(#{pool => Pool, pool_pid => S#state.pool_pid, slot => S#state.slot,
                                 port => S#state.port, os_pid => S#state.os_pid,
