@@ -12,6 +12,7 @@ main(_) ->
         {"an answer", fun answer/0},
         {"a death instead", fun death/0},
         {"a process that is not there", fun noproc/0},
+        {"a long mailbox costs nothing", fun long_mailbox/0},
         {"too late: no answer reaches the mailbox", fun late/0},
         {"what came before the deadline counts", fun in_time/0},
         {"a second answer reaches no mailbox", fun twice/0},
@@ -26,21 +27,42 @@ server(Fun) ->
     spawn(fun() -> receive {ask, From} -> Fun(From) end end).
 
 ask(Pid) ->
-    py_ask:ask(Pid, fun(From) -> Pid ! {ask, From}, ok end).
+    py_ask:ask(Pid, send(Pid)).
+
+send(Pid) ->
+    fun(From) -> Pid ! {ask, From}, ok end.
+
+call(Fun) ->
+    Pid = server(Fun),
+    py_ask:call(Pid, send(Pid)).
 
 answers(Answer) ->
     ask(server(fun(From) -> py_ask:answer(From, Answer) end)).
 
 answer() ->
-    ?assertEqual({answer, yes}, py_ask:await(answers(yes))).
+    ?assertEqual({answer, yes}, call(fun(From) -> py_ask:answer(From, yes) end)).
 
 death() ->
-    ?assertEqual({down, oops}, py_ask:await(ask(server(fun(_) -> exit(oops) end)))).
+    ?assertEqual({down, oops}, call(fun(_) -> exit(oops) end)).
 
 noproc() ->
     {Pid, Monitor} = spawn_monitor(fun() -> ok end),
     receive {'DOWN', Monitor, process, Pid, _} -> ok end,
-    ?assertEqual({down, noproc}, py_ask:await(ask(Pid))).
+    ?assertEqual({down, noproc}, py_ask:call(Pid, send(Pid))).
+
+%% To read past so many messages would take a thousand times as long.
+long_mailbox() ->
+    Empty = median_call(),
+    [self() ! {other, N} || N <- lists:seq(1, 200_000)],
+    Full = median_call(),
+    [receive {other, N} -> ok end || N <- lists:seq(1, 200_000)],
+    tap:note("~.4f ms beside an empty mailbox, ~.4f beside a full one", [Empty, Full]),
+    ?assert(Full < 20 * Empty).
+
+median_call() ->
+    figure:median([element(1, figure:timed(fun() ->
+                       {answer, yes} = call(fun(From) -> py_ask:answer(From, yes) end)
+                   end)) || _ <- lists:seq(1, 51)]).
 
 late() ->
     Server = server(fun(From) -> receive now -> py_ask:answer(From, late) end end),
@@ -60,7 +82,7 @@ in_time() ->
 twice() ->
     Server = server(fun(From) -> py_ask:answer(From, 1), py_ask:answer(From, 2) end),
     Monitor = monitor(process, Server),
-    ?assertEqual({answer, 1}, py_ask:await(ask(Server))),
+    ?assertEqual({answer, 1}, py_ask:call(Server, send(Server))),
     receive {'DOWN', Monitor, process, Server, _} -> ok end.
 
 any() ->
@@ -76,14 +98,14 @@ any_down() ->
 
 spawned() ->
     {Pid, Ref} = py_ask:spawn(fun(From, _) -> py_ask:answer(From, self()) end),
-    ?assertEqual({answer, Pid}, py_ask:await(Ref)).
+    ?assertEqual({answer, Pid}, py_ask:await_until(Ref, infinity)).
 
 %% Whoever asked dies while the helper waits for somebody else.
 watched() ->
     Never = server(fun(_) -> receive after infinity -> ok end end),
     Test = self(),
     Asker = spawn(fun() ->
-        {Helper, _} = py_ask:spawn(fun(_, Watch) -> py_ask:await(ask(Never), Watch), ok end),
+        {Helper, _} = py_ask:spawn(fun(_, Watch) -> py_ask:call(Never, send(Never), Watch), ok end),
         Test ! {helper, Helper},
         receive after infinity -> ok end
     end),

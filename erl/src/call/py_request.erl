@@ -203,8 +203,8 @@ queue_up(Pool, Req, Watch) ->
 
 to_worker(Worker, Req, Watch) ->
     Send = fun(From) -> py_worker:request(Worker, Req#req{reply_to = From}) end,
-    py_result:answer(py_ask:await(py_ask:ask(Worker, Send), Watch)).
+    py_result:answer(py_ask:call(Worker, Send, Watch)).
 
 to_queue(Pool, Req, Watch) ->
     Send = fun(From) -> py_pool:enter(Pool, Req#req{reply_to = From}) end,
-    py_result:answer(py_ask:await(py_ask:ask(Pool, Send), Watch)).
+    py_result:answer(py_ask:call(Pool, Send, Watch)).

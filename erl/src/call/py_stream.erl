@@ -51,7 +51,7 @@ next(#py_stream{worker = none}) ->
 next(#py_stream{worker = Worker, id = Id, timeout = Timeout, pool = Pool}) ->
     Deadline = py_request:deadline(#opts{timeout = Timeout}, Pool),
     Pull = fun(From) -> py_worker:pull(Worker, From, Id, Deadline) end,
-    case py_result:answer(py_ask:await(py_ask:ask(Worker, Pull))) of
+    case py_result:answer(py_ask:call(Worker, Pull)) of
         again -> worker_gone(Pool, py_pool_board:why_died(Pool, Worker));
         {error, {worker_exit, Why}} -> worker_gone(Pool, Why);
         Answer -> next_items(py_result:result(Answer), Pool)

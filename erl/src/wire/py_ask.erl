@@ -7,9 +7,13 @@
 %%
 %%   {Ref, Answer}                          the answer
 %%   {'DOWN', Ref, process, Pid, Reason}    there will be none
+%%
+%% A process may have a hundred thousand messages before it asks. Where a question
+%% and the wait for its answer are in one function, the wait looks only at what has
+%% come since (erlc's +recv_opt_info tells).
 -module(py_ask).
 
--export([ask/2, await/1, await/2, await_until/2, await_any/1, spawn/1, answer/2]).
+-export([call/2, call/3, ask/2, await_until/2, await_any/1, spawn/1, answer/2]).
 -export_type([from/0, watch/0, outcome/0]).
 
 %% Where an answer goes.
@@ -26,19 +30,22 @@ ask(Pid, Send) ->
     ok = Send(Ref),
     Ref.
 
-%% Waits for the answer.
--spec await(from()) -> outcome().
-await(Ref) ->
-    await(Ref, none).
-
-%% The same in a process that works for another, which it watches.
--spec await(from(), watch()) -> outcome().
-await(Ref, none) ->
+%% Asks this process and waits for the answer.
+-spec call(pid(), fun((from()) -> ok)) -> outcome().
+call(Pid, Send) ->
+    Ref = monitor(process, Pid, [{alias, reply_demonitor}]),
+    ok = Send(Ref),
     receive
         {Ref, Answer} -> {answer, Answer};
         {'DOWN', Ref, process, _, Reason} -> {down, Reason}
-    end;
-await(Ref, Watch) ->
+    end.
+
+%% The same in a process that works for another, which it watches.
+-spec call(pid(), fun((from()) -> ok), watch()) -> outcome().
+call(Pid, Send, none) ->
+    call(Pid, Send);
+call(Pid, Send, Watch) ->
+    Ref = ask(Pid, Send),
     receive
         {Ref, Answer} -> {answer, Answer};
         {'DOWN', Ref, process, _, Reason} -> {down, Reason};
