@@ -16,14 +16,15 @@
 
 -include("py.hrl").
 
+-type ticket() :: {Arrival :: integer(), Caller :: pid()}.
+
 -record(queue, {
     pool :: #pool{},
     max :: non_neg_integer(),
     patience :: timeout(),
-    %% A ticket is {Arrival, Caller}.
-    waiters = ets:new(waiters, [ordered_set]) :: ets:table(),   % {Ticket, #req{}, Until}
+    waiters = ets:new(waiters, [ordered_set]) :: ets:table(),   % {Ticket, #req{}}
     ends = ets:new(ends, [ordered_set]) :: ets:table(),         % {{Until, Ticket}}
-    tickets = ets:new(tickets, []) :: ets:table(),              % {Caller, Ticket}
+    tickets = #{} :: #{pid() => {Ticket :: ticket(), Until :: py_time:deadline()}},
     callers = py_watch:new() :: py_watch:callers(),
     armed = infinity :: py_time:deadline(),     % when the timer ends
     timer = none :: none | reference()
@@ -39,16 +40,16 @@ new(Pool, Max, Patience) ->
 
 -spec waiting(queue()) -> non_neg_integer().
 waiting(#queue{tickets = Tickets}) ->
-    ets:info(Tickets, size).
+    map_size(Tickets).
 
 %% A caller asks for a place. One that had a place before is never refused; one
 %% that already waits asks again when the worker that put it here is gone.
 -spec enter(#req{}, queue()) -> queue().
-enter(#req{caller = Caller} = Req, #queue{tickets = Tickets} = Q) ->
-    case ets:member(Tickets, Caller) of
-        true -> admit(Req, remove(Caller, Q));
-        false -> admit(Req, Q)
-    end.
+enter(#req{caller = Caller} = Req, #queue{tickets = Tickets} = Q)
+  when is_map_key(Caller, Tickets) ->
+    admit(Req, remove(Caller, Q));
+enter(Req, Q) ->
+    admit(Req, Q).
 
 admit(#req{deadline = Deadline, returned = Returned} = Req, #queue{max = Max} = Q) ->
     Now = py_time:now_ms(),
@@ -69,12 +70,11 @@ add(#req{caller = Caller, arrival = Arrival, deadline = Deadline} = Req, Now,
     #queue{patience = Patience, waiters = Waiters, ends = Ends, tickets = Tickets} = Q) ->
     Until = min(Deadline, py_time:deadline(Patience, Now)),
     Ticket = {Arrival, Caller},
-    Busy = fun() -> [Pid || {Pid, _} <- ets:tab2list(Tickets)] end,
+    Busy = fun() -> maps:keys(Tickets) end,
     Callers = py_watch:watch(Caller, Busy, Q#queue.callers),
-    true = ets:insert(Waiters, {Ticket, Req, Until}),
+    true = ets:insert(Waiters, {Ticket, Req}),
     true = ets:insert(Ends, {{Until, Ticket}}),
-    true = ets:insert(Tickets, {Caller, Ticket}),
-    arm(Until, noted(Q#queue{callers = Callers})).
+    arm(Until, noted(Q#queue{callers = Callers, tickets = Tickets#{Caller => {Ticket, Until}}})).
 
 %% Tells the workers how many wait. To be called before their loads are read.
 noted(#queue{pool = Pool} = Q) ->
@@ -83,15 +83,12 @@ noted(#queue{pool = Pool} = Q) ->
 
 %% Gives places to those who came first, as long as workers have room.
 -spec grant(queue()) -> queue().
-grant(#queue{waiters = Waiters} = Q) ->
-    case ets:first(Waiters) of
-        '$end_of_table' -> Q;
-        Ticket -> grant(Ticket, Q)
-    end.
-
-grant({_, Caller} = Ticket, #queue{pool = Pool, waiters = Waiters} = Q) ->
+grant(#queue{tickets = Tickets} = Q) when map_size(Tickets) =:= 0 ->
+    Q;
+grant(#queue{pool = Pool, waiters = Waiters} = Q) ->
     case py_pool_board:pick(Pool) of
         {ok, Worker} ->
+            {_, Caller} = Ticket = ets:first(Waiters),
             answer(ets:lookup_element(Waiters, Ticket, 2), {go, Worker}),
             grant(remove(Caller, Q));
         full ->
@@ -99,10 +96,10 @@ grant({_, Caller} = Ticket, #queue{pool = Pool, waiters = Waiters} = Q) ->
     end.
 
 remove(Caller, #queue{waiters = Waiters, ends = Ends, tickets = Tickets} = Q) ->
-    [{_, Ticket}] = ets:take(Tickets, Caller),
-    [{_, _, Until}] = ets:take(Waiters, Ticket),
+    {{Ticket, Until}, Rest} = maps:take(Caller, Tickets),
+    true = ets:delete(Waiters, Ticket),
     true = ets:delete(Ends, {Until, Ticket}),
-    noted(Q).
+    noted(Q#queue{tickets = Rest}).
 
 %% ---------------------------------------------------------------------------
 %% Impatience and death
@@ -137,12 +134,13 @@ refuse_late(Now, #queue{ends = Ends, waiters = Waiters} = Q) ->
 -spec gone(pid(), queue()) -> {gone, queue()} | unknown.
 gone(Pid, #queue{callers = Callers, tickets = Tickets} = Q) ->
     case py_watch:gone(Pid, Callers) of
-        {gone, Rest} -> {gone, leave(Pid, ets:member(Tickets, Pid), Q#queue{callers = Rest})};
-        unknown -> unknown
+        {gone, Rest} when is_map_key(Pid, Tickets) ->
+            {gone, remove(Pid, Q#queue{callers = Rest})};
+        {gone, Rest} ->
+            {gone, Q#queue{callers = Rest}};
+        unknown ->
+            unknown
     end.
-
-leave(Pid, true, Q) -> remove(Pid, Q);
-leave(_, false, Q) -> Q.
 
 %% ---------------------------------------------------------------------------
 
