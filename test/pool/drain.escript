@@ -27,7 +27,7 @@ main(_) ->
             {"stop_pool twice at once", fun twice/0},
             {"its workers end politely: atexit runs", fun politely/0},
             {"the name is free for another pool at once", fun again/0},
-            {"stop_pool with a limit that is none", fun bad_limit/0},
+            {"stop_pool with an invalid limit", fun bad_limit/0},
             {"restart_workers replaces every worker", fun restart/0},
             {"restart_workers under load: no request fails", 120_000, fun restart_under_load/0},
             {"restart_workers replays init, exec_all and tracing", fun replays/0},

@@ -92,7 +92,7 @@ stops() ->
         ok = py:stop_pool(p, 0),
         answers(Ref)
     end),
-    tap:note("everybody is told after ~.1f ms", [Ms]),
+    tap:note("everybody has heard after ~.1f ms", [Ms]),
     ?assertEqual([{error, {stopping, p}}], lists:usort(Results)),
     ?assertEqual({error, {worker_exit, shutdown}}, fixture:release(Held)).
 

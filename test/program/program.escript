@@ -58,9 +58,9 @@ version() ->
 %% {What, arguments}
 usage_errors() ->
     [{"an unknown option", ["--colour"]}, {"an argument too many", ["file.py"]},
-     {"an option without its value", ["--venv"]}, {"a size that is none", ["--max-frame", "big"]},
+     {"an option without its value", ["--venv"]}, {"an invalid size", ["--max-frame", "big"]},
      {"a size of 0", ["--max-frame", "0"]}, {"a size beyond all", ["--max-frame", "99999999999"]},
-     {"a time that is none", ["--interrupt-grace", "soon"]},
+     {"an invalid time", ["--interrupt-grace", "soon"]},
      {"a time before now", ["--interrupt-grace", "-1"]}].
 
 usage({What, Args}) ->

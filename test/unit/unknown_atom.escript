@@ -52,13 +52,13 @@ written() ->
     [{["an atom, tag ", integer_to_list(Tag)], [<<131, Tag, Size/binary, ?NAME>>],
       {unknown_atom, <<?NAME>>}}
      || {Tag, Size} <- [{119, <<10>>}, {118, <<10:16>>}, {115, <<10>>}, {100, <<10:16>>}]]
-    ++ [{"an atom in Latin-1 is told in UTF-8", [<<131, 115, 3, "!", 228, "!">>],
+    ++ [{"an atom in Latin-1 is reported in UTF-8", [<<131, 115, 3, "!", 228, "!">>],
          {unknown_atom, <<"!ä!"/utf8>>}},
         {"the first of two", [<<131, 104, 2, 119, 2, "!1", 119, 2, "!2">>], {unknown_atom, <<"!1">>}}].
 
 broken() ->
     [{"nothing", <<>>}, {"another version", <<130, 97, 1>>}, {"a version alone", <<131>>},
-     {"a tag that is none", <<131, 1>>}, {"less than it says", <<131, 109, 10:32, "x">>},
+     {"an invalid tag", <<131, 1>>}, {"less than it says", <<131, 109, 10:32, "x">>},
      {"atoms that all exist", term_to_binary({ok, [error]})},
      {"more elements than there are bytes", <<131, 108, 16#ffffffff:32>>}].
 

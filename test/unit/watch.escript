@@ -12,7 +12,7 @@
 main(_) ->
     tap:run([
         {"a watched process is monitored, once", fun once/0},
-        {"a death is told of", fun death/0},
+        {"a death is reported", fun death/0},
         {"one that was not watched is unknown", fun unknown/0},
         {"few are not swept, and nobody is asked", fun few/0},
         {"of many those are kept that have something here", fun many/0},

@@ -2,7 +2,7 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%! -pa test/lib
 %%
-%% Death explained: whatever ends a worker, its caller is told which it was, a
+%% Death explained: whatever ends a worker, its caller hears which it was, a
 %% crash shows what Python was at, and the log has one event for each death.
 -mode(compile).
 -include_lib("stdlib/include/assert.hrl").

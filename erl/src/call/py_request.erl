@@ -146,7 +146,7 @@ given_back(Why, #ticket{pool = Pool, home = {Worker, _, _}} = Ticket, Watch) ->
     end.
 
 %% The worker has ended. If that was because of an earlier call of the same
-%% process, which has heard that it was out of time, it is told once. And this one
+%% process, which has heard that it was out of time, it hears so once. And this one
 %% cannot have started, because that one was running until the end.
 homeless(Why, #ticket{pool = Pool, req = Req, home = {Worker, Home, HeardTimeout}}, Watch) ->
     case HeardTimeout andalso py_pool_board:has_ended(Home, Worker, Req#req.owner) of
