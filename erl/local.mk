@@ -43,6 +43,7 @@ erl_sources = \
 	erl/src/worker/py_worker_sup.erl \
 	erl/src/worker/py_worker_urgent.erl \
 	erl/src/os/py_os_exit.erl \
+	erl/src/os/py_os_limit.erl \
 	erl/src/os/py_os_port.erl \
 	erl/src/os/py_os_proc.erl \
 	erl/src/wire/py_ask.erl \

@@ -63,6 +63,7 @@ port_libport_a_SOURCES = \
 	port/process/fork.c port/process/fork.h \
 	port/process/group.c port/process/group.h \
 	port/process/guard.c port/process/guard.h \
+	port/process/limit.c port/process/limit.h \
 	port/process/options.c port/process/options.h \
 	port/process/signals.c port/process/signals.h \
 	port/process/thread.c port/process/thread.h \

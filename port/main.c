@@ -24,6 +24,7 @@
 #include "process/fork.h"
 #include "process/group.h"
 #include "process/guard.h"
+#include "process/limit.h"
 #include "process/options.h"
 #include "process/signals.h"
 #include "talk/wait.h"
@@ -84,7 +85,8 @@ int main(int argc, char **argv)
     jobs_init();
     interrupt_set_grace(options.interrupt_grace);
     task_on_return(fork_end_child);
-    if (guard_enter(options.guard, &err) < 0)
+    if (limit_enter(&options.limits, &err) < 0 ||
+        guard_enter(options.guard, &err) < 0)
         return start_failed(&err);
     if (fork_init() < 0)
         return system_failed("no memory");

@@ -49,6 +49,7 @@ test_scripts = \
 	test/docs/pages.escript \
 	test/memory/give_back.escript \
 	test/memory/guide.escript \
+	test/memory/limits.escript \
 	test/memory/stats.escript \
 	test/memory/trace.escript \
 	test/memory/target.escript \

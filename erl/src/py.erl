@@ -54,7 +54,7 @@
 -export([unbind/0, unbind/1]).
 -export([start_pool/2, stop_pool/1, stop_pool/2, info/0, info/1]).
 -export_type([name/0, args/0, kwargs/0, code/0, locals/0, options/0, pool_options/0]).
--export_type([result/0, source/0, stream/0, target/0, each/0]).
+-export_type([memory_limits/0, result/0, source/0, stream/0, target/0, each/0]).
 
 -include("py.hrl").
 
@@ -97,6 +97,7 @@
     queue_timeout => timeout(),
     max_frame => pos_integer(),
     logs => boolean(),
+    memory => memory_limits(),
     guard => auto | python | kernel | off,
     send => pids | all | [atom()],
     send_limit => pos_integer() | infinity,
@@ -111,12 +112,16 @@
 %% worker runs; milliseconds that a call may take (30000); callers that may wait
 %% for a worker (10000), and how many milliseconds each (`infinity'); bytes that
 %% a request or a reply may have (268435456); whether what Python prints and
-%% logs goes to Erlang's logger (`true'); whom `erlang.send' may send to
+%% logs goes to Erlang's logger (`true'); limits of each worker's memory; whom `erlang.send' may send to
 %% (`pids': no names), and the messages in a receiver's queue beyond which it
 %% waits (10000); milliseconds that a call which is out of time has to stop when interrupted (500) and its program then has to end
 %% (1000) before it is killed; milliseconds that calls under way have when the
 %% pool stops or a worker is replaced (1000); milliseconds that each step of a
 %% worker's start may take, such as a piece of `init' (60000).
+-type memory_limits() :: #{
+    oom_score_adj => integer()
+}.
+%% What a worker's memory is limited to; README says of each key what it does.
 -type result() :: {ok, term()} | {error, term()}
                 | {ok, term(), Output :: binary()} | {error, term(), Output :: binary()}.
 -type source() :: code() | {eval, code(), locals()}

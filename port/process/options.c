@@ -18,6 +18,7 @@
 #define TEXT(number) TEXT_OF(number)
 #define MAX_FRAME_DEFAULT TEXT(DEFAULT_MAX_FRAME)
 #define INTERRUPT_GRACE_DEFAULT TEXT(DEFAULT_INTERRUPT_GRACE)
+#define OOM_SCORE_ADJ_DEFAULT TEXT(DEFAULT_OOM_SCORE_ADJ)
 #define MAX_FRAME_RANGE TEXT(LEAST_MAX_FRAME) " to " TEXT(FRAME_LIMIT)
 
 static const char usage[] =
@@ -38,6 +39,11 @@ static const char usage[] =
     "  --interrupt-grace MS\n"
     "                     how long a job that was interrupted may take to end\n"
     "                     (default " INTERRUPT_GRACE_DEFAULT ")\n"
+    "  --oom-score-adj N  how much sooner than others the kernel takes this"
+    " process\n"
+    "                     when memory runs out: -1000 to 1000 (default: at "
+    "least\n"
+    "                     " OOM_SCORE_ADJ_DEFAULT ")\n"
     "  --help             print this and exit\n"
     "  --version          print the versions and exit\n"
     "\n"
@@ -108,6 +114,10 @@ static void read_option(int option, struct options *options)
         options->interrupt_grace = read_number(
             optarg, 0, LONG_MAX, "--interrupt-grace wants milliseconds, not ");
         return;
+    case 'o':
+        options->limits.oom_score_adj = (int)read_number(
+            optarg, -1000, 1000, "--oom-score-adj wants -1000 to 1000, not ");
+        return;
     case 'g':
         options->guard = read_guard(optarg);
         return;
@@ -130,13 +140,15 @@ void options_read(int argc, char **argv, struct options *options)
         {"max-frame", required_argument, NULL, 'm'},
         {"guard", required_argument, NULL, 'g'},
         {"interrupt-grace", required_argument, NULL, 'i'},
+        {"oom-score-adj", required_argument, NULL, 'o'},
         {"help", no_argument, NULL, 'h'},
         {"version", no_argument, NULL, 'V'},
         {NULL, 0, NULL, 0}};
     int option;
 
     *options = (struct options){.max_frame = DEFAULT_MAX_FRAME,
-                                .interrupt_grace = DEFAULT_INTERRUPT_GRACE};
+                                .interrupt_grace = DEFAULT_INTERRUPT_GRACE,
+                                .limits = LIMITS_NONE};
     options->paths = calloc((size_t)argc, sizeof *options->paths);
     if (!options->paths)
         exit(EXIT_SYSTEM);

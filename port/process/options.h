@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "process/guard.h"
+#include "process/limit.h"
 
 struct options {
     const char *venv;   /* a virtual environment's directory, or NULL */
@@ -15,6 +16,7 @@ struct options {
     size_t n_paths;
     size_t max_frame; /* bytes */
     enum guard guard;
+    struct limits limits;
     long interrupt_grace; /* ms */
 };
 

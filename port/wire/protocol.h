@@ -43,6 +43,11 @@
  * --interrupt-grace says else. */
 #define DEFAULT_INTERRUPT_GRACE 500
 
+/* How much sooner than others the kernel takes the program when memory runs
+ * out, unless --oom-score-adj says else: sooner than any process that has less.
+ */
+#define DEFAULT_OOM_SCORE_ADJ 1000
+
 /* Items in a chunk of a stream at most: the default, and the most that a
  * request may ask for (of credit, too). */
 #define DEFAULT_CHUNK 1000

@@ -3,17 +3,29 @@
 %% A table of options (py_option) as README shows it, and as Erlang types.
 -module(option_table).
 
--export([rows/1, readme_rows/2, types/2, declared/3]).
+-export([rows/1, maps/1, readme_rows/2, types/2, declared/3]).
 
 %% ---------------------------------------------------------------------------
 %% README
 
 %% The rows of the Markdown table.
--spec rows([py_option:row()]) -> [string()].
+-spec rows([py_option:row()] | [py_option:key()]) -> [string()].
 rows(Table) ->
-    [lists:flatten(io_lib:format("| `~s` | ~ts | ~ts | ~ts |",
-                                 [Name, values(Kind), default(Kind, Default), Doc]))
-     || {Name, Kind, Default, Doc} <- Table].
+    [lists:flatten(row(Row)) || Row <- Table].
+
+row({Name, Kind, Default, Doc}) ->
+    io_lib:format("| `~s` | ~ts | ~ts | ~ts |",
+                  [Name, values(Name, Kind), default(Kind, Default), Doc]);
+row({Key, Kind, Doc}) ->
+    io_lib:format("| `~s` | ~ts | ~ts |", [Key, values(Kind), Doc]).
+
+%% The options that are maps: each option's name, its type's name, its keys.
+-spec maps([py_option:row()]) -> [{atom(), atom(), [py_option:key()]}].
+maps(Table) ->
+    [{Option, Type, Keys} || {Option, {map, Type, Keys}, _, _} <- Table].
+
+values(Name, {map, _, _}) -> io_lib:format("[a map](#~s)", [Name]);
+values(_, Kind) -> values(Kind).
 
 values(boolean) -> "`true`, `false`";
 values(atom) -> "an atom";
@@ -51,16 +63,20 @@ is_row(Line) -> lists:prefix("|", Line).
 %% Types
 
 %% Each option's type, as abstract code: as users give it, or as it is checked.
--spec types(given | checked, [py_option:row()]) -> #{atom() => erl_parse:abstract_type()}.
+-spec types(given | checked, [py_option:row()] | [py_option:key()]) ->
+          #{atom() => erl_parse:abstract_type()}.
 types(Form, Table) ->
-    maps:from_list([{Name, parse(type(Form, Kind))} || {Name, Kind, _, _} <- Table]).
+    maps:from_list([{element(1, Row), parse(type(Form, element(2, Row)))} || Row <- Table]).
 
 type(_, boolean) -> "boolean()";
 type(_, atom) -> "atom()";
 type(_, {one_of, Values}) -> lists:join("|", [io_lib:format("~tp", [V]) || V <- Values]);
 type(_, {integer, 0, _}) -> "non_neg_integer()";
 type(_, {integer, Least, _}) when Least > 0 -> "pos_integer()";
+type(_, {integer, _, _}) -> "integer()";
+type(_, {limit, 0}) -> "non_neg_integer() | infinity";
 type(_, {limit, 1}) -> "pos_integer() | infinity";
+type(_, {map, Name, _}) -> [atom_to_list(Name), "()"];
 type(_, names) -> "pids | all | [atom()]";
 type(_, time) -> "non_neg_integer()";
 type(_, timeout) -> "timeout()";

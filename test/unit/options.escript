@@ -14,7 +14,8 @@
 main(["rows"]) ->
     io:setopts([{encoding, unicode}]),
     [io:format("~ts~n", [lists:join("\n", option_table:rows(Table)) ++ "\n"])
-     || Table <- [py_options:table(), py_pool_options:table()]];
+     || Table <- [py_options:table(), py_pool_options:table()
+                  | [Keys || {_, _, Keys} <- option_table:maps(py_pool_options:table())]]];
 main(_) ->
     tap:run([
         {"README has the options of a call", fun() ->
@@ -27,6 +28,7 @@ main(_) ->
             type(py, pool_options, map_field_assoc, given, py_pool_options:table()) end},
         {"py_pool_options:pool() is the table's", fun() ->
             type(py_pool_options, pool, map_field_exact, checked, py_pool_options:table()) end},
+        [map(Map) || Map <- option_table:maps(py_pool_options:table())],
         [{io_lib:format("~p may be ~0tp", [Name, Value]), fun() ->
              ?assertEqual(Checked, pool(Name, Value)) end}
          || {Name, Value, Checked} <- right()],
@@ -34,6 +36,11 @@ main(_) ->
              ?assertEqual({error, {badarg, {option, Name}}},
                           py_pool_options:check(#{Name => Value})) end}
          || {Name, Value} <- wrong()],
+        [{io_lib:format("~p is wrong in ~0tp", [Place, Map]), fun() ->
+             ?assertEqual({wrong, Place}, py_option:check(map, Map, with_maps())) end}
+         || {Place, Map} <- places()],
+        {"a map is brought to its form key by key", fun in_form/0},
+        {"a pool's options name the key that is wrong", fun wrong_key/0},
         {"a pool's options are completed", fun completed/0},
         {"what is no map is no pool's options", fun no_map/0},
         [environment(Row) || Row <- environments()],
@@ -44,6 +51,15 @@ main(_) ->
 readme(Heading, Table) ->
     Page = filename:join(os:getenv("top_srcdir", "."), "README.md"),
     ?assertEqual(option_table:rows(Table), option_table:readme_rows(Page, Heading)).
+
+%% An option that is a map has a table and types of its own.
+map({Option, Type, Keys}) ->
+    [{io_lib:format("README has the keys of ~s", [Option]), fun() ->
+         readme(lists:flatten(io_lib:format("### `~s`", [Option])), Keys) end},
+     {io_lib:format("py:~s() is the table's", [Type]), fun() ->
+         type(py, Type, map_field_assoc, given, Keys) end},
+     {io_lib:format("py_pool_options:~s() is the table's", [Type]), fun() ->
+         type(py_pool_options, Type, map_field_assoc, checked, Keys) end}].
 
 type(Module, Type, How, Form, Table) ->
     ?assertEqual(option_table:types(Form, Table), option_table:declared(Module, Type, How)).
@@ -80,6 +96,28 @@ wrong() ->
      {init, [<<255>>]}, {max_queue, -1}, {max_frame, 65_535}, {max_frame, 1 bsl 31},
      {logs, yes}, {send, none}, {send, ["a"]}, {send, [a | b]}, {send, <<"a">>},
      {send_limit, 0}, {send_limit, forever}].
+
+%% Tables of maps, one in the other.
+with_maps() ->
+    Inner = [{a, {integer, 1, 9}, ""}, {b, directory, ""}],
+    [{map, {map, outer, [{size, {limit, 0}, ""}, {inner, {map, inner, Inner}, ""}]}, #{}, ""}].
+
+places() ->
+    [{map, 7}, {map, [{size, 1}]},
+     {{map, sise}, #{sise => 1}}, {{map, size}, #{size => -1}}, {{map, "size"}, #{"size" => 1}},
+     {{map, inner}, #{size => 1, inner => 7}},
+     {{map, {inner, a}}, #{size => infinity, inner => #{a => 0, b => "/"}}}].
+
+in_form() ->
+    ?assertEqual({ok, #{}}, py_option:check(map, #{}, with_maps())),
+    ?assertEqual({ok, #{size => 0, inner => #{b => <<"/x">>}}},
+                 py_option:check(map, #{size => 0, inner => #{b => "/x"}}, with_maps())).
+
+wrong_key() ->
+    ?assertEqual({error, {badarg, {option, {memory, heep}}}},
+                 py_pool_options:check(#{memory => #{heep => 1}})),
+    ?assertEqual({error, {badarg, {option, {memory, oom_score_adj}}}},
+                 py_pool_options:check(#{memory => #{oom_score_adj => 1001}})).
 
 completed() ->
     {ok, Pool} = py_pool_options:check(#{timeout => 5}),

@@ -69,7 +69,8 @@ options(Options, _) ->
 option(Name, Value, Options, Table) ->
     case py_option:check(Name, Value, Table) of
         {ok, Checked} -> Checked;
-        wrong -> badarg(Options, io_lib:format("~tp: no such option, or a wrong value", [Name]))
+        {wrong, Place} ->
+            badarg(Options, io_lib:format("~tp: no such option, or a wrong value", [Place]))
     end.
 
 name(Name) when is_atom(Name) -> Name;

@@ -8,11 +8,14 @@
 -module(py_option).
 
 -export([check/3, defaults/1, text/1]).
--export_type([row/0, values/0]).
+-export_type([row/0, key/0, values/0, place/0]).
 
 -include("py.hrl").
 
 -type row() :: {Name :: atom(), values(), default(), Doc :: string()}.
+
+%% A key of an option that is a map. Each may be there or not, so it has no default.
+-type key() :: {Key :: atom(), values(), Doc :: string()}.
 
 %% What it may be.
 -type values() ::
@@ -27,24 +30,25 @@
     | directories           % one or a list of them
     | names                 % pids, all or a list of registered names
     | code                  % one text or a list of them
-    | environment.          % variables: a list or a map
+    | environment           % variables: a list or a map
+    | {map, Name :: atom(), [key()]}.   % `py' has a type of that name
+
+%% Where a wrong value is: the option, or in it, if it is a map, a key.
+-type place() :: atom() | {atom(), place()}.
 
 %% A default, perhaps with README's words for it.
 -type default() :: {term(), Words :: string()} | term().
 
 %% The value in the one form that everybody else relies on; `wrong' when the
 %% option may not have it, or when there is no such option.
--spec check(atom(), term(), [row()]) -> {ok, term()} | wrong.
+-spec check(atom(), term(), [row()] | [key()]) -> {ok, term()} | {wrong, place()}.
 check(Name, Value, Table) ->
-    case lists:keyfind(Name, 1, Table) of
-        {_, Values, _, _} ->
-            try
-                {ok, value(Values, Value)}
-            catch
-                error:_ -> wrong
-            end;
-        false ->
-            wrong
+    try
+        Row = lists:keyfind(Name, 1, Table),
+        {ok, value(element(2, Row), Value)}
+    catch
+        throw:{wrong, Key} -> {wrong, {Name, Key}};
+        error:_ -> {wrong, Name}
     end.
 
 -spec defaults([row()]) -> #{atom() => term()}.
@@ -72,7 +76,14 @@ value(names, Names) when Names =:= pids; Names =:= all -> Names;
 value(names, Names) -> [Name || Name <- Names, true = is_atom(Name)];
 value(code, Code) -> [utf8(Part) || Part <- texts(Code)];
 value(environment, Env) when is_map(Env) -> value(environment, maps:to_list(Env));
-value(environment, Env) -> [variable(Variable) || Variable <- Env].
+value(environment, Env) -> [variable(Variable) || Variable <- Env];
+value({map, _, Keys}, Map) -> maps:map(fun(Key, Value) -> key(Key, Value, Keys) end, Map).
+
+key(Key, Value, Keys) ->
+    case check(Key, Value, Keys) of
+        {ok, Checked} -> Checked;
+        {wrong, _} = Wrong -> throw(Wrong)
+    end.
 
 %% One text, or a list of them. A list with a character in it is one text.
 texts([]) -> [];

@@ -44,7 +44,7 @@ call(Timeout) ->
 option(Name, Value, Opts, Map) ->
     case py_option:check(Name, Value, table()) of
         {ok, Checked} -> set(Name, Checked, Opts);
-        wrong -> badarg(Map, complaint(Name))
+        {wrong, Place} -> badarg(Map, complaint(Place))
     end.
 
 %% The program itself understands all but the first two.
@@ -54,7 +54,7 @@ set(Name, Value, #opts{wire = Wire} = Opts) -> Opts#opts{wire = Wire#{Name => Va
 
 complaint(timeout) -> "timeout: not milliseconds or infinity";
 complaint(pool) -> "pool: not an atom";
-complaint(Name) -> io_lib:format("~tp: no such option, or a wrong value", [Name]).
+complaint(Place) -> io_lib:format("~tp: no such option, or a wrong value", [Place]).
 
 %% The options of a function that cannot return what Python prints.
 -spec uncaptured(term()) -> #opts{}.
@@ -81,7 +81,7 @@ timeout(Value) ->
 timeout(Value, Complaint) ->
     case py_option:check(timeout, Value, table()) of
         {ok, Timeout} -> Timeout;
-        wrong -> badarg(Value, Complaint)
+        {wrong, _} -> badarg(Value, Complaint)
     end.
 
 %% ---------------------------------------------------------------------------

@@ -14,7 +14,8 @@
 %% them, a variable that is to be unset is `false'.
 -type options() :: #{cwd := binary() | undefined, venv := binary() | undefined,
                      python_path := [binary()], env := [{string(), string() | false}],
-                     max_frame := pos_integer(), guard := atom(),
+                     max_frame := pos_integer(), memory := py_os_limit:limits(),
+                     guard := atom(),
                      interrupt_grace := non_neg_integer(), _ => _}.
 
 -define(POLL, 10).
@@ -77,12 +78,12 @@ bytes(String) ->
     binary_to_list(unicode:characters_to_binary(String)).
 
 %% Relative directories are relative to the VM's, wherever the program runs.
-args(#{venv := Venv, python_path := Path, max_frame := MaxFrame, guard := Guard,
-       interrupt_grace := Grace}) ->
+args(#{venv := Venv, python_path := Path, max_frame := MaxFrame, memory := Memory,
+       guard := Guard, interrupt_grace := Grace}) ->
     lists:append([["--venv", filename:absname(Venv)] || Venv =/= undefined])
         ++ lists:append([["--path", filename:absname(Dir)] || Dir <- Path])
         ++ ["--max-frame", integer_to_list(MaxFrame), "--guard", atom_to_list(Guard),
-            "--interrupt-grace", integer_to_list(Grace)].
+            "--interrupt-grace", integer_to_list(Grace) | py_os_limit:args(Memory)].
 
 os_pid(Port) ->
     case erlang:port_info(Port, os_pid) of

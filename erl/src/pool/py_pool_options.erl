@@ -5,7 +5,7 @@
 -module(py_pool_options).
 
 -export([table/0, check/1, environment/1, hide/1, describe/1]).
--export_type([pool/0, hidden/0]).
+-export_type([pool/0, memory_limits/0, hidden/0]).
 
 -include("py.hrl").
 -include("py_protocol.hrl").
@@ -19,6 +19,9 @@
 %% What a pool's map may have. README's table is made of it (py_option).
 -spec table() -> [py_option:row()].
 table() ->
+    start() ++ calls() ++ care() ++ talk() ++ ends().
+
+start() ->
     [{size, {integer, 1, ?MOST_WORKERS},
       {erlang:system_info(schedulers_online), "schedulers online"},
       "workers"},
@@ -34,29 +37,45 @@ table() ->
       "statements that each new worker runs before it is used"},
      {start_timeout, time, 60_000,
       "how long each step of a worker's start may take: Python's start, each piece of `init`, "
-      "each `exec_all` that it repeats. A pool that imports large models needs more"},
-     {timeout, timeout, 30_000,
+      "each `exec_all` that it repeats. A pool that imports large models needs more"}].
+
+calls() ->
+    [{timeout, timeout, 30_000,
       "how long a call may take unless it says otherwise"},
      {max_queue, {integer, 0, infinity}, 10_000,
       "calls that may wait for a worker"},
      {queue_timeout, timeout, infinity,
       "how long each of them may wait"},
      {max_frame, {integer, ?LEAST_POOL_MAX_FRAME, ?FRAME_LIMIT}, ?DEFAULT_MAX_FRAME,
-      "bytes of one request or reply"},
-     {logs, boolean, true,
+      "bytes of one request or reply"}].
+
+care() ->
+    [{memory, {map, memory_limits, memory()}, {#{}, "no limits"},
+      "limits of each worker's memory"}].
+
+talk() ->
+    [{logs, boolean, true,
       "whether what Python prints and logs goes to Erlang's logger"},
      {guard, {one_of, [auto, python, kernel, off]}, auto,
       "what keeps Python from signalling the VM"},
      {send, names, pids,
       "whom `erlang.send` may send to: only `pids`, the processes with these names, too, or `all`"},
      {send_limit, {limit, 1}, 10_000,
-      "messages in a receiver's queue, beyond which `erlang.send` waits"},
-     {interrupt_grace, time, 500,
+      "messages in a receiver's queue, beyond which `erlang.send` waits"}].
+
+ends() ->
+    [{interrupt_grace, time, 500,
       "how long a call which is out of time has to stop, once it was interrupted"},
      {close_grace, time, 1_000,
       "how long its program then has to end before it is killed"},
      {drain, time, 1_000,
       "how long calls and streams under way have when the pool stops or a worker is replaced"}].
+
+%% What `memory' may have: README has a table of it, too.
+memory() ->
+    [{oom_score_adj, {integer, -1000, 1000},
+      "how much sooner than others the kernel takes a worker when memory runs out; without it 1000, "
+      "so that it takes each worker before the VM. Less than the VM's needs privileges"}].
 
 %% Complete and checked. Times are milliseconds.
 -type pool() :: #{
@@ -71,6 +90,7 @@ table() ->
     max_queue := non_neg_integer(),
     queue_timeout := timeout(),
     max_frame := pos_integer(),
+    memory := memory_limits(),
     logs := boolean(),
     guard := auto | python | kernel | off,
     send := pids | all | [atom()],
@@ -78,6 +98,10 @@ table() ->
     interrupt_grace := non_neg_integer(),
     close_grace := non_neg_integer(),
     drain := non_neg_integer()
+}.
+
+-type memory_limits() :: #{
+    oom_score_adj => integer()
 }.
 
 %% The same, with what nobody is to read in a report out of sight.
@@ -100,7 +124,7 @@ check([], _, Pool) ->
 check([{Name, Value} | Rest], Table, Pool) ->
     case py_option:check(Name, Value, Table) of
         {ok, Checked} -> check(Rest, Table, Pool#{Name := Checked});
-        wrong -> {error, {badarg, {option, Name}}}
+        {wrong, Place} -> {error, {badarg, {option, Place}}}
     end.
 
 %% The application's environment: the default pool's options, and the options
