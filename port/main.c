@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "loop/clerk.h"
 #include "loop/interp.h"
 #include "loop/interrupt.h"
 #include "loop/jobs.h"
@@ -30,6 +31,7 @@
 #include "talk/wait.h"
 #include "task/reply.h"
 #include "task/task.h"
+#include "value/exception.h"
 #include "wire/output.h"
 #include "wire/protocol.h"
 
@@ -85,13 +87,15 @@ int main(int argc, char **argv)
     jobs_init();
     interrupt_set_grace(options.interrupt_grace);
     task_on_return(fork_end_child);
-    if (limit_enter(&options.limits, &err) < 0 ||
-        guard_enter(options.guard, &err) < 0)
+    exception_on_no_memory(limit_describe);
+    if (guard_enter(options.guard, &err) < 0)
         return start_failed(&err);
     if (fork_init() < 0)
         return system_failed("no memory");
-    if (sentinel_start() < 0)
+    if (sentinel_start() < 0 || clerk_start() < 0)
         return system_failed("cannot start a thread");
+    if (limit_enter(&options.limits, &err) < 0)
+        return start_failed(&err);
     int started = start_python(&options, &err);
     free(options.paths);
     if (started < 0)

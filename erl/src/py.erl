@@ -119,6 +119,10 @@
 %% pool stops or a worker is replaced (1000); milliseconds that each step of a
 %% worker's start may take, such as a piece of `init' (60000).
 -type memory_limits() :: #{
+    address_space => pos_integer() | infinity,
+    data => pos_integer() | infinity,
+    files => pos_integer() | infinity,
+    core => non_neg_integer() | infinity,
     oom_score_adj => integer()
 }.
 %% What a worker's memory is limited to; README says of each key what it does.

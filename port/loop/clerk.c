@@ -13,7 +13,8 @@ static struct {
     pthread_mutex_t lock;
     pthread_cond_t wake;
     struct queue waiting;
-    bool ready; /* the thread is there, and Python knows it */
+    bool python; /* Python has started */
+    bool ready;  /* and knows the thread */
 } clerk = {
     .lock = PTHREAD_MUTEX_INITIALIZER,
     .wake = PTHREAD_COND_INITIALIZER,
@@ -45,6 +46,14 @@ static void be_ready(void)
     pthread_mutex_unlock(&clerk.lock);
 }
 
+static void await_python(void)
+{
+    pthread_mutex_lock(&clerk.lock);
+    while (!clerk.python)
+        pthread_cond_wait(&clerk.wake, &clerk.lock);
+    pthread_mutex_unlock(&clerk.lock);
+}
+
 /* One thread state for the clerk's life. To make or to destroy one takes memory
  * without the GIL, and tracemalloc, if it is stopped just then, does not
  * survive that (python/cpython issue 128679). */
@@ -52,6 +61,7 @@ static void *clerk_main(void *unused)
 {
     struct buf out;
     struct job *job;
+    await_python();
     buf_init(&out, 0);
     PyGILState_Ensure();
     be_ready();
@@ -64,24 +74,26 @@ static void *clerk_main(void *unused)
     return unused;
 }
 
-static void await_ready(void)
+int clerk_start(void)
+{
+    return thread_start(clerk_main);
+}
+
+static void be_known(void)
 {
     pthread_mutex_lock(&clerk.lock);
+    clerk.python = true;
+    pthread_cond_signal(&clerk.wake);
     while (!clerk.ready)
         pthread_cond_wait(&clerk.wake, &clerk.lock);
     pthread_mutex_unlock(&clerk.lock);
 }
 
-int clerk_start(void)
+void clerk_begin(void)
 {
-    if (thread_start(clerk_main) < 0) {
-        PyErr_SetString(PyExc_OSError, "cannot start a thread");
-        return -1;
-    }
     Py_BEGIN_ALLOW_THREADS
-    await_ready();
+    be_known();
     Py_END_ALLOW_THREADS
-    return 0;
 }
 
 void clerk_push(struct job *job)

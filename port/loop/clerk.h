@@ -9,9 +9,13 @@
 
 #include "loop/jobs.h"
 
-/* Starts the thread. 0, or -1 with an exception. GIL held, which others may
- * have meanwhile; main thread, before the first request. */
+/* Starts the thread. 0, or -1. Before Python, and before limits on memory: its
+ * stack has to have its place. */
 int clerk_start(void);
+
+/* Python has started: returns when it knows the thread. GIL held, which others
+ * may have meanwhile; main thread, before the first request. */
+void clerk_begin(void);
 
 /* Takes the job. Called by the reader, without the GIL. */
 void clerk_push(struct job *job);

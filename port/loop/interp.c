@@ -12,12 +12,16 @@
 #include "loop/spoil.h"
 #include "process/crash.h"
 #include "process/guard.h"
+#include "process/limit.h"
 #include "process/venv.h"
 #include "talk/wait.h"
 #include "talk/module.h"
 #include "value/classes.h"
 #include "value/exception.h"
 #include "value/python.h"
+
+/* Room for what is said of limits. */
+#define LIMITS_SIZE 128
 
 /* ---- errors ----------------------------------------------------------- */
 
@@ -31,6 +35,9 @@ static int cannot_start(const char *why, struct err *err)
                        "that name that is needed: rename it, or take its "
                        "directory out of PYTHONPATH (%s)",
                        file, why);
+    char limits[LIMITS_SIZE];
+    if (limit_describe(limits, sizeof limits))
+        return err_set(err, "Python cannot start: %s (%s)", why, limits);
     return err_set(err, "Python cannot start: %s", why);
 }
 
@@ -101,9 +108,9 @@ int interp_start(const struct options *options, struct err *err)
         return -1;
     if (paths_begin() < 0 || classes_init() < 0 || exception_init() < 0 ||
         handlers_init() < 0 || interrupt_init() < 0 || spoil_init() < 0 ||
-        crash_init() < 0 || set_up() < 0 || paths_finish(options) < 0 ||
-        clerk_start() < 0)
+        crash_init() < 0 || set_up() < 0 || paths_finish(options) < 0)
         return exception_error(err);
+    clerk_begin();
     return 0;
 }
 

@@ -124,6 +124,9 @@ static enum reader_status read_frame(bool busy)
     case FRAME_TOO_LARGE:
         route_refused(frame, &err);
         return READER_ROUTED;
+    case FRAME_NO_MEMORY:
+        route_no_memory(frame, &err);
+        return READER_ROUTED;
     case FRAME_EOF:
         return end(EXIT_OK_EOF);
     case FRAME_IMPOSSIBLE:

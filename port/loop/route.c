@@ -9,6 +9,7 @@
 #include "loop/jobs.h"
 #include "op/op.h"
 #include "op/stream.h"
+#include "process/limit.h"
 #include "talk/answer.h"
 #include "talk/event.h"
 #include "task/reply.h"
@@ -20,6 +21,7 @@
 
 /* The most bytes of an answer from here, without its Id. */
 #define ANSWER_MAX 512
+#define LIMITS_SIZE 160
 
 static bool id_fits(const struct request *req)
 {
@@ -44,6 +46,14 @@ static void answer_badarg(const struct request *req, const struct err *why)
     struct buf out;
     begin(&out, req);
     reply_badarg(&out, why);
+    send_and_free(&out);
+}
+
+static void answer_no_memory(const struct request *req, const struct err *why)
+{
+    struct buf out;
+    begin(&out, req);
+    reply_no_memory(&out, why);
     send_and_free(&out);
 }
 
@@ -172,5 +182,18 @@ void route_refused(struct frame *frame, const struct err *why)
     struct request req;
     request_parse_id(frame->data, frame->len, &req);
     answer_badarg(&req, why);
+    free(frame);
+}
+
+void route_no_memory(struct frame *frame, const struct err *why)
+{
+    char limits[LIMITS_SIZE] = "";
+    struct err full = {""};
+    struct request req;
+    request_parse_id(frame->data, frame->len, &req);
+    const bool limited = limit_describe(limits, sizeof limits);
+    err_set(&full, "%s, for the arguments%s%s", why->text, limited ? "; " : "",
+            limits);
+    answer_no_memory(&req, &full);
     free(frame);
 }

@@ -21,4 +21,7 @@ bool route_frame(struct frame *frame, bool busy);
  * it with the reason. */
 void route_refused(struct frame *frame, const struct err *why);
 
+/* The same for a frame for which there was no memory. */
+void route_no_memory(struct frame *frame, const struct err *why);
+
 #endif

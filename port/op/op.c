@@ -87,11 +87,12 @@ static PyObject *run(const struct op_row *row, struct task *task)
     return value;
 }
 
-static int put_result(const struct op_row *row, const struct task *task,
+static int put_result(const struct op_row *row, struct task *task,
                       PyObject *value, struct buf *out)
 {
     if (!value)
         return -1;
+    task->opts.form.stage = STAGE_REPLY;
     if (!row->root)
         return reply_ok(out);
     return reply_value(out, value, &task->opts.form, row->root);
@@ -99,7 +100,7 @@ static int put_result(const struct op_row *row, const struct task *task,
 
 /* Takes the value; NULL: an exception is set. Finalizers that the value has run
  * before the reply is sent. */
-static void send_result_take(const struct op_row *row, const struct task *task,
+static void send_result_take(const struct op_row *row, struct task *task,
                              PyObject *value, struct buf *out)
 {
     reply_begin(out, task->req->frame + task->req->id_at, task->req->id_len);

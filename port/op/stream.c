@@ -266,8 +266,10 @@ static PyObject *next_item(struct stream *s)
 /* An item, and room for the end of the list behind it. */
 static int put_item(struct stream *s, struct buf *out, PyObject *item)
 {
-    if (value_encode(out, item, &s->opts.form, "item") < 0)
+    if (value_encode(out, item, &s->opts.form, "item") < 0) {
+        s->opts.form.stage = STAGE_REPLY;
         return -1;
+    }
     if (buf_reserve(out, 1) == 0)
         return 1;
     PyErr_SetString(classes_badarg(), "item: larger than max_frame");

@@ -39,11 +39,15 @@ static const char usage[] =
     "  --interrupt-grace MS\n"
     "                     how long a job that was interrupted may take to end\n"
     "                     (default " INTERRUPT_GRACE_DEFAULT ")\n"
-    "  --oom-score-adj N  how much sooner than others the kernel takes this"
-    " process\n"
-    "                     when memory runs out: -1000 to 1000 (default: at "
-    "least\n"
-    "                     " OOM_SCORE_ADJ_DEFAULT ")\n"
+    "  --address-space BYTES, --data BYTES, --files N, --core BYTES\n"
+    "                     limits of this process, as setrlimit(2) has them; "
+    "or\n"
+    "                     infinity\n"
+    "  --cgroup DIR       join this control group (version 2)\n"
+    "  --oom-score-adj N  how much sooner than other processes the kernel "
+    "ends\n"
+    "                     this one when memory runs out: -1000 to 1000\n"
+    "                     (default: at least " OOM_SCORE_ADJ_DEFAULT ")\n"
     "  --help             print this and exit\n"
     "  --version          print the versions and exit\n"
     "\n"
@@ -96,6 +100,16 @@ static enum guard read_guard(const char *name)
     return guard;
 }
 
+/* Options from here on are limits. */
+#define LIMIT_OPTION 256
+
+static void read_limit(enum limit limit, struct limits *limits)
+{
+    if (limit_read(optarg, &limits->most[limit]) < 0)
+        wrong("a limit is a number or infinity, not ", optarg);
+    limits->given[limit] = true;
+}
+
 static void read_option(int option, struct options *options)
 {
     switch (option) {
@@ -127,6 +141,9 @@ static void read_option(int option, struct options *options)
     case 'V':
         print_version();
         exit(EXIT_SUCCESS);
+    case 'c':
+        options->limits.cgroup = optarg;
+        return;
     default:
         wrong("wrong option", "");
     }
@@ -141,6 +158,12 @@ void options_read(int argc, char **argv, struct options *options)
         {"guard", required_argument, NULL, 'g'},
         {"interrupt-grace", required_argument, NULL, 'i'},
         {"oom-score-adj", required_argument, NULL, 'o'},
+        {"cgroup", required_argument, NULL, 'c'},
+        {"address-space", required_argument, NULL,
+         LIMIT_OPTION + LIMIT_ADDRESS_SPACE},
+        {"data", required_argument, NULL, LIMIT_OPTION + LIMIT_DATA},
+        {"files", required_argument, NULL, LIMIT_OPTION + LIMIT_FILES},
+        {"core", required_argument, NULL, LIMIT_OPTION + LIMIT_CORE},
         {"help", no_argument, NULL, 'h'},
         {"version", no_argument, NULL, 'V'},
         {NULL, 0, NULL, 0}};
@@ -153,7 +176,10 @@ void options_read(int argc, char **argv, struct options *options)
     if (!options->paths)
         exit(EXIT_SYSTEM);
     while ((option = getopt_long(argc, argv, "", longs, NULL)) != -1)
-        read_option(option, options);
+        if (option >= LIMIT_OPTION)
+            read_limit((enum limit)(option - LIMIT_OPTION), &options->limits);
+        else
+            read_option(option, options);
     if (optind < argc)
         wrong("there is nothing to do with ", argv[optind]);
     explain_on_terminal();

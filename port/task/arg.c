@@ -8,24 +8,33 @@
 #include "value/decode.h"
 #include "value/classes.h"
 
+typedef PyObject *decode_fn(const char *buf, size_t *at,
+                            const struct form *form, const char *root);
+
+static PyObject *arg(struct task *task, const char *what, decode_fn *decode)
+{
+    PyObject *value =
+        decode(task->req->frame, &task->at, &task->opts.form, what);
+    if (!value)
+        task->opts.form.stage = STAGE_ARGUMENTS;
+    return value;
+}
+
 PyObject *arg_text(struct task *task, const char *what)
 {
-    return value_decode_text(task->req->frame, &task->at, &task->opts.form,
-                             what);
+    return arg(task, what, value_decode_text);
 }
 
 PyObject *arg_names(struct task *task, const char *what)
 {
-    return value_decode_names(task->req->frame, &task->at, &task->opts.form,
-                              what);
+    return arg(task, what, value_decode_names);
 }
 
 /* The argument, if it is of that type. */
 static PyObject *arg_typed(struct task *task, const char *what,
                            PyTypeObject *type, const char *name)
 {
-    PyObject *value =
-        value_decode(task->req->frame, &task->at, &task->opts.form, what);
+    PyObject *value = arg(task, what, value_decode);
     if (value && !Py_IS_TYPE(value, type)) {
         Py_DECREF(value);
         PyErr_Format(classes_badarg(), "%s: not a %s", what, name);

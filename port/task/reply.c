@@ -62,6 +62,11 @@ int reply_badarg(struct buf *out, const struct err *why)
     return put_error_text(out, "badarg", why->text);
 }
 
+int reply_no_memory(struct buf *out, const struct err *why)
+{
+    return put_error_text(out, "MemoryError", why->text);
+}
+
 int reply_start_failed(struct buf *out, const struct err *why)
 {
     return put_error_text(out, "start_failed", why->text);

@@ -30,6 +30,16 @@ enum detail {
  * Cancelled. */
 static PyObject *born;
 
+/* Room for what is said of limits. */
+#define LIMITS_TEXT_SIZE 256
+
+static exception_limits_fn *say_limits;
+
+void exception_on_no_memory(exception_limits_fn *limits)
+{
+    say_limits = limits;
+}
+
 /* ---- classes ---- */
 
 static bool is_exception_class(PyObject *obj)
@@ -131,6 +141,26 @@ static PyObject *message_utf8(PyObject *exc)
     return utf8;
 }
 
+/* What a MemoryError says after its own words, or in their place. */
+static PyObject *no_memory(PyObject *own, enum stage stage)
+{
+    static const char *const stages[] = {
+        [STAGE_CODE] = "while the code ran",
+        [STAGE_ARGUMENTS] = "for the arguments",
+        [STAGE_REPLY] = "for the reply",
+    };
+    char limits[LIMITS_TEXT_SIZE];
+    const bool limited = say_limits && say_limits(limits, sizeof limits);
+    const char *const comma = limited ? "; " : "";
+    if (!limited)
+        *limits = '\0';
+    if (PyBytes_GET_SIZE(own) == 0)
+        return PyBytes_FromFormat("no memory %s%s%s", stages[stage], comma,
+                                  limits);
+    return PyBytes_FromFormat("%s (%s%s%s)", PyBytes_AS_STRING(own),
+                              stages[stage], comma, limits);
+}
+
 /* Says that str(exc) raised, and what. */
 static int put_no_message(struct buf *out)
 {
@@ -146,9 +176,16 @@ static int put_no_message(struct buf *out)
     return rc;
 }
 
-static int put_message(struct buf *out, PyObject *exc)
+static bool is_memory_error(PyObject *exc)
+{
+    return PyType_IsSubtype(Py_TYPE(exc), (PyTypeObject *)PyExc_MemoryError);
+}
+
+static int put_message(struct buf *out, PyObject *exc, enum stage stage)
 {
     PyObject *utf8 = message_utf8(exc);
+    if (utf8 && is_memory_error(exc))
+        Py_SETREF(utf8, no_memory(utf8, stage));
     if (!utf8)
         return put_no_message(out);
     int rc = put_binary(out, PyBytes_AS_STRING(utf8),
@@ -172,7 +209,8 @@ static int put_trace(struct buf *out, PyObject *exc)
 
 /* ---- the reason ---- */
 
-static int put_reason(struct buf *out, PyObject *exc, enum detail detail)
+static int put_reason(struct buf *out, PyObject *exc, enum detail detail,
+                      enum stage stage)
 {
     static const char too_large[] = "<no message: larger than max_frame>";
     const bool badarg =
@@ -183,7 +221,7 @@ static int put_reason(struct buf *out, PyObject *exc, enum detail detail)
         return -1;
     if (detail == CLASS_ONLY)
         return put_binary(out, too_large, sizeof too_large - 1);
-    if (put_message(out, exc) < 0)
+    if (put_message(out, exc, stage) < 0)
         return -1;
     return trace ? put_trace(out, exc) : 0;
 }
@@ -197,10 +235,10 @@ int exception_encode(struct buf *out, const struct form *form)
         PyErr_SetString(PyExc_SystemError, "failed without an exception");
         exc = python_fetch_error();
     }
-    int rc = put_reason(out, exc, detail);
+    int rc = put_reason(out, exc, detail, form->stage);
     while (rc < 0 && --detail >= CLASS_ONLY) {
         buf_rewind(out, mark);
-        rc = put_reason(out, exc, detail);
+        rc = put_reason(out, exc, detail, form->stage);
     }
     if (rc < 0)
         buf_rewind(out, mark);

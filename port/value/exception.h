@@ -7,11 +7,15 @@
  * Class is an atom for the exception classes that Python is born with and for
  * erlang.Cancelled (see exception_class_names) and a binary for all others, so
  * Python code cannot make Erlang create atoms. A name over 255 bytes is cut.
- * Message is a binary; Trace a map, there with option `traceback` (see
+ * Message is a binary, which for a MemoryError says at what it ran out, and
+ * what it is limited to; Trace a map, there with option `traceback` (see
  * python/erlang/_traceback.py). GIL held.
  */
 #ifndef PORT_VALUE_EXCEPTION_H
 #define PORT_VALUE_EXCEPTION_H
+
+#include <stdbool.h>
+#include <stddef.h>
 
 #include "value/form.h"
 #include "value/python.h"
@@ -23,6 +27,14 @@ int exception_init(void);
 
 /* The names that may come as the atom Class, as a new list of str. */
 PyObject *exception_class_names(void);
+
+/* Says which limits on memory there are: "limit heap: 1048576 bytes". False:
+ * there are none. */
+typedef bool exception_limits_fn(char *text, size_t size);
+
+/* Whom to ask for what a MemoryError's message says of limits. Call once,
+ * before there are threads; without it, it says nothing of them. */
+void exception_on_no_memory(exception_limits_fn *limits);
 
 /* Takes the current exception and appends its Reason; no exception is set
  * afterwards. What does not fit is left out: the trace first, then the

@@ -7,10 +7,18 @@
 
 #include <stdbool.h>
 
+/* What a request is at: in that its memory may run out. */
+enum stage {
+    STAGE_CODE, /* the user's */
+    STAGE_ARGUMENTS,
+    STAGE_REPLY,
+};
+
 struct form {
     bool bytes;         /* an Erlang binary becomes bytes, not str */
     bool arrays_binary; /* numpy arrays become {ndarray, Dtype, Shape, Bin} */
     bool traceback;     /* errors carry the traceback */
+    enum stage stage;   /* at which an exception was raised */
     int none_len;
     char none[256]; /* the atom that None becomes: UTF-8, zero behind it */
 };

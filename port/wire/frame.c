@@ -102,7 +102,8 @@ static enum frame_status read_body(struct frame_reader *r, struct frame *f,
     return FRAME_OK;
 }
 
-/* Reads a body and keeps only the beginning that fits into f. */
+/* Reads a body and keeps only the beginning that fits into f. FRAME_OK: the
+ * next frame can be read. */
 static enum frame_status skip_body(struct frame_reader *r, size_t length,
                                    struct frame *f, struct err *err)
 {
@@ -118,7 +119,7 @@ static enum frame_status skip_body(struct frame_reader *r, size_t length,
         r->start += n;
         left -= n;
     }
-    return status == FRAME_OK ? FRAME_TOO_LARGE : status;
+    return status;
 }
 
 static struct frame *new_frame(size_t length)
@@ -144,6 +145,8 @@ static enum frame_status read_frame(struct frame_reader *r, size_t length,
     else
         err_set(err, "frame of %zu bytes is larger than max_frame (%zu)",
                 length, r->max_frame);
+    if (status == FRAME_OK)
+        status = allowed ? FRAME_NO_MEMORY : FRAME_TOO_LARGE;
     return status;
 }
 

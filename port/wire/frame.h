@@ -40,6 +40,7 @@ enum frame_status {
     FRAME_OK,
     FRAME_EOF,        /* the input ended between two frames */
     FRAME_TOO_LARGE,  /* skipped, the next one can be read */
+    FRAME_NO_MEMORY,  /* the same */
     FRAME_IMPOSSIBLE, /* no frame is so long: the input is out of step */
     FRAME_BROKEN,     /* nothing more can be read */
 };
@@ -49,7 +50,7 @@ void frame_reader_init(struct frame_reader *r, int fd, size_t max_frame);
 
 /* Waits for one whole frame.
  * FRAME_OK: *out is the frame.
- * FRAME_TOO_LARGE: longer than max_frame, or no memory for it (err says which);
+ * FRAME_TOO_LARGE, FRAME_NO_MEMORY: longer than max_frame, or no memory for it;
  *     *out has its first bytes, at most FRAME_HEAD.
  * FRAME_EOF: *out is NULL.
  * FRAME_IMPOSSIBLE, FRAME_BROKEN (input that ends inside a frame, a failed

@@ -220,7 +220,7 @@ static void skips_a_frame_without_memory_for_it(void **state)
     largest = 1000;
     enum frame_status status = next();
     largest = SIZE_MAX;
-    assert_int_equal(status, FRAME_TOO_LARGE);
+    assert_int_equal(status, FRAME_NO_MEMORY);
     assert_head(100000, FRAME_HEAD);
     assert_string_equal(err.text, "no memory for a frame of 100000 bytes");
     assert_next(10);

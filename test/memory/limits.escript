@@ -6,8 +6,27 @@
 -mode(compile).
 -include_lib("stdlib/include/assert.hrl").
 
+-define(MIB, (1 bsl 20)).
+%% What a worker in these tests may have.
+-define(ROOM, (300 * ?MIB)).
+-define(TIMES, 10).
+
 main(_) ->
     tap:run(fixture:with_app(#{size => 1}, [
+        [{io_lib:format("~s against ~s", [What, Limit]), 300_000, fun() ->
+             against(Limit, Code, Expected, ?TIMES) end}
+         || Limit <- [address_space, data], {What, Code, Expected} <- loads(Limit)],
+        {"what ran out is said: arguments", fun arguments/0},
+        {"what ran out is said: a frame of arguments", fun frame/0},
+        {"what ran out is said: the reply", fun reply/0},
+        {"what ran out is said: an item of a stream", fun item/0},
+        {"what ran out is said: without a limit", fun unlimited/0},
+        {"a limit that code has set itself is named", fun own_limit/0},
+        {"descriptors and core dumps have limits", fun files_and_core/0},
+        {"a limit may be infinity", fun infinity/0},
+        {"the threads of the program have their stacks before the limit", fun stacks/0},
+        [{io_lib:format("too little to start: ~0p", [Limits]), fun() -> too_little(Limits, Text) end}
+         || {Limits, Text} <- too_little()],
         {"the kernel takes a worker before the VM", fun oom_score/0},
         {"how much sooner is a limit", fun oom_score_adj/0},
         {"a worker's children are taken as soon", fun oom_score_of_child/0}
@@ -15,12 +34,141 @@ main(_) ->
 
 %% What the fun makes of a pool with these limits.
 with_limits(Limits, Fun) ->
-    {ok, _} = py:start_pool(limited, #{size => 1, memory => Limits,
-                                       python_path => [fixture:python_path()]}),
+    {ok, _} = py:start_pool(limited, #{size => 1, memory => Limits, timeout => 60_000}),
     try Fun() after ok = py:stop_pool(limited) end.
 
 eval(Code) ->
     py:eval(Code, #{}, #{pool => limited}).
+
+%% ---------------------------------------------------------------------------
+%% What meets a limit
+
+%% {What, code, its value or what is said}
+loads(Limit) ->
+    Said = said(Limit, ?ROOM),
+    NoMemory = <<"no memory while the code ran; ", Said/binary>>,
+    [{"a large object", "len(bytearray(2**30))", NoMemory},
+     {"many small objects", "len([{} for _ in range(10_000_000)])", NoMemory},
+     {"malloc in C", malloc(), none},
+     {"a numpy array", numpy,
+      <<"Unable to allocate 1.00 GiB for an array with shape (134217728,) and data type float64 "
+        "(while the code ran; ", Said/binary, ")">>}].
+
+said(Limit, Bytes) ->
+    iolist_to_binary(io_lib:format("limit ~s: ~b bytes", [Limit, Bytes])).
+
+%% The class is numpy's own in some of its versions.
+said({_Class, Text}) -> Text;
+said(Value) -> Value.
+
+%% C's own answer to too much is NULL.
+malloc() ->
+    "(lambda t, c: (setattr(c.malloc, 'restype', t.c_void_p), c.malloc(t.c_size_t(2**30)))[1])"
+    "(__import__('ctypes'), __import__('ctypes').CDLL(None))".
+
+%% The worker has the same outcome each time, and serves after it.
+against(Limit, numpy, Expected, Times) ->
+    fixture:has_numpy() orelse tap:skip("there is no numpy"),
+    against(Limit, "__import__('numpy').ones(2**27).nbytes", Expected, Times);
+against(Limit, Code, Expected, Times) ->
+    with_limits(#{Limit => ?ROOM}, fun() ->
+        [begin
+             {_, Outcome} = eval(Code),
+             ?assertEqual(Expected, said(Outcome)),
+             ?assertEqual({ok, 1000}, eval("len(bytes(1000))"))
+         end || _ <- lists:seq(1, Times)]
+    end).
+
+arguments() ->
+    with_limits(#{address_space => ?ROOM}, fun() ->
+        Said = said(address_space, ?ROOM),
+        ?assertEqual({error, {'MemoryError', <<"no memory for the arguments; ", Said/binary>>}},
+                     py:call(builtins, len, [lists:duplicate(8_000_000, 1.0)], #{},
+                             #{pool => limited}))
+    end).
+
+frame() ->
+    with_limits(#{address_space => ?ROOM}, fun() ->
+        {error, {'MemoryError', Text}} =
+            py:call(builtins, len, [{bytes, binary:copy(<<0>>, 250 * ?MIB)}], #{},
+                    #{pool => limited}),
+        Said = said(address_space, ?ROOM),
+        ?assertMatch({match, _}, re:run(Text, ["^no memory for a frame of \\d+ bytes, "
+                                               "for the arguments; ", Said, "$"])),
+        ?assertEqual({ok, 2}, eval("1 + 1"))
+    end).
+
+reply() ->
+    with_limits(#{address_space => ?ROOM}, fun() ->
+        Said = said(address_space, ?ROOM),
+        ?assertEqual({error, {'MemoryError', <<"no memory for the reply; ", Said/binary>>}},
+                     eval("bytes(150 << 20)"))
+    end).
+
+item() ->
+    with_limits(#{address_space => ?ROOM}, fun() ->
+        Said = said(address_space, ?ROOM),
+        ?assertEqual({error, {'MemoryError', <<"no memory for the reply; ", Said/binary>>}},
+                     py:stream_eval("(bytes(n << 20) for n in [1, 150])", #{},
+                                    #{pool => limited})),
+        ?assertEqual({ok, 2}, eval("1 + 1"))
+    end).
+
+unlimited() ->
+    ?assertEqual({error, {'MemoryError', <<"no memory while the code ran">>}},
+                 py:eval("bytearray(1 << 60)")).
+
+own_limit() ->
+    Code = "__import__('resource').setrlimit(__import__('resource').RLIMIT_AS, (300 << 20, -1))",
+    with_limits(#{}, fun() ->
+        {ok, none} = eval(Code),
+        Said = said(address_space, ?ROOM),
+        ?assertEqual({error, {'MemoryError', <<"no memory while the code ran; ", Said/binary>>}},
+                     eval("bytearray(1 << 30)"))
+    end).
+
+%% ---------------------------------------------------------------------------
+
+%% Soft limits, so that they can be changed later.
+rlimit(Name) ->
+    {ok, {Soft, _}} = eval(["__import__('resource').getrlimit(__import__('resource').RLIMIT_",
+                            Name, ")"]),
+    Soft.
+
+files_and_core() ->
+    with_limits(#{files => 50, core => 0}, fun() ->
+        ?assertEqual({50, 0}, {rlimit("NOFILE"), rlimit("CORE")}),
+        ?assertMatch({error, {'OSError', <<"[Errno 24]", _/binary>>}},
+                     eval("[open('/dev/null') for _ in range(50)]")),
+        ?assertEqual({ok, 2}, eval("1 + 1"))
+    end).
+
+infinity() ->
+    with_limits(#{address_space => infinity, core => infinity}, fun() ->
+        ?assertEqual({-1, rlimit_hard("CORE")}, {rlimit("AS"), rlimit("CORE")})
+    end).
+
+rlimit_hard(Name) ->
+    {ok, {_, Hard}} = eval(["__import__('resource').getrlimit(__import__('resource').RLIMIT_",
+                            Name, ")"]),
+    Hard.
+
+%% Urgent requests are answered by a thread of its own, however little is left.
+stacks() ->
+    with_limits(#{address_space => 100 * ?MIB}, fun() ->
+        Ref = py:spawn_call(time, sleep, [0.5], #{}, #{pool => limited}),
+        ?assertMatch({ok, #{answered := 1}}, py:memory_stats(limited)),
+        ?assertEqual({ok, none}, py:await(Ref))
+    end).
+
+too_little() ->
+    [{#{address_space => 1000}, <<"address_space 1000">>},
+     {#{data => 1000}, <<"data 1000">>},
+     {#{files => 3}, <<"Python cannot start">>}].
+
+too_little(Limits, Text) ->
+    {error, {python_start, Why}} = py:start_pool(limited, #{size => 1, memory => Limits}),
+    ?assertNotEqual(nomatch, binary:match(Why, Text)).
 
 %% ---------------------------------------------------------------------------
 

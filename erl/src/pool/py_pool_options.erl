@@ -73,7 +73,15 @@ ends() ->
 
 %% What `memory' may have: README has a table of it, too.
 memory() ->
-    [{oom_score_adj, {integer, -1000, 1000},
+    [{address_space, {limit, 1},
+      "bytes of address space (`RLIMIT_AS`): more is a `MemoryError`"},
+     {data, {limit, 1},
+      "bytes of data, without mapped files (`RLIMIT_DATA`): more is a `MemoryError`"},
+     {files, {limit, 1},
+      "open descriptors (`RLIMIT_NOFILE`)"},
+     {core, {limit, 0},
+      "bytes of a core dump (`RLIMIT_CORE`)"},
+     {oom_score_adj, {integer, -1000, 1000},
       "how much sooner than others the kernel takes a worker when memory runs out; without it 1000, "
       "so that it takes each worker before the VM. Less than the VM's needs privileges"}].
 
@@ -101,6 +109,10 @@ memory() ->
 }.
 
 -type memory_limits() :: #{
+    address_space => pos_integer() | infinity,
+    data => pos_integer() | infinity,
+    files => pos_integer() | infinity,
+    core => non_neg_integer() | infinity,
     oom_score_adj => integer()
 }.
 

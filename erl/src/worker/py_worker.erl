@@ -46,7 +46,8 @@
 
 %% What a pool's options say of a worker.
 -type options() :: #{env := py_secret:secret(list()), logs := boolean(),
-                     start_timeout := non_neg_integer(), max_queue := non_neg_integer(), _ => _}.
+                     start_timeout := non_neg_integer(), max_queue := non_neg_integer(),
+                     memory := py_os_limit:limits(), _ => _}.
 -type args() :: #{pool := #pool{}, pool_pid := pid(), slot := pos_integer(),
                   options := options()}.
 
@@ -301,13 +302,15 @@ ended(_, Reason, #state{phase = {live, Live}, events = Events} = S) ->
     {stop, {shutdown, {worker_exit, Why}}, S};
 ended(Status, Reason, #state{events = Events} = S) ->
     Text = case py_worker_events:start_failure(Events) of
-               none -> start_failure(Status, py_worker_events:explain(Reason, Events));
+               none -> start_failure(Status, py_worker_events:explain(Reason, Events), S);
                Said -> Said
            end,
     {stop, not_started(Text), S}.
 
-start_failure(Status, _) when is_integer(Status) -> py_os_exit:start_failure(Status);
-start_failure(_, Reason) -> iolist_to_binary(io_lib:format("~p", [Reason])).
+start_failure(Status, _, #state{options = #{memory := Limits}}) when is_integer(Status) ->
+    iolist_to_binary([py_os_exit:start_failure(Status), py_os_limit:remark(Limits)]);
+start_failure(_, Reason, _) ->
+    iolist_to_binary(io_lib:format("~p", [Reason])).
 
 %% The kernel counts the processes that it killed for want of memory.
 killed_by({signal, sigkill} = Reason, #state{pool = Pool}) ->
