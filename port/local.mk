@@ -51,6 +51,7 @@ port_libport_a_SOURCES = \
 	port/talk/window.c port/talk/window.h \
 	port/op/call.c \
 	port/op/eval.c port/op/eval.h \
+	port/op/heap.c port/op/heap.h \
 	port/op/hello.c \
 	port/op/listen.c \
 	port/op/memory.c \
@@ -64,6 +65,9 @@ port_libport_a_SOURCES = \
 	port/process/group.c port/process/group.h \
 	port/process/guard.c port/process/guard.h \
 	port/process/limit.c port/process/limit.h \
+	port/process/heap_account.c port/process/heap_account.h \
+	port/process/heap_arena.c port/process/heap_arena.h \
+	port/process/heap_hook.c port/process/heap_hook.h \
 	port/process/options.c port/process/options.h \
 	port/process/signals.c port/process/signals.h \
 	port/process/thread.c port/process/thread.h \

@@ -62,6 +62,7 @@ test_scripts = \
 	test/pool/soak.escript \
 	test/pool/starts.escript \
 	test/program/frames.escript \
+	test/program/heap.escript \
 	test/program/paths.escript \
 	test/program/program.escript \
 	test/program/random.escript \

@@ -6,6 +6,7 @@
 #include <pthread.h>
 
 #include "op/op.h"
+#include "process/heap_account.h"
 #include "process/thread.h"
 #include "value/python.h"
 
@@ -63,6 +64,7 @@ static void *clerk_main(void *unused)
     struct job *job;
     await_python();
     buf_init(&out, 0);
+    heap_account_exempt_thread();
     PyGILState_Ensure();
     be_ready();
     for (;;) {

@@ -13,6 +13,7 @@
 #include "process/crash.h"
 #include "process/guard.h"
 #include "process/limit.h"
+#include "process/heap_hook.h"
 #include "process/venv.h"
 #include "talk/wait.h"
 #include "talk/module.h"
@@ -104,6 +105,9 @@ int interp_start(const struct options *options, struct err *err)
     wait_init();
     if (module_add() < 0)
         return err_set(err, "no memory");
+    PyStatus status = heap_hook_install(options);
+    if (PyStatus_Exception(status))
+        return status_error(status, err);
     if (initialize(interpreter, err) < 0)
         return -1;
     if (paths_begin() < 0 || classes_init() < 0 || exception_init() < 0 ||

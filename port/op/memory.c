@@ -8,6 +8,7 @@
 #include <malloc.h>
 #endif
 
+#include "op/heap.h"
 #include "op/op.h"
 #include "op/trace.h"
 #include "task/arg.h"
@@ -30,6 +31,18 @@ PyObject *op_memory_stats(struct task *task)
 {
     (void)task;
     return map_make(describe);
+}
+
+/* What costs too much for every look, or is not always there. */
+static int describe_detail(PyObject *map)
+{
+    return heap_describe(map);
+}
+
+PyObject *op_memory_detail(struct task *task)
+{
+    (void)task;
+    return map_make(describe_detail);
 }
 
 PyObject *op_gc(struct task *task)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "op/stream.h"
+#include "process/heap_account.h"
 #include "talk/module.h"
 #include "task/capture.h"
 #include "task/reply.h"
@@ -28,6 +29,7 @@ static const struct op_row rows[] = {
     {"listen", 2, false, op_listen, NULL},
     {"listen", 3, false, op_listen, NULL},
     {"memory_stats", 0, true, op_memory_stats, "memory_stats"},
+    {"memory_detail", 0, true, op_memory_detail, "memory_detail"},
     {"stack", 0, true, op_stack, "stack"},
     {"gc", 0, true, op_gc, "gc"},
     {"gc", 1, true, op_gc, "gc"},
@@ -73,12 +75,23 @@ static int prepare(const struct op_row *row, struct task *task, struct err *err)
     return 0;
 }
 
+/* Python's heap is limited in jobs only, and not while we encode. */
+static PyObject *run_limited(const struct op_row *row, struct task *task)
+{
+    if (row->urgent)
+        return row->run(task);
+    heap_account_begin_job();
+    PyObject *value = row->run(task);
+    heap_account_end_job();
+    return value;
+}
+
 /* What was printed goes out ahead of the reply, in a frame of its own. */
 static PyObject *run(const struct op_row *row, struct task *task)
 {
     if (task->opts.capture && capture_start() < 0)
         return NULL;
-    PyObject *value = row->run(task);
+    PyObject *value = run_limited(row, task);
     task_returned();
     if (!row->urgent)
         module_end_lines();

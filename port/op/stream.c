@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "op/op.h"
+#include "process/heap_account.h"
 #include "talk/module.h"
 #include "task/reply.h"
 #include "value/classes.h"
@@ -260,7 +261,12 @@ static PyObject *next_item(struct stream *s)
 {
     PyObject *held = s->held;
     s->held = NULL;
-    return held ? held : PyIter_Next(s->iterator);
+    if (held)
+        return held;
+    heap_account_begin_job();
+    PyObject *item = PyIter_Next(s->iterator);
+    heap_account_end_job();
+    return item;
 }
 
 /* An item, and room for the end of the list behind it. */

@@ -19,6 +19,7 @@
 #define MAX_FRAME_DEFAULT TEXT(DEFAULT_MAX_FRAME)
 #define INTERRUPT_GRACE_DEFAULT TEXT(DEFAULT_INTERRUPT_GRACE)
 #define OOM_SCORE_ADJ_DEFAULT TEXT(DEFAULT_OOM_SCORE_ADJ)
+#define HEAP_LEAST TEXT(LEAST_HEAP)
 #define MAX_FRAME_RANGE TEXT(LEAST_MAX_FRAME) " to " TEXT(FRAME_LIMIT)
 
 static const char usage[] =
@@ -48,6 +49,10 @@ static const char usage[] =
     "ends\n"
     "                     this one when memory runs out: -1000 to 1000\n"
     "                     (default: at least " OOM_SCORE_ADJ_DEFAULT ")\n"
+    "  --heap BYTES       the most that Python's heap may have in use: above"
+    " it there\n"
+    "                     is a MemoryError (at least " HEAP_LEAST ")\n"
+    "  --account          count what Python's heap has in use\n"
     "  --help             print this and exit\n"
     "  --version          print the versions and exit\n"
     "\n"
@@ -135,6 +140,14 @@ static void read_option(int option, struct options *options)
     case 'g':
         options->guard = read_guard(optarg);
         return;
+    case 'b':
+        options->heap =
+            (size_t)read_number(optarg, LEAST_HEAP, LONG_MAX,
+                                "--heap wants bytes from " HEAP_LEAST ", not ");
+        return;
+    case 'a':
+        options->account = true;
+        return;
     case 'h':
         fputs(usage, stdout);
         exit(EXIT_SUCCESS);
@@ -164,6 +177,8 @@ void options_read(int argc, char **argv, struct options *options)
         {"data", required_argument, NULL, LIMIT_OPTION + LIMIT_DATA},
         {"files", required_argument, NULL, LIMIT_OPTION + LIMIT_FILES},
         {"core", required_argument, NULL, LIMIT_OPTION + LIMIT_CORE},
+        {"heap", required_argument, NULL, 'b'},
+        {"account", no_argument, NULL, 'a'},
         {"help", no_argument, NULL, 'h'},
         {"version", no_argument, NULL, 'V'},
         {NULL, 0, NULL, 0}};

@@ -5,6 +5,7 @@
 #ifndef PORT_PROCESS_OPTIONS_H
 #define PORT_PROCESS_OPTIONS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "process/guard.h"
@@ -18,6 +19,8 @@ struct options {
     enum guard guard;
     struct limits limits;
     long interrupt_grace; /* ms */
+    size_t heap;          /* bytes that Python may use; 0: there is no limit */
+    bool account;         /* what Python uses is counted */
 };
 
 /* Reads the command line; the strings are argv's, `paths` is the caller's to

@@ -47,6 +47,8 @@
  * out, unless --oom-score-adj says else: sooner than any process that has less.
  */
 #define DEFAULT_OOM_SCORE_ADJ 1000
+/* The least that Python's heap can be limited to, in bytes. */
+#define LEAST_HEAP 1048576
 
 /* Items in a chunk of a stream at most: the default, and the most that a
  * request may ask for (of credit, too). */
@@ -96,6 +98,7 @@
     /* memory */ \
     X(gc_stats) X(gc_count) X(gc_threshold) \
     X(traced_memory_current) X(traced_memory_peak) X(size) X(count) \
+    X(heap) X(current) X(peak) X(limit) X(arenas) X(bytes) \
     /* stacks and tracebacks */ \
     X(type) X(message) X(frames) X(function) X(cause) X(context) X(notes) \
     X(position) X(offset) X(end_line) X(end_offset) X(formatted)

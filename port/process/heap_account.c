@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "process/heap_account.h"
+
+#include <stdatomic.h>
+
+/* The reserve is a share of the limit, and at least a megabyte. */
+#define RESERVE_LEAST ((size_t)1 << 20)
+#define RESERVE_SHARE 50
+
+/* A job that begins above the limit may have half of what is left until there:
+ * so the one that frees everything can run, and yet no number of jobs gets
+ * further. */
+#define RESERVES_MOST 4
+
+/* How far held may grow, near the ceiling, until what is in use is worked out
+ * again: a share of the room that was left. */
+#define ROOM_SHARE 8
+#define RESERVE_STEP 16
+
+static struct {
+    size_t (*unused)(void);    /* constant once there are threads */
+    _Atomic(ptrdiff_t) own;    /* held, as the main thread has counted */
+    _Atomic(ptrdiff_t) shared; /* and all the others */
+    _Atomic(size_t) peak;
+    _Atomic(size_t) limit;
+    _Atomic(size_t) ceiling; /* for the running job; there is none between */
+    _Atomic(size_t) enough;  /* as long as less is held there is room */
+    _Atomic(size_t) refused;
+    _Atomic(bool) running;
+} account = {
+    .limit = HEAP_NO_LIMIT,
+    .ceiling = HEAP_NO_LIMIT,
+    .enough = HEAP_NO_LIMIT,
+};
+
+static _Thread_local bool is_main;
+static _Thread_local bool is_exempt;
+
+/* ---- counting --------------------------------------------------------- */
+
+static size_t get(_Atomic(size_t) *number)
+{
+    return atomic_load_explicit(number, memory_order_relaxed);
+}
+
+static void set(_Atomic(size_t) *number, size_t value)
+{
+    atomic_store_explicit(number, value, memory_order_relaxed);
+}
+
+static ptrdiff_t read_count(_Atomic(ptrdiff_t) *count)
+{
+    return atomic_load_explicit(count, memory_order_relaxed);
+}
+
+/* Only one thread writes its own count. */
+static void count(ptrdiff_t n)
+{
+    if (is_main)
+        atomic_store_explicit(&account.own, read_count(&account.own) + n,
+                              memory_order_relaxed);
+    else
+        atomic_fetch_add_explicit(&account.shared, n, memory_order_relaxed);
+}
+
+/* Between two threads' counts there may be a moment below 0. */
+static size_t held(void)
+{
+    const ptrdiff_t sum =
+        read_count(&account.own) + read_count(&account.shared);
+    return sum > 0 ? (size_t)sum : 0;
+}
+
+static void raise_peak(size_t now)
+{
+    size_t peak = get(&account.peak);
+    while (now > peak && !atomic_compare_exchange_weak_explicit(
+                             &account.peak, &peak, now, memory_order_relaxed,
+                             memory_order_relaxed))
+        continue;
+}
+
+void heap_account_add(size_t n)
+{
+    count((ptrdiff_t)n);
+    const size_t now = held();
+    if (now > get(&account.peak))
+        raise_peak(now);
+}
+
+void heap_account_sub(size_t n)
+{
+    count(-(ptrdiff_t)n);
+}
+
+static size_t in_use(size_t all)
+{
+    const size_t unused = account.unused ? account.unused() : 0;
+    return all > unused ? all - unused : 0;
+}
+
+/* ---- limiting --------------------------------------------------------- */
+
+static size_t reserve(size_t limit)
+{
+    const size_t share = limit / RESERVE_SHARE;
+    return share > RESERVE_LEAST ? share : RESERVE_LEAST;
+}
+
+/* Without overflow. */
+static size_t above(size_t limit, size_t n)
+{
+    return n < HEAP_NO_LIMIT - limit ? limit + n : HEAP_NO_LIMIT;
+}
+
+static size_t ceiling_at_start(size_t limit)
+{
+    const size_t all = held();
+    if (all <= limit)
+        return limit;
+    const size_t most = above(limit, RESERVES_MOST * reserve(limit));
+    const size_t used = in_use(all);
+    if (used <= limit)
+        return limit;
+    return used < most ? used + (most - used) / 2 : used;
+}
+
+/* There was so much room: the next look is due when a part of it is held. */
+static void go_on(size_t all, size_t room)
+{
+    size_t step = reserve(get(&account.limit)) / RESERVE_STEP;
+    if (step < room / ROOM_SHARE)
+        step = room / ROOM_SHARE;
+    set(&account.enough, above(all, step));
+}
+
+static void refuse(size_t n, size_t ceiling)
+{
+    if (get(&account.refused) == 0)
+        set(&account.ceiling, above(ceiling, reserve(get(&account.limit))));
+    set(&account.refused, n);
+}
+
+bool heap_account_is_far(size_t n)
+{
+    const size_t all = held();
+    const size_t enough = get(&account.enough);
+    return all <= enough && n <= enough - all;
+}
+
+bool heap_account_has_room(size_t taken, size_t used)
+{
+    const size_t all = held();
+    const size_t before = in_use(all);
+    const size_t ceiling = get(&account.ceiling);
+    if (is_exempt || ceiling == HEAP_NO_LIMIT)
+        return true;
+    if (before > ceiling || used > ceiling - before) {
+        refuse(used, ceiling);
+        return false;
+    }
+    go_on(above(all, taken), ceiling - before - used);
+    return true;
+}
+
+void heap_account_exempt_thread(void)
+{
+    is_exempt = true;
+}
+
+/* ---- jobs ------------------------------------------------------------- */
+
+static void limit_job(size_t ceiling)
+{
+    set(&account.ceiling, ceiling);
+    set(&account.enough, ceiling);
+}
+
+void heap_account_begin_job(void)
+{
+    const size_t limit = get(&account.limit);
+    set(&account.refused, 0);
+    account.running = true;
+    if (limit != HEAP_NO_LIMIT)
+        limit_job(ceiling_at_start(limit));
+}
+
+void heap_account_end_job(void)
+{
+    account.running = false;
+    limit_job(HEAP_NO_LIMIT);
+}
+
+void heap_account_set_limit(size_t limit)
+{
+    set(&account.limit, limit);
+    if (account.running)
+        limit_job(limit == HEAP_NO_LIMIT ? limit : ceiling_at_start(limit));
+}
+
+/* ---- start and reading ------------------------------------------------ */
+
+void heap_account_init(size_t limit, size_t (*unused)(void))
+{
+    is_main = true;
+    account.unused = unused;
+    set(&account.limit, limit);
+}
+
+void heap_account_read(struct heap_numbers *numbers)
+{
+    *numbers = (struct heap_numbers){.current = in_use(held()),
+                                     .peak = get(&account.peak),
+                                     .limit = get(&account.limit)};
+}
+
+size_t heap_account_refused(void)
+{
+    return get(&account.refused);
+}

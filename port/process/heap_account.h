@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * heap_account: how many bytes Python's allocators hold, and whether they may
+ * have more. It knows no Python. Any thread, no GIL, unless said otherwise.
+ *
+ * What is held is in use, or free in an arena, ready for the next object.
+ * Counting what is in use would cost something for every small object; it is
+ * worked out only where it matters, when somebody asks and near the limit.
+ */
+#ifndef PORT_PROCESS_HEAP_ACCOUNT_H
+#define PORT_PROCESS_HEAP_ACCOUNT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define HEAP_NO_LIMIT SIZE_MAX
+
+struct heap_numbers {
+    size_t current; /* bytes in use */
+    size_t peak;    /* the most that was held */
+    size_t limit;   /* HEAP_NO_LIMIT: there is none */
+};
+
+/* Call once, before there are threads, in the one that counts the most:
+ * it counts without locking the bus. `unused` says how many of the bytes that
+ * are held are free. */
+void heap_account_init(size_t limit, size_t (*unused)(void));
+
+/* Bytes that were taken from the system, and given back. */
+void heap_account_add(size_t n);
+void heap_account_sub(size_t n);
+
+/* Whether the running job may have n bytes more, to be asked in this order. The
+ * first is quick: true if the limit is too far for a closer look. The second
+ * looks: `taken` is what will be held more, of which `used` is in use at once.
+ * Between jobs, and in a thread that is exempt, there always is room. The
+ * first time that there is none, the job gets a reserve until it ends, so that
+ * it can still say what has happened. */
+bool heap_account_is_far(size_t n);
+bool heap_account_has_room(size_t taken, size_t used);
+
+/* The calling thread is never refused anything. */
+void heap_account_exempt_thread(void);
+
+/* A job begins and ends. Main thread. */
+void heap_account_begin_job(void);
+void heap_account_end_job(void);
+
+/* A new limit; it holds for a job that runs, too. */
+void heap_account_set_limit(size_t limit);
+
+void heap_account_read(struct heap_numbers *numbers);
+
+/* What the running job, or the last one, was refused: bytes, or 0. */
+size_t heap_account_refused(void);
+
+#endif

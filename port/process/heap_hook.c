@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Python has three domains. RAW is malloc. OBJ and MEM are pymalloc: it keeps
+ * small blocks in arenas, and asks RAW for large ones. So RAW and the arenas
+ * are all that has to be counted, which costs next to nothing, and the hook in
+ * OBJ and MEM is there only to say no: small blocks and what is freed pass it
+ * by.
+ */
+#include "config.h"
+
+#include "process/heap_hook.h"
+
+#include <malloc.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "process/heap_account.h"
+#include "process/heap_arena.h"
+
+/* The largest block that pymalloc puts into an arena. */
+#define SMALL 512
+
+/* Constant once Python has started. */
+static struct {
+    PyMemAllocatorEx blocks;       /* for OBJ and MEM: pymalloc, or RAW's */
+    PyObjectArenaAllocator arenas; /* mmap */
+    size_t small;                  /* up to this, OBJ and MEM ask for arenas */
+    bool counts;
+} below;
+
+/* An arena was refused: pymalloc turns to RAW next, which refuses, too. */
+static _Thread_local bool refused_arena;
+
+/* ---- RAW: malloc ------------------------------------------------------ */
+
+static bool is_refused(void)
+{
+    const bool refused = refused_arena;
+    refused_arena = false;
+    return refused;
+}
+
+static void *counted(void *block)
+{
+    if (block)
+        heap_account_add(malloc_usable_size(block));
+    return block;
+}
+
+static void *raw_malloc(void *ctx, size_t n)
+{
+    (void)ctx;
+    return is_refused() ? NULL : counted(malloc(n ? n : 1));
+}
+
+static void *raw_calloc(void *ctx, size_t n, size_t size)
+{
+    (void)ctx;
+    if (n == 0 || size == 0)
+        n = size = 1;
+    return is_refused() ? NULL : counted(calloc(n, size));
+}
+
+static void *raw_realloc(void *ctx, void *block, size_t n)
+{
+    (void)ctx;
+    const size_t before = block ? malloc_usable_size(block) : 0;
+    block = counted(realloc(block, n ? n : 1));
+    if (block)
+        heap_account_sub(before);
+    return block;
+}
+
+static void raw_free(void *ctx, void *block)
+{
+    (void)ctx;
+    if (block)
+        heap_account_sub(malloc_usable_size(block));
+    free(block);
+}
+
+static const PyMemAllocatorEx raw = {NULL, raw_malloc, raw_calloc, raw_realloc,
+                                     raw_free};
+
+/* ---- OBJ and MEM ------------------------------------------------------ */
+
+static bool is_allowed(size_t n)
+{
+    return n <= below.small || heap_account_is_far(n) ||
+           heap_account_has_room(n, n);
+}
+
+/* A block in an arena is small. */
+static size_t size_of(void *block)
+{
+    return !block || heap_arena_has(block) ? 0 : malloc_usable_size(block);
+}
+
+/* A block that shrinks is never refused. */
+static bool may_become(void *block, size_t n)
+{
+    if (n <= below.small || heap_account_is_far(n))
+        return true;
+    const size_t before = size_of(block);
+    return n <= before || heap_account_has_room(n - before, n - before);
+}
+
+static void *block_malloc(void *ctx, size_t n)
+{
+    return is_allowed(n) ? below.blocks.malloc(ctx, n) : NULL;
+}
+
+static void *block_calloc(void *ctx, size_t n, size_t size)
+{
+    return is_allowed(n * size) ? below.blocks.calloc(ctx, n, size) : NULL;
+}
+
+static void *block_realloc(void *ctx, void *block, size_t n)
+{
+    return may_become(block, n) ? below.blocks.realloc(ctx, block, n) : NULL;
+}
+
+/* What was freed is counted by RAW, or stays in its arena. */
+static PyMemAllocatorEx blocks(void)
+{
+    return (PyMemAllocatorEx){below.blocks.ctx, block_malloc, block_calloc,
+                              block_realloc, below.blocks.free};
+}
+
+/* ---- arenas ----------------------------------------------------------- */
+
+/* Python's stacks of frames come this way, too. */
+static bool is_arena(size_t size)
+{
+    return size == HEAP_ARENA_SIZE;
+}
+
+/* For the sake of one small block. */
+static bool may_have_arena(size_t size)
+{
+    if (heap_account_is_far(size) ||
+        heap_account_has_room(size, is_arena(size) ? SMALL : size))
+        return true;
+    refused_arena = is_arena(size);
+    return false;
+}
+
+static void *arena_alloc(void *ctx, size_t size)
+{
+    if (!may_have_arena(size))
+        return NULL;
+    void *arena = below.arenas.alloc(ctx, size);
+    if (arena && is_arena(size) && !heap_arena_put(arena)) {
+        below.arenas.free(ctx, arena, size);
+        arena = NULL;
+    }
+    if (arena)
+        heap_account_add(size);
+    return arena;
+}
+
+static void arena_free(void *ctx, void *arena, size_t size)
+{
+    if (is_arena(size))
+        heap_arena_remove(arena);
+    heap_account_sub(size);
+    below.arenas.free(ctx, arena, size);
+}
+
+/* ---- which allocators ------------------------------------------------- */
+
+/* A value of PYTHONMALLOC: what it puts below the hook, and whether Python's
+ * own checks come above it. */
+struct kind {
+    const char *name;
+    int allocator;
+    bool checks;
+};
+
+#ifdef WITH_PYMALLOC
+#define USUAL PYMEM_ALLOCATOR_PYMALLOC
+#else
+#define USUAL PYMEM_ALLOCATOR_MALLOC
+#endif
+
+#ifdef Py_DEBUG
+#define USUAL_CHECKS true
+#else
+#define USUAL_CHECKS false
+#endif
+
+static const struct kind kinds[] = {
+    {"default", USUAL, USUAL_CHECKS},
+    {"debug", USUAL, true},
+    {"pymalloc", USUAL, false},
+    {"pymalloc_debug", USUAL, true},
+    {"malloc", PYMEM_ALLOCATOR_MALLOC, false},
+    {"malloc_debug", PYMEM_ALLOCATOR_MALLOC, true},
+};
+
+/* As Python reads the environment: PYTHONMALLOC goes before PYTHONDEVMODE, and
+ * an empty variable counts for nothing. NULL: another kind. */
+static const struct kind *find_kind(void)
+{
+    const char *name = getenv("PYTHONMALLOC");
+    const char *mode = getenv("PYTHONDEVMODE");
+    if (!name || !*name)
+        name = mode && *mode ? "debug" : "default";
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (strcmp(kinds[i].name, name) == 0)
+            return &kinds[i];
+    return NULL;
+}
+
+/* ---- putting it in ---------------------------------------------------- */
+
+static void put_in(const struct kind *kind)
+{
+    const bool arenas = kind->allocator != PYMEM_ALLOCATOR_MALLOC;
+    below.small = arenas ? SMALL : 0;
+    below.blocks = raw;
+    if (arenas)
+        PyMem_GetAllocator(PYMEM_DOMAIN_OBJ, &below.blocks);
+    PyMemAllocatorEx malloc = raw, hook = blocks();
+    PyMem_SetAllocator(PYMEM_DOMAIN_RAW, &malloc);
+    PyMem_SetAllocator(PYMEM_DOMAIN_MEM, &hook);
+    PyMem_SetAllocator(PYMEM_DOMAIN_OBJ, &hook);
+    if (kind->checks)
+        PyMem_SetupDebugHooks();
+    below.counts = true;
+}
+
+/* Arenas are always counted: there are few of them. */
+static void count_arenas(void)
+{
+    PyObjectArenaAllocator hook = {NULL, arena_alloc, arena_free};
+    PyObject_GetArenaAllocator(&below.arenas);
+    hook.ctx = below.arenas.ctx;
+    PyObject_SetArenaAllocator(&hook);
+}
+
+static PyStatus prepare(int allocator)
+{
+    PyPreConfig config;
+    PyPreConfig_InitPythonConfig(&config);
+    config.parse_argv = 0;
+    config.allocator = allocator;
+    return Py_PreInitialize(&config);
+}
+
+PyStatus heap_hook_install(const struct options *options)
+{
+    const bool wanted = options->heap || options->account;
+    const struct kind *kind = wanted ? find_kind() : NULL;
+    PyStatus status = prepare(kind ? kind->allocator : PYMEM_ALLOCATOR_NOT_SET);
+    if (PyStatus_Exception(status))
+        return status;
+    if (wanted && !kind)
+        return PyStatus_Error("a heap of this kind (PYTHONMALLOC) cannot be "
+                              "counted");
+    if (heap_arena_init() < 0)
+        return PyStatus_NoMemory();
+    heap_account_init(options->heap ? options->heap : HEAP_NO_LIMIT,
+                      heap_arena_unused);
+    count_arenas();
+    if (kind)
+        put_in(kind);
+    return PyStatus_Ok();
+}
+
+bool heap_hook_counts(void)
+{
+    return below.counts;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * heap_hook: what Python's allocators take and give back goes into
+ * the account of its heap (heap_account.h), and what is too much is refused.
+ *
+ * It is put in before Python starts, right above the allocators that take
+ * memory from the system; what is put in later, tracemalloc or Python's own
+ * checks, comes above it. It is never taken out.
+ */
+#ifndef PORT_PROCESS_HEAP_HOOK_H
+#define PORT_PROCESS_HEAP_HOOK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "process/options.h"
+#include "value/python.h"
+
+/* Prepares Python (Py_PreInitialize) and puts the hook in. Only arenas are
+ * counted, unless the options ask for more. Call once, before Python starts. */
+PyStatus heap_hook_install(const struct options *options);
+
+/* Whether Python's heap is counted. */
+bool heap_hook_counts(void);
+
+#endif
