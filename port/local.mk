@@ -53,6 +53,7 @@ port_libport_a_SOURCES = \
 	port/op/eval.c port/op/eval.h \
 	port/op/heap.c port/op/heap.h \
 	port/op/hello.c \
+	port/op/limit.c \
 	port/op/listen.c \
 	port/op/memory.c \
 	port/op/op.c port/op/op.h \

@@ -50,6 +50,7 @@ test_scripts = \
 	test/memory/give_back.escript \
 	test/memory/guide.escript \
 	test/memory/limits.escript \
+	test/memory/heap.escript \
 	test/memory/stats.escript \
 	test/memory/trace.escript \
 	test/memory/target.escript \

@@ -119,6 +119,8 @@
 %% pool stops or a worker is replaced (1000); milliseconds that each step of a
 %% worker's start may take, such as a piece of `init' (60000).
 -type memory_limits() :: #{
+    heap => pos_integer() | infinity,
+    account => boolean(),
     address_space => pos_integer() | infinity,
     data => pos_integer() | infinity,
     files => pos_integer() | infinity,

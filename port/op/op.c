@@ -30,6 +30,7 @@ static const struct op_row rows[] = {
     {"listen", 3, false, op_listen, NULL},
     {"memory_stats", 0, true, op_memory_stats, "memory_stats"},
     {"memory_detail", 0, true, op_memory_detail, "memory_detail"},
+    {"set_memory", 1, true, op_set_memory, NULL},
     {"stack", 0, true, op_stack, "stack"},
     {"gc", 0, true, op_gc, "gc"},
     {"gc", 1, true, op_gc, "gc"},

@@ -42,6 +42,8 @@ op_fn op_stream;
 op_fn op_hello, op_version;
 /* memory.c  memory_stats   memory_detail   gc   {gc, Generation}   trim */
 op_fn op_memory_stats, op_memory_detail, op_gc, op_trim;
+/* limit.c  {set_memory, Limits} */
+op_fn op_set_memory;
 /* trace.c  tracemalloc_start   {tracemalloc_start, NFrame} … */
 op_fn op_tracemalloc_start, op_tracemalloc_stop, op_tracemalloc_top;
 /* listen.c  {listen, Boolean, Window} */

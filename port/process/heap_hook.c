@@ -20,12 +20,13 @@
 /* The largest block that pymalloc puts into an arena. */
 #define SMALL 512
 
-/* Constant once Python has started. */
+/* Constant once Python has started, but for `asks`. */
 static struct {
     PyMemAllocatorEx blocks;       /* for OBJ and MEM: pymalloc, or RAW's */
     PyObjectArenaAllocator arenas; /* mmap */
     size_t small;                  /* up to this, OBJ and MEM ask for arenas */
     bool counts;
+    bool asks; /* the hook is in OBJ and MEM, too; set with the GIL */
 } below;
 
 /* An arena was refused: pymalloc turns to RAW next, which refuses, too. */
@@ -214,20 +215,38 @@ static const struct kind *find_kind(void)
 
 /* ---- putting it in ---------------------------------------------------- */
 
-static void put_in(const struct kind *kind)
+/* What OBJ and MEM have while they are not asked. */
+static void begin_counting(const struct kind *kind)
 {
     const bool arenas = kind->allocator != PYMEM_ALLOCATOR_MALLOC;
+    PyMemAllocatorEx malloc = raw;
     below.small = arenas ? SMALL : 0;
     below.blocks = raw;
     if (arenas)
         PyMem_GetAllocator(PYMEM_DOMAIN_OBJ, &below.blocks);
-    PyMemAllocatorEx malloc = raw, hook = blocks();
     PyMem_SetAllocator(PYMEM_DOMAIN_RAW, &malloc);
+    PyMem_SetAllocator(PYMEM_DOMAIN_MEM, &below.blocks);
+    PyMem_SetAllocator(PYMEM_DOMAIN_OBJ, &below.blocks);
+    below.counts = true;
+}
+
+static void begin_asking(void)
+{
+    PyMemAllocatorEx hook = blocks();
     PyMem_SetAllocator(PYMEM_DOMAIN_MEM, &hook);
     PyMem_SetAllocator(PYMEM_DOMAIN_OBJ, &hook);
+    below.asks = true;
+}
+
+/* Python's own checks come above it, and are slow anyway: with them there is no
+ * way in later. */
+static void put_in(const struct kind *kind, bool limited)
+{
+    begin_counting(kind);
+    if (limited || kind->checks)
+        begin_asking();
     if (kind->checks)
         PyMem_SetupDebugHooks();
-    below.counts = true;
 }
 
 /* Arenas are always counted: there are few of them. */
@@ -264,11 +283,32 @@ PyStatus heap_hook_install(const struct options *options)
                       heap_arena_unused);
     count_arenas();
     if (kind)
-        put_in(kind);
+        put_in(kind, options->heap > 0);
     return PyStatus_Ok();
 }
 
 bool heap_hook_counts(void)
 {
     return below.counts;
+}
+
+/* Whether nothing is above the allocators that the hook belongs on. */
+static bool is_free(PyMemAllocatorDomain domain)
+{
+    PyMemAllocatorEx now;
+    PyMem_GetAllocator(domain, &now);
+    return now.malloc == below.blocks.malloc;
+}
+
+int heap_hook_limit(size_t limit)
+{
+    if (!below.counts)
+        return -1;
+    if (!below.asks) {
+        if (!is_free(PYMEM_DOMAIN_OBJ) || !is_free(PYMEM_DOMAIN_MEM))
+            return -1;
+        begin_asking();
+    }
+    heap_account_set_limit(limit);
+    return 0;
 }

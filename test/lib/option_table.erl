@@ -75,7 +75,7 @@ type(_, {integer, 0, _}) -> "non_neg_integer()";
 type(_, {integer, Least, _}) when Least > 0 -> "pos_integer()";
 type(_, {integer, _, _}) -> "integer()";
 type(_, {limit, 0}) -> "non_neg_integer() | infinity";
-type(_, {limit, 1}) -> "pos_integer() | infinity";
+type(_, {limit, Least}) when Least > 0 -> "pos_integer() | infinity";
 type(_, {map, Name, _}) -> [atom_to_list(Name), "()"];
 type(_, names) -> "pids | all | [atom()]";
 type(_, time) -> "non_neg_integer()";

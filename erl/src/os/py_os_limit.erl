@@ -7,7 +7,9 @@
 -export([args/1, remark/1]).
 -export_type([limits/0]).
 
--type limits() :: #{address_space => pos_integer() | infinity,
+-type limits() :: #{heap => pos_integer() | infinity,
+                    account => boolean(),
+                    address_space => pos_integer() | infinity,
                     data => pos_integer() | infinity,
                     files => pos_integer() | infinity,
                     core => non_neg_integer() | infinity,
@@ -17,11 +19,17 @@
 %% The limits that the program sets for itself.
 -spec args(limits()) -> [string()].
 args(Limits) ->
-    lists:append([[Option, text(maps:get(Key, Limits))]
+    heap(Limits) ++ lists:append([[Option, text(maps:get(Key, Limits))]
                   || {Key, Option} <- [{address_space, "--address-space"}, {data, "--data"},
                                        {files, "--files"}, {core, "--core"},
                                        {oom_score_adj, "--oom-score-adj"}],
                      is_map_key(Key, Limits)]).
+
+%% A heap without a limit is counted, so that it can get one.
+heap(#{heap := infinity}) -> ["--account"];
+heap(#{heap := Bytes}) -> ["--heap", integer_to_list(Bytes)];
+heap(#{account := true}) -> ["--account"];
+heap(_) -> [].
 
 %% What may be why a program has not started: it had no time to say so.
 -spec remark(limits()) -> iodata().

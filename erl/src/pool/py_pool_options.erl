@@ -73,7 +73,11 @@ ends() ->
 
 %% What `memory' may have: README has a table of it, too.
 memory() ->
-    [{address_space, {limit, 1},
+    [{heap, {limit, ?LEAST_HEAP},
+      "bytes that Python's own allocators may have in use: more is a `MemoryError`"},
+     {account, boolean,
+      "whether these bytes are counted where they are not limited"},
+     {address_space, {limit, 1},
       "bytes of address space (`RLIMIT_AS`): more is a `MemoryError`"},
      {data, {limit, 1},
       "bytes of data, without mapped files (`RLIMIT_DATA`): more is a `MemoryError`"},
@@ -109,6 +113,8 @@ memory() ->
 }.
 
 -type memory_limits() :: #{
+    heap => pos_integer() | infinity,
+    account => boolean(),
     address_space => pos_integer() | infinity,
     data => pos_integer() | infinity,
     files => pos_integer() | infinity,

@@ -1,0 +1,168 @@
+#!/usr/bin/env escript
+%% SPDX-License-Identifier: Apache-2.0
+%%! -pa test/lib
+%%
+%% A pool whose heap is limited: Python sees MemoryError, and the worker lives.
+-mode(compile).
+-include_lib("stdlib/include/assert.hrl").
+
+-define(MIB, 1048576).
+-define(LIMIT, (64 * ?MIB)).
+-define(TIMES, 10).
+
+main(_) ->
+    tap:run(fixture:with_app(#{size => 1, memory => #{heap => ?LIMIT}}, [
+        {"one large object", fun() -> ten_times(<<"bytearray(2**30)">>) end},
+        {"ten million small objects", 120_000,
+         fun() -> ten_times(<<"[[n] for n in range(10**7)]">>) end},
+        {"a list that grows", 120_000,
+         fun() -> ten_times(<<"(lambda l: [l.append(None) for _ in range(10**8)])([])">>) end},
+        {"a dictionary", 120_000, fun() -> ten_times(<<"{n: str(n) for n in range(10**7)}">>) end},
+        {"a text", fun() -> ten_times(<<"'a' * 10**9">>) end},
+        {"a large integer", fun() -> ten_times(<<"1 << 8 * 10**9">>) end},
+        {"arguments", fun arguments/0},
+        {"a generator", fun generator/0},
+        {"except, finally and the next call have room", fun aftermath/0},
+        {"a call that keeps all it can get: the next one frees it", fun keeper/0},
+        {"no number of calls gets far beyond the limit", fun creeping/0},
+        {"a thread of the call's", fun thread/0},
+        {"a forked child", fun child/0},
+        {"tracemalloc started and stopped in between", 120_000, fun traced/0}
+    ])).
+
+%% ---------------------------------------------------------------------------
+
+eval(Code) -> py:eval(Code).
+exec(Code) -> ok = py:exec(Code).
+
+%% The promised outcome; afterwards the same worker does its work, and has no
+%% more than before.
+ten_times(Code) ->
+    [Worker] = fixture:os_pids(),
+    _ = refused(Code),
+    Before = current(),
+    [begin
+         ok = refused(Code),
+         ?assertEqual({ok, 3}, eval(<<"1 + 2">>)),
+         ?assertEqual({ok, 1000000}, eval(<<"len(bytes(10**6))">>))
+     end || _ <- lists:seq(1, ?TIMES)],
+    ?assertEqual([Worker], fixture:os_pids()),
+    After = current(),
+    tap:note("~b bytes before, ~b after", [Before, After]),
+    ?assert(After < Before + ?MIB).
+
+refused(Code) ->
+    ?assertMatch({error, {'MemoryError', _}}, eval(Code)),
+    ok.
+
+current() ->
+    {ok, _} = py:gc(),
+    #{heap := #{current := Current, limit := ?LIMIT}} = detail(),
+    Current.
+
+%% As the program says it.
+detail() ->
+    {ok, [{_, _, _} = Worker]} = py_pool_board:with_pool(default, fun(Pool) ->
+        {ok, py_pool_board:workers(Pool)}
+    end),
+    [{_, {ok, Detail}}] = py_fanout:ask([Worker], urgent, memory_detail, py_time:deadline(5000)),
+    Detail.
+
+arguments() ->
+    ?assertMatch({error, {'MemoryError', _}},
+                 py:eval(<<"len(x)">>, #{x => binary:copy(<<"a">>, ?LIMIT)})),
+    ?assertEqual({ok, 10}, py:eval(<<"len(x)">>, #{x => binary:copy(<<"a">>, 10)})).
+
+generator() ->
+    ?assertMatch({error, {'MemoryError', _}}, py:stream_eval(<<"(bytes(n) for n in [1, 2**30, 2])">>)),
+    ?assertEqual({ok, [0, 1]}, py:stream_eval(<<"range(2)">>)).
+
+%% The handler formats, logs, writes a file; all of it takes memory.
+aftermath() ->
+    exec(<<"
+import logging, tempfile, traceback
+def work():
+    kept, done = [], []
+    try:
+        while True:
+            kept.append(bytes(1000))
+    except MemoryError as e:
+        logging.getLogger('heap').debug('at %d', len(kept), exc_info=True)
+        done.append(len(traceback.format_exc()) > 0)
+        raise ValueError('out of memory') from e
+    finally:
+        with tempfile.TemporaryFile('w') as f:
+            done.append(f.write('x' * 10000))
+            work.done = done
+">>),
+    ?assertMatch({error, {'ValueError', <<"out of memory">>}}, eval(<<"work()">>)),
+    ?assertEqual({ok, [true, 10000]}, eval(<<"work.done">>)).
+
+%% In a list that outlives the call; what frees it has to be compiled first.
+keeper() ->
+    [begin
+         exec(<<"kept = []">>),
+         ?assertMatch({error, {'MemoryError', _}},
+                      py:exec(<<"while True: kept.append(", Item/binary, ")">>)),
+         [?assertMatch({ok, N} when N > 1000, eval(<<"len(kept)">>)) || _ <- lists:seq(1, 20)],
+         exec(<<"
+def free():
+    '''Written after the heap had run full.'''
+    global kept
+    kept = None
+    return [str(n) for n in range(100)]
+free()
+">>),
+         ?assertEqual({ok, 10000000}, eval(<<"len(bytes(10**7))">>))
+     end || Item <- [<<"bytes(1000)">>, <<"[1]">>]].
+
+creeping() ->
+    exec(<<"kept = []\ndef grow():\n    while True: kept.append(bytes(10000))">>),
+    [?assertMatch({error, {'MemoryError', _}}, eval(<<"grow()">>)) || _ <- lists:seq(1, 50)],
+    ?assert(current() < ?LIMIT + 8 * ?MIB),
+    exec(<<"kept.clear()">>),
+    ?assertEqual({ok, 10000000}, eval(<<"len(bytes(10**7))">>)).
+
+thread() ->
+    exec(<<"
+import threading
+def work(found):
+    try:
+        found.append(len(bytes(2**30)))
+    except MemoryError:
+        found.append('MemoryError')
+def in_threads():
+    found = []
+    threads = [threading.Thread(target=work, args=(found,)) for _ in range(4)]
+    [t.start() for t in threads]
+    [t.join() for t in threads]
+    return found
+">>),
+    ?assertEqual({ok, lists:duplicate(4, <<"MemoryError">>)}, eval(<<"in_threads()">>)).
+
+child() ->
+    exec(<<"
+import os
+def in_child(code):
+    pid = os.fork()
+    if pid == 0:
+        try:
+            exec(code)
+            os._exit(0)
+        except MemoryError:
+            os._exit(17)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+">>),
+    ?assertEqual({ok, 17}, eval(<<"in_child('bytes(2**30)')">>)),
+    ?assertEqual({ok, 0}, eval(<<"in_child('[bytes(100) for _ in range(100000)]')">>)).
+
+traced() ->
+    ok = refused(<<"bytearray(2**30)">>),
+    Before = current(),
+    ok = py:tracemalloc_start(),
+    ten_times(<<"bytearray(2**30)">>),
+    ok = py:exec(<<"kept = [bytes(100) for _ in range(100000)]">>),
+    ok = py:tracemalloc_stop(),
+    ten_times(<<"bytearray(2**30)">>),
+    ok = py:exec(<<"kept.clear()">>),
+    ?assert(abs(current() - Before) < ?MIB).
