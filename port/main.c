@@ -25,6 +25,7 @@
 #include "process/fork.h"
 #include "process/group.h"
 #include "process/guard.h"
+#include "process/heap_account.h"
 #include "process/limit.h"
 #include "process/options.h"
 #include "process/signals.h"
@@ -70,6 +71,13 @@ static int system_failed(const char *text)
     return EXIT_SYSTEM;
 }
 
+/* The heap's own limit refuses by itself; the kernel's are only known to be in
+ * force. */
+static bool describe_limits(char *text, size_t size)
+{
+    return heap_account_describe(text, size) || limit_describe(text, size);
+}
+
 int main(int argc, char **argv)
 {
     struct options options;
@@ -87,7 +95,7 @@ int main(int argc, char **argv)
     jobs_init();
     interrupt_set_grace(options.interrupt_grace);
     task_on_return(fork_end_child);
-    exception_on_no_memory(limit_describe);
+    exception_on_no_memory(describe_limits);
     if (guard_enter(options.guard, &err) < 0)
         return start_failed(&err);
     if (fork_init() < 0)

@@ -4,14 +4,15 @@
 #include "process/heap_account.h"
 
 #include <stdatomic.h>
+#include <stdio.h>
 
 /* The reserve is a share of the limit, and at least a megabyte. */
 #define RESERVE_LEAST ((size_t)1 << 20)
 #define RESERVE_SHARE 50
 
-/* A job that begins above the limit may have half of what is left until there:
- * so the one that frees everything can run, and yet no number of jobs gets
- * further. */
+/* A job that begins near the limit, or above it, has a reserve to begin with,
+ * but no more than half of what is left until there: so the one that frees
+ * everything can run, and yet no number of jobs gets further. */
 #define RESERVES_MOST 4
 
 /* How far held may grow, near the ceiling, until what is in use is worked out
@@ -27,7 +28,8 @@ static struct {
     _Atomic(size_t) limit;
     _Atomic(size_t) ceiling; /* for the running job; there is none between */
     _Atomic(size_t) enough;  /* as long as less is held there is room */
-    _Atomic(size_t) refused;
+    _Atomic(size_t) refused; /* bytes, by the last job; 0: nothing */
+    _Atomic(size_t) used;    /* at that time */
     _Atomic(bool) running;
 } account = {
     .limit = HEAP_NO_LIMIT,
@@ -115,16 +117,37 @@ static size_t above(size_t limit, size_t n)
     return n < HEAP_NO_LIMIT - limit ? limit + n : HEAP_NO_LIMIT;
 }
 
+/* Beyond it a job is given nothing to begin with. */
+static size_t most(size_t limit)
+{
+    return above(limit, RESERVES_MOST * reserve(limit));
+}
+
+/* What a job has to begin with where so much is in use already. */
+static size_t start_room(size_t limit, size_t used)
+{
+    const size_t left = most(limit) > used ? (most(limit) - used) / 2 : 0;
+    return left < reserve(limit) ? left : reserve(limit);
+}
+
 static size_t ceiling_at_start(size_t limit)
 {
     const size_t all = held();
-    if (all <= limit)
+    if (above(all, reserve(limit)) <= limit)
         return limit;
-    const size_t most = above(limit, RESERVES_MOST * reserve(limit));
     const size_t used = in_use(all);
-    if (used <= limit)
-        return limit;
-    return used < most ? used + (most - used) / 2 : used;
+    const size_t ceiling = above(used, start_room(limit, used));
+    return ceiling > limit ? ceiling : limit;
+}
+
+/* The reserve that a job gets when it is refused something. */
+static size_t ceiling_with_reserve(size_t limit, size_t ceiling)
+{
+    const size_t highest = above(most(limit), reserve(limit));
+    const size_t raised = above(ceiling, reserve(limit));
+    if (raised <= highest)
+        return raised;
+    return ceiling > highest ? ceiling : highest;
 }
 
 /* There was so much room: the next look is due when a part of it is held. */
@@ -136,11 +159,13 @@ static void go_on(size_t all, size_t room)
     set(&account.enough, above(all, step));
 }
 
-static void refuse(size_t n, size_t ceiling)
+static void refuse(size_t n, size_t used, size_t ceiling)
 {
     if (get(&account.refused) == 0)
-        set(&account.ceiling, above(ceiling, reserve(get(&account.limit))));
+        set(&account.ceiling,
+            ceiling_with_reserve(get(&account.limit), ceiling));
     set(&account.refused, n);
+    set(&account.used, used);
 }
 
 bool heap_account_is_far(size_t n)
@@ -158,7 +183,7 @@ bool heap_account_has_room(size_t taken, size_t used)
     if (is_exempt || ceiling == HEAP_NO_LIMIT)
         return true;
     if (before > ceiling || used > ceiling - before) {
-        refuse(used, ceiling);
+        refuse(used, before, ceiling);
         return false;
     }
     go_on(above(all, taken), ceiling - before - used);
@@ -216,7 +241,12 @@ void heap_account_read(struct heap_numbers *numbers)
                                      .limit = get(&account.limit)};
 }
 
-size_t heap_account_refused(void)
+bool heap_account_describe(char *text, size_t size)
 {
-    return get(&account.refused);
+    const size_t wanted = get(&account.refused);
+    if (wanted > 0)
+        snprintf(text, size,
+                 "limit heap: %zu bytes, with %zu in use when %zu were wanted",
+                 get(&account.limit), get(&account.used), wanted);
+    return wanted > 0;
 }

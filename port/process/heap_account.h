@@ -52,7 +52,7 @@ void heap_account_set_limit(size_t limit);
 
 void heap_account_read(struct heap_numbers *numbers);
 
-/* What the running job, or the last one, was refused: bytes, or 0. */
-size_t heap_account_refused(void);
+/* Writes what the running job, or the last one, was refused. False: nothing. */
+bool heap_account_describe(char *text, size_t size);
 
 #endif

@@ -8,8 +8,11 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <stdnoreturn.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "process/heap_account.h"
 #include "value/python.h" /* Py_GetVersion needs no interpreter */
 #include "wire/protocol.h"
 
@@ -51,7 +54,8 @@ static const char usage[] =
     "                     (default: at least " OOM_SCORE_ADJ_DEFAULT ")\n"
     "  --heap BYTES       the most that Python's heap may have in use: above"
     " it there\n"
-    "                     is a MemoryError (at least " HEAP_LEAST ")\n"
+    "                     is a MemoryError (at least " HEAP_LEAST ", or\n"
+    "                     infinity)\n"
     "  --account          count what Python's heap has in use\n"
     "  --help             print this and exit\n"
     "  --version          print the versions and exit\n"
@@ -115,6 +119,26 @@ static void read_limit(enum limit limit, struct limits *limits)
     limits->given[limit] = true;
 }
 
+/* HEAP_NO_LIMIT: infinity. */
+static size_t read_heap(const char *text)
+{
+    if (strcmp(text, "infinity") == 0)
+        return HEAP_NO_LIMIT;
+    return (size_t)read_number(text, LEAST_HEAP, LONG_MAX,
+                               "--heap wants infinity or bytes from " HEAP_LEAST
+                               ", not ");
+}
+
+/* What is printed by itself. */
+static noreturn void answer(int option)
+{
+    if (option == 'h')
+        fputs(usage, stdout);
+    else
+        print_version();
+    exit(EXIT_SUCCESS);
+}
+
 static void read_option(int option, struct options *options)
 {
     switch (option) {
@@ -141,19 +165,14 @@ static void read_option(int option, struct options *options)
         options->guard = read_guard(optarg);
         return;
     case 'b':
-        options->heap =
-            (size_t)read_number(optarg, LEAST_HEAP, LONG_MAX,
-                                "--heap wants bytes from " HEAP_LEAST ", not ");
+        options->heap = read_heap(optarg);
         return;
     case 'a':
         options->account = true;
         return;
     case 'h':
-        fputs(usage, stdout);
-        exit(EXIT_SUCCESS);
     case 'V':
-        print_version();
-        exit(EXIT_SUCCESS);
+        answer(option);
     case 'c':
         options->limits.cgroup = optarg;
         return;

@@ -19,8 +19,8 @@ struct options {
     enum guard guard;
     struct limits limits;
     long interrupt_grace; /* ms */
-    size_t heap;          /* bytes that Python may use; 0: there is no limit */
-    bool account;         /* what Python uses is counted */
+    size_t heap;  /* bytes Python may use, or HEAP_NO_LIMIT; 0: not given */
+    bool account; /* what Python uses is counted */
 };
 
 /* Reads the command line; the strings are argv's, `paths` is the caller's to

@@ -25,9 +25,7 @@ args(Limits) ->
                                        {oom_score_adj, "--oom-score-adj"}],
                      is_map_key(Key, Limits)]).
 
-%% A heap without a limit is counted, so that it can get one.
-heap(#{heap := infinity}) -> ["--account"];
-heap(#{heap := Bytes}) -> ["--heap", integer_to_list(Bytes)];
+heap(#{heap := Bytes}) -> ["--heap", text(Bytes)];
 heap(#{account := true}) -> ["--account"];
 heap(_) -> [].
 
