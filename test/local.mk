@@ -134,11 +134,13 @@ test_data = \
 
 # C tests, one program for each file.
 c_tests = \
+	test/c/test_account \
 	test/c/test_atoms \
 	test/c/test_buf \
 	test/c/test_event \
 	test/c/test_exception \
 	test/c/test_frame \
+	test/c/test_heap \
 	test/c/test_jobs \
 	test/c/test_message \
 	test/c/test_nomemory \

@@ -16,7 +16,8 @@
 #define RESERVES_MOST 4
 
 /* How far held may grow, near the ceiling, until what is in use is worked out
- * again: a share of the room that was left. */
+ * again: a share of the room that was left, or where that is little a share of
+ * the reserve, but no further than the ceiling. */
 #define ROOM_SHARE 8
 #define RESERVE_STEP 16
 
@@ -156,7 +157,7 @@ static void go_on(size_t all, size_t room)
     size_t step = reserve(get(&account.limit)) / RESERVE_STEP;
     if (step < room / ROOM_SHARE)
         step = room / ROOM_SHARE;
-    set(&account.enough, above(all, step));
+    set(&account.enough, above(all, step < room ? step : room));
 }
 
 static void refuse(size_t n, size_t used, size_t ceiling)
