@@ -69,6 +69,7 @@ port_libport_a_SOURCES = \
 	port/process/heap_account.c port/process/heap_account.h \
 	port/process/heap_arena.c port/process/heap_arena.h \
 	port/process/heap_hook.c port/process/heap_hook.h \
+	port/process/heap_numpy.c port/process/heap_numpy.h \
 	port/process/options.c port/process/options.h \
 	port/process/signals.c port/process/signals.h \
 	port/process/thread.c port/process/thread.h \
@@ -106,6 +107,7 @@ dist_pypackage_DATA = \
 	port/python/erlang/_log.py \
 	port/python/erlang/_memory.py \
 	port/python/erlang/_names.py \
+	port/python/erlang/_numpy.py \
 	port/python/erlang/_output.py \
 	port/python/erlang/_setup.py \
 	port/python/erlang/_show.py \

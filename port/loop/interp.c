@@ -14,6 +14,7 @@
 #include "process/guard.h"
 #include "process/limit.h"
 #include "process/heap_hook.h"
+#include "process/heap_numpy.h"
 #include "process/venv.h"
 #include "talk/wait.h"
 #include "talk/module.h"
@@ -92,6 +93,8 @@ static int set_up(void)
     if (none && guard_holds() == GUARD_PYTHON)
         Py_SETREF(none, python_call("erlang._guard", "install", "()"));
     Py_XDECREF(none);
+    if (none && heap_hook_counts())
+        return heap_numpy_watch();
     return none ? 0 : -1;
 }
 

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "op/stream.h"
-#include "process/heap_account.h"
+#include "process/heap_hook.h"
 #include "talk/module.h"
 #include "task/capture.h"
 #include "task/reply.h"
@@ -81,9 +81,9 @@ static PyObject *run_limited(const struct op_row *row, struct task *task)
 {
     if (row->urgent)
         return row->run(task);
-    heap_account_begin_job();
+    heap_hook_begin_job();
     PyObject *value = row->run(task);
-    heap_account_end_job();
+    heap_hook_end_job();
     return value;
 }
 

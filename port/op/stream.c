@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "op/op.h"
-#include "process/heap_account.h"
+#include "process/heap_hook.h"
 #include "talk/module.h"
 #include "task/reply.h"
 #include "value/classes.h"
@@ -263,9 +263,9 @@ static PyObject *next_item(struct stream *s)
     s->held = NULL;
     if (held)
         return held;
-    heap_account_begin_job();
+    heap_hook_begin_job();
     PyObject *item = PyIter_Next(s->iterator);
-    heap_account_end_job();
+    heap_hook_end_job();
     return item;
 }
 

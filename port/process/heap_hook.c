@@ -16,6 +16,7 @@
 
 #include "process/heap_account.h"
 #include "process/heap_arena.h"
+#include "process/heap_numpy.h"
 
 /* The largest block that pymalloc puts into an arena. */
 #define SMALL 512
@@ -290,6 +291,17 @@ PyStatus heap_hook_install(const struct options *options)
 bool heap_hook_counts(void)
 {
     return below.counts;
+}
+
+void heap_hook_begin_job(void)
+{
+    heap_numpy_begin_job();
+    heap_account_begin_job();
+}
+
+void heap_hook_end_job(void)
+{
+    heap_account_end_job();
 }
 
 /* Whether nothing is above the allocators that the hook belongs on. */

@@ -23,6 +23,11 @@ PyStatus heap_hook_install(const struct options *options);
 /* Whether Python's heap is counted. */
 bool heap_hook_counts(void);
 
+/* A job begins and ends, or a step of a stream: what it may have is limited.
+ * Main thread, GIL held. Never raises. */
+void heap_hook_begin_job(void);
+void heap_hook_end_job(void);
+
 /* A new limit, or HEAP_NO_LIMIT. 0, or -1: the heap is not counted, or it had
  * no limit so far and tracemalloc stands where the hook belongs. GIL held. */
 int heap_hook_limit(size_t limit);

@@ -20,6 +20,10 @@ main(_) ->
         {"a dictionary", 120_000, fun() -> ten_times(<<"{n: str(n) for n in range(10**7)}">>) end},
         {"a text", fun() -> ten_times(<<"'a' * 10**9">>) end},
         {"a large integer", fun() -> ten_times(<<"1 << 8 * 10**9">>) end},
+        {"one numpy array", fun() -> numpy(<<"len(numpy.ones(10**8))">>) end},
+        {"many numpy arrays", 120_000,
+         fun() -> numpy(<<"len([numpy.ones(1000) for _ in range(10**5)])">>) end},
+        {"numpy imported in a thread", fun numpy_in_thread/0},
         {"arguments", fun arguments/0},
         {"a generator", fun generator/0},
         {"except, finally and the next call have room", fun aftermath/0},
@@ -69,6 +73,42 @@ detail() ->
     end),
     [{_, {ok, Detail}}] = py_fanout:ask([Worker], urgent, memory_detail, py_time:deadline(5000)),
     Detail.
+
+needs_numpy() ->
+    eval(<<"__import__('importlib.util').util.find_spec('numpy') is not None">>) =:= {ok, true}
+        orelse tap:skip("there is no numpy").
+
+%% What its arrays have is counted, and given back.
+numpy(Code) ->
+    needs_numpy(),
+    exec(<<"import numpy">>),
+    Before = current(),
+    exec(<<"kept = numpy.ones(10**6)">>),
+    ?assert(current() - Before >= 8000000),
+    exec(<<"kept = None">>),
+    ?assert(current() - Before < 100000),
+    [begin
+         {error, {_, Why}} = eval(Code),
+         ?assert(fixture:contains(Why, "limit heap: 67108864 bytes")),
+         ?assertEqual({ok, 10.0}, eval(<<"float(numpy.ones(10).sum())">>))
+     end || _ <- lists:seq(1, ?TIMES)],
+    ?assert(current() < Before + ?MIB).
+
+%% The thread's arrays are its own business, the next call's are counted.
+numpy_in_thread() ->
+    needs_numpy(),
+    ok = py:restart_workers(),
+    exec(<<"
+import threading
+def load():
+    global numpy
+    import numpy
+thread = threading.Thread(target=load)
+thread.start()
+thread.join()
+">>),
+    {error, {_, Why}} = eval(<<"len(numpy.ones(10**8))">>),
+    ?assert(fixture:contains(Why, "limit heap: 67108864 bytes")).
 
 arguments() ->
     {error, {'MemoryError', Why}} = py:eval(<<"len(x)">>, #{x => binary:copy(<<"a">>, ?LIMIT)}),

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * heap_numpy: the data of numpy's arrays, which it takes from malloc by itself,
+ * goes into the account of Python's heap, too. GIL held.
+ *
+ * numpy keeps whom to ask for memory in a context (contextvars): the arrays
+ * that jobs make are counted, in the contexts that they copy, too, and those of
+ * other threads are not.
+ */
+#ifndef PORT_PROCESS_HEAP_NUMPY_H
+#define PORT_PROCESS_HEAP_NUMPY_H
+
+/* Looks out for numpy, which is not imported by this. Call once, when Python
+ * has started. 0, or -1 with an exception. */
+int heap_numpy_watch(void);
+
+/* A job begins: has its arrays counted, if numpy was imported elsewhere. Main
+ * thread. Never raises. */
+void heap_numpy_begin_job(void);
+
+#endif
