@@ -54,7 +54,8 @@ erl_sources = \
 	erl/src/wire/py_unknown_atom.erl \
 	erl/src/wire/py_watch.erl \
 	erl/src/wire/py_wire.erl \
-	erl/src/look/py_mem.erl \
+	erl/src/look/py_mem_stats.erl \
+	erl/src/look/py_mem_tend.erl \
 	erl/src/look/py_stack.erl
 erl_headers = \
 	erl/include/py.hrl \

@@ -394,7 +394,7 @@ memory_stats(Target) ->
 -spec memory_stats(target(), #{detail => boolean()}) -> {ok, map()} | each() | {error, term()}.
 memory_stats(Target, Options) ->
     #{detail := Detail} = py_args:memory_stats(Options),
-    py_mem:stats(Target, Detail).
+    py_mem_stats:stats(Target, Detail).
 
 %% @equiv gc(default)
 -spec gc() -> {ok, non_neg_integer()} | {error, term()}.
@@ -417,7 +417,7 @@ gc(Target) ->
 -spec gc(target(), 0..2 | #{generation => 0..2, trim => boolean()}) ->
           {ok, non_neg_integer() | map()} | each() | {error, term()}.
 gc(Target, Options) ->
-    py_mem:gc(Target, py_args:gc(Options)).
+    py_mem_tend:gc(Target, py_args:gc(Options)).
 
 %% @equiv trim(default)
 -spec trim() -> {ok, non_neg_integer()} | {error, term()}.
@@ -429,7 +429,7 @@ trim() ->
 %% the C library cannot do that (glibc can): `{error, {unsupported, trim}}'.
 -spec trim(target()) -> {ok, non_neg_integer()} | each() | {error, term()}.
 trim(Target) ->
-    py_mem:trim(Target).
+    py_mem_tend:trim(Target).
 
 %% @equiv tracemalloc_start(default, 1)
 -spec tracemalloc_start() -> ok | {error, term()}.
@@ -451,7 +451,7 @@ tracemalloc_start(Target) ->
 %% there now. If tracing is on with another number of frames, it begins anew.
 -spec tracemalloc_start(target(), pos_integer()) -> ok | each() | {error, term()}.
 tracemalloc_start(Target, NFrame) ->
-    py_mem:trace(Target, py_args:tracemalloc_start(NFrame)).
+    py_mem_tend:trace(Target, py_args:tracemalloc_start(NFrame)).
 
 %% @equiv tracemalloc_stop(default)
 -spec tracemalloc_stop() -> ok | {error, term()}.
@@ -462,7 +462,7 @@ tracemalloc_stop() ->
 %% workers that start later, too.
 -spec tracemalloc_stop(target()) -> ok | each() | {error, term()}.
 tracemalloc_stop(Target) ->
-    py_mem:trace(Target, tracemalloc_stop).
+    py_mem_tend:trace(Target, tracemalloc_stop).
 
 %% @doc Python's version, as in `sys.version': ``{ok, <<"3.", _/binary>>} = py:version()''.
 -spec version() -> {ok, binary()} | {error, term()}.

@@ -2,8 +2,8 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%! -pa test/lib
 %%
-%% Many workers' results as one: py_mem:of_pool/2 and
-%% trimmed/3, py_fanout:all_ok/1 and sum/1.
+%% Many workers' results as one: py_mem_stats:of_pool/2,
+%% py_mem_tend:trimmed/3, py_fanout:all_ok/1 and sum/1.
 -mode(compile).
 -include_lib("stdlib/include/assert.hrl").
 
@@ -15,7 +15,7 @@ main(_) ->
         {"traced bytes are there while some worker traces", fun traced/0},
         {"a busy worker has its part with its last numbers", fun busy/0},
         {"no worker has answered", fun nobody/0},
-        table:rows("trimmed", fun py_mem:trimmed/3, trims()),
+        table:rows("trimmed", fun py_mem_tend:trimmed/3, trims()),
         [outcome(Row) || Row <- outcomes()]
     ]).
 
@@ -25,26 +25,26 @@ summed() ->
     Workers = [worker(1, {7, 1, 1}), worker(2, {9, 0, 0})],
     ?assertEqual(#{gc_stats => ?COUNTED, gc_count => {9, 0, 0}, gc_threshold => {700, 10, 10},
                    answered => 2, asked => 2, workers => Workers},
-                 py_mem:of_pool(?COUNTED, Workers)).
+                 py_mem_stats:of_pool(?COUNTED, Workers)).
 
 traced() ->
     Tracing = (worker(1, {1, 1, 1}))#{traced_memory_current => 5, traced_memory_peak => 8},
     Idle = worker(2, {1, 1, 1}),
     ?assertMatch(#{traced_memory_current := 5, traced_memory_peak := 8},
-                 py_mem:of_pool(?COUNTED, [Tracing, Idle])),
+                 py_mem_stats:of_pool(?COUNTED, [Tracing, Idle])),
     ?assertMatch(#{traced_memory_current := 10, traced_memory_peak := 16},
-                 py_mem:of_pool(?COUNTED, [Tracing, Tracing])),
-    ?assertNot(is_map_key(traced_memory_peak, py_mem:of_pool(?COUNTED, [Idle]))).
+                 py_mem_stats:of_pool(?COUNTED, [Tracing, Tracing])),
+    ?assertNot(is_map_key(traced_memory_peak, py_mem_stats:of_pool(?COUNTED, [Idle]))).
 
 busy() ->
     Busy = (worker(2, {8, 0, 0}))#{busy => true},
     Idle = worker(1, {1, 2, 3}),
     ?assertMatch(#{gc_count := {8, 0, 0}, answered := 1, asked := 2},
-                 py_mem:of_pool(?COUNTED, [Busy, Idle])).
+                 py_mem_stats:of_pool(?COUNTED, [Busy, Idle])).
 
 nobody() ->
     ?assertEqual(#{gc_stats => ?COUNTED, gc_count => {0, 0, 0}, gc_threshold => {0, 0, 0},
-                   answered => 0, asked => 0, workers => []}, py_mem:of_pool(?COUNTED, [])).
+                   answered => 0, asked => 0, workers => []}, py_mem_stats:of_pool(?COUNTED, [])).
 
 worker(Id, Count) ->
     #{id => Id, busy => false, gc_count => Count, gc_threshold => {700, 10, 10}}.
