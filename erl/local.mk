@@ -5,6 +5,7 @@ erl_sources = \
 	erl/src/py.erl \
 	erl/src/py_app.erl \
 	erl/src/py_sup.erl \
+	erl/src/py_mem.erl \
 	erl/src/call/py_args.erl \
 	erl/src/call/py_async.erl \
 	erl/src/call/py_binding.erl \

@@ -50,6 +50,7 @@ port_libport_a_SOURCES = \
 	port/talk/wait.c port/talk/wait.h \
 	port/talk/window.c port/talk/window.h \
 	port/op/call.c \
+	port/op/collector.c \
 	port/op/eval.c port/op/eval.h \
 	port/op/heap.c port/op/heap.h \
 	port/op/hello.c \

@@ -47,6 +47,7 @@ test_scripts = \
 	test/docs/docs.escript \
 	test/docs/examples.escript \
 	test/docs/pages.escript \
+	test/memory/collector.escript \
 	test/memory/give_back.escript \
 	test/memory/guide.escript \
 	test/memory/limits.escript \

@@ -451,7 +451,7 @@ tracemalloc_start(Target) ->
 %% there now. If tracing is on with another number of frames, it begins anew.
 -spec tracemalloc_start(target(), pos_integer()) -> ok | each() | {error, term()}.
 tracemalloc_start(Target, NFrame) ->
-    py_mem_tend:trace(Target, py_args:tracemalloc_start(NFrame)).
+    py_mem_tend:set(Target, py_args:tracemalloc_start(NFrame)).
 
 %% @equiv tracemalloc_stop(default)
 -spec tracemalloc_stop() -> ok | {error, term()}.
@@ -462,7 +462,7 @@ tracemalloc_stop() ->
 %% workers that start later, too.
 -spec tracemalloc_stop(target()) -> ok | each() | {error, term()}.
 tracemalloc_stop(Target) ->
-    py_mem_tend:trace(Target, tracemalloc_stop).
+    py_mem_tend:set(Target, tracemalloc_stop).
 
 %% @doc Python's version, as in `sys.version': ``{ok, <<"3.", _/binary>>} = py:version()''.
 -spec version() -> {ok, binary()} | {error, term()}.

@@ -42,6 +42,8 @@ op_fn op_stream;
 op_fn op_hello, op_version;
 /* memory.c  memory_stats   memory_detail   gc   {gc, Generation}   trim */
 op_fn op_memory_stats, op_memory_detail, op_gc, op_trim;
+/* collector.c  gc_threshold   {gc_threshold, N0, N1, N2}   gc_enable … */
+op_fn op_gc_threshold, op_gc_enable, op_gc_disable, op_gc_freeze;
 /* limit.c  {set_memory, Limits} */
 op_fn op_set_memory;
 /* trace.c  tracemalloc_start   {tracemalloc_start, NFrame} … */

@@ -37,18 +37,33 @@ missing() ->
      {"nothing, when all was run", [All, init()], []},
      {"only what came meanwhile", [All, grown()], ["c"]},
      {"what came later, behind the init code", [None, grown()], ["a", "b", "c"]},
-     {"tracing before any code", [None, py_pool_steps:trace(5, init())],
+     {"tracing before any code", [None, traced(5, init())],
       [{tracemalloc_start, 5}, "a", "b"]},
      {"tracing that is on already",
-      [py_pool_steps:all(py_pool_steps:trace(5, init())), py_pool_steps:trace(5, grown())],
+      [py_pool_steps:all(traced(5, init())), traced(5, grown())],
       ["c"]},
      {"tracing with more frames",
-      [py_pool_steps:all(py_pool_steps:trace(5, init())), py_pool_steps:trace(6, init())],
+      [py_pool_steps:all(traced(5, init())), traced(6, init())],
       [{tracemalloc_start, 6}]},
      {"tracing that was stopped",
-      [py_pool_steps:all(py_pool_steps:trace(5, init())),
-       py_pool_steps:trace(off, py_pool_steps:trace(5, init()))],
-      [tracemalloc_stop]}].
+      [py_pool_steps:all(traced(5, init())),
+       py_pool_steps:set(tracemalloc_stop, traced(5, init()))],
+      [tracemalloc_stop]},
+     {"what is so from the start", [None, set([gc_enable, tracemalloc_stop], [])], []},
+     {"settings before any code", [None, set([gc_disable, {gc_threshold, 9, 8, 7}], init())],
+      [gc_disable, {gc_threshold, 9, 8, 7}, "a", "b"]},
+     {"the last word of a setting", [None, set([gc_disable, gc_enable, {gc_threshold, 1, 2, 3},
+                                               {gc_threshold, 9, 8, 7}], init())],
+      [{gc_threshold, 9, 8, 7}, "a", "b"]},
+     {"a collector that was switched on again",
+      [py_pool_steps:all(set([gc_disable], init())), set([gc_disable, gc_enable], init())],
+      [gc_enable]}].
+
+traced(Frames, Steps) ->
+    py_pool_steps:set({tracemalloc_start, Frames}, Steps).
+
+set(Ops, []) -> set(Ops, py_pool_steps:new([]));
+set(Ops, Steps) -> lists:foldl(fun py_pool_steps:set/2, Steps, Ops).
 
 %% Whoever has run everything is as far as one that is told to.
 progress() ->

@@ -5,7 +5,7 @@
 -module(py_args).
 
 -export([call/4, calls/1, eval/2, exec/1, source/1, gc/1, tracemalloc_start/1]).
--export([memory_stats/1]).
+-export([memory_stats/1, gc_threshold/1]).
 
 -import(py_options, [text/1, badarg/2]).
 
@@ -52,6 +52,16 @@ tracemalloc_start(NFrame) when is_integer(NFrame), NFrame > 0, NFrame =< 65535 -
     {tracemalloc_start, NFrame};
 tracemalloc_start(Other) ->
     badarg(Other, "not a number of frames: 1 to 65535").
+
+-spec gc_threshold(term()) -> py_wire:op().
+gc_threshold({N0, N1, N2} = Counts) ->
+    lists:all(fun is_threshold/1, tuple_to_list(Counts))
+        orelse badarg(Counts, "not three numbers of objects"),
+    {gc_threshold, N0, N1, N2};
+gc_threshold(Other) ->
+    badarg(Other, "not {N0, N1, N2}").
+
+is_threshold(N) -> is_integer(N) andalso N >= 0 andalso N < 1 bsl 31.
 
 %% The options of memory_stats, complete.
 -spec memory_stats(term()) -> #{detail := boolean()}.

@@ -1,9 +1,9 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
-%% Memory of workers: collection, giving back, tracing.
+%% Memory of workers: collection, giving back, settings.
 -module(py_mem_tend).
 
--export([gc/2, trim/1, trace/2, trimmed/3]).
+-export([gc/2, trim/1, set/2, once/2, thresholds/1, trimmed/3]).
 
 -include("py.hrl").
 
@@ -66,23 +66,37 @@ add({_, {ok, Map}}, Sum) -> maps:merge_with(fun(_, A, B) -> A + B end, Map, Sum)
 add({_, {error, _}}, Sum) -> Sum.
 
 %% ---------------------------------------------------------------------------
-%% Tracing
+%% Settings
 
-%% Starts or stops tracing. A pool's name means its workers to come, too.
--spec trace(py_target:target(), py_wire:op()) -> py_target:answer().
-trace(Name, Op) when is_atom(Name) ->
-    py_pool_board:with_pool(Name, fun(Pool) -> trace_pool(Pool, Op) end);
-trace(Target, Op) ->
-    py_target:run(Target, everywhere(Op), fun(_, Results) -> py_fanout:all_ok(Results) end).
+%% Sets tracing or the garbage collector. A pool's name means its workers to come,
+%% too.
+-spec set(py_target:target(), py_wire:op()) -> py_target:answer().
+set(Name, Op) when is_atom(Name) ->
+    py_pool_board:with_pool(Name, fun(Pool) -> set_pool(Pool, Op) end);
+set(Target, Op) ->
+    once(Target, Op).
 
-trace_pool(Pool, Op) ->
-    case py_pool:trace(Pool, tracing(Op)) of
+set_pool(Pool, Op) ->
+    case py_pool:set(Pool, Op) of
         {ok, Workers} -> py_fanout:all_ok((everywhere(Op))(Pool, Workers));
         {error, _} = Error -> Error
     end.
 
-tracing({tracemalloc_start, NFrame}) -> NFrame;
-tracing(tracemalloc_stop) -> off.
+%% Has the workers that are there now do this: ok.
+-spec once(py_target:target(), py_wire:op()) -> py_target:answer().
+once(Target, Op) ->
+    py_target:run(Target, everywhere(Op), fun(_, Results) -> py_fanout:all_ok(Results) end).
+
+%% The collector's thresholds; a pool's are those of its first worker.
+-spec thresholds(py_target:target()) -> py_target:answer().
+thresholds(Target) ->
+    py_target:run(Target, everywhere(gc_threshold), fun(_, Results) -> first(Results) end).
+
+first(Results) ->
+    case py_fanout:all_ok(Results) of
+        ok -> hd([Result || {_, {ok, _} = Result} <- Results] ++ [{error, no_worker}]);
+        {error, _} = Error -> Error
+    end.
 
 everywhere(Op) ->
     fun(#pool{timeout = Timeout}, Workers) ->

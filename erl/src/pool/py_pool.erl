@@ -8,7 +8,7 @@
 -module(py_pool).
 -behaviour(gen_server).
 
--export([start_link/2, await/1, info/1, define/3, trace/2, restart/1]).
+-export([start_link/2, await/1, info/1, define/3, set/2, restart/1]).
 -export([enter/2, room/2, ready/4, replace/3]).
 %% These only send a message, so whoever is below may call them.
 -messages([enter/2, room/2, ready/4, replace/3]).
@@ -58,11 +58,10 @@ info(Pool) ->
 define(Pool, Op, Deadline) ->
     call(Pool, {define, Op, Deadline}).
 
-%% New workers trace from now on, or do not; answers those that are there.
--spec trace(#pool{}, off | pos_integer()) ->
-          {ok, [py_pool_board:worker()]} | {error, term()}.
-trace(Pool, Tracing) ->
-    call(Pool, {trace, Tracing}).
+%% New workers are set like this from now on; answers those that are there.
+-spec set(#pool{}, py_wire:op()) -> {ok, [py_pool_board:worker()]} | {error, term()}.
+set(Pool, Op) ->
+    call(Pool, {set, Op}).
 
 %% Replaces the workers one after another.
 -spec restart(#pool{}) -> ok | {error, term()}.
@@ -137,8 +136,8 @@ handle_call(restart, From, #state{slots = Slots, roll = Roll} = S) ->
 handle_call({define, Op, Deadline}, From, #state{definitions = Definitions} = S) ->
     Added = definitions(py_pool_define:add(From, Op, Deadline, Definitions), S),
     {noreply, define_next(Added)};
-handle_call({trace, Tracing}, _From, #state{pool = Pool, steps = Steps} = S) ->
-    Next = set_steps(py_pool_steps:trace(Tracing, Steps), S),
+handle_call({set, Op}, _From, #state{pool = Pool, steps = Steps} = S) ->
+    Next = set_steps(py_pool_steps:set(Op, Steps), S),
     {reply, {ok, py_pool_board:workers(Pool)}, Next};
 handle_call(_, _From, S) ->
     {reply, {error, badarg}, S}.

@@ -1,7 +1,8 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
 %% What has to be run in every worker of a pool before it is ready: the init
-%% code, then what exec_all defined, in order, and tracing when it is on. Pure.
+%% code, then what exec_all defined, in order, and before them the settings that
+%% differ from Python's own: tracing and the garbage collector. Pure.
 %%
 %% A worker's progress is compared with this until nothing is missing, so a
 %% worker that starts while the list grows misses nothing. Each piece of code has
@@ -15,20 +16,23 @@
 %% names and does not count how often it runs.
 -module(py_pool_steps).
 
--export([new/1, append/2, trace/2, none/0, missing/2, all/1]).
+-export([new/1, append/2, set/2, none/0, missing/2, all/1]).
 -export_type([steps/0, step/0, done/0]).
 
 -record(steps, {
     code = [] :: [{pos_integer(), code()}],
     last = 0 :: non_neg_integer(),              % number
-    tracing = off :: off | pos_integer()
+    settings = #{} :: settings()
 }).
+
+%% The operation that made each setting what it is.
+-type settings() :: #{tracing | collecting | threshold => py_wire:op()}.
 
 -type code() :: py_secret:secret(py_wire:op()).
 -type step() :: {code, code()} | py_wire:op().
 -opaque steps() :: #steps{}.
-%% What one worker has run: the code up to which number, and which tracing.
--opaque done() :: {non_neg_integer(), off | pos_integer()}.
+%% What one worker has run: the code up to which number, and which settings.
+-opaque done() :: {non_neg_integer(), settings()}.
 
 -spec new([binary()]) -> steps().
 new(Init) ->
@@ -46,24 +50,30 @@ append(Code, #steps{code = Known, last = Last} = Steps) ->
         _ -> add(Code, Steps)
     end.
 
--spec trace(off | pos_integer(), steps()) -> steps().
-trace(Tracing, Steps) ->
-    Steps#steps{tracing = Tracing}.
+%% From now on every worker has what this operation sets.
+-spec set(py_wire:op(), steps()) -> steps().
+set(Op, #steps{settings = Settings} = Steps) ->
+    Steps#steps{settings = Settings#{setting(Op) => Op}}.
+
+setting(tracemalloc_stop) -> tracing;
+setting({tracemalloc_start, _}) -> tracing;
+setting(gc_enable) -> collecting;
+setting(gc_disable) -> collecting;
+setting({gc_threshold, _, _, _}) -> threshold.
 
 %% The progress of a worker that has only just started.
 -spec none() -> done().
 none() ->
-    {0, off}.
+    {0, #{tracing => tracemalloc_stop, collecting => gc_enable}}.
 
 %% The progress of one that has run everything.
 -spec all(steps()) -> done().
-all(#steps{last = Last, tracing = Tracing}) ->
-    {Last, Tracing}.
+all(#steps{last = Last, settings = Settings}) ->
+    {_, Own} = none(),
+    {Last, maps:merge(Own, Settings)}.
 
 -spec missing(done(), steps()) -> [step()].
-missing({Last, Traced}, #steps{code = Code, tracing = Tracing}) ->
-    tracing(Traced, Tracing) ++ [{code, Piece} || {N, Piece} <- Code, N > Last].
-
-tracing(Same, Same) -> [];
-tracing(_, off) -> [tracemalloc_stop];
-tracing(_, NFrame) -> [{tracemalloc_start, NFrame}].
+missing({Last, Has}, #steps{code = Code, settings = Settings}) ->
+    [Op || {Setting, Op} <- lists:sort(maps:to_list(Settings)),
+           maps:get(Setting, Has, none) =/= Op]
+        ++ [{code, Piece} || {N, Piece} <- Code, N > Last].

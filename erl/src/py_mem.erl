@@ -1,0 +1,49 @@
+%% SPDX-License-Identifier: Apache-2.0
+%%
+%% @doc Python's memory, for who investigates it.
+%%
+%% What is for every day is in {@link py}: `memory_stats', `gc', `trim',
+%% `tracemalloc_start'. The functions here take the same targets: a pool, one of
+%% its workers as `{Pool, Id}', or `{Pool, all}', which gives each worker's answer
+%% by itself: `{ok, [{Id, Answer}]}'. Settings of a pool hold for its workers to
+%% come, too; those of `{Pool, Id}' and `{Pool, all}' end with the worker.
+%% `docs/memory.md' says when they help.
+-module(py_mem).
+
+-export([gc_threshold/1, gc_threshold/2, gc_freeze/1, gc_enable/1, gc_disable/1]).
+-export_type([threshold/0]).
+
+%% What has to pile up in each generation before it is collected; 0 in the first
+%% place: nothing is collected by itself.
+-type threshold() :: {non_neg_integer(), non_neg_integer(), non_neg_integer()}.
+
+%% @doc When Python collects garbage by itself: ``{ok, {700, 10, 10}} = py_mem:gc_threshold(pdf)''.
+%% A pool's thresholds are those of its first worker.
+-spec gc_threshold(py:target()) -> {ok, threshold()} | py:each() | {error, term()}.
+gc_threshold(Target) ->
+    py_mem_tend:thresholds(Target).
+
+%% @doc Sets that: ``ok = py_mem:gc_threshold(pdf, {50000, 20, 20})''.
+-spec gc_threshold(py:target(), threshold()) -> ok | py:each() | {error, term()}.
+gc_threshold(Target, Threshold) ->
+    py_mem_tend:set(Target, py_args:gc_threshold(Threshold)).
+
+%% @doc Takes the objects that are there now out of the collector's sight, for ever:
+%% ``ok = py_mem:gc_freeze(pdf)''. It has less to look at then, and a forked child
+%% shares more of its pages. A worker that starts later has to be told anew, or does
+%% it in `init'.
+-spec gc_freeze(py:target()) -> ok | py:each() | {error, term()}.
+gc_freeze(Target) ->
+    py_mem_tend:once(Target, gc_freeze).
+
+%% @doc Python collects garbage by itself, as it does from the start:
+%% ``ok = py_mem:gc_enable(pdf)''.
+-spec gc_enable(py:target()) -> ok | py:each() | {error, term()}.
+gc_enable(Target) ->
+    py_mem_tend:set(Target, gc_enable).
+
+%% @doc Python collects garbage only when `py:gc/1' or its own code says so:
+%% ``ok = py_mem:gc_disable(pdf)''.
+-spec gc_disable(py:target()) -> ok | py:each() | {error, term()}.
+gc_disable(Target) ->
+    py_mem_tend:set(Target, gc_disable).
