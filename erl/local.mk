@@ -39,6 +39,7 @@ erl_sources = \
 	erl/src/worker/py_worker_log.erl \
 	erl/src/worker/py_worker_memory.erl \
 	erl/src/worker/py_worker_reaper.erl \
+	erl/src/worker/py_worker_rest.erl \
 	erl/src/worker/py_worker_sender.erl \
 	erl/src/worker/py_worker_streams.erl \
 	erl/src/worker/py_worker_sup.erl \

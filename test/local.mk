@@ -17,6 +17,7 @@ unit_scripts = \
 	test/unit/options.escript \
 	test/unit/os_exit.escript \
 	test/unit/queue.escript \
+	test/unit/rest.escript \
 	test/unit/result.escript \
 	test/unit/roll.escript \
 	test/unit/rooms.escript \

@@ -386,7 +386,7 @@ memory_stats(Target) ->
 %% ``{ok, #{gc_count := {_, _, _}}} = py:memory_stats(pdf, #{})''. A worker's map
 %% has the numbers of its Python: `gc_stats', `gc_count', `gc_threshold', while
 %% tracing is on `traced_memory_current' and `traced_memory_peak', with their
-%% `age' (ms; it is not 0 if the worker is `busy'); what the kernel says: `rss',
+%% `age' (ms; they are of now, or of when the worker fell idle); from the kernel `rss',
 %% `peak', `swap' and, with `#{detail => true}', `pss' and `uss'; and `id',
 %% `os_pid', `calls', `uptime' (ms), `baseline' (the `rss' when it was ready) and
 %% `growth' since then. A pool's map has Python's numbers of all workers, of which

@@ -7,7 +7,7 @@
 -export([with_app/1, with_app/2, srcdir/0, python_path/0, program/0, python/0]).
 -export([ordinary_python/1]).
 -export([workers/0, workers/1, os_pids/0, os_pids/1, ports/0]).
--export([is_running/1, kill/2, proc_kb/2, descriptors/1]).
+-export([is_running/1, kill/2, stop/1, proc_kb/2, proc_number/2, descriptors/1]).
 -export([unless_sanitized/0, without_stack/1]).
 -export([hold/1, release/1]).
 -export([wait_until/1, wait_until/2, tmpdir/0, count/2, contains/2, has_numpy/0]).
@@ -129,6 +129,15 @@ is_running(OsPid) ->
 kill(Signal, OsPid) ->
     os:cmd("kill -" ++ Signal ++ " " ++ integer_to_list(OsPid)).
 
+%% Stops a process (SIGSTOP), which has happened when this returns.
+-spec stop(pos_integer()) -> ok.
+stop(OsPid) ->
+    _ = kill("STOP", OsPid),
+    wait_until(fun() ->
+        {ok, Status} = file:read_file(["/proc/", integer_to_list(OsPid), "/status"]),
+        contains(Status, "\nState:\tT")
+    end).
+
 %% A "NAME: N kB" line of the kernel's status of a process.
 -spec proc_kb(pos_integer(), string()) -> non_neg_integer().
 proc_kb(OsPid, Name) ->
@@ -136,6 +145,14 @@ proc_kb(OsPid, Name) ->
     {match, [Kb]} = re:run(Status, ["^", Name, ":\\s+(\\d+) kB"],
                            [multiline, {capture, all_but_first, list}]),
     list_to_integer(Kb).
+
+%% Another number there: "NAME: N".
+-spec proc_number(pos_integer(), string()) -> non_neg_integer().
+proc_number(OsPid, Name) ->
+    {ok, Status} = file:read_file(["/proc/", integer_to_list(OsPid), "/status"]),
+    {match, [N]} = re:run(Status, ["^", Name, ":\\s+(\\d+)"],
+                          [multiline, {capture, all_but_first, list}]),
+    list_to_integer(N).
 
 %% The reason of a worker's end, without the text that faulthandler left.
 -spec without_stack(term()) -> term().

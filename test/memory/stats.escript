@@ -22,6 +22,8 @@ main(_) ->
         {"tracing that the environment has switched on", fun traced_by_environment/0},
         {"a worker that was busy ever since", fun never_asked/0},
         {"a worker that is stopped", fun stopped/0},
+        {"a worker at rest is not asked, and has new numbers after a call", fun resting/0},
+        {"collections and tracing of a worker at rest are seen at once", fun at_once/0},
         {"no counter goes back", 120_000, fun never_back/0}
     ])).
 
@@ -114,11 +116,47 @@ keep_gil(Pool) ->
 stopped() ->
     {ok, #{gc_stats := Before}} = py:memory_stats(),
     [OsPid | _] = fixture:os_pids(),
-    _ = fixture:kill("STOP", OsPid),
-    {ok, #{gc_stats := Meanwhile, answered := 1, asked := 2}} = py:memory_stats(),
+    ok = fixture:stop(OsPid),
+    {ok, #{gc_stats := Meanwhile, answered := Answered}} = py:memory_stats(),
     _ = fixture:kill("CONT", OsPid),
+    ?assertEqual(1, Answered),
     {ok, #{gc_stats := After}} = py:memory_stats(),
     ?assert(is_forth(Before, Meanwhile) andalso is_forth(Meanwhile, After)).
+
+%% Its program does not run a single time while many look at it; and what a call has
+%% changed is known when it is over.
+resting() ->
+    {ok, #{workers := [#{os_pid := OsPid} | _]}} = py:memory_stats(),
+    fixture:wait_until(fun() ->
+        Before = switches(OsPid),
+        [{ok, #{busy := false}} = py:memory_stats({default, 1}) || _ <- lists:seq(1, 100)],
+        switches(OsPid) =:= Before
+    end),
+    {ok, #{age := Age}} = py:memory_stats({default, 1}),
+    timer:sleep(50),
+    {ok, #{age := Later}} = py:memory_stats({default, 1}),
+    ?assert(Later >= Age + 50),
+    in_worker(1, <<"gc.collect()">>),
+    {ok, #{age := Young}} = py:memory_stats({default, 1}),
+    ?assert(Young < Later).
+
+%% How often the kernel has let a process's first thread run.
+switches(OsPid) ->
+    fixture:proc_number(OsPid, "voluntary_ctxt_switches").
+
+at_once() ->
+    [begin
+         {ok, #{gc_stats := Before}} = py:memory_stats({default, 1}),
+         {ok, _} = py:gc({default, 1}),
+         {ok, #{gc_stats := After}} = py:memory_stats({default, 1}),
+         ?assert(is_forth(Before, After) andalso Before =/= After),
+         ok = py:tracemalloc_start({default, 1}),
+         {ok, #{traced_memory_current := _}} = py:memory_stats({default, 1}),
+         ok = py:tracemalloc_stop({default, 1}),
+         {ok, Stats} = py:memory_stats({default, 1}),
+         ?assertNot(is_map_key(traced_memory_current, Stats)),
+         timer:sleep(N)
+     end || N <- [0, 5, 15, 30, 60]].
 
 is_forth(Before, After) ->
     lists:all(fun({B, A}) -> lists:all(fun(Key) -> map_get(Key, A) >= map_get(Key, B) end,

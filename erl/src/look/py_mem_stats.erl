@@ -23,41 +23,52 @@ together(#pool{size = Size} = Pool, Results) ->
 %% to wait for a processor. Only what takes it long is read meanwhile.
 ask(Pool, Workers, Detail) ->
     Deadline = py_time:deadline(?STATS_LIMIT),
-    Seen = [outside(Worker) || Worker <- Workers],
-    Sent = py_fanout:send(Workers, urgent, memory_stats, Deadline),
-    More = [inside(Worker, Deadline, Detail) || Worker <- Workers],
-    Outside = lists:zipwith(fun maps:merge/2, Seen, More),
-    Results = py_fanout:collect(Sent, Deadline),
-    lists:zipwith(fun(Known, Result) -> of_worker(Pool, Known, Result) end, Outside, Results).
+    Seen = [{Worker, seen(Pool, Worker)} || Worker <- Workers],
+    Awake = [Worker || {Worker, {awake, _}} <- Seen],
+    Sent = py_fanout:send(Awake, urgent, memory_stats, Deadline),
+    More = [maps:merge(shares(Detail, Worker), calls(Worker, State, Deadline))
+            || {Worker, {State, _}} <- Seen],
+    Answers = maps:from_list(py_fanout:collect(Sent, Deadline)),
+    [{Worker, of_worker(Pool, Worker, maps:merge(Kernel, Outside),
+                        maps:get(Worker, Answers, State))}
+     || {{Worker, {State, Kernel}}, Outside} <- lists:zip(Seen, More)].
 
-outside({Id, _, OsPid}) ->
-    (py_os_proc:memory(OsPid))#{id => Id, os_pid => OsPid}.
+%% A program that has nothing to do is not asked: what it said when that began is
+%% still so. One that is stopped cannot answer.
+seen(Pool, {Id, Pid, OsPid}) ->
+    Kernel = (py_os_proc:memory(OsPid))#{id => Id, os_pid => OsPid},
+    case {maps:take(stopped, Kernel), py_pool_board:resting(Pool, Id, Pid)} of
+        {{true, Rest}, _} -> {stopped, Rest};
+        {error, {true, Calls}} -> {{resting, Calls}, Kernel};
+        {error, false} -> {awake, Kernel}
+    end.
 
-inside({_, Pid, OsPid}, Deadline, Detail) ->
-    maps:merge(shares(Detail, OsPid), calls(py_worker:info(Pid, py_time:left(Deadline)))).
+calls(_, {resting, Calls}, _) ->
+    #{calls => Calls};
+calls({_, Pid, _}, _, Deadline) ->
+    case py_worker:info(Pid, py_time:left(Deadline)) of
+        #{state := down} -> #{};
+        Info -> maps:with([calls], Info)
+    end.
 
-shares(true, OsPid) -> py_os_proc:shares(OsPid);
+shares(true, {_, _, OsPid}) -> py_os_proc:shares(OsPid);
 shares(false, _) -> #{}.
-
-calls(#{state := down}) -> #{};
-calls(Info) -> maps:with([calls], Info).
 
 %% A worker that cannot answer in time is busy: it is shown with the last numbers
 %% that are known of it.
-of_worker(_, _, {_, {error, {worker_exit, _}}} = Ended) ->
+of_worker(Pool, {Id, Pid, _} = Worker, Outside, {ok, Numbers}) ->
+    py_worker_live:learn(Pool, Id, Pid, Numbers),
+    {ok, known(Pool, Worker, Outside#{busy => false})};
+of_worker(_, _, _, {error, {worker_exit, _}} = Ended) ->
     Ended;
-of_worker(Pool, Seen, {{Id, Pid, _} = Worker, Result}) ->
-    Now = py_time:now_ms(),
-    learn(Pool, Id, Pid, Result, Now),
-    Known = py_worker_memory:of_worker(Pid, Now, py_pool_board:memory(Pool, Id)),
-    {Worker, {ok, grown(maps:merge(Seen#{busy => element(1, Result) =/= ok}, Known))}}.
+of_worker(Pool, Worker, Outside, {resting, _}) ->
+    {ok, known(Pool, Worker, Outside#{busy => false})};
+of_worker(Pool, Worker, Outside, _) ->
+    {ok, known(Pool, Worker, Outside#{busy => true})}.
 
-learn(Pool, Id, Pid, {ok, Numbers}, Now) ->
-    py_pool_board:update_memory(Pool, Id, fun(Known) ->
-        py_worker_memory:learn(Pid, Numbers, Now, Known)
-    end);
-learn(_, _, _, {error, _}, _) ->
-    ok.
+known(Pool, {Id, Pid, _}, Outside) ->
+    Known = py_worker_memory:of_worker(Pid, py_time:now_ms(), py_pool_board:memory(Pool, Id)),
+    grown(maps:merge(Outside, Known)).
 
 grown(#{rss := Rss, baseline := Baseline} = Stats) -> Stats#{growth => Rss - Baseline};
 grown(Stats) -> Stats.

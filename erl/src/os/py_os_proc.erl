@@ -10,7 +10,8 @@
 
 -type memory() :: #{rss => non_neg_integer(),   % resident now
                     peak => non_neg_integer(),  % most that was resident
-                    swap => non_neg_integer()}. % swapped out
+                    swap => non_neg_integer(),  % swapped out
+                    stopped => true}.           % by a signal or a debugger
 -type shares() :: #{pss => non_neg_integer(),   % resident, shared pages divided
                     uss => non_neg_integer()}.  % resident, and shared with nobody
 
@@ -22,7 +23,9 @@ memory(OsPid) ->
     maps:from_list([{Key, Bytes} || {Key, Name} <- [{rss, <<"\nVmRSS:">>},
                                                     {peak, <<"\nVmHWM:">>},
                                                     {swap, <<"\nVmSwap:">>}],
-                                    Bytes <- bytes(Name, Status)]).
+                                    Bytes <- bytes(Name, Status)]
+                   ++ [{stopped, true} || Line <- [<<"\nState:\tT">>, <<"\nState:\tt">>],
+                                          binary:match(Status, Line) =/= nomatch]).
 
 %% What of its memory it shares. The kernel looks at every page for that, which
 %% takes milliseconds in a large process.

@@ -8,6 +8,8 @@
 %%                                ready, {pool, Pid}, {workers, Supervisor},
 %%                                {version, Text},
 %%                                {{memory, Slot}, what is known of it},
+%%                                {{rest, Slot}, Worker, Calls} while this worker
+%%                                has had nothing to do since that was known,
 %%                                {{dead, Worker}, Why, Culprit} for recent
 %%                                deaths: whose call it was for which the program
 %%                                had to be ended
@@ -16,7 +18,8 @@
 -export([new/2, delete/1, find/1, open/1, refusal/1, names/0, with_pool/2, with_open/2]).
 -export([set_pool/2, pool/1, set_workers/2, workers_sup/1]).
 -export([join/4, leave/3, pick/1, workers/1]).
--export([set_version/2, version/1, memory/2, update_memory/3]).
+-export([set_version/2, version/1]).
+-export([memory/2, update_memory/3, rest/4, rouse/2, resting/3]).
 -export([died/3, died/4, forget_dead/2, has_died/2, why_died/2, has_ended/3]).
 -export_type([worker/0]).
 
@@ -191,6 +194,25 @@ update_memory(Pool, Slot, Change) ->
         New -> replace(Pool, {memory, Slot}, Old, New) orelse update_memory(Pool, Slot, Change)
     end,
     ok.
+
+%% A worker has nothing to do, after so many calls, and what is known of it is so
+%% until it has.
+-spec rest(#pool{}, slot(), pid(), Calls :: non_neg_integer()) -> ok.
+rest(Pool, Slot, Worker, Calls) ->
+    insert(Pool, {{rest, Slot}, Worker, Calls}).
+
+%% It has got something to do.
+-spec rouse(#pool{}, slot()) -> ok.
+rouse(Pool, Slot) ->
+    delete_row(Pool, {rest, Slot}).
+
+%% Whether this worker is at rest, and after how many calls.
+-spec resting(#pool{}, slot(), pid()) -> {true, non_neg_integer()} | false.
+resting(Pool, Slot, Worker) ->
+    case lookup(Pool, {rest, Slot}) of
+        [{_, Worker, Calls}] -> {true, Calls};
+        _ -> false
+    end.
 
 replace(#pool{table = Table}, Key, none, New) ->
     in_table(fun() -> ets:insert_new(Table, {Key, New}) end, true);

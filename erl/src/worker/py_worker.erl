@@ -205,6 +205,8 @@ frame(none, Frame, #state{port = Port, events = Events} = S) ->
     {noreply, S#state{events = py_worker_events:handle(Frame, Port, Events)}};
 frame(_, Frame, #state{phase = {starting, Boot, Timer}} = S) ->
     step_done(Frame, Boot, Timer, S);
+frame(0, Frame, #state{phase = {live, Live}} = S) ->
+    settle(py_worker_live:numbers(py_result:decode(Frame), Live), S);
 frame(Id, Frame, #state{phase = {live, Live}} = S) ->
     case settle(py_worker_live:reply(Id, Frame, Live), S) of
         {noreply, Next} when byte_size(Frame) >= ?LARGE -> {noreply, Next, hibernate};

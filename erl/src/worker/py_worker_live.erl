@@ -20,9 +20,9 @@
 -module(py_worker_live).
 
 -export([new/1, settle/1]).
--export([request/2, reply/3, pull/4, close/2, tick/2, caller_gone/2, spoilt/1, retire/1,
+-export([request/2, reply/3, numbers/2, pull/4, close/2, tick/2, caller_gone/2, spoilt/1, retire/1,
          seal/1]).
--export([refuse/1, give_up/2, cause/2, is_closing/1, info/1]).
+-export([learn/4, refuse/1, give_up/2, cause/2, is_closing/1, info/1]).
 -export_type([live/0, args/0]).
 
 -include("py.hrl").
@@ -41,6 +41,7 @@
     streams = py_worker_streams:new() :: py_worker_streams:streams(),
     urgent = py_worker_urgent:new() :: py_worker_urgent:urgent(),
     ladder :: py_worker_ladder:ladder(),
+    rest = py_worker_rest:new() :: py_worker_rest:rest(),
     callers = py_watch:new() :: py_watch:callers(),
     since = none :: none | integer(),   % when the program began what it is at
     busy = false :: boolean(),
@@ -137,6 +138,25 @@ urgent_reply(Id, Frame, #live{urgent = Urgent} = L) ->
         Replied -> urgent(Replied, L)
     end.
 
+%% What the program says of its memory, because it was asked when it had nothing to
+%% do. It stays known, and if the program is still at rest that is all there is.
+-spec numbers(py_result:result(), live()) -> live().
+numbers({ok, Numbers}, #live{rest = Rest, last_id = Last, pool = Pool, slot = Slot} = L) ->
+    learn(Pool, Slot, self(), Numbers),
+    {IsResting, Next} = py_worker_rest:answered(Last, Rest),
+    IsResting andalso py_pool_board:rest(Pool, Slot, self(), py_worker_jobs:calls(L#live.jobs)),
+    L#live{rest = Next};
+numbers({error, _}, L) ->
+    L.
+
+%% What a worker has said of its memory stays known.
+-spec learn(#pool{}, pos_integer(), pid(), py_worker_memory:numbers()) -> ok.
+learn(Pool, Slot, Worker, Numbers) ->
+    Now = py_time:now_ms(),
+    py_pool_board:update_memory(Pool, Slot, fun(Known) ->
+        py_worker_memory:learn(Worker, Numbers, Now, Known)
+    end).
+
 %% A stream's consumer asks for the next chunk.
 -spec pull(py_wire:id(), py_ask:from(), py_time:deadline(), live()) -> live().
 pull(Id, From, Deadline, #live{streams = Streams} = L) ->
@@ -193,7 +213,22 @@ tick_at(Now, L) ->
     L1 = streams(py_worker_streams:expire(Now, L#live.streams), L),
     L2 = jobs(py_worker_jobs:expire(Now, L1#live.jobs), L1),
     L3 = urgent(py_worker_urgent:expire(Now, L2#live.urgent), L2),
-    climb(Now, mark_busy(Now, L3)).
+    look(climb(Now, mark_busy(Now, L3))).
+
+%% Another worker's numbers are shown for the slot when this one has lost it.
+look(#live{since = none, retiring = false, sealed = false} = L) ->
+    #live{last_id = Last, rest = Rest, urgent = Urgent} = L,
+    case py_worker_urgent:count(Urgent) =:= 0 andalso py_worker_rest:tick(Last, Rest) of
+        {ask, Next} -> effect({send, numbers_request()}, L#live{rest = Next});
+        {wait, Next} -> L#live{rest = Next};
+        false -> L
+    end;
+look(L) ->
+    L.
+
+numbers_request() ->
+    {Arity, Body} = py_wire:body(memory_stats, #{}),
+    py_wire:request(py_worker_boot:id(), Arity, Body).
 
 mark_busy(Now, #live{busy = false, since = Since} = L)
   when is_integer(Since), Now - Since >= ?TICK_MS ->
@@ -262,7 +297,7 @@ effect({rung, close}, #live{about = About, port = Port, pool = Pool} = L) ->
 %% if another has this worker's slot and there is nothing left to do here.
 -spec settle(live()) -> {live, live()} | retired.
 settle(L) ->
-    Settled = arm(keep_time(send_waiting(L))),
+    Settled = arm(rouse(keep_time(send_waiting(L)))),
     publish(Settled),
     case is_retired(Settled) of
         true -> retired;
@@ -289,6 +324,16 @@ keep_time(#live{since = Since} = L) ->
         false -> L#live{since = none, busy = false}
     end.
 
+%% A program that was at rest has got something to do.
+rouse(#live{rest = Rest, last_id = Last, since = Since} = L) ->
+    case py_worker_rest:moved(Last, Since =/= none, Rest) of
+        {true, Next} ->
+            py_pool_board:rouse(L#live.pool, L#live.slot),
+            L#live{rest = Next};
+        {false, _} ->
+            L
+    end.
+
 arm(#live{timer = Timer} = L) ->
     case {wake(L), Timer} of
         {infinity, _} -> L;
@@ -307,6 +352,8 @@ wake(#live{jobs = Jobs, streams = Streams, urgent = Urgent, ladder = Ladder} = L
             min(py_worker_urgent:soonest(Urgent), py_worker_ladder:soonest(Ladder)))).
 
 next_tick(#live{since = Since, busy = false}) when is_integer(Since) -> Since + ?TICK_MS;
+next_tick(#live{since = none, retiring = false, sealed = false, rest = Rest, last_id = Last}) ->
+    py_worker_rest:soonest(Last, Rest);
 next_tick(#live{}) -> infinity.
 
 publish(#live{retiring = true}) ->

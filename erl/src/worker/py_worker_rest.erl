@@ -1,0 +1,49 @@
+%% SPDX-License-Identifier: Apache-2.0
+%%
+%% When a program is asked for its numbers about memory: once, when it has had
+%% nothing to do for a tick. So they are known of every worker that is at rest, and
+%% none is woken for them later; and while short calls follow one another they cost
+%% nothing. What has been asked of the program is told by the id of its last
+%% request. Pure.
+-module(py_worker_rest).
+
+-export([new/0, soonest/2, tick/2, answered/2, moved/3]).
+-export_type([rest/0]).
+
+-include("py_protocol.hrl").
+
+-record(rest, {
+    seen = none :: none | py_wire:id(),         % the last request, a tick ago
+    asked = none :: none | py_wire:id(),        % that of which numbers are to come
+    known = none :: none | py_wire:id()         % that of which they are there
+}).
+
+-opaque rest() :: #rest{}.
+
+-spec new() -> rest().
+new() ->
+    #rest{}.
+
+%% When to look again at a program that has nothing to do.
+-spec soonest(py_wire:id(), rest()) -> py_time:deadline().
+soonest(Last, #rest{known = Last}) -> infinity;
+soonest(_, #rest{asked = none}) -> py_time:now_ms() + ?TICK_MS;
+soonest(_, _) -> infinity.
+
+%% A program has nothing to do: whether to ask it now.
+-spec tick(py_wire:id(), rest()) -> {ask | wait, rest()}.
+tick(Last, #rest{seen = Last, asked = none, known = Known} = R) when Known =/= Last ->
+    {ask, R#rest{asked = Last}};
+tick(Last, R) ->
+    {wait, R#rest{seen = Last}}.
+
+%% It has answered: whether it is at rest, or has got something to do meanwhile.
+-spec answered(py_wire:id(), rest()) -> {boolean(), rest()}.
+answered(Last, #rest{asked = Last} = R) -> {true, R#rest{asked = none, known = Last}};
+answered(_, R) -> {false, R#rest{asked = none}}.
+
+%% Whether a program that was at rest is no more.
+-spec moved(py_wire:id(), IsRunning :: boolean(), rest()) -> {boolean(), rest()}.
+moved(_, _, #rest{known = none} = R) -> {false, R};
+moved(Last, false, #rest{known = Last} = R) -> {false, R};
+moved(_, _, R) -> {true, R#rest{known = none}}.
