@@ -61,6 +61,7 @@ port_libport_a_SOURCES = \
 	port/op/stack.c \
 	port/op/stream.c port/op/stream.h \
 	port/op/trace.c port/op/trace.h \
+	port/op/trim.c \
 	port/process/crash.c port/process/crash.h \
 	port/process/fds.c port/process/fds.h \
 	port/process/fork.c port/process/fork.h \
@@ -75,6 +76,7 @@ port_libport_a_SOURCES = \
 	port/process/signals.c port/process/signals.h \
 	port/process/thread.c port/process/thread.h \
 	port/process/venv.c port/process/venv.h \
+	port/loop/aide.c port/loop/aide.h \
 	port/loop/clerk.c port/loop/clerk.h \
 	port/loop/handlers.c port/loop/handlers.h \
 	port/loop/interp.c port/loop/interp.h \

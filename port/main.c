@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "loop/aide.h"
 #include "loop/clerk.h"
 #include "loop/interp.h"
 #include "loop/interrupt.h"
@@ -100,7 +101,7 @@ int main(int argc, char **argv)
         return start_failed(&err);
     if (fork_init() < 0)
         return system_failed("no memory");
-    if (sentinel_start() < 0 || clerk_start() < 0)
+    if (sentinel_start() < 0 || aide_start() < 0 || clerk_start() < 0)
         return system_failed("cannot start a thread");
     if (limit_enter(&options.limits, &err) < 0)
         return start_failed(&err);

@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 
+#include "loop/aide.h"
 #include "loop/clerk.h"
 #include "loop/jobs.h"
 #include "op/op.h"
@@ -140,6 +141,10 @@ static int check_id(const struct request *req, struct err *err)
 
 static void request(struct job *job, bool busy)
 {
+    if (op_is_bare(&job->req)) {
+        aide_push(job);
+        return;
+    }
     if (busy && op_is_urgent(&job->req)) {
         clerk_push(job);
         return;

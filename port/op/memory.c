@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The garbage collector's numbers, the collector itself, and what malloc keeps.
+ * The garbage collector's numbers, and the collector itself.
  */
 #include "config.h"
-
-#ifdef HAVE_MALLOC_TRIM
-#include <malloc.h>
-#endif
 
 #include "op/heap.h"
 #include "op/op.h"
@@ -53,20 +49,4 @@ PyObject *op_gc(struct task *task)
     if (generation < 0)
         return NULL;
     return python_call("gc", "collect", "(l)", generation);
-}
-
-/* Without the GIL: with a million free blocks this takes 100 milliseconds. */
-PyObject *op_trim(struct task *task)
-{
-    (void)task;
-#ifdef HAVE_MALLOC_TRIM
-    Py_BEGIN_ALLOW_THREADS;
-    (void)malloc_trim(0);
-    Py_END_ALLOW_THREADS;
-    Py_RETURN_NONE;
-#else
-    PyErr_SetString(PyExc_NotImplementedError,
-                    "the C library has no malloc_trim");
-    return NULL;
-#endif
 }

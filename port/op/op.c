@@ -10,6 +10,7 @@
 #include "talk/module.h"
 #include "task/capture.h"
 #include "task/reply.h"
+#include "wire/output.h"
 
 struct op_row {
     const char *name;
@@ -39,11 +40,18 @@ static const struct op_row rows[] = {
     {"gc_enable", 0, true, op_gc_enable, NULL},
     {"gc_disable", 0, true, op_gc_disable, NULL},
     {"gc_freeze", 0, true, op_gc_freeze, NULL},
-    {"trim", 0, true, op_trim, NULL},
     {"tracemalloc_start", 0, true, op_tracemalloc_start, NULL},
     {"tracemalloc_start", 1, true, op_tracemalloc_start, NULL},
     {"tracemalloc_stop", 0, true, op_tracemalloc_stop, NULL},
     {"tracemalloc_top", 1, true, op_tracemalloc_top, "top"},
+};
+
+/* What needs no Python. All of them are atoms. */
+static const struct op_bare_row {
+    const char *name;
+    op_bare_fn *run;
+} bare_rows[] = {
+    {"trim", op_trim},
 };
 
 static const struct op_row *find(const struct request *req)
@@ -53,6 +61,19 @@ static const struct op_row *find(const struct request *req)
             strcmp(rows[i].name, req->op) == 0)
             return &rows[i];
     return NULL;
+}
+
+static const struct op_bare_row *find_bare(const struct request *req)
+{
+    for (size_t i = 0; i < sizeof bare_rows / sizeof *bare_rows; i++)
+        if (req->op_arity == 0 && strcmp(bare_rows[i].name, req->op) == 0)
+            return &bare_rows[i];
+    return NULL;
+}
+
+bool op_is_bare(const struct request *req)
+{
+    return find_bare(req) != NULL;
 }
 
 bool op_is_urgent(const struct request *req)
@@ -68,17 +89,23 @@ bool op_is_stream(const struct request *req)
 }
 
 /* Text that is printed while an urgent request runs belongs to the busy job. */
+static int read_options(struct task *task, bool is_job, struct err *err)
+{
+    const struct request *req = task->req;
+    if (task_opts_read(req, &task->opts, err) < 0)
+        return -1;
+    if (!is_job && task->opts.capture)
+        return err_set(err, "option 'capture': '%s' is no job", req->op);
+    return 0;
+}
+
 static int prepare(const struct op_row *row, struct task *task, struct err *err)
 {
     const struct request *req = task->req;
     if (!row)
         return err_set(err, "there is no operation '%s' with %d arguments",
                        req->op, req->op_arity);
-    if (task_opts_read(req, &task->opts, err) < 0)
-        return -1;
-    if (row->urgent && task->opts.capture)
-        return err_set(err, "option 'capture': '%s' is no job", row->name);
-    return 0;
+    return read_options(task, !row->urgent, err);
 }
 
 /* Python's heap is limited in jobs only, and not while we encode. */
@@ -163,4 +190,16 @@ void op_run(const struct request *req, struct buf *out)
         send_result_take(row, &task, value, out);
     else
         send_badarg(req, &err, out);
+}
+
+void op_run_bare(const struct request *req, struct buf *out)
+{
+    struct task task = {.req = req};
+    struct err err = {""};
+    reply_begin(out, req->frame + req->id_at, req->id_len);
+    if (read_options(&task, false, &err) < 0)
+        reply_badarg(out, &err);
+    else
+        find_bare(req)->run(out);
+    output_send(out);
 }

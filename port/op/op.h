@@ -23,6 +23,13 @@ bool op_is_urgent(const struct request *req);
  * before it runs. Needs no GIL. */
 bool op_is_stream(const struct request *req);
 
+/* True for a request that needs neither its turn nor Python. */
+bool op_is_bare(const struct request *req);
+
+/* Runs such a request and sends its reply. `out` is scratch space. Needs no
+ * GIL. */
+void op_run_bare(const struct request *req, struct buf *out);
+
 /* Runs the request and sends its reply, unless a stream has begun: that one
  * goes on. An exception becomes an error reply. `out` is scratch space. GIL
  * held; in a forked child it does not return. */
@@ -40,8 +47,8 @@ op_fn op_call;
 op_fn op_stream;
 /* hello.c  hello   version */
 op_fn op_hello, op_version;
-/* memory.c  memory_stats   memory_detail   gc   {gc, Generation}   trim */
-op_fn op_memory_stats, op_memory_detail, op_gc, op_trim;
+/* memory.c  memory_stats   memory_detail   gc   {gc, Generation} */
+op_fn op_memory_stats, op_memory_detail, op_gc;
 /* collector.c  gc_threshold   {gc_threshold, N0, N1, N2}   gc_enable … */
 op_fn op_gc_threshold, op_gc_enable, op_gc_disable, op_gc_freeze;
 /* limit.c  {set_memory, Limits} */
@@ -52,5 +59,12 @@ op_fn op_tracemalloc_start, op_tracemalloc_stop, op_tracemalloc_top;
 op_fn op_listen;
 /* stack.c  stack */
 op_fn op_stack;
+
+/* The same of one that needs no Python: appends what stands behind the Id in
+ * its reply. */
+typedef void op_bare_fn(struct buf *out);
+
+/* trim.c  trim */
+op_bare_fn op_trim;
 
 #endif

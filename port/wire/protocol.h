@@ -84,6 +84,7 @@
     /* replies */ \
     X(ok) X(error) X(chunk) X(output) X(undefined) \
     X(badarg) X(cancelled) X(not_started) X(overloaded) X(start_failed) \
+    X(unsupported) \
     /* values */ \
     X(true) X(false) X(none) X(nan) X(infinity) X(neg_infinity) X(ndarray) \
     /* hello */ \

@@ -12,7 +12,8 @@
 main(_) ->
     tap:run(fixture:with_app(#{size => 2, init => <<"import ctypes, gc, wedge\n", (code())/binary>>}, [
         {"200 MB of small freed blocks", 120_000, fun blocks/0},
-        {"while Python is busy", 120_000, fun busy/0},
+        {"while Python is busy", 120_000, fun() -> busy(loop) end},
+        {"while C code holds the GIL", 120_000, fun() -> busy(keep_gil) end},
         {"cycles that hold blocks: gc with trim", 120_000, fun cycles/0},
         {"gc with trim of a pool, of a worker, of each", fun shapes/0},
         {"trim of a pool, of a worker, of each", fun targets/0},
@@ -67,12 +68,12 @@ blocks() ->
     ?assert(Bytes > 180 * ?MB),
     ?assert(abs(Kept - Left - Bytes) < 5 * ?MB).
 
-busy() ->
+busy(How) ->
     fixture:unless_sanitized(),
     fill_and_free(),
     File = filename:join(fixture:tmpdir(), "started"),
     Worker = worker(),
-    Ref = py:spawn_call(wedge, loop, [list_to_binary(File)]),
+    Ref = py:spawn_call(wedge, How, [list_to_binary(File)]),
     fixture:wait_until(fun() -> filelib:is_file(File) end),
     {ok, Bytes} = py:trim({default, Worker}),
     ok = py:cancel(Ref),

@@ -50,7 +50,7 @@ rss(OsPid) ->
           {ok, non_neg_integer() | map()} | {error, term()}.
 trimmed(ok, Before, After) -> {ok, max(0, Before - After)};
 trimmed({ok, Map}, Before, After) -> {ok, Map#{returned => max(0, Before - After)}};
-trimmed({error, {'NotImplementedError', _}}, _, _) -> {error, {unsupported, trim}};
+trimmed({error, unsupported}, _, _) -> {error, {unsupported, trim}};
 trimmed({error, _} = Error, _, _) -> Error.
 
 sum(_, Results) ->
