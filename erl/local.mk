@@ -24,6 +24,7 @@ erl_sources = \
 	erl/src/pool/py_pool_options.erl \
 	erl/src/pool/py_pool_queue.erl \
 	erl/src/pool/py_pool_roll.erl \
+	erl/src/pool/py_pool_sampler.erl \
 	erl/src/pool/py_pool_slots.erl \
 	erl/src/pool/py_pool_steps.erl \
 	erl/src/pool/py_pool_sup.erl \
@@ -48,6 +49,7 @@ erl_sources = \
 	erl/src/os/py_os_limit.erl \
 	erl/src/os/py_os_port.erl \
 	erl/src/os/py_os_proc.erl \
+	erl/src/os/py_os_rss.erl \
 	erl/src/wire/py_ask.erl \
 	erl/src/wire/py_exception.erl \
 	erl/src/wire/py_result.erl \

@@ -60,6 +60,7 @@ test_scripts = \
 	test/pool/options.escript \
 	test/pool/pool.escript \
 	test/pool/queue.escript \
+	test/pool/sampler.escript \
 	test/pool/sched.escript \
 	test/pool/secrets.escript \
 	test/pool/soak.escript \

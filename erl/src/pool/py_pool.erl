@@ -9,9 +9,9 @@
 -behaviour(gen_server).
 
 -export([start_link/2, await/1, info/1, define/3, set/2, restart/1]).
--export([enter/2, room/2, ready/4, replace/3]).
+-export([enter/2, room/2, ready/4, replace/3, sampled/2]).
 %% These only send a message, so whoever is below may call them.
--messages([enter/2, room/2, ready/4, replace/3]).
+-messages([enter/2, room/2, ready/4, replace/3, sampled/2]).
 -export([init/1, handle_continue/2, handle_call/3, handle_cast/2, handle_info/2]).
 
 -include_lib("kernel/include/logger.hrl").
@@ -104,6 +104,11 @@ ready(Pool, Slot, Worker, OsPid) ->
 replace(Pool, Slot, Worker) ->
     tell(Pool, {replace, Slot, Worker}).
 
+%% What the pool's sampler has seen of workers that are live.
+-spec sampled(pid(), [py_pool_sampler:sample()]) -> ok.
+sampled(Pool, Samples) ->
+    tell(Pool, {sampled, Samples}).
+
 tell(Pool, Message) ->
     Pool ! {?MODULE, Message},
     ok.
@@ -155,6 +160,8 @@ handle_info({?MODULE, {ready, Id, Pid, OsPid}}, S) ->
     {noreply, worker_ready({Id, Pid}, OsPid, S)};
 handle_info({?MODULE, {replace, Id, Worker}}, S) ->
     {noreply, replace_worker(Id, Worker, S)};
+handle_info({?MODULE, {sampled, Samples}}, S) ->
+    {noreply, look(Samples, S)};
 handle_info({?MODULE, {start, Id}}, #state{slots = Slots} = S) ->
     {noreply, slots(py_pool_slots:start(Id, Slots), S)};
 handle_info({?MODULE, poke}, S) ->
@@ -207,6 +214,7 @@ outwards({retire, Worker}, #state{pool = #pool{drain = Drain}}) ->
     py_worker:retire(Worker, Drain);
 outwards({ended, Id, Worker, OsPid, Reason}, #state{pool = Pool}) ->
     py_pool_board:leave(Pool, Id, Worker),
+    py_pool_board:forget_program(Pool, Worker),
     log_end(Id, OsPid, Reason, Pool),
     remember(Worker, Reason, Pool);
 outwards({forget, Worker}, #state{pool = Pool}) ->
@@ -253,6 +261,12 @@ remember(Worker, Reason, Pool) ->
 exit_reason({shutdown, {worker_exit, Why}}) -> Why;
 exit_reason({shutdown, Why}) -> Why;
 exit_reason(Why) -> Why.
+
+%% ---------------------------------------------------------------------------
+%% Memory: what is made of each round of samples
+
+look(_Samples, S) ->
+    S.
 
 %% ---------------------------------------------------------------------------
 %% Callers who wait

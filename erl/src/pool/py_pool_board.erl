@@ -6,6 +6,8 @@
 %%   persistent_term {py, Name}   the #pool{} record, which never changes
 %%   ets                          {Slot, Worker, OsPid} for each worker that is
 %%                                ready, {pool, Pid}, {workers, Supervisor},
+%%                                {{program, Worker}, Slot, OsPid} for each
+%%                                program from its start to its worker's end,
 %%                                {version, Text},
 %%                                {{memory, Slot}, what is known of it},
 %%                                {{rest, Slot}, Worker, Calls} while this worker
@@ -18,6 +20,7 @@
 -export([new/2, delete/1, find/1, open/1, refusal/1, names/0, with_pool/2, with_open/2]).
 -export([set_pool/2, pool/1, set_workers/2, workers_sup/1]).
 -export([join/4, leave/3, pick/1, workers/1]).
+-export([set_program/4, programs/1, forget_program/2]).
 -export([set_version/2, version/1]).
 -export([memory/2, update_memory/3, rest/4, rouse/2, resting/3]).
 -export([died/3, died/4, forget_dead/2, has_died/2, why_died/2, has_ended/3]).
@@ -172,6 +175,23 @@ version(Pool) ->
 -spec workers(#pool{}) -> [worker()].
 workers(#pool{size = Size} = Pool) ->
     [Row || Slot <- lists:seq(1, Size), Row <- lookup(Pool, Slot)].
+
+%% A worker has started its program.
+-spec set_program(#pool{}, slot(), pid(), pos_integer() | undefined) -> ok.
+set_program(_, _, _, undefined) ->
+    ok;
+set_program(Pool, Slot, Worker, OsPid) ->
+    insert(Pool, {{program, Worker}, Slot, OsPid}).
+
+%% All of them: of workers that start, are ready, or have been replaced.
+-spec programs(#pool{}) -> [{slot(), pid(), pos_integer()}].
+programs(#pool{table = Table}) ->
+    Rows = [{{{program, '$1'}, '$2', '$3'}, [], [{{'$2', '$1', '$3'}}]}],
+    in_table(fun() -> ets:select(Table, Rows) end, []).
+
+-spec forget_program(#pool{}, pid()) -> ok.
+forget_program(Pool, Worker) ->
+    delete_row(Pool, {program, Worker}).
 
 %% ---------------------------------------------------------------------------
 %% Memory

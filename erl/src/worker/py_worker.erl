@@ -150,6 +150,7 @@ handle_continue(open, #state{options = #{logs := Logs, env := Env} = Options} = 
     case py_os_port:open(Options#{env := py_secret:show(Env)}) of
         {ok, Port, OsPid} ->
             About = py_worker_log:metadata(S#state.pool, S#state.slot, OsPid),
+            py_pool_board:set_program(S#state.pool, S#state.slot, self(), OsPid),
             py_worker_reaper:guard(OsPid, S#state.pool#pool.close_grace),
             Events = py_worker_events:new(About, Port, Options),
             Opened = S#state{port = Port, os_pid = OsPid, events = Events},
