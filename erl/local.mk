@@ -15,16 +15,18 @@ erl_sources = \
 	erl/src/call/py_request.erl \
 	erl/src/call/py_stream.erl \
 	erl/src/call/py_target.erl \
+	erl/src/memory/py_pool_limit.erl \
+	erl/src/memory/py_pool_sampler.erl \
 	erl/src/pool/py_pool.erl \
 	erl/src/pool/py_pool_board.erl \
 	erl/src/pool/py_pool_define.erl \
 	erl/src/pool/py_pool_kept.erl \
 	erl/src/pool/py_pool_life.erl \
 	erl/src/pool/py_pool_load.erl \
+	erl/src/pool/py_pool_log.erl \
 	erl/src/pool/py_pool_options.erl \
 	erl/src/pool/py_pool_queue.erl \
 	erl/src/pool/py_pool_roll.erl \
-	erl/src/pool/py_pool_sampler.erl \
 	erl/src/pool/py_pool_slots.erl \
 	erl/src/pool/py_pool_steps.erl \
 	erl/src/pool/py_pool_sup.erl \
@@ -46,6 +48,7 @@ erl_sources = \
 	erl/src/worker/py_worker_sup.erl \
 	erl/src/worker/py_worker_urgent.erl \
 	erl/src/os/py_os_exit.erl \
+	erl/src/os/py_os_group.erl \
 	erl/src/os/py_os_limit.erl \
 	erl/src/os/py_os_port.erl \
 	erl/src/os/py_os_proc.erl \

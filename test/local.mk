@@ -10,6 +10,7 @@ unit_scripts = \
 	test/unit/figure.escript \
 	test/unit/jobs.escript \
 	test/unit/ladder.escript \
+	test/unit/limit.escript \
 	test/unit/line.escript \
 	test/unit/load.escript \
 	test/unit/mem.escript \
@@ -53,6 +54,7 @@ test_scripts = \
 	test/memory/guide.escript \
 	test/memory/limits.escript \
 	test/memory/heap.escript \
+	test/memory/rss.escript \
 	test/memory/stats.escript \
 	test/memory/trace.escript \
 	test/memory/target.escript \
@@ -118,6 +120,7 @@ test_data = \
 	test/py/atoms.py \
 	test/py/chatty.py \
 	test/py/farewell.py \
+	test/py/hoard.py \
 	test/py/locks.py \
 	test/py/mailer.py \
 	test/py/misbehave.py \

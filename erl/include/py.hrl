@@ -49,6 +49,7 @@
     caller :: pid(),
     owner = none :: pid() | none,
     kind :: kind(),
+    what = none :: py_wire:what() | none,
     bound = false :: boolean(),
     returned = false :: boolean(),
     arrival :: integer(),

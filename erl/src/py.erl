@@ -125,7 +125,9 @@
     data => pos_integer() | infinity,
     files => pos_integer() | infinity,
     core => non_neg_integer() | infinity,
-    oom_score_adj => integer()
+    oom_score_adj => integer(),
+    rss => pos_integer(),
+    group => pos_integer()
 }.
 %% What a worker's memory is limited to; README says of each key what it does.
 -type result() :: {ok, term()} | {error, term()}

@@ -41,6 +41,7 @@ main(_) ->
         {"a job that is given back goes to the queue", fun given_back/0},
         {"a job that was started is not given back", fun not_given_back/0},
         {"death fails what has started, and only that", fun give_up/0},
+        {"what is running", fun running/0},
         [{"load: " ++ Name, fun() -> load(Sizes, Load) end} || {Name, Sizes, Load} <- loads()]
     ]).
 
@@ -284,3 +285,14 @@ load(Sizes, Load) ->
     Jobs = sent([sized(Size, req(Id)) || {Id, Size} <- lists:enumerate(Sizes)]),
     ?assertEqual(Load, py_worker_jobs:load(Jobs)),
     ?assertEqual(Sizes =:= [], py_worker_jobs:is_idle(Jobs)).
+
+%% ---------------------------------------------------------------------------
+
+%% A job rather than a stream, and nothing that only waits.
+running() ->
+    Named = fun(What, Req) -> Req#req{what = What} end,
+    Running = fun(Reqs) -> {_, Jobs} = send(waiting(Reqs)), py_worker_jobs:running(Jobs) end,
+    ?assertEqual(none, py_worker_jobs:running(waiting([Named(eval, req(1))]))),
+    ?assertEqual(eval, Running([Named(eval, req(1)), Named(exec, req(2))])),
+    ?assertEqual({m, f, 1}, Running([Named({m, f, 1}, stream(1))])),
+    ?assertEqual(exec, Running([Named(eval, stream(1)), Named(exec, req(2))])).

@@ -11,6 +11,7 @@
 main(_) ->
     tap:run([
         table:rows("a request is", fun request/3, requests()),
+        table:rows("it is called", fun py_wire:what/1, names()),
         table:rows("control", fun erlang:binary_to_term/1, controls()),
         table:rows("reply_id", fun py_wire:reply_id/1, ids()),
         table:rows("is_not_started", fun py_wire:is_not_started/1, not_started()),
@@ -43,6 +44,14 @@ requests() ->
              {"an evaluation", 1, {eval, <<"1">>, #{}}, #{}, {1, {eval, <<"1">>, #{}}}},
              {"an evaluation with names", 1, {eval, <<"n">>, #{n => 1}}, #{},
               {1, {eval, <<"n">>, #{n => 1}}}}]].
+
+names() ->
+    [{"a function with its arity", [{call, math, <<"pow">>, [1, 2], #{}}], {math, <<"pow">>, 2}},
+     {"keywords count", [{call, m, f, [secret], #{<<"k">> => secret}}], {m, f, 2}},
+     {"a stream as its source", [{stream, {call, m, f, [secret], #{}}}], {m, f, 1}},
+     {"a stream of code", [{stream, {eval, <<"secret">>, #{}}}], eval},
+     {"code", [{exec, <<"secret">>}], exec},
+     {"what has no arguments", [memory_stats], memory_stats}].
 
 controls() ->
     [{"cancel", [py_wire:cancel(1)], {cancel, 1}},

@@ -79,18 +79,14 @@ perform({error, _} = Error, _) ->
 -spec cast(py_wire:op(), #opts{}) -> ok.
 cast(Op, #opts{wire = Wire} = Opts) ->
     Prepared = unheard(py_request:prepare(job, Op, Opts)),
-    What = what(Op),
+    What = py_wire:what(Op),
     _ = spawn(fun() -> report(What, py_result:result(perform(Prepared, none), Wire)) end),
     ok.
-
-%% Arguments are not for the log.
-what({call, Module, Function, Args, Kwargs}) ->
-    {Module, Function, length(Args) + map_size(Kwargs)}.
 
 unheard({ok, Ticket}) -> {ok, py_request:unheard(Ticket)};
 unheard({error, _} = Error) -> Error.
 
-%% A cast's failure has no other place to go.
+%% A cast's failure has no other place to go. Arguments are not for the log.
 report({Module, Function, Arity}, {error, Reason}) ->
     ?LOG_NOTICE("a cast failed: ~ts:~ts/~b: ~tp", [Module, Function, Arity, Reason],
                 #{application => py});

@@ -85,7 +85,8 @@ prepare(Kind, Op, #opts{pool = Name, wire = Wire} = Opts) ->
         {ok, Pool} ->
             {Arity, Body} = py_wire:body(Op, Wire),
             Now = erlang:monotonic_time(microsecond),
-            Req = #req{caller = self(), owner = self(), kind = Kind, arrival = Now,
+            Req = #req{caller = self(), owner = self(), kind = Kind, what = py_wire:what(Op),
+                       arrival = Now,
                        deadline = deadline(Opts, Pool, Now div 1000), arity = Arity,
                        size = iolist_size(Body), body = py_secret:hide(Body)},
             ticket(Pool, Req);

@@ -10,7 +10,7 @@
 
 -type reason() :: {signal, atom() | pos_integer()}
                 | {signal, atom() | pos_integer(), Stacks :: binary()}
-                | {status, 0..255} | oom | timeout.
+                | {status, 0..255} | oom | timeout | {memory, map()}.
 
 %% The VM reports the end by signal N as status 128 + N. There are 64 signals.
 -spec reason(non_neg_integer()) -> reason().

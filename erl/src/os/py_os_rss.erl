@@ -6,7 +6,7 @@
 %% has its number by then.
 -module(py_os_rss).
 
--export([open/1, read/1, close/1]).
+-export([open/1, read/1, close/1, once/1]).
 -export_type([rss/0]).
 
 -opaque rss() :: file:fd().
@@ -17,7 +17,7 @@
 %% Opens it for the calling process.
 -spec open(pos_integer()) -> {ok, rss()} | gone.
 open(OsPid) ->
-    case file:open("/proc/" ++ integer_to_list(OsPid) ++ "/statm", [read, raw, binary]) of
+    case file:open(path(OsPid), [read, raw, binary]) of
         {ok, File} -> {ok, File};
         {error, _} -> gone
     end.
@@ -34,6 +34,17 @@ read(File) ->
 close(File) ->
     _ = file:close(File),
     ok.
+
+%% For a process that is looked at once.
+-spec once(pos_integer()) -> {ok, non_neg_integer()} | gone.
+once(OsPid) ->
+    case prim_file:read_file(path(OsPid)) of
+        {ok, Text} -> {ok, page_size() * pages(Text)};
+        {error, _} -> gone
+    end.
+
+path(OsPid) ->
+    "/proc/" ++ integer_to_list(OsPid) ++ "/statm".
 
 %% The second number.
 pages(Text) ->

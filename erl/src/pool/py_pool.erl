@@ -14,7 +14,6 @@
 -messages([enter/2, room/2, ready/4, replace/3, sampled/2]).
 -export([init/1, handle_continue/2, handle_call/3, handle_cast/2, handle_info/2]).
 
--include_lib("kernel/include/logger.hrl").
 -include("py.hrl").
 
 %% How often the workers are asked to tell their load while callers wait (ms).
@@ -215,7 +214,7 @@ outwards({retire, Worker}, #state{pool = #pool{drain = Drain}}) ->
 outwards({ended, Id, Worker, OsPid, Reason}, #state{pool = Pool}) ->
     py_pool_board:leave(Pool, Id, Worker),
     py_pool_board:forget_program(Pool, Worker),
-    log_end(Id, OsPid, Reason, Pool),
+    py_pool_log:ended(Id, OsPid, Reason, Pool),
     remember(Worker, Reason, Pool);
 outwards({forget, Worker}, #state{pool = Pool}) ->
     py_pool_board:forget_dead(Pool, Worker).
@@ -238,29 +237,10 @@ set_steps(Steps, #state{pool = #pool{name = Name}, slots = Slots} = S) ->
     py_pool_kept:put_steps(Name, Steps),
     S#state{steps = Steps, slots = py_pool_slots:ran(Steps, Slots)}.
 
-%% One event for each death.
-log_end(_, _, shutdown, _) ->
-    ok;
-log_end(_, _, {shutdown, retired}, _) ->
-    ok;
-log_end(Id, OsPid, Reason, #pool{name = Name} = Pool) ->
-    Meta = py_worker_log:metadata(Pool, Id, OsPid),
-    case Reason of
-        {shutdown, {python_start, Text}} ->
-            ?LOG_ERROR("worker ~p of pool ~tp could not start: ~ts", [Id, Name, Text], Meta);
-        _ ->
-            ?LOG_WARNING("worker ~p of pool ~tp (os pid ~p) ended: ~tp",
-                         [Id, Name, OsPid, exit_reason(Reason)], Meta)
-    end.
-
 %% The worker itself wrote down why, unless it was killed.
 remember(Worker, Reason, Pool) ->
     py_pool_board:why_died(Pool, Worker) =:= unknown
-        andalso py_pool_board:died(Pool, Worker, exit_reason(Reason)).
-
-exit_reason({shutdown, {worker_exit, Why}}) -> Why;
-exit_reason({shutdown, Why}) -> Why;
-exit_reason(Why) -> Why.
+        andalso py_pool_board:died(Pool, Worker, py_pool_log:why(Reason)).
 
 %% ---------------------------------------------------------------------------
 %% Memory: what is made of each round of samples

@@ -87,7 +87,12 @@ memory() ->
       "bytes of a core dump (`RLIMIT_CORE`)"},
      {oom_score_adj, {integer, -1000, 1000},
       "how much sooner than others the kernel takes a worker when memory runs out; without it 1000, "
-      "so that it takes each worker before the VM. Less than the VM's needs privileges"}].
+      "so that it takes each worker before the VM. Less than the VM's needs privileges"},
+     {rss, {integer, 1, infinity},
+      "bytes that a worker may have in memory; it is killed when it has more"},
+     {group, {integer, 1, infinity},
+      "the same for a worker together with the processes that it has started, shared pages divided "
+      "(PSS)"}].
 
 %% Complete and checked. Times are milliseconds.
 -type pool() :: #{
@@ -119,7 +124,9 @@ memory() ->
     data => pos_integer() | infinity,
     files => pos_integer() | infinity,
     core => non_neg_integer() | infinity,
-    oom_score_adj => integer()
+    oom_score_adj => integer(),
+    rss => pos_integer(),
+    group => pos_integer()
 }.
 
 %% The same, with what nobody is to read in a report out of sight.

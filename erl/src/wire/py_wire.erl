@@ -7,20 +7,30 @@
 %% they are; so a reply is matched to its request by its first eight bytes.
 -module(py_wire).
 
--export([body/2, request/3, cancel/1, take_back/1, more/2, stop/1, ack/1, answer/2, quit/0]).
+-export([what/1, body/2, request/3, cancel/1, take_back/1, more/2, stop/1, ack/1, answer/2, quit/0]).
 -export([reply_id/1, is_not_started/1, chunk_items/1, is_output/1, event/1, message_id/1, atoms/0]).
--export_type([id/0, op/0]).
+-export_type([id/0, op/0, what/0]).
 
 -include("py_protocol.hrl").
 
 -type id() :: 0..16#7fffffff.
 %% A request as docs/protocol.md has it.
 -type op() :: atom() | tuple().
+%% What it does, without arguments or code: those may be secret.
+-type what() :: {Module :: atom() | binary(), Function :: atom() | binary(), arity()} | atom().
 
 -define(TUPLE, 104).
 -define(INTEGER, 98).
 -define(ATOM, 119).
 -define(BINARY, 109).
+
+%% What a request is called where its arguments must not be seen.
+-spec what(op()) -> what().
+what({call, Module, Function, Args, Kwargs}) ->
+    {Module, Function, length(Args) + map_size(Kwargs)};
+what({stream, Source}) -> what(Source);
+what(Op) when is_tuple(Op) -> element(1, Op);
+what(Op) -> Op.
 
 %% The part of a request that is the same whoever runs it: Op and, where
 %% there are any, Opts, without a version byte; and the whole tuple's arity.

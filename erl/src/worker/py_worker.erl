@@ -15,7 +15,7 @@
 
 -export([start_link/1, info/1, info/2, seal/2]).
 -export([request/2, pull/4, close_stream/2, report/1, spoilt/1]).
--export([steps/2, live/1, retire/2]).
+-export([steps/2, live/1, retire/2, exceeded/2]).
 -export([init/1, handle_continue/2, handle_call/3, handle_cast/2, handle_info/2,
          terminate/2, format_status/1]).
 -export_type([options/0]).
@@ -24,7 +24,7 @@
 
 %% What others say to it: messages, which never wait.
 -messages([request/2, pull/4, close_stream/2, report/1, spoilt/1, steps/2, live/1,
-           retire/2]).
+           retire/2, exceeded/2]).
 
 -record(state, {
     pool :: #pool{},
@@ -37,6 +37,7 @@
     python :: binary() | undefined,     % its version
     guard :: atom(),                    % which one holds
     quits = false :: boolean(),         % whether it understands `quit'
+    excess = none :: none | map(),      % the memory for which it is being killed
     phase = opening :: phase()
 }).
 
@@ -132,6 +133,11 @@ retire(Worker, Limit) ->
     _ = erlang:send_after(Limit, Worker, {?MODULE, abandon}),
     tell(Worker, retire).
 
+%% Its program has this much memory, which is above a limit: it is being killed.
+-spec exceeded(pid(), map()) -> ok.
+exceeded(Worker, Excess) ->
+    tell(Worker, {exceeded, Excess}).
+
 tell(Worker, Message) ->
     Worker ! {?MODULE, Message},
     ok.
@@ -194,12 +200,17 @@ handle_info({'EXIT', Pid, Reason}, #state{events = Events} = S) when is_pid(Pid)
         true -> {stop, {helper, Reason}, S};
         false -> {noreply, S}   % anybody may send that
     end;
+handle_info({?MODULE, {exceeded, Excess}}, #state{excess = none, phase = Phase} = S) ->
+    {noreply, S#state{excess = Excess#{running => running(Phase)}}};
 handle_info({?MODULE, abandon}, S) ->
     {stop, {shutdown, retired}, S};
 handle_info(Message, #state{phase = {starting, Boot, Timer}} = S) ->
     starting(Message, Boot, Timer, S);
 handle_info(Message, #state{phase = {live, Live}} = S) ->
     settle(live_step(Message, Live), S).
+
+running({live, Live}) -> py_worker_live:running(Live);
+running(_) -> start.
 
 %% A frame that is no reply is an event.
 frame(none, Frame, #state{port = Port, events = Events} = S) ->
@@ -305,16 +316,22 @@ ended(_, Reason, #state{phase = {live, Live}, events = Events} = S) ->
     {stop, {shutdown, {worker_exit, Why}}, S};
 ended(Status, Reason, #state{events = Events} = S) ->
     Text = case py_worker_events:start_failure(Events) of
-               none -> start_failure(Status, py_worker_events:explain(Reason, Events), S);
+               none -> start_failure(Status, py_worker_events:explain(killed_by(Reason, S), Events), S);
                Said -> Said
            end,
     {stop, not_started(Text), S}.
 
+start_failure(_, {memory, Excess}, _) ->
+    iolist_to_binary(io_lib:format("it was killed for its memory before it was ready: ~0p", [Excess]));
 start_failure(Status, _, #state{options = #{memory := Limits}}) when is_integer(Status) ->
     iolist_to_binary([py_os_exit:start_failure(Status), py_os_limit:remark(Limits)]);
 start_failure(_, Reason, _) ->
     iolist_to_binary(io_lib:format("~p", [Reason])).
 
+%% Killed for its memory; by us, if it was above a limit and is being killed.
+killed_by(Reason, #state{excess = Excess})
+  when is_map(Excess), Reason =:= {signal, sigkill} orelse Reason =:= closed ->
+    {memory, Excess};
 %% The kernel counts the processes that it killed for want of memory.
 killed_by({signal, sigkill} = Reason, #state{pool = Pool}) ->
     case py_pool_load:claim_oom_kill(Pool, py_os_proc:oom_kills()) of

@@ -12,7 +12,7 @@
 -module(py_worker_jobs).
 
 -export([new/0, push/4, next/1, output/3, reply/3, put_back/3]).
--export([is_idle/1, count/1, calls/1, load/1, callers/1, owner/2]).
+-export([is_idle/1, count/1, calls/1, load/1, callers/1, owner/2, running/1]).
 -export([expire/2, stuck/2, soonest/1, leave/3, take_back/1, give_up/2]).
 -export_type([jobs/0, job/0]).
 
@@ -182,6 +182,16 @@ owner(Id, #jobs{sent = Sent}) ->
     case lists:keyfind(Id, #job.id, Sent) of
         #job{req = #req{owner = Owner}} -> Owner;
         false -> none
+    end.
+
+%% What the program may be running: the job that it has started, else a stream
+%% that it has.
+-spec running(jobs()) -> py_wire:what() | none.
+running(#jobs{sent = Sent}) ->
+    {Streams, Jobs} = lists:partition(fun is_stream/1, lists:filter(fun has_started/1, Sent)),
+    case Jobs ++ Streams of
+        [#job{req = #req{what = What}} | _] -> What;
+        [] -> none
     end.
 
 all(#jobs{sent = Sent, waiting = Waiting}) ->

@@ -22,7 +22,7 @@
 -export([new/1, settle/1]).
 -export([request/2, reply/3, numbers/2, pull/4, close/2, tick/2, caller_gone/2, spoilt/1, retire/1,
          seal/1]).
--export([learn/4, refuse/1, give_up/2, cause/2, is_closing/1, info/1]).
+-export([learn/4, refuse/1, give_up/2, cause/2, is_closing/1, info/1, running/1]).
 -export_type([live/0, args/0]).
 
 -include("py.hrl").
@@ -72,6 +72,14 @@ info(#live{jobs = Jobs, streams = Streams} = L) ->
     #{state => State, calls => py_worker_jobs:calls(Jobs),
       in_flight => py_worker_jobs:count(Jobs),
       streams => py_worker_streams:count(Streams)}.
+
+%% What the program is running now, if it is; without arguments.
+-spec running(live()) -> py_wire:what() | none.
+running(#live{jobs = Jobs, streams = Streams}) ->
+    case py_worker_jobs:running(Jobs) of
+        none -> py_worker_streams:running(Streams);
+        What -> What
+    end.
 
 is_running(#live{jobs = Jobs, streams = Streams}) ->
     not py_worker_jobs:is_idle(Jobs) orelse py_worker_streams:active(Streams) > 0.
@@ -385,6 +393,8 @@ is_done(#live{jobs = Jobs, streams = Streams, urgent = Urgent}) ->
 
 %% Why the worker ended, if the program ended like this.
 -spec cause(term(), live()) -> term().
+cause({memory, _} = Reason, _) ->
+    Reason;
 cause(Reason, L) ->
     case is_closing(L) of
         true -> timeout;

@@ -9,7 +9,7 @@
 -module(py_worker_streams).
 
 -export([new/0, first_credit/0, open/4, reply/3, pull/4, close/3]).
--export([is_open/2, count/1, active/1, callers/1]).
+-export([is_open/2, count/1, active/1, callers/1, running/1]).
 -export([expire/2, soonest/1, leave/3, give_up/2]).
 -export_type([streams/0]).
 
@@ -146,6 +146,15 @@ count(#streams{open = Open}) ->
 -spec active(streams()) -> non_neg_integer().
 active(#streams{open = Open}) when map_size(Open) =:= 0 -> 0;
 active(Streams) -> length([S || #stream{owed = Owed} = S <- all(Streams), Owed > 0]).
+
+%% What the program may be working on for a stream that has credit.
+-spec running(streams()) -> py_wire:what() | none.
+running(Streams) ->
+    case [What || #stream{owed = Owed, job = #job{req = #req{what = What}}} <- all(Streams),
+                  Owed > 0] of
+        [What | _] -> What;
+        [] -> none
+    end.
 
 -spec callers(streams()) -> [pid()].
 callers(Streams) ->

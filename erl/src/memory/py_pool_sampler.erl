@@ -1,0 +1,160 @@
+%% SPDX-License-Identifier: Apache-2.0
+%%
+%% Looks at the memory of a pool's programs: every second, and every 100 ms at
+%% those that have more than half of a limit. It tells the pool what it has seen,
+%% and kills what is above a limit (py_pool_limit).
+%%
+%% All of it comes from /proc: neither a worker nor its program is asked or woken,
+%% so it is seen whatever Python does. A program's file stays open until it is
+%% gone, which makes a look at it cost some microseconds.
+-module(py_pool_sampler).
+-behaviour(gen_server).
+
+-export([start_link/2]).
+-export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
+-export_type([sample/0]).
+
+-include("py.hrl").
+
+-define(PERIOD, 1_000).
+-define(NEAR_PERIOD, 100).
+
+%% What was seen of a worker, in bytes.
+-type sample() :: {Slot :: pos_integer(), Worker :: pid(), OsPid :: pos_integer(),
+                   #{rss := non_neg_integer(), _ => _}}.
+
+-record(state, {
+    pool :: #pool{},
+    limits :: py_pool_limit:limits(),
+    files = #{} :: #{Worker :: pid() => py_os_rss:rss()},
+    groups = #{} :: py_os_group:groups(),   % as they were a second ago at most
+    near = [] :: [pid()],                   % the workers that are near a limit
+    all_at :: integer()                     % when all are looked at again (ms)
+}).
+
+-spec start_link(#pool{}, py_pool_options:hidden()) -> gen_server:start_ret().
+start_link(Pool, #{memory := Limits}) ->
+    gen_server:start_link(?MODULE, {Pool, Limits}, []).
+
+%% ---------------------------------------------------------------------------
+
+-spec init({#pool{}, py_pool_limit:limits()}) -> {ok, #state{}}.
+init({Pool, Limits}) ->
+    {ok, arm(#state{pool = Pool, limits = Limits, all_at = py_time:now_ms()})}.
+
+-spec handle_call(term(), gen_server:from(), #state{}) -> {reply, term(), #state{}}.
+handle_call(_, _From, S) ->
+    {reply, {error, badarg}, S}.
+
+-spec handle_cast(term(), #state{}) -> {noreply, #state{}}.
+handle_cast(_, S) ->
+    {noreply, S}.
+
+-spec handle_info(term(), #state{}) -> {noreply, #state{}}.
+handle_info({timeout, _, look}, S) ->
+    {noreply, arm(look(py_time:now_ms(), S))};
+handle_info(_, S) ->
+    {noreply, S}.
+
+arm(#state{near = Near, all_at = AllAt} = S) ->
+    At = case Near of
+             [] -> AllAt;
+             _ -> min(AllAt, py_time:now_ms() + ?NEAR_PERIOD)
+         end,
+    _ = erlang:start_timer(At, self(), look, [{abs, true}]),
+    S.
+
+%% ---------------------------------------------------------------------------
+%% A round
+
+look(Now, #state{pool = Pool, all_at = AllAt} = S) when Now >= AllAt ->
+    Programs = py_pool_board:programs(Pool),
+    Workers = [Worker || {_, Worker, _} <- Programs],
+    Kept = keep_files(Workers, S#state{groups = groups(S)}),
+    look_at(Programs, Kept#state{all_at = Now + ?PERIOD});
+look(_, #state{pool = Pool, near = Near} = S) ->
+    look_at([Program || {_, Worker, _} = Program <- py_pool_board:programs(Pool),
+                        lists:member(Worker, Near)], S).
+
+%% Closes the files of programs that are gone.
+keep_files(Workers, #state{files = Files} = S) ->
+    maps:foreach(fun(_, File) -> py_os_rss:close(File) end, maps:without(Workers, Files)),
+    S#state{files = maps:with(Workers, Files)}.
+
+groups(#state{limits = Limits}) ->
+    case py_pool_limit:counts_children(Limits) of
+        true -> py_os_group:all();
+        false -> #{}
+    end.
+
+look_at(Programs, #state{pool = Pool} = S) ->
+    {Samples, Next} = lists:foldl(fun sample/2, {[], S#state{near = []}}, Programs),
+    Live = [Worker || {_, Worker, _} <- py_pool_board:workers(Pool)],
+    tell_pool([Sample || {_, Worker, _, _} = Sample <- lists:sort(Samples),
+                         lists:member(Worker, Live)], Next),
+    lists:foldl(fun judge/2, Next, Samples).
+
+tell_pool([], _) ->
+    ok;
+tell_pool(Samples, #state{pool = Pool}) ->
+    case py_pool_board:pool(Pool) of
+        {ok, Pid} -> py_pool:sampled(Pid, Samples);
+        {error, _} -> ok
+    end.
+
+%% ---------------------------------------------------------------------------
+%% A look at a program
+
+sample({Slot, Worker, OsPid} = Program, {Samples, S}) ->
+    {File, Opened} = file(Program, S),
+    case read(File) of
+        {ok, Rss} -> {[{Slot, Worker, OsPid, with_group(OsPid, Rss, S)} | Samples], Opened};
+        gone -> {Samples, Opened}
+    end.
+
+file({_, Worker, OsPid}, #state{files = Files} = S) ->
+    case Files of
+        #{Worker := File} -> {File, S};
+        #{} -> opened(py_os_rss:open(OsPid), Worker, S)
+    end.
+
+opened({ok, File}, Worker, #state{files = Files} = S) ->
+    {File, S#state{files = Files#{Worker => File}}};
+opened(gone, Worker, #state{pool = Pool} = S) ->
+    py_pool_board:forget_program(Pool, Worker),
+    {gone, S}.
+
+read(gone) -> gone;
+read(File) -> py_os_rss:read(File).
+
+with_group(OsPid, Rss, #state{groups = Groups}) ->
+    case Groups of
+        #{OsPid := Members} ->
+            #{rss => Rss, group_rss => Rss + py_os_group:rss(lists:delete(OsPid, Members))};
+        #{} ->
+            #{rss => Rss}
+    end.
+
+%% ---------------------------------------------------------------------------
+%% Its limits
+
+judge({_, Worker, OsPid, Sample} = Seen, #state{limits = Limits, near = Near} = S) ->
+    case py_pool_limit:judge(Sample, Limits) of
+        far ->
+            S;
+        near ->
+            S#state{near = [Worker | Near]};
+        measure ->
+            Group = py_os_group:pss(maps:get(OsPid, S#state.groups)),
+            judge(setelement(4, Seen, Sample#{group => Group}), S);
+        {over, Excess} ->
+            kill(Worker, OsPid, Excess),
+            S
+    end.
+
+%% The worker learns first why its program will be gone. To kill takes a process,
+%% which nobody waits for. Should it fail, the next second comes here again.
+kill(Worker, OsPid, Excess) ->
+    py_worker:exceeded(Worker, Excess),
+    _ = spawn(fun() -> py_os_port:kill(OsPid) end),
+    ok.
