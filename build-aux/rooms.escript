@@ -28,10 +28,10 @@ c_layers() ->
       "wire" => []}.
 
 erl_layers() ->
-    #{"src" => ["look", "pool", "call", "memory", "worker", "os", "wire", "board"],
-      "look" => ["pool", "call", "memory", "worker", "os", "wire", "board"],
-      "pool" => ["call", "memory", "worker", "os", "wire", "board"],
-      "memory" => ["worker", "os", "wire", "board"],
+    #{"src" => ["look", "pool", "memory", "call", "worker", "os", "wire", "board"],
+      "look" => ["pool", "memory", "call", "worker", "os", "wire", "board"],
+      "pool" => ["memory", "call", "worker", "os", "wire", "board"],
+      "memory" => ["call", "worker", "os", "wire", "board"],
       "call" => ["worker", "os", "wire", "board"],
       "worker" => ["os", "wire", "board"],
       "os" => ["wire"],

@@ -15,8 +15,11 @@ erl_sources = \
 	erl/src/call/py_request.erl \
 	erl/src/call/py_stream.erl \
 	erl/src/call/py_target.erl \
+	erl/src/memory/py_pool_budget.erl \
 	erl/src/memory/py_pool_limit.erl \
+	erl/src/memory/py_pool_relief.erl \
 	erl/src/memory/py_pool_sampler.erl \
+	erl/src/memory/py_pool_usage.erl \
 	erl/src/pool/py_pool.erl \
 	erl/src/pool/py_pool_board.erl \
 	erl/src/pool/py_pool_define.erl \
@@ -52,6 +55,7 @@ erl_sources = \
 	erl/src/os/py_os_limit.erl \
 	erl/src/os/py_os_port.erl \
 	erl/src/os/py_os_proc.erl \
+	erl/src/os/py_os_room.erl \
 	erl/src/os/py_os_rss.erl \
 	erl/src/wire/py_ask.erl \
 	erl/src/wire/py_exception.erl \

@@ -5,6 +5,7 @@
 unit_scripts = \
 	test/unit/ask.escript \
 	test/unit/boot.escript \
+	test/unit/budget.escript \
 	test/unit/define.escript \
 	test/unit/exception.escript \
 	test/unit/figure.escript \
@@ -21,6 +22,7 @@ unit_scripts = \
 	test/unit/rest.escript \
 	test/unit/result.escript \
 	test/unit/roll.escript \
+	test/unit/room.escript \
 	test/unit/rooms.escript \
 	test/unit/slots.escript \
 	test/unit/steps.escript \
@@ -50,6 +52,7 @@ test_scripts = \
 	test/docs/examples.escript \
 	test/docs/pages.escript \
 	test/memory/collector.escript \
+	test/memory/budget.escript \
 	test/memory/give_back.escript \
 	test/memory/guide.escript \
 	test/memory/limits.escript \

@@ -17,6 +17,8 @@
 %% <dt>`{worker_exit, Why}'</dt><dd>the worker that ran it ended:
 %%   `{signal, sigsegv}', `{status, 3}', …</dd>
 %% <dt>`{overloaded, Waiting, Max}'</dt><dd>the pool's queue is full</dd>
+%% <dt>`{overloaded, memory, Map}'</dt><dd>the pool's workers have more memory than
+%%   its budget</dd>
 %% <dt>`{stopping, Name}'</dt><dd>the pool takes no new requests; this one has not
 %%   started</dd>
 %% <dt>`cancelled'</dt><dd>{@link cancel/1} was called</dd>
@@ -127,7 +129,8 @@
     core => non_neg_integer() | infinity,
     oom_score_adj => integer(),
     rss => pos_integer(),
-    group => pos_integer()
+    group => pos_integer(),
+    budget => pos_integer() | {percent, 1..100}
 }.
 %% What a worker's memory is limited to; README says of each key what it does.
 -type result() :: {ok, term()} | {error, term()}

@@ -24,6 +24,7 @@
     | {one_of, [atom()]}
     | {integer, Least :: integer(), Most :: integer() | infinity}
     | {limit, Least :: integer()}   % an integer or infinity
+    | share                 % bytes, or a part of what there is
     | time                  % milliseconds
     | timeout               % milliseconds or infinity
     | directory
@@ -67,6 +68,8 @@ value({one_of, Values}, Value) -> true = lists:member(Value, Values), Value;
 value({integer, Least, Most}, N) when is_integer(N), N >= Least, N =< Most -> N;
 value({limit, _}, infinity) -> infinity;
 value({limit, Least}, N) -> value({integer, Least, infinity}, N);
+value(share, {percent, P}) -> {percent, value({integer, 1, 100}, P)};
+value(share, Bytes) -> value({integer, 1, infinity}, Bytes);
 value(time, N) -> value({integer, 0, ?LONGEST}, N);
 value(timeout, infinity) -> infinity;
 value(timeout, N) -> value(time, N);

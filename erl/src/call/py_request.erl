@@ -104,13 +104,17 @@ deadline(#opts{timeout = default}, #pool{timeout = Timeout}, Now) ->
 deadline(#opts{timeout = Timeout}, _, Now) ->
     py_time:deadline(Timeout, Now).
 
-%% The tuple and the Id around the body take eight bytes.
+%% The tuple and the Id around the body take eight bytes. When memory is short, a
+%% process that is bound to a worker is let through: it may have to free something.
 ticket(#pool{max_frame = Max}, #req{size = Size}) when Size + 8 > Max ->
     Text = io_lib:format("the request is larger than max_frame (~b > ~b bytes)",
                          [Size + 8, Max]),
     {error, {badarg, iolist_to_binary(Text)}};
 ticket(#pool{name = Name} = Pool, Req) ->
-    {ok, #ticket{pool = Pool, req = Req, home = py_binding:home(Name)}}.
+    case {py_binding:home(Name), py_pool_load:memory_refusal(Pool)} of
+        {undefined, #{} = Memory} -> {error, {overloaded, memory, Memory}};
+        {Home, _} -> {ok, #ticket{pool = Pool, req = Req, home = Home}}
+    end.
 
 -spec pool(ticket()) -> #pool{}.
 pool(#ticket{pool = Pool}) ->

@@ -2,7 +2,8 @@
 %%
 %% Looks at the memory of a pool's programs: every second, and every 100 ms at
 %% those that have more than half of a limit. It tells the pool what it has seen,
-%% and kills what is above a limit (py_pool_limit).
+%% kills what is above a limit (py_pool_limit), and sees to it that all together
+%% stay within their budget (py_pool_budget).
 %%
 %% All of it comes from /proc: neither a worker nor its program is asked or woken,
 %% so it is seen whatever Python does. A program's file stays open until it is
@@ -11,13 +12,15 @@
 -behaviour(gen_server).
 
 -export([start_link/2]).
--export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
+-export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 -export_type([sample/0]).
 
 -include("py.hrl").
 
 -define(PERIOD, 1_000).
 -define(NEAR_PERIOD, 100).
+%% To look at the budget takes at most one part in so many of the time.
+-define(BUDGET_SHARE, 10).
 
 %% What was seen of a worker, in bytes.
 -type sample() :: {Slot :: pos_integer(), Worker :: pid(), OsPid :: pos_integer(),
@@ -29,7 +32,10 @@
     files = #{} :: #{Worker :: pid() => py_os_rss:rss()},
     groups = #{} :: py_os_group:groups(),   % as they were a second ago at most
     near = [] :: [pid()],                   % the workers that are near a limit
-    all_at :: integer()                     % when all are looked at again (ms)
+    all_at :: integer(),                    % when all are looked at again (ms)
+    budget = py_pool_budget:new() :: py_pool_budget:budget(),
+    budget_at :: integer(),                 % when that may be looked at again
+    relief = none :: none | reference()     % the monitor of one that is under way
 }).
 
 -spec start_link(#pool{}, py_pool_options:hidden()) -> gen_server:start_ret().
@@ -40,7 +46,10 @@ start_link(Pool, #{memory := Limits}) ->
 
 -spec init({#pool{}, py_pool_limit:limits()}) -> {ok, #state{}}.
 init({Pool, Limits}) ->
-    {ok, arm(#state{pool = Pool, limits = Limits, all_at = py_time:now_ms()})}.
+    process_flag(trap_exit, true),
+    py_pool_relief:clear(Pool),
+    Now = py_time:now_ms(),
+    {ok, arm(#state{pool = Pool, limits = Limits, all_at = Now, budget_at = Now})}.
 
 -spec handle_call(term(), gen_server:from(), #state{}) -> {reply, term(), #state{}}.
 handle_call(_, _From, S) ->
@@ -53,8 +62,15 @@ handle_cast(_, S) ->
 -spec handle_info(term(), #state{}) -> {noreply, #state{}}.
 handle_info({timeout, _, look}, S) ->
     {noreply, arm(look(py_time:now_ms(), S))};
+handle_info({'DOWN', Monitor, process, _, _}, #state{relief = Monitor, budget = Budget} = S) ->
+    {noreply, S#state{relief = none, budget = py_pool_budget:relieved(Budget)}};
 handle_info(_, S) ->
     {noreply, S}.
+
+%% No alarm outlives its pool.
+-spec terminate(term(), #state{}) -> ok.
+terminate(_, #state{pool = Pool}) ->
+    py_pool_relief:clear(Pool).
 
 arm(#state{near = Near, all_at = AllAt} = S) ->
     At = case Near of
@@ -71,10 +87,12 @@ look(Now, #state{pool = Pool, all_at = AllAt} = S) when Now >= AllAt ->
     Programs = py_pool_board:programs(Pool),
     Workers = [Worker || {_, Worker, _} <- Programs],
     Kept = keep_files(Workers, S#state{groups = groups(S)}),
-    look_at(Programs, Kept#state{all_at = Now + ?PERIOD});
+    {Samples, Next} = look_at(Programs, Kept#state{all_at = Now + ?PERIOD}),
+    budget(Now, Samples, Next);
 look(_, #state{pool = Pool, near = Near} = S) ->
-    look_at([Program || {_, Worker, _} = Program <- py_pool_board:programs(Pool),
-                        lists:member(Worker, Near)], S).
+    {_, Next} = look_at([Program || {_, Worker, _} = Program <- py_pool_board:programs(Pool),
+                                    lists:member(Worker, Near)], S),
+    Next.
 
 %% Closes the files of programs that are gone.
 keep_files(Workers, #state{files = Files} = S) ->
@@ -92,7 +110,7 @@ look_at(Programs, #state{pool = Pool} = S) ->
     Live = [Worker || {_, Worker, _} <- py_pool_board:workers(Pool)],
     tell_pool([Sample || {_, Worker, _, _} = Sample <- lists:sort(Samples),
                          lists:member(Worker, Live)], Next),
-    lists:foldl(fun judge/2, Next, Samples).
+    {Samples, lists:foldl(fun judge/2, Next, Samples)}.
 
 tell_pool([], _) ->
     ok;
@@ -158,3 +176,22 @@ kill(Worker, OsPid, Excess) ->
     py_worker:exceeded(Worker, Excess),
     _ = spawn(fun() -> py_os_port:kill(OsPid) end),
     ok.
+
+%% ---------------------------------------------------------------------------
+%% Their budget
+
+budget(Now, Samples, #state{pool = Pool, limits = #{budget := Limit}, budget_at = At} = S)
+  when Now >= At ->
+    Seen = py_pool_usage:look(Limit, Samples, Pool),
+    {Effects, Budget} = py_pool_budget:observe(Seen, S#state.budget),
+    Took = py_time:now_ms() - Now,
+    lists:foldl(fun(Effect, Acc) -> carry_out(Effect, Seen, Acc) end,
+                S#state{budget = Budget, budget_at = Now + ?BUDGET_SHARE * Took}, Effects);
+budget(_, _, S) ->
+    S.
+
+carry_out(Effect, Seen, #state{pool = Pool} = S) ->
+    case py_pool_relief:carry_out(Effect, Seen, Pool) of
+        {relieving, Monitor} -> S#state{relief = Monitor};
+        ok -> S
+    end.

@@ -15,21 +15,25 @@
 %% two sees the other.
 -module(py_pool_load).
 
--export([new/1, least/1, claim/2, set/3, set_absent/2, busy/1, is_idle/1]).
+-export([new/1, least/1, claim/2, set/3, set_absent/2, busy/1, is_idle/1, has_work/2]).
 -export([set_waiting/2, has_waiting/1, set_stopping/1, is_stopping/1]).
 -export([set_oom_kills/2, claim_oom_kill/2]).
+-export([refuse/3, admit/1, memory_refusal/1]).
 
 -include("py.hrl").
 
 -type slot() :: pos_integer().
 
 %% The places of the pool's own numbers: how many callers wait in its queue,
-%% whether it is stopping, how many of the kernel's oom kills it knows of.
+%% whether it is stopping, how many of the kernel's oom kills it knows of, how much
+%% memory its workers have, and may have, while new calls are refused for that.
 -define(WAITING, 1).
 -define(STOPPING, 2).
 -define(OOM_KILLS, 3).
+-define(USED, 4).
+-define(ALLOWED, 5).
 %% Behind them the place of each worker's load.
--define(OWN_PLACES, 3).
+-define(OWN_PLACES, 5).
 -define(PLACE(Slot), (?OWN_PLACES + (Slot))).
 
 %% Loads of a worker that is not to be picked.
@@ -84,6 +88,11 @@ set_absent(Pool, Slot) ->
 busy(InFlight) ->
     ?BUSY + InFlight.
 
+%% Whether the worker of this slot has something to do, as it last said.
+-spec has_work(#pool{}, slot()) -> boolean().
+has_work(#pool{load = Load}, Slot) ->
+    atomics:get(Load, ?PLACE(Slot)) band (?BUSY - 1) > 0.
+
 %% Whether no worker has anything to do, and no caller waits.
 -spec is_idle(#pool{}) -> boolean().
 is_idle(#pool{load = Load, size = Size} = Pool) ->
@@ -122,3 +131,24 @@ set_oom_kills(#pool{load = Load}, Kills) ->
 claim_oom_kill(#pool{load = Load}, Kills) ->
     Known = atomics:get(Load, ?OOM_KILLS),
     Kills > Known andalso atomics:add(Load, ?OOM_KILLS, 1) =:= ok.
+
+%% ---------------------------------------------------------------------------
+%% Memory
+
+%% New calls are refused: the workers have this much memory, and may have that.
+-spec refuse(#pool{}, pos_integer(), non_neg_integer()) -> ok.
+refuse(#pool{load = Load}, Used, Allowed) ->
+    atomics:put(Load, ?ALLOWED, Allowed),
+    atomics:put(Load, ?USED, Used).
+
+%% They are taken again.
+-spec admit(#pool{}) -> ok.
+admit(#pool{load = Load}) ->
+    atomics:put(Load, ?USED, 0).
+
+-spec memory_refusal(#pool{}) -> none | #{used := pos_integer(), allowed := non_neg_integer()}.
+memory_refusal(#pool{load = Load}) ->
+    case atomics:get(Load, ?USED) of
+        0 -> none;
+        Used -> #{used => Used, allowed => atomics:get(Load, ?ALLOWED)}
+    end.

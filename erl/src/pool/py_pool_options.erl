@@ -92,7 +92,10 @@ memory() ->
       "bytes that a worker may have in memory; it is killed when it has more"},
      {group, {integer, 1, infinity},
       "the same for a worker together with the processes that it has started, shared pages divided "
-      "(PSS)"}].
+      "(PSS)"},
+     {budget, share,
+      "bytes that all workers of the pool may have together, or a part of what the machine and the "
+      "cgroups allow; when they have more, memory is given back, then new calls are refused"}].
 
 %% Complete and checked. Times are milliseconds.
 -type pool() :: #{
@@ -126,7 +129,8 @@ memory() ->
     core => non_neg_integer() | infinity,
     oom_score_adj => integer(),
     rss => pos_integer(),
-    group => pos_integer()
+    group => pos_integer(),
+    budget => pos_integer() | {percent, 1..100}
 }.
 
 %% The same, with what nobody is to read in a report out of sight.

@@ -15,7 +15,7 @@
 
 -export([start_link/1, info/1, info/2, seal/2]).
 -export([request/2, pull/4, close_stream/2, report/1, spoilt/1]).
--export([steps/2, live/1, retire/2, exceeded/2]).
+-export([steps/2, live/1, retire/2, exceeded/2, rest/2]).
 -export([init/1, handle_continue/2, handle_call/3, handle_cast/2, handle_info/2,
          terminate/2, format_status/1]).
 -export_type([options/0]).
@@ -24,7 +24,7 @@
 
 %% What others say to it: messages, which never wait.
 -messages([request/2, pull/4, close_stream/2, report/1, spoilt/1, steps/2, live/1,
-           retire/2, exceeded/2]).
+           retire/2, exceeded/2, rest/2]).
 
 -record(state, {
     pool :: #pool{},
@@ -137,6 +137,11 @@ retire(Worker, Limit) ->
 -spec exceeded(pid(), map()) -> ok.
 exceeded(Worker, Excess) ->
     tell(Worker, {exceeded, Excess}).
+
+%% Whether it runs only what it has, and what is bound to it.
+-spec rest(pid(), boolean()) -> ok.
+rest(Worker, Rests) ->
+    tell(Worker, {rest, Rests}).
 
 tell(Worker, Message) ->
     Worker ! {?MODULE, Message},
@@ -296,6 +301,7 @@ live_step({?MODULE, {pull, From, Id, Deadline}}, L) -> py_worker_live:pull(Id, F
 live_step({?MODULE, {close, Id}}, L) -> py_worker_live:close(Id, L);
 live_step({?MODULE, report}, L) -> L;   % each step reports
 live_step({?MODULE, spoilt}, L) -> py_worker_live:spoilt(L);
+live_step({?MODULE, {rest, Rests}}, L) -> py_worker_live:rest(Rests, L);
 live_step({?MODULE, retire}, L) -> py_worker_live:retire(L);
 live_step({timeout, Timer, tick}, L) -> py_worker_live:tick(Timer, L);
 live_step({'DOWN', _, process, Pid, _}, L) -> py_worker_live:caller_gone(Pid, L);

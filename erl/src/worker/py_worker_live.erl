@@ -20,8 +20,8 @@
 -module(py_worker_live).
 
 -export([new/1, settle/1]).
--export([request/2, reply/3, numbers/2, pull/4, close/2, tick/2, caller_gone/2, spoilt/1, retire/1,
-         seal/1]).
+-export([request/2, reply/3, numbers/2, pull/4, close/2, tick/2, caller_gone/2, spoilt/1, rest/2,
+         retire/1, seal/1]).
 -export([learn/4, refuse/1, give_up/2, cause/2, is_closing/1, info/1, running/1]).
 -export_type([live/0, args/0]).
 
@@ -48,6 +48,7 @@
     timer = none :: none | {reference(), integer()},
     interrupted = none :: none | pid(), % whose call it was that was interrupted last
     spoilt = false :: boolean(),        % by that; it is replaced, and runs nothing new
+    resting = false :: boolean(),       % it runs nothing new for a while
     retiring = false :: boolean(),      % another worker has this slot
     sealed = false :: boolean()         % the pool stops: it takes nothing more
 }).
@@ -101,8 +102,8 @@ request(#req{deadline = Deadline, reply_to = From} = Req, L) ->
 accept(#req{kind = urgent} = Req, #live{max_queue = Max} = L) ->
     {Id, Next} = next_id(L),
     urgent(py_worker_urgent:push(Id, Req, Max, L#live.urgent), Next);
-accept(#req{bound = false} = Req, #live{busy = Busy, spoilt = Spoilt} = L)
-  when Busy; Spoilt ->
+accept(#req{bound = false} = Req, #live{busy = Busy, spoilt = Spoilt, resting = Resting} = L)
+  when Busy; Spoilt; Resting ->
     effect({requeue, Req}, L);
 accept(#req{caller = Caller} = Req, #live{max_queue = Max} = L) ->
     {Id, Next} = next_id(L),
@@ -197,6 +198,13 @@ spoilt(#live{spoilt = true} = L) ->
 spoilt(#live{pool_pid = Pool, slot = Slot, jobs = Jobs} = L) ->
     py_pool:replace(Pool, Slot, self()),
     jobs(py_worker_jobs:take_back(Jobs), L#live{spoilt = true}).
+
+%% The program runs what it has, and what is bound to it, but nothing else.
+-spec rest(boolean(), live()) -> live().
+rest(true, #live{jobs = Jobs} = L) ->
+    jobs(py_worker_jobs:take_back(Jobs), L#live{resting = true});
+rest(false, L) ->
+    L#live{resting = false}.
 
 %% Another worker has this one's slot.
 -spec retire(live()) -> live().
@@ -376,7 +384,8 @@ publish(#live{pool = Pool, slot = Slot, pool_pid = PoolPid} = L) ->
         false -> ok
     end.
 
-load(#live{busy = Busy, spoilt = Spoilt, jobs = Jobs}) when Busy; Spoilt ->
+load(#live{busy = Busy, spoilt = Spoilt, resting = Resting, jobs = Jobs})
+  when Busy; Spoilt; Resting ->
     py_pool_load:busy(py_worker_jobs:count(Jobs));
 load(#live{jobs = Jobs, streams = Streams}) ->
     py_worker_jobs:load(Jobs) + py_worker_streams:active(Streams).
