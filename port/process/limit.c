@@ -1,31 +1,47 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * limit: the soft limits are set, so that they can be changed later. The hard
- * ones are raised where that is needed and allowed.
+ * limit: of what setrlimit(2) has, the soft limits are set, so that they can be
+ * changed later. The hard ones are raised where that is needed and allowed.
  */
 #include "config.h"
 
 #include "process/limit.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "wire/protocol.h"
 
-static const struct {
-    const char *name;
-    int resource;
-    bool is_memory; /* whether a MemoryError may come from it */
-} rows[LIMITS] = {
-    [LIMIT_ADDRESS_SPACE] = {"address_space", RLIMIT_AS, true},
-    [LIMIT_DATA] = {"data", RLIMIT_DATA, true},
-    [LIMIT_FILES] = {"files", RLIMIT_NOFILE, false},
-    [LIMIT_CORE] = {"core", RLIMIT_CORE, false},
-};
+#define INFINITE "infinity"
 
-/* ---- names and numbers ------------------------------------------------- */
+/* The cgroup that was joined; "": none. */
+static char cgroup[PATH_MAX];
+
+static int set_resource(int resource, const char *value);
+static int set_in_cgroup(const char *file, const char *value);
+static int set_in_proc(const char *file, const char *value);
+
+/* A limit is a resource, or a file in the cgroup or of the process. */
+static const struct row {
+    const char *name;
+    int resource; /* if there is no file */
+    const char *file;
+    int (*set_file)(const char *file, const char *value);
+} rows[LIMITS] = {
+    [LIMIT_ADDRESS_SPACE] = {"address_space", RLIMIT_AS, NULL, NULL},
+    [LIMIT_DATA] = {"data", RLIMIT_DATA, NULL, NULL},
+    [LIMIT_FILES] = {"files", RLIMIT_NOFILE, NULL, NULL},
+    [LIMIT_CORE] = {"core", RLIMIT_CORE, NULL, NULL},
+    [LIMIT_CGROUP_MAX] = {"cgroup_max", 0, "memory.max", set_in_cgroup},
+    [LIMIT_CGROUP_HIGH] = {"cgroup_high", 0, "memory.high", set_in_cgroup},
+    [LIMIT_CGROUP_PIDS] = {"cgroup_pids", 0, "pids.max", set_in_cgroup},
+    [LIMIT_OOM_SCORE_ADJ] = {"oom_score_adj", 0, "/proc/self/oom_score_adj",
+                             set_in_proc},
+};
 
 enum limit limit_named(const char *name)
 {
@@ -35,111 +51,109 @@ enum limit limit_named(const char *name)
     return (enum limit)i;
 }
 
-int limit_read(const char *text, rlim_t *most)
+/* ---- setrlimit ---------------------------------------------------------- */
+
+static int read_value(const char *text, rlim_t *most)
 {
     char *end = NULL;
-    if (strcmp(text, "infinity") == 0) {
+    if (strcmp(text, INFINITE) == 0) {
         *most = RLIM_INFINITY;
         return 0;
     }
     errno = 0;
     const long long n = strtoll(text, &end, 10);
-    if (errno || *end || end == text || n < 0)
-        return -1;
+    if (errno == 0 && (*end || end == text || n < 0))
+        errno = EINVAL;
     *most = (rlim_t)n;
-    return 0;
+    return errno ? -1 : 0;
 }
 
-/* ---- files of the kernel ----------------------------------------------- */
+/* RLIM_INFINITY is larger than any number. Without a limit there is still the
+ * hard one. */
+static int set_resource(int resource, const char *value)
+{
+    struct rlimit both;
+    rlim_t most;
+    if (read_value(value, &most) < 0 || getrlimit(resource, &both) < 0)
+        return -1;
+    both.rlim_cur = most == RLIM_INFINITY ? both.rlim_max : most;
+    if (both.rlim_max < both.rlim_cur)
+        both.rlim_max = both.rlim_cur;
+    return setrlimit(resource, &both);
+}
+
+/* ---- files of the kernel ------------------------------------------------- */
 
 /* The kernel says whether it takes what is written when the file is closed. */
-static int write_number(const char *path, int n)
+static int set_in_proc(const char *path, const char *value)
 {
     FILE *file = fopen(path, "we");
     if (!file)
         return -1;
-    fprintf(file, "%d", n);
+    fputs(value, file);
     return fclose(file) == 0 ? 0 : -1;
 }
 
-static int read_number(const char *path, int *n)
+static int set_in_cgroup(const char *file, const char *value)
 {
-    FILE *file = fopen(path, "re");
-    if (!file)
+    char path[sizeof cgroup + NAME_MAX];
+    snprintf(path, sizeof path, "%s/%s", cgroup, file);
+    if (*cgroup == '\0') {
+        errno = ENOENT;
         return -1;
-    int found = fscanf(file, "%d", n);
-    fclose(file);
-    return found == 1 ? 0 : -1;
+    }
+    return set_in_proc(path, strcmp(value, INFINITE) == 0 ? "max" : value);
 }
 
-/* ---- who is taken first ------------------------------------------------ */
-
-static const char oom_file[] = "/proc/self/oom_score_adj";
+/* The process that writes 0 means itself, with all of its threads. If memory
+ * runs out in there, its children end with it, where the kernel can do that. */
+static int join(const char *directory, struct err *err)
+{
+    snprintf(cgroup, sizeof cgroup, "%s", directory);
+    if (set_in_cgroup("cgroup.procs", "0") < 0)
+        return err_set(err, "memory: cgroup %s cannot be joined: %s", directory,
+                       strerror(errno));
+    (void)set_in_cgroup("memory.oom.group", "1");
+    return 0;
+}
 
 /* One's own may always be raised. Where there is no /proc, it stays. */
 static void raise_oom_score_adj(void)
 {
+    char least[16];
     int adj = 0;
-    if (read_number(oom_file, &adj) == 0 && adj < DEFAULT_OOM_SCORE_ADJ)
-        (void)write_number(oom_file, DEFAULT_OOM_SCORE_ADJ);
+    FILE *file = fopen(rows[LIMIT_OOM_SCORE_ADJ].file, "re");
+    if (!file)
+        return;
+    if (fscanf(file, "%d", &adj) == 1 && adj < DEFAULT_OOM_SCORE_ADJ) {
+        snprintf(least, sizeof least, "%d", DEFAULT_OOM_SCORE_ADJ);
+        (void)set_in_proc(rows[LIMIT_OOM_SCORE_ADJ].file, least);
+    }
+    fclose(file);
 }
 
-static int set_oom_score_adj(int adj, struct err *err)
+/* ---- all of them --------------------------------------------------------- */
+
+int limit_set(enum limit limit, const char *value, struct err *err)
 {
-    if (adj == INT_MIN)
-        raise_oom_score_adj();
-    else if (write_number(oom_file, adj) < 0)
-        return err_set(err, "memory: oom_score_adj %d: %s", adj,
+    const struct row *row = &rows[limit];
+    int rc = row->file ? row->set_file(row->file, value)
+                       : set_resource(row->resource, value);
+    if (rc < 0)
+        return err_set(err, "memory: %s %s: %s", row->name, value,
                        strerror(errno));
     return 0;
-}
-
-/* ---- cgroup ------------------------------------------------------------ */
-
-/* The process that writes 0 means itself, with all of its threads. */
-static int join(const char *cgroup, struct err *err)
-{
-    char path[PATH_MAX];
-    const int n = snprintf(path, sizeof path, "%s/cgroup.procs", cgroup);
-    if (n >= (int)sizeof path)
-        return err_set(err, "memory: cgroup: the path is too long");
-    if (write_number(path, 0) < 0)
-        return err_set(err, "memory: cgroup %s cannot be joined: %s", cgroup,
-                       strerror(errno));
-    return 0;
-}
-
-/* ---- setrlimit ---------------------------------------------------------- */
-
-static rlim_t larger(rlim_t a, rlim_t b)
-{
-    return a > b ? a : b; /* RLIM_INFINITY is larger than any number */
-}
-
-int limit_set(enum limit limit, rlim_t most, struct err *err)
-{
-    struct rlimit both;
-    getrlimit(rows[limit].resource, &both);
-    both.rlim_cur = most == RLIM_INFINITY ? both.rlim_max : most;
-    both.rlim_max = larger(both.rlim_max, both.rlim_cur);
-    if (setrlimit(rows[limit].resource, &both) == 0)
-        return 0;
-    const char *why = strerror(errno);
-    getrlimit(rows[limit].resource, &both);
-    return err_set(err, "memory: %s %llu: %s (the hard limit is %llu)",
-                   rows[limit].name, (unsigned long long)most, why,
-                   (unsigned long long)both.rlim_max);
 }
 
 int limit_enter(const struct limits *limits, struct err *err)
 {
     if (limits->cgroup && join(limits->cgroup, err) < 0)
         return -1;
-    if (set_oom_score_adj(limits->oom_score_adj, err) < 0)
-        return -1;
+    if (!limits->values[LIMIT_OOM_SCORE_ADJ])
+        raise_oom_score_adj();
     for (int i = 0; i < LIMITS; i++)
-        if (limits->given[i] &&
-            limit_set((enum limit)i, limits->most[i], err) < 0)
+        if (limits->values[i] &&
+            limit_set((enum limit)i, limits->values[i], err) < 0)
             return -1;
     return 0;
 }
@@ -147,11 +161,10 @@ int limit_enter(const struct limits *limits, struct err *err)
 bool limit_describe(char *text, size_t size)
 {
     size_t used = 0;
-    for (int i = 0; i < LIMITS && used < size; i++) {
-        struct rlimit both = {RLIM_INFINITY, RLIM_INFINITY};
-        if (rows[i].is_memory)
-            getrlimit(rows[i].resource, &both);
-        if (both.rlim_cur != RLIM_INFINITY)
+    for (int i = LIMIT_ADDRESS_SPACE; i <= LIMIT_DATA && used < size; i++) {
+        struct rlimit both;
+        if (getrlimit(rows[i].resource, &both) == 0 &&
+            both.rlim_cur != RLIM_INFINITY)
             used += (size_t)snprintf(text + used, size - used,
                                      "%slimit %s: %llu bytes", used ? ", " : "",
                                      rows[i].name,

@@ -44,14 +44,13 @@ static const char usage[] =
     "                     how long a job that was interrupted may take to end\n"
     "                     (default " INTERRUPT_GRACE_DEFAULT ")\n"
     "  --address-space BYTES, --data BYTES, --files N, --core BYTES\n"
-    "                     limits of this process, as setrlimit(2) has them; "
-    "or\n"
-    "                     infinity\n"
+    "                     limits of this process (setrlimit), or infinity\n"
     "  --cgroup DIR       join this control group (version 2)\n"
-    "  --oom-score-adj N  how much sooner than other processes the kernel "
-    "ends\n"
-    "                     this one when memory runs out: -1000 to 1000\n"
-    "                     (default: at least " OOM_SCORE_ADJ_DEFAULT ")\n"
+    "  --cgroup-max BYTES, --cgroup-high BYTES, --cgroup-pids N\n"
+    "                     its limits, or infinity\n"
+    "  --oom-score-adj N  how much sooner than others the kernel ends it when\n"
+    "                     memory runs out, -1000 to 1000 (default: at least\n"
+    "                     " OOM_SCORE_ADJ_DEFAULT ")\n"
     "  --heap BYTES       the most that Python's heap may have in use: above"
     " it there\n"
     "                     is a MemoryError (at least " HEAP_LEAST ", or\n"
@@ -111,13 +110,31 @@ static enum guard read_guard(const char *name)
 
 /* Options from here on are limits. */
 #define LIMIT_OPTION 256
+#define LIMIT(name, limit) \
+    { \
+        name, required_argument, NULL, LIMIT_OPTION + (limit) \
+    }
 
-static void read_limit(enum limit limit, struct limits *limits)
-{
-    if (limit_read(optarg, &limits->most[limit]) < 0)
-        wrong("a limit is a number or infinity, not ", optarg);
-    limits->given[limit] = true;
-}
+static const struct option longs[] = {
+    {"venv", required_argument, NULL, 'v'},
+    {"path", required_argument, NULL, 'p'},
+    {"max-frame", required_argument, NULL, 'm'},
+    {"guard", required_argument, NULL, 'g'},
+    {"interrupt-grace", required_argument, NULL, 'i'},
+    {"heap", required_argument, NULL, 'b'},
+    {"account", no_argument, NULL, 'a'},
+    {"cgroup", required_argument, NULL, 'c'},
+    LIMIT("address-space", LIMIT_ADDRESS_SPACE),
+    LIMIT("data", LIMIT_DATA),
+    LIMIT("files", LIMIT_FILES),
+    LIMIT("core", LIMIT_CORE),
+    LIMIT("cgroup-max", LIMIT_CGROUP_MAX),
+    LIMIT("cgroup-high", LIMIT_CGROUP_HIGH),
+    LIMIT("cgroup-pids", LIMIT_CGROUP_PIDS),
+    LIMIT("oom-score-adj", LIMIT_OOM_SCORE_ADJ),
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'V'},
+    {NULL, 0, NULL, 0}};
 
 /* HEAP_NO_LIMIT: infinity. */
 static size_t read_heap(const char *text)
@@ -157,10 +174,6 @@ static void read_option(int option, struct options *options)
         options->interrupt_grace = read_number(
             optarg, 0, LONG_MAX, "--interrupt-grace wants milliseconds, not ");
         return;
-    case 'o':
-        options->limits.oom_score_adj = (int)read_number(
-            optarg, -1000, 1000, "--oom-score-adj wants -1000 to 1000, not ");
-        return;
     case 'g':
         options->guard = read_guard(optarg);
         return;
@@ -170,12 +183,12 @@ static void read_option(int option, struct options *options)
     case 'a':
         options->account = true;
         return;
-    case 'h':
-    case 'V':
-        answer(option);
     case 'c':
         options->limits.cgroup = optarg;
         return;
+    case 'h':
+    case 'V':
+        answer(option);
     default:
         wrong("wrong option", "");
     }
@@ -183,35 +196,16 @@ static void read_option(int option, struct options *options)
 
 void options_read(int argc, char **argv, struct options *options)
 {
-    static const struct option longs[] = {
-        {"venv", required_argument, NULL, 'v'},
-        {"path", required_argument, NULL, 'p'},
-        {"max-frame", required_argument, NULL, 'm'},
-        {"guard", required_argument, NULL, 'g'},
-        {"interrupt-grace", required_argument, NULL, 'i'},
-        {"oom-score-adj", required_argument, NULL, 'o'},
-        {"cgroup", required_argument, NULL, 'c'},
-        {"address-space", required_argument, NULL,
-         LIMIT_OPTION + LIMIT_ADDRESS_SPACE},
-        {"data", required_argument, NULL, LIMIT_OPTION + LIMIT_DATA},
-        {"files", required_argument, NULL, LIMIT_OPTION + LIMIT_FILES},
-        {"core", required_argument, NULL, LIMIT_OPTION + LIMIT_CORE},
-        {"heap", required_argument, NULL, 'b'},
-        {"account", no_argument, NULL, 'a'},
-        {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, 'V'},
-        {NULL, 0, NULL, 0}};
     int option;
 
     *options = (struct options){.max_frame = DEFAULT_MAX_FRAME,
-                                .interrupt_grace = DEFAULT_INTERRUPT_GRACE,
-                                .limits = LIMITS_NONE};
+                                .interrupt_grace = DEFAULT_INTERRUPT_GRACE};
     options->paths = calloc((size_t)argc, sizeof *options->paths);
     if (!options->paths)
         exit(EXIT_SYSTEM);
     while ((option = getopt_long(argc, argv, "", longs, NULL)) != -1)
         if (option >= LIMIT_OPTION)
-            read_limit((enum limit)(option - LIMIT_OPTION), &options->limits);
+            options->limits.values[option - LIMIT_OPTION] = optarg;
         else
             read_option(option, options);
     if (optind < argc)
