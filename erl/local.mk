@@ -50,6 +50,7 @@ erl_sources = \
 	erl/src/worker/py_worker_streams.erl \
 	erl/src/worker/py_worker_sup.erl \
 	erl/src/worker/py_worker_urgent.erl \
+	erl/src/os/py_os_cgroup.erl \
 	erl/src/os/py_os_exit.erl \
 	erl/src/os/py_os_group.erl \
 	erl/src/os/py_os_limit.erl \
@@ -65,6 +66,7 @@ erl_sources = \
 	erl/src/wire/py_unknown_atom.erl \
 	erl/src/wire/py_watch.erl \
 	erl/src/wire/py_wire.erl \
+	erl/src/look/py_mem_limit.erl \
 	erl/src/look/py_mem_stats.erl \
 	erl/src/look/py_mem_tend.erl \
 	erl/src/look/py_stack.erl

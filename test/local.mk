@@ -18,6 +18,7 @@ unit_scripts = \
 	test/unit/memory.escript \
 	test/unit/options.escript \
 	test/unit/os_exit.escript \
+	test/unit/os_limit.escript \
 	test/unit/queue.escript \
 	test/unit/rest.escript \
 	test/unit/result.escript \
@@ -53,9 +54,11 @@ test_scripts = \
 	test/docs/pages.escript \
 	test/memory/collector.escript \
 	test/memory/budget.escript \
+	test/memory/cgroup.escript \
 	test/memory/give_back.escript \
 	test/memory/guide.escript \
 	test/memory/limits.escript \
+	test/memory/set_memory.escript \
 	test/memory/heap.escript \
 	test/memory/rss.escript \
 	test/memory/stats.escript \

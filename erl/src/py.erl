@@ -49,7 +49,7 @@
 -export([stream_open/1, stream_open/2, stream_next/1, stream_close/1]).
 -export([stream_fold/3, stream_fold/4]).
 -export([memory_stats/0, memory_stats/1, memory_stats/2, gc/0, gc/1, gc/2]).
--export([trim/0, trim/1]).
+-export([trim/0, trim/1, set_memory/1, set_memory/2]).
 -export([tracemalloc_start/0, tracemalloc_start/1, tracemalloc_start/2]).
 -export([tracemalloc_stop/0, tracemalloc_stop/1]).
 -export([version/0, stack/1, restart_workers/0, restart_workers/1]).
@@ -127,6 +127,10 @@
     data => pos_integer() | infinity,
     files => pos_integer() | infinity,
     core => non_neg_integer() | infinity,
+    cgroup => unicode:chardata(),
+    cgroup_max => pos_integer() | infinity,
+    cgroup_high => pos_integer() | infinity,
+    cgroup_pids => pos_integer() | infinity,
     oom_score_adj => integer(),
     rss => pos_integer(),
     group => pos_integer(),
@@ -435,6 +439,22 @@ trim() ->
 -spec trim(target()) -> {ok, non_neg_integer()} | each() | {error, term()}.
 trim(Target) ->
     py_mem_tend:trim(Target).
+
+%% @equiv set_memory(default, Limits)
+-spec set_memory(memory_limits()) -> ok | {error, term()}.
+set_memory(Limits) ->
+    set_memory(default, Limits).
+
+%% @doc Changes limits that the pool option `memory' has, while the workers run:
+%% ``ok = py:set_memory(pdf, #{address_space => 2000000000})''. What is not named
+%% stays. A pool's name means its workers and those that start later, until the
+%% pool is stopped; `{Pool, Id}' and `{Pool, all}' only workers that are there now.
+%% What has to be there from the start: `{error, {not_while_running, cgroup}}'; what
+%% can be changed only if it was there from the start: `{error, {not_enabled, heap}}'.
+%% After an error, nothing is set for workers that start later.
+-spec set_memory(target(), memory_limits()) -> ok | each() | {error, term()}.
+set_memory(Target, Limits) ->
+    py_mem_limit:set(Target, Limits).
 
 %% @equiv tracemalloc_start(default, 1)
 -spec tracemalloc_start() -> ok | {error, term()}.

@@ -67,7 +67,11 @@ is_row(Line) -> lists:prefix("|", Line).
 -spec types(given | checked, [py_option:row()] | [py_option:key()]) ->
           #{atom() => erl_parse:abstract_type()}.
 types(Form, Table) ->
-    maps:from_list([{element(1, Row), parse(type(Form, element(2, Row)))} || Row <- Table]).
+    maps:from_list([{element(1, Row), parse(row_type(Form, Row))} || Row <- Table]).
+
+%% A key that is not there has no value, and so no default either.
+row_type(checked, {_, directory, _}) -> "binary()";
+row_type(Form, Row) -> type(Form, element(2, Row)).
 
 type(_, boolean) -> "boolean()";
 type(_, atom) -> "atom()";

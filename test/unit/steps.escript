@@ -57,7 +57,13 @@ missing() ->
       [{gc_threshold, 9, 8, 7}, "a", "b"]},
      {"a collector that was switched on again",
       [py_pool_steps:all(set([gc_disable], init())), set([gc_disable, gc_enable], init())],
-      [gc_enable]}].
+      [gc_enable]},
+     {"limits, each by its last word",
+      [None, set([{set_memory, #{files => 1, data => 2}}, {set_memory, #{files => 3}}], [])],
+      [{set_memory, #{files => 3, data => 2}}]},
+     {"limits that are not the program's", [None, set([{set_memory, #{rss => 1}}], [])], []},
+     {"limits that it has", [py_pool_steps:all(set([{set_memory, #{files => 1}}], [])),
+                             set([{set_memory, #{files => 1}}], [])], []}].
 
 traced(Frames, Steps) ->
     py_pool_steps:set({tracemalloc_start, Frames}, Steps).

@@ -206,7 +206,8 @@ outwards({start_later, Delay, Id}, _) ->
     erlang:send_after(Delay, self(), {?MODULE, {start, Id}});
 outwards({steps, Worker, Steps}, _) ->
     py_worker:steps(Worker, Steps);
-outwards({live, Id, Worker, OsPid}, #state{pool = Pool}) ->
+outwards({live, Id, Worker, OsPid}, #state{pool = Pool, steps = Steps}) ->
+    py_pool_board:change_limits(Pool, Worker, py_pool_steps:limits(Steps)),
     py_pool_board:join(Pool, Id, Worker, OsPid),
     py_worker:live(Worker);
 outwards({retire, Worker}, #state{pool = #pool{drain = Drain}}) ->
@@ -220,11 +221,15 @@ outwards({forget, Worker}, #state{pool = Pool}) ->
     py_pool_board:forget_dead(Pool, Worker).
 
 %% The worker belongs to this process: one does not go on without the other.
-start_worker(Id, #state{pool = Pool, options = Options, slots = Slots} = S) ->
-    Args = #{pool => Pool, pool_pid => self(), slot => Id, options => Options},
+start_worker(Id, #state{pool = Pool, slots = Slots} = S) ->
+    Args = #{pool => Pool, pool_pid => self(), slot => Id, options => options(S)},
     {ok, Sup} = py_pool_board:workers_sup(Pool),
     {ok, Worker} = supervisor:start_child(Sup, [Args]),
     S#state{slots = py_pool_slots:started(Id, Worker, monitor(process, Worker), Slots)}.
+
+%% With the limits as they are now.
+options(#state{options = #{memory := Limits} = Options, steps = Steps}) ->
+    Options#{memory := maps:merge(Limits, py_pool_steps:limits(Steps))}.
 
 run(Code, Deadline, #state{pool = Pool} = S) ->
     Args = [py_pool_board:workers(Pool), job, Code, Deadline],
@@ -344,8 +349,8 @@ tell_starters(Answer, #state{starters = Starters} = S) ->
 
 %% ---------------------------------------------------------------------------
 
-describe(#state{pool = #pool{name = Name, size = Size}, options = Options,
-                queue = Queue, slots = Slots}) ->
+describe(#state{pool = #pool{name = Name, size = Size}, queue = Queue, slots = Slots} = S) ->
+    Options = options(S),
     #{name => Name, size => Size, options => py_pool_options:describe(Options),
       queue => #{waiting => py_pool_queue:waiting(Queue), max => maps:get(max_queue, Options)},
       workers => py_pool_slots:describe(Slots)}.

@@ -12,6 +12,7 @@
 %%                                {{memory, Slot}, what is known of it},
 %%                                {{rest, Slot}, Worker, Calls} while this worker
 %%                                has had nothing to do since that was known,
+%%                                {{limits, Worker}, Map} from its start on,
 %%                                {{dead, Worker}, Why, Culprit} for recent
 %%                                deaths: whose call it was for which the program
 %%                                had to be ended
@@ -23,6 +24,7 @@
 -export([set_program/4, programs/1, forget_program/2]).
 -export([set_version/2, version/1]).
 -export([memory/2, update_memory/3, rest/4, rouse/2, resting/3]).
+-export([set_limits/3, change_limits/3, limits/2]).
 -export([died/3, died/4, forget_dead/2, has_died/2, why_died/2, has_ended/3]).
 -export_type([worker/0]).
 
@@ -134,6 +136,7 @@ join(Pool, Slot, Worker, OsPid) ->
 %% The worker of this slot takes no more requests.
 -spec leave(#pool{}, slot(), pid()) -> ok.
 leave(Pool, Slot, Worker) ->
+    delete_row(Pool, {limits, Worker}),
     case lookup(Pool, Slot) of
         [{_, Worker, _}] ->
             py_pool_load:set_absent(Pool, Slot),
@@ -199,8 +202,11 @@ forget_program(Pool, Worker) ->
 %% What is known of the memory of a slot's workers (py_worker_memory).
 -spec memory(#pool{}, slot()) -> term() | none.
 memory(Pool, Slot) ->
-    case lookup(Pool, {memory, Slot}) of
-        [{_, Memory}] -> Memory;
+    value(Pool, {memory, Slot}).
+
+value(Pool, Key) ->
+    case lookup(Pool, Key) of
+        [{_, Value}] -> Value;
         [] -> none
     end.
 
@@ -208,10 +214,13 @@ memory(Pool, Slot) ->
 %% another was faster, it is made of what that one has left.
 -spec update_memory(#pool{}, slot(), fun((Known) -> Known)) -> ok.
 update_memory(Pool, Slot, Change) ->
-    Old = memory(Pool, Slot),
+    update(Pool, {memory, Slot}, Change).
+
+update(Pool, Key, Change) ->
+    Old = value(Pool, Key),
     case Change(Old) of
         Old -> ok;
-        New -> replace(Pool, {memory, Slot}, Old, New) orelse update_memory(Pool, Slot, Change)
+        New -> replace(Pool, Key, Old, New) orelse update(Pool, Key, Change)
     end,
     ok.
 
@@ -239,6 +248,25 @@ replace(#pool{table = Table}, Key, none, New) ->
 replace(#pool{table = Table}, Key, Old, New) ->
     Swap = [{{Key, Old}, [], [{const, {Key, New}}]}],
     in_table(fun() -> ets:select_replace(Table, Swap) =:= 1 end, true).
+
+%% What a worker's memory is limited to, as its program was started.
+-spec set_limits(#pool{}, pid(), map()) -> ok.
+set_limits(Pool, Worker, Limits) ->
+    insert(Pool, {{limits, Worker}, Limits}).
+
+%% Some of its limits are others now. One that is gone has none.
+-spec change_limits(#pool{}, pid(), map()) -> ok.
+change_limits(Pool, Worker, Changed) ->
+    update(Pool, {limits, Worker}, fun(none) -> none;
+                                      (Limits) -> maps:merge(Limits, Changed)
+                                   end).
+
+-spec limits(#pool{}, pid()) -> map().
+limits(Pool, Worker) ->
+    case value(Pool, {limits, Worker}) of
+        none -> #{};
+        Limits -> Limits
+    end.
 
 %% ---------------------------------------------------------------------------
 %% Recent deaths

@@ -4,7 +4,7 @@
 %% environment: checked, and completed by their defaults. Pure.
 -module(py_pool_options).
 
--export([table/0, check/1, environment/1, hide/1, describe/1]).
+-export([table/0, check/1, limits/1, environment/1, hide/1, describe/1]).
 -export_type([pool/0, memory_limits/0, hidden/0]).
 
 -include("py.hrl").
@@ -85,6 +85,15 @@ memory() ->
       "open descriptors (`RLIMIT_NOFILE`)"},
      {core, {limit, 0},
       "bytes of a core dump (`RLIMIT_CORE`)"},
+     {cgroup, directory,
+      "a delegated directory of cgroup2 without processes, in which each worker gets a control group "
+      "of its own"},
+     {cgroup_max, {limit, 1},
+      "bytes of that group (`memory.max`); with more the kernel ends the worker"},
+     {cgroup_high, {limit, 1},
+      "bytes above which the kernel slows it down and reclaims (`memory.high`)"},
+     {cgroup_pids, {limit, 1},
+      "its processes and threads (`pids.max`)"},
      {oom_score_adj, {integer, -1000, 1000},
       "how much sooner than others the kernel takes a worker when memory runs out; without it 1000, "
       "so that it takes each worker before the VM. Less than the VM's needs privileges"},
@@ -127,6 +136,10 @@ memory() ->
     data => pos_integer() | infinity,
     files => pos_integer() | infinity,
     core => non_neg_integer() | infinity,
+    cgroup => binary(),
+    cgroup_max => pos_integer() | infinity,
+    cgroup_high => pos_integer() | infinity,
+    cgroup_pids => pos_integer() | infinity,
     oom_score_adj => integer(),
     rss => pos_integer(),
     group => pos_integer(),
@@ -154,6 +167,14 @@ check([{Name, Value} | Rest], Table, Pool) ->
     case py_option:check(Name, Value, Table) of
         {ok, Checked} -> check(Rest, Table, Pool#{Name := Checked});
         {wrong, Place} -> {error, {badarg, {option, Place}}}
+    end.
+
+%% Limits alone, as set_memory has them.
+-spec limits(term()) -> {ok, memory_limits()} | {error, py_option:place()}.
+limits(Limits) ->
+    case py_option:check(memory, Limits, care()) of
+        {ok, Checked} -> {ok, Checked};
+        {wrong, Place} -> {error, Place}
     end.
 
 %% The application's environment: the default pool's options, and the options

@@ -16,7 +16,7 @@
 %% names and does not count how often it runs.
 -module(py_pool_steps).
 
--export([new/1, append/2, set/2, none/0, missing/2, all/1]).
+-export([new/1, append/2, set/2, limits/1, none/0, missing/2, all/1]).
 -export_type([steps/0, step/0, done/0]).
 
 -record(steps, {
@@ -26,7 +26,7 @@
 }).
 
 %% The operation that made each setting what it is.
--type settings() :: #{tracing | collecting | threshold => py_wire:op()}.
+-type settings() :: #{tracing | collecting | threshold | memory => py_wire:op()}.
 
 -type code() :: py_secret:secret(py_wire:op()).
 -type step() :: {code, code()} | py_wire:op().
@@ -52,6 +52,8 @@ append(Code, #steps{code = Known, last = Last} = Steps) ->
 
 %% From now on every worker has what this operation sets.
 -spec set(py_wire:op(), steps()) -> steps().
+set({set_memory, Limits}, #steps{settings = Settings} = Steps) ->
+    Steps#steps{settings = Settings#{memory => {set_memory, maps:merge(limits(Steps), Limits)}}};
 set(Op, #steps{settings = Settings} = Steps) ->
     Steps#steps{settings = Settings#{setting(Op) => Op}}.
 
@@ -60,6 +62,11 @@ setting({tracemalloc_start, _}) -> tracing;
 setting(gc_enable) -> collecting;
 setting(gc_disable) -> collecting;
 setting({gc_threshold, _, _, _}) -> threshold.
+
+%% The limits that were set since the pool was started.
+-spec limits(steps()) -> py_os_limit:limits().
+limits(#steps{settings = #{memory := {set_memory, Limits}}}) -> Limits;
+limits(#steps{}) -> #{}.
 
 %% The progress of a worker that has only just started.
 -spec none() -> done().
@@ -74,6 +81,13 @@ all(#steps{last = Last, settings = Settings}) ->
 
 -spec missing(done(), steps()) -> [step()].
 missing({Last, Has}, #steps{code = Code, settings = Settings}) ->
-    [Op || {Setting, Op} <- lists:sort(maps:to_list(Settings)),
-           maps:get(Setting, Has, none) =/= Op]
+    lists:append([ops(Op) || {Setting, Op} <- lists:sort(maps:to_list(Settings)),
+                             maps:get(Setting, Has, none) =/= Op])
         ++ [{code, Piece} || {N, Piece} <- Code, N > Last].
+
+%% Of the limits, a worker is told those that its program sets.
+ops({set_memory, Limits}) ->
+    OfProgram = py_os_limit:of_program(Limits),
+    [{set_memory, OfProgram} || map_size(OfProgram) > 0];
+ops(Op) ->
+    [Op].

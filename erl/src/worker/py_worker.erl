@@ -157,19 +157,30 @@ init(#{pool := Pool, pool_pid := PoolPid, slot := Slot, options := Options}) ->
      {continue, open}}.
 
 -spec handle_continue(open, #state{}) -> {noreply, #state{}} | {stop, term(), #state{}}.
-handle_continue(open, #state{options = #{logs := Logs, env := Env} = Options} = S) ->
+handle_continue(open, #state{options = #{memory := Limits} = Options} = S) ->
+    case py_os_cgroup:make(Limits) of
+        {ok, Own} -> open(Own, S#state{options = Options#{memory := Own}});
+        {error, Text} -> no_program(Text, S)
+    end.
+
+open(Limits, #state{options = #{logs := Logs, env := Env} = Options} = S) ->
     case py_os_port:open(Options#{env := py_secret:show(Env)}) of
         {ok, Port, OsPid} ->
             About = py_worker_log:metadata(S#state.pool, S#state.slot, OsPid),
             py_pool_board:set_program(S#state.pool, S#state.slot, self(), OsPid),
-            py_worker_reaper:guard(OsPid, S#state.pool#pool.close_grace),
+            py_worker_reaper:guard(OsPid, S#state.pool#pool.close_grace, Limits),
+            py_pool_board:set_limits(S#state.pool, self(), Limits),
             Events = py_worker_events:new(About, Port, Options),
             Opened = S#state{port = Port, os_pid = OsPid, events = Events},
             boot(py_worker_boot:new(Logs), Opened);
         {error, Text} ->
-            py_pool_board:died(S#state.pool, self(), {python_start, Text}),
-            {stop, not_started(Text), S}
+            py_os_cgroup:remove(Limits),
+            no_program(Text, S)
     end.
+
+no_program(Text, #state{pool = Pool} = S) ->
+    py_pool_board:died(Pool, self(), {python_start, Text}),
+    {stop, not_started(Text), S}.
 
 -spec handle_call(term(), gen_server:from(), #state{}) ->
           {reply, term(), #state{}} | {noreply, #state{}} | {stop, term(), #state{}}.

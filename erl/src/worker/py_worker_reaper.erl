@@ -5,25 +5,27 @@
 %% handler of the logger; and after a worker that was killed.
 -module(py_worker_reaper).
 
--export([guard/2, interrupted/1, reap/2, crashed/2]).
+-export([guard/3, interrupted/1, reap/2, crashed/2]).
 
 -include_lib("kernel/include/logger.hrl").
 
 %% Watches the calling worker. One that is killed does not see to its program's
-%% end: it has Grace milliseconds, then it is killed with all that it started.
--spec guard(pos_integer() | undefined, Grace :: non_neg_integer()) -> ok.
-guard(OsPid, Grace) ->
+%% end: it has Grace milliseconds, then it is killed with all that it started. At
+%% last its control group goes, if it has one.
+-spec guard(pos_integer() | undefined, Grace :: non_neg_integer(), py_os_limit:limits()) -> ok.
+guard(OsPid, Grace, Limits) ->
     Worker = self(),
-    _ = spawn(fun() -> watch(Worker, OsPid, Grace) end),
+    _ = spawn(fun() -> watch(Worker, OsPid, Grace, Limits) end),
     ok.
 
 %% An application that has stopped kills the processes that have its group leader.
-watch(Worker, OsPid, Grace) ->
+watch(Worker, OsPid, Grace, Limits) ->
     group_leader(whereis(init), self()),
     Monitor = monitor(process, Worker),
     receive
         {'DOWN', Monitor, process, Worker, _} ->
-            py_os_port:wait_gone(OsPid, Grace) =:= running andalso py_os_port:kill(OsPid)
+            py_os_port:wait_gone(OsPid, Grace) =:= running andalso py_os_port:kill(OsPid),
+            py_os_cgroup:remove(Limits)
     end.
 
 %% The program was interrupted: the log says so.

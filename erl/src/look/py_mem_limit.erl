@@ -1,0 +1,69 @@
+%% SPDX-License-Identifier: Apache-2.0
+%%
+%% The limits of workers, changed while they run.
+-module(py_mem_limit).
+
+-export([set/2]).
+
+-include("py.hrl").
+
+%% Sets some limits of the option `memory'; the others stay. A pool's name means
+%% its workers to come, too. These get nothing that a worker has refused: they
+%% could not start.
+-spec set(py_target:target(), term()) -> py_target:answer().
+set(Target, Limits) ->
+    case py_pool_options:limits(Limits) of
+        {ok, Checked} -> set_checked(Target, Checked);
+        {error, Place} -> py_options:badarg(Limits, complaint(Place))
+    end.
+
+complaint(memory) -> "not a map of limits";
+complaint({memory, Key}) -> io_lib:format("~tp: no such limit, or a wrong value", [Key]).
+
+set_checked(Name, Limits) when is_atom(Name) ->
+    py_pool_board:with_pool(Name, fun(Pool) ->
+        Workers = py_pool_board:workers(Pool),
+        case py_fanout:all_ok(set_now(Pool, Workers, Limits)) of
+            ok -> keep(Pool, Workers, Limits);
+            {error, _} = Error -> Error
+        end
+    end);
+set_checked(Target, Limits) ->
+    py_target:run(Target, fun(Pool, Workers) -> set_now(Pool, Workers, Limits) end,
+                  fun(_, Results) -> py_fanout:all_ok(Results) end).
+
+%% Some may have become live meanwhile.
+keep(Pool, Done, Limits) ->
+    case py_pool:set(Pool, {set_memory, Limits}) of
+        {ok, Workers} -> py_fanout:all_ok(set_now(Pool, Workers -- Done, Limits));
+        {error, _} = Error -> Error
+    end.
+
+%% Every worker's result, ok or an error.
+set_now(Pool, Workers, Limits) ->
+    case refused(Pool, Limits) of
+        none -> [set_one(Pool, Limits, Result) || Result <- ask(Pool, Workers, Limits)];
+        {error, _} = Error -> [{Worker, Error} || Worker <- Workers]
+    end.
+
+refused(Pool, Limits) ->
+    case py_pool:info(Pool) of
+        #{options := #{memory := Started}} -> why(py_os_limit:refused(Limits, Started));
+        {error, _} = Error -> Error
+    end.
+
+why(none) -> none;
+why(Why) -> {error, Why}.
+
+ask(#pool{timeout = Timeout}, Workers, Limits) ->
+    OfProgram = py_os_limit:of_program(Limits),
+    case map_size(OfProgram) of
+        0 -> [{Worker, ok} || Worker <- Workers];
+        _ -> py_fanout:ask(Workers, urgent, {set_memory, OfProgram}, py_time:deadline(Timeout))
+    end.
+
+set_one(Pool, Limits, {{_, Pid, _}, ok} = Result) ->
+    py_pool_board:change_limits(Pool, Pid, Limits),
+    Result;
+set_one(_, _, Result) ->
+    Result.
