@@ -16,6 +16,7 @@ erl_sources = \
 	erl/src/call/py_stream.erl \
 	erl/src/call/py_target.erl \
 	erl/src/memory/py_pool_budget.erl \
+	erl/src/memory/py_pool_history.erl \
 	erl/src/memory/py_pool_limit.erl \
 	erl/src/memory/py_pool_relief.erl \
 	erl/src/memory/py_pool_sampler.erl \
@@ -67,6 +68,7 @@ erl_sources = \
 	erl/src/wire/py_watch.erl \
 	erl/src/wire/py_wire.erl \
 	erl/src/look/py_mem_limit.erl \
+	erl/src/look/py_mem_history.erl \
 	erl/src/look/py_mem_stats.erl \
 	erl/src/look/py_mem_tend.erl \
 	erl/src/look/py_stack.erl

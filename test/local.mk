@@ -9,6 +9,7 @@ unit_scripts = \
 	test/unit/define.escript \
 	test/unit/exception.escript \
 	test/unit/figure.escript \
+	test/unit/history.escript \
 	test/unit/jobs.escript \
 	test/unit/ladder.escript \
 	test/unit/limit.escript \
@@ -57,6 +58,7 @@ test_scripts = \
 	test/memory/cgroup.escript \
 	test/memory/give_back.escript \
 	test/memory/guide.escript \
+	test/memory/history.escript \
 	test/memory/limits.escript \
 	test/memory/set_memory.escript \
 	test/memory/heap.escript \

@@ -11,6 +11,7 @@
 -module(py_mem).
 
 -export([gc_threshold/1, gc_threshold/2, gc_freeze/1, gc_enable/1, gc_disable/1]).
+-export([history/1, history/2]).
 -export_type([threshold/0]).
 
 %% What has to pile up in each generation before it is collected; 0 in the first
@@ -47,3 +48,21 @@ gc_enable(Target) ->
 -spec gc_disable(py:target()) -> ok | py:each() | {error, term()}.
 gc_disable(Target) ->
     py_mem_tend:set(Target, gc_disable).
+
+%% @equiv history(Target, #{})
+-spec history(py:target()) -> {ok, map()} | py:each() | {error, term()}.
+history(Target) ->
+    history(Target, #{}).
+
+%% @doc How a worker's memory has changed since its start:
+%% ``{ok, #{samples := [{_, _} | _]}} = py_mem:history({pdf, 2})''. Each sample is
+%% `{Ago, Rss}', milliseconds and bytes, the oldest first: one a second at first, and
+%% the fewer the older they are, so that there are never more than some hundreds.
+%% `slope' is how many bytes a second it grows, by a straight line through them. With
+%% a limit `rss', `limit' is there, and while it grows `reaches_limit_in', in
+%% milliseconds. `#{last => 60000}' looks at the last minute only. A pool's map has
+%% its workers' maps as `workers', and their slopes' sum.
+-spec history(py:target(), #{last => timeout()}) -> {ok, map()} | py:each() | {error, term()}.
+history(Target, Options) ->
+    #{last := Last} = py_args:history(Options),
+    py_mem_history:history(Target, Last).

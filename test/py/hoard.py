@@ -23,6 +23,15 @@ def long(size: int) -> int:
     return len(bytearray(size))
 
 
+def slowly(size: int) -> int:
+    """Some megabytes at a time; then it is given back."""
+    kept = []
+    for _ in range(size // 4_000_000):
+        kept.append(bytearray(4_000_000))
+        time.sleep(0.08)
+    return len(kept)
+
+
 def thread(size: int) -> str:
     """The call ends, and then a thread takes it."""
 

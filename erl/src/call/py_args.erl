@@ -5,7 +5,7 @@
 -module(py_args).
 
 -export([call/4, calls/1, eval/2, exec/1, source/1, gc/1, tracemalloc_start/1]).
--export([memory_stats/1, gc_threshold/1]).
+-export([memory_stats/1, gc_threshold/1, history/1]).
 
 -import(py_options, [text/1, badarg/2]).
 
@@ -67,6 +67,11 @@ is_threshold(N) -> is_integer(N) andalso N >= 0 andalso N < 1 bsl 31.
 -spec memory_stats(term()) -> #{detail := boolean()}.
 memory_stats(Options) ->
     options(Options, [{detail, boolean, false, "whether there are pss and uss"}]).
+
+%% The options of py_mem:history, complete.
+-spec history(term()) -> #{last := timeout()}.
+history(Options) ->
+    options(Options, [{last, timeout, infinity, "only samples that are not older"}]).
 
 %% ---------------------------------------------------------------------------
 

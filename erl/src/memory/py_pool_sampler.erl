@@ -11,7 +11,7 @@
 -module(py_pool_sampler).
 -behaviour(gen_server).
 
--export([start_link/2]).
+-export([start_link/2, histories/2]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 -export_type([sample/0]).
 
@@ -30,6 +30,7 @@
     pool :: #pool{},
     limits :: py_pool_limit:limits(),
     files = #{} :: #{Worker :: pid() => py_os_rss:rss()},
+    histories = #{} :: #{Worker :: pid() => py_pool_history:history()},
     groups = #{} :: py_os_group:groups(),   % as they were a second ago at most
     near = [] :: [pid()],                   % the workers that are near a limit
     all_at :: integer(),                    % when all are looked at again (ms)
@@ -42,16 +43,36 @@
 start_link(Pool, #{memory := Limits}) ->
     gen_server:start_link(?MODULE, {Pool, Limits}, []).
 
+%% What was seen of these workers so far, and what they are limited to.
+-spec histories(#pool{}, [pid()]) ->
+          {ok, py_pool_limit:limits(), #{pid() => [py_pool_history:sample()]}} | {error, term()}.
+histories(Pool, Workers) ->
+    case py_pool_board:sampler(Pool) of
+        {ok, Pid} ->
+            try
+                gen_server:call(Pid, {histories, Workers})
+            catch
+                exit:_ -> py_pool_board:refusal(Pool)
+            end;
+        {error, _} = Error ->
+            Error
+    end.
+
 %% ---------------------------------------------------------------------------
 
 -spec init({#pool{}, py_pool_limit:limits()}) -> {ok, #state{}}.
 init({Pool, Limits}) ->
     process_flag(trap_exit, true),
+    py_pool_board:set_sampler(Pool, self()),
     py_pool_relief:clear(Pool),
     Now = py_time:now_ms(),
     {ok, arm(#state{pool = Pool, limits = Limits, all_at = Now, budget_at = Now})}.
 
 -spec handle_call(term(), gen_server:from(), #state{}) -> {reply, term(), #state{}}.
+handle_call({histories, Workers}, _From, #state{limits = Limits, histories = Histories} = S) ->
+    Samples = maps:map(fun(_, History) -> py_pool_history:samples(History) end,
+                       maps:with(Workers, Histories)),
+    {reply, {ok, Limits, Samples}, S};
 handle_call(_, _From, S) ->
     {reply, {error, badarg}, S}.
 
@@ -88,7 +109,7 @@ look(Now, #state{pool = Pool, all_at = AllAt} = S) when Now >= AllAt ->
     Workers = [Worker || {_, Worker, _} <- Programs],
     Kept = keep_files(Workers, S#state{groups = groups(S)}),
     {Samples, Next} = look_at(Programs, Kept#state{all_at = Now + ?PERIOD}),
-    budget(Now, Samples, Next);
+    budget(Now, Samples, remember(Now, Samples, Next));
 look(_, #state{pool = Pool, near = Near} = S) ->
     {_, Next} = look_at([Program || {_, Worker, _} = Program <- py_pool_board:programs(Pool),
                                     lists:member(Worker, Near)], S),
@@ -98,6 +119,12 @@ look(_, #state{pool = Pool, near = Near} = S) ->
 keep_files(Workers, #state{files = Files} = S) ->
     maps:foreach(fun(_, File) -> py_os_rss:close(File) end, maps:without(Workers, Files)),
     S#state{files = maps:with(Workers, Files)}.
+
+%% Of those that are still there.
+remember(Now, Samples, #state{histories = Before} = S) ->
+    S#state{histories = maps:from_list(
+        [{Worker, py_pool_history:add(Now, Rss, maps:get(Worker, Before, py_pool_history:new()))}
+         || {_, Worker, _, #{rss := Rss}} <- Samples])}.
 
 groups(#state{limits = Limits}) ->
     case py_pool_limit:counts_children(Limits) of

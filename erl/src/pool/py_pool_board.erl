@@ -6,6 +6,7 @@
 %%   persistent_term {py, Name}   the #pool{} record, which never changes
 %%   ets                          {Slot, Worker, OsPid} for each worker that is
 %%                                ready, {pool, Pid}, {workers, Supervisor},
+%%                                {sampler, Pid},
 %%                                {{program, Worker}, Slot, OsPid} for each
 %%                                program from its start to its worker's end,
 %%                                {version, Text},
@@ -19,7 +20,7 @@
 -module(py_pool_board).
 
 -export([new/2, delete/1, find/1, open/1, refusal/1, names/0, with_pool/2, with_open/2]).
--export([set_pool/2, pool/1, set_workers/2, workers_sup/1]).
+-export([set_pool/2, pool/1, set_workers/2, workers_sup/1, set_sampler/2, sampler/1]).
 -export([join/4, leave/3, pick/1, workers/1]).
 -export([set_program/4, programs/1, forget_program/2]).
 -export([set_version/2, version/1]).
@@ -128,6 +129,14 @@ set_workers(Pool, Supervisor) ->
 -spec workers_sup(#pool{}) -> {ok, pid()} | {error, {no_pool | stopping, atom()}}.
 workers_sup(Pool) ->
     pid(Pool, workers).
+
+-spec set_sampler(#pool{}, pid()) -> ok.
+set_sampler(Pool, Pid) ->
+    insert(Pool, {sampler, Pid}).
+
+-spec sampler(#pool{}) -> {ok, pid()} | {error, {no_pool | stopping, atom()}}.
+sampler(Pool) ->
+    pid(Pool, sampler).
 
 -spec join(#pool{}, slot(), pid(), pos_integer() | undefined) -> ok.
 join(Pool, Slot, Worker, OsPid) ->
