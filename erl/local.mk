@@ -67,8 +67,10 @@ erl_sources = \
 	erl/src/wire/py_unknown_atom.erl \
 	erl/src/wire/py_watch.erl \
 	erl/src/wire/py_wire.erl \
-	erl/src/look/py_mem_limit.erl \
+	erl/src/look/py_mem_detail.erl \
+	erl/src/look/py_mem_diagnosis.erl \
 	erl/src/look/py_mem_history.erl \
+	erl/src/look/py_mem_limit.erl \
 	erl/src/look/py_mem_stats.erl \
 	erl/src/look/py_mem_tend.erl \
 	erl/src/look/py_stack.erl

@@ -52,11 +52,12 @@ port_libport_a_SOURCES = \
 	port/op/call.c \
 	port/op/collector.c \
 	port/op/eval.c port/op/eval.h \
-	port/op/heap.c port/op/heap.h \
+	port/op/heap.c \
 	port/op/hello.c \
 	port/op/limit.c \
 	port/op/listen.c \
 	port/op/memory.c \
+	port/op/objects.c \
 	port/op/op.c port/op/op.h \
 	port/op/stack.c \
 	port/op/stream.c port/op/stream.h \
@@ -72,6 +73,7 @@ port_libport_a_SOURCES = \
 	port/process/heap_arena.c port/process/heap_arena.h \
 	port/process/heap_hook.c port/process/heap_hook.h \
 	port/process/heap_numpy.c port/process/heap_numpy.h \
+	port/process/mallinfo.c port/process/mallinfo.h \
 	port/process/options.c port/process/options.h \
 	port/process/signals.c port/process/signals.h \
 	port/process/thread.c port/process/thread.h \

@@ -7,6 +7,7 @@ unit_scripts = \
 	test/unit/boot.escript \
 	test/unit/budget.escript \
 	test/unit/define.escript \
+	test/unit/diagnosis.escript \
 	test/unit/exception.escript \
 	test/unit/figure.escript \
 	test/unit/history.escript \
@@ -56,6 +57,7 @@ test_scripts = \
 	test/memory/collector.escript \
 	test/memory/budget.escript \
 	test/memory/cgroup.escript \
+	test/memory/diagnosis.escript \
 	test/memory/give_back.escript \
 	test/memory/guide.escript \
 	test/memory/history.escript \
@@ -133,6 +135,7 @@ test_data = \
 	test/py/mailer.py \
 	test/py/misbehave.py \
 	test/py/package.py \
+	test/py/planted.py \
 	test/py/processor.py \
 	test/py/procs.py \
 	test/py/raiser.py \

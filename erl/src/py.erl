@@ -395,11 +395,13 @@ memory_stats(Target) ->
 %% ``{ok, #{gc_count := {_, _, _}}} = py:memory_stats(pdf, #{})''. A worker's map
 %% has the numbers of its Python: `gc_stats', `gc_count', `gc_threshold', while
 %% tracing is on `traced_memory_current' and `traced_memory_peak', with their
-%% `age' (ms; they are of now, or of when the worker fell idle); from the kernel `rss',
-%% `peak', `swap' and, with `#{detail => true}', `pss' and `uss'; and `id',
-%% `os_pid', `calls', `uptime' (ms), `baseline' (the `rss' when it was ready) and
-%% `growth' since then. A pool's map has Python's numbers of all workers, of which
-%% `answered' of the `asked' are new, and the workers' own maps as `workers'.
+%% `age' (ms; they are of now, or of when the worker fell idle); from the kernel
+%% `rss', `peak' and `swap'; and `id', `os_pid', `calls', `uptime' (ms), `baseline'
+%% (the `rss' when it was ready) and `growth' since then. With `#{detail => true}'
+%% there are also `pss', `uss', `children', `arenas', `malloc', `blocks', `objects'
+%% and a `diagnosis', as far as they can be had (`docs/memory.md'). A pool's map has
+%% Python's numbers of all workers, of which `answered' of the `asked' are new, and
+%% the workers' own maps as `workers'.
 -spec memory_stats(target(), #{detail => boolean()}) -> {ok, map()} | each() | {error, term()}.
 memory_stats(Target, Options) ->
     #{detail := Detail} = py_args:memory_stats(Options),

@@ -1,40 +1,66 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the allocators have taken, Python's and C's. It needs no Python: while
+ * C code holds the GIL is when it is wanted most.
+ */
 #include "config.h"
 
-#include "op/heap.h"
-
+#include "op/op.h"
 #include "process/heap_account.h"
 #include "process/heap_arena.h"
 #include "process/heap_hook.h"
-#include "task/map.h"
+#include "process/mallinfo.h"
+#include "wire/put.h"
 
-static int describe_arenas(PyObject *map)
+static void put_number(struct buf *out, const char *key, size_t n)
 {
-    const size_t count = heap_arena_count();
-    const size_t bytes = count * HEAP_ARENA_SIZE;
-    return map_take(map, "count", PyLong_FromSize_t(count)) < 0 ||
-                   map_take(map, "bytes", PyLong_FromSize_t(bytes)) < 0
-               ? -1
-               : 0;
+    put_atom_z(out, key);
+    put_long(out, (long long)n);
 }
 
-static int describe_heap(PyObject *map)
+static void put_arenas(struct buf *out)
+{
+    const size_t count = heap_arena_count();
+    put_atom_z(out, "arenas");
+    put_map(out, 3);
+    put_number(out, "count", count);
+    put_number(out, "bytes", count * HEAP_ARENA_SIZE);
+    put_number(out, "unused", heap_arena_unused());
+}
+
+static void put_malloc(struct buf *out, const struct mallinfo_numbers *numbers)
+{
+    put_atom_z(out, "malloc");
+    put_map(out, 3);
+    put_number(out, "used", numbers->used);
+    put_number(out, "free", numbers->free);
+    put_number(out, "pieces", numbers->pieces);
+}
+
+static void put_heap(struct buf *out)
 {
     struct heap_numbers heap;
     heap_account_read(&heap);
-    if (map_take(map, "current", PyLong_FromSize_t(heap.current)) < 0 ||
-        map_take(map, "peak", PyLong_FromSize_t(heap.peak)) < 0)
-        return -1;
-    if (heap.limit == HEAP_NO_LIMIT)
-        return 0;
-    return map_take(map, "limit", PyLong_FromSize_t(heap.limit));
+    const bool limited = heap.limit != HEAP_NO_LIMIT;
+    put_atom_z(out, "heap");
+    put_map(out, limited ? 3 : 2);
+    put_number(out, "current", heap.current);
+    put_number(out, "peak", heap.peak);
+    if (limited)
+        put_number(out, "limit", heap.limit);
 }
 
-int heap_describe(PyObject *map)
+void op_memory_detail(struct buf *out)
 {
-    if (map_take(map, "arenas", map_make(describe_arenas)) < 0)
-        return -1;
-    if (!heap_hook_counts())
-        return 0;
-    return map_take(map, "heap", map_make(describe_heap));
+    struct mallinfo_numbers numbers;
+    const bool counts = heap_hook_counts();
+    const bool tells = mallinfo_read(&numbers);
+    put_tuple(out, 2);
+    put_atom_z(out, "ok");
+    put_map(out, 1 + (tells ? 1 : 0) + (counts ? 1 : 0));
+    put_arenas(out);
+    if (tells)
+        put_malloc(out, &numbers);
+    if (counts)
+        put_heap(out);
 }

@@ -4,7 +4,6 @@
  */
 #include "config.h"
 
-#include "op/heap.h"
 #include "op/op.h"
 #include "op/trace.h"
 #include "task/arg.h"
@@ -27,18 +26,6 @@ PyObject *op_memory_stats(struct task *task)
 {
     (void)task;
     return map_make(describe);
-}
-
-/* What costs too much for every look, or is not always there. */
-static int describe_detail(PyObject *map)
-{
-    return heap_describe(map);
-}
-
-PyObject *op_memory_detail(struct task *task)
-{
-    (void)task;
-    return map_make(describe_detail);
 }
 
 PyObject *op_gc(struct task *task)

@@ -30,7 +30,7 @@ static const struct op_row rows[] = {
     {"listen", 2, false, op_listen, NULL},
     {"listen", 3, false, op_listen, NULL},
     {"memory_stats", 0, true, op_memory_stats, "memory_stats"},
-    {"memory_detail", 0, true, op_memory_detail, "memory_detail"},
+    {"memory_objects", 0, true, op_memory_objects, "memory_objects"},
     {"set_memory", 1, true, op_set_memory, NULL},
     {"stack", 0, true, op_stack, "stack"},
     {"gc", 0, true, op_gc, "gc"},
@@ -51,6 +51,7 @@ static const struct op_bare_row {
     const char *name;
     op_bare_fn *run;
 } bare_rows[] = {
+    {"memory_detail", op_memory_detail},
     {"trim", op_trim},
 };
 

@@ -47,8 +47,10 @@ op_fn op_call;
 op_fn op_stream;
 /* hello.c  hello   version */
 op_fn op_hello, op_version;
-/* memory.c  memory_stats   memory_detail   gc   {gc, Generation} */
-op_fn op_memory_stats, op_memory_detail, op_gc;
+/* memory.c  memory_stats   gc   {gc, Generation} */
+op_fn op_memory_stats, op_gc;
+/* objects.c  memory_objects */
+op_fn op_memory_objects;
 /* collector.c  gc_threshold   {gc_threshold, N0, N1, N2}   gc_enable … */
 op_fn op_gc_threshold, op_gc_enable, op_gc_disable, op_gc_freeze;
 /* limit.c  {set_memory, Limits} */
@@ -64,6 +66,8 @@ op_fn op_stack;
  * its reply. */
 typedef void op_bare_fn(struct buf *out);
 
+/* heap.c  memory_detail */
+op_bare_fn op_memory_detail;
 /* trim.c  trim */
 op_bare_fn op_trim;
 

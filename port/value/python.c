@@ -53,6 +53,11 @@ PyObject *python_dict_get(PyObject *dict, PyObject *key)
     return value;
 }
 
+PyObject *python_type_lookup(PyTypeObject *type, PyObject *name)
+{
+    return Py_XNewRef(_PyType_Lookup(type, name));
+}
+
 PyObject *python_type_name(PyTypeObject *type)
 {
 #if PY_VERSION_HEX >= 0x030b0000

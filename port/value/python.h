@@ -35,6 +35,10 @@ PyObject *python_list_get(PyObject *list, Py_ssize_t i);
 /* A value by key; NULL without an exception when the key is not there. */
 PyObject *python_dict_get(PyObject *dict, PyObject *key);
 
+/* What a class or one of its bases has under that name, as it stands there;
+ * NULL without an exception when there is nothing. Runs no Python code. */
+PyObject *python_type_lookup(PyTypeObject *type, PyObject *name);
+
 /* The name of a class without its module, as a str. */
 PyObject *python_type_name(PyTypeObject *type);
 

@@ -12,11 +12,21 @@ static struct timespec from_ns(long long ns)
     return (struct timespec){ns / NS_PER_S, ns % NS_PER_S};
 }
 
-long long clock_now(void)
+static long long read_clock(clockid_t clock)
 {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(clock, &t);
     return t.tv_sec * NS_PER_S + t.tv_nsec;
+}
+
+long long clock_now(void)
+{
+    return read_clock(CLOCK_MONOTONIC);
+}
+
+long long clock_thread(void)
+{
+    return read_clock(CLOCK_THREAD_CPUTIME_ID);
 }
 
 void clock_sleep(long ms)

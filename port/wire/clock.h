@@ -13,6 +13,9 @@
 /* Nanoseconds since some moment in the past. */
 long long clock_now(void);
 
+/* Nanoseconds for which the calling thread has run. */
+long long clock_thread(void);
+
 /* Sleeps for `ms` milliseconds. */
 void clock_sleep(long ms);
 

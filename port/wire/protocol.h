@@ -100,6 +100,7 @@
     X(gc_stats) X(gc_count) X(gc_threshold) \
     X(traced_memory_current) X(traced_memory_peak) X(size) X(count) \
     X(heap) X(current) X(peak) X(limit) X(arenas) X(bytes) \
+    X(unused) X(malloc) X(used) X(free) X(pieces) X(large) X(whole) X(blocks) \
     /* stacks and tracebacks */ \
     X(type) X(message) X(frames) X(function) X(cause) X(context) X(notes) \
     X(position) X(offset) X(end_line) X(end_offset) X(formatted)

@@ -10,7 +10,7 @@
 -export([is_running/1, kill/2, stop/1, proc_kb/2, proc_number/2, descriptors/1]).
 -export([unless_sanitized/0, without_stack/1]).
 -export([hold/1, release/1]).
--export([wait_until/1, wait_until/2, tmpdir/0, count/2, contains/2, has_numpy/0]).
+-export([wait_until/1, wait_until/2, tmpdir/0, count/2, contains/2, has_numpy/0, has_glibc/0]).
 
 %% The tests, between "the application starts" and "nothing is left behind".
 -spec with_app([tap:test() | list()]) -> [tap:test() | list()].
@@ -216,3 +216,9 @@ contains(Message, Text) ->
 has_numpy() ->
     {ok, Found} = py:eval(<<"__import__('importlib.util').util.find_spec('numpy') is not None">>),
     Found.
+
+%% Whether the workers' C library is glibc.
+-spec has_glibc() -> boolean().
+has_glibc() ->
+    {ok, Name} = py:eval(<<"__import__('platform').libc_ver()[0]">>),
+    Name =:= <<"glibc">>.

@@ -8,7 +8,7 @@ import re
 # The calls with which C code writes an atom, or names one. Classes of exceptions
 # are not meant: hello says which there are.
 _CALL = re.compile(
-    r"\b(?:put_atom_z|put_error_text|reply_error|answer_error|withdraw|map_take"
+    r"\b(?:put_atom_z|put_error_text|reply_error|answer_error|withdraw|map_take|put_number"
     r"|add_feature)"
     r'\([^";]*?"([a-z]\w*)"'
 )

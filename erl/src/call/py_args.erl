@@ -66,7 +66,7 @@ is_threshold(N) -> is_integer(N) andalso N >= 0 andalso N < 1 bsl 31.
 %% The options of memory_stats, complete.
 -spec memory_stats(term()) -> #{detail := boolean()}.
 memory_stats(Options) ->
-    options(Options, [{detail, boolean, false, "whether there are pss and uss"}]).
+    options(Options, [{detail, boolean, false, "whether there is what takes long"}]).
 
 %% The options of py_mem:history, complete.
 -spec history(term()) -> #{last := timeout()}.

@@ -26,12 +26,12 @@ ask(Pool, Workers, Detail) ->
     Seen = [{Worker, seen(Pool, Worker)} || Worker <- Workers],
     Awake = [Worker || {Worker, {awake, _}} <- Seen],
     Sent = py_fanout:send(Awake, urgent, memory_stats, Deadline),
-    More = [maps:merge(shares(Detail, Worker), calls(Worker, State, Deadline))
-            || {Worker, {State, _}} <- Seen],
+    Own = [own(Worker, State, Deadline) || {Worker, {State, _}} <- Seen],
+    More = details(Detail, Workers, [IsRunning || {IsRunning, _} <- Own], Deadline),
     Answers = maps:from_list(py_fanout:collect(Sent, Deadline)),
-    [{Worker, of_worker(Pool, Worker, maps:merge(Kernel, Outside),
+    [{Worker, of_worker(Pool, Worker, maps:merge(maps:merge(Kernel, Calls), Details),
                         maps:get(Worker, Answers, State))}
-     || {{Worker, {State, Kernel}}, Outside} <- lists:zip(Seen, More)].
+     || {{Worker, {State, Kernel}}, {_, Calls}, Details} <- lists:zip3(Seen, Own, More)].
 
 %% A program that has nothing to do is not asked: what it said when that began is
 %% still so. One that is stopped cannot answer.
@@ -43,21 +43,22 @@ seen(Pool, {Id, Pid, OsPid}) ->
         {error, false} -> {awake, Kernel}
     end.
 
-calls(_, {resting, Calls}, _) ->
-    #{calls => Calls};
-calls({_, Pid, _}, _, Deadline) ->
+%% What the worker knows by itself: whether it runs a job, and how many it has run.
+own(_, {resting, Calls}, _) ->
+    {false, #{calls => Calls}};
+own({_, Pid, _}, _, Deadline) ->
     case py_worker:info(Pid, py_time:left(Deadline)) of
-        #{state := down} -> #{};
-        Info -> maps:with([calls], Info)
+        #{state := down} -> {true, #{}};
+        #{state := State, calls := Calls} -> {State =:= busy, #{calls => Calls}}
     end.
 
-shares(true, {_, _, OsPid}) -> py_os_proc:shares(OsPid);
-shares(false, _) -> #{}.
+details(true, Workers, Running, Deadline) -> py_mem_detail:of_workers(Workers, Running, Deadline);
+details(false, Workers, _, _) -> [#{} || _ <- Workers].
 
 %% A worker that cannot answer in time is busy: it is shown with the last numbers
 %% that are known of it.
 of_worker(Pool, {Id, Pid, _} = Worker, Outside, {ok, Numbers}) ->
-    py_worker_live:learn(Pool, Id, Pid, Numbers),
+    py_worker:learn(Pool, Id, Pid, Numbers),
     {ok, known(Pool, Worker, Outside#{busy => false})};
 of_worker(_, _, _, {error, {worker_exit, _}} = Ended) ->
     Ended;

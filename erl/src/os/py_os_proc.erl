@@ -5,7 +5,7 @@
 %% is nothing.
 -module(py_os_proc).
 
--export([memory/1, shares/1, oom_kills/0, hold_input/1]).
+-export([memory/1, shares/1, groups/1, oom_kills/0, hold_input/1]).
 -export_type([memory/0, shares/0]).
 
 -type memory() :: #{rss => non_neg_integer(),   % resident now
@@ -13,7 +13,8 @@
                     swap => non_neg_integer(),  % swapped out
                     stopped => true}.           % by a signal or a debugger
 -type shares() :: #{pss => non_neg_integer(),   % resident, shared pages divided
-                    uss => non_neg_integer()}.  % resident, and shared with nobody
+                    uss => non_neg_integer(),   % resident, and shared with nobody
+                    held => non_neg_integer()}. % resident or swapped out, and no file's
 
 %% What the kernel says of its memory, in bytes. All of it is in one file, so the
 %% numbers are of one moment and in kB, whatever the size of a page.
@@ -32,11 +33,41 @@ memory(OsPid) ->
 -spec shares(pos_integer() | undefined) -> shares().
 shares(OsPid) ->
     Rollup = read(OsPid, "/smaps_rollup"),
-    Private = [Bytes || Name <- [<<"\nPrivate_Clean:">>, <<"\nPrivate_Dirty:">>,
-                                 <<"\nPrivate_Hugetlb:">>],
-                        Bytes <- bytes(Name, Rollup)],
-    maps:from_list([{pss, Bytes} || Bytes <- bytes(<<"\nPss:">>, Rollup)]
-                   ++ [{uss, lists:sum(Private)} || Private =/= []]).
+    Sums = [{pss, [<<"\nPss:">>]},
+            {uss, [<<"\nPrivate_Clean:">>, <<"\nPrivate_Dirty:">>, <<"\nPrivate_Hugetlb:">>]},
+            {held, [<<"\nAnonymous:">>, <<"\nPss_Shmem:">>, <<"\nSwap:">>]}],
+    maps:from_list([{Key, lists:sum(Found)}
+                    || {Key, Names} <- Sums,
+                       Found <- [[Bytes || Name <- Names, Bytes <- bytes(Name, Rollup)]],
+                       Found =/= []]).
+
+%% The other processes of the groups that these processes lead, by one look at all
+%% processes there are.
+-spec groups([pos_integer() | undefined]) -> #{pos_integer() => [pos_integer()]}.
+groups(Leaders) ->
+    Members = [{Group, OsPid} || OsPid <- processes_there(), Group <- group(OsPid),
+                                 Group =/= OsPid, lists:member(Group, Leaders)],
+    lists:foldl(fun({Group, OsPid}, Groups) ->
+        maps:update_with(Group, fun(Others) -> [OsPid | Others] end, [OsPid], Groups)
+    end, #{}, Members).
+
+processes_there() ->
+    case prim_file:list_dir("/proc") of
+        {ok, Names} -> [list_to_integer(Name) || [Digit | _] = Name <- Names,
+                                                 Digit >= $0, Digit =< $9];
+        {error, _} -> []
+    end.
+
+%% Behind the name, which may contain anything, come state, parent and group. One
+%% that waits for its parent to hear of its end has no memory.
+group(OsPid) ->
+    case string:split(read(OsPid, "/stat"), ") ", trailing) of
+        [_, <<State, " ", Rest/binary>>] when State =/= $Z, State =/= $X ->
+            [_, Group] = string:split(Rest, " "),
+            [number(Group)];
+        _ ->
+            []
+    end.
 
 %% How many processes the kernel has killed for want of memory since it was
 %% started; 0 if it does not say.

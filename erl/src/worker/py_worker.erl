@@ -13,7 +13,7 @@
 -module(py_worker).
 -behaviour(gen_server).
 
--export([start_link/1, info/1, info/2, seal/2]).
+-export([start_link/1, info/1, info/2, seal/2, learn/4]).
 -export([request/2, pull/4, close_stream/2, report/1, spoilt/1]).
 -export([steps/2, live/1, retire/2, exceeded/2, rest/2]).
 -export([init/1, handle_continue/2, handle_call/3, handle_cast/2, handle_info/2,
@@ -234,7 +234,8 @@ frame(none, Frame, #state{port = Port, events = Events} = S) ->
 frame(_, Frame, #state{phase = {starting, Boot, Timer}} = S) ->
     step_done(Frame, Boot, Timer, S);
 frame(0, Frame, #state{phase = {live, Live}} = S) ->
-    settle(py_worker_live:numbers(py_result:decode(Frame), Live), S);
+    learned(py_result:decode(Frame), S),
+    settle(py_worker_live:numbers(Live), S);
 frame(Id, Frame, #state{phase = {live, Live}} = S) ->
     case settle(py_worker_live:reply(Id, Frame, Live), S) of
         {noreply, Next} when byte_size(Frame) >= ?LARGE -> {noreply, Next, hibernate};
@@ -287,6 +288,13 @@ greeted({run, _, Boot}, #state{pool = Pool, os_pid = OsPid} = S) ->
 greeted({failed, _}, S) ->
     S.
 
+%% What its memory is compared with later.
+remember(Numbers, #state{pool = Pool, slot = Slot, os_pid = OsPid}) ->
+    Baseline = maps:get(rss, py_os_proc:memory(OsPid), undefined),
+    py_pool_board:update_memory(Pool, Slot, fun(Before) ->
+        py_worker_memory:new(self(), Baseline, Numbers, py_time:now_ms(), Before)
+    end).
+
 go_live(#{python := Python, guard := Guard}, #state{pool = Pool, options = Options} = S) ->
     #{max_queue := MaxQueue} = Options,
     Live = py_worker_live:new(#{pool => Pool, pool_pid => S#state.pool_pid, slot => S#state.slot,
@@ -294,11 +302,15 @@ go_live(#{python := Python, guard := Guard}, #state{pool = Pool, options = Optio
                                 max_queue => MaxQueue}),
     settle(Live, S#state{python = Python, guard = Guard}).
 
-%% What its memory is compared with later.
-remember(Numbers, #state{pool = Pool, slot = Slot, os_pid = OsPid}) ->
-    Baseline = maps:get(rss, py_os_proc:memory(OsPid), undefined),
-    py_pool_board:update_memory(Pool, Slot, fun(Before) ->
-        py_worker_memory:new(self(), Baseline, Numbers, py_time:now_ms(), Before)
+learned({ok, Numbers}, #state{pool = Pool, slot = Slot}) -> learn(Pool, Slot, self(), Numbers);
+learned({error, _}, _) -> ok.
+
+%% What it has said of its memory stays known, whoever has asked for it.
+-spec learn(#pool{}, pos_integer(), pid(), py_worker_memory:numbers()) -> ok.
+learn(Pool, Slot, Worker, Numbers) ->
+    Now = py_time:now_ms(),
+    py_pool_board:update_memory(Pool, Slot, fun(Known) ->
+        py_worker_memory:learn(Worker, Numbers, Now, Known)
     end).
 
 not_started(Text) ->

@@ -20,9 +20,9 @@
 -module(py_worker_live).
 
 -export([new/1, settle/1]).
--export([request/2, reply/3, numbers/2, pull/4, close/2, tick/2, caller_gone/2, spoilt/1, rest/2,
+-export([request/2, reply/3, numbers/1, pull/4, close/2, tick/2, caller_gone/2, spoilt/1, rest/2,
          retire/1, seal/1]).
--export([learn/4, refuse/1, give_up/2, cause/2, is_closing/1, info/1, running/1]).
+-export([refuse/1, give_up/2, cause/2, is_closing/1, info/1, running/1]).
 -export_type([live/0, args/0]).
 
 -include("py.hrl").
@@ -147,24 +147,12 @@ urgent_reply(Id, Frame, #live{urgent = Urgent} = L) ->
         Replied -> urgent(Replied, L)
     end.
 
-%% What the program says of its memory, because it was asked when it had nothing to
-%% do. It stays known, and if the program is still at rest that is all there is.
--spec numbers(py_result:result(), live()) -> live().
-numbers({ok, Numbers}, #live{rest = Rest, last_id = Last, pool = Pool, slot = Slot} = L) ->
-    learn(Pool, Slot, self(), Numbers),
+%% The program has said its numbers, because it was asked when it had nothing to do.
+-spec numbers(live()) -> live().
+numbers(#live{rest = Rest, last_id = Last, jobs = Jobs} = L) ->
     {IsResting, Next} = py_worker_rest:answered(Last, Rest),
-    IsResting andalso py_pool_board:rest(Pool, Slot, self(), py_worker_jobs:calls(L#live.jobs)),
-    L#live{rest = Next};
-numbers({error, _}, L) ->
-    L.
-
-%% What a worker has said of its memory stays known.
--spec learn(#pool{}, pos_integer(), pid(), py_worker_memory:numbers()) -> ok.
-learn(Pool, Slot, Worker, Numbers) ->
-    Now = py_time:now_ms(),
-    py_pool_board:update_memory(Pool, Slot, fun(Known) ->
-        py_worker_memory:learn(Worker, Numbers, Now, Known)
-    end).
+    IsResting andalso py_pool_board:rest(L#live.pool, L#live.slot, self(), py_worker_jobs:calls(Jobs)),
+    L#live{rest = Next}.
 
 %% A stream's consumer asks for the next chunk.
 -spec pull(py_wire:id(), py_ask:from(), py_time:deadline(), live()) -> live().
@@ -231,20 +219,14 @@ tick_at(Now, L) ->
     L3 = urgent(py_worker_urgent:expire(Now, L2#live.urgent), L2),
     look(climb(Now, mark_busy(Now, L3))).
 
-%% Another worker's numbers are shown for the slot when this one has lost it.
-look(#live{since = none, retiring = false, sealed = false} = L) ->
-    #live{last_id = Last, rest = Rest, urgent = Urgent} = L,
-    case py_worker_urgent:count(Urgent) =:= 0 andalso py_worker_rest:tick(Last, Rest) of
-        {ask, Next} -> effect({send, numbers_request()}, L#live{rest = Next});
+%% A worker that has lost its slot is not shown.
+look(#live{since = none, retiring = false, sealed = false, last_id = Last, rest = Rest} = L) ->
+    case py_worker_urgent:count(L#live.urgent) > 0 orelse py_worker_rest:tick(Last, Rest) of
+        {ask, Next} -> effect({send, py_worker_rest:question()}, L#live{rest = Next});
         {wait, Next} -> L#live{rest = Next};
-        false -> L
+        true -> L
     end;
-look(L) ->
-    L.
-
-numbers_request() ->
-    {Arity, Body} = py_wire:body(memory_stats, #{}),
-    py_wire:request(py_worker_boot:id(), Arity, Body).
+look(L) -> L.
 
 mark_busy(Now, #live{busy = false, since = Since} = L)
   when is_integer(Since), Now - Since >= ?TICK_MS ->
@@ -341,13 +323,10 @@ keep_time(#live{since = Since} = L) ->
     end.
 
 %% A program that was at rest has got something to do.
-rouse(#live{rest = Rest, last_id = Last, since = Since} = L) ->
+rouse(#live{rest = Rest, last_id = Last, since = Since, pool = Pool, slot = Slot} = L) ->
     case py_worker_rest:moved(Last, Since =/= none, Rest) of
-        {true, Next} ->
-            py_pool_board:rouse(L#live.pool, L#live.slot),
-            L#live{rest = Next};
-        {false, _} ->
-            L
+        {true, Next} -> py_pool_board:rouse(Pool, Slot), L#live{rest = Next};
+        {false, _} -> L
     end.
 
 arm(#live{timer = Timer} = L) ->

@@ -7,7 +7,7 @@
 %% request. Pure.
 -module(py_worker_rest).
 
--export([new/0, soonest/2, tick/2, answered/2, moved/3]).
+-export([new/0, question/0, soonest/2, tick/2, answered/2, moved/3]).
 -export_type([rest/0]).
 
 -include("py_protocol.hrl").
@@ -23,6 +23,12 @@
 -spec new() -> rest().
 new() ->
     #rest{}.
+
+%% With the id of what the worker itself asks.
+-spec question() -> iodata().
+question() ->
+    {Arity, Body} = py_wire:body(memory_stats, #{}),
+    py_wire:request(py_worker_boot:id(), Arity, Body).
 
 %% When to look again at a program that has nothing to do.
 -spec soonest(py_wire:id(), rest()) -> py_time:deadline().
