@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # make bench: what a call costs, beside a floor measured in the same run.
+# make bench-memory: what counting and limiting memory costs, as ratios.
 
 EXTRA_PROGRAMS += bench/echo
 bench_echo_LDADD =
@@ -9,7 +10,8 @@ bench_modules = \
 	bench/lib/rounds.erl
 bench_beams = $(bench_modules:%.erl=%.beam)
 CLEANFILES += $(bench_beams) bench/echo$(EXEEXT)
-EXTRA_DIST += bench/roundtrip.escript $(bench_modules)
+EXTRA_DIST += bench/heap.escript bench/roundtrip.escript $(bench_modules) \
+	bench/lib/workloads.py
 
 $(bench_beams): %.beam: %.erl
 	$(AM_V_ERLC)$(MKDIR_P) $(@D) && $(ERLC) +debug_info $(SWITCH_ERLCFLAGS) \
@@ -20,3 +22,7 @@ bench: all bench/echo$(EXEEXT) $(bench_beams)
 	@$(stage_env) ERL_AFLAGS='-pa $(abs_top_builddir)/bench/lib' \
 	  ECHO='$(abs_top_builddir)/bench/echo$(EXEEXT)' \
 	  $(ESCRIPT) $(srcdir)/bench/roundtrip.escript
+
+.PHONY: bench-memory
+bench-memory: all
+	@$(stage_env) $(ESCRIPT) $(srcdir)/bench/heap.escript

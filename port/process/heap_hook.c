@@ -37,9 +37,10 @@ static _Thread_local bool refused_arena;
 
 static bool is_refused(void)
 {
-    const bool refused = refused_arena;
+    if (!refused_arena)
+        return false;
     refused_arena = false;
-    return refused;
+    return true;
 }
 
 static void *counted(void *block)
