@@ -223,7 +223,7 @@ void heap_account_set_limit(size_t limit)
 {
     set(&account.limit, limit);
     if (account.running)
-        limit_job(limit == HEAP_NO_LIMIT ? limit : ceiling_at_start(limit));
+        limit_job(limit);
 }
 
 /* ---- start and reading ------------------------------------------------ */

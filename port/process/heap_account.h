@@ -47,7 +47,7 @@ void heap_account_exempt_thread(void);
 void heap_account_begin_job(void);
 void heap_account_end_job(void);
 
-/* A new limit; it holds for a job that runs, too. */
+/* A new limit; it holds for a job that runs, too, whatever that has already. */
 void heap_account_set_limit(size_t limit);
 
 void heap_account_read(struct heap_numbers *numbers);
