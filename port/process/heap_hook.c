@@ -21,11 +21,16 @@
 /* The largest block that pymalloc puts into an arena. */
 #define SMALL 512
 
+/* Between pymalloc and RAW, too, there are Python's own checks then: they put
+ * the size and a pattern before each block. */
+#define CHECKS_HEAD (2 * sizeof(size_t))
+
 /* Constant once Python has started, but for `asks`. */
 static struct {
     PyMemAllocatorEx blocks;       /* for OBJ and MEM: pymalloc, or RAW's */
     PyObjectArenaAllocator arenas; /* mmap */
     size_t small;                  /* up to this, OBJ and MEM ask for arenas */
+    size_t head; /* what Python's own checks put before a large block */
     bool counts;
     bool asks; /* the hook is in OBJ and MEM, too; set with the GIL */
 } below;
@@ -94,9 +99,11 @@ static bool is_allowed(size_t n)
 }
 
 /* A block in an arena is small. */
-static size_t size_of(void *block)
+static size_t size_of(char *block)
 {
-    return !block || heap_arena_has(block) ? 0 : malloc_usable_size(block);
+    return !block || heap_arena_has(block)
+               ? 0
+               : malloc_usable_size(block - below.head);
 }
 
 /* A block that shrinks is never refused. */
@@ -247,8 +254,10 @@ static void put_in(const struct kind *kind, bool limited)
     begin_counting(kind);
     if (limited || kind->checks)
         begin_asking();
-    if (kind->checks)
-        PyMem_SetupDebugHooks();
+    if (!kind->checks)
+        return;
+    PyMem_SetupDebugHooks();
+    below.head = below.small ? CHECKS_HEAD : 0;
 }
 
 /* Arenas are always counted: there are few of them. */
