@@ -6,6 +6,7 @@ EXTRA_DIST += \
 	docs/memory.md \
 	docs/messages.md \
 	docs/operation.md \
+	docs/recycling.md \
 	docs/protocol.md \
 	docs/python.md \
 	docs/security.md \

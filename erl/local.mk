@@ -29,11 +29,14 @@ erl_sources = \
 	erl/src/pool/py_pool_load.erl \
 	erl/src/pool/py_pool_log.erl \
 	erl/src/pool/py_pool_options.erl \
+	erl/src/memory/py_pool_quarantine.erl \
 	erl/src/pool/py_pool_queue.erl \
+	erl/src/memory/py_pool_recycle.erl \
 	erl/src/pool/py_pool_roll.erl \
 	erl/src/pool/py_pool_slots.erl \
 	erl/src/pool/py_pool_steps.erl \
 	erl/src/pool/py_pool_sup.erl \
+	erl/src/pool/py_pool_tend.erl \
 	erl/src/pool/py_pools.erl \
 	erl/src/worker/py_worker.erl \
 	erl/src/worker/py_worker_boot.erl \
@@ -50,6 +53,7 @@ erl_sources = \
 	erl/src/worker/py_worker_sender.erl \
 	erl/src/worker/py_worker_streams.erl \
 	erl/src/worker/py_worker_sup.erl \
+	erl/src/worker/py_worker_tenure.erl \
 	erl/src/worker/py_worker_urgent.erl \
 	erl/src/os/py_os_cgroup.erl \
 	erl/src/os/py_os_exit.erl \

@@ -19,6 +19,7 @@
 #include "loop/interp.h"
 #include "loop/interrupt.h"
 #include "loop/jobs.h"
+#include "loop/pause.h"
 #include "loop/reader.h"
 #include "loop/sentinel.h"
 #include "loop/work.h"
@@ -95,6 +96,7 @@ int main(int argc, char **argv)
     wait_set_reader(reader_help);
     jobs_init();
     interrupt_set_grace(options.interrupt_grace);
+    pause_init(options.pause);
     task_on_return(fork_end_child);
     exception_on_no_memory(describe_limits);
     if (guard_enter(options.guard, &err) < 0)

@@ -21,7 +21,9 @@ unit_scripts = \
 	test/unit/options.escript \
 	test/unit/os_exit.escript \
 	test/unit/os_limit.escript \
+	test/unit/quarantine.escript \
 	test/unit/queue.escript \
+	test/unit/recycle.escript \
 	test/unit/rest.escript \
 	test/unit/result.escript \
 	test/unit/roll.escript \
@@ -30,6 +32,7 @@ unit_scripts = \
 	test/unit/slots.escript \
 	test/unit/steps.escript \
 	test/unit/streams.escript \
+	test/unit/tenure.escript \
 	test/unit/time.escript \
 	test/unit/unknown_atom.escript \
 	test/unit/urgent.escript \
@@ -72,6 +75,7 @@ test_scripts = \
 	test/pool/options.escript \
 	test/pool/pool.escript \
 	test/pool/queue.escript \
+	test/pool/recycle.escript \
 	test/pool/sampler.escript \
 	test/pool/sched.escript \
 	test/pool/secrets.escript \
@@ -130,6 +134,7 @@ test_data = \
 	test/py/atoms.py \
 	test/py/chatty.py \
 	test/py/farewell.py \
+	test/py/glutton.py \
 	test/py/hoard.py \
 	test/py/locks.py \
 	test/py/mailer.py \
@@ -228,11 +233,18 @@ endif
 
 # make soak SECONDS=3600: what `make check` does for a few seconds.
 SECONDS = 60
-.PHONY: soak
+.PHONY: soak leak
 soak: all $(test_beams)
 	@$(stage_env) ERL_AFLAGS='-pa $(abs_top_builddir)/test/lib $(polite)' \
 	  SOAK_SECONDS='$(SECONDS)' TEST_TIMEOUT=infinity \
 	  $(SHELL) $(srcdir)/test/run $(ESCRIPT) $(srcdir)/test/pool/soak.escript
+
+# make leak CALLS=100000: the same for a function that leaks, in a pool that
+# recycles its workers.
+leak: all $(test_beams)
+	@$(stage_env) ERL_AFLAGS='-pa $(abs_top_builddir)/test/lib $(polite)' \
+	  CALLS='$(CALLS)' TEST_TIMEOUT=infinity \
+	  $(SHELL) $(srcdir)/test/run $(ESCRIPT) $(srcdir)/test/pool/recycle.escript
 
 # libFuzzer's targets; `make fuzz` runs each for FUZZ_SECONDS, and keeps what
 # it learns in the build directory.

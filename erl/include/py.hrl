@@ -23,13 +23,15 @@
     max_frame :: pos_integer(),
     interrupt_grace :: non_neg_integer(),
     close_grace :: non_neg_integer(),
-    drain :: non_neg_integer()
+    drain :: non_neg_integer(),
+    refuses = false :: boolean()        % whether something may be in quarantine
 }).
 
 %% What the last argument of a call comes to (py_options).
 -record(opts, {
     pool = default :: atom(),
     timeout = default :: timeout() | default,
+    recycle = true :: boolean(),
     wire = #{} :: #{atom() => term()}
 }).
 
@@ -51,6 +53,8 @@
     kind :: kind(),
     what = none :: py_wire:what() | none,
     bound = false :: boolean(),
+    binds = false :: boolean(),         % whether its owner is bound afterwards
+    recycle = true :: boolean(),        % whether it counts (py_worker_tenure)
     returned = false :: boolean(),
     arrival :: integer(),
     deadline :: integer() | infinity,

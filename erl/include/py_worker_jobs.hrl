@@ -30,6 +30,8 @@
     | {answer, py_ask:from(), py_result:answer()}
     %% This request has not started: the pool finds another worker for it.
     | {requeue, #req{}}
+    %% This process needs the worker from now on.
+    | {home, pid()}
     %% The program has done a piece of work.
     | progress
     %% A stream's first chunk has come, with this number of items.

@@ -55,8 +55,9 @@
 -export([version/0, stack/1, restart_workers/0, restart_workers/1]).
 -export([unbind/0, unbind/1]).
 -export([start_pool/2, stop_pool/1, stop_pool/2, info/0, info/1]).
+-export([unquarantine/1, unquarantine/2]).
 -export_type([name/0, args/0, kwargs/0, code/0, locals/0, options/0, pool_options/0]).
--export_type([memory_limits/0, result/0, source/0, stream/0, target/0, each/0]).
+-export_type([memory_limits/0, recycle_limits/0, result/0, source/0, stream/0, target/0, each/0]).
 
 -include("py.hrl").
 
@@ -79,6 +80,7 @@
     binaries => str | bytes,
     arrays => list | binary,
     capture => boolean(),
+    recycle => boolean(),
     chunk => pos_integer()
 }.
 %% A timeout in milliseconds alone, or a map: `timeout' (the pool's), `pool'
@@ -100,6 +102,8 @@
     max_frame => pos_integer(),
     logs => boolean(),
     memory => memory_limits(),
+    recycle => recycle_limits(),
+    quarantine => pos_integer() | infinity,
     guard => auto | python | kernel | off,
     send => pids | all | [atom()],
     send_limit => pos_integer() | infinity,
@@ -114,7 +118,7 @@
 %% worker runs; milliseconds that a call may take (30000); callers that may wait
 %% for a worker (10000), and how many milliseconds each (`infinity'); bytes that
 %% a request or a reply may have (268435456); whether what Python prints and
-%% logs goes to Erlang's logger (`true'); limits of each worker's memory; whom `erlang.send' may send to
+%% logs goes to Erlang's logger (`true'); limits of each worker's memory; when a worker is replaced by a fresh one; whom `erlang.send' may send to
 %% (`pids': no names), and the messages in a receiver's queue beyond which it
 %% waits (10000); milliseconds that a call which is out of time has to stop when interrupted (500) and its program then has to end
 %% (1000) before it is killed; milliseconds that calls under way have when the
@@ -137,6 +141,17 @@
     budget => pos_integer() | {percent, 1..100}
 }.
 %% What a worker's memory is limited to; README says of each key what it does.
+-type recycle_limits() :: #{
+    rss => pos_integer(),
+    growth => pos_integer(),
+    calls => pos_integer(),
+    age => pos_integer(),
+    idle => pos_integer(),
+    memory_errors => pos_integer(),
+    jitter => non_neg_integer(),
+    min_calls => non_neg_integer()
+}.
+%% When a worker is replaced; README says of each key what it means.
 -type result() :: {ok, term()} | {error, term()}
                 | {ok, term(), Output :: binary()} | {error, term(), Output :: binary()}.
 -type source() :: code() | {eval, code(), locals()}
@@ -558,3 +573,18 @@ info() ->
 -spec info(atom()) -> map() | {error, {no_pool, atom()}}.
 info(Name) ->
     py_pools:info(Name).
+
+%% @doc Lets all be called again that a pool with the option `quarantine' refuses:
+%% ``ok = py:unquarantine(pdf)''. What the functions have cost so far does not count
+%% any more. `quarantined' in {@link info/1} says what is refused, and why.
+-spec unquarantine(atom()) -> ok | {error, {no_pool | stopping, atom()}}.
+unquarantine(Name) ->
+    py_pools:lift(Name, all).
+
+%% @doc Lets one be called again: a function as {@link info/1} or the error
+%% names it, ``ok = py:unquarantine(pdf, {layout, render, 2})'', or an operation such
+%% as `eval'.
+-spec unquarantine(atom(), {name(), name(), arity()} | atom()) ->
+          ok | {error, {no_pool | stopping, atom()}}.
+unquarantine(Name, What) ->
+    py_pools:lift(Name, py_args:what(What)).

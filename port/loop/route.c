@@ -8,6 +8,7 @@
 #include "loop/aide.h"
 #include "loop/clerk.h"
 #include "loop/jobs.h"
+#include "loop/pause.h"
 #include "op/op.h"
 #include "op/stream.h"
 #include "process/limit.h"
@@ -122,6 +123,9 @@ static void control(const struct request *req)
         break;
     case CONTROL_REPLY:
         answer_deliver(req);
+        break;
+    case CONTROL_RESUME:
+        pause_end();
         break;
     case CONTROL_QUIT:
     case REQUEST:

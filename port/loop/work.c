@@ -6,6 +6,7 @@
 #include "loop/handlers.h"
 #include "loop/jobs.h"
 #include "loop/moment.h"
+#include "loop/pause.h"
 #include "loop/reader.h"
 #include "loop/sentinel.h"
 #include "loop/spoil.h"
@@ -23,7 +24,7 @@ struct work {
 
 static bool is_idle(void)
 {
-    return !jobs_waiting() && !stream_ready();
+    return pause_holds() || (!jobs_waiting() && !stream_ready());
 }
 
 /* Reads a frame; waits for one only when there is nothing else to do. That can
@@ -41,6 +42,8 @@ static enum reader_status read_frame(void)
 static void pick(struct work *work, bool stream_first)
 {
     *work = (struct work){NULL, NULL};
+    if (pause_holds())
+        return;
     if (stream_first)
         work->stream = stream_take();
     if (!work->stream)
@@ -124,6 +127,7 @@ int work_until_end(void)
             run_job(work.job, &out);
         else
             run_stream(work.stream, &out);
+        pause_after_job();
         stream_first = work.job != NULL;
         buf_shrink(&out);
     }

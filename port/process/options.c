@@ -43,6 +43,8 @@ static const char usage[] =
     "  --interrupt-grace MS\n"
     "                     how long a job that was interrupted may take to end\n"
     "                     (default " INTERRUPT_GRACE_DEFAULT ")\n"
+    "  --pause            wait for `resume` after a job that has run out of"
+    " memory\n"
     "  --address-space BYTES, --data BYTES, --files N, --core BYTES\n"
     "                     limits of this process (setrlimit), or infinity\n"
     "  --cgroup DIR       join this control group (version 2)\n"
@@ -121,6 +123,7 @@ static const struct option longs[] = {
     {"max-frame", required_argument, NULL, 'm'},
     {"guard", required_argument, NULL, 'g'},
     {"interrupt-grace", required_argument, NULL, 'i'},
+    {"pause", no_argument, NULL, 'P'},
     {"heap", required_argument, NULL, 'b'},
     {"account", no_argument, NULL, 'a'},
     {"cgroup", required_argument, NULL, 'c'},
@@ -173,6 +176,9 @@ static void read_option(int option, struct options *options)
     case 'i':
         options->interrupt_grace = read_number(
             optarg, 0, LONG_MAX, "--interrupt-grace wants milliseconds, not ");
+        return;
+    case 'P':
+        options->pause = true;
         return;
     case 'g':
         options->guard = read_guard(optarg);

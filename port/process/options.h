@@ -21,6 +21,7 @@ struct options {
     long interrupt_grace; /* ms */
     size_t heap;  /* bytes Python may use, or HEAP_NO_LIMIT; 0: not given */
     bool account; /* what Python uses is counted */
+    bool pause;   /* after a job that has run out of memory */
 };
 
 /* Reads the command line; the strings are argv's, `paths` is the caller's to

@@ -81,6 +81,15 @@ int reply_overloaded(struct buf *out, size_t n, size_t max)
     return put_long(out, (long long)max);
 }
 
+static _Thread_local bool ran_out;
+
+bool reply_ran_out(void)
+{
+    const bool was = ran_out;
+    ran_out = false;
+    return was;
+}
+
 void reply_exception(struct buf *out, const struct form *form)
 {
     if (PyErr_ExceptionMatches(classes_cancelled())) {
@@ -88,6 +97,8 @@ void reply_exception(struct buf *out, const struct form *form)
         reply_error(out, "cancelled");
         return;
     }
+    if (PyErr_ExceptionMatches(PyExc_MemoryError))
+        ran_out = true;
     const size_t mark = buf_mark(out);
     put_error(out);
     if (exception_encode(out, form) < 0) {

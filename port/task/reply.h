@@ -7,6 +7,8 @@
 #ifndef PORT_TASK_REPLY_H
 #define PORT_TASK_REPLY_H
 
+#include <stdbool.h>
+
 #include "value/form.h"
 #include "value/python.h"
 #include "wire/buf.h"
@@ -43,6 +45,10 @@ int reply_start_failed(struct buf *out, const struct err *why);
  * A cancelled job's reason is the atom `cancelled`. What does not fit says
  * less, so the frame is always whole. GIL held. */
 void reply_exception(struct buf *out, const struct form *form);
+
+/* Whether reply_exception had a MemoryError since this was last asked, in this
+ * thread. */
+bool reply_ran_out(void);
 
 /* Sends the frame, without the GIL where that may take a while; in a forked
  * child it does not return (see task_returned). GIL held. */

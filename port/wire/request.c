@@ -35,8 +35,17 @@ static const struct control {
 /* The outer tuple: no form has more elements than MAX_PARTS. */
 #define MAX_PARTS 3
 
-/* Bytes of the longest frame that is the atom quit; requests are longer. */
-#define QUIT_MAX 8
+/* Control that is an atom alone. */
+static const struct word {
+    const char *name;
+    enum request_kind kind;
+} words[] = {
+    {"quit", CONTROL_QUIT},
+    {"resume", CONTROL_RESUME},
+};
+
+/* Bytes of the longest frame that is one of them. */
+#define WORD_FRAME_MAX 10
 
 struct parts {
     size_t arity;
@@ -82,7 +91,8 @@ static int split(const char *frame, size_t len, struct parts *parts,
     if (!get_tuple(frame, len, &at, &parts->arity) ||
         frame[0] != (char)TERM_VERSION) {
         int rc = scan_frame(frame, len, err);
-        return rc < 0 ? rc : err_set(err, "a frame must be a tuple, or quit");
+        return rc < 0 ? rc
+                      : err_set(err, "a frame must be a tuple, resume or quit");
     }
     for (; parts->found < parts->arity; parts->found++) {
         if (parts->found == MAX_PARTS)
@@ -156,22 +166,28 @@ static int parse_request(struct request *r, const struct parts *parts,
     return parse_op(r, parts->at[1], err);
 }
 
-/* The one frame that is no tuple. Its atom can be written in four ways. */
-static bool is_quit(const char *frame, size_t len)
+/* Frames that are no tuple. Their atom can be written in four ways. */
+static const struct word *find_word(const char *frame, size_t len)
 {
     struct err ignored = {""};
     char name[REQUEST_OP_MAX + 1];
     size_t at = 1;
-    return len <= QUIT_MAX && scan_frame(frame, len, &ignored) == 0 &&
-           get_name(frame, &at, name) && strcmp(name, "quit") == 0;
+    if (len > WORD_FRAME_MAX || scan_frame(frame, len, &ignored) < 0 ||
+        !get_name(frame, &at, name))
+        return NULL;
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strcmp(name, words[i].name) == 0)
+            return &words[i];
+    return NULL;
 }
 
 int request_parse(const char *frame, size_t len, struct request *r,
                   struct err *err)
 {
     *r = (struct request){.frame = frame, .len = len};
-    if (is_quit(frame, len)) {
-        r->kind = CONTROL_QUIT;
+    const struct word *word = find_word(frame, len);
+    if (word) {
+        r->kind = word->kind;
         return 0;
     }
     struct parts parts = {0};

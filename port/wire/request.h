@@ -5,7 +5,7 @@
  *     {Id, Op}  {Id, Op, Opts}                      a request
  *     {cancel, Id}  {more, Id, N}  {stop, Id}
  *     {take_back, Id}  {reply, CallId, Result}
- *     {ack, N}  quit                                control
+ *     {ack, N}  resume  quit                        control
  *
  *     Op = Name | {Name, Argument, …}    Name an atom
  *     Opts = map    N = integer > 0      Id, CallId, Argument, Result any term
@@ -32,6 +32,7 @@ enum request_kind {
     CONTROL_TAKE_BACK,
     CONTROL_REPLY,
     CONTROL_ACK,
+    CONTROL_RESUME,
     CONTROL_QUIT,
 };
 

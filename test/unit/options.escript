@@ -156,15 +156,15 @@ environment({What, Env, Expected}) ->
 %% ---------------------------------------------------------------------------
 %% Calls
 
-%% A record, because a script cannot see it by name: {opts, Pool, Timeout, Wire}.
+%% A record, because a script cannot see it by name: {opts, Pool, Timeout, Recycle, Wire}.
 call() ->
-    ?assertEqual({opts, default, default, #{}}, py_options:call(#{})),
-    ?assertEqual({opts, default, 7, #{}}, py_options:call(7)),
-    ?assertEqual({opts, default, infinity, #{}}, py_options:call(infinity)),
+    ?assertEqual({opts, default, default, true, #{}}, py_options:call(#{})),
+    ?assertEqual({opts, default, 7, true, #{}}, py_options:call(7)),
+    ?assertEqual({opts, default, infinity, true, #{}}, py_options:call(infinity)),
     Wire = #{traceback => true, none => null, binaries => bytes, arrays => binary,
              capture => true, chunk => 1_000_000},
-    Options = Wire#{pool => pdf, timeout => ?LONGEST},
-    ?assertEqual({opts, pdf, ?LONGEST, Wire}, py_options:call(Options)),
+    Options = Wire#{pool => pdf, timeout => ?LONGEST, recycle => false},
+    ?assertEqual({opts, pdf, ?LONGEST, false, Wire}, py_options:call(Options)),
     ?assertEqual(lists:sort([Name || {Name, _, _, _} <- py_options:table()]),
                  lists:sort(maps:keys(Options))).
 

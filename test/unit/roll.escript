@@ -18,77 +18,138 @@ main(_) ->
         {"a spoilt worker comes before those of a restart", fun spoilt_first/0},
         {"a spoilt worker whose successor is under way", fun spoilt_replaced/0},
         {"a restart begins while a spoilt worker is replaced", fun restart_behind_spoilt/0},
+        {"one slot's worker alone", fun one/0},
+        {"one whose worker has died meanwhile", fun one_died/0},
+        {"one slot, while spoilt workers are replaced", fun one_behind_spoilt/0},
         {"a spoilt worker ends when its successor cannot start", fun spoilt_fails/0},
+        {"a worker over a limit comes when the others are done", fun wanted/0},
+        {"a worker over a limit whose successor is under way", fun wanted_twice/0},
+        {"a restart replaces what was started before it, too", fun restart_replaced/0},
+        {"a successor that is somebody else's does not matter", fun not_mine/0},
         [fails(Row) || Row <- failures()]
     ]).
 
 all() ->
     From = from(),
-    {R1, [{replace, 1}]} = py_pool_roll:begin_with(From, [1, 2], py_pool_roll:new()),
-    {R2, [{replace, 2}]} = py_pool_roll:next(none, [1, 2], R1),
-    {R3, Effects} = py_pool_roll:next(none, [1, 2], R2),
+    {R1, [{replace, 1, restarted}]} = py_pool_roll:begin_with(From, [1, 2], [], [1, 2], py_pool_roll:new()),
+    {R2, [{replace, 2, restarted}]} = py_pool_roll:next([], [1, 2], R1),
+    {R3, Effects} = py_pool_roll:next([], [1, 2], R2),
     ?assertEqual([{reply, From, ok}], Effects),
     ?assertEqual(py_pool_roll:new(), R3).
 
 none() ->
     From = from(),
     ?assertEqual({py_pool_roll:new(), [{reply, From, ok}]},
-                 py_pool_roll:begin_with(From, [], py_pool_roll:new())).
+                 py_pool_roll:begin_with(From, [], [], [], py_pool_roll:new())).
 
 idle() ->
-    [?assertEqual({py_pool_roll:new(), []}, py_pool_roll:next(Slot, [1], py_pool_roll:new()))
-     || Slot <- [1, none]].
+    [?assertEqual({py_pool_roll:new(), []}, py_pool_roll:next(Slots, [1], py_pool_roll:new()))
+     || Slots <- [[1], []]].
 
 waits() ->
-    {R, _} = py_pool_roll:begin_with(from(), [1, 2], py_pool_roll:new()),
-    ?assertEqual({R, []}, py_pool_roll:next(1, [1, 2], R)).
+    {R, _} = py_pool_roll:begin_with(from(), [1, 2], [], [1, 2], py_pool_roll:new()),
+    ?assertEqual({R, []}, py_pool_roll:next([1], [1, 2], R)).
 
 twice() ->
     Second = from(),
-    {R, _} = py_pool_roll:begin_with(from(), [1, 2], py_pool_roll:new()),
+    {R, _} = py_pool_roll:begin_with(from(), [1, 2], [], [1, 2], py_pool_roll:new()),
     ?assertEqual({R, [{reply, Second, {error, restarting}}]},
-                 py_pool_roll:begin_with(Second, [1, 2], R)),
-    ?assertMatch({_, [{replace, 2}]}, py_pool_roll:next(none, [1, 2], R)).
+                 py_pool_roll:begin_with(Second, [1, 2], [], [1, 2], R)),
+    ?assertMatch({_, [{replace, 2, restarted}]}, py_pool_roll:next([], [1, 2], R)).
 
 died() ->
-    {R1, _} = py_pool_roll:begin_with(from(), [1, 2, 3], py_pool_roll:new()),
-    {R2, []} = py_pool_roll:next(none, [1, 3], R1),
-    ?assertMatch({_, [{replace, 3}]}, py_pool_roll:next(none, [1, 2, 3], R2)).
+    {R1, _} = py_pool_roll:begin_with(from(), [1, 2, 3], [], [1, 2, 3], py_pool_roll:new()),
+    {R2, []} = py_pool_roll:next([], [1, 3], R1),
+    ?assertMatch({_, [{replace, 3, restarted}]}, py_pool_roll:next([], [1, 2, 3], R2)).
 
 spoilt() ->
-    {R1, [{replace, 2}]} = py_pool_roll:hurry(2, self(), none, [1, 2], py_pool_roll:new()),
-    ?assertEqual({R1, []}, py_pool_roll:next(2, [1, 2], R1)),
-    ?assertEqual({py_pool_roll:new(), []}, py_pool_roll:next(none, [1, 2], R1)).
+    {R1, [{replace, 2, restarted}]} = py_pool_roll:hurry(2, self(), restarted, [], [1, 2], py_pool_roll:new()),
+    ?assertEqual({R1, []}, py_pool_roll:next([2], [1, 2], R1)),
+    ?assertEqual({py_pool_roll:new(), []}, py_pool_roll:next([], [1, 2], R1)).
 
 spoilt_first() ->
     From = from(),
-    {R1, [{replace, 1}]} = py_pool_roll:begin_with(From, [1, 2, 3], py_pool_roll:new()),
-    {R2, []} = py_pool_roll:hurry(3, self(), 1, [1, 2, 3], R1),
-    {R3, [{replace, 3}]} = py_pool_roll:next(none, [1, 2, 3], R2),
-    {R4, [{replace, 2}]} = py_pool_roll:next(none, [1, 2, 3], R3),
+    {R1, [{replace, 1, restarted}]} = py_pool_roll:begin_with(From, [1, 2, 3], [], [1, 2, 3], py_pool_roll:new()),
+    {R2, []} = py_pool_roll:hurry(3, self(), restarted, [1], [1, 2, 3], R1),
+    {R3, [{replace, 3, restarted}]} = py_pool_roll:next([], [1, 2, 3], R2),
+    {R4, [{replace, 2, restarted}]} = py_pool_roll:next([], [1, 2, 3], R3),
     ?assertEqual({py_pool_roll:new(), [{reply, From, ok}]},
-                 py_pool_roll:next(none, [1, 2, 3], R4)).
+                 py_pool_roll:next([], [1, 2, 3], R4)).
 
 spoilt_replaced() ->
     From = from(),
-    {R1, [{replace, 1}]} = py_pool_roll:begin_with(From, [1], py_pool_roll:new()),
-    {R2, []} = py_pool_roll:hurry(1, self(), 1, [1], R1),
-    ?assertEqual({py_pool_roll:new(), [{reply, From, ok}]}, py_pool_roll:next(none, [1], R2)),
-    ?assertEqual({py_pool_roll:new(), [{reply, From, {error, no}}, {retire, self()}]},
-                 py_pool_roll:failed({shutdown, no}, R2)).
+    {R1, [{replace, 1, restarted}]} = py_pool_roll:begin_with(From, [1], [], [1], py_pool_roll:new()),
+    {R2, []} = py_pool_roll:hurry(1, self(), restarted, [1], [1], R1),
+    ?assertEqual({py_pool_roll:new(), [{reply, From, ok}]}, py_pool_roll:next([], [1], R2)),
+    ?assertEqual({py_pool_roll:new(), [{reply, From, {error, no}}, {retire, self(), restarted}]},
+                 py_pool_roll:failed(1, {shutdown, no}, R2)).
 
 restart_behind_spoilt() ->
     From = from(),
-    {R1, [{replace, 2}]} = py_pool_roll:hurry(2, self(), none, [1, 2], py_pool_roll:new()),
-    {R2, []} = py_pool_roll:begin_with(From, [1, 2], R1),
-    {R3, [{replace, 1}]} = py_pool_roll:next(none, [1, 2], R2),
-    {R4, [{replace, 2}]} = py_pool_roll:next(none, [1, 2], R3),
-    ?assertEqual({py_pool_roll:new(), [{reply, From, ok}]}, py_pool_roll:next(none, [1, 2], R4)).
+    {R1, [{replace, 2, restarted}]} = py_pool_roll:hurry(2, self(), restarted, [], [1, 2], py_pool_roll:new()),
+    {R2, []} = py_pool_roll:begin_with(From, [1, 2], [2], [1, 2], R1),
+    {R3, [{replace, 1, restarted}]} = py_pool_roll:next([], [1, 2], R2),
+    {R4, [{replace, 2, restarted}]} = py_pool_roll:next([], [1, 2], R3),
+    ?assertEqual({py_pool_roll:new(), [{reply, From, ok}]}, py_pool_roll:next([], [1, 2], R4)).
+
+one() ->
+    From = from(),
+    {R, [{replace, 2, restarted}]} = py_pool_roll:begin_with(From, [2], [], [1, 2], py_pool_roll:new()),
+    ?assertEqual({R, []}, py_pool_roll:next([2], [1, 2], R)),
+    ?assertEqual({py_pool_roll:new(), [{reply, From, ok}]}, py_pool_roll:next([], [1, 2], R)).
+
+one_died() ->
+    From = from(),
+    {R, []} = py_pool_roll:begin_with(From, [2], [], [1], py_pool_roll:new()),
+    ?assertEqual({py_pool_roll:new(), [{reply, From, ok}]}, py_pool_roll:next([], [1, 2], R)).
+
+%% Two are spoilt: the second one's turn is still to come.
+one_behind_spoilt() ->
+    From = from(),
+    {R1, [{replace, 2, restarted}]} = py_pool_roll:hurry(2, self(), restarted, [], [1, 2, 3], py_pool_roll:new()),
+    {R2, []} = py_pool_roll:hurry(3, self(), restarted, [2], [1, 2, 3], R1),
+    {R3, []} = py_pool_roll:begin_with(From, [1], [2], [1, 2, 3], R2),
+    {R4, [{replace, 3, restarted}]} = py_pool_roll:next([], [1, 2, 3], R3),
+    {R5, [{replace, 1, restarted}]} = py_pool_roll:next([], [1, 2, 3], R4),
+    ?assertEqual({py_pool_roll:new(), [{reply, From, ok}]},
+                 py_pool_roll:next([], [1, 2, 3], R5)).
 
 spoilt_fails() ->
-    {R, [{replace, 1}]} = py_pool_roll:hurry(1, self(), none, [1], py_pool_roll:new()),
-    ?assertEqual({py_pool_roll:new(), [{retire, self()}]},
-                 py_pool_roll:failed({shutdown, {python_start, <<"no">>}}, R)).
+    {R, [{replace, 1, restarted}]} = py_pool_roll:hurry(1, self(), restarted, [], [1], py_pool_roll:new()),
+    ?assertEqual({py_pool_roll:new(), [{retire, self(), restarted}]},
+                 py_pool_roll:failed(1, {shutdown, {python_start, <<"no">>}}, R)).
+
+wanted() ->
+    {R1, [{replace, 1, restarted}]} =
+        py_pool_roll:begin_with(from(), [1, 2, 3], [], [1, 2, 3], py_pool_roll:new()),
+    {R2, []} = py_pool_roll:want(3, [1], [1, 2, 3], R1),
+    {R3, []} = py_pool_roll:want(1, [2], [1, 2, 3], wanted_by(2)),
+    {_, [{replace, 1, recycled}]} = py_pool_roll:next([], [1, 2, 3], R3),
+    {_, [{replace, 2, restarted}]} = py_pool_roll:next([], [1, 2, 3], R2).
+
+wanted_by(Slot) ->
+    {R, [{replace, Slot, recycled}]} = py_pool_roll:want(Slot, [], [Slot], py_pool_roll:new()),
+    R.
+
+wanted_twice() ->
+    R = wanted_by(2),
+    ?assertEqual({R, []}, py_pool_roll:want(2, [2], [1, 2], R)),
+    {R1, []} = py_pool_roll:want(1, [2], [1, 2], R),
+    ?assertEqual({R1, []}, py_pool_roll:want(1, [2], [1, 2], R1)),
+    %% One that was used up meanwhile has its successor.
+    {R2, []} = py_pool_roll:next([1], [1, 2], R1),
+    ?assertEqual({py_pool_roll:new(), []}, py_pool_roll:next([], [1, 2], R2)).
+
+restart_replaced() ->
+    From = from(),
+    {R1, []} = py_pool_roll:begin_with(From, [1], [1], [1], py_pool_roll:new()),
+    {R2, [{replace, 1, restarted}]} = py_pool_roll:next([], [1], R1),
+    ?assertEqual({py_pool_roll:new(), [{reply, From, ok}]}, py_pool_roll:next([], [1], R2)).
+
+not_mine() ->
+    R = wanted_by(2),
+    ?assertEqual({R, []}, py_pool_roll:failed(1, {shutdown, no}, R)),
+    ?assertEqual({py_pool_roll:new(), []}, py_pool_roll:failed(2, {shutdown, no}, R)).
 
 %% {how a successor ended, what the one who waits hears}
 failures() ->
@@ -99,9 +160,9 @@ failures() ->
 fails({Ended, Reason}) ->
     {io_lib:format("a successor that cannot start: ~p", [Ended]), fun() ->
         From = from(),
-        {R, _} = py_pool_roll:begin_with(From, [1, 2], py_pool_roll:new()),
+        {R, _} = py_pool_roll:begin_with(From, [1, 2], [], [1, 2], py_pool_roll:new()),
         ?assertEqual({py_pool_roll:new(), [{reply, From, {error, Reason}}]},
-                     py_pool_roll:failed(Ended, R))
+                     py_pool_roll:failed(1, Ended, R))
     end}.
 
 from() -> {self(), make_ref()}.

@@ -20,6 +20,13 @@ main(_) ->
         {"a slot is not started twice", fun once/0},
         {"a worker is replaced by one that is ready before the old one ends", fun replaced/0},
         {"a successor that dies leaves the old worker where it is", fun failed/0},
+        {"a successor waits until the old worker is used up", fun waits/0},
+        {"a successor that waits runs what is new before it is live", fun waits_and_runs/0},
+        {"a successor that waits takes over from one that dies", fun waits_for_death/0},
+        {"a restart does not want a successor that has waited", fun waits_in_vain/0},
+        {"a worker that is used up before its successor is ready", fun used_up_early/0},
+        {"a worker that is used up ends when its successor cannot start", fun used_up_alone/0},
+        {"successors of several slots at the same time", fun several/0},
         {"an old worker that dies before its successor is ready", fun overtaken/0},
         {"who is not known", fun unknown/0},
         {"the last 1,000 deaths are remembered", fun remembered/0}
@@ -118,35 +125,100 @@ once() ->
 
 replaced() ->
     {Old, OldRef, S} = live(2, 0, new(2)),
-    {S1, [{start, 2}]} = py_pool_slots:replace(2, S),
+    {S1, [{start, 2}]} = py_pool_slots:replace(2, restarted, S),
     {New, NewRef, S2} = start(2, S1),
-    ?assertEqual({2, [2]}, {py_pool_slots:replaced(S2), py_pool_slots:live(S2)}),
+    ?assertEqual({[2], [2]}, {py_pool_slots:replaced(S2), py_pool_slots:live(S2)}),
     {S3, Effects} = ready(2, New, 0, S2),
-    ?assertEqual([{retire, Old}, {live, 2, New, 77}], Effects),
-    ?assertEqual({none, [2]}, {py_pool_slots:replaced(S3), py_pool_slots:live(S3)}),
+    ?assertEqual([{retire, Old, restarted}, {live, 2, New, 77}], Effects),
+    ?assertEqual({[], [2]}, {py_pool_slots:replaced(S3), py_pool_slots:live(S3)}),
     ?assert(py_pool_slots:is_live(2, Old, S2)),
     ?assertNot(py_pool_slots:is_live(2, New, S2)),
     ?assert(py_pool_slots:is_live(2, New, S3)),
     ?assertNot(py_pool_slots:is_live(1, New, S3)),
     ?assertMatch([_, #{pid := New, restarts := 1}], py_pool_slots:describe(S3)),
-    {retired, S4, [{ended, 2, Old, _, {shutdown, retired}}]} =
-        py_pool_slots:down(OldRef, {shutdown, retired}, 0, S3),
+    {retired, S4, [{ended, 2, Old, _, {shutdown, restarted}}]} =
+        py_pool_slots:down(OldRef, {shutdown, restarted}, 0, S3),
     ?assertEqual([2], py_pool_slots:live(S4)),
     ?assertMatch({slot, _, [{ended, 2, New, _, killed}, {start_later, 0, 2}]},
                  py_pool_slots:down(NewRef, killed, 0, S4)).
 
 failed() ->
     {Old, _, S} = live(1, 0, new(1)),
-    {S1, _} = py_pool_slots:replace(1, S),
+    {S1, _} = py_pool_slots:replace(1, restarted, S),
     {New, Ref, S2} = start(1, S1),
-    {next, S3, Effects} = py_pool_slots:down(Ref, killed, 0, S2),
+    {{next, 1}, S3, Effects} = py_pool_slots:down(Ref, killed, 0, S2),
     ?assertEqual([{ended, 1, New, undefined, killed}], Effects),
     ?assertMatch([#{pid := Old, state := live, restarts := 0}], py_pool_slots:describe(S3)),
-    ?assertEqual(none, py_pool_slots:replaced(S3)).
+    ?assertEqual([], py_pool_slots:replaced(S3)).
+
+%% A live worker of slot 1 with a successor that waits.
+waiting() ->
+    {Old, OldRef, S} = live(1, 0, new(1)),
+    {S1, [{start, 1}]} = py_pool_slots:prepare(1, S),
+    {New, NewRef, S2} = start(1, S1),
+    {S3, []} = ready(1, New, 0, S2),
+    {{Old, OldRef}, {New, NewRef}, S3}.
+
+waits() ->
+    {{Old, _}, {New, _}, S} = waiting(),
+    ?assertEqual({[], [live]}, {py_pool_slots:replaced(S), states(S)}),
+    ?assertEqual({S, []}, py_pool_slots:prepare(1, S)),
+    {S1, Effects} = py_pool_slots:replace(1, used_up, S),
+    ?assertEqual([{ready, {1, New}, 77}], Effects),
+    ?assertEqual([1], py_pool_slots:replaced(S1)),
+    {S2, Effects2} = ready(1, New, 0, S1),
+    ?assertEqual([{retire, Old, recycled}, {live, 1, New, 77}], Effects2),
+    ?assert(py_pool_slots:is_live(1, New, S2)).
+
+waits_and_runs() ->
+    {_, {New, _}, S} = waiting(),
+    {S1, [{ready, {1, New}, 77}]} = py_pool_slots:replace(1, recycled, S),
+    Steps = py_pool_steps:new([<<"a">>]),
+    ?assertMatch({_, [{steps, New, [_]}]}, py_pool_slots:ready({1, New}, 77, Steps, 0, S1)).
+
+waits_for_death() ->
+    {{Old, Ref}, {New, _}, S} = waiting(),
+    {slot, S1, Effects} = py_pool_slots:down(Ref, killed, 0, S),
+    ?assertEqual([{ended, 1, Old, 77, killed}, {ready, {1, New}, 77}, {start_later, 0, 1}],
+                 Effects),
+    {S2, [{live, 1, New, 77}]} = ready(1, New, 0, S1),
+    ?assertEqual({S2, []}, py_pool_slots:start(1, S2)).
+
+waits_in_vain() ->
+    {_, {New, NewRef}, S} = waiting(),
+    {S1, Effects} = py_pool_slots:replace(1, restarted, S),
+    ?assertEqual([{retire, New, restarted}, {start, 1}], Effects),
+    ?assertEqual([1], py_pool_slots:replaced(S1)),
+    ?assertMatch({retired, _, [{ended, 1, New, 77, _}]},
+                 py_pool_slots:down(NewRef, {shutdown, restarted}, 0, S1)).
+
+used_up_early() ->
+    {Old, _, S} = live(1, 0, new(1)),
+    {S1, [{start, 1}]} = py_pool_slots:prepare(1, S),
+    {New, _, S2} = start(1, S1),
+    {S3, []} = py_pool_slots:replace(1, used_up, S2),
+    ?assertMatch({_, [{retire, Old, recycled}, {live, 1, New, 77}]}, ready(1, New, 0, S3)).
+
+used_up_alone() ->
+    {Old, _, S} = live(1, 0, new(1)),
+    {S1, [{start, 1}]} = py_pool_slots:replace(1, used_up, S),
+    {New, Ref, S2} = start(1, S1),
+    ?assertMatch({{next, 1}, _, [{ended, 1, New, _, killed}, {retire, Old, recycled}]},
+                 py_pool_slots:down(Ref, killed, 0, S2)).
+
+several() ->
+    {_, _, S1} = live(1, 0, new(2)),
+    {_, _, S2} = live(2, 0, S1),
+    {S3, [{start, 1}]} = py_pool_slots:replace(1, used_up, S2),
+    {S4, [{start, 2}]} = py_pool_slots:replace(2, recycled, S3),
+    ?assertEqual([1, 2], py_pool_slots:replaced(S4)),
+    {New, _, S5} = start(2, S4),
+    {S6, _} = ready(2, New, 0, S5),
+    ?assertEqual([1], py_pool_slots:replaced(S6)).
 
 overtaken() ->
     {_, OldRef, S} = live(1, 0, new(1)),
-    {S1, _} = py_pool_slots:replace(1, S),
+    {S1, _} = py_pool_slots:replace(1, restarted, S),
     {New, _, S2} = start(1, S1),
     {slot, S3, _} = py_pool_slots:down(OldRef, killed, 0, S2),
     {S4, Effects} = ready(1, New, 0, S3),

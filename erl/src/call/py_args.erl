@@ -5,7 +5,7 @@
 -module(py_args).
 
 -export([call/4, calls/1, eval/2, exec/1, source/1, gc/1, tracemalloc_start/1]).
--export([memory_stats/1, gc_threshold/1, history/1]).
+-export([memory_stats/1, gc_threshold/1, history/1, what/1]).
 
 -import(py_options, [text/1, badarg/2]).
 
@@ -46,6 +46,15 @@ gc(Options) when is_map(Options) ->
                       {trim, boolean, false, "whether free memory is given back"}]);
 gc(Other) ->
     badarg(Other, "neither a generation (0, 1 or 2) nor a map of options").
+
+%% What was asked for, as errors name it.
+-spec what(term()) -> py_wire:what().
+what({Module, Function, Arity}) when is_integer(Arity), Arity >= 0 ->
+    {name(Module), name(Function), Arity};
+what(Operation) when is_atom(Operation) ->
+    Operation;
+what(Other) ->
+    badarg(Other, "neither {Module, Function, Arity} nor an operation").
 
 -spec tracemalloc_start(term()) -> py_wire:op().
 tracemalloc_start(NFrame) when is_integer(NFrame), NFrame > 0, NFrame =< 65535 ->

@@ -42,10 +42,13 @@ heard_more(Name) ->
         _ -> ok
     end.
 
+%% Its worker may end without it.
 -spec release(atom()) -> ok.
 release(Name) ->
-    _ = erase({py_binding, Name}),
-    ok.
+    case erase({py_binding, Name}) of
+        {Worker, _, _} -> py_worker:let_go(Worker, self());
+        undefined -> ok
+    end.
 
 %% Ends the binding if its worker is dead: the caller has learnt of that by
 %% something else than the answer to its own call.

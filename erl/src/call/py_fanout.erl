@@ -20,6 +20,7 @@
 send(Workers, Kind, Op, Deadline) ->
     {Arity, Body} = py_wire:body(Op, #{}),
     Req = #req{caller = self(), kind = Kind, what = py_wire:what(Op), bound = true,
+               recycle = false,
                arrival = erlang:monotonic_time(microsecond), deadline = Deadline,
                arity = Arity, size = iolist_size(Body), body = py_secret:hide(Body)},
     [{send_one(Worker, Req), Row} || {_, Worker, _} = Row <- Workers].

@@ -29,6 +29,9 @@ table() ->
      {capture, boolean, false,
       "whether [what it prints](docs/operation.md#logs) comes with the result; "
       "for `call`, `eval`, `exec` and `spawn_call`"},
+     {recycle, boolean, true,
+      "whether it counts where the pool's workers are [recycled](docs/recycling.md); with `false` its "
+      "worker's limits are not looked at while it runs"},
      {chunk, {integer, 1, ?MOST_CHUNK}, ?DEFAULT_CHUNK,
       "most items that a stream sends at a time"}].
 
@@ -47,9 +50,10 @@ option(Name, Value, Opts, Map) ->
         {wrong, Place} -> badarg(Map, complaint(Place))
     end.
 
-%% The program itself understands all but the first two.
+%% The program itself understands all others.
 set(timeout, Timeout, Opts) -> Opts#opts{timeout = Timeout};
 set(pool, Name, Opts) -> Opts#opts{pool = Name};
+set(recycle, Counts, Opts) -> Opts#opts{recycle = Counts};
 set(Name, Value, #opts{wire = Wire} = Opts) -> Opts#opts{wire = Wire#{Name => Value}}.
 
 complaint(timeout) -> "timeout: not milliseconds or infinity";

@@ -48,8 +48,8 @@ result(Answer, #opts{wire = Wire}) ->
 -spec exec(py_wire:op(), #opts{}) -> py_result:result().
 exec(Op, Opts) ->
     case prepare(job, Op, Opts) of
-        {ok, #ticket{pool = Pool} = Ticket} ->
-            {Worker, Answer} = go(Ticket),
+        {ok, #ticket{pool = Pool, req = Req} = Ticket} ->
+            {Worker, Answer} = go(Ticket#ticket{req = Req#req{binds = true}}),
             element(1, Answer) =:= reply andalso py_binding:bind(Pool, Worker),
             result(Answer, Opts);
         {error, _} = Error ->
@@ -80,18 +80,31 @@ is_at_home({Home, _, _}, Worker, _) -> Worker =:= Home.
 %% Encodes a request in the process that makes it.
 -spec prepare(kind(), py_wire:op(), #opts{}) ->
           {ok, ticket()} | {error, term()}.
-prepare(Kind, Op, #opts{pool = Name, wire = Wire} = Opts) ->
-    case py_pool_board:open(Name) of
+prepare(Kind, Op, #opts{pool = Name, wire = Wire, recycle = Recycle} = Opts) ->
+    What = py_wire:what(Op),
+    case open(Name, What) of
         {ok, Pool} ->
             {Arity, Body} = py_wire:body(Op, Wire),
             Now = erlang:monotonic_time(microsecond),
-            Req = #req{caller = self(), owner = self(), kind = Kind, what = py_wire:what(Op),
-                       arrival = Now,
+            Req = #req{caller = self(), owner = self(), kind = Kind, what = What,
+                       arrival = Now, recycle = Recycle,
                        deadline = deadline(Opts, Pool, Now div 1000), arity = Arity,
                        size = iolist_size(Body), body = py_secret:hide(Body)},
             ticket(Pool, Req);
         {error, _} = Error ->
             Error
+    end.
+
+open(Name, What) ->
+    case py_pool_board:open(Name) of
+        {ok, #pool{refuses = true} = Pool} -> check(Pool, What);
+        Opened -> Opened
+    end.
+
+check(Pool, What) ->
+    case py_pool_board:why_refused(Pool, py_wire:named(What)) of
+        none -> {ok, Pool};
+        Why -> {error, {quarantined, What, Why}}
     end.
 
 %% When a request that is made now has to be answered.

@@ -8,10 +8,10 @@
 -module(py_pool).
 -behaviour(gen_server).
 
--export([start_link/2, await/1, info/1, define/3, set/2, restart/1]).
--export([enter/2, room/2, ready/4, replace/3, sampled/2]).
+-export([start_link/2, await/1, info/1, define/3, set/2, lift/2, restart/1]).
+-export([enter/2, room/2, ready/4, prepare/3, replace/5, cost/3, sampled/2, gave_back/3]).
 %% These only send a message, so whoever is below may call them.
--messages([enter/2, room/2, ready/4, replace/3, sampled/2]).
+-messages([enter/2, room/2, ready/4, prepare/3, replace/5, cost/3, sampled/2, gave_back/3]).
 -export([init/1, handle_continue/2, handle_call/3, handle_cast/2, handle_info/2]).
 
 -include("py.hrl").
@@ -28,6 +28,7 @@
     definitions = py_pool_define:new() :: py_pool_define:definitions(),
     definer = none :: none | reference(),       % the monitor of who runs one
     roll = py_pool_roll:new() :: py_pool_roll:roll(),
+    tend :: py_pool_tend:tend(),
     starters = [] :: [gen_server:from()],       % wait for the first workers
     poking = false :: boolean()
 }).
@@ -61,6 +62,11 @@ define(Pool, Op, Deadline) ->
 -spec set(#pool{}, py_wire:op()) -> {ok, [py_pool_board:worker()]} | {error, term()}.
 set(Pool, Op) ->
     call(Pool, {set, Op}).
+
+%% Something that is refused, or all of it, may be called again.
+-spec lift(#pool{}, all | py_wire:what()) -> ok | {error, term()}.
+lift(Pool, What) ->
+    call(Pool, {lift, What}).
 
 %% Replaces the workers one after another.
 -spec restart(#pool{}) -> ok | {error, term()}.
@@ -98,15 +104,32 @@ room(Pool, Slot) ->
 ready(Pool, Slot, Worker, OsPid) ->
     tell(Pool, {ready, Slot, Worker, OsPid}).
 
-%% A worker runs nothing new any more, and should be replaced.
--spec replace(pid(), pos_integer(), pid()) -> ok.
-replace(Pool, Slot, Worker) ->
-    tell(Pool, {replace, Slot, Worker}).
+%% A worker will soon run nothing new: its successor should be ready by then.
+-spec prepare(pid(), pos_integer(), pid()) -> ok.
+prepare(Pool, Slot, Worker) ->
+    tell(Pool, {prepare, Slot, Worker}).
+
+%% A worker runs nothing new any more, and should be replaced: this is why, and
+%% what it was doing.
+-spec replace(pid(), pos_integer(), pid(), py_worker_tenure:closing(),
+              py_wire:what() | none) -> ok.
+replace(Pool, Slot, Worker, Why, What) ->
+    tell(Pool, {replace, Slot, Worker, Why, What}).
+
+%% A worker has ended because of its memory; this is what it was doing.
+-spec cost(pid(), py_wire:what() | none, py_pool_quarantine:why()) -> ok.
+cost(Pool, What, Why) ->
+    tell(Pool, {cost, What, Why}).
 
 %% What the pool's sampler has seen of workers that are live.
 -spec sampled(pid(), [py_pool_sampler:sample()]) -> ok.
 sampled(Pool, Samples) ->
     tell(Pool, {sampled, Samples}).
+
+%% A worker has given memory back, as far as it could.
+-spec gave_back(pid(), pos_integer(), pid()) -> ok.
+gave_back(Pool, Slot, Worker) ->
+    tell(Pool, {gave_back, Slot, Worker}).
 
 tell(Pool, Message) ->
     Pool ! {?MODULE, Message},
@@ -122,7 +145,8 @@ init({#pool{name = Name, size = Size} = Pool,
     {Slots, Effects} = py_pool_slots:new(Size),
     {ok, #state{pool = Pool, options = Options, slots = Slots,
                 steps = py_pool_kept:steps(Name, py_pool_steps:new(py_secret:show(Init))),
-                queue = py_pool_queue:new(Pool, Max, Patience)},
+                queue = py_pool_queue:new(Pool, Max, Patience),
+                tend = py_pool_tend:new(Pool, Options)},
      {continue, Effects}}.
 
 -spec handle_continue([py_pool_slots:effect()], #state{}) -> {noreply, #state{}}.
@@ -136,10 +160,14 @@ handle_call(await, From, #state{starters = Starters} = S) ->
 handle_call(info, _From, S) ->
     {reply, describe(S), S};
 handle_call(restart, From, #state{slots = Slots, roll = Roll} = S) ->
-    {noreply, roll(py_pool_roll:begin_with(From, py_pool_slots:live(Slots), Roll), S)};
+    Live = py_pool_slots:live(Slots),
+    Replaced = py_pool_slots:replaced(Slots),
+    {noreply, roll(py_pool_roll:begin_with(From, Live, Replaced, Live, Roll), S)};
 handle_call({define, Op, Deadline}, From, #state{definitions = Definitions} = S) ->
     Added = definitions(py_pool_define:add(From, Op, Deadline, Definitions), S),
     {noreply, define_next(Added)};
+handle_call({lift, What}, _From, #state{pool = Pool, tend = T} = S) ->
+    {reply, ok, S#state{tend = py_pool_tend:lift(Pool, What, T)}};
 handle_call({set, Op}, _From, #state{pool = Pool, steps = Steps} = S) ->
     Next = set_steps(py_pool_steps:set(Op, Steps), S),
     {reply, {ok, py_pool_board:workers(Pool)}, Next};
@@ -157,10 +185,17 @@ handle_info({?MODULE, {room, _Slot}}, #state{queue = Queue} = S) ->
     {noreply, S#state{queue = py_pool_queue:grant(Queue)}};
 handle_info({?MODULE, {ready, Id, Pid, OsPid}}, S) ->
     {noreply, worker_ready({Id, Pid}, OsPid, S)};
-handle_info({?MODULE, {replace, Id, Worker}}, S) ->
-    {noreply, replace_worker(Id, Worker, S)};
-handle_info({?MODULE, {sampled, Samples}}, S) ->
-    {noreply, look(Samples, S)};
+handle_info({?MODULE, {prepare, Id, Worker}}, S) ->
+    {noreply, if_live(Id, Worker, fun warm_up/3, S)};
+handle_info({?MODULE, {replace, Id, Worker, Why, What}}, #state{pool = Pool, tend = T} = S) ->
+    Known = S#state{tend = py_pool_tend:ends(Pool, Id, Worker, Why, What, T)},
+    {noreply, if_live(Id, Worker, fun(_, _, _) -> replace_worker(Id, Worker, Why, Known) end, S)};
+handle_info({?MODULE, {cost, What, Why}}, #state{pool = Pool, tend = T} = S) ->
+    {noreply, S#state{tend = py_pool_tend:cost(Pool, What, Why, T)}};
+handle_info({?MODULE, {sampled, Samples}}, #state{pool = Pool, tend = T} = S) ->
+    {noreply, tend(py_pool_tend:look(Pool, Samples, T), S)};
+handle_info({?MODULE, {gave_back, Id, Worker}}, #state{pool = Pool, tend = T} = S) ->
+    {noreply, tend(py_pool_tend:gave_back(Pool, Id, Worker, T), S)};
 handle_info({?MODULE, {start, Id}}, #state{slots = Slots} = S) ->
     {noreply, slots(py_pool_slots:start(Id, Slots), S)};
 handle_info({?MODULE, poke}, S) ->
@@ -192,7 +227,22 @@ act(Effects, S) ->
     lists:foldl(fun effect/2, S, Effects).
 
 effect({start, Id}, S) -> start_worker(Id, S);
-effect({replace, Id}, #state{slots = Slots} = S) -> slots(py_pool_slots:replace(Id, Slots), S);
+effect({replace, Id, Why}, #state{slots = Slots} = S) ->
+    slots(py_pool_slots:replace(Id, Why, Slots), S);
+effect({ready, Worker, OsPid}, S) -> worker_ready(Worker, OsPid, S);
+effect({live, Id, Worker, OsPid}, #state{pool = Pool, steps = Steps, tend = T} = S) ->
+    Tended = py_pool_tend:live(Pool, Id, Worker, OsPid, T),
+    py_pool_board:change_limits(Pool, Worker, py_pool_steps:limits(Steps)),
+    py_pool_board:join(Pool, Id, Worker, OsPid),
+    py_worker:live(Worker),
+    S#state{tend = Tended};
+effect({ended, Id, Worker, OsPid, Reason}, #state{pool = Pool, tend = T} = S) ->
+    Tended = py_pool_tend:ended(Pool, Id, Worker, Reason, T),
+    py_pool_board:leave(Pool, Id, Worker),
+    py_pool_board:forget_program(Pool, Worker),
+    py_pool_log:ended(Id, OsPid, Reason, Pool),
+    remember(Worker, Reason, Pool),
+    S#state{tend = Tended};
 effect({run, Code, Deadline}, S) -> run(Code, Deadline, S);
 effect({append, Code}, #state{steps = Steps} = S) -> set_steps(py_pool_steps:append(Code, Steps), S);
 effect(Effect, S) -> _ = outwards(Effect, S), S.
@@ -206,17 +256,8 @@ outwards({start_later, Delay, Id}, _) ->
     erlang:send_after(Delay, self(), {?MODULE, {start, Id}});
 outwards({steps, Worker, Steps}, _) ->
     py_worker:steps(Worker, Steps);
-outwards({live, Id, Worker, OsPid}, #state{pool = Pool, steps = Steps}) ->
-    py_pool_board:change_limits(Pool, Worker, py_pool_steps:limits(Steps)),
-    py_pool_board:join(Pool, Id, Worker, OsPid),
-    py_worker:live(Worker);
-outwards({retire, Worker}, #state{pool = #pool{drain = Drain}}) ->
-    py_worker:retire(Worker, Drain);
-outwards({ended, Id, Worker, OsPid, Reason}, #state{pool = Pool}) ->
-    py_pool_board:leave(Pool, Id, Worker),
-    py_pool_board:forget_program(Pool, Worker),
-    py_pool_log:ended(Id, OsPid, Reason, Pool),
-    remember(Worker, Reason, Pool);
+outwards({retire, Worker, Why}, #state{pool = #pool{drain = Drain}}) ->
+    py_worker:retire(Worker, Why, Drain);
 outwards({forget, Worker}, #state{pool = Pool}) ->
     py_pool_board:forget_dead(Pool, Worker).
 
@@ -246,12 +287,6 @@ set_steps(Steps, #state{pool = #pool{name = Name}, slots = Slots} = S) ->
 remember(Worker, Reason, Pool) ->
     py_pool_board:why_died(Pool, Worker) =:= unknown
         andalso py_pool_board:died(Pool, Worker, py_pool_log:why(Reason)).
-
-%% ---------------------------------------------------------------------------
-%% Memory: what is made of each round of samples
-
-look(_Samples, S) ->
-    S.
 
 %% ---------------------------------------------------------------------------
 %% Callers who wait
@@ -295,14 +330,33 @@ restart_next(#state{roll = Roll, slots = Slots} = S) ->
     roll(py_pool_roll:next(Replaced, py_pool_slots:live(Slots), Roll), S).
 
 %% One that has lost its slot, or died, is replaced already.
-replace_worker(Id, Worker, #state{roll = Roll, slots = Slots} = S) ->
+if_live(Id, Worker, Do, #state{slots = Slots} = S) ->
     case py_pool_slots:is_live(Id, Worker, Slots) of
-        true ->
-            Live = py_pool_slots:live(Slots),
-            roll(py_pool_roll:hurry(Id, Worker, py_pool_slots:replaced(Slots), Live, Roll), S);
-        false ->
-            S
+        true -> Do(Id, Worker, S);
+        false -> S
     end.
+
+warm_up(Id, _, #state{slots = Slots} = S) ->
+    slots(py_pool_slots:prepare(Id, Slots), S).
+
+%% One that is used up has, or gets, a successor of its own; others are replaced
+%% one after another.
+replace_worker(Id, _, calls, #state{slots = Slots} = S) ->
+    slots(py_pool_slots:replace(Id, used_up, Slots), S);
+replace_worker(Id, Worker, Why, #state{roll = Roll, slots = Slots} = S) ->
+    roll(py_pool_roll:hurry(Id, Worker, told(Why), py_pool_slots:replaced(Slots),
+                            py_pool_slots:live(Slots), Roll), S).
+
+%% Those that are over a limit come one after another.
+tend({Over, Tended}, S) ->
+    lists:foldl(fun({Id, Worker}, Acc) -> if_live(Id, Worker, fun want/3, Acc) end,
+                S#state{tend = Tended}, Over).
+
+want(Id, _, #state{roll = Roll, slots = Slots} = S) ->
+    roll(py_pool_roll:want(Id, py_pool_slots:replaced(Slots), py_pool_slots:live(Slots), Roll), S).
+
+told(spoilt) -> restarted;
+told(_) -> recycled.
 
 %% Every live worker has run a definition, or one of them failed.
 defined(Outcome, #state{definitions = Before} = S) ->
@@ -319,8 +373,8 @@ worker_down(Monitor, Pid, noproc, #state{pool = Pool} = S) ->
 worker_down(Monitor, _, Reason, #state{slots = Slots, roll = Roll} = S) ->
     case py_pool_slots:down(Monitor, Reason, py_time:now_ms(), Slots) of
         {slot, Rest, Effects} -> start_failed(Reason, slots({Rest, Effects}, S));
-        {next, Rest, Effects} ->
-            roll(py_pool_roll:failed(Reason, Roll), slots({Rest, Effects}, S));
+        {{next, Id}, Rest, Effects} ->
+            roll(py_pool_roll:failed(Id, Reason, Roll), slots({Rest, Effects}, S));
         {retired, Rest, Effects} -> slots({Rest, Effects}, S);
         unknown -> S
     end.
@@ -349,8 +403,10 @@ tell_starters(Answer, #state{starters = Starters} = S) ->
 
 %% ---------------------------------------------------------------------------
 
-describe(#state{pool = #pool{name = Name, size = Size}, queue = Queue, slots = Slots} = S) ->
+describe(#state{pool = #pool{name = Name, size = Size}, queue = Queue, slots = Slots,
+                tend = Tend} = S) ->
     Options = options(S),
-    #{name => Name, size => Size, options => py_pool_options:describe(Options),
+    Tended = py_pool_tend:describe(Tend),
+    Tended#{name => Name, size => Size, options => py_pool_options:describe(Options),
       queue => #{waiting => py_pool_queue:waiting(Queue), max => maps:get(max_queue, Options)},
       workers => py_pool_slots:describe(Slots)}.

@@ -9,7 +9,7 @@
 %%                                {sampler, Pid},
 %%                                {{program, Worker}, Slot, OsPid} for each
 %%                                program from its start to its worker's end,
-%%                                {version, Text},
+%%                                {version, Text}, {refused, Map},
 %%                                {{memory, Slot}, what is known of it},
 %%                                {{rest, Slot}, Worker, Calls} while this worker
 %%                                has had nothing to do since that was known,
@@ -23,6 +23,7 @@
 -export([set_pool/2, pool/1, set_workers/2, workers_sup/1, set_sampler/2, sampler/1]).
 -export([join/4, leave/3, pick/1, workers/1]).
 -export([set_program/4, programs/1, forget_program/2]).
+-export([set_refused/2, why_refused/2]).
 -export([set_version/2, version/1]).
 -export([memory/2, update_memory/3, rest/4, rouse/2, resting/3]).
 -export([set_limits/3, change_limits/3, limits/2]).
@@ -43,12 +44,12 @@
                     drain := non_neg_integer(), _ => _}) -> #pool{}.
 new(Name, #{size := Size, timeout := Timeout, max_frame := MaxFrame,
             interrupt_grace := InterruptGrace, close_grace := CloseGrace,
-            drain := Drain}) ->
+            drain := Drain} = Options) ->
     Pool = #pool{name = Name, size = Size, load = py_pool_load:new(Size),
                  table = ets:new(?MODULE, [public, {read_concurrency, true}]),
                  timeout = Timeout, max_frame = MaxFrame,
                  interrupt_grace = InterruptGrace, close_grace = CloseGrace,
-                 drain = Drain},
+                 drain = Drain, refuses = maps:get(quarantine, Options, infinity) =/= infinity},
     persistent_term:put({py, Name}, Pool),
     Pool.
 
@@ -204,6 +205,21 @@ programs(#pool{table = Table}) ->
 -spec forget_program(#pool{}, pid()) -> ok.
 forget_program(Pool, Worker) ->
     delete_row(Pool, {program, Worker}).
+
+%% ---------------------------------------------------------------------------
+%% What is refused
+
+%% These alone are refused from now on.
+-spec set_refused(#pool{}, [{py_wire:what(), Why :: term()}]) -> ok.
+set_refused(Pool, Refused) ->
+    insert(Pool, {refused, maps:from_list(Refused)}).
+
+-spec why_refused(#pool{}, py_wire:what()) -> Why :: term() | none.
+why_refused(Pool, What) ->
+    case lookup(Pool, refused) of
+        [{_, #{What := Why}}] -> Why;
+        _ -> none
+    end.
 
 %% ---------------------------------------------------------------------------
 %% Memory

@@ -16,6 +16,7 @@
 -module(py_pool_load).
 
 -export([new/1, least/1, claim/2, set/3, set_absent/2, busy/1, is_idle/1, has_work/2]).
+-export([set_use/4, use/2]).
 -export([set_waiting/2, has_waiting/1, set_stopping/1, is_stopping/1]).
 -export([set_oom_kills/2, claim_oom_kill/2]).
 -export([refuse/3, admit/1, memory_refusal/1]).
@@ -32,9 +33,13 @@
 -define(OOM_KILLS, 3).
 -define(USED, 4).
 -define(ALLOWED, 5).
-%% Behind them the place of each worker's load.
+%% Behind them the place of each worker's load, then of how much each was used.
 -define(OWN_PLACES, 5).
 -define(PLACE(Slot), (?OWN_PLACES + (Slot))).
+-define(USE_PLACE(Size, Slot), (?OWN_PLACES + (Size) + (Slot))).
+
+%% What is added to a worker's use while its limits are not to be looked at.
+-define(HELD, (1 bsl 60)).
 
 %% Loads of a worker that is not to be picked.
 -define(BUSY, (1 bsl 20)).
@@ -43,7 +48,7 @@
 %% For a pool of Size workers. There is no worker yet.
 -spec new(pos_integer()) -> atomics:atomics_ref().
 new(Size) ->
-    Load = atomics:new(?OWN_PLACES + Size, [{signed, true}]),
+    Load = atomics:new(?OWN_PLACES + 2 * Size, [{signed, true}]),
     [atomics:put(Load, ?PLACE(Slot), ?ABSENT) || Slot <- lists:seq(1, Size)],
     Load.
 
@@ -92,6 +97,21 @@ busy(InFlight) ->
 -spec has_work(#pool{}, slot()) -> boolean().
 has_work(#pool{load = Load}, Slot) ->
     atomics:get(Load, ?PLACE(Slot)) band (?BUSY - 1) > 0.
+
+%% How many calls a worker has answered, and whether it has one now during which it
+%% must not be recycled.
+-spec set_use(#pool{}, slot(), non_neg_integer(), boolean()) -> ok.
+set_use(#pool{load = Load, size = Size}, Slot, Calls, false) ->
+    atomics:put(Load, ?USE_PLACE(Size, Slot), Calls);
+set_use(#pool{load = Load, size = Size}, Slot, Calls, true) ->
+    atomics:put(Load, ?USE_PLACE(Size, Slot), Calls bor ?HELD).
+
+%% The same of this slot's worker, and whether it has nothing to do.
+-spec use(#pool{}, slot()) -> #{calls := non_neg_integer(), held := boolean(), idle := boolean()}.
+use(#pool{load = Load, size = Size}, Slot) ->
+    Use = atomics:get(Load, ?USE_PLACE(Size, Slot)),
+    #{calls => Use band (?HELD - 1), held => Use >= ?HELD,
+      idle => atomics:get(Load, ?PLACE(Slot)) =< 0}.
 
 %% Whether no worker has anything to do, and no caller waits.
 -spec is_idle(#pool{}) -> boolean().

@@ -12,7 +12,7 @@
 -spec ended(pos_integer(), pos_integer() | undefined, Reason :: term(), #pool{}) -> ok.
 ended(_, _, shutdown, _) ->
     ok;
-ended(_, _, {shutdown, retired}, _) ->
+ended(_, _, {shutdown, Why}, _) when Why =:= restarted; Why =:= recycled ->
     ok;
 ended(Id, OsPid, {shutdown, {python_start, Text}}, #pool{name = Name} = Pool) ->
     ?LOG_ERROR("worker ~p of pool ~tp could not start: ~ts", [Id, Name, Text],

@@ -5,7 +5,7 @@
 -module(py_pool_options).
 
 -export([table/0, check/1, limits/1, environment/1, hide/1, describe/1]).
--export_type([pool/0, memory_limits/0, hidden/0]).
+-export_type([pool/0, memory_limits/0, recycle_limits/0, hidden/0]).
 
 -include("py.hrl").
 -include("py_protocol.hrl").
@@ -51,7 +51,12 @@ calls() ->
 
 care() ->
     [{memory, {map, memory_limits, memory()}, {#{}, "no limits"},
-      "limits of each worker's memory"}].
+      "limits of each worker's memory"},
+     {recycle, {map, recycle_limits, recycle()}, {#{}, "never"},
+      "when a worker is [replaced](docs/recycling.md) by a fresh one"},
+     {quarantine, {limit, 1}, infinity,
+      "workers that a function may cost their memory before it is "
+      "[refused](docs/recycling.md#quarantine)"}].
 
 talk() ->
     [{logs, boolean, true,
@@ -106,6 +111,27 @@ memory() ->
       "bytes that all workers of the pool may have together, or a part of what the machine and the "
       "cgroups allow; when they have more, memory is given back, then new calls are refused"}].
 
+%% What `recycle' may have.
+recycle() ->
+    [{rss, {integer, 1, infinity},
+      "bytes in memory; what is free is given back first, and that may be enough"},
+     {growth, {integer, 1, infinity},
+      "the same, above what the worker had when it was ready"},
+     {calls, {integer, 1, infinity},
+      "calls; the worker takes no more than that. With 1 each call has a fresh Python"},
+     {age, {integer, 1, ?LONGEST},
+      "milliseconds since it was ready; so long it is kept, too, by streams and bound processes"},
+     {idle, {integer, 1, ?LONGEST},
+      "milliseconds without a call after some"},
+     {memory_errors, {integer, 1, infinity},
+      "calls that have failed with `MemoryError`; without it 1 where `memory` has a limit that Python "
+      "meets (`heap`, `address_space`, `data`)"},
+     {jitter, {integer, 0, 100},
+      "percent by which `calls`, `age` and `idle` are lowered at most, by chance for each worker; "
+      "without it 10"},
+     {min_calls, {integer, 0, infinity},
+      "calls before which `rss`, `growth`, `age` and `idle` are not looked at"}].
+
 %% Complete and checked. Times are milliseconds.
 -type pool() :: #{
     size := pos_integer(),
@@ -120,6 +146,8 @@ memory() ->
     queue_timeout := timeout(),
     max_frame := pos_integer(),
     memory := memory_limits(),
+    recycle := recycle_limits(),
+    quarantine := pos_integer() | infinity,
     logs := boolean(),
     guard := auto | python | kernel | off,
     send := pids | all | [atom()],
@@ -146,11 +174,24 @@ memory() ->
     budget => pos_integer() | {percent, 1..100}
 }.
 
+-type recycle_limits() :: #{
+    rss => pos_integer(),
+    growth => pos_integer(),
+    calls => pos_integer(),
+    age => pos_integer(),
+    idle => pos_integer(),
+    memory_errors => pos_integer(),
+    jitter => non_neg_integer(),
+    min_calls => non_neg_integer()
+}.
+
 %% The same, with what nobody is to read in a report out of sight.
 -type hidden() :: #{env := py_secret:secret([{string(), string() | false}]),
                     init := py_secret:secret([binary()]), size := pos_integer(),
                     timeout := timeout(), max_queue := non_neg_integer(),
                     queue_timeout := timeout(), max_frame := pos_integer(), logs := boolean(),
+                    memory := memory_limits(), recycle := recycle_limits(),
+                    quarantine := pos_integer() | infinity,
                     start_timeout := non_neg_integer(), interrupt_grace := non_neg_integer(),
                     close_grace := non_neg_integer(), drain := non_neg_integer(), _ => _}.
 

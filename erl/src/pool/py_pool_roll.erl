@@ -1,69 +1,95 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
 %% Workers are replaced one after another, each by one that is ready before the
-%% old one ends: all of a pool (py:restart_workers), or one that is spoilt. Pure:
-%% what is to be done is returned as a list of effects, in order, and carried out
-%% by py_pool.
+%% old one ends: all of a pool (py:restart_workers), those that are over a limit
+%% (py_pool_recycle), or one that should run nothing more. Pure: what is to be done
+%% is returned as a list of effects, in order, and carried out by py_pool.
 %%
 %% The first successor that cannot start ends it. Then the old workers stay, but
-%% not the spoilt ones, which run nothing: they end, and their slots are filled
-%% again as after any death.
+%% not those that run nothing: they end, and their slots are filled again as after
+%% any death.
 -module(py_pool_roll).
 
--export([new/0, begin_with/3, hurry/5, next/3, failed/2]).
--export_type([roll/0, effect/0]).
+-export([new/0, begin_with/5, want/4, hurry/6, next/3, failed/3]).
+-export_type([roll/0, effect/0, why/0]).
 
 -record(roll, {
     from = none :: none | gen_server:from(),    % who waits for its end
-    left = [] :: [pos_integer()],               % the slots that are still to come
-    spoilt = [] :: [pid()]
+    at = none :: none | pos_integer(),          % whose successor is under way
+    left = [] :: [{pos_integer(), why()}],      % the slots that are still to come
+    closed = [] :: [{pid(), why()}]             % workers that run nothing
 }).
 
 -opaque roll() :: #roll{}.
+-type why() :: restarted | recycled.
 
 -type effect() ::
     {reply, gen_server:from(), ok | {error, term()}}
-    | {replace, Slot :: pos_integer()}
-    | {retire, pid()}.
+    | {replace, Slot :: pos_integer(), why()}
+    | {retire, pid(), why()}.
 
 -spec new() -> roll().
 new() ->
     #roll{}.
 
-%% Somebody wants these slots' workers replaced: one such wish at a time. While
-%% spoilt ones are replaced, a successor is under way.
--spec begin_with(gen_server:from(), [pos_integer()], roll()) -> {roll(), [effect()]}.
-begin_with(From, Live, #roll{from = none, spoilt = []} = Roll) ->
-    next(none, Live, Roll#roll{from = From, left = Live});
-begin_with(From, Live, #roll{from = none} = Roll) ->
-    {Roll#roll{from = From, left = Live}, []};
-begin_with(From, _, Roll) ->
+%% Somebody wants these slots' workers replaced: one such wish at a time.
+-spec begin_with(gen_server:from(), Wanted :: [pos_integer()], Replaced :: [pos_integer()],
+                 Live :: [pos_integer()], roll()) -> {roll(), [effect()]}.
+begin_with(From, Wanted, Replaced, Live, #roll{from = none, left = Left} = Roll) ->
+    Before = [Wish || {Slot, _} = Wish <- Left, not lists:member(Slot, Wanted)],
+    next(Replaced, Live,
+         Roll#roll{from = From, left = Before ++ [{Slot, restarted} || Slot <- Wanted]});
+begin_with(From, _, _, _, Roll) ->
     {Roll, [{reply, From, {error, restarting}}]}.
 
-%% This slot's worker is spoilt: it comes first, unless its successor is under
-%% way already.
--spec hurry(pos_integer(), pid(), Replaced :: none | pos_integer(), [pos_integer()], roll()) ->
+%% This slot's worker is over a limit: it comes when the others have been
+%% replaced.
+-spec want(pos_integer(), Replaced :: [pos_integer()], [pos_integer()], roll()) ->
           {roll(), [effect()]}.
-hurry(Slot, Worker, Replaced, Live, #roll{left = Left, spoilt = Spoilt} = Roll) ->
-    First = [Slot || Slot =/= Replaced],
-    next(Replaced, Live, Roll#roll{left = First ++ (Left -- First), spoilt = [Worker | Spoilt]}).
+want(Slot, Replaced, Live, #roll{left = Left} = Roll) ->
+    case lists:member(Slot, Replaced) orelse lists:keymember(Slot, 1, Left) of
+        true -> {Roll, []};
+        false -> next(Replaced, Live, Roll#roll{left = Left ++ [{Slot, recycled}]})
+    end.
 
-%% Goes on when no successor is under way: with the slots that are live. A worker
-%% that has died meanwhile is being replaced as it is, and whichever becomes
-%% ready next brings this on.
--spec next(Replaced :: none | pos_integer(), [pos_integer()], roll()) -> {roll(), [effect()]}.
-next(none, _, #roll{from = From, left = []}) ->
-    {new(), [{reply, From, ok} || From =/= none]};
-next(none, Live, #roll{left = [Slot | Rest]} = Roll) ->
-    {Roll#roll{left = Rest}, [{replace, Slot} || lists:member(Slot, Live)]};
-next(_, _, Roll) ->
-    {Roll, []}.
+%% This slot's worker runs nothing more: it comes first, unless its successor is
+%% under way already.
+-spec hurry(pos_integer(), pid(), why(), Replaced :: [pos_integer()], [pos_integer()], roll()) ->
+          {roll(), [effect()]}.
+hurry(Slot, Worker, Why, Replaced, Live, #roll{left = Left, closed = Closed} = Roll) ->
+    First = [{Slot, Why} || not lists:member(Slot, Replaced)],
+    next(Replaced, Live, Roll#roll{left = First ++ lists:keydelete(Slot, 1, Left),
+                                   closed = [{Worker, Why} | Closed]}).
 
-%% A successor could not start.
--spec failed(Reason :: term(), roll()) -> {roll(), [effect()]}.
-failed(Reason, #roll{from = From, spoilt = Spoilt}) ->
+%% Goes on when the successor that was under way is ready: with the slots that are
+%% live. A worker that has died meanwhile is being replaced as it is, and whichever
+%% becomes ready next brings this on. One whose successor was under way before is
+%% waited for: a restart replaces that, too.
+-spec next(Replaced :: [pos_integer()], [pos_integer()], roll()) -> {roll(), [effect()]}.
+next(Replaced, Live, #roll{from = From, at = At, left = Left} = Roll) ->
+    case {lists:member(At, Replaced), Left} of
+        {true, _} ->
+            {Roll, []};
+        {false, []} ->
+            {new(), [{reply, From, ok} || From =/= none]};
+        {false, [{Slot, Why} | Rest]} ->
+            next(Slot, Why, lists:member(Slot, Replaced), lists:member(Slot, Live),
+                 Roll#roll{at = none, left = Rest})
+    end.
+
+next(Slot, restarted, true, _, #roll{left = Rest} = Roll) ->
+    {Roll#roll{at = Slot, left = [{Slot, restarted} | Rest]}, []};
+next(Slot, _, true, _, Roll) -> {Roll#roll{at = Slot}, []};
+next(Slot, Why, false, true, Roll) -> {Roll#roll{at = Slot}, [{replace, Slot, Why}]};
+next(_, _, false, false, Roll) -> {Roll, []}.
+
+%% A successor could not start: of this slot, or of one that does not matter here.
+-spec failed(pos_integer(), Reason :: term(), roll()) -> {roll(), [effect()]}.
+failed(Slot, Reason, #roll{at = Slot, from = From, closed = Closed}) ->
     {new(), [{reply, From, {error, failure(Reason)}} || From =/= none]
-                ++ [{retire, Worker} || Worker <- Spoilt]}.
+                ++ [{retire, Worker, Why} || {Worker, Why} <- Closed]};
+failed(_, _, Roll) ->
+    {Roll, []}.
 
 failure({shutdown, Reason}) -> Reason;
 failure(Reason) -> {worker_exit, Reason}.

@@ -11,12 +11,14 @@
 %%
 %% A slot that is replaced on purpose has its next worker beside the live one
 %% until that is ready; then the old one retires: it ends when it has nothing
-%% left to do.
+%% left to do. One whose end is near gets a successor that waits, warm, until the
+%% old one takes nothing more or dies.
 -module(py_pool_slots).
 
--export([new/1, start/2, started/4, replace/2, ready/5, hold/3, release/3, ran/2, down/4]).
+-export([new/1, start/2, started/4, prepare/2, replace/3]).
+-export([ready/5, hold/3, release/3, ran/2, down/4]).
 -export([live/1, is_live/3, replaced/1, any_live/1, all_started/1, describe/1]).
--export_type([slots/0, effect/0]).
+-export_type([slots/0, effect/0, why/0]).
 
 %% A worker that was live for this long (ms) had started properly.
 -define(LIVED, 1_000).
@@ -30,7 +32,7 @@
 
 -record(slot, {
     id :: pos_integer(),
-    phase = down :: down | starting | held | live,
+    phase = down :: down | starting | held | warm | live,
     pid :: pid() | undefined,
     os_pid :: pos_integer() | undefined,
     monitor :: reference() | undefined,
@@ -38,17 +40,22 @@
     since = 0 :: integer(),                 % when it became live
     started = false :: boolean(),           % whether one ever was live
     failures = 0 :: non_neg_integer(),      % deaths since one lived long
-    restarts = 0 :: non_neg_integer()
+    restarts = 0 :: non_neg_integer(),
+    %% Of a successor: why it takes over, or that it waits with that.
+    why = waits :: waits | why()
 }).
 
 -record(slots, {
     slots :: #{pos_integer() => #slot{}},
-    next = none :: none | #slot{},          % to take over from a live one
+    next = #{} :: #{pos_integer() => #slot{}},      % to take over from live ones
     retired = #{} :: #{reference() => #slot{}},     % replaced, by their monitors
     dead = queue:new() :: queue:queue(pid())
 }).
 
 -opaque slots() :: #slots{}.
+
+%% Why a worker is replaced. One that is used up takes nothing more.
+-type why() :: restarted | recycled | used_up.
 
 -type effect() ::
     %% A worker is started; started/4 is told at once.
@@ -59,8 +66,10 @@
     | {steps, pid(), [py_pool_steps:step()]}
     %% A worker is live: callers may pick it.
     | {live, Id :: pos_integer(), pid(), OsPid :: pos_integer() | undefined}
-    %% A worker's slot has another one.
-    | {retire, pid()}
+    %% A worker that was ready, and has waited, is asked once more (ready/5, hold/3).
+    | {ready, {Id :: pos_integer(), pid()}, OsPid :: pos_integer() | undefined}
+    %% A worker's slot has another one, or it was not needed.
+    | {retire, pid(), restarted | recycled}
     %% A worker is dead: nobody may pick it, and its reason is kept.
     | {ended, Id :: pos_integer(), pid(), OsPid :: pos_integer() | undefined, Reason :: term()}
     %% The reason of an old death is kept no longer.
@@ -84,40 +93,76 @@ start(Id, #slots{slots = All} = S) ->
         #{} -> {S, []}
     end.
 
-%% Starts a worker that is to take over from the live one of this slot.
--spec replace(pos_integer(), slots()) -> {slots(), [effect()]}.
-replace(Id, #slots{slots = All, next = none} = S) ->
+%% Starts a worker that is to take over from the live one of this slot, but waits
+%% until it has to.
+-spec prepare(pos_integer(), slots()) -> {slots(), [effect()]}.
+prepare(Id, #slots{next = Next} = S) when is_map_key(Id, Next) -> {S, []};
+prepare(Id, S) -> succeed(Id, waits, S).
+
+succeed(Id, Why, #slots{slots = All, next = Next} = S) ->
     #{Id := #slot{restarts = Restarts}} = All,
-    {S#slots{next = #slot{id = Id, restarts = Restarts + 1}}, [{start, Id}]}.
+    Slot = #slot{id = Id, restarts = Restarts + 1, why = Why},
+    {S#slots{next = Next#{Id => Slot}}, [{start, Id}]}.
+
+%% A worker is to take over from the live one of this slot: one that waits for
+%% that, or a new one. Who wants a restart does not want one that was there before.
+-spec replace(pos_integer(), why(), slots()) -> {slots(), [effect()]}.
+replace(Id, restarted, #slots{next = Next} = S) ->
+    case Next of
+        #{Id := #slot{why = waits} = Slot} -> discard(Slot, succeed(Id, restarted, S));
+        #{Id := _} -> {S, []};
+        #{} -> succeed(Id, restarted, S)
+    end;
+replace(Id, Why, #slots{next = Next} = S) ->
+    case Next of
+        #{Id := Slot} -> go_ahead(Slot#slot{why = Why}, S);
+        #{} -> succeed(Id, Why, S)
+    end.
+
+discard(#slot{monitor = Monitor, pid = Pid} = Slot, {#slots{retired = Retired} = S, Effects}) ->
+    {S#slots{retired = Retired#{Monitor => Slot}}, [{retire, Pid, restarted} | Effects]}.
+
+%% A successor that has waited need not wait any more.
+go_ahead(#slot{id = Id, phase = warm, pid = Pid, os_pid = OsPid} = Slot, S) ->
+    {put_next(Slot#slot{phase = starting}, S), [{ready, {Id, Pid}, OsPid}]};
+go_ahead(Slot, S) ->
+    {put_next(Slot, S), []}.
+
+put_next(#slot{id = Id} = Slot, #slots{next = Next} = S) ->
+    S#slots{next = Next#{Id => Slot}}.
 
 %% This process, which is watched, is the worker that was to be started.
 -spec started(pos_integer(), pid(), reference(), slots()) -> slots().
-started(Id, Pid, Monitor, #slots{next = #slot{id = Id, phase = down} = Next} = S) ->
-    S#slots{next = starting(Pid, Monitor, Next)};
-started(Id, Pid, Monitor, #slots{slots = All} = S) ->
-    #{Id := #slot{phase = down} = Slot} = All,
-    S#slots{slots = All#{Id := starting(Pid, Monitor, Slot)}}.
+started(Id, Pid, Monitor, #slots{slots = All, next = Next} = S) ->
+    case Next of
+        #{Id := #slot{phase = down} = Slot} ->
+            put_next(starting(Pid, Monitor, Slot), S);
+        #{} ->
+            #{Id := #slot{phase = down} = Slot} = All,
+            S#slots{slots = All#{Id := starting(Pid, Monitor, Slot)}}
+    end.
 
 starting(Pid, Monitor, Slot) ->
     Slot#slot{phase = starting, pid = Pid, monitor = Monitor, done = py_pool_steps:none()}.
 
-put_slot(#slot{pid = Pid} = Slot, #slots{next = #slot{pid = Pid}} = S) ->
-    S#slots{next = Slot};
-put_slot(#slot{id = Id} = Slot, #slots{slots = All} = S) ->
-    S#slots{slots = All#{Id => Slot}}.
+put_slot(#slot{id = Id, pid = Pid} = Slot, #slots{slots = All, next = Next} = S) ->
+    case Next of
+        #{Id := #slot{pid = Pid}} -> put_next(Slot, S);
+        #{} -> S#slots{slots = All#{Id => Slot}}
+    end.
 
-find(Id, Pid, #slots{next = #slot{id = Id, pid = Pid} = Slot}) -> Slot;
-find(Id, Pid, #slots{slots = All}) ->
-    case All of
-        #{Id := #slot{pid = Pid} = Slot} -> Slot;
-        #{} -> none
+find(Id, Pid, #slots{slots = All, next = Next}) ->
+    case {Next, All} of
+        {#{Id := #slot{pid = Pid} = Slot}, _} -> Slot;
+        {_, #{Id := #slot{pid = Pid} = Slot}} -> Slot;
+        _ -> none
     end.
 
 %% ---------------------------------------------------------------------------
 %% Becoming ready
 
 %% A worker has run the steps that it was given: there are more, or it is live
-%% from now on.
+%% from now on, or waits.
 -spec ready({pos_integer(), pid()}, pos_integer() | undefined, py_pool_steps:steps(),
             Now :: integer(), slots()) -> {slots(), [effect()]}.
 ready({Id, Pid}, OsPid, Steps, Now, S) ->
@@ -129,9 +174,17 @@ ready({Id, Pid}, OsPid, Steps, Now, S) ->
 go_on(#slot{pid = Pid, done = Done} = Slot, Steps, Now, S) ->
     Next = Slot#slot{done = py_pool_steps:all(Steps)},
     case py_pool_steps:missing(Done, Steps) of
-        [] -> go_live(Next, Now, S);
+        [] -> become_ready(Next, Now, S);
         Missing -> {put_slot(Next#slot{phase = starting}, S), [{steps, Pid, Missing}]}
     end.
+
+become_ready(#slot{id = Id, pid = Pid, why = waits} = Slot, Now, #slots{next = Next} = S) ->
+    case Next of
+        #{Id := #slot{pid = Pid}} -> {put_next(Slot#slot{phase = warm}, S), []};
+        #{} -> go_live(Slot, Now, S)
+    end;
+become_ready(Slot, Now, S) ->
+    go_live(Slot, Now, S).
 
 go_live(#slot{id = Id, pid = Pid, os_pid = OsPid} = Slot, Now, S) ->
     {Free, Retired} = take_over(Slot, S),
@@ -140,16 +193,22 @@ go_live(#slot{id = Id, pid = Pid, os_pid = OsPid} = Slot, Now, S) ->
 
 %% The worker that had the slot ends when its work is done, or after a while. One
 %% that has died meanwhile has nothing to end.
-take_over(#slot{pid = Pid, id = Id}, #slots{next = #slot{pid = Pid}} = S) ->
-    #slots{slots = #{Id := Old}, retired = Retired} = S,
-    case Old of
-        #slot{pid = undefined} ->
-            {S#slots{next = none}, []};
-        #slot{pid = OldPid, monitor = Monitor} ->
-            {S#slots{next = none, retired = Retired#{Monitor => Old}}, [{retire, OldPid}]}
-    end;
-take_over(_, S) ->
-    {S, []}.
+take_over(#slot{pid = Pid, id = Id, why = Why}, #slots{slots = All, next = Next} = S) ->
+    case Next of
+        #{Id := #slot{pid = Pid}} ->
+            retire(maps:get(Id, All), Why, S#slots{next = maps:remove(Id, Next)});
+        #{} ->
+            {S, []}
+    end.
+
+retire(#slot{pid = undefined}, _, S) ->
+    {S, []};
+retire(#slot{pid = Pid, monitor = Monitor} = Old, Why, #slots{retired = Retired} = S) ->
+    {S#slots{retired = Retired#{Monitor => Old}}, [{retire, Pid, told(Why)}]}.
+
+%% What those hear for whom an old worker does not live long enough.
+told(restarted) -> restarted;
+told(_) -> recycled.
 
 %% A worker that is ready waits until it is known what else it has to run.
 -spec hold({pos_integer(), pid()}, pos_integer() | undefined, slots()) -> slots().
@@ -162,7 +221,7 @@ hold({Id, Pid}, OsPid, S) ->
 %% Those that wait for it learn what else they have to run.
 -spec release(py_pool_steps:steps(), Now :: integer(), slots()) -> {slots(), [effect()]}.
 release(Steps, Now, #slots{slots = All, next = Next} = S) ->
-    Held = [Slot || #slot{phase = held} = Slot <- [Next | maps:values(All)]],
+    Held = [Slot || #slot{phase = held} = Slot <- maps:values(Next) ++ maps:values(All)],
     lists:foldl(fun(Slot, {Acc, Effects}) ->
                     {After, More} = go_on(Slot, Steps, Now, Acc),
                     {After, Effects ++ More}
@@ -182,23 +241,40 @@ ran(Steps, #slots{slots = All} = S) ->
 %% A worker is gone: one that had a slot, one that was to take over, or one
 %% that had been replaced.
 -spec down(reference(), Reason :: term(), Now :: integer(), slots()) ->
-          {slot | next | retired, slots(), [effect()]} | unknown.
-down(Monitor, Reason, _, #slots{next = #slot{monitor = Monitor} = Next} = S) ->
-    {Buried, Effects} = bury(Next, Reason, S#slots{next = none}),
-    {next, Buried, Effects};
+          {slot | {next, pos_integer()} | retired, slots(), [effect()]} | unknown.
 down(Monitor, Reason, _, #slots{retired = Retired} = S) when is_map_key(Monitor, Retired) ->
     {Slot, Rest} = maps:take(Monitor, Retired),
     {Buried, Effects} = bury(Slot, Reason, S#slots{retired = Rest}),
     {retired, Buried, Effects};
-down(Monitor, Reason, Now, #slots{slots = All} = S) ->
-    case [Slot || #slot{monitor = M} = Slot <- maps:values(All), M =:= Monitor] of
-        [#slot{id = Id} = Slot] ->
-            {Delay, Empty} = empty(Slot, Now),
-            {Buried, Effects} = bury(Slot, Reason, S#slots{slots = All#{Id := Empty}}),
-            {slot, Buried, Effects ++ [{start_later, Delay, Id}]};
-        [] ->
-            unknown
+down(Monitor, Reason, Now, #slots{slots = All, next = Next} = S) ->
+    case {with(Monitor, Next), with(Monitor, All)} of
+        {[Slot], _} -> successor_down(Slot, Reason, S);
+        {[], [Slot]} -> slot_down(Slot, Reason, Now, S);
+        {[], []} -> unknown
     end.
+
+with(Monitor, Slots) ->
+    [Slot || #slot{monitor = M} = Slot <- maps:values(Slots), M =:= Monitor].
+
+%% The old worker stays, unless it is used up: then its slot is filled again as
+%% after any death.
+successor_down(#slot{id = Id, why = Why} = Slot, Reason, #slots{slots = All, next = Next} = S) ->
+    #{Id := #slot{pid = Old}} = All,
+    {Buried, Effects} = bury(Slot, Reason, S#slots{next = maps:remove(Id, Next)}),
+    {{next, Id}, Buried,
+     Effects ++ [{retire, Old, recycled} || Why =:= used_up, Old =/= undefined]}.
+
+%% One that waits takes over. Should it not be able to, another is started.
+slot_down(#slot{id = Id} = Slot, Reason, Now, #slots{slots = All, next = Next} = S) ->
+    {Delay, Empty} = empty(Slot, Now),
+    {Buried, Effects} = bury(Slot, Reason, S#slots{slots = All#{Id := Empty}}),
+    {Ahead, Waited} = case Next of
+                          #{Id := #slot{why = waits} = Successor} ->
+                              go_ahead(Successor#slot{why = recycled}, Buried);
+                          #{} ->
+                              {Buried, []}
+                      end,
+    {slot, Ahead, Effects ++ Waited ++ [{start_later, Delay, Id}]}.
 
 bury(#slot{id = Id, pid = Pid, os_pid = OsPid}, Reason, #slots{dead = Dead} = S) ->
     {Kept, Forgotten} = trim(queue:in(Pid, Dead)),
@@ -250,10 +326,10 @@ is_live(Id, Pid, #slots{slots = All}) ->
         #{} -> false
     end.
 
-%% The slot for which a successor is under way.
--spec replaced(slots()) -> none | pos_integer().
-replaced(#slots{next = none}) -> none;
-replaced(#slots{next = #slot{id = Id}}) -> Id.
+%% The slots for which a successor is under way that does not wait.
+-spec replaced(slots()) -> [pos_integer()].
+replaced(#slots{next = Next}) ->
+    [Id || {Id, #slot{why = Why}} <- lists:sort(maps:to_list(Next)), Why =/= waits].
 
 %% Whether every slot has had a live worker.
 -spec all_started(slots()) -> boolean().

@@ -9,7 +9,7 @@
 -behaviour(gen_server).
 
 -export([start_link/0]).
--export([start/2, start_checked/2, stop/1, stop/2, drain_all/0, restart/1]).
+-export([start/2, start_checked/2, stop/1, stop/2, drain_all/0, restart/1, lift/2]).
 -export([define/2, version/1, info/1]).
 -export([init/1, handle_continue/2, handle_call/3, handle_cast/2, handle_info/2]).
 
@@ -183,6 +183,11 @@ close(Name, #turn{wish = {_, {Kind, _}}, waiting = Waiting} = Turn) ->
 
 %% ---------------------------------------------------------------------------
 %% What the pools are asked
+
+%% What is refused may be called again.
+-spec lift(atom(), all | py_wire:what()) -> ok | {error, term()}.
+lift(Name, What) ->
+    py_pool_board:with_pool(Name, fun(Pool) -> py_pool:lift(Pool, What) end).
 
 %% Replaces every worker, each by one that is ready before the old one ends.
 -spec restart(atom()) -> ok | {error, term()}.

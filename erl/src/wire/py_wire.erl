@@ -7,7 +7,8 @@
 %% they are; so a reply is matched to its request by its first eight bytes.
 -module(py_wire).
 
--export([what/1, body/2, request/3, cancel/1, take_back/1, more/2, stop/1, ack/1, answer/2, quit/0]).
+-export([what/1, named/1, body/2, request/3]).
+-export([cancel/1, take_back/1, more/2, stop/1, ack/1, answer/2, resume/0, quit/0]).
 -export([reply_id/1, is_not_started/1, chunk_items/1, is_output/1, event/1, message_id/1, atoms/0]).
 -export_type([id/0, op/0, what/0]).
 
@@ -31,6 +32,14 @@ what({call, Module, Function, Args, Kwargs}) ->
 what({stream, Source}) -> what(Source);
 what(Op) when is_tuple(Op) -> element(1, Op);
 what(Op) -> Op.
+
+%% The same for names that are atoms and for those that are texts.
+-spec named(what()) -> what().
+named({Module, Function, Arity}) -> {text(Module), text(Function), Arity};
+named(Operation) -> Operation.
+
+text(Name) when is_atom(Name) -> atom_to_binary(Name);
+text(Name) -> Name.
 
 %% The part of a request that is the same whoever runs it: Op and, where
 %% there are any, Opts, without a version byte; and the whole tuple's arity.
@@ -90,6 +99,10 @@ ack(N) ->
 answer(Id, Result) ->
     [<<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 5, "reply", ?INTEGER, Id:32>>, bare(Result)].
 
+-spec resume() -> binary().
+resume() ->
+    <<?TERM_VERSION, ?ATOM, 6, "resume">>.
+
 -spec quit() -> binary().
 quit() ->
     <<?TERM_VERSION, ?ATOM, 4, "quit">>.
@@ -137,6 +150,7 @@ is_output(_) -> false.
 %% What a frame without an Id is: a message, or its sender's change of mind; the
 %% program's last words; or something else, which is not looked into.
 -spec event(binary()) -> message | {withdraw, id()}
+                       | {paused, memory_error | heap}
                        | {spoilt | crash | start_failed, binary()} | other.
 event(<<?TERM_VERSION, ?TUPLE, 4, ?ATOM, 4, "send", ?INTEGER, _:32, _/binary>>) ->
     message;
@@ -144,6 +158,11 @@ event(<<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 5, "event", ?ATOM, 4, "send", _/binary>
     message;
 event(<<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 5, "event", ?ATOM, 8, "withdraw", ?INTEGER, Id:32>>) ->
     {withdraw, Id};
+event(<<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 5, "event", ?ATOM, 6, "paused",
+        ?ATOM, 12, "memory_error">>) ->
+    {paused, memory_error};
+event(<<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 5, "event", ?ATOM, 6, "paused", ?ATOM, 4, "heap">>) ->
+    {paused, heap};
 event(<<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 5, "event", ?ATOM, 6, "spoilt",
         ?BINARY, Size:32, Text:Size/binary>>) ->
     {spoilt, Text};

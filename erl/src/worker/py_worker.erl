@@ -14,8 +14,8 @@
 -behaviour(gen_server).
 
 -export([start_link/1, info/1, info/2, seal/2, learn/4]).
--export([request/2, pull/4, close_stream/2, report/1, spoilt/1]).
--export([steps/2, live/1, retire/2, exceeded/2, rest/2]).
+-export([request/2, pull/4, close_stream/2, let_go/2, report/1, spoilt/1, ran_out/2]).
+-export([steps/2, live/1, retire/3, exceeded/2, rest/2]).
 -export([init/1, handle_continue/2, handle_call/3, handle_cast/2, handle_info/2,
          terminate/2, format_status/1]).
 -export_type([options/0]).
@@ -23,8 +23,8 @@
 -include("py.hrl").
 
 %% What others say to it: messages, which never wait.
--messages([request/2, pull/4, close_stream/2, report/1, spoilt/1, steps/2, live/1,
-           retire/2, exceeded/2, rest/2]).
+-messages([request/2, pull/4, close_stream/2, let_go/2, report/1, spoilt/1, ran_out/2,
+           steps/2, live/1, retire/3, exceeded/2, rest/2]).
 
 -record(state, {
     pool :: #pool{},
@@ -106,6 +106,11 @@ pull(Worker, From, Id, Deadline) ->
 close_stream(Worker, Id) ->
     tell(Worker, {close, Id}).
 
+%% A process that was bound to it no longer is.
+-spec let_go(pid(), pid()) -> ok.
+let_go(Worker, Pid) ->
+    tell(Worker, {let_go, Pid}).
+
 %% The pool wants to know whether there is room.
 -spec report(pid()) -> ok.
 report(Worker) ->
@@ -115,6 +120,11 @@ report(Worker) ->
 -spec spoilt(pid()) -> ok.
 spoilt(Worker) ->
     tell(Worker, spoilt).
+
+%% Its program has paused: a job has run out of memory, or the heap is nearly full.
+-spec ran_out(pid(), memory_error | heap) -> ok.
+ran_out(Worker, What) ->
+    tell(Worker, {ran_out, What}).
 
 %% The pool has more to be run before the worker is live.
 -spec steps(pid(), [py_worker_boot:step()]) -> ok.
@@ -126,12 +136,11 @@ steps(Worker, Steps) ->
 live(Worker) ->
     tell(Worker, live).
 
-%% Another worker has this one's slot: it ends when it has nothing left to do,
-%% after Limit milliseconds at the latest.
--spec retire(pid(), non_neg_integer()) -> ok.
-retire(Worker, Limit) ->
-    _ = erlang:send_after(Limit, Worker, {?MODULE, abandon}),
-    tell(Worker, retire).
+%% Another worker has this one's slot: it ends when it has nothing left to do. Those
+%% who need this very one have Limit milliseconds, perhaps more if it is recycled.
+-spec retire(pid(), restarted | recycled, Limit :: non_neg_integer()) -> ok.
+retire(Worker, Why, Limit) ->
+    tell(Worker, {retire, Why, Limit}).
 
 %% Its program has this much memory, which is above a limit: it is being killed.
 -spec exceeded(pid(), map()) -> ok.
@@ -164,7 +173,8 @@ handle_continue(open, #state{options = #{memory := Limits} = Options} = S) ->
     end.
 
 open(Limits, #state{options = #{logs := Logs, env := Env} = Options} = S) ->
-    case py_os_port:open(Options#{env := py_secret:show(Env)}) of
+    Pauses = py_worker_tenure:has_pauses(Options),
+    case py_os_port:open(Options#{env := py_secret:show(Env), pauses => Pauses}) of
         {ok, Port, OsPid} ->
             About = py_worker_log:metadata(S#state.pool, S#state.slot, OsPid),
             py_pool_board:set_program(S#state.pool, S#state.slot, self(), OsPid),
@@ -218,8 +228,6 @@ handle_info({'EXIT', Pid, Reason}, #state{events = Events} = S) when is_pid(Pid)
     end;
 handle_info({?MODULE, {exceeded, Excess}}, #state{excess = none, phase = Phase} = S) ->
     {noreply, S#state{excess = Excess#{running => running(Phase)}}};
-handle_info({?MODULE, abandon}, S) ->
-    {stop, {shutdown, retired}, S};
 handle_info(Message, #state{phase = {starting, Boot, Timer}} = S) ->
     starting(Message, Boot, Timer, S);
 handle_info(Message, #state{phase = {live, Live}} = S) ->
@@ -250,6 +258,8 @@ starting({?MODULE, {steps, Steps}}, Boot, _, S) ->
 starting({?MODULE, live}, Boot, _, S) ->
     remember(py_worker_boot:memory(Boot), S),
     go_live(py_worker_boot:hello(Boot), S);
+starting({?MODULE, {retire, Why, _}}, _, _, S) ->
+    {stop, {shutdown, Why}, S};
 starting({?MODULE, {request, Req}}, _, _, S) ->
     py_worker_live:refuse(Req),
     {noreply, S};
@@ -299,8 +309,13 @@ go_live(#{python := Python, guard := Guard}, #state{pool = Pool, options = Optio
     #{max_queue := MaxQueue} = Options,
     Live = py_worker_live:new(#{pool => Pool, pool_pid => S#state.pool_pid, slot => S#state.slot,
                                 port => S#state.port, os_pid => S#state.os_pid,
-                                max_queue => MaxQueue}),
+                                max_queue => MaxQueue,
+                                pauses => py_worker_tenure:has_pauses(Options),
+                                tenure => tenure(Options)}),
     settle(Live, S#state{python = Python, guard = Guard}).
+
+tenure(Options) ->
+    py_worker_tenure:new(Options, rand:uniform(), py_time:now_ms()).
 
 learned({ok, Numbers}, #state{pool = Pool, slot = Slot}) -> learn(Pool, Slot, self(), Numbers);
 learned({error, _}, _) -> ok.
@@ -325,7 +340,10 @@ live_step({?MODULE, {close, Id}}, L) -> py_worker_live:close(Id, L);
 live_step({?MODULE, report}, L) -> L;   % each step reports
 live_step({?MODULE, spoilt}, L) -> py_worker_live:spoilt(L);
 live_step({?MODULE, {rest, Rests}}, L) -> py_worker_live:rest(Rests, L);
-live_step({?MODULE, retire}, L) -> py_worker_live:retire(L);
+live_step({?MODULE, {let_go, Pid}}, L) -> py_worker_live:let_go(Pid, L);
+live_step({?MODULE, {ran_out, What}}, L) -> py_worker_live:ran_out(What, L);
+live_step({?MODULE, {retire, Why, Limit}}, L) -> py_worker_live:retire(Why, Limit, L);
+live_step({?MODULE, abandon}, L) -> py_worker_live:abandon(L);
 live_step({timeout, Timer, tick}, L) -> py_worker_live:tick(Timer, L);
 live_step({'DOWN', _, process, Pid, _}, L) -> py_worker_live:caller_gone(Pid, L);
 live_step(_, L) -> L.
@@ -333,7 +351,7 @@ live_step(_, L) -> L.
 settle(Live, S) ->
     case py_worker_live:settle(Live) of
         {live, _} = Phase -> {noreply, S#state{phase = Phase}};
-        retired -> {stop, {shutdown, retired}, S#state{phase = {live, Live}}}
+        {retired, Why} -> {stop, {shutdown, Why}, S#state{phase = {live, Live}}}
     end.
 
 %% ---------------------------------------------------------------------------
@@ -404,7 +422,7 @@ shown(_, Term) ->
     Term.
 
 why({shutdown, {worker_exit, Why}}) -> Why;
-why({shutdown, retired}) -> restarted;
+why({shutdown, Why}) when Why =:= restarted; Why =:= recycled -> Why;
 why({shutdown, _}) -> shutdown;
 why(shutdown) -> shutdown;
 why(_) -> internal_error.

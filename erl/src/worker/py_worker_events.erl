@@ -54,6 +54,9 @@ handle(Frame, Port, #events{log = Log, sender = Sender} = E) ->
             py_worker_log:acknowledge(Log, Port, byte_size(Frame)),
             spoilt(py_worker_line:text(Lock), Log),
             E;
+        {paused, Why} ->
+            py_worker:ran_out(self(), Why),
+            E;
         {crash, Text} ->
             py_worker_log:acknowledge(Log, Port, byte_size(Frame)),
             E#events{crash = readable(Text, E#events.crash)};

@@ -13,6 +13,7 @@
 
 -export([new/0, push/4, next/1, output/3, reply/3, put_back/3]).
 -export([is_idle/1, count/1, calls/1, load/1, callers/1, owner/2, running/1]).
+-export([request/2, requests/1, has_free/1]).
 -export([expire/2, stuck/2, soonest/1, leave/3, take_back/1, give_up/2]).
 -export_type([jobs/0, job/0]).
 
@@ -134,12 +135,16 @@ finish(Job, Frame, J) ->
 unwanted(#job{id = Id}, final, J) -> {[{ended, Id}], J};
 unwanted(#job{deadline = Deadline} = Job, _Items, J) -> {[], put_back(Job, Deadline, J)}.
 
-done(#job{req = #req{reply_to = From}, output = Output}, Frame, #jobs{calls = Calls} = J) ->
+done(#job{req = #req{reply_to = From} = Req, output = Output}, Frame,
+     #jobs{calls = Calls} = J) ->
     Answer = case Output of
                  none -> {reply, Frame};
                  _ -> {reply, Frame, Output}
              end,
-    {[{answer, From, Answer}], J#jobs{calls = Calls + 1}}.
+    {home(Req) ++ [{answer, From, Answer}], J#jobs{calls = Calls + 1}}.
+
+home(#req{binds = true, owner = Owner}) -> [{home, Owner}];
+home(#req{}) -> [].
 
 %% A stream is to end: it is the program's until its last word, which should
 %% have come by then.
@@ -193,6 +198,23 @@ running(#jobs{sent = Sent}) ->
         [#job{req = #req{what = What}} | _] -> What;
         [] -> none
     end.
+
+%% The one with this Id that the program has.
+-spec request(py_wire:id(), jobs()) -> #req{} | none.
+request(Id, #jobs{sent = Sent}) ->
+    case lists:keyfind(Id, #job.id, Sent) of
+        #job{req = Req} -> Req;
+        false -> none
+    end.
+
+-spec requests(jobs()) -> [#req{}].
+requests(#jobs{} = J) ->
+    [Req || #job{req = Req} <- all(J)].
+
+%% Whether somebody waits for one that any worker might have run.
+-spec has_free(jobs()) -> boolean().
+has_free(#jobs{} = J) ->
+    lists:any(fun(#job{left = Left} = Job) -> not Left andalso is_free(Job) end, all(J)).
 
 all(#jobs{sent = Sent, waiting = Waiting}) ->
     Sent ++ queue:to_list(Waiting).

@@ -20,8 +20,8 @@
 -module(py_worker_live).
 
 -export([new/1, settle/1]).
--export([request/2, reply/3, numbers/1, pull/4, close/2, tick/2, caller_gone/2, spoilt/1, rest/2,
-         retire/1, seal/1]).
+-export([request/2, reply/3, numbers/1, pull/4, close/2, tick/2, caller_gone/2, let_go/2]).
+-export([spoilt/1, ran_out/2, rest/2, retire/3, abandon/1, seal/1]).
 -export([refuse/1, give_up/2, cause/2, is_closing/1, info/1, running/1]).
 -export_type([live/0, args/0]).
 
@@ -47,24 +47,29 @@
     busy = false :: boolean(),
     timer = none :: none | {reference(), integer()},
     interrupted = none :: none | pid(), % whose call it was that was interrupted last
-    spoilt = false :: boolean(),        % by that; it is replaced, and runs nothing new
+    spoilt = false :: boolean(),        % by that
     resting = false :: boolean(),       % it runs nothing new for a while
     retiring = false :: boolean(),      % another worker has this slot
+    tenure :: py_worker_tenure:tenure(),
+    pauses :: boolean(),                % whether the program does (ran_out/2)
+    last = none :: none | #req{},       % what it was at before that
     sealed = false :: boolean()         % the pool stops: it takes nothing more
 }).
 
 -opaque live() :: #live{}.
 -type args() :: #{pool := #pool{}, pool_pid := pid(), slot := pos_integer(), port := port(),
-                  os_pid := pos_integer() | undefined, max_queue := non_neg_integer()}.
+                  os_pid := pos_integer() | undefined, max_queue := non_neg_integer(),
+                  pauses := boolean(), tenure := py_worker_tenure:tenure()}.
 
 -define(LAST_ID, 16#7fffffff).
 
 -spec new(args()) -> live().
 new(#{pool := Pool, pool_pid := PoolPid, slot := Slot, port := Port, os_pid := OsPid,
-      max_queue := MaxQueue}) ->
-    #live{pool = Pool, pool_pid = PoolPid, slot = Slot, port = Port, max_queue = MaxQueue,
-          about = py_worker_log:metadata(Pool, Slot, OsPid),
-          ladder = py_worker_ladder:new(Pool#pool.interrupt_grace)}.
+      max_queue := MaxQueue, pauses := Pauses, tenure := Tenure}) ->
+    L = #live{pool = Pool, pool_pid = PoolPid, slot = Slot, port = Port, max_queue = MaxQueue,
+          about = py_worker_log:metadata(Pool, Slot, OsPid), tenure = Tenure, pauses = Pauses,
+          ladder = py_worker_ladder:new(Pool#pool.interrupt_grace)},
+    tenure(py_worker_tenure:use(Tenure), L).
 
 -spec info(live()) -> #{state := idle | busy, calls := non_neg_integer(),
                         in_flight := non_neg_integer(), streams := non_neg_integer()}.
@@ -102,12 +107,23 @@ request(#req{deadline = Deadline, reply_to = From} = Req, L) ->
 accept(#req{kind = urgent} = Req, #live{max_queue = Max} = L) ->
     {Id, Next} = next_id(L),
     urgent(py_worker_urgent:push(Id, Req, Max, L#live.urgent), Next);
-accept(#req{bound = false} = Req, #live{busy = Busy, spoilt = Spoilt, resting = Resting} = L)
-  when Busy; Spoilt; Resting ->
-    effect({requeue, Req}, L);
-accept(#req{caller = Caller} = Req, #live{max_queue = Max} = L) ->
+accept(#req{bound = Bound} = Req, L) ->
+    case Bound orelse takes_new(L) of
+        true -> push(Req, L);
+        false -> enter(Req, L), L
+    end.
+
+takes_new(#live{busy = Busy, resting = Resting, tenure = Tenure}) ->
+    not Busy andalso not Resting andalso py_worker_tenure:is_open(Tenure).
+
+push(#req{caller = Caller} = Req, #live{max_queue = Max, tenure = Tenure} = L) ->
     {Id, Next} = next_id(L),
-    jobs(py_worker_jobs:push(Id, Req, Max, L#live.jobs), watch(Caller, Next)).
+    case py_worker_jobs:push(Id, Req, Max, L#live.jobs) of
+        {[], _} = Pushed ->
+            tenure(py_worker_tenure:take(Req, Tenure), jobs(Pushed, watch(Caller, Next)));
+        Refused ->
+            jobs(Refused, Next)
+    end.
 
 %% Ids come again after two thousand million; a stream may be that old.
 next_id(#live{last_id = Last, streams = Streams} = L) ->
@@ -117,8 +133,11 @@ next_id(#live{last_id = Last, streams = Streams} = L) ->
         false -> {Id, L#live{last_id = Id}}
     end.
 
-watch(Caller, #live{callers = Callers, jobs = Jobs, streams = Streams} = L) ->
-    Busy = fun() -> py_worker_jobs:callers(Jobs) ++ py_worker_streams:callers(Streams) end,
+watch(Caller, #live{callers = Callers, jobs = Jobs, streams = Streams, tenure = Tenure} = L) ->
+    Busy = fun() ->
+               py_worker_jobs:callers(Jobs) ++ py_worker_streams:callers(Streams)
+                   ++ py_worker_tenure:homes(Tenure)
+           end,
     L#live{callers = py_watch:watch(Caller, Busy, Callers)}.
 
 %% A frame from the program that has the Id of a request.
@@ -126,8 +145,17 @@ watch(Caller, #live{callers = Callers, jobs = Jobs, streams = Streams} = L) ->
 reply(Id, Frame, #live{jobs = Jobs} = L) ->
     case py_wire:is_output(Frame) of
         true -> L#live{jobs = py_worker_jobs:output(Id, Frame, Jobs)};
-        false -> job_reply(Id, Frame, L)
+        false -> job_reply(Id, Frame, note(Id, L))
     end.
+
+%% Should the program say that it has run out of memory, this is what did it.
+note(Id, #live{pauses = true, jobs = Jobs, streams = Streams} = L) ->
+    case py_worker_jobs:request(Id, Jobs) of
+        none -> L#live{last = py_worker_streams:request(Id, Streams)};
+        Req -> L#live{last = Req}
+    end;
+note(_, L) ->
+    L.
 
 job_reply(Id, Frame, #live{jobs = Jobs} = L) ->
     case py_worker_jobs:reply(Id, Frame, Jobs) of
@@ -175,17 +203,25 @@ caller_gone(Pid, #live{callers = Callers} = L) ->
 
 leave(Pid, Now, #live{pool = #pool{timeout = Timeout}} = L) ->
     Latest = py_time:deadline(Timeout, Now),
-    Left = jobs(py_worker_jobs:leave(Pid, Latest, L#live.jobs), L),
+    Left = jobs(py_worker_jobs:leave(Pid, Latest, L#live.jobs), let_go(Pid, L)),
     streams(py_worker_streams:leave(Pid, Now, Left#live.streams), Left).
+
+%% A process does not need this very worker any more.
+-spec let_go(pid(), live()) -> live().
+let_go(Pid, #live{tenure = Tenure} = L) ->
+    L#live{tenure = py_worker_tenure:let_go(Pid, Tenure)}.
 
 %% The program should not run anything new: another worker is to have the slot.
 %% What is bound to this one stays, as in any replacement.
 -spec spoilt(live()) -> live().
-spoilt(#live{spoilt = true} = L) ->
-    L;
-spoilt(#live{pool_pid = Pool, slot = Slot, jobs = Jobs} = L) ->
-    py_pool:replace(Pool, Slot, self()),
-    jobs(py_worker_jobs:take_back(Jobs), L#live{spoilt = true}).
+spoilt(#live{tenure = Tenure} = L) ->
+    tenure(py_worker_tenure:spoil(Tenure), L#live{spoilt = true}).
+
+%% The program has paused, because a job has run out of memory or nearly has. It
+%% goes on when it has heard what it is to give back.
+-spec ran_out(memory_error | heap, live()) -> live().
+ran_out(What, #live{tenure = Tenure, last = Last} = L) ->
+    effect({send, py_wire:resume()}, tenure(py_worker_tenure:ran_out(What, Last, Tenure), L)).
 
 %% The program runs what it has, and what is bound to it, but nothing else.
 -spec rest(boolean(), live()) -> live().
@@ -195,9 +231,19 @@ rest(false, L) ->
     L#live{resting = false}.
 
 %% Another worker has this one's slot.
--spec retire(live()) -> live().
-retire(L) ->
-    L#live{retiring = true}.
+-spec retire(restarted | recycled, Limit :: non_neg_integer(), live()) -> live().
+retire(Why, Drain, #live{tenure = Tenure} = L) ->
+    Limit = case Why of
+                restarted -> Drain;
+                recycled -> py_worker_tenure:patience(Drain, py_time:now_ms(), Tenure)
+            end,
+    _ = erlang:send_after(Limit, self(), {py_worker, abandon}),
+    L#live{retiring = true, tenure = py_worker_tenure:retire(Why, Tenure)}.
+
+%% The time of those who need this very worker is up.
+-spec abandon(live()) -> live().
+abandon(#live{tenure = Tenure} = L) ->
+    L#live{tenure = py_worker_tenure:abandon(Tenure)}.
 
 %% The pool stops. Whether there is nothing left to do; then there never will be.
 -spec seal(live()) -> {boolean(), live()}.
@@ -257,6 +303,23 @@ streams({Effects, Streams}, L) -> effects(Effects, L#live{streams = Streams}).
 urgent({Effects, Urgent}, L) -> effects(Effects, L#live{urgent = Urgent}).
 ladder({Effects, Ladder}, L) -> effects(Effects, L#live{ladder = Ladder}).
 
+tenure({Effects, Tenure}, L) ->
+    lists:foldl(fun closing/2, L#live{tenure = Tenure}, Effects).
+
+%% One that is used up may run what it has taken, any other must not.
+closing(prepare, #live{pool_pid = Pool, slot = Slot} = L) ->
+    py_pool:prepare(Pool, Slot, self()),
+    L;
+closing({replace, calls}, #live{pool_pid = Pool, slot = Slot} = L) ->
+    py_pool:replace(Pool, Slot, self(), calls, none),
+    L;
+closing({replace, Why}, #live{pool_pid = Pool, slot = Slot, jobs = Jobs, last = Last} = L) ->
+    py_pool:replace(Pool, Slot, self(), Why, what(Last)),
+    jobs(py_worker_jobs:take_back(Jobs), L).
+
+what(#req{what = What}) -> What;
+what(none) -> none.
+
 effects([], L) -> L;
 effects([Effect | Rest], L) -> effects(Rest, effect(Effect, L)).
 
@@ -268,11 +331,11 @@ effect({send, Frame}, #live{port = Port} = L) ->
     L;
 effect(progress, L) ->
     L#live{since = none, busy = false};
-effect({requeue, Req}, #live{pool_pid = Pool} = L) ->
-    %% It does not go by way of its caller, so the pool's queue has it before it
-    %% hears that there is room here: nobody who came later is first.
-    py_pool:enter(Pool, Req#req{returned = true, body = []}),
-    L;
+effect({requeue, Req}, #live{tenure = Tenure} = L) ->
+    enter(Req, L),
+    L#live{tenure = py_worker_tenure:given_back(Req, Tenure)};
+effect({home, Pid}, #live{tenure = Tenure} = L) ->
+    L#live{tenure = py_worker_tenure:bind(Pid, Tenure)};
 effect({open, Job, Frame, Items}, #live{streams = Streams} = L) ->
     streams(py_worker_streams:open(Job, Frame, Items, Streams), L);
 effect({stop, #job{id = Id} = Job, Until}, #live{jobs = Jobs} = L) ->
@@ -288,19 +351,29 @@ effect({rung, close}, #live{about = About, port = Port, pool = Pool} = L) ->
     py_worker_reaper:reap(About, Pool#pool.close_grace),
     L.
 
+%% It does not go by way of its caller, so the pool's queue has it before it hears
+%% that there is room here: nobody who came later is first.
+enter(Req, #live{pool_pid = Pool}) ->
+    py_pool:enter(Pool, Req#req{returned = true, body = []}).
+
 %% ---------------------------------------------------------------------------
 %% The end of each step
 
 %% Sends what may be sent, keeps the time, and tells others the load. `retired'
 %% if another has this worker's slot and there is nothing left to do here.
--spec settle(live()) -> {live, live()} | retired.
+-spec settle(live()) -> {live, live()} | {retired, restarted | recycled}.
 settle(L) ->
     Settled = arm(rouse(keep_time(send_waiting(L)))),
     publish(Settled),
-    case is_retired(Settled) of
-        true -> retired;
+    case may_end(Settled) of
+        {true, Why} -> {retired, Why};
         false -> {live, Settled}
     end.
+
+may_end(#live{retiring = false}) ->
+    false;
+may_end(#live{tenure = Tenure, jobs = Jobs} = L) ->
+    py_worker_tenure:may_end(is_done(L), not py_worker_jobs:has_free(Jobs), Tenure).
 
 %% What could not be written, because the program has just ended, stays unsent.
 send_waiting(#live{jobs = Jobs, port = Port} = L) ->
@@ -355,22 +428,28 @@ publish(#live{retiring = true}) ->
     ok;
 publish(#live{sealed = true, pool = Pool, slot = Slot}) ->
     py_pool_load:set_absent(Pool, Slot);
-publish(#live{pool = Pool, slot = Slot, pool_pid = PoolPid} = L) ->
-    Load = load(L),
+publish(L) ->
+    publish(load(L), L).
+
+publish(Load, #live{pool = Pool, slot = Slot, pool_pid = PoolPid, jobs = Jobs} = L) ->
     py_pool_load:set(Pool, Slot, Load),
+    py_pool_load:set_use(Pool, Slot, py_worker_jobs:calls(Jobs), is_held(L)),
     case Load < ?WINDOW andalso py_pool_load:has_waiting(Pool) of
         true -> py_pool:room(PoolPid, Slot);
         false -> ok
     end.
 
-load(#live{busy = Busy, spoilt = Spoilt, resting = Resting, jobs = Jobs})
-  when Busy; Spoilt; Resting ->
-    py_pool_load:busy(py_worker_jobs:count(Jobs));
-load(#live{jobs = Jobs, streams = Streams}) ->
-    py_worker_jobs:load(Jobs) + py_worker_streams:active(Streams).
+load(#live{jobs = Jobs, streams = Streams} = L) ->
+    case takes_new(L) of
+        true -> py_worker_jobs:load(Jobs) + py_worker_streams:active(Streams);
+        false -> py_pool_load:busy(py_worker_jobs:count(Jobs))
+    end.
 
-is_retired(#live{retiring = Retiring} = L) ->
-    Retiring andalso is_done(L).
+%% Whether limits are not looked at now.
+is_held(#live{tenure = Tenure, jobs = Jobs, streams = Streams}) ->
+    py_worker_tenure:holds(Tenure) andalso
+        lists:any(fun(#req{recycle = Recycle}) -> not Recycle end,
+                  py_worker_jobs:requests(Jobs) ++ py_worker_streams:requests(Streams)).
 
 is_done(#live{jobs = Jobs, streams = Streams, urgent = Urgent}) ->
     py_worker_jobs:count(Jobs) + py_worker_streams:count(Streams)
@@ -399,10 +478,19 @@ is_closing(#live{ladder = Ladder}) ->
 give_up(Why, #live{pool = Pool, slot = Slot} = L) ->
     py_pool_board:leave(Pool, Slot, self()),
     py_pool_board:died(Pool, self(), Why, culprit(L)),
+    cost(Why, L),
     Failed = {error, {worker_exit, Why}},
     _ = effects(py_worker_jobs:give_up(Failed, L#live.jobs)
                     ++ py_worker_urgent:give_up(Failed, L#live.urgent)
                     ++ py_worker_streams:give_up(Failed, L#live.streams), L),
+    ok.
+
+%% What it was at may have cost others their memory, too.
+cost(oom, #live{pool_pid = Pool} = L) ->
+    py_pool:cost(Pool, running(L), oom);
+cost({memory, #{running := What}} = Why, #live{pool_pid = Pool}) ->
+    py_pool:cost(Pool, What, Why);
+cost(_, _) ->
     ok.
 
 %% Whose call it was for which the worker has to end, if it was one.

@@ -5,7 +5,7 @@
 %% that a pool's counters never go back. Pure.
 -module(py_worker_memory).
 
--export([new/5, learn/4, of_worker/3, counted/1]).
+-export([new/5, learn/4, of_worker/3, baseline/2, counted/1]).
 -export_type([memory/0, numbers/0, generations/0]).
 
 %% As the program says them: gc_stats, gc_count, gc_threshold and, while it
@@ -57,6 +57,13 @@ of_worker(Worker, Now, #memory{worker = Worker} = Memory) ->
     end;
 of_worker(_, _, _) ->
     #{}.
+
+%% What this worker had when it was ready; 0 if that is not known.
+-spec baseline(pid(), memory() | none) -> non_neg_integer().
+baseline(Worker, #memory{worker = Worker, baseline = Baseline}) when is_integer(Baseline) ->
+    Baseline;
+baseline(_, _) ->
+    0.
 
 %% What all workers have counted, those that have ended included.
 -spec counted([memory()]) -> generations().

@@ -9,7 +9,7 @@
 -module(py_worker_streams).
 
 -export([new/0, first_credit/0, open/4, reply/3, pull/4, close/3]).
--export([is_open/2, count/1, active/1, callers/1, running/1]).
+-export([is_open/2, count/1, active/1, callers/1, running/1, request/2, requests/1]).
 -export([expire/2, soonest/1, leave/3, give_up/2]).
 -export_type([streams/0]).
 
@@ -155,6 +155,18 @@ running(Streams) ->
         [What | _] -> What;
         [] -> none
     end.
+
+%% The one that this Id has.
+-spec request(py_wire:id(), streams()) -> #req{} | none.
+request(Id, #streams{open = Open}) ->
+    case Open of
+        #{Id := #stream{job = #job{req = Req}}} -> Req;
+        #{} -> none
+    end.
+
+-spec requests(streams()) -> [#req{}].
+requests(Streams) ->
+    [Req || #stream{job = #job{req = Req}} <- all(Streams)].
 
 -spec callers(streams()) -> [pid()].
 callers(Streams) ->

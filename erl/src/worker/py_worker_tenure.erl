@@ -1,0 +1,165 @@
+%% SPDX-License-Identifier: Apache-2.0
+%%
+%% How long a worker serves: how many calls it takes, how many times a call may run
+%% out of memory, who still needs it when another worker has its slot. Pure.
+%%
+%%   open ── spoilt, calls, memory_errors, heap ──> closed ── retire ──> retiring
+%%
+%% One that is closed takes nothing of those who may go elsewhere. `calls' is exact:
+%% a call counts once it is taken, and no more if it was given back.
+-module(py_worker_tenure).
+
+-export([new/3, jittered/3, has_pauses/1, is_open/1, holds/1, patience/3]).
+-export([use/1, take/2, given_back/2, ran_out/3, spoil/1]).
+-export([bind/2, let_go/2, homes/1, retire/2, abandon/1, may_end/3]).
+-export_type([tenure/0, effect/0, closing/0]).
+
+-include("py.hrl").
+
+%% By how many percent limits differ at most.
+-define(JITTER, 10).
+
+-record(tenure, {
+    calls = infinity :: pos_integer() | infinity,
+    taken = 0 :: non_neg_integer(),
+    errors = infinity :: pos_integer() | infinity,  % the last of them closes it
+    age = 0 :: non_neg_integer(),
+    since :: integer(),
+    near = false :: boolean(),          % its successor has been asked for
+    closed = no :: no | closing(),
+    retiring = no :: no | restarted | recycled,
+    abandoned = false :: boolean(),
+    held = false :: boolean(),          % has had a call with `recycle => false'
+    homes = #{} :: #{pid() => []}       % the processes that are bound to it
+}).
+
+-opaque tenure() :: #tenure{}.
+
+%% Why it takes nothing more.
+-type closing() :: spoilt | calls | memory_errors | heap.
+
+%% What the pool is told.
+-type effect() ::
+    %% It will soon be closed: its successor should be ready by then.
+    prepare
+    %% It is closed.
+    | {replace, closing()}.
+
+%% Jitter lets workers that began together end apart.
+-spec new(map(), Chance :: float(), Now :: integer()) -> tenure().
+new(#{recycle := Recycle} = Options, Chance, Now) ->
+    #tenure{calls = jittered(maps:get(calls, Recycle, infinity), Recycle, Chance),
+            errors = memory_errors(Options), age = maps:get(age, Recycle, 0), since = Now}.
+
+%% A limit, less a part of the jitter that chance says (below 1.0).
+-spec jittered(pos_integer() | infinity, map(), Chance :: float()) -> pos_integer() | infinity.
+jittered(infinity, _, _) -> infinity;
+jittered(Limit, Recycle, Chance) ->
+    Limit - trunc(Limit * Chance * maps:get(jitter, Recycle, ?JITTER) / 100).
+
+%% Without a number of its own, a worker with a limit that Python meets as
+%% MemoryError is replaced after the first.
+memory_errors(#{recycle := #{memory_errors := N}}) ->
+    N;
+memory_errors(#{memory := Limits}) ->
+    case map_size(maps:with([heap, address_space, data], Limits)) of
+        0 -> infinity;
+        _ -> 1
+    end.
+
+%% Whether the program has to pause when a job has run out of memory, until it was
+%% said what becomes of those behind it.
+-spec has_pauses(map()) -> boolean().
+has_pauses(Options) ->
+    memory_errors(Options) =/= infinity.
+
+-spec is_open(tenure()) -> boolean().
+is_open(#tenure{closed = Closed}) -> Closed =:= no.
+
+%% Whether it may have a call with `recycle => false' in hand.
+-spec holds(tenure()) -> boolean().
+holds(#tenure{held = Held}) -> Held.
+
+%% ---------------------------------------------------------------------------
+%% Calls
+
+%% It has accepted this one.
+-spec take(#req{}, tenure()) -> {[effect()], tenure()}.
+take(#req{recycle = false}, T) ->
+    {[], T#tenure{held = true}};
+take(_, #tenure{taken = N} = T) ->
+    use(T#tenure{taken = N + 1}).
+
+%% What its use so far asks for, which may be something before the first call.
+-spec use(tenure()) -> {[effect()], tenure()}.
+use(#tenure{calls = Calls, taken = N, closed = no} = T) when N >= Calls ->
+    {[{replace, calls}], T#tenure{closed = calls, near = true}};
+use(#tenure{calls = Calls, taken = N, near = false} = T)
+  when is_integer(Calls), N >= Calls - Calls div 10 - 1 ->
+    {[prepare], T#tenure{near = true}};
+use(T) ->
+    {[], T}.
+
+%% It has given this one back, which another worker runs.
+-spec given_back(#req{}, tenure()) -> tenure().
+given_back(#req{recycle = false}, T) -> T;
+given_back(_, #tenure{taken = N} = T) -> T#tenure{taken = N - 1}.
+
+%% The program has paused: a job has met MemoryError, or its heap is nearly full.
+-spec ran_out(memory_error | heap, #req{} | none, tenure()) -> {[effect()], tenure()}.
+ran_out(_, #req{recycle = false}, T) -> {[], T};
+ran_out(heap, _, T) -> close(heap, T);
+ran_out(memory_error, _, #tenure{errors = infinity} = T) -> {[], T};
+ran_out(memory_error, _, #tenure{errors = 1} = T) -> close(memory_errors, T);
+ran_out(memory_error, _, #tenure{errors = N} = T) -> {[], T#tenure{errors = N - 1}}.
+
+%% Its program should not run anything new.
+-spec spoil(tenure()) -> {[effect()], tenure()}.
+spoil(T) ->
+    close(spoilt, T).
+
+%% One that has been used up becomes one that must not run what it has.
+close(Why, #tenure{closed = Closed} = T) when Closed =:= no; Closed =:= calls ->
+    {[{replace, Why}], T#tenure{closed = Why, near = true}};
+close(_, T) ->
+    {[], T}.
+
+%% ---------------------------------------------------------------------------
+%% Those who need this very worker, and its end
+
+-spec bind(pid(), tenure()) -> tenure().
+bind(Pid, #tenure{homes = Homes} = T) -> T#tenure{homes = Homes#{Pid => []}}.
+
+-spec let_go(pid(), tenure()) -> tenure().
+let_go(Pid, #tenure{homes = Homes} = T) -> T#tenure{homes = maps:remove(Pid, Homes)}.
+
+-spec homes(tenure()) -> [pid()].
+homes(#tenure{homes = Homes}) -> maps:keys(Homes).
+
+%% How many milliseconds those who need it have if another worker gets its slot:
+%% those of the pool, or until it is as old as a worker may be.
+-spec patience(non_neg_integer(), Now :: integer(), tenure()) -> non_neg_integer().
+patience(Drain, Now, #tenure{since = Since, age = Age}) ->
+    max(Drain, Since + Age - Now).
+
+%% Another worker has its slot.
+-spec retire(restarted | recycled, tenure()) -> tenure().
+retire(Why, #tenure{retiring = no} = T) -> T#tenure{retiring = Why};
+retire(_, T) -> T.
+
+%% The time of those who need it is up.
+-spec abandon(tenure()) -> tenure().
+abandon(T) ->
+    T#tenure{abandoned = true}.
+
+%% Whether it may end, and what those hear who still have something here. `Done':
+%% it has nothing in hand; `Free': nothing that any worker might have run. Such a
+%% call has a time limit of its own, and a worker that is recycled keeps to that.
+-spec may_end(Done :: boolean(), Free :: boolean(), tenure()) ->
+          {true, restarted | recycled} | false.
+may_end(_, _, #tenure{retiring = no}) -> false;
+may_end(_, _, #tenure{retiring = restarted, abandoned = true}) -> {true, restarted};
+may_end(Done, _, #tenure{retiring = restarted}) -> Done andalso {true, restarted};
+may_end(_, Free, #tenure{retiring = recycled, abandoned = true}) -> Free andalso {true, recycled};
+may_end(Done, _, #tenure{retiring = recycled, homes = Homes}) ->
+    Done andalso map_size(Homes) =:= 0 andalso {true, recycled}.

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * pause: what happens behind a job that has run out of memory. If the program
+ * was started with --pause, it says {event, paused, memory_error} after the
+ * reply, and starts nothing until it reads `resume`. So Erlang can take back
+ * what has not started before that runs out of memory, too.
+ */
+#ifndef PORT_LOOP_PAUSE_H
+#define PORT_LOOP_PAUSE_H
+
+#include <stdbool.h>
+
+/* Call once, before there are threads. */
+void pause_init(bool wanted);
+
+/* A job, or a stream's step, is over and answered. GIL held, main thread. */
+void pause_after_job(void);
+
+/* Whether nothing is to be started now. Any thread, no GIL. */
+bool pause_holds(void);
+
+/* `resume` has come. Any thread, no GIL. */
+void pause_end(void);
+
+#endif

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Functions that take memory and do not give it back, for tests of recycling."""
+
+from __future__ import annotations
+
+import os
+import time
+
+kept: list[object] = []
+
+
+def leak(size: int) -> int:
+    """Keeps so many bytes, all of them in use; returns the process's id."""
+    kept.append(bytearray(os.urandom(16)) * (size // 16))
+    return os.getpid()
+
+
+def leak_slowly(size: int, seconds: float) -> int:
+    """The same, and takes its time."""
+    pid = leak(size)
+    time.sleep(seconds)
+    return pid
+
+
+def drop() -> None:
+    """Lets go of it all."""
+    kept.clear()
+
+
+def cycle(size: int) -> int:
+    """Memory that only a collection gives back."""
+    block: list[object] = [bytearray(os.urandom(16)) * (size // 16)]
+    block.append(block)
+    return os.getpid()
+
+
+def too_much() -> None:
+    """Does not get what it asks for."""
+    raise MemoryError("no more")
+
+
+def too_much_then() -> None:
+    """Meets MemoryError and deals with it."""
+    try:
+        too_much()
+    except MemoryError:
+        pass
+
+
+def leave_oom() -> None:
+    """Ends as the kernel would end it for its memory."""
+    os.kill(os.getpid(), 9)
