@@ -5,12 +5,14 @@
 
 #include <stdatomic.h>
 
+#include "process/heap_account.h"
 #include "task/reply.h"
 #include "value/python.h"
 #include "wire/output.h"
 #include "wire/put.h"
 
 static bool enabled;
+static bool told_full;
 static atomic_bool holds;
 
 void pause_init(bool wanted)
@@ -20,7 +22,7 @@ void pause_init(bool wanted)
 
 /* It does not count for the window of events: nobody reads the input now, so
  * there would never be room. */
-static void tell(void)
+static void tell(bool failed)
 {
     struct buf out;
     buf_init(&out, 0);
@@ -29,7 +31,10 @@ static void tell(void)
     put_tuple(&out, 3);
     put_atom_z(&out, "event");
     put_atom_z(&out, "paused");
-    put_atom_z(&out, "memory_error");
+    if (failed)
+        put_atom_z(&out, "memory_error");
+    else
+        put_atom_z(&out, "heap");
     Py_BEGIN_ALLOW_THREADS
     output_send(&out);
     Py_END_ALLOW_THREADS
@@ -39,10 +44,13 @@ static void tell(void)
 /* Held before it is told, because `resume` may come at once. */
 void pause_after_job(void)
 {
-    if (!reply_ran_out() || !enabled)
+    const bool failed = reply_ran_out();
+    const bool was_full = told_full;
+    told_full = enabled && heap_account_is_nearly_full();
+    if (!enabled || (!failed && (!told_full || was_full)))
         return;
     atomic_store(&holds, true);
-    tell();
+    tell(failed);
 }
 
 bool pause_holds(void)

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * pause: what happens behind a job that has run out of memory. If the program
- * was started with --pause, it says {event, paused, memory_error} after the
- * reply, and starts nothing until it reads `resume`. So Erlang can take back
- * what has not started before that runs out of memory, too.
+ * pause: what happens behind a job that has run out of memory, or has left
+ * Python's heap nearly full. If the program was started with --pause, it says
+ * {event, paused, memory_error} or {event, paused, heap} after the reply, and
+ * starts nothing until it reads `resume`. So Erlang can take back what has not
+ * started before that runs out of memory, too.
+ *
+ * A heap is said to be nearly full once, until it no longer is.
  */
 #ifndef PORT_LOOP_PAUSE_H
 #define PORT_LOOP_PAUSE_H

@@ -21,6 +21,12 @@
 #define ROOM_SHARE 8
 #define RESERVE_STEP 16
 
+/* Nearly full is what has less than this share of the limit left. Of how many
+ * questions in a row about that one is looked into: what is in use is worked
+ * out by a walk through all arenas. */
+#define NEAR_SHARE 10
+#define NEAR_LOOKS 8
+
 static struct {
     size_t (*unused)(void);    /* constant once there are threads */
     _Atomic(ptrdiff_t) own;    /* held, as the main thread has counted */
@@ -32,6 +38,8 @@ static struct {
     _Atomic(size_t) refused; /* bytes, by the last job; 0: nothing */
     _Atomic(size_t) used;    /* at that time */
     _Atomic(bool) running;
+    unsigned asked;   /* whether it is nearly full, since it may be */
+    bool nearly_full; /* when that was looked into last */
 } account = {
     .limit = HEAP_NO_LIMIT,
     .ceiling = HEAP_NO_LIMIT,
@@ -194,6 +202,20 @@ bool heap_account_has_room(size_t taken, size_t used)
 void heap_account_exempt_thread(void)
 {
     is_exempt = true;
+}
+
+bool heap_account_is_nearly_full(void)
+{
+    const size_t limit = get(&account.limit);
+    const size_t enough = limit - limit / NEAR_SHARE;
+    const size_t all = held();
+    if (limit == HEAP_NO_LIMIT || all < enough) {
+        account.asked = 0;
+        return false;
+    }
+    if (account.asked++ % NEAR_LOOKS == 0)
+        account.nearly_full = in_use(all) >= enough;
+    return account.nearly_full;
 }
 
 /* ---- jobs ------------------------------------------------------------- */

@@ -50,6 +50,10 @@ void heap_account_end_job(void);
 /* A new limit; it holds for a job that runs, too, whatever that has already. */
 void heap_account_set_limit(size_t limit);
 
+/* Whether nine tenths of the limit are in use; where a closer look would be
+ * needed, this takes one only now and then. Main thread, between jobs. */
+bool heap_account_is_nearly_full(void);
+
 void heap_account_read(struct heap_numbers *numbers);
 
 /* Writes what the running job, or the last one, was refused. False: nothing. */

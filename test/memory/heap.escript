@@ -2,7 +2,9 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%! -pa test/lib
 %%
-%% A pool whose heap is limited: Python sees MemoryError, and the worker lives.
+%% A pool whose heap is limited: Python sees MemoryError, and goes on. So that each
+%% test sees what becomes of the same program, no worker is replaced for it here;
+%% test/pool/recycle.escript is about that.
 -mode(compile).
 -include_lib("stdlib/include/assert.hrl").
 
@@ -11,7 +13,8 @@
 -define(TIMES, 10).
 
 main(_) ->
-    tap:run(fixture:with_app(#{size => 1, memory => #{heap => ?LIMIT}}, [
+    tap:run(fixture:with_app(#{size => 1, memory => #{heap => ?LIMIT},
+                               recycle => #{memory_errors => 1_000_000}}, [
         {"one large object", fun() -> ten_times(<<"bytearray(2**30)">>) end},
         {"ten million small objects", 120_000,
          fun() -> ten_times(<<"[[n] for n in range(10**7)]">>) end},

@@ -32,6 +32,10 @@ main(_) ->
         {"a worker that has met MemoryError takes nothing more", fun memory_error/0},
         {"a MemoryError that Python deals with is none", fun dealt_with/0},
         {"memory_errors counts", fun memory_errors/0},
+        {"a worker with a limit meets it once", fun limit_once/0},
+        {"a heap that fills is noticed before a call fails", fun heap_fills/0},
+        {"calls that need too much: one fails for each worker", fun heap_meets/0},
+        {"a heap that is nearly full from the start", fun heap_small/0},
         {"a call in hand is waited for, however long", fun call_in_hand/0},
         {"a stream in hand goes on to its end", fun stream_in_hand/0},
         {"a stream in hand is told at the limit", fun stream_told/0},
@@ -287,6 +291,46 @@ memory_errors() ->
      end || _ <- [1, 2]],
     {error, {'MemoryError', _}} = py:call(glutton, too_much, [], #{}, In),
     ?assertNotEqual(Pid, pid(In)),
+    stop().
+
+limit_once() ->
+    In = start(#{}, #{memory => #{address_space => 4 bsl 30}}),
+    Pid = pid(In),
+    {error, {'MemoryError', _}} = py:eval(<<"bytearray(2**33)">>, #{}, In),
+    ?assertNotEqual(Pid, pid(In)),
+    ?assertEqual(1, recycled(memory_errors)),
+    stop().
+
+heap_fills() ->
+    In = start(#{}, #{memory => #{heap => 64 * ?MIB}}),
+    Results = [py:call(glutton, leak, [?MIB], #{}, In) || _ <- lists:seq(1, 150)],
+    ?assertEqual([], [Result || Result <- Results, not is_pid_of(Result)]),
+    ?assert(length(lists:usort(Results)) >= 3),
+    ?assert(recycled(heap) >= 2),
+    ?assertEqual([heap], maps:keys(recycled())),
+    stop().
+
+heap_meets() ->
+    In = start(#{}, #{memory => #{heap => 64 * ?MIB}}),
+    Refs = [py:spawn_call(glutton, leak, [30 * ?MIB], #{}, In) || _ <- lists:seq(1, 40)],
+    Results = [py:await(Ref) || Ref <- Refs],
+    Failed = [Class || {error, {Class, _}} <- Results],
+    ?assertEqual([], [Result || Result <- Results, not is_pid_of(Result)]
+                         -- [Result || {error, {'MemoryError', _}} = Result <- Results]),
+    fixture:wait_until(fun() -> recycled(memory_errors) >= length(Failed) end),
+    tap:note("~b of 40 failed, ~p", [length(Failed), recycled()]),
+    ?assert(length(Failed) > 0),
+    stop().
+
+heap_small() ->
+    logbook:clear(),
+    In = start(#{}, #{memory => #{heap => 64 * ?MIB},
+                      init => <<"import glutton, os; glutton.leak(54 * 2**20)">>}),
+    Pids = [pid(In) || _ <- lists:seq(1, 30)],
+    ?assertEqual(1, length(lists:usort(Pids))),
+    ?assertEqual(#{}, recycled()),
+    ok = py:restart_workers(p),
+    ?assertEqual(1, length([E || #{level := warning} = E <- logbook:all()])),
     stop().
 
 %% ---------------------------------------------------------------------------

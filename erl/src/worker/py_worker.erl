@@ -20,6 +20,7 @@
          terminate/2, format_status/1]).
 -export_type([options/0]).
 
+-include_lib("kernel/include/logger.hrl").
 -include("py.hrl").
 
 %% What others say to it: messages, which never wait.
@@ -258,6 +259,10 @@ starting({?MODULE, {steps, Steps}}, Boot, _, S) ->
 starting({?MODULE, live}, Boot, _, S) ->
     remember(py_worker_boot:memory(Boot), S),
     go_live(py_worker_boot:hello(Boot), S);
+starting({?MODULE, {ran_out, What}}, _, _, #state{port = Port} = S) ->
+    What =:= heap andalso say_useless(S),
+    _ = py_os_port:send(Port, py_wire:resume()),
+    {noreply, S};
 starting({?MODULE, {retire, Why, _}}, _, _, S) ->
     {stop, {shutdown, Why}, S};
 starting({?MODULE, {request, Req}}, _, _, S) ->
@@ -267,6 +272,13 @@ starting({timeout, Timer, boot}, Boot, Timer, #state{options = #{start_timeout :
     {stop, not_started(py_worker_boot:late(Limit, Boot)), S};
 starting(_, _, _, S) ->
     {noreply, S}.
+
+%% The program says no more of its heap as long as that is so full.
+say_useless(#state{pool = Pool, slot = Slot, os_pid = OsPid}) ->
+    py_pool_board:is_first(Pool, useless_heap) andalso
+        ?LOG_WARNING("pool ~tp: a worker has nine tenths of memory => #{heap => Bytes} in use before "
+                     "it is ready. No worker is recycled for that", [Pool#pool.name],
+                     py_worker_log:metadata(Pool, Slot, OsPid)).
 
 boot({run, Step, Boot}, #state{port = Port, options = #{start_timeout := Limit}} = S) ->
     {Arity, Body} = py_wire:body(py_worker_boot:op(Step), #{}),
