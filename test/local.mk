@@ -72,6 +72,7 @@ test_scripts = \
 	test/memory/trace.escript \
 	test/memory/target.escript \
 	test/pool/drain.escript \
+	test/pool/lives.escript \
 	test/pool/options.escript \
 	test/pool/pool.escript \
 	test/pool/queue.escript \
@@ -113,6 +114,7 @@ test_modules = \
 	test/lib/markdown.erl \
 	test/lib/option_table.erl \
 	test/lib/osproc.erl \
+	test/lib/pool_lives.erl \
 	test/lib/python_values.erl \
 	test/lib/raw.erl \
 	test/lib/session.erl \
