@@ -55,6 +55,7 @@ erl_sources = \
 	erl/src/worker/py_worker_sup.erl \
 	erl/src/worker/py_worker_tenure.erl \
 	erl/src/worker/py_worker_urgent.erl \
+	erl/src/worker/py_worker_view.erl \
 	erl/src/os/py_os_cgroup.erl \
 	erl/src/os/py_os_exit.erl \
 	erl/src/os/py_os_group.erl \
@@ -80,7 +81,8 @@ erl_sources = \
 	erl/src/look/py_stack.erl
 erl_headers = \
 	erl/include/py.hrl \
-	erl/include/py_worker_jobs.hrl
+	erl/include/py_worker_jobs.hrl \
+	erl/include/py_worker_live.hrl
 erl_modules = $(basename $(notdir $(erl_sources)))
 erl_beams = $(erl_modules:%=$(stage)/ebin/%.beam)
 EXTRA_DIST += $(erl_sources) $(erl_headers) erl/src/py.app.src

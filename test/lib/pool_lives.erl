@@ -29,6 +29,10 @@ holds(Events) ->
     try
         Refs = lists:append([happens(Event) || Event <- Events]),
         lists:all(fun is_answered/1, Refs) andalso is_whole()
+    catch
+        Class:Reason:Stack ->
+            tap:note("~0p", [{Class, Reason, Stack}]),
+            false
     after
         ok = py:stop_pool(?POOL)
     end.
@@ -61,9 +65,16 @@ happens(restart) -> [request(fun() -> py:restart_workers(?POOL) end)];
 happens(set_memory) -> [request(fun() -> py:set_memory(?POOL, #{files => 200}) end)];
 happens(define) -> [request(fun() -> py:exec_all(<<"a = 1">>, in()) end)];
 happens(pause) -> timer:sleep(150), [];
-happens(kill_program) -> [fixture:kill("KILL", OsPid) || OsPid <- one(fixture:os_pids(?POOL))], [];
+happens(kill_program) -> [fixture:kill("KILL", OsPid) || OsPid <- one(os_pids())], [];
 happens(kill_worker) -> [exit(Pid, kill) || Pid <- one(workers())], [];
 happens(kill_pool) -> [exit(Pid, kill) || {ok, Pid} <- [py_pool_board:pool(pool())]], [].
+
+%% Those of the workers that are ready; none while the pool is started anew.
+os_pids() ->
+    case py:info(?POOL) of
+        #{workers := Workers} -> [OsPid || #{os_pid := OsPid} <- Workers, is_integer(OsPid)];
+        {error, _} -> []
+    end.
 
 one([]) -> [];
 one(List) -> [lists:nth(rand:uniform(length(List)), List)].
@@ -114,7 +125,7 @@ is_answered({Pid, Ref}) ->
 
 is_whole() ->
     try
-        fixture:wait_until(fun() -> length(fixture:os_pids(?POOL)) =:= ?SIZE end, ?LIMIT),
+        fixture:wait_until(fun() -> length(os_pids()) =:= ?SIZE end, ?LIMIT),
         Calls = [request(fun() -> {ok, 2} = py:eval(<<"1 + 1">>, #{}, in()) end)
                  || _ <- lists:seq(1, 4 * ?SIZE)],
         Answered = lists:all(fun is_answered/1, Calls),

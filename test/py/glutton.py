@@ -34,9 +34,19 @@ def cycle(size: int) -> int:
     return os.getpid()
 
 
+met = False
+
+
 def too_much() -> None:
     """Does not get what it asks for."""
+    global met
+    met = True
     raise MemoryError("no more")
+
+
+def has_met() -> bool:
+    """Whether that has happened in this process."""
+    return met
 
 
 def too_much_then() -> None:

@@ -49,6 +49,8 @@ pauses() ->
     [{"no limit", [#{recycle => #{}, memory => #{}}], false},
      {"a number", [#{recycle => #{memory_errors => 5}, memory => #{}}], true},
      {"a heap", [#{recycle => #{}, memory => #{heap => 1}}], true},
+     {"a heap that is counted", [#{recycle => #{}, memory => #{account => true}}], true},
+     {"one that is not", [#{recycle => #{}, memory => #{account => false}}], false},
      {"an address space", [#{recycle => #{}, memory => #{address_space => 1}}], true},
      {"data", [#{recycle => #{}, memory => #{data => 1}}], true},
      {"a limit that Python does not meet", [#{recycle => #{}, memory => #{oom_score_adj => 1}}],

@@ -119,17 +119,17 @@ replace(Pool, Slot, Worker, Why, What) ->
 %% A worker has ended because of its memory; this is what it was doing.
 -spec cost(pid(), py_wire:what() | none, py_pool_quarantine:why()) -> ok.
 cost(Pool, What, Why) ->
-    tell(Pool, {cost, What, Why}).
+    tell(Pool, {tend, {cost, What, Why}}).
 
 %% What the pool's sampler has seen of workers that are live.
 -spec sampled(pid(), [py_pool_sampler:sample()]) -> ok.
 sampled(Pool, Samples) ->
-    tell(Pool, {sampled, Samples}).
+    tell(Pool, {tend, {sampled, Samples}}).
 
 %% A worker has given memory back, as far as it could.
 -spec gave_back(pid(), pos_integer(), pid()) -> ok.
 gave_back(Pool, Slot, Worker) ->
-    tell(Pool, {gave_back, Slot, Worker}).
+    tell(Pool, {tend, {gave_back, Slot, Worker}}).
 
 tell(Pool, Message) ->
     Pool ! {?MODULE, Message},
@@ -161,8 +161,7 @@ handle_call(info, _From, S) ->
     {reply, describe(S), S};
 handle_call(restart, From, #state{slots = Slots, roll = Roll} = S) ->
     Live = py_pool_slots:live(Slots),
-    Replaced = py_pool_slots:replaced(Slots),
-    {noreply, roll(py_pool_roll:begin_with(From, Live, Replaced, Live, Roll), S)};
+    {noreply, roll(py_pool_roll:begin_with(From, Live, py_pool_slots:replaced(Slots), Live, Roll), S)};
 handle_call({define, Op, Deadline}, From, #state{definitions = Definitions} = S) ->
     Added = definitions(py_pool_define:add(From, Op, Deadline, Definitions), S),
     {noreply, define_next(Added)};
@@ -186,16 +185,12 @@ handle_info({?MODULE, {room, _Slot}}, #state{queue = Queue} = S) ->
 handle_info({?MODULE, {ready, Id, Pid, OsPid}}, S) ->
     {noreply, worker_ready({Id, Pid}, OsPid, S)};
 handle_info({?MODULE, {prepare, Id, Worker}}, S) ->
-    {noreply, if_live(Id, Worker, fun warm_up/3, S)};
+    {noreply, if_live(Id, Worker, fun warm_up/2, S)};
 handle_info({?MODULE, {replace, Id, Worker, Why, What}}, #state{pool = Pool, tend = T} = S) ->
     Known = S#state{tend = py_pool_tend:ends(Pool, Id, Worker, Why, What, T)},
-    {noreply, if_live(Id, Worker, fun(_, _, _) -> replace_worker(Id, Worker, Why, Known) end, S)};
-handle_info({?MODULE, {cost, What, Why}}, #state{pool = Pool, tend = T} = S) ->
-    {noreply, S#state{tend = py_pool_tend:cost(Pool, What, Why, T)}};
-handle_info({?MODULE, {sampled, Samples}}, #state{pool = Pool, tend = T} = S) ->
-    {noreply, tend(py_pool_tend:look(Pool, Samples, T), S)};
-handle_info({?MODULE, {gave_back, Id, Worker}}, #state{pool = Pool, tend = T} = S) ->
-    {noreply, tend(py_pool_tend:gave_back(Pool, Id, Worker, T), S)};
+    {noreply, if_live(Id, Worker, fun(_, _) -> replace_worker(Id, Worker, Why, Known) end, S)};
+handle_info({?MODULE, {tend, What}}, #state{pool = Pool, tend = T} = S) ->
+    {noreply, tend(py_pool_tend:hear(What, Pool, T), S)};
 handle_info({?MODULE, {start, Id}}, #state{slots = Slots} = S) ->
     {noreply, slots(py_pool_slots:start(Id, Slots), S)};
 handle_info({?MODULE, poke}, S) ->
@@ -241,7 +236,7 @@ effect({ended, Id, Worker, OsPid, Reason}, #state{pool = Pool, tend = T} = S) ->
     py_pool_board:leave(Pool, Id, Worker),
     py_pool_board:forget_program(Pool, Worker),
     py_pool_log:ended(Id, OsPid, Reason, Pool),
-    remember(Worker, Reason, Pool),
+    py_pool_log:remember(Worker, Reason, Pool),
     S#state{tend = Tended};
 effect({run, Code, Deadline}, S) -> run(Code, Deadline, S);
 effect({append, Code}, #state{steps = Steps} = S) -> set_steps(py_pool_steps:append(Code, Steps), S);
@@ -283,11 +278,6 @@ set_steps(Steps, #state{pool = #pool{name = Name}, slots = Slots} = S) ->
     py_pool_kept:put_steps(Name, Steps),
     S#state{steps = Steps, slots = py_pool_slots:ran(Steps, Slots)}.
 
-%% The worker itself wrote down why, unless it was killed.
-remember(Worker, Reason, Pool) ->
-    py_pool_board:why_died(Pool, Worker) =:= unknown
-        andalso py_pool_board:died(Pool, Worker, py_pool_log:why(Reason)).
-
 %% ---------------------------------------------------------------------------
 %% Callers who wait
 
@@ -326,18 +316,16 @@ define_next(#state{definitions = Definitions, slots = Slots} = S) ->
     definitions(py_pool_define:next(py_pool_slots:any_live(Slots), Definitions), S).
 
 restart_next(#state{roll = Roll, slots = Slots} = S) ->
-    Replaced = py_pool_slots:replaced(Slots),
-    roll(py_pool_roll:next(Replaced, py_pool_slots:live(Slots), Roll), S).
+    roll(py_pool_roll:next(py_pool_slots:replaced(Slots), py_pool_slots:live(Slots), Roll), S).
 
 %% One that has lost its slot, or died, is replaced already.
 if_live(Id, Worker, Do, #state{slots = Slots} = S) ->
     case py_pool_slots:is_live(Id, Worker, Slots) of
-        true -> Do(Id, Worker, S);
+        true -> Do(Id, S);
         false -> S
     end.
 
-warm_up(Id, _, #state{slots = Slots} = S) ->
-    slots(py_pool_slots:prepare(Id, Slots), S).
+warm_up(Id, #state{slots = Slots} = S) -> slots(py_pool_slots:prepare(Id, Slots), S).
 
 %% One that is used up has, or gets, a successor of its own; others are replaced
 %% one after another.
@@ -349,10 +337,10 @@ replace_worker(Id, Worker, Why, #state{roll = Roll, slots = Slots} = S) ->
 
 %% Those that are over a limit come one after another.
 tend({Over, Tended}, S) ->
-    lists:foldl(fun({Id, Worker}, Acc) -> if_live(Id, Worker, fun want/3, Acc) end,
+    lists:foldl(fun({Id, Worker}, Acc) -> if_live(Id, Worker, fun want/2, Acc) end,
                 S#state{tend = Tended}, Over).
 
-want(Id, _, #state{roll = Roll, slots = Slots} = S) ->
+want(Id, #state{roll = Roll, slots = Slots} = S) ->
     roll(py_pool_roll:want(Id, py_pool_slots:replaced(Slots), py_pool_slots:live(Slots), Roll), S).
 
 told(spoilt) -> restarted;
@@ -406,7 +394,7 @@ tell_starters(Answer, #state{starters = Starters} = S) ->
 describe(#state{pool = #pool{name = Name, size = Size}, queue = Queue, slots = Slots,
                 tend = Tend} = S) ->
     Options = options(S),
-    Tended = py_pool_tend:describe(Tend),
-    Tended#{name => Name, size => Size, options => py_pool_options:describe(Options),
+    (py_pool_tend:describe(Tend))#{
+      name => Name, size => Size, options => py_pool_options:describe(Options),
       queue => #{waiting => py_pool_queue:waiting(Queue), max => maps:get(max_queue, Options)},
       workers => py_pool_slots:describe(Slots)}.

@@ -1,9 +1,10 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
-%% What the log says of the ends of a pool's workers: one event for each death.
+%% What the log says of the ends of a pool's workers, one event for each death; and
+%% what stays known of them.
 -module(py_pool_log).
 
--export([ended/4, why/1]).
+-export([ended/4, remember/3]).
 
 -include_lib("kernel/include/logger.hrl").
 -include("py.hrl").
@@ -43,8 +44,14 @@ amount(#{rss := Bytes}) -> mb(Bytes).
 
 mb(Bytes) -> io_lib:format("~.1f MB", [Bytes / 1_000_000]).
 
+%% The worker itself wrote down why, unless it was killed.
+-spec remember(pid(), Reason :: term(), #pool{}) -> ok.
+remember(Worker, Reason, Pool) ->
+    _ = py_pool_board:why_died(Pool, Worker) =:= unknown
+        andalso py_pool_board:died(Pool, Worker, why(Reason)),
+    ok.
+
 %% The end as its callers are told it.
--spec why(Reason :: term()) -> term().
 why({shutdown, {worker_exit, Why}}) -> Why;
 why({shutdown, Why}) -> Why;
 why(Why) -> Why.

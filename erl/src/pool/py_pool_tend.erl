@@ -6,7 +6,7 @@
 %% processes. All of it runs in py_pool, which replaces the workers.
 -module(py_pool_tend).
 
--export([new/2, look/3, gave_back/4, ends/6, cost/4, live/5, ended/5, lift/3, describe/1]).
+-export([new/2, hear/3, ends/6, live/5, ended/5, lift/3, describe/1]).
 -export_type([tend/0]).
 
 -include_lib("kernel/include/logger.hrl").
@@ -31,21 +31,22 @@ new(#pool{name = Name, size = Size} = Pool, #{recycle := Limits, quarantine := L
     T.
 
 %% ---------------------------------------------------------------------------
-%% What is seen of the workers: those to be replaced are returned
+%% What is heard of the workers: those to be replaced are returned
 
--spec look(#pool{}, [py_pool_sampler:sample()], tend()) -> {[{pos_integer(), pid()}], tend()}.
-look(Pool, Samples, #tend{recycle = R} = T) ->
+-spec hear({sampled, [py_pool_sampler:sample()]} | {gave_back, pos_integer(), pid()}
+           | {cost, py_wire:what() | none, py_pool_quarantine:why()}, #pool{}, tend()) ->
+          {[{pos_integer(), pid()}], tend()}.
+hear({sampled, Samples}, Pool, #tend{recycle = R} = T) ->
     Seen = [seen(Pool, Slot, Worker, Rss) || {Slot, Worker, _, #{rss := Rss}} <- Samples],
-    act(Pool, py_pool_recycle:seen(Seen, py_time:now_ms(), R), T).
-
-%% A worker has given back what it could.
--spec gave_back(#pool{}, pos_integer(), pid(), tend()) -> {[{pos_integer(), pid()}], tend()}.
-gave_back(Pool, Slot, Worker, #tend{recycle = R} = T) ->
+    act(Pool, py_pool_recycle:seen(Seen, py_time:now_ms(), R), T);
+hear({gave_back, Slot, Worker}, Pool, #tend{recycle = R} = T) ->
     Seen = case row(Pool, Slot) of
                {_, Worker, OsPid} -> seen(Pool, Slot, Worker, rss(OsPid));
                _ -> gone
            end,
-    act(Pool, py_pool_recycle:gave_back(Slot, Seen, py_time:now_ms(), R), T).
+    act(Pool, py_pool_recycle:gave_back(Slot, Seen, py_time:now_ms(), R), T);
+hear({cost, What, Why}, Pool, T) ->
+    {[], cost(Pool, What, Why, T)}.
 
 seen(Pool, Slot, Worker, Rss) ->
     (py_pool_load:use(Pool, Slot))#{slot => Slot, worker => Worker, rss => Rss,
@@ -102,7 +103,6 @@ ends(Pool, _, Worker, Why, What, #tend{recycle = R} = T) ->
     cost(Pool, What, Why, T#tend{recycle = py_pool_recycle:ends(Worker, Why, R)}).
 
 %% A worker has lost its memory to this.
--spec cost(#pool{}, py_wire:what() | none, py_pool_quarantine:why(), tend()) -> tend().
 cost(Pool, What, Why, #tend{quarantine = Q} = T) ->
     Before = py_pool_quarantine:refused(Q),
     Next = py_pool_quarantine:cost(What, Why, Q),

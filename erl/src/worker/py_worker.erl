@@ -20,7 +20,6 @@
          terminate/2, format_status/1]).
 -export_type([options/0]).
 
--include_lib("kernel/include/logger.hrl").
 -include("py.hrl").
 
 %% What others say to it: messages, which never wait.
@@ -56,9 +55,6 @@
 %% A frame from this size on makes the process give its memory back at once.
 -define(LARGE, (1 bsl 20)).
 -define(INFO_LIMIT, 1_000).
-%% How long a program that is to end may take (ms).
--define(IDLE_GRACE, 4_000).
--define(BUSY_GRACE, 500).
 
 -spec start_link(args()) -> gen_server:start_ret().
 start_link(Args) ->
@@ -197,7 +193,7 @@ no_program(Text, #state{pool = Pool} = S) ->
           {reply, term(), #state{}} | {noreply, #state{}} | {stop, term(), #state{}}.
 handle_call(info, _From, #state{phase = {live, Live}, os_pid = OsPid} = S) ->
     #state{python = Python, guard = Guard} = S,
-    {reply, (py_worker_live:info(Live))#{os_pid => OsPid, python => Python, guard => Guard}, S};
+    {reply, (py_worker_view:info(Live))#{os_pid => OsPid, python => Python, guard => Guard}, S};
 handle_call(info, _From, #state{os_pid = OsPid} = S) ->
     {reply, #{state => starting, calls => 0, os_pid => OsPid}, S};
 handle_call(seal, From, #state{phase = {live, Live}} = S) ->
@@ -234,7 +230,7 @@ handle_info(Message, #state{phase = {starting, Boot, Timer}} = S) ->
 handle_info(Message, #state{phase = {live, Live}} = S) ->
     settle(live_step(Message, Live), S).
 
-running({live, Live}) -> py_worker_live:running(Live);
+running({live, Live}) -> py_worker_view:running(Live);
 running(_) -> start.
 
 %% A frame that is no reply is an event.
@@ -260,7 +256,8 @@ starting({?MODULE, live}, Boot, _, S) ->
     remember(py_worker_boot:memory(Boot), S),
     go_live(py_worker_boot:hello(Boot), S);
 starting({?MODULE, {ran_out, What}}, _, _, #state{port = Port} = S) ->
-    What =:= heap andalso say_useless(S),
+    What =:= heap andalso
+        py_worker_reaper:full(S#state.pool, S#state.slot, S#state.os_pid),
     _ = py_os_port:send(Port, py_wire:resume()),
     {noreply, S};
 starting({?MODULE, {retire, Why, _}}, _, _, S) ->
@@ -272,13 +269,6 @@ starting({timeout, Timer, boot}, Boot, Timer, #state{options = #{start_timeout :
     {stop, not_started(py_worker_boot:late(Limit, Boot)), S};
 starting(_, _, _, S) ->
     {noreply, S}.
-
-%% The program says no more of its heap as long as that is so full.
-say_useless(#state{pool = Pool, slot = Slot, os_pid = OsPid}) ->
-    py_pool_board:is_first(Pool, useless_heap) andalso
-        ?LOG_WARNING("pool ~tp: a worker has nine tenths of memory => #{heap => Bytes} in use before "
-                     "it is ready. No worker is recycled for that", [Pool#pool.name],
-                     py_worker_log:metadata(Pool, Slot, OsPid)).
 
 boot({run, Step, Boot}, #state{port = Port, options = #{start_timeout := Limit}} = S) ->
     {Arity, Body} = py_wire:body(py_worker_boot:op(Step), #{}),
@@ -318,16 +308,10 @@ remember(Numbers, #state{pool = Pool, slot = Slot, os_pid = OsPid}) ->
     end).
 
 go_live(#{python := Python, guard := Guard}, #state{pool = Pool, options = Options} = S) ->
-    #{max_queue := MaxQueue} = Options,
     Live = py_worker_live:new(#{pool => Pool, pool_pid => S#state.pool_pid, slot => S#state.slot,
                                 port => S#state.port, os_pid => S#state.os_pid,
-                                max_queue => MaxQueue,
-                                pauses => py_worker_tenure:has_pauses(Options),
-                                tenure => tenure(Options)}),
+                                options => Options}),
     settle(Live, S#state{python = Python, guard = Guard}).
-
-tenure(Options) ->
-    py_worker_tenure:new(Options, rand:uniform(), py_time:now_ms()).
 
 learned({ok, Numbers}, #state{pool = Pool, slot = Slot}) -> learn(Pool, Slot, self(), Numbers);
 learned({error, _}, _) -> ok.
@@ -371,7 +355,7 @@ settle(Live, S) ->
 
 %% The program is gone, before it was live or afterwards.
 ended(_, Reason, #state{phase = {live, Live}, events = Events} = S) ->
-    Why = py_worker_events:explain(py_worker_live:cause(killed_by(Reason, S), Live), Events),
+    Why = py_worker_events:explain(py_worker_view:cause(killed_by(Reason, S), Live), Events),
     {stop, {shutdown, {worker_exit, Why}}, S};
 ended(Status, Reason, #state{events = Events} = S) ->
     Text = case py_worker_events:start_failure(Events) of
@@ -380,41 +364,24 @@ ended(Status, Reason, #state{events = Events} = S) ->
            end,
     {stop, not_started(Text), S}.
 
-start_failure(_, {memory, Excess}, _) ->
-    iolist_to_binary(io_lib:format("it was killed for its memory before it was ready: ~0p", [Excess]));
-start_failure(Status, _, #state{options = #{memory := Limits}}) when is_integer(Status) ->
-    iolist_to_binary([py_os_exit:start_failure(Status), py_os_limit:remark(Limits)]);
-start_failure(_, Reason, _) ->
-    iolist_to_binary(io_lib:format("~p", [Reason])).
+start_failure(Status, Reason, #state{options = #{memory := Limits}}) ->
+    py_worker_end:start_failure(Status, Reason, Limits).
 
-%% Killed for its memory; by us, if it was above a limit and is being killed.
-killed_by(Reason, #state{excess = Excess})
-  when is_map(Excess), Reason =:= {signal, sigkill} orelse Reason =:= closed ->
-    {memory, Excess};
-%% The kernel counts the processes that it killed for want of memory.
-killed_by({signal, sigkill} = Reason, #state{pool = Pool}) ->
-    case py_pool_load:claim_oom_kill(Pool, py_os_proc:oom_kills()) of
-        true -> oom;
-        false -> Reason
-    end;
-killed_by(Reason, _) ->
-    Reason.
+killed_by(Reason, #state{excess = Excess, pool = Pool}) ->
+    py_worker_end:killed_by(Reason, Excess, Pool).
 
 -spec terminate(term(), #state{}) -> ok.
 terminate(Reason, #state{phase = {live, Live}, port = Port} = S) ->
-    Why = why(Reason),
+    Why = py_worker_end:why(Reason),
     py_worker_live:give_up(Why, Live),
-    case Port =:= undefined andalso py_worker_live:is_closing(Live) of
+    case Port =:= undefined andalso py_worker_view:is_closing(Live) of
         true -> ok;     % py_worker_reaper sees to it
-        false -> end_program(grace(py_worker_live:info(Live)), Why, S)
+        false ->
+            #{state := State} = py_worker_view:info(Live),
+            end_program(py_worker_end:grace(State), Why, S)
     end;
 terminate(Reason, S) ->
-    end_program(?BUSY_GRACE, why(Reason), S).
-
-%% Python that has nothing to do may clean up. It ends itself if that takes
-%% longer than it should.
-grace(#{state := idle}) -> ?IDLE_GRACE;
-grace(#{state := busy}) -> ?BUSY_GRACE.
+    end_program(py_worker_end:grace(busy), py_worker_end:why(Reason), S).
 
 end_program(Grace, Why, #state{port = Port, os_pid = OsPid, quits = Quits, events = Events} = S) ->
     py_worker_end:run(#{port => Port, os_pid => OsPid, quits => Quits, events => Events,
@@ -427,14 +394,8 @@ format_status(Status) ->
     maps:map(fun shown/2, Status).
 
 shown(state, #state{slot = Slot, os_pid = OsPid, phase = {live, Live}}) ->
-    (py_worker_live:info(Live))#{slot => Slot, os_pid => OsPid};
+    (py_worker_view:info(Live))#{slot => Slot, os_pid => OsPid};
 shown(message, {Port, {data, Frame}}) when is_binary(Frame) ->
     {Port, {data, byte_size(Frame)}};
 shown(_, Term) ->
     Term.
-
-why({shutdown, {worker_exit, Why}}) -> Why;
-why({shutdown, Why}) when Why =:= restarted; Why =:= recycled -> Why;
-why({shutdown, _}) -> shutdown;
-why(shutdown) -> shutdown;
-why(_) -> internal_error.

@@ -8,7 +8,7 @@
 %% Whatever others still want of the worker is refused, so nobody waits for this.
 -module(py_worker_end).
 
--export([run/1]).
+-export([run/1, grace/1, why/1, killed_by/3, start_failure/3]).
 -export_type([ending/0]).
 
 -include("py.hrl").
@@ -20,6 +20,46 @@
                     about := logger:metadata(),
                     grace := non_neg_integer(),     % how long it may take (ms)
                     why := term()}.                 % the end of the worker
+
+%% How long a program that is to end may take (ms): one that has nothing to do may
+%% clean up, and ends itself if that takes longer than it should.
+-define(IDLE_GRACE, 4_000).
+-define(BUSY_GRACE, 500).
+
+-spec grace(idle | busy) -> non_neg_integer().
+grace(idle) -> ?IDLE_GRACE;
+grace(busy) -> ?BUSY_GRACE.
+
+%% What those are told who need a worker that ends with this exit reason.
+-spec why(ExitReason :: term()) -> term().
+why({shutdown, {worker_exit, Why}}) -> Why;
+why({shutdown, Why}) when Why =:= restarted; Why =:= recycled -> Why;
+why({shutdown, _}) -> shutdown;
+why(shutdown) -> shutdown;
+why(_) -> internal_error.
+
+%% How it ended: killed for its memory, perhaps; by us, if it was above a limit and is
+%% being killed. The kernel counts the processes that it killed for want of memory.
+-spec killed_by(Reason :: term(), Excess :: map() | none, #pool{}) -> term().
+killed_by(Reason, Excess, _)
+  when is_map(Excess), Reason =:= {signal, sigkill} orelse Reason =:= closed ->
+    {memory, Excess};
+killed_by({signal, sigkill} = Reason, _, Pool) ->
+    case py_pool_load:claim_oom_kill(Pool, py_os_proc:oom_kills()) of
+        true -> oom;
+        false -> Reason
+    end;
+killed_by(Reason, _, _) ->
+    Reason.
+
+%% Why there is no worker if the program has ended like this before it was ready.
+-spec start_failure(Status :: term(), Reason :: term(), py_os_limit:limits()) -> binary().
+start_failure(_, {memory, Excess}, _) ->
+    iolist_to_binary(io_lib:format("it was killed for its memory before it was ready: ~0p", [Excess]));
+start_failure(Status, _, Limits) when is_integer(Status) ->
+    iolist_to_binary([py_os_exit:start_failure(Status), py_os_limit:remark(Limits)]);
+start_failure(_, Reason, _) ->
+    iolist_to_binary(io_lib:format("~p", [Reason])).
 
 -spec run(ending()) -> ok.
 run(#{port := undefined, os_pid := OsPid}) ->

@@ -22,73 +22,28 @@
 -export([new/1, settle/1]).
 -export([request/2, reply/3, numbers/1, pull/4, close/2, tick/2, caller_gone/2, let_go/2]).
 -export([spoilt/1, ran_out/2, rest/2, retire/3, abandon/1, seal/1]).
--export([refuse/1, give_up/2, cause/2, is_closing/1, info/1, running/1]).
+-export([refuse/1, give_up/2]).
 -export_type([live/0, args/0]).
 
 -include("py.hrl").
 -include("py_protocol.hrl").
 -include("py_worker_jobs.hrl").
+-include("py_worker_live.hrl").
 
--record(live, {
-    pool :: #pool{},
-    pool_pid :: pid(),
-    slot :: pos_integer(),
-    port :: port(),
-    about :: logger:metadata(),         % what the log says of this worker
-    max_queue :: non_neg_integer(),
-    last_id = 0 :: py_wire:id(),
-    jobs = py_worker_jobs:new() :: py_worker_jobs:jobs(),
-    streams = py_worker_streams:new() :: py_worker_streams:streams(),
-    urgent = py_worker_urgent:new() :: py_worker_urgent:urgent(),
-    ladder :: py_worker_ladder:ladder(),
-    rest = py_worker_rest:new() :: py_worker_rest:rest(),
-    callers = py_watch:new() :: py_watch:callers(),
-    since = none :: none | integer(),   % when the program began what it is at
-    busy = false :: boolean(),
-    timer = none :: none | {reference(), integer()},
-    interrupted = none :: none | pid(), % whose call it was that was interrupted last
-    spoilt = false :: boolean(),        % by that
-    resting = false :: boolean(),       % it runs nothing new for a while
-    retiring = false :: boolean(),      % another worker has this slot
-    tenure :: py_worker_tenure:tenure(),
-    pauses :: boolean(),                % whether the program does (ran_out/2)
-    last = none :: none | #req{},       % what it was at before that
-    sealed = false :: boolean()         % the pool stops: it takes nothing more
-}).
-
--opaque live() :: #live{}.
+-type live() :: py_worker_view:live().
 -type args() :: #{pool := #pool{}, pool_pid := pid(), slot := pos_integer(), port := port(),
-                  os_pid := pos_integer() | undefined, max_queue := non_neg_integer(),
-                  pauses := boolean(), tenure := py_worker_tenure:tenure()}.
+                  os_pid := pos_integer() | undefined, options := py_worker:options()}.
 
 -define(LAST_ID, 16#7fffffff).
 
 -spec new(args()) -> live().
 new(#{pool := Pool, pool_pid := PoolPid, slot := Slot, port := Port, os_pid := OsPid,
-      max_queue := MaxQueue, pauses := Pauses, tenure := Tenure}) ->
+      options := #{max_queue := MaxQueue} = Options}) ->
+    Tenure = py_worker_tenure:new(Options, rand:uniform(), py_time:now_ms()),
     L = #live{pool = Pool, pool_pid = PoolPid, slot = Slot, port = Port, max_queue = MaxQueue,
-          about = py_worker_log:metadata(Pool, Slot, OsPid), tenure = Tenure, pauses = Pauses,
+          about = py_worker_log:metadata(Pool, Slot, OsPid), tenure = Tenure, pauses = py_worker_tenure:has_pauses(Options),
           ladder = py_worker_ladder:new(Pool#pool.interrupt_grace)},
     tenure(py_worker_tenure:use(Tenure), L).
-
--spec info(live()) -> #{state := idle | busy, calls := non_neg_integer(),
-                        in_flight := non_neg_integer(), streams := non_neg_integer()}.
-info(#live{jobs = Jobs, streams = Streams} = L) ->
-    State = case is_running(L) of true -> busy; false -> idle end,
-    #{state => State, calls => py_worker_jobs:calls(Jobs),
-      in_flight => py_worker_jobs:count(Jobs),
-      streams => py_worker_streams:count(Streams)}.
-
-%% What the program is running now, if it is; without arguments.
--spec running(live()) -> py_wire:what() | none.
-running(#live{jobs = Jobs, streams = Streams}) ->
-    case py_worker_jobs:running(Jobs) of
-        none -> py_worker_streams:running(Streams);
-        What -> What
-    end.
-
-is_running(#live{jobs = Jobs, streams = Streams}) ->
-    not py_worker_jobs:is_idle(Jobs) orelse py_worker_streams:active(Streams) > 0.
 
 %% ---------------------------------------------------------------------------
 %% What happens
@@ -108,13 +63,10 @@ accept(#req{kind = urgent} = Req, #live{max_queue = Max} = L) ->
     {Id, Next} = next_id(L),
     urgent(py_worker_urgent:push(Id, Req, Max, L#live.urgent), Next);
 accept(#req{bound = Bound} = Req, L) ->
-    case Bound orelse takes_new(L) of
+    case Bound orelse py_worker_view:takes_new(L) of
         true -> push(Req, L);
         false -> enter(Req, L), L
     end.
-
-takes_new(#live{busy = Busy, resting = Resting, tenure = Tenure}) ->
-    not Busy andalso not Resting andalso py_worker_tenure:is_open(Tenure).
 
 push(#req{caller = Caller} = Req, #live{max_queue = Max, tenure = Tenure} = L) ->
     {Id, Next} = next_id(L),
@@ -220,6 +172,9 @@ spoilt(#live{tenure = Tenure} = L) ->
 %% The program has paused, because a job has run out of memory or nearly has. It
 %% goes on when it has heard what it is to give back.
 -spec ran_out(memory_error | heap, live()) -> live().
+ran_out(heap, #live{last = none, pool = Pool, slot = Slot, about = #{os_pid := OsPid}} = L) ->
+    py_worker_reaper:full(Pool, Slot, OsPid),
+    effect({send, py_wire:resume()}, L);
 ran_out(What, #live{tenure = Tenure, last = Last} = L) ->
     effect({send, py_wire:resume()}, tenure(py_worker_tenure:ran_out(What, Last, Tenure), L)).
 
@@ -248,7 +203,7 @@ abandon(#live{tenure = Tenure} = L) ->
 %% The pool stops. Whether there is nothing left to do; then there never will be.
 -spec seal(live()) -> {boolean(), live()}.
 seal(L) ->
-    IsDone = is_done(L),
+    IsDone = py_worker_view:is_done(L),
     {IsDone, L#live{sealed = IsDone}}.
 
 %% The timer says that it is time for something.
@@ -364,16 +319,11 @@ enter(Req, #live{pool_pid = Pool}) ->
 -spec settle(live()) -> {live, live()} | {retired, restarted | recycled}.
 settle(L) ->
     Settled = arm(rouse(keep_time(send_waiting(L)))),
-    publish(Settled),
-    case may_end(Settled) of
+    py_worker_view:publish(Settled),
+    case py_worker_view:may_end(Settled) of
         {true, Why} -> {retired, Why};
         false -> {live, Settled}
     end.
-
-may_end(#live{retiring = false}) ->
-    false;
-may_end(#live{tenure = Tenure, jobs = Jobs} = L) ->
-    py_worker_tenure:may_end(is_done(L), not py_worker_jobs:has_free(Jobs), Tenure).
 
 %% What could not be written, because the program has just ended, stays unsent.
 send_waiting(#live{jobs = Jobs, port = Port} = L) ->
@@ -389,7 +339,7 @@ send_waiting(#live{jobs = Jobs, port = Port} = L) ->
 
 %% Whether the program is at work, and since when.
 keep_time(#live{since = Since} = L) ->
-    case is_running(L) of
+    case py_worker_view:is_running(L) of
         IsRunning when IsRunning =:= is_integer(Since) -> L;
         true -> L#live{since = py_time:now_ms()};
         false -> L#live{since = none, busy = false}
@@ -403,7 +353,7 @@ rouse(#live{rest = Rest, last_id = Last, since = Since, pool = Pool, slot = Slot
     end.
 
 arm(#live{timer = Timer} = L) ->
-    case {wake(L), Timer} of
+    case {py_worker_view:wake(L), Timer} of
         {infinity, _} -> L;
         {At, {_, Armed}} when Armed =< At -> L;
         {At, _} -> arm(At, L)
@@ -413,71 +363,14 @@ arm(At, #live{timer = Timer} = L) ->
     is_tuple(Timer) andalso erlang:cancel_timer(element(1, Timer)),
     L#live{timer = {erlang:start_timer(At, self(), tick, [{abs, true}]), At}}.
 
-%% The next moment at which something may have to be decided.
-wake(#live{jobs = Jobs, streams = Streams, urgent = Urgent, ladder = Ladder} = L) ->
-    min(next_tick(L),
-        min(min(py_worker_jobs:soonest(Jobs), py_worker_streams:soonest(Streams)),
-            min(py_worker_urgent:soonest(Urgent), py_worker_ladder:soonest(Ladder)))).
-
-next_tick(#live{since = Since, busy = false}) when is_integer(Since) -> Since + ?TICK_MS;
-next_tick(#live{since = none, retiring = false, sealed = false, rest = Rest, last_id = Last}) ->
-    py_worker_rest:soonest(Last, Rest);
-next_tick(#live{}) -> infinity.
-
-publish(#live{retiring = true}) ->
-    ok;
-publish(#live{sealed = true, pool = Pool, slot = Slot}) ->
-    py_pool_load:set_absent(Pool, Slot);
-publish(L) ->
-    publish(load(L), L).
-
-publish(Load, #live{pool = Pool, slot = Slot, pool_pid = PoolPid, jobs = Jobs} = L) ->
-    py_pool_load:set(Pool, Slot, Load),
-    py_pool_load:set_use(Pool, Slot, py_worker_jobs:calls(Jobs), is_held(L)),
-    case Load < ?WINDOW andalso py_pool_load:has_waiting(Pool) of
-        true -> py_pool:room(PoolPid, Slot);
-        false -> ok
-    end.
-
-load(#live{jobs = Jobs, streams = Streams} = L) ->
-    case takes_new(L) of
-        true -> py_worker_jobs:load(Jobs) + py_worker_streams:active(Streams);
-        false -> py_pool_load:busy(py_worker_jobs:count(Jobs))
-    end.
-
-%% Whether limits are not looked at now.
-is_held(#live{tenure = Tenure, jobs = Jobs, streams = Streams}) ->
-    py_worker_tenure:holds(Tenure) andalso
-        lists:any(fun(#req{recycle = Recycle}) -> not Recycle end,
-                  py_worker_jobs:requests(Jobs) ++ py_worker_streams:requests(Streams)).
-
-is_done(#live{jobs = Jobs, streams = Streams, urgent = Urgent}) ->
-    py_worker_jobs:count(Jobs) + py_worker_streams:count(Streams)
-        + py_worker_urgent:count(Urgent) =:= 0.
-
 %% ---------------------------------------------------------------------------
 %% The end of the worker
-
-%% Why the worker ended, if the program ended like this.
--spec cause(term(), live()) -> term().
-cause({memory, _} = Reason, _) ->
-    Reason;
-cause(Reason, L) ->
-    case is_closing(L) of
-        true -> timeout;
-        false -> Reason
-    end.
-
-%% Whether the program has been given up and is being ended.
--spec is_closing(live()) -> boolean().
-is_closing(#live{ladder = Ladder}) ->
-    py_worker_ladder:is_closing(Ladder).
 
 %% Answers everything, by the rules of the pure modules.
 -spec give_up(term(), live()) -> ok.
 give_up(Why, #live{pool = Pool, slot = Slot} = L) ->
     py_pool_board:leave(Pool, Slot, self()),
-    py_pool_board:died(Pool, self(), Why, culprit(L)),
+    py_pool_board:died(Pool, self(), Why, py_worker_view:culprit(L)),
     cost(Why, L),
     Failed = {error, {worker_exit, Why}},
     _ = effects(py_worker_jobs:give_up(Failed, L#live.jobs)
@@ -487,19 +380,11 @@ give_up(Why, #live{pool = Pool, slot = Slot} = L) ->
 
 %% What it was at may have cost others their memory, too.
 cost(oom, #live{pool_pid = Pool} = L) ->
-    py_pool:cost(Pool, running(L), oom);
+    py_pool:cost(Pool, py_worker_view:running(L), oom);
 cost({memory, #{running := What}} = Why, #live{pool_pid = Pool}) ->
     py_pool:cost(Pool, What, Why);
 cost(_, _) ->
     ok.
-
-%% Whose call it was for which the worker has to end, if it was one.
-culprit(#live{ladder = Ladder, jobs = Jobs, spoilt = Spoilt, interrupted = Interrupted}) ->
-    case py_worker_ladder:culprit(Ladder) of
-        none when Spoilt -> Interrupted;
-        none -> none;
-        Id -> py_worker_jobs:owner(Id, Jobs)
-    end.
 
 %% Answers a request to a worker that is not live.
 -spec refuse(#req{}) -> ok.

@@ -5,9 +5,10 @@
 %% handler of the logger; and after a worker that was killed.
 -module(py_worker_reaper).
 
--export([guard/3, interrupted/1, reap/2, crashed/2]).
+-export([guard/3, interrupted/1, reap/2, crashed/2, full/3]).
 
 -include_lib("kernel/include/logger.hrl").
+-include("py.hrl").
 
 %% Watches the calling worker. One that is killed does not see to its program's
 %% end: it has Grace milliseconds, then it is killed with all that it started. At
@@ -47,6 +48,17 @@ crashed(#{pool := Pool, worker := Slot, os_pid := OsPid} = About, Why) ->
     _ = spawn(fun() ->
             ?LOG_WARNING("worker ~p of pool ~tp (os pid ~p) crashed at its end: ~tp",
                          [Slot, Pool, OsPid, Why], About)
+        end),
+    ok.
+
+%% The program's heap was nearly full before it had a call. The log says so once.
+-spec full(#pool{}, pos_integer(), pos_integer() | undefined) -> ok.
+full(#pool{name = Name} = Pool, Slot, OsPid) ->
+    About = py_worker_log:metadata(Pool, Slot, OsPid),
+    _ = py_pool_board:is_first(Pool, full) andalso spawn(fun() ->
+            ?LOG_WARNING("pool ~tp: a worker that is ready has nine tenths of what memory => "
+                         "#{heap => Bytes} allows in use. No worker is recycled for that",
+                         [Name], About)
         end),
     ok.
 

@@ -68,10 +68,10 @@ memory_errors(#{memory := Limits}) ->
     end.
 
 %% Whether the program has to pause when a job has run out of memory, until it was
-%% said what becomes of those behind it.
+%% said what becomes of those behind it. A heap that is counted may be limited later.
 -spec has_pauses(map()) -> boolean().
-has_pauses(Options) ->
-    memory_errors(Options) =/= infinity.
+has_pauses(#{memory := #{account := true}}) -> true;
+has_pauses(Options) -> memory_errors(Options) =/= infinity.
 
 -spec is_open(tenure()) -> boolean().
 is_open(#tenure{closed = Closed}) -> Closed =:= no.

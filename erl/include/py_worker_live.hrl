@@ -1,0 +1,30 @@
+%% SPDX-License-Identifier: Apache-2.0
+%%
+%% The state of a live worker: py_worker_live changes it, py_worker_view reads it.
+
+-record(live, {
+    pool :: #pool{},
+    pool_pid :: pid(),
+    slot :: pos_integer(),
+    port :: port(),
+    about :: logger:metadata(),         % what the log says of this worker
+    max_queue :: non_neg_integer(),
+    last_id = 0 :: py_wire:id(),
+    jobs = py_worker_jobs:new() :: py_worker_jobs:jobs(),
+    streams = py_worker_streams:new() :: py_worker_streams:streams(),
+    urgent = py_worker_urgent:new() :: py_worker_urgent:urgent(),
+    ladder :: py_worker_ladder:ladder(),
+    rest = py_worker_rest:new() :: py_worker_rest:rest(),
+    callers = py_watch:new() :: py_watch:callers(),
+    since = none :: none | integer(),   % when the program began what it is at
+    busy = false :: boolean(),
+    timer = none :: none | {reference(), integer()},
+    interrupted = none :: none | pid(), % whose call it was that was interrupted last
+    spoilt = false :: boolean(),        % by that
+    resting = false :: boolean(),       % it runs nothing new for a while
+    retiring = false :: boolean(),      % another worker has this slot
+    tenure :: py_worker_tenure:tenure(),
+    pauses :: boolean(),                % whether the program does (ran_out/2)
+    last = none :: none | #req{},       % what it was at before that
+    sealed = false :: boolean()         % the pool stops: it takes nothing more
+}).

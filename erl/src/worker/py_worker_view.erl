@@ -1,0 +1,125 @@
+%% SPDX-License-Identifier: Apache-2.0
+%%
+%% A live worker as it is seen: what it is at, whether it takes anything new, when it
+%% has to decide something, whether it may end; and its load, which others read.
+-module(py_worker_view).
+
+-export([info/1, running/1, is_running/1, takes_new/1, wake/1, is_done/1, may_end/1]).
+-export([cause/2, is_closing/1, culprit/1, publish/1]).
+-export_type([live/0]).
+
+-include("py.hrl").
+-include("py_protocol.hrl").
+-include("py_worker_live.hrl").
+
+-type live() :: #live{}.
+
+-spec info(live()) -> #{state := idle | busy, calls := non_neg_integer(),
+                        in_flight := non_neg_integer(), streams := non_neg_integer()}.
+info(#live{jobs = Jobs, streams = Streams} = L) ->
+    State = case is_running(L) of true -> busy; false -> idle end,
+    #{state => State, calls => py_worker_jobs:calls(Jobs),
+      in_flight => py_worker_jobs:count(Jobs),
+      streams => py_worker_streams:count(Streams)}.
+
+%% What the program is running now, if it is; without arguments.
+-spec running(live()) -> py_wire:what() | none.
+running(#live{jobs = Jobs, streams = Streams}) ->
+    case py_worker_jobs:running(Jobs) of
+        none -> py_worker_streams:running(Streams);
+        What -> What
+    end.
+
+%% Whether the program has something to do.
+-spec is_running(live()) -> boolean().
+is_running(#live{jobs = Jobs, streams = Streams}) ->
+    not py_worker_jobs:is_idle(Jobs) orelse py_worker_streams:active(Streams) > 0.
+
+%% Whether it takes requests that any worker may run.
+-spec takes_new(live()) -> boolean().
+takes_new(#live{busy = Busy, resting = Resting, tenure = Tenure}) ->
+    not Busy andalso not Resting andalso py_worker_tenure:is_open(Tenure).
+
+%% Whether it has nothing in hand.
+-spec is_done(live()) -> boolean().
+is_done(#live{jobs = Jobs, streams = Streams, urgent = Urgent}) ->
+    py_worker_jobs:count(Jobs) + py_worker_streams:count(Streams)
+        + py_worker_urgent:count(Urgent) =:= 0.
+
+%% Whether another worker has its slot and nobody needs it any more.
+-spec may_end(live()) -> {true, restarted | recycled} | false.
+may_end(#live{retiring = false}) ->
+    false;
+may_end(#live{tenure = Tenure, jobs = Jobs} = L) ->
+    py_worker_tenure:may_end(is_done(L), not py_worker_jobs:has_free(Jobs), Tenure).
+
+%% The next moment at which something may have to be decided.
+-spec wake(live()) -> py_time:deadline().
+wake(#live{jobs = Jobs, streams = Streams, urgent = Urgent, ladder = Ladder} = L) ->
+    min(next_tick(L),
+        min(min(py_worker_jobs:soonest(Jobs), py_worker_streams:soonest(Streams)),
+            min(py_worker_urgent:soonest(Urgent), py_worker_ladder:soonest(Ladder)))).
+
+next_tick(#live{since = Since, busy = false}) when is_integer(Since) -> Since + ?TICK_MS;
+next_tick(#live{since = none, retiring = false, sealed = false, rest = Rest, last_id = Last}) ->
+    py_worker_rest:soonest(Last, Rest);
+next_tick(#live{}) -> infinity.
+
+%% ---------------------------------------------------------------------------
+%% Its end
+
+%% Why the worker ended, if the program ended like this.
+-spec cause(term(), live()) -> term().
+cause({memory, _} = Reason, _) ->
+    Reason;
+cause(Reason, L) ->
+    case is_closing(L) of
+        true -> timeout;
+        false -> Reason
+    end.
+
+%% Whether the program has been given up and is being ended.
+-spec is_closing(live()) -> boolean().
+is_closing(#live{ladder = Ladder}) ->
+    py_worker_ladder:is_closing(Ladder).
+
+%% Whose call it was for which the worker has to end, if it was one.
+-spec culprit(live()) -> pid() | none.
+culprit(#live{ladder = Ladder, jobs = Jobs, spoilt = Spoilt, interrupted = Interrupted}) ->
+    case py_worker_ladder:culprit(Ladder) of
+        none when Spoilt -> Interrupted;
+        none -> none;
+        Id -> py_worker_jobs:owner(Id, Jobs)
+    end.
+
+%% ---------------------------------------------------------------------------
+%% As others see it
+
+%% Writes its load, then looks whether callers wait.
+-spec publish(live()) -> ok.
+publish(#live{retiring = true}) ->
+    ok;
+publish(#live{sealed = true, pool = Pool, slot = Slot}) ->
+    py_pool_load:set_absent(Pool, Slot);
+publish(L) ->
+    publish(load(L), L).
+
+publish(Load, #live{pool = Pool, slot = Slot, pool_pid = PoolPid, jobs = Jobs} = L) ->
+    py_pool_load:set(Pool, Slot, Load),
+    py_pool_load:set_use(Pool, Slot, py_worker_jobs:calls(Jobs), is_held(L)),
+    case Load < ?WINDOW andalso py_pool_load:has_waiting(Pool) of
+        true -> py_pool:room(PoolPid, Slot);
+        false -> ok
+    end.
+
+load(#live{jobs = Jobs, streams = Streams} = L) ->
+    case takes_new(L) of
+        true -> py_worker_jobs:load(Jobs) + py_worker_streams:active(Streams);
+        false -> py_pool_load:busy(py_worker_jobs:count(Jobs))
+    end.
+
+%% Whether limits are not looked at now.
+is_held(#live{tenure = Tenure, jobs = Jobs, streams = Streams}) ->
+    py_worker_tenure:holds(Tenure) andalso
+        lists:any(fun(#req{recycle = Recycle}) -> not Recycle end,
+                  py_worker_jobs:requests(Jobs) ++ py_worker_streams:requests(Streams)).
