@@ -106,8 +106,8 @@ ends(Pool, _, Worker, Why, What, #tend{recycle = R} = T) ->
 cost(Pool, What, Why, #tend{quarantine = Q} = T) ->
     Before = py_pool_quarantine:refused(Q),
     Next = py_pool_quarantine:cost(What, Why, Q),
-    [?LOG_WARNING("pool ~tp refuses ~0tp from now on: it has cost its workers their memory "
-                  "too often", [Pool#pool.name, Refused], #{domain => [py]})
+    _ = [?LOG_WARNING("pool ~tp refuses ~0tp from now on: it has cost its workers their memory "
+                       "too often", [Pool#pool.name, Refused], #{domain => [py]})
      || {Refused, _} <- py_pool_quarantine:refused(Next),
         not lists:keymember(Refused, 1, Before)],
     remember(Pool, Next, T).
@@ -146,7 +146,7 @@ recycled(#pool{name = Name} = Pool, Slot, Worker, Before, After, #tend{recycle =
     {Why, Warnings, Next} = py_pool_recycle:ended(Worker, Memory, py_time:now_ms(), R),
     Why =:= none orelse log(Why, Slot, Had, rss(After), py_worker_log:metadata(Pool, Slot, Before)),
     py_pool_kept:put(Name, recycled, py_pool_recycle:counts(Next)),
-    [effect(Warning, Pool) || Warning <- Warnings],
+    _ = [effect(Warning, Pool) || Warning <- Warnings],
     T#tend{recycle = Next}.
 
 %% What is routine is not worth a notice.

@@ -256,8 +256,7 @@ starting({?MODULE, live}, Boot, _, S) ->
     remember(py_worker_boot:memory(Boot), S),
     go_live(py_worker_boot:hello(Boot), S);
 starting({?MODULE, {ran_out, What}}, _, _, #state{port = Port} = S) ->
-    What =:= heap andalso
-        py_worker_reaper:full(S#state.pool, S#state.slot, S#state.os_pid),
+    What =:= heap andalso py_worker_reaper:full(S#state.pool, S#state.slot, S#state.os_pid),
     _ = py_os_port:send(Port, py_wire:resume()),
     {noreply, S};
 starting({?MODULE, {retire, Why, _}}, _, _, S) ->
