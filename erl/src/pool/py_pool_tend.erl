@@ -107,9 +107,9 @@ cost(Pool, What, Why, #tend{quarantine = Q} = T) ->
     Before = py_pool_quarantine:refused(Q),
     Next = py_pool_quarantine:cost(What, Why, Q),
     _ = [?LOG_WARNING("pool ~tp refuses ~0tp from now on: it has cost its workers their memory "
-                       "too often", [Pool#pool.name, Refused], #{domain => [py]})
-     || {Refused, _} <- py_pool_quarantine:refused(Next),
-        not lists:keymember(Refused, 1, Before)],
+                      "too often", [Pool#pool.name, Refused], #{domain => [py]})
+         || {Refused, _} <- py_pool_quarantine:refused(Next),
+            not lists:keymember(Refused, 1, Before)],
     remember(Pool, Next, T).
 
 remember(#pool{name = Name} = Pool, Q, T) ->
