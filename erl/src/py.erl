@@ -136,9 +136,9 @@
     cgroup_high => pos_integer() | infinity,
     cgroup_pids => pos_integer() | infinity,
     oom_score_adj => integer(),
-    rss => pos_integer(),
-    group => pos_integer(),
-    budget => pos_integer() | {percent, 1..100}
+    rss => pos_integer() | infinity,
+    group => pos_integer() | infinity,
+    budget => pos_integer() | {percent, 1..100} | infinity
 }.
 %% What a worker's memory is limited to; README says of each key what it does.
 -type recycle_limits() :: #{

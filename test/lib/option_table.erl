@@ -32,7 +32,7 @@ values(atom) -> "an atom";
 values({one_of, Values}) -> lists:join(", ", [code(Value) || Value <- Values]);
 values({integer, Least, infinity}) -> io_lib:format("~b or more", [Least]);
 values({integer, Least, Most}) -> io_lib:format("~b..~b", [Least, Most]);
-values(share) -> "bytes, `{percent, 1..100}`";
+values(share) -> "bytes, `{percent, 1..100}`, `infinity`";
 values({limit, Least}) -> io_lib:format("~b or more, `infinity`", [Least]);
 values(names) -> "`pids`, `all`, a list of names";
 values(time) -> "ms";
@@ -79,7 +79,7 @@ type(_, {one_of, Values}) -> lists:join("|", [io_lib:format("~tp", [V]) || V <- 
 type(_, {integer, 0, _}) -> "non_neg_integer()";
 type(_, {integer, Least, _}) when Least > 0 -> "pos_integer()";
 type(_, {integer, _, _}) -> "integer()";
-type(_, share) -> "pos_integer() | {percent, 1..100}";
+type(_, share) -> "pos_integer() | {percent, 1..100} | infinity";
 type(_, {limit, 0}) -> "non_neg_integer() | infinity";
 type(_, {limit, Least}) when Least > 0 -> "pos_integer() | infinity";
 type(_, {map, Name, _}) -> [atom_to_list(Name), "()"];

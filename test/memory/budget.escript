@@ -18,6 +18,7 @@ main(_) ->
         {"what is kept: a worker rests, then calls are refused", fun kept/0},
         {"a worker that rests gets no new calls", fun rests/0},
         {"a process that is bound may free its memory", fun bound/0},
+        {"a budget that is lifted", fun lifted/0},
         {"a part of what there is", fun percent/0},
         {"a pool that stops takes its alarm along", fun stopped/0}
     ]))).
@@ -89,10 +90,9 @@ rests() ->
         [#{pid := Worker, os_pid := First}, #{os_pid := Second}] = fixture:workers(poor),
         ok = py_worker:rest(Worker, true),
         #{state := idle} = py_worker:info(Worker),
-        ?assertEqual({ok, lists:duplicate(50, Second)},
-                     py:parallel(lists:duplicate(50, {os, getpid, []}), Pool)),
+        ?assertEqual([Second], who_works(Pool)),
         ok = py_worker:rest(Worker, false),
-        fixture:wait_until(fun() -> {ok, First} =:= py:call(os, getpid, [], #{}, Pool) end)
+        fixture:wait_until(fun() -> lists:sort([First, Second]) =:= who_works(Pool) end)
     end),
     with_pool(1, ?BUDGET, fun(Pool) ->
         [#{pid := Worker}] = fixture:workers(poor),
@@ -104,6 +104,11 @@ rests() ->
         ?assertEqual({ok, 2.0}, py:await(Ref))
     end).
 
+%% The programs that share many calls.
+who_works(Pool) ->
+    {ok, OsPids} = py:parallel(lists:duplicate(50, {os, getpid, []}), Pool),
+    lists:usort(OsPids).
+
 bound() ->
     with_pool(1, ?BUDGET, fun(Pool) ->
         ok = py:exec(<<"kept = bytearray(300_000_000)">>, Pool),
@@ -113,6 +118,17 @@ bound() ->
         ok = py:exec(<<"del kept">>, Pool),
         fixture:wait_until(fun() -> {ok, 2.0} =:= others(Pool) end),
         ok = py:unbind(poor)
+    end).
+
+lifted() ->
+    with_pool(1, ?BUDGET, fun(Pool) ->
+        ok = py:exec_all(<<"kept = bytearray(300_000_000)">>, Pool),
+        fixture:wait_until(fun() -> element(1, py:eval(<<"1">>, #{}, Pool)) =:= error end),
+        ok = py:set_memory(poor, #{budget => infinity}),
+        fixture:wait_until(fun() -> {ok, 1} =:= py:eval(<<"1">>, #{}, Pool) end),
+        ?assertEqual([], alarms()),
+        ok = py:set_memory(poor, #{budget => ?BUDGET}),
+        fixture:wait_until(fun() -> element(1, py:eval(<<"1">>, #{}, Pool)) =:= error end)
     end).
 
 %% What a process that is bound to none is told.

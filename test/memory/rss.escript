@@ -26,6 +26,7 @@ main(_) ->
         {"how soon it is killed", fun soon/0},
         {"the log says what it was", fun logged/0},
         {"a worker that has retired is watched, too", fun retired/0},
+        {"a limit that is changed meanwhile", fun changed/0},
         {"a worker that cannot start below the limit", fun start/0},
         {"children count for the group", fun group/0},
         {"what children share counts once", fun shared/0}
@@ -228,3 +229,18 @@ with_pool(Limits, Options, Fun) ->
         memory => Limits, python_path => [fixture:python_path()],
         init => <<"import hoard, wedge">>})),
     try Fun(#{pool => named, timeout => 60_000}) after ok = py:stop_pool(named, 0) end.
+
+%% It is the worker's that there are, and its successors'.
+changed() ->
+    with_pool(#{}, #{size => 1}, fun(Pool) ->
+        {ok, ?GB} = py:call(hoard, long, [?GB], #{}, Pool),
+        Ref = py:spawn_call(hoard, one_object, [?GB], #{}, Pool),
+        ok = py:set_memory(named, #{rss => ?LIMIT}),
+        ?assertMatch({error, {worker_exit, {memory, #{limit := ?LIMIT}}}}, py:await(Ref)),
+        ?assertMatch({error, {worker_exit, {memory, #{limit := ?LIMIT}}}},
+                     py:call(hoard, one_object, [?GB], #{}, Pool)),
+        healthy(named, 1),
+        ok = py:set_memory(named, #{rss => infinity}),
+        Kept = py:spawn_call(hoard, one_object, [?GB], #{}, Pool#{timeout => 4000}),
+        ?assertEqual({error, timeout}, py:await(Kept))
+    end).

@@ -73,6 +73,8 @@ workers() ->
       #{samples => [{1400, 100}, {400, 200}], slope => 100, limit => 700, reaches_limit_in => 4600}},
      {"which should have been reached", [Two, #{rss => 210}, infinity, 1400],
       #{samples => [{1400, 100}, {400, 200}], slope => 100, limit => 210, reaches_limit_in => 0}},
+     {"which was lifted", [Two, #{rss => infinity}, infinity, 1000],
+      #{samples => [{1000, 100}, {0, 200}], slope => 100}},
      {"which it will never reach", [[{0, 200}, {1000, 100}], #{rss => 700}, infinity, 1000],
       #{samples => [{1000, 200}, {0, 100}], slope => -100, limit => 700}},
      {"the last second only", [[{-500, 1} | Two], #{}, 1000, 1000],

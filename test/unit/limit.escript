@@ -8,7 +8,8 @@
 main(_) ->
     tap:run([
         table:rows("judge", fun py_pool_limit:judge/2, samples()),
-        table:rows("children count", fun py_pool_limit:counts_children/1, limits())
+        table:rows("children count", fun py_pool_limit:counts_children/1, limits()),
+        table:rows("budget", fun py_pool_limit:budget/1, budgets())
     ]).
 
 samples() ->
@@ -16,6 +17,8 @@ samples() ->
     Group = #{group => 100},
     Both = #{rss => 100, group => 200},
     [{"without a limit", [#{rss => 1 bsl 60}, #{}], far},
+     {"with limits that were lifted",
+      [#{rss => 1 bsl 60, group_rss => 1 bsl 60}, #{rss => infinity, group => infinity}], far},
      {"with limits of another kind", [#{rss => 1 bsl 60}, #{heap => 1}], far},
      {"half of it", [#{rss => 50}, Rss], far},
      {"more than half", [#{rss => 51}, Rss], near},
@@ -35,4 +38,11 @@ samples() ->
 
 limits() ->
     [{"where the group is limited", [#{group => 1}], true},
+     {"where it was", [#{group => infinity}], false},
      {"nowhere else", [#{rss => 1, budget => 1}], false}].
+
+budgets() ->
+    [{"of no worker", [[]], none},
+     {"of workers without one", [[#{rss => 1}, #{budget => infinity}]], none},
+     {"of those that have one", [[#{}, #{budget => 7}, #{budget => 7}]], 7},
+     {"the least", [[#{budget => 9}, #{budget => 7}]], 7}].

@@ -24,7 +24,7 @@
     | {one_of, [atom()]}
     | {integer, Least :: integer(), Most :: integer() | infinity}
     | {limit, Least :: integer()}   % an integer or infinity
-    | share                 % bytes, or a part of what there is
+    | share                 % bytes, a part of what there is, or infinity
     | time                  % milliseconds
     | timeout               % milliseconds or infinity
     | directory
@@ -69,7 +69,7 @@ value({integer, Least, Most}, N) when is_integer(N), N >= Least, N =< Most -> N;
 value({limit, _}, infinity) -> infinity;
 value({limit, Least}, N) -> value({integer, Least, infinity}, N);
 value(share, {percent, P}) -> {percent, value({integer, 1, 100}, P)};
-value(share, Bytes) -> value({integer, 1, infinity}, Bytes);
+value(share, Bytes) -> value({limit, 1}, Bytes);
 value(time, N) -> value({integer, 0, ?LONGEST}, N);
 value(timeout, infinity) -> infinity;
 value(timeout, N) -> value(time, N);

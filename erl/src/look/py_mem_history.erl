@@ -15,10 +15,10 @@ history(Target, Last) ->
 
 ask(Pool, Workers, Last) ->
     case py_pool_sampler:histories(Pool, [Pid || {_, Pid, _} <- Workers]) of
-        {ok, Limits, Histories} ->
+        {ok, Histories} ->
             Now = py_time:now_ms(),
-            [{Worker, {ok, (of_worker(maps:get(Pid, Histories, []), Limits, Last, Now))
-                               #{id => Id, os_pid => OsPid}}}
+            [{Worker, {ok, (of_worker(maps:get(Pid, Histories, []), py_pool_board:limits(Pool, Pid),
+                                      Last, Now))#{id => Id, os_pid => OsPid}}}
              || {Id, Pid, OsPid} = Worker <- Workers];
         {error, _} = Error ->
             [{Worker, Error} || Worker <- Workers]
@@ -45,10 +45,11 @@ of_worker(Samples, Limits, Last, Now) ->
         unknown -> Seen
     end.
 
-reaches(#{rss := Limit}, {At, Rss}, Now, #{slope := Slope} = Seen) when Slope > 0 ->
+reaches(#{rss := Limit}, {At, Rss}, Now, #{slope := Slope} = Seen)
+  when is_integer(Limit), Slope > 0 ->
     Left = 1000 * (Limit - Rss) div Slope - (Now - At),
     Seen#{limit => Limit, reaches_limit_in => max(0, Left)};
-reaches(#{rss := Limit}, _, _, Seen) ->
+reaches(#{rss := Limit}, _, _, Seen) when is_integer(Limit) ->
     Seen#{limit => Limit};
 reaches(_, _, _, Seen) ->
     Seen.

@@ -9,10 +9,11 @@
 %% so it is wanted only where these are above the limit.
 -module(py_pool_limit).
 
--export([judge/2, counts_children/1]).
+-export([judge/2, counts_children/1, budget/1]).
 -export_type([limits/0, sample/0, excess/0]).
 
--type limits() :: #{rss => pos_integer(), group => pos_integer(), _ => _}.
+-type limits() :: #{rss => pos_integer() | infinity, group => pos_integer() | infinity,
+                    budget => py_pool_budget:limit() | infinity, _ => _}.
 -type sample() :: #{rss := non_neg_integer(), group_rss => non_neg_integer(),
                     group => non_neg_integer()}.
 %% What it had, and the limit that this is above.
@@ -42,5 +43,13 @@ is_near(Key, Sample, Name, Limits) ->
 
 %% Whether the processes that workers have started have to be found.
 -spec counts_children(limits()) -> boolean().
-counts_children(Limits) ->
-    is_map_key(group, Limits).
+counts_children(#{group := Limit}) -> is_integer(Limit);
+counts_children(_) -> false.
+
+%% The budget of a pool whose workers have these limits.
+-spec budget([limits()]) -> py_pool_budget:limit() | none.
+budget(Limits) ->
+    case [Budget || #{budget := Budget} <- Limits, Budget =/= infinity] of
+        [] -> none;
+        Budgets -> lists:min(Budgets)
+    end.

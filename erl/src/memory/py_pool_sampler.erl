@@ -11,7 +11,7 @@
 -module(py_pool_sampler).
 -behaviour(gen_server).
 
--export([start_link/2, histories/2]).
+-export([start_link/1, histories/2]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 -export_type([sample/0]).
 
@@ -28,7 +28,6 @@
 
 -record(state, {
     pool :: #pool{},
-    limits :: py_pool_limit:limits(),
     files = #{} :: #{Worker :: pid() => py_os_rss:rss()},
     histories = #{} :: #{Worker :: pid() => py_pool_history:history()},
     groups = #{} :: py_os_group:groups(),   % as they were a second ago at most
@@ -39,13 +38,13 @@
     relief = none :: none | reference()     % the monitor of one that is under way
 }).
 
--spec start_link(#pool{}, py_pool_options:hidden()) -> gen_server:start_ret().
-start_link(Pool, #{memory := Limits}) ->
-    gen_server:start_link(?MODULE, {Pool, Limits}, []).
+-spec start_link(#pool{}) -> gen_server:start_ret().
+start_link(Pool) ->
+    gen_server:start_link(?MODULE, Pool, []).
 
-%% What was seen of these workers so far, and what they are limited to.
+%% What was seen of these workers so far.
 -spec histories(#pool{}, [pid()]) ->
-          {ok, py_pool_limit:limits(), #{pid() => [py_pool_history:sample()]}} | {error, term()}.
+          {ok, #{pid() => [py_pool_history:sample()]}} | {error, term()}.
 histories(Pool, Workers) ->
     case py_pool_board:sampler(Pool) of
         {ok, Pid} ->
@@ -60,19 +59,19 @@ histories(Pool, Workers) ->
 
 %% ---------------------------------------------------------------------------
 
--spec init({#pool{}, py_pool_limit:limits()}) -> {ok, #state{}}.
-init({Pool, Limits}) ->
+-spec init(#pool{}) -> {ok, #state{}}.
+init(Pool) ->
     process_flag(trap_exit, true),
     py_pool_board:set_sampler(Pool, self()),
     py_pool_relief:clear(Pool),
     Now = py_time:now_ms(),
-    {ok, arm(#state{pool = Pool, limits = Limits, all_at = Now, budget_at = Now})}.
+    {ok, arm(#state{pool = Pool, all_at = Now, budget_at = Now})}.
 
 -spec handle_call(term(), gen_server:from(), #state{}) -> {reply, term(), #state{}}.
-handle_call({histories, Workers}, _From, #state{limits = Limits, histories = Histories} = S) ->
+handle_call({histories, Workers}, _From, #state{histories = Histories} = S) ->
     Samples = maps:map(fun(_, History) -> py_pool_history:samples(History) end,
                        maps:with(Workers, Histories)),
-    {reply, {ok, Limits, Samples}, S};
+    {reply, {ok, Samples}, S};
 handle_call(_, _From, S) ->
     {reply, {error, badarg}, S}.
 
@@ -107,9 +106,10 @@ arm(#state{near = Near, all_at = AllAt} = S) ->
 look(Now, #state{pool = Pool, all_at = AllAt} = S) when Now >= AllAt ->
     Programs = py_pool_board:programs(Pool),
     Workers = [Worker || {_, Worker, _} <- Programs],
-    Kept = keep_files(Workers, S#state{groups = groups(S)}),
+    Limits = [py_pool_board:limits(Pool, Worker) || Worker <- Workers],
+    Kept = keep_files(Workers, S#state{groups = groups(Limits)}),
     {Samples, Next} = look_at(Programs, Kept#state{all_at = Now + ?PERIOD}),
-    budget(Now, Samples, remember(Now, Samples, Next));
+    budget(py_pool_limit:budget(Limits), Now, Samples, remember(Now, Samples, Next));
 look(_, #state{pool = Pool, near = Near} = S) ->
     {_, Next} = look_at([Program || {_, Worker, _} = Program <- py_pool_board:programs(Pool),
                                     lists:member(Worker, Near)], S),
@@ -126,8 +126,8 @@ remember(Now, Samples, #state{histories = Before} = S) ->
         [{Worker, py_pool_history:add(Now, Rss, maps:get(Worker, Before, py_pool_history:new()))}
          || {_, Worker, _, #{rss := Rss}} <- Samples])}.
 
-groups(#state{limits = Limits}) ->
-    case py_pool_limit:counts_children(Limits) of
+groups(Limits) ->
+    case lists:any(fun py_pool_limit:counts_children/1, Limits) of
         true -> py_os_group:all();
         false -> #{}
     end.
@@ -183,8 +183,8 @@ with_group(OsPid, Rss, #state{groups = Groups}) ->
 %% ---------------------------------------------------------------------------
 %% Its limits
 
-judge({_, Worker, OsPid, Sample} = Seen, #state{limits = Limits, near = Near} = S) ->
-    case py_pool_limit:judge(Sample, Limits) of
+judge({_, Worker, OsPid, Sample} = Seen, #state{pool = Pool, near = Near} = S) ->
+    case py_pool_limit:judge(Sample, py_pool_board:limits(Pool, Worker)) of
         far ->
             S;
         near ->
@@ -207,14 +207,13 @@ kill(Worker, OsPid, Excess) ->
 %% ---------------------------------------------------------------------------
 %% Their budget
 
-budget(Now, Samples, #state{pool = Pool, limits = #{budget := Limit}, budget_at = At} = S)
-  when Now >= At ->
+budget(Limit, Now, Samples, #state{pool = Pool, budget_at = At} = S) when Now >= At ->
     Seen = py_pool_usage:look(Limit, Samples, Pool),
     {Effects, Budget} = py_pool_budget:observe(Seen, S#state.budget),
     Took = py_time:now_ms() - Now,
     lists:foldl(fun(Effect, Acc) -> carry_out(Effect, Seen, Acc) end,
                 S#state{budget = Budget, budget_at = Now + ?BUDGET_SHARE * Took}, Effects);
-budget(_, _, S) ->
+budget(_, _, _, S) ->
     S.
 
 carry_out(Effect, Seen, #state{pool = Pool} = S) ->

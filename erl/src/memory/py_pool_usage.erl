@@ -10,7 +10,10 @@
 
 %% From samples of all programs. Shared pages are divided (PSS) only if it matters,
 %% because that takes milliseconds for each program: the rss together is more.
--spec look(py_pool_budget:limit(), [py_pool_sampler:sample()], #pool{}) -> py_pool_budget:seen().
+-spec look(py_pool_budget:limit() | none, [py_pool_sampler:sample()], #pool{}) ->
+          py_pool_budget:seen().
+look(none, _, _) ->
+    #{used => 0, allowed => 1, workers => []};
 look(Limit, Samples, Pool) ->
     Room = room(Samples),
     Rss = lists:sum([Bytes || {_, _, _, #{rss := Bytes}} <- Samples]),

@@ -84,10 +84,10 @@ of_program(Limits) ->
 %% ---------------------------------------------------------------------------
 %% Distance
 
-%% The limits that there are, as statistics show them.
+%% A worker's limits, as statistics show them.
 -spec shown(limits()) -> #{atom() => non_neg_integer()}.
 shown(Limits) ->
-    maps:filter(fun(Key, N) -> is_integer(N) andalso Key =/= oom_score_adj end, Limits).
+    maps:filter(fun(_, N) -> is_integer(N) end, maps:without([oom_score_adj, budget], Limits)).
 
 %% How far these numbers are from their limits; less than 0 if they are above.
 -spec left(Used :: #{atom() => non_neg_integer()}, limits()) -> #{atom() => integer()}.

@@ -102,9 +102,9 @@ memory() ->
      {oom_score_adj, {integer, -1000, 1000},
       "how much sooner than others the kernel takes a worker when memory runs out; without it 1000, "
       "so that it takes each worker before the VM. Less than the VM's needs privileges"},
-     {rss, {integer, 1, infinity},
+     {rss, {limit, 1},
       "bytes that a worker may have in memory; it is killed when it has more"},
-     {group, {integer, 1, infinity},
+     {group, {limit, 1},
       "the same for a worker together with the processes that it has started, shared pages divided "
       "(PSS)"},
      {budget, share,
@@ -169,9 +169,9 @@ recycle() ->
     cgroup_high => pos_integer() | infinity,
     cgroup_pids => pos_integer() | infinity,
     oom_score_adj => integer(),
-    rss => pos_integer(),
-    group => pos_integer(),
-    budget => pos_integer() | {percent, 1..100}
+    rss => pos_integer() | infinity,
+    group => pos_integer() | infinity,
+    budget => pos_integer() | {percent, 1..100} | infinity
 }.
 
 -type recycle_limits() :: #{

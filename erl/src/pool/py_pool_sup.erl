@@ -30,6 +30,6 @@ init({Name, Options}) ->
     Workers = #{id => workers, type => supervisor,
                 start => {py_worker_sup, start_link, [Pool]}},
     Manager = #{id => pool, start => {py_pool, start_link, [Pool, Options]}},
-    Sampler = #{id => sampler, start => {py_pool_sampler, start_link, [Pool, Options]}},
+    Sampler = #{id => sampler, start => {py_pool_sampler, start_link, [Pool]}},
     {ok, {#{strategy => one_for_all, intensity => 5, period => 60},
           [Workers, Manager, Sampler]}}.
