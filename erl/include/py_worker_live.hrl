@@ -21,7 +21,7 @@
     timer = none :: none | {reference(), integer()},
     interrupted = none :: none | pid(), % whose call it was that was interrupted last
     spoilt = false :: boolean(),        % by that
-    resting = false :: boolean(),       % it runs nothing new for a while
+    spared = false :: boolean(),        % it runs nothing new for a while
     retiring = false :: boolean(),      % another worker has this slot
     tenure :: py_worker_tenure:tenure(),
     pauses :: boolean(),                % whether the program does (ran_out/2)

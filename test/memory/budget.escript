@@ -3,7 +3,7 @@
 %%! -pa test/lib
 %%
 %% A pool's budget: memory is given back before anybody is refused, one worker
-%% after another rests, and when all of that was of no use new calls are refused
+%% after another is spared, and when all of that was of no use new calls are refused
 %% until there is room again.
 -mode(compile).
 -include_lib("stdlib/include/assert.hrl").
@@ -15,8 +15,8 @@ main(_) ->
     {ok, _} = application:ensure_all_started(sasl),
     tap:run(fixture:with_app(#{size => 1}, logbook:kept([
         {"garbage is given back, and nobody refused", fun garbage/0},
-        {"what is kept: a worker rests, then calls are refused", fun kept/0},
-        {"a worker that rests gets no new calls", fun rests/0},
+        {"what is kept: a worker is spared, then calls are refused", fun kept/0},
+        {"a worker that is spared gets no new calls", fun spared/0},
         {"a process that is bound may free its memory", fun bound/0},
         {"a budget that is lifted", fun lifted/0},
         {"a part of what there is", fun percent/0},
@@ -85,22 +85,22 @@ kept() ->
     end).
 
 %% What the budget asks of a worker, asked by the test.
-rests() ->
+spared() ->
     with_pool(2, ?BUDGET, fun(Pool) ->
         [#{pid := Worker, os_pid := First}, #{os_pid := Second}] = fixture:workers(poor),
-        ok = py_worker:rest(Worker, true),
+        ok = py_worker:spare(Worker, true),
         #{state := idle} = py_worker:info(Worker),
         ?assertEqual([Second], who_works(Pool)),
-        ok = py_worker:rest(Worker, false),
+        ok = py_worker:spare(Worker, false),
         fixture:wait_until(fun() -> lists:sort([First, Second]) =:= who_works(Pool) end)
     end),
     with_pool(1, ?BUDGET, fun(Pool) ->
         [#{pid := Worker}] = fixture:workers(poor),
-        ok = py_worker:rest(Worker, true),
+        ok = py_worker:spare(Worker, true),
         ?assertEqual({error, timeout}, py:eval(<<"1">>, #{}, Pool#{timeout => 50})),
         Ref = py:spawn_call(math, sqrt, [4], #{}, Pool),
         fixture:wait_until(fun() -> #{queue := #{waiting := N}} = py:info(poor), N > 0 end),
-        ok = py_worker:rest(Worker, false),
+        ok = py_worker:spare(Worker, false),
         ?assertEqual({ok, 2.0}, py:await(Ref))
     end).
 

@@ -4,13 +4,13 @@
 %% Pure: what is to be done is returned as a list of effects, in order, and carried
 %% out by py_pool_relief.
 %%
-%%   calm ── above ──> relieved ── still ──> resting, one worker after another
+%%   calm ── above ──> relieved ── still ──> sparing, one worker after another
 %%    ^   idle workers     │  the fattest gets no new work; once it  │
 %%    │   collect and trim │  is idle, it collects and trims         │ no other
 %%    │                    v                                         v is left
 %%    └─────── well below the budget ◄───────────────────────── refusing
 %%
-%% A worker whose rest was of no use works again, and is not chosen twice before
+%% A worker that was spared in vain works again, and is not chosen twice before
 %% the pool is calm. Nothing is decided while a relief is under way.
 -module(py_pool_budget).
 
@@ -32,13 +32,13 @@
     %% These collect garbage and give memory back; then relieved/1 is called.
     | {relieve, [py_pool_board:worker()]}
     %% This one gets no new work, or gets it again.
-    | {rest, py_pool_board:worker()} | {wake, py_pool_board:worker()}
+    | {spare, py_pool_board:worker()} | {use, py_pool_board:worker()}
     %% New calls are refused (said in each round), or taken again.
     | refuse | admit.
 
-%% The worker that rests; what all had when it began, how many rounds it has been at
+%% The worker that is spared; what all had when it began, how many rounds it has been at
 %% its last calls, whether it has been relieved.
--type rest() :: #{worker := py_pool_board:worker(), used := non_neg_integer(),
+-type spared() :: #{worker := py_pool_board:worker(), used := non_neg_integer(),
                   rounds := non_neg_integer(), relieved := boolean()}.
 
 %% It is calm again below so much of what is allowed (percent).
@@ -49,7 +49,7 @@
 %% so much less of the budget counts.
 -define(STALLED, 10.0).
 -define(STALLED_SHARE, 80).
-%% For how many rounds a worker that rests may be at its last calls.
+%% For how many rounds a worker that is spared may be at its last calls.
 -define(PATIENCE, 3).
 %% After how many rounds idle workers are relieved again while calls are refused.
 -define(AGAIN, 10).
@@ -58,7 +58,7 @@
 -define(UNKNOWN, (1 bsl 62)).
 
 -record(budget, {
-    stage = calm :: calm | relieved | {resting, rest()} | {refusing, Rounds :: non_neg_integer()},
+    stage = calm :: calm | relieved | {sparing, spared()} | {refusing, Rounds :: non_neg_integer()},
     tried = [] :: [Slot :: pos_integer()],
     waits = false :: boolean()          % a relief is under way
 }).
@@ -111,15 +111,15 @@ is_refusing(_) -> false.
 
 below(calm, B) -> {[], B};
 below(relieved, _) -> {[calm], new()};
-below({resting, #{worker := Worker}}, _) -> {[{wake, Worker}, calm], new()};
+below({sparing, #{worker := Worker}}, _) -> {[{use, Worker}, calm], new()};
 below({refusing, _}, _) -> {[admit, calm], new()}.
 
 above(calm, Seen, B) ->
     relieve(idle(Seen), [pressure], B#budget{stage = relieved});
 above(relieved, Seen, B) ->
-    rest_next([], Seen, B);
-above({resting, Rest}, Seen, B) ->
-    resting(look_up(Rest, Seen), Rest, Seen, B);
+    spare_next([], Seen, B);
+above({sparing, Spared}, Seen, B) ->
+    sparing(look_up(Spared, Seen), Spared, Seen, B);
 above({refusing, ?AGAIN}, Seen, B) ->
     relieve(idle(Seen), [refuse], B#budget{stage = {refusing, 0}});
 above({refusing, Rounds}, _, B) ->
@@ -137,11 +137,11 @@ relieved(B) ->
     B#budget{waits = false}.
 
 %% ---------------------------------------------------------------------------
-%% One worker rests
+%% One worker is spared
 
-%% The fattest of those that have not rested yet, by what only it has. If there is
+%% The fattest of those that were not spared yet, by what only it has. If there is
 %% no other, new calls are refused.
-rest_next(Effects, #{workers := Workers, used := Used}, #budget{tried = Tried} = B) ->
+spare_next(Effects, #{workers := Workers, used := Used}, #budget{tried = Tried} = B) ->
     Others = [{Uss, Worker} || #{worker := {Slot, _, _} = Worker, uss := Uss} <- Workers,
                                not lists:member(Slot, Tried)],
     case lists:sort(Others) of
@@ -149,9 +149,9 @@ rest_next(Effects, #{workers := Workers, used := Used}, #budget{tried = Tried} =
             refuse(Effects, B);
         Sorted ->
             {_, {Slot, _, _} = Worker} = lists:last(Sorted),
-            Rest = #{worker => Worker, used => Used, rounds => 0, relieved => false},
-            {Effects ++ [{rest, Worker}],
-             B#budget{stage = {resting, Rest}, tried = [Slot | Tried]}}
+            Spared = #{worker => Worker, used => Used, rounds => 0, relieved => false},
+            {Effects ++ [{spare, Worker}],
+             B#budget{stage = {sparing, Spared}, tried = [Slot | Tried]}}
     end.
 
 refuse(Effects, B) ->
@@ -166,13 +166,13 @@ look_up(#{worker := Worker}, #{workers := Workers}) ->
 
 %% It is idle: now its memory can come back. It has not come back, or the worker is
 %% gone: the next one. It is still at work: for a while.
-resting(idle, #{worker := Worker, relieved := false} = Rest, _, B) ->
-    relieve([Worker], [], B#budget{stage = {resting, Rest#{relieved := true}}});
-resting(busy, #{rounds := Rounds} = Rest, _, B) when Rounds < ?PATIENCE ->
-    {[], B#budget{stage = {resting, Rest#{rounds := Rounds + 1}}}};
-resting(busy, #{worker := Worker, used := Before}, #{used := Used}, B) when Used > Before ->
-    refuse([{wake, Worker}], B);
-resting(gone, _, Seen, B) ->
-    rest_next([], Seen, B);
-resting(_, #{worker := Worker}, Seen, B) ->
-    rest_next([{wake, Worker}], Seen, B).
+sparing(idle, #{worker := Worker, relieved := false} = Spared, _, B) ->
+    relieve([Worker], [], B#budget{stage = {sparing, Spared#{relieved := true}}});
+sparing(busy, #{rounds := Rounds} = Spared, _, B) when Rounds < ?PATIENCE ->
+    {[], B#budget{stage = {sparing, Spared#{rounds := Rounds + 1}}}};
+sparing(busy, #{worker := Worker, used := Before}, #{used := Used}, B) when Used > Before ->
+    refuse([{use, Worker}], B);
+sparing(gone, _, Seen, B) ->
+    spare_next([], Seen, B);
+sparing(_, #{worker := Worker}, Seen, B) ->
+    spare_next([{use, Worker}], Seen, B).

@@ -20,11 +20,11 @@
 carry_out({relieve, Workers}, _, Pool) ->
     {_, Monitor} = spawn_monitor(fun() -> relieve(Workers, Pool) end),
     {relieving, Monitor};
-carry_out({rest, {_, Worker, _} = Row}, Seen, Pool) ->
+carry_out({spare, {_, Worker, _} = Row}, Seen, Pool) ->
     log(notice, "worker ~p gets no new calls for now: it has the most memory", Row, Seen, Pool),
-    py_worker:rest(Worker, true);
-carry_out({wake, {_, Worker, _}}, _, _) ->
-    py_worker:rest(Worker, false);
+    py_worker:spare(Worker, true);
+carry_out({use, {_, Worker, _}}, _, _) ->
+    py_worker:spare(Worker, false);
 carry_out(refuse, #{used := Used, allowed := Allowed} = Seen, Pool) ->
     py_pool_load:memory_refusal(Pool) =:= none
         andalso log(warning, "new calls are refused for want of memory", [], Seen, Pool),

@@ -15,7 +15,7 @@
 
 -export([start_link/1, info/1, info/2, seal/2, learn/4]).
 -export([request/2, pull/4, close_stream/2, let_go/2, report/1, spoilt/1, ran_out/2]).
--export([steps/2, live/1, retire/3, exceeded/2, rest/2]).
+-export([steps/2, live/1, retire/3, exceeded/2, spare/2]).
 -export([init/1, handle_continue/2, handle_call/3, handle_cast/2, handle_info/2,
          terminate/2, format_status/1]).
 -export_type([options/0]).
@@ -24,7 +24,7 @@
 
 %% What others say to it: messages, which never wait.
 -messages([request/2, pull/4, close_stream/2, let_go/2, report/1, spoilt/1, ran_out/2,
-           steps/2, live/1, retire/3, exceeded/2, rest/2]).
+           steps/2, live/1, retire/3, exceeded/2, spare/2]).
 
 -record(state, {
     pool :: #pool{},
@@ -145,9 +145,9 @@ exceeded(Worker, Excess) ->
     tell(Worker, {exceeded, Excess}).
 
 %% Whether it runs only what it has, and what is bound to it.
--spec rest(pid(), boolean()) -> ok.
-rest(Worker, Rests) ->
-    tell(Worker, {rest, Rests}).
+-spec spare(pid(), boolean()) -> ok.
+spare(Worker, Spared) ->
+    tell(Worker, {spare, Spared}).
 
 tell(Worker, Message) ->
     Worker ! {?MODULE, Message},
@@ -334,7 +334,7 @@ live_step({?MODULE, {pull, From, Id, Deadline}}, L) -> py_worker_live:pull(Id, F
 live_step({?MODULE, {close, Id}}, L) -> py_worker_live:close(Id, L);
 live_step({?MODULE, report}, L) -> L;   % each step reports
 live_step({?MODULE, spoilt}, L) -> py_worker_live:spoilt(L);
-live_step({?MODULE, {rest, Rests}}, L) -> py_worker_live:rest(Rests, L);
+live_step({?MODULE, {spare, Spared}}, L) -> py_worker_live:spare(Spared, L);
 live_step({?MODULE, {let_go, Pid}}, L) -> py_worker_live:let_go(Pid, L);
 live_step({?MODULE, {ran_out, What}}, L) -> py_worker_live:ran_out(What, L);
 live_step({?MODULE, {retire, Why, Limit}}, L) -> py_worker_live:retire(Why, Limit, L);

@@ -21,7 +21,7 @@
 
 -export([new/1, settle/1]).
 -export([request/2, reply/3, numbers/1, pull/4, close/2, tick/2, caller_gone/2, let_go/2]).
--export([spoilt/1, ran_out/2, rest/2, retire/3, abandon/1, seal/1]).
+-export([spoilt/1, ran_out/2, spare/2, retire/3, abandon/1, seal/1]).
 -export([refuse/1, give_up/2]).
 -export_type([live/0, args/0]).
 
@@ -179,11 +179,11 @@ ran_out(What, #live{tenure = Tenure, last = Last} = L) ->
     effect({send, py_wire:resume()}, tenure(py_worker_tenure:ran_out(What, Last, Tenure), L)).
 
 %% The program runs what it has, and what is bound to it, but nothing else.
--spec rest(boolean(), live()) -> live().
-rest(true, #live{jobs = Jobs} = L) ->
-    jobs(py_worker_jobs:take_back(Jobs), L#live{resting = true});
-rest(false, L) ->
-    L#live{resting = false}.
+-spec spare(boolean(), live()) -> live().
+spare(true, #live{jobs = Jobs} = L) ->
+    jobs(py_worker_jobs:take_back(Jobs), L#live{spared = true});
+spare(false, L) ->
+    L#live{spared = false}.
 
 %% Another worker has this one's slot.
 -spec retire(restarted | recycled, Limit :: non_neg_integer(), live()) -> live().

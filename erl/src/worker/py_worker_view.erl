@@ -37,8 +37,8 @@ is_running(#live{jobs = Jobs, streams = Streams}) ->
 
 %% Whether it takes requests that any worker may run.
 -spec takes_new(live()) -> boolean().
-takes_new(#live{busy = Busy, resting = Resting, tenure = Tenure}) ->
-    not Busy andalso not Resting andalso py_worker_tenure:is_open(Tenure).
+takes_new(#live{busy = Busy, spared = Spared, tenure = Tenure}) ->
+    not Busy andalso not Spared andalso py_worker_tenure:is_open(Tenure).
 
 %% Whether it has nothing in hand.
 -spec is_done(live()) -> boolean().
