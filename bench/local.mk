@@ -10,7 +10,8 @@ bench_modules = \
 	bench/lib/rounds.erl
 bench_beams = $(bench_modules:%.erl=%.beam)
 CLEANFILES += $(bench_beams) bench/echo$(EXEEXT)
-EXTRA_DIST += bench/heap.escript bench/roundtrip.escript $(bench_modules) \
+EXTRA_DIST += bench/heap.escript bench/roundtrip.escript \
+	bench/sampler.escript $(bench_modules) \
 	bench/lib/workloads.py
 
 $(bench_beams): %.beam: %.erl
@@ -26,3 +27,4 @@ bench: all bench/echo$(EXEEXT) $(bench_beams)
 .PHONY: bench-memory
 bench-memory: all
 	@$(stage_env) $(ESCRIPT) $(srcdir)/bench/heap.escript
+	@$(stage_env) ERL_AFLAGS='$(polite)' $(ESCRIPT) $(srcdir)/bench/sampler.escript

@@ -134,9 +134,9 @@ groups(Limits) ->
 
 look_at(Programs, #state{pool = Pool} = S) ->
     {Samples, Next} = lists:foldl(fun sample/2, {[], S#state{near = []}}, Programs),
-    Live = [Worker || {_, Worker, _} <- py_pool_board:workers(Pool)],
+    Live = maps:from_list([{Worker, live} || {_, Worker, _} <- py_pool_board:workers(Pool)]),
     tell_pool([Sample || {_, Worker, _, _} = Sample <- lists:sort(Samples),
-                         lists:member(Worker, Live)], Next),
+                         is_map_key(Worker, Live)], Next),
     {Samples, lists:foldl(fun judge/2, Next, Samples)}.
 
 tell_pool([], _) ->
