@@ -95,8 +95,9 @@ def items(size: int) -> Iterator[int]:
 
 
 def child(size: int) -> None:
-    """A process that this one starts has it."""
-    code = f"import time; kept = bytearray({size}); time.sleep(600)"
+    """A process that this one starts has it, under a name that is no text."""
+    name = "open('/proc/self/comm', 'wb').write(b'a) \\xff (')"
+    code = f"import time; {name}; kept = bytearray({size}); time.sleep(600)"
     keep(subprocess.Popen([sys.executable or "python3", "-c", code]))
 
 

@@ -13,18 +13,22 @@ main(_) ->
          || {Name, Files, Places} <- places()],
         [{Name, fun() -> ?assertEqual(Stalled, with(Files, fun py_os_room:stalled/2)) end}
          || {Name, Files, Stalled} <- stalls()],
+        {"a process in a group of its own", fun child/0},
         {"here", fun here/0}
     ]).
 
 %% What the fun says of a process in a world that has these files.
 with(Files, Fun) ->
+    with(Files, self, Fun).
+
+with(Files, Who, Fun) ->
     Root = fixture:tmpdir(),
     maps:foreach(fun(Name, Text) ->
                      Path = filename:join(Root, Name),
                      ok = filelib:ensure_dir(Path),
                      ok = file:write_file(Path, Text)
                  end, Files),
-    Result = Fun(self, #{proc => filename:join(Root, "proc"), cgroup => filename:join(Root, "cg")}),
+    Result = Fun(Who, #{proc => filename:join(Root, "proc"), cgroup => filename:join(Root, "cg")}),
     ok = file:del_dir_r(Root),
     Result.
 
@@ -75,6 +79,10 @@ places() ->
       all([v2("/../other"), group2("", "1000", "700", "")]), [#{size => 1000, left => 300}]},
      {"v2: a path with a colon",
       all([v2("/a:b"), group2("/a:b", "1000", "700", "")]), [#{size => 1000, left => 300}]},
+     {"v2: a path that is no text",
+      all([v2(<<"/a", 255>>), #{<<"cg/a", 255, "/memory.max">> => "1000",
+                                <<"cg/a", 255, "/memory.current">> => "700"}]),
+      [#{size => 1000, left => 300}]},
      {"v1: without the cache of files, and of all below it",
       all([v1("/a"), group1("/a", "1000", "700", Stat1)]), [#{size => 1000, left => 550}]},
      {"v1: no limit is a very large one",
@@ -97,9 +105,20 @@ stalls() ->
      {"pressure: a kernel that has it switched off",
       #{"proc/pressure/memory" => ""}, unknown}].
 
+%% Only what is around it counts.
+child() ->
+    Files = all([group2("/a/b", "500", "300", ""), group2("/a", "1000", "700", ""),
+                 #{"proc/7/cgroup" => "0::/a/b\n", "cg/cgroup.controllers" => "",
+                   "cg/a/b/memory.pressure" => "some avg10=9.00 avg60=0.00\n",
+                   "cg/a/memory.pressure" => "some avg10=1.00 avg60=0.00\n"}]),
+    Places = fun(Who) -> with(Files, Who, fun py_os_room:places/2) end,
+    ?assertEqual([#{size => 500, left => 200}, #{size => 1000, left => 300}], Places({member, 7})),
+    ?assertEqual([#{size => 1000, left => 300}], Places({child, 7})),
+    ?assertEqual({ok, 1.0}, with(Files, {child, 7}, fun py_os_room:stalled/2)).
+
 %% This machine's own numbers, in any process.
 here() ->
     [#{size := Size, left := Left} | _] = py_os_room:places(self),
     ?assert(Left > 0 andalso Left =< Size),
-    ?assertEqual(length(py_os_room:places(self)), length(py_os_room:places(list_to_integer(os:getpid())))),
+    ?assertEqual(length(py_os_room:places(self)), length(py_os_room:places({member, list_to_integer(os:getpid())}))),
     _ = py_os_room:stalled(self).

@@ -15,7 +15,7 @@
 look(none, _, _) ->
     #{used => 0, allowed => 1, workers => []};
 look(Limit, Samples, Pool) ->
-    Room = room(Samples),
+    Room = room(Samples, Pool),
     Rss = lists:sum([Bytes || {_, _, _, #{rss := Bytes}} <- Samples]),
     Seen = seen(Rss, Limit, Room, [{Sample, #{}} || Sample <- Samples], Pool),
     case py_pool_budget:is_below(Seen) of
@@ -23,13 +23,19 @@ look(Limit, Samples, Pool) ->
         false -> measure(Limit, Room, Samples, Pool)
     end.
 
-%% A worker may be in a cgroup of its own.
-room(Samples) ->
-    Process = case Samples of
-                  [{_, _, OsPid, _} | _] -> OsPid;
-                  [] -> self
-              end,
-    {py_os_room:places(Process), py_os_room:stalled(Process)}.
+%% Workers may be in other cgroups than the VM. If each has one of its own, that is
+%% no limit of them all.
+room(Samples, Pool) ->
+    Who = who(Samples, Pool),
+    {py_os_room:places(Who), py_os_room:stalled(Who)}.
+
+who([], _) ->
+    self;
+who([{_, Worker, OsPid, _} | _], Pool) ->
+    case py_pool_board:limits(Pool, Worker) of
+        #{cgroup := _} -> {child, OsPid};
+        #{} -> {member, OsPid}
+    end.
 
 measure(Limit, Room, Samples, Pool) ->
     Shares = [{Sample, py_os_proc:shares(element(3, Sample))} || Sample <- Samples],

@@ -21,12 +21,13 @@ all() ->
 numbers(Names) ->
     [Name || [Digit | _] = Name <- Names, Digit >= $0, Digit =< $9].
 
-%% The name of the program is in brackets and may contain anything. A process that
+%% The name of the program is in brackets and may be any bytes. A process that
 %% has just ended is in no group.
 group(Name) ->
     case prim_file:read_file("/proc/" ++ Name ++ "/stat") of
         {ok, Stat} ->
-            [_, Rest] = string:split(Stat, ") ", trailing),
+            {Bracket, 2} = lists:last(binary:matches(Stat, <<") ">>)),
+            <<_:Bracket/binary, ") ", Rest/binary>> = Stat,
             [_State, _Parent, Group | _] = binary:split(Rest, <<" ">>, [global]),
             binary_to_integer(Group);
         {error, _} ->

@@ -6,23 +6,26 @@
 -module(py_os_room).
 
 -export([places/1, places/2, stalled/1, stalled/2]).
--export_type([place/0, roots/0]).
+-export_type([place/0, who/0, roots/0]).
 
 -type place() :: #{size := non_neg_integer(), left := integer()}.   % bytes
+%% `child': a process that has a cgroup of its own, which is not looked at; only
+%% those around it are.
+-type who() :: self | {member | child, OsPid :: pos_integer()}.
 -type roots() :: #{proc := file:filename(), cgroup := file:filename()}.
 
 %% A cgroup of version 1 without a limit has one that is larger than any memory.
 -define(NO_LIMIT, (1 bsl 60)).
 
--spec places(pos_integer() | self) -> [place()].
-places(Process) ->
-    places(Process, roots()).
+-spec places(who()) -> [place()].
+places(Who) ->
+    places(Who, roots()).
 
 %% The same with these file systems, for tests.
--spec places(pos_integer() | self, roots()) -> [place()].
-places(Process, #{proc := Proc} = Roots) ->
+-spec places(who(), roots()) -> [place()].
+places(Who, #{proc := Proc} = Roots) ->
     machine(read([Proc, "meminfo"]))
-        ++ [Place || {Version, Dir} <- cgroups(Process, Roots), Place <- cgroup(Version, Dir)].
+        ++ [Place || {Version, Dir} <- cgroups(Who, Roots), Place <- cgroup(Version, Dir)].
 
 roots() ->
     #{proc => "/proc", cgroup => "/sys/fs/cgroup"}.
@@ -33,13 +36,16 @@ machine(Text) ->
 
 %% The process's cgroups, from the innermost to the root of their hierarchy. In a
 %% container that sees only a part of the hierarchy, some of them are not there.
-cgroups(Process, #{proc := Proc, cgroup := Root}) ->
-    Lines = binary:split(read([Proc, name(Process), "cgroup"]), <<"\n">>, [global]),
+cgroups(Who, #{proc := Proc, cgroup := Root}) ->
+    Lines = binary:split(read([Proc, name(Who), "cgroup"]), <<"\n">>, [global]),
     [{Version, Dir} || Line <- Lines, {Version, Path} <- hierarchy(binary:split(Line, <<":">>, [global])),
-                       Dir <- upwards(mount(Version, Root), filename:split(Path))].
+                       Dir <- around(Who, Version, upwards(mount(Version, Root), filename:split(Path)))].
 
 name(self) -> "self";
-name(OsPid) -> integer_to_list(OsPid).
+name({_, OsPid}) -> integer_to_list(OsPid).
+
+around({child, _}, v2, [_Own | Dirs]) -> Dirs;
+around(_, _, Dirs) -> Dirs.
 
 %% A path may have colons.
 hierarchy([<<"0">>, <<>> | Path]) -> [{v2, path(Path)}];
@@ -48,7 +54,7 @@ hierarchy([_, Controllers | Path]) ->
 hierarchy(_) -> [].
 
 path(Parts) ->
-    binary_to_list(iolist_to_binary(lists:join(":", Parts))).
+    iolist_to_binary(lists:join(":", Parts)).
 
 %% Version 2 is a directory beside those of version 1, if there are both.
 mount(v1, Root) -> filename:join(Root, "memory");
@@ -58,8 +64,8 @@ mount(v2, Root) ->
         {error, _} -> filename:join(Root, "unified")
     end.
 
-upwards(Mount, ["/" | Names]) ->
-    case lists:member("..", Names) of
+upwards(Mount, [<<"/">> | Names]) ->
+    case lists:member(<<"..">>, Names) of
         true -> [Mount];    % outside of what this container sees
         false -> [filename:join([Mount | lists:sublist(Names, N)])
                   || N <- lists:seq(length(Names), 0, -1)]
@@ -91,13 +97,13 @@ cache(Names, Stat) ->
 %% The share of the last ten seconds, in percent, in which processes waited for
 %% memory: in the innermost cgroup for which the kernel says it, else in the
 %% machine (PSI).
--spec stalled(pos_integer() | self) -> {ok, float()} | unknown.
-stalled(Process) ->
-    stalled(Process, roots()).
+-spec stalled(who()) -> {ok, float()} | unknown.
+stalled(Who) ->
+    stalled(Who, roots()).
 
--spec stalled(pos_integer() | self, roots()) -> {ok, float()} | unknown.
-stalled(Process, #{proc := Proc} = Roots) ->
-    Files = [[Dir, "memory.pressure"] || {v2, Dir} <- cgroups(Process, Roots)]
+-spec stalled(who(), roots()) -> {ok, float()} | unknown.
+stalled(Who, #{proc := Proc} = Roots) ->
+    Files = [[Dir, "memory.pressure"] || {v2, Dir} <- cgroups(Who, Roots)]
         ++ [[Proc, "pressure", "memory"]],
     first(Files).
 

@@ -13,6 +13,7 @@
 
 %% AT_PAGESZ, in the vector that the kernel gives each program.
 -define(PAGE_SIZE, 6).
+-define(USUAL_SIZE, 4096).
 
 %% Opens it for the calling process.
 -spec open(pos_integer()) -> {ok, rss()} | gone.
@@ -58,8 +59,10 @@ page_size() ->
     end.
 
 ask_page_size() ->
-    {ok, Vector} = prim_file:read_file("/proc/self/auxv"),
-    Size = page_size(Vector, 8 * erlang:system_info({wordsize, external})),
+    Size = case prim_file:read_file("/proc/self/auxv") of
+               {ok, Vector} -> page_size(Vector, 8 * erlang:system_info({wordsize, external}));
+               {error, _} -> ?USUAL_SIZE
+           end,
     persistent_term:put(?MODULE, Size),
     Size.
 
