@@ -17,12 +17,17 @@ main(_) ->
         {"nobody is woken", fun sleeps/0},
         {"a worker that is stopped is seen", fun stopped/0},
         {"a successor is seen in its place", fun successor/0},
+        {"above half of a limit it looks every 100 ms", fun near/0},
+        {"a program that is gone costs no descriptor", fun descriptors/0},
         {"it starts and ends with its pool", fun with_pool/0}
     ])).
 
 %% Rounds in a row, as the pool would have heard of them.
 rounds(N) ->
-    {ok, Pool} = py_pool_board:find(default),
+    rounds(N, default).
+
+rounds(N, Name) ->
+    {ok, Pool} = py_pool_board:find(Name),
     {ok, Pid} = py_pool_board:pool(Pool),
     ok = py_pool_board:set_pool(Pool, self()),
     Rounds = [receive {py_pool, {sampled, Samples}} -> Samples after ?LIMIT -> none end
@@ -78,6 +83,28 @@ successor() ->
             _ -> false
         end
     end).
+
+%% Only at the worker that has so much.
+near() ->
+    {ok, _} = py:start_pool(near, #{size => 2, memory => #{rss => 200 * ?MB}}),
+    [OsPid | _] = fixture:os_pids(near),
+    ok = py:exec_all(["import os\nif os.getpid() == ", integer_to_list(OsPid), ":\n"
+                      "    kept = bytearray(100_000_000)"], #{pool => near}),
+    fixture:wait_until(fun() -> length(hd(rounds(1, near))) =:= 1 end),
+    {_, Rounds} = figure:within(2_000, fun() -> rounds(10, near) end),
+    ?assertMatch([_ | _], [OsPid || [{1, _, OsPid0, _}] <- Rounds, OsPid0 =:= OsPid]),
+    ok = py:stop_pool(near).
+
+%% Looked at again and again, it never has more for them than there are workers.
+descriptors() ->
+    Files = fun() -> length([File || File <- filelib:wildcard("/proc/self/fd/*"),
+                                     {ok, Target} <- [file:read_link(File)],
+                                     lists:suffix("/statm", Target)]) end,
+    [begin
+         ok = py:restart_workers(),
+         _ = rounds(2),
+         ?assertEqual(3, Files())
+     end || _ <- lists:seq(1, 3)].
 
 with_pool() ->
     Before = samplers(),
