@@ -73,6 +73,7 @@ port_libport_a_SOURCES = \
 	port/process/heap_arena.c port/process/heap_arena.h \
 	port/process/heap_hook.c port/process/heap_hook.h \
 	port/process/heap_numpy.c port/process/heap_numpy.h \
+	port/process/heap_sized.c port/process/heap_sized.h \
 	port/process/mallinfo.c port/process/mallinfo.h \
 	port/process/options.c port/process/options.h \
 	port/process/signals.c port/process/signals.h \

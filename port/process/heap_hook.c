@@ -17,6 +17,7 @@
 #include "process/heap_account.h"
 #include "process/heap_arena.h"
 #include "process/heap_numpy.h"
+#include "process/heap_sized.h"
 
 /* The largest block that pymalloc puts into an arena. */
 #define SMALL 512
@@ -31,6 +32,7 @@ static struct {
     PyObjectArenaAllocator arenas; /* mmap */
     size_t small;                  /* up to this, OBJ and MEM ask for arenas */
     size_t head; /* what Python's own checks put before a large block */
+    bool sized;  /* blocks have a head of ours with their size */
     bool counts;
     bool asks; /* the hook is in OBJ and MEM, too; set with the GIL */
 } below;
@@ -101,9 +103,10 @@ static bool is_allowed(size_t n)
 /* A block in an arena is small. */
 static size_t size_of(char *block)
 {
-    return !block || heap_arena_has(block)
-               ? 0
-               : malloc_usable_size(block - below.head);
+    if (!block || heap_arena_has(block))
+        return 0;
+    return below.sized ? heap_sized_of(block)
+                       : malloc_usable_size(block - below.head);
 }
 
 /* A block that shrinks is never refused. */
@@ -188,8 +191,10 @@ struct kind {
 };
 
 #ifdef WITH_PYMALLOC
-#define USUAL PYMEM_ALLOCATOR_PYMALLOC
+#define PYMALLOC PYMEM_ALLOCATOR_PYMALLOC
+#define USUAL PYMALLOC
 #else
+#define PYMALLOC (-1) /* there is none */
 #define USUAL PYMEM_ALLOCATOR_MALLOC
 #endif
 
@@ -202,10 +207,16 @@ struct kind {
 static const struct kind kinds[] = {
     {"default", USUAL, USUAL_CHECKS},
     {"debug", USUAL, true},
-    {"pymalloc", USUAL, false},
-    {"pymalloc_debug", USUAL, true},
+#ifdef WITH_PYMALLOC
+    {"pymalloc", PYMALLOC, false},
+    {"pymalloc_debug", PYMALLOC, true},
+#endif
     {"malloc", PYMEM_ALLOCATOR_MALLOC, false},
     {"malloc_debug", PYMEM_ALLOCATOR_MALLOC, true},
+#ifdef WITH_MIMALLOC
+    {"mimalloc", PYMEM_ALLOCATOR_MIMALLOC, false},
+    {"mimalloc_debug", PYMEM_ALLOCATOR_MIMALLOC, true},
+#endif
 };
 
 /* As Python reads the environment: PYTHONMALLOC goes before PYTHONDEVMODE, and
@@ -225,14 +236,26 @@ static const struct kind *find_kind(void)
 /* ---- putting it in ---------------------------------------------------- */
 
 /* What OBJ and MEM have while they are not asked. */
+static PyMemAllocatorEx allocator(const struct kind *kind)
+{
+    PyMemAllocatorEx python;
+    PyMem_GetAllocator(PYMEM_DOMAIN_OBJ, &python);
+    switch (kind->allocator) {
+    case PYMEM_ALLOCATOR_MALLOC:
+        return raw;
+    case PYMALLOC:
+        return python;
+    default:
+        return heap_sized_on(&python);
+    }
+}
+
 static void begin_counting(const struct kind *kind)
 {
-    const bool arenas = kind->allocator != PYMEM_ALLOCATOR_MALLOC;
     PyMemAllocatorEx malloc = raw;
-    below.small = arenas ? SMALL : 0;
-    below.blocks = raw;
-    if (arenas)
-        PyMem_GetAllocator(PYMEM_DOMAIN_OBJ, &below.blocks);
+    below.small = kind->allocator == PYMALLOC ? SMALL : 0;
+    below.blocks = allocator(kind);
+    below.sized = !below.small && below.blocks.malloc != raw.malloc;
     PyMem_SetAllocator(PYMEM_DOMAIN_RAW, &malloc);
     PyMem_SetAllocator(PYMEM_DOMAIN_MEM, &below.blocks);
     PyMem_SetAllocator(PYMEM_DOMAIN_OBJ, &below.blocks);

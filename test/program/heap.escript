@@ -32,8 +32,16 @@ main(_) ->
              {"a kind that cannot be counted", fun unknown_kind/0}
             ]).
 
-%% What PYTHONMALLOC may say.
-kinds() -> ["default", "debug", "malloc", "malloc_debug", "pymalloc", "pymalloc_debug"].
+%% What PYTHONMALLOC may say: mimalloc came with 3.13, and may be left out.
+kinds() ->
+    ["default", "debug", "malloc", "malloc_debug", "pymalloc", "pymalloc_debug"]
+        ++ [Kind || Kind <- ["mimalloc", "mimalloc_debug"], knows(Kind)].
+
+knows(Kind) ->
+    with_env("PYTHONMALLOC", Kind, fun() ->
+        #{code := Code} = raw:run([], []),
+        Code =:= 0
+    end).
 
 with_program(Args, Fun) ->
     Port = raw:open(Args),
