@@ -27,6 +27,7 @@ main(_) ->
         {"many numpy arrays", 120_000,
          fun() -> numpy(<<"len([numpy.ones(1000) for _ in range(10**5)])">>) end},
         {"numpy imported in a thread", fun numpy_in_thread/0},
+        {"C's malloc is not Python's heap", fun malloc/0},
         {"arguments", fun arguments/0},
         {"a generator", fun generator/0},
         {"except, finally and the next call have room", fun aftermath/0},
@@ -109,6 +110,21 @@ thread.join()
 ">>),
     {error, {_, Why}} = eval(<<"len(numpy.ones(10**8))">>),
     ?assert(fixture:contains(Why, "limit heap: 67108864 bytes")).
+
+malloc() ->
+    exec(<<"
+import ctypes
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+libc.malloc.argtypes = [ctypes.c_size_t]
+libc.free.argtypes = [ctypes.c_void_p]
+">>),
+    Before = current(),
+    exec(<<"block = libc.malloc(2**27)">>),
+    ?assertEqual({ok, true}, eval(<<"block is not None">>)),
+    ?assert(current() - Before < ?MIB),
+    exec(<<"libc.free(block)">>),
+    ?assert(abs(current() - Before) < ?MIB).
 
 arguments() ->
     {error, {'MemoryError', Why}} = py:eval(<<"len(x)">>, #{x => binary:copy(<<"a">>, ?LIMIT)}),
