@@ -52,6 +52,7 @@ port_libport_a_SOURCES = \
 	port/op/call.c \
 	port/op/collector.c \
 	port/op/eval.c port/op/eval.h \
+	port/op/gc_pause.c port/op/gc_pause.h \
 	port/op/heap.c \
 	port/op/hello.c \
 	port/op/limit.c \

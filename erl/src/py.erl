@@ -408,7 +408,7 @@ memory_stats(Target) ->
 
 %% @doc The memory of a pool or of a worker, within 100 ms whatever they do:
 %% ``{ok, #{gc_count := {_, _, _}}} = py:memory_stats(pdf, #{})''. A worker's map
-%% has the numbers of its Python: `gc_stats', `gc_count', `gc_threshold', while
+%% has the numbers of its Python: `gc_stats', `gc_pauses', `gc_count', `gc_threshold', while
 %% tracing is on `traced_memory_current' and `traced_memory_peak', with their
 %% `age' (ms; they are of now, or of when the worker fell idle); from the kernel
 %% `rss', `peak' and `swap'; and `id', `os_pid', `calls', `uptime' (ms), `baseline'

@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include "op/op.h"
+#include "op/gc_pause.h"
 #include "op/trace.h"
 #include "task/arg.h"
 #include "task/map.h"
@@ -17,7 +18,8 @@ static int describe(PyObject *map)
     if (map_take(map, "gc_stats", python_call("gc", "get_stats", "()")) < 0 ||
         map_take(map, "gc_count", python_call("gc", "get_count", "()")) < 0 ||
         map_take(map, "gc_threshold",
-                 python_call("gc", "get_threshold", "()")) < 0)
+                 python_call("gc", "get_threshold", "()")) < 0 ||
+        map_take(map, "gc_pauses", gc_pause_list()) < 0)
         return -1;
     return trace_describe(map);
 }

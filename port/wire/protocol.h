@@ -98,7 +98,7 @@
     X(stdout) X(stderr) X(logging) X(warnings) X(unraisable) X(thread) \
     X(debug) X(info) X(notice) X(warning) X(critical) \
     /* memory */ \
-    X(gc_stats) X(gc_count) X(gc_threshold) \
+    X(gc_stats) X(gc_count) X(gc_threshold) X(gc_pauses) X(total) X(longest) \
     X(traced_memory_current) X(traced_memory_peak) X(size) X(count) \
     X(heap) X(current) X(peak) X(limit) X(arenas) X(bytes) \
     X(unused) X(malloc) X(used) X(free) X(pieces) X(large) X(whole) X(blocks) \

@@ -16,6 +16,9 @@ main(_) ->
         {"a pool without collector, and its later workers", fun pool_without/0},
         {"frozen objects", fun frozen/0},
         {"while Python is busy", fun busy/0},
+        {"pauses are counted, for each generation", fun pauses/0},
+        {"pauses of a pool go on when workers end", fun pauses_go_on/0},
+        {"who calls the callback", fun callback/0},
         {"targets that are none", fun targets/0}
     ])).
 
@@ -93,6 +96,39 @@ busy() ->
     {ok, {_, _, _}} = py_mem:gc_threshold(default),
     ok = py_mem:gc_enable(default),
     {ok, _} = fixture:release(Held).
+
+%% As often as the collector says that it has run, and that took some time.
+pauses() ->
+    two_workers(fun() ->
+        {ok, #{gc_pauses := Before, gc_stats := Runs}} = py:memory_stats({two, 1}),
+        [{ok, _} = py:gc({two, 1}, Generation) || Generation <- [0, 1, 1, 2, 2, 2]],
+        {ok, #{gc_pauses := After, gc_stats := MoreRuns}} = py:memory_stats({two, 1}),
+        Counts = [{A - B, M - R}
+                  || {#{count := B}, #{count := A}, {#{<<"collections">> := R},
+                                                     #{<<"collections">> := M}}}
+                         <- lists:zip3(Before, After, lists:zip(Runs, MoreRuns))],
+        ?assert(lists:all(fun({Paused, Ran}) -> Paused =:= Ran end, Counts)),
+        ?assertMatch([{N0, _}, {N1, _}, {N2, _}] when N0 >= 1 andalso N1 >= 2 andalso N2 >= 3, Counts),
+        #{count := N, total := Total, longest := Longest} = lists:last(After),
+        ?assert(Longest > 0 andalso Longest =< Total andalso Total =< N * Longest + N)
+    end).
+
+pauses_go_on() ->
+    two_workers(fun() ->
+        [{ok, _} = py:gc(two) || _ <- lists:seq(1, 10)],
+        {ok, #{gc_pauses := [_, _, #{count := Before, longest := Longest}]}} = py:memory_stats(two),
+        ok = py:restart_workers(two),
+        {ok, #{gc_pauses := [_, _, #{count := After, longest := Later}]}} = py:memory_stats(two),
+        ?assert(Before >= 20 andalso After >= Before andalso Later >= Longest)
+    end).
+
+%% It is in a list that user code sees.
+callback() ->
+    [?assertMatch({error, {Class, _}}, py:eval(["gc.callbacks[0](", Args, ")"]))
+     || {Args, Class} <- [{"", 'TypeError'}, {"'stop', {}", 'KeyError'}, {"'stop', 1", 'TypeError'},
+                          {"'stop', {'generation': ''}", 'TypeError'}]],
+    ?assertEqual({ok, none}, py:eval(<<"gc.callbacks[0]('stop', {'generation': 9})">>)),
+    {ok, #{gc_pauses := [_, _, _]}} = py:memory_stats().
 
 targets() ->
     Asks = [fun py_mem:gc_threshold/1, fun py_mem:gc_freeze/1, fun py_mem:gc_enable/1,

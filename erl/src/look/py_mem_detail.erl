@@ -8,16 +8,35 @@
 
 -include("py.hrl").
 
-%% The details of each worker, in their order. Whether a worker runs a job is known
-%% by then. The programs answer while the kernel is asked.
--spec of_workers([py_pool_board:worker()], [IsRunning :: boolean()], py_time:deadline()) ->
-          [map()].
-of_workers(Workers, Running, Deadline) ->
-    Sent = [py_fanout:send(Workers, urgent, Op, Deadline) || Op <- [memory_detail, memory_objects]],
+%% Only the machine can hold up a program that has nothing to do: how much longer it
+%% has to answer (ms).
+-define(RESTING, 400).
+
+-type doing() :: resting | idle | busy | down.
+
+%% The details of each worker, in their order. The programs answer while the kernel
+%% is asked.
+-spec of_workers([py_pool_board:worker()], [doing()], py_time:deadline()) -> [map()].
+of_workers(Workers, Doing, Deadline) ->
+    Asked = [ask(Worker, until(Does, Deadline)) || {Worker, Does} <- lists:zip(Workers, Doing)],
     Groups = py_os_proc:groups([OsPid || {_, _, OsPid} <- Workers]),
     Kernel = [outside(OsPid, Groups) || {_, _, OsPid} <- Workers],
-    [Allocators, Objects] = [py_fanout:collect(Answers, Deadline) || Answers <- Sent],
-    lists:zipwith3(fun known/3, lists:zip(Kernel, Running), Allocators, Objects).
+    lists:zipwith3(fun known/3, Doing, Kernel, [answers(Sent) || Sent <- Asked]).
+
+until(resting, Deadline) -> Deadline + ?RESTING;
+until(_, Deadline) -> Deadline.
+
+ask(Worker, Deadline) ->
+    [{py_fanout:send([Worker], urgent, Op, Deadline), Deadline}
+     || Op <- [memory_detail, memory_objects]].
+
+answers(Asked) ->
+    lists:foldl(fun({Sent, Deadline}, Known) ->
+        case py_fanout:collect(Sent, Deadline) of
+            [{_, {ok, Answer}}] -> maps:merge(Known, Answer);
+            [{_, {error, _}}] -> Known
+        end
+    end, #{}, Asked).
 
 outside(OsPid, Groups) ->
     Others = maps:get(OsPid, Groups, []),
@@ -28,16 +47,13 @@ children(Others) ->
     maps:from_list([{count, length(Others)}
                     | [{Key, lists:sum([Bytes || #{Key := Bytes} <- Memory])} || Key <- [rss, uss]]]).
 
-known({Kernel, IsRunning}, {_, Allocators}, {_, Objects}) ->
-    Known = objects(maps:merge(answer(Objects), maps:merge(answer(Allocators), Kernel))),
+known(Doing, Kernel, Answers) ->
+    Known = objects(maps:merge(Kernel, Answers)),
     Shown = maps:without([held, large, whole], Known),
-    case py_mem_diagnosis:word(Known#{running => IsRunning}) of
+    case py_mem_diagnosis:word(Known#{running => Doing =:= busy}) of
         {ok, Word} -> Shown#{diagnosis => Word};
         unknown -> Shown
     end.
-
-answer({ok, Map}) -> Map;
-answer({error, _}) -> #{}.
 
 %% An account knows exactly.
 objects(#{heap := #{current := Bytes}} = Known) ->

@@ -27,7 +27,7 @@ ask(Pool, Workers, Detail) ->
     Awake = [Worker || {Worker, {awake, _}} <- Seen],
     Sent = py_fanout:send(Awake, urgent, memory_stats, Deadline),
     Own = [own(Worker, State, Deadline) || {Worker, {State, _}} <- Seen],
-    More = details(Detail, Workers, [IsRunning || {IsRunning, _} <- Own], Deadline),
+    More = details(Detail, Workers, [Doing || {Doing, _} <- Own], Deadline),
     Answers = maps:from_list(py_fanout:collect(Sent, Deadline)),
     [{Worker, of_worker(Pool, Worker, maps:merge(maps:merge(Kernel, Calls), Details),
                         maps:get(Worker, Answers, State))}
@@ -43,16 +43,16 @@ seen(Pool, {Id, Pid, OsPid}) ->
         {error, false} -> {awake, Kernel}
     end.
 
-%% What the worker knows by itself: whether it runs a job, and how many it has run.
+%% What the worker knows by itself: what it does, and how many calls it has had.
 own(_, {resting, Calls}, _) ->
-    {false, #{calls => Calls}};
+    {resting, #{calls => Calls}};
 own({_, Pid, _}, _, Deadline) ->
     case py_worker:info(Pid, py_time:left(Deadline)) of
-        #{state := down} -> {true, #{}};
-        #{state := State, calls := Calls} -> {State =:= busy, #{calls => Calls}}
+        #{state := down} -> {down, #{}};
+        #{state := State, calls := Calls} -> {State, #{calls => Calls}}
     end.
 
-details(true, Workers, Running, Deadline) -> py_mem_detail:of_workers(Workers, Running, Deadline);
+details(true, Workers, Doing, Deadline) -> py_mem_detail:of_workers(Workers, Doing, Deadline);
 details(false, Workers, _, _) -> [#{} || _ <- Workers].
 
 %% A worker that cannot answer in time is busy: it is shown with the last numbers
@@ -77,14 +77,13 @@ grown(Stats) -> Stats.
 %% A pool's memory, made of its workers' own maps: what their collectors did is
 %% counted elsewhere, the fullest counts are shown, the thresholds are the first
 %% one's; traced bytes are there while some worker traces. Pure.
--spec of_pool(py_worker_memory:generations(), [map()]) -> map().
+-spec of_pool(py_worker_memory:counted(), [map()]) -> map().
 of_pool(Counted, Workers) ->
-    Base = #{gc_stats => Counted,
-             gc_count => lists:max([{0, 0, 0} | values(gc_count, Workers)]),
-             gc_threshold => first(values(gc_threshold, Workers)),
-             answered => length([busy || #{busy := false} <- Workers]),
-             asked => length(Workers),
-             workers => Workers},
+    Base = Counted#{gc_count => lists:max([{0, 0, 0} | values(gc_count, Workers)]),
+                    gc_threshold => first(values(gc_threshold, Workers)),
+                    answered => length([busy || #{busy := false} <- Workers]),
+                    asked => length(Workers),
+                    workers => Workers},
     lists:foldl(fun(Key, Stats) -> traced(Key, values(Key, Workers), Stats) end,
                 Base, [traced_memory_current, traced_memory_peak]).
 

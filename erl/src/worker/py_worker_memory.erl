@@ -6,13 +6,14 @@
 -module(py_worker_memory).
 
 -export([new/5, learn/4, of_worker/3, baseline/2, counted/1]).
--export_type([memory/0, numbers/0, generations/0]).
+-export_type([memory/0, numbers/0, counted/0]).
 
-%% As the program says them: gc_stats, gc_count, gc_threshold and, while it
-%% traces, traced_memory_current and traced_memory_peak.
--type numbers() :: #{gc_stats := generations(), gc_count := tuple(), gc_threshold := tuple(),
-                     _ => _}.
--type generations() :: [#{binary() => non_neg_integer()}].
+%% As the program says them: gc_stats, gc_pauses, gc_count, gc_threshold and, while
+%% it traces, traced_memory_current and traced_memory_peak.
+-type numbers() :: #{gc_stats := generations(), gc_pauses := generations(),
+                     gc_count := tuple(), gc_threshold := tuple(), _ => _}.
+-type generations() :: [#{binary() | atom() => non_neg_integer()}].
+-type counted() :: #{gc_stats := generations(), gc_pauses := generations()}.
 
 -record(memory, {
     worker :: pid(),
@@ -20,7 +21,7 @@
     baseline :: non_neg_integer() | undefined,
     at :: integer(),                        % when the numbers were taken (ms)
     numbers :: numbers(),
-    past :: generations()                   % of those who had the slot before
+    past :: counted()                       % by those who had the slot before
 }).
 
 -opaque memory() :: #memory{}.
@@ -66,17 +67,24 @@ baseline(_, _) ->
     0.
 
 %% What all workers have counted, those that have ended included.
--spec counted([memory()]) -> generations().
+-spec counted([memory()]) -> counted().
 counted(Memories) ->
     lists:foldl(fun(Memory, Sum) -> add(sum(Memory), Sum) end, zero(), Memories).
 
-sum(#memory{numbers = #{gc_stats := Generations}, past = Past}) ->
-    add(Generations, Past).
+sum(#memory{numbers = Numbers, past = Past}) ->
+    add(maps:with([gc_stats, gc_pauses], Numbers), Past).
 
 add(These, Those) ->
-    lists:zipwith(fun(A, B) -> maps:merge_with(fun(_, X, Y) -> X + Y end, A, B) end,
-                  These, Those).
+    maps:merge_with(fun(_, A, B) -> lists:zipwith(fun add_one/2, A, B) end, These, Those).
+
+add_one(This, That) ->
+    maps:merge_with(fun(longest, A, B) -> max(A, B);
+                       (_, A, B) -> A + B
+                    end, This, That).
 
 zero() ->
-    lists:duplicate(3, maps:from_keys([<<"collected">>, <<"collections">>,
-                                       <<"uncollectable">>], 0)).
+    #{gc_stats => zeros([<<"collected">>, <<"collections">>, <<"uncollectable">>]),
+      gc_pauses => zeros([count, total, longest])}.
+
+zeros(Keys) ->
+    lists:duplicate(3, maps:from_keys(Keys, 0)).

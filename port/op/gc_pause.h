@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * gc_pause: how often the garbage collector has run, and for how long Python
+ * stood still meanwhile. GIL held.
+ */
+#ifndef PORT_OP_GC_PAUSE_H
+#define PORT_OP_GC_PAUSE_H
+
+#include "value/python.h"
+
+/* Has the collector say when it begins and ends (gc.callbacks). Call once, when
+ * Python has started. 0, or -1 with an exception. */
+int gc_pause_init(void);
+
+/* For each generation, the youngest first, a map with `count`, and in
+ * microseconds `total` and `longest`. A new reference, or NULL with an
+ * exception. */
+PyObject *gc_pause_list(void);
+
+#endif
