@@ -11,12 +11,20 @@
 -module(py_mem).
 
 -export([gc_threshold/1, gc_threshold/2, gc_freeze/1, gc_enable/1, gc_disable/1]).
--export([history/1, history/2]).
+-export([reset_peak/1, history/1, history/2]).
 -export_type([threshold/0]).
 
 %% What has to pile up in each generation before it is collected; 0 in the first
 %% place: nothing is collected by itself.
 -type threshold() :: {non_neg_integer(), non_neg_integer(), non_neg_integer()}.
+
+%% @doc From now on `peak' in {@link py:memory_stats/1} is the most that is in memory
+%% from now on: ``ok = py_mem:reset_peak(pdf)''. So are `traced_memory_peak', and the
+%% peak of the heap where it is counted. What the kernel does not let us reset stays:
+%% `{error, {unsupported, reset_peak}}'.
+-spec reset_peak(py:target()) -> ok | py:each() | {error, term()}.
+reset_peak(Target) ->
+    py_mem_tend:reset_peak(Target).
 
 %% @doc When Python collects garbage by itself: ``{ok, {700, 10, 10}} = py_mem:gc_threshold(pdf)''.
 %% A pool's thresholds are those of its first worker.

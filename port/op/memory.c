@@ -7,6 +7,7 @@
 #include "op/op.h"
 #include "op/gc_pause.h"
 #include "op/trace.h"
+#include "process/heap_account.h"
 #include "task/arg.h"
 #include "task/map.h"
 #include "value/python.h"
@@ -28,6 +29,13 @@ PyObject *op_memory_stats(struct task *task)
 {
     (void)task;
     return map_make(describe);
+}
+
+PyObject *op_reset_peak(struct task *task)
+{
+    (void)task;
+    heap_account_reset_peak();
+    return python_call("_tracemalloc", "reset_peak", "()");
 }
 
 PyObject *op_gc(struct task *task)

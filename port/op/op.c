@@ -32,6 +32,7 @@ static const struct op_row rows[] = {
     {"memory_stats", 0, true, op_memory_stats, "memory_stats"},
     {"memory_objects", 0, true, op_memory_objects, "memory_objects"},
     {"set_memory", 1, true, op_set_memory, NULL},
+    {"reset_peak", 0, true, op_reset_peak, NULL},
     {"stack", 0, true, op_stack, "stack"},
     {"gc", 0, true, op_gc, "gc"},
     {"gc", 1, true, op_gc, "gc"},

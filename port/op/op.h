@@ -47,8 +47,8 @@ op_fn op_call;
 op_fn op_stream;
 /* hello.c  hello   version */
 op_fn op_hello, op_version;
-/* memory.c  memory_stats   gc   {gc, Generation} */
-op_fn op_memory_stats, op_gc;
+/* memory.c  memory_stats   reset_peak   gc   {gc, Generation} */
+op_fn op_memory_stats, op_reset_peak, op_gc;
 /* objects.c  memory_objects */
 op_fn op_memory_objects;
 /* collector.c  gc_threshold   {gc_threshold, N0, N1, N2}   gc_enable … */

@@ -257,6 +257,12 @@ void heap_account_init(size_t limit, size_t (*unused)(void))
     set(&account.limit, limit);
 }
 
+void heap_account_reset_peak(void)
+{
+    set(&account.peak, 0);
+    raise_peak(held());
+}
+
 void heap_account_read(struct heap_numbers *numbers)
 {
     *numbers = (struct heap_numbers){.current = in_use(held()),

@@ -54,6 +54,9 @@ void heap_account_set_limit(size_t limit);
  * needed, this takes one only now and then. Main thread, between jobs. */
 bool heap_account_is_nearly_full(void);
 
+/* From now on the peak is the most that is held from now on. */
+void heap_account_reset_peak(void);
+
 void heap_account_read(struct heap_numbers *numbers);
 
 /* Writes what the running job, or the last one, was refused. False: nothing. */

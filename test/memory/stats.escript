@@ -21,6 +21,8 @@ main(_) ->
         {"options that are none", fun options/0},
         {"tracing that the environment has switched on", fun traced_by_environment/0},
         {"a worker that was busy ever since", fun never_asked/0},
+        {"a peak that is reset", fun peak/0},
+        {"a peak that is reset: targets", fun peak_targets/0},
         {"a worker that is stopped", fun stopped/0},
         {"a worker at rest is not asked, and has new numbers after a call", fun resting/0},
         {"collections and tracing of a worker at rest are seen at once", fun at_once/0},
@@ -129,6 +131,31 @@ stopped() ->
     ?assertEqual(1, Answered),
     {ok, #{gc_stats := After}} = py:memory_stats(),
     ?assert(is_forth(Before, Meanwhile) andalso is_forth(Meanwhile, After)).
+
+%% The kernel's, the traced one, and that of the heap.
+peak() ->
+    {ok, _} = py:start_pool(high, #{size => 1, memory => #{account => true}}),
+    In = #{pool => high},
+    ok = py:tracemalloc_start(high),
+    {ok, 80_000_000} = py:eval(<<"len(bytearray(b'x') * 80_000_000)">>, #{}, In),
+    Peaks = fun() ->
+        {ok, #{peak := Kernel, traced_memory_peak := Traced, heap := #{peak := Heap}}} =
+            py:memory_stats({high, 1}, #{detail => true}),
+        [Kernel, Traced, Heap]
+    end,
+    ?assertEqual([true, true, true], [Peak > 80_000_000 || Peak <- Peaks()]),
+    ok = py_mem:reset_peak(high),
+    ?assertEqual([false, false, false], [Peak > 80_000_000 || Peak <- Peaks()]),
+    {ok, 90_000_000} = py:eval(<<"len(bytearray(b'x') * 90_000_000)">>, #{}, In),
+    ?assertEqual([true, true, true], [Peak > 80_000_000 || Peak <- Peaks()]),
+    ok = py:stop_pool(high).
+
+peak_targets() ->
+    ok = py_mem:reset_peak(default),
+    {ok, [{1, ok}, {2, ok}]} = py_mem:reset_peak({default, all}),
+    ok = py_mem:reset_peak({default, 2}),
+    ?assertEqual({error, {no_worker, {default, 3}}}, py_mem:reset_peak({default, 3})),
+    ?assertError(badarg, py_mem:reset_peak(<<"default">>)).
 
 %% Its program does not run a single time while many look at it; and what a call has
 %% changed is known when it is over.

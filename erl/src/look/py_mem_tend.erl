@@ -3,7 +3,7 @@
 %% Memory of workers: collection, giving back, settings.
 -module(py_mem_tend).
 
--export([gc/2, trim/1, set/2, once/2, thresholds/1, trimmed/3]).
+-export([gc/2, trim/1, reset_peak/1, set/2, once/2, thresholds/1, trimmed/3]).
 
 -include("py.hrl").
 
@@ -64,6 +64,20 @@ sum_maps(_, Results) ->
 
 add({_, {ok, Map}}, Sum) -> maps:merge_with(fun(_, A, B) -> A + B end, Map, Sum);
 add({_, {error, _}}, Sum) -> Sum.
+
+%% ---------------------------------------------------------------------------
+%% Peaks
+
+%% The kernel's, which needs nothing from Python, and those of the program.
+-spec reset_peak(py_target:target()) -> py_target:answer().
+reset_peak(Target) ->
+    py_target:run(Target, fun(Pool, Workers) ->
+        Kernel = [py_os_proc:reset_peak(OsPid) || {_, _, OsPid} <- Workers],
+        lists:zipwith(fun was_reset/2, Kernel, (everywhere(reset_peak))(Pool, Workers))
+    end, fun(_, Results) -> py_fanout:all_ok(Results) end).
+
+was_reset({error, unsupported}, {Worker, ok}) -> {Worker, {error, {unsupported, reset_peak}}};
+was_reset(_, Result) -> Result.
 
 %% ---------------------------------------------------------------------------
 %% Settings

@@ -5,7 +5,7 @@
 %% is nothing.
 -module(py_os_proc).
 
--export([memory/1, shares/1, groups/1, oom_kills/0, hold_input/1]).
+-export([memory/1, reset_peak/1, shares/1, groups/1, oom_kills/0, hold_input/1]).
 -export_type([memory/0, shares/0]).
 
 -type memory() :: #{rss => non_neg_integer(),   % resident now
@@ -27,6 +27,21 @@ memory(OsPid) ->
                                     Bytes <- bytes(Name, Status)]
                    ++ [{stopped, true} || Line <- [<<"\nState:\tT">>, <<"\nState:\tt">>],
                                           binary:match(Status, Line) =/= nomatch]).
+
+%% From now on its peak is the most that is resident from now on. A process that is
+%% gone has no peak. Not every kernel can do that, and lets it be done.
+-spec reset_peak(pos_integer() | undefined) -> ok | {error, unsupported}.
+reset_peak(undefined) ->
+    {error, unsupported};
+reset_peak(OsPid) ->
+    Proc = "/proc/" ++ integer_to_list(OsPid),
+    case prim_file:write_file(Proc ++ "/clear_refs", <<"5">>) of
+        ok -> ok;
+        {error, _} -> unless_gone(prim_file:read_file_info(Proc))
+    end.
+
+unless_gone({ok, _}) -> {error, unsupported};
+unless_gone({error, _}) -> ok.
 
 %% What of its memory it shares. The kernel looks at every page for that, which
 %% takes milliseconds in a large process.
