@@ -26,6 +26,8 @@ main(_) ->
         {"a worker that is stopped", fun stopped/0},
         {"a worker at rest is not asked, and has new numbers after a call", fun resting/0},
         {"collections and tracing of a worker at rest are seen at once", fun at_once/0},
+        [{["within 100 ms while every worker ", atom_to_list(Way)], 60_000,
+          fun() -> in_time(Way) end} || Way <- [loop, backtrack, keep_gil_deaf, stop]],
         {"no counter goes back", 120_000, fun never_back/0}
     ])).
 
@@ -196,6 +198,40 @@ is_forth(Before, After) ->
     lists:all(fun({B, A}) -> lists:all(fun(Key) -> map_get(Key, A) >= map_get(Key, B) end,
                                        maps:keys(B))
               end, lists:zip(Before, After)).
+
+%% All are in the answer, with their last numbers, and these only grow.
+in_time(Way) ->
+    {ok, _} = py:start_pool(stuck, #{size => 3, python_path => [fixture:python_path()],
+                                     init => <<"import wedge">>}),
+    {ok, _} = py:gc(stuck),
+    {ok, First} = py:memory_stats(stuck),
+    OsPids = fixture:os_pids(stuck),
+    [stick(Way, OsPid) || OsPid <- OsPids],
+    try
+        Times = [in_time(First, Detail) || Detail <- [false, false, false, true, true, true]],
+        figure:show(["memory_stats while they ", atom_to_list(Way)], Times)
+    after
+        [fixture:kill("KILL", OsPid) || OsPid <- OsPids],
+        ok = py:stop_pool(stuck, 0)
+    end.
+
+in_time(#{gc_stats := Before, gc_pauses := Paused}, Detail) ->
+    {Ms, {ok, Stats}} = figure:within(100, fun() -> py:memory_stats(stuck, #{detail => Detail}) end),
+    #{gc_stats := After, gc_pauses := Pauses, asked := 3, workers := [_, _, _] = Workers} = Stats,
+    ?assert(is_forth(Before, After) andalso is_forth(Paused, Pauses)),
+    [?assertMatch(#{gc_stats := [_, _, _], gc_count := {_, _, _}, gc_threshold := {_, _, _},
+                    rss := Rss, calls := _, age := _} when Rss > ?MB, Worker) || Worker <- Workers],
+    Ms.
+
+%% Each worker gets one, because it is busy then.
+stick(stop, OsPid) ->
+    ok = fixture:stop(OsPid);
+stick(Way, _) ->
+    File = filename:join(fixture:tmpdir(), "started"),
+    Args = [list_to_binary(File)],
+    spawn(fun() -> py:call(wedge, Way, Args, #{}, #{pool => stuck}) end),
+    fixture:wait_until(fun() -> filelib:is_file(File) end),
+    timer:sleep(50).
 
 %% Collections, deaths, a restart, and a kept GIL, while somebody watches.
 never_back() ->

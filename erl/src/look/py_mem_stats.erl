@@ -58,7 +58,7 @@ details(false, Workers, _, _) -> [#{} || _ <- Workers].
 %% A worker that cannot answer in time is busy: it is shown with the last numbers
 %% that are known of it.
 of_worker(Pool, {Id, Pid, _} = Worker, Outside, {ok, Numbers}) ->
-    py_worker:learn(Pool, Id, Pid, Numbers),
+    py_worker_rest:learn(Pool, Id, Pid, Numbers),
     {ok, known(Pool, Worker, Outside#{busy => false})};
 of_worker(_, _, _, {error, {worker_exit, _}} = Ended) ->
     Ended;

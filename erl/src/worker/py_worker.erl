@@ -13,7 +13,7 @@
 -module(py_worker).
 -behaviour(gen_server).
 
--export([start_link/1, info/1, info/2, seal/2, learn/4]).
+-export([start_link/1, info/1, info/2, seal/2]).
 -export([request/2, pull/4, close_stream/2, let_go/2, report/1, spoilt/1, ran_out/2]).
 -export([steps/2, live/1, retire/3, exceeded/2, spare/2]).
 -export([init/1, handle_continue/2, handle_call/3, handle_cast/2, handle_info/2,
@@ -253,7 +253,7 @@ frame(Id, Frame, #state{phase = {live, Live}} = S) ->
 starting({?MODULE, {steps, Steps}}, Boot, _, S) ->
     boot(py_worker_boot:steps(Steps, Boot), S);
 starting({?MODULE, live}, Boot, _, S) ->
-    remember(py_worker_boot:memory(Boot), S),
+    py_worker_rest:remember(S#state.pool, S#state.slot, S#state.os_pid, py_worker_boot:memory(Boot)),
     go_live(py_worker_boot:hello(Boot), S);
 starting({?MODULE, {ran_out, What}}, _, _, #state{port = Port} = S) ->
     What =:= heap andalso py_worker_reaper:full(S#state.pool, S#state.slot, S#state.os_pid),
@@ -299,29 +299,15 @@ greeted({run, _, Boot}, #state{pool = Pool, os_pid = OsPid} = S) ->
 greeted({failed, _}, S) ->
     S.
 
-%% What its memory is compared with later.
-remember(Numbers, #state{pool = Pool, slot = Slot, os_pid = OsPid}) ->
-    Baseline = maps:get(rss, py_os_proc:memory(OsPid), undefined),
-    py_pool_board:update_memory(Pool, Slot, fun(Before) ->
-        py_worker_memory:new(self(), Baseline, Numbers, py_time:now_ms(), Before)
-    end).
-
 go_live(#{python := Python, guard := Guard}, #state{pool = Pool, options = Options} = S) ->
     Live = py_worker_live:new(#{pool => Pool, pool_pid => S#state.pool_pid, slot => S#state.slot,
                                 port => S#state.port, os_pid => S#state.os_pid,
                                 options => Options}),
     settle(Live, S#state{python = Python, guard = Guard}).
 
-learned({ok, Numbers}, #state{pool = Pool, slot = Slot}) -> learn(Pool, Slot, self(), Numbers);
+learned({ok, Numbers}, #state{pool = Pool, slot = Slot}) ->
+    py_worker_rest:learn(Pool, Slot, self(), Numbers);
 learned({error, _}, _) -> ok.
-
-%% What it has said of its memory stays known, whoever has asked for it.
--spec learn(#pool{}, pos_integer(), pid(), py_worker_memory:numbers()) -> ok.
-learn(Pool, Slot, Worker, Numbers) ->
-    Now = py_time:now_ms(),
-    py_pool_board:update_memory(Pool, Slot, fun(Known) ->
-        py_worker_memory:learn(Worker, Numbers, Now, Known)
-    end).
 
 not_started(Text) ->
     {shutdown, {python_start, Text}}.

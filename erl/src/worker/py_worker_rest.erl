@@ -4,12 +4,14 @@
 %% nothing to do for a tick. So they are known of every worker that is at rest, and
 %% none is woken for them later; and while short calls follow one another they cost
 %% nothing. What has been asked of the program is told by the id of its last
-%% request. Pure.
+%% request. All but the last section is pure.
 -module(py_worker_rest).
 
+-export([remember/4, learn/4]).
 -export([new/0, question/0, soonest/2, tick/2, answered/2, moved/3]).
 -export_type([rest/0]).
 
+-include("py.hrl").
 -include("py_protocol.hrl").
 
 -record(rest, {
@@ -53,3 +55,23 @@ answered(_, R) -> {false, R#rest{asked = none}}.
 moved(_, _, #rest{known = none} = R) -> {false, R};
 moved(Last, false, #rest{known = Last} = R) -> {false, R};
 moved(_, _, R) -> {true, R#rest{known = none}}.
+
+%% ---------------------------------------------------------------------------
+%% What is known, for everybody
+
+%% The calling worker is ready: its memory is compared with this later.
+-spec remember(#pool{}, pos_integer(), pos_integer() | undefined, py_worker_memory:numbers()) ->
+          ok.
+remember(Pool, Slot, OsPid, Numbers) ->
+    Baseline = maps:get(rss, py_os_proc:memory(OsPid), undefined),
+    py_pool_board:update_memory(Pool, Slot, fun(Before) ->
+        py_worker_memory:new(self(), Baseline, Numbers, py_time:now_ms(), Before)
+    end).
+
+%% A worker has said its numbers, whoever has asked for them.
+-spec learn(#pool{}, pos_integer(), pid(), py_worker_memory:numbers()) -> ok.
+learn(Pool, Slot, Worker, Numbers) ->
+    Now = py_time:now_ms(),
+    py_pool_board:update_memory(Pool, Slot, fun(Known) ->
+        py_worker_memory:learn(Worker, Numbers, Now, Known)
+    end).
