@@ -58,7 +58,7 @@ port_libport_a_SOURCES = \
 	port/op/limit.c \
 	port/op/listen.c \
 	port/op/memory.c \
-	port/op/objects.c \
+	port/op/objects.c port/op/objects.h \
 	port/op/op.c port/op/op.h \
 	port/op/stack.c \
 	port/op/stream.c port/op/stream.h \

@@ -11,6 +11,7 @@
 #include "loop/paths.h"
 #include "loop/spoil.h"
 #include "op/gc_pause.h"
+#include "op/objects.h"
 #include "process/crash.h"
 #include "process/guard.h"
 #include "process/limit.h"
@@ -116,8 +117,8 @@ int interp_start(const struct options *options, struct err *err)
         return -1;
     if (paths_begin() < 0 || classes_init() < 0 || exception_init() < 0 ||
         handlers_init() < 0 || interrupt_init() < 0 || spoil_init() < 0 ||
-        crash_init() < 0 || gc_pause_init() < 0 || set_up() < 0 ||
-        paths_finish(options) < 0)
+        crash_init() < 0 || gc_pause_init() < 0 || objects_init() < 0 ||
+        set_up() < 0 || paths_finish(options) < 0)
         return exception_error(err);
     clerk_begin();
     return 0;

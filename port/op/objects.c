@@ -12,6 +12,8 @@
  */
 #include "config.h"
 
+#include "op/objects.h"
+
 #include "op/op.h"
 #include "process/heap_arena.h"
 #include "task/map.h"
@@ -38,6 +40,7 @@ struct census {
     size_t seen; /* objects, and references to those without a turn */
     long long until;
     bool cut;
+    bool hidden; /* some objects were not to be seen */
     bool failed; /* with an exception */
 };
 
@@ -187,6 +190,24 @@ static bool count_in(struct census *c, PyObject *obj)
 
 /* ---- all of them ------------------------------------------------------ */
 
+/* How many objects were hidden when Python had started. */
+static long hidden_by_python;
+
+/* How many are hidden now, or -1 with an exception. */
+static long count_hidden(void)
+{
+    PyObject *frozen = python_call("gc", "get_freeze_count", "()");
+    const long n = frozen ? PyLong_AsLong(frozen) : -1;
+    Py_XDECREF(frozen);
+    return n;
+}
+
+int objects_init(void)
+{
+    hidden_by_python = count_hidden();
+    return hidden_by_python < 0 ? -1 : 0;
+}
+
 #if PY_VERSION_HEX >= 0x030c0000
 static int count_next(PyObject *obj, void *census)
 {
@@ -229,7 +250,9 @@ static void end(struct census *c)
 
 static int take_census(struct census *c)
 {
-    if (begin(c) == 0)
+    const long hidden = count_hidden();
+    c->hidden = hidden > hidden_by_python;
+    if (begin(c) == 0 && hidden >= 0 && !c->hidden)
         count_all(c);
     end(c);
     return PyErr_Occurred() ? -1 : 0;
@@ -244,20 +267,27 @@ static double estimate(const struct census *c, PyObject *blocks)
                                  : c->large;
 }
 
-static int describe(PyObject *map)
+static int describe_large(PyObject *map, PyObject *blocks)
 {
     struct census c = {.share = 1.0};
     if (take_census(&c) < 0)
         return -1;
-    PyObject *blocks = python_call("sys", "getallocatedblocks", "()");
-    if (!blocks)
-        return -1;
+    if (c.hidden)
+        return 0;
     const double large = c.cut ? estimate(&c, blocks) : c.large;
-    const bool failed = map_take(map, "large", PyLong_FromDouble(large)) < 0 ||
-                        map_take(map, "whole", PyBool_FromLong(!c.cut)) < 0 ||
-                        map_take(map, "blocks", Py_NewRef(blocks)) < 0;
-    Py_DECREF(blocks);
-    return failed ? -1 : 0;
+    if (map_take(map, "large", PyLong_FromDouble(large)) < 0)
+        return -1;
+    return map_take(map, "whole", PyBool_FromLong(!c.cut));
+}
+
+static int describe(PyObject *map)
+{
+    PyObject *blocks = python_call("sys", "getallocatedblocks", "()");
+    int rc = blocks ? describe_large(map, blocks) : -1;
+    if (rc == 0)
+        rc = map_take(map, "blocks", Py_NewRef(blocks));
+    Py_XDECREF(blocks);
+    return rc;
 }
 
 PyObject *op_memory_objects(struct task *task)

@@ -85,9 +85,9 @@ pool_without() ->
 
 frozen() ->
     two_workers(fun() ->
-        ?assertEqual([0, 0], each(<<"gc.get_freeze_count()">>)),
+        [Few, _] = each(<<"gc.get_freeze_count()">>),
         ok = py_mem:gc_freeze(two),
-        ?assert(lists:all(fun(N) -> N > 1000 end, each(<<"gc.get_freeze_count()">>)))
+        ?assert(lists:all(fun(N) -> N > Few + 1000 end, each(<<"gc.get_freeze_count()">>)))
     end).
 
 busy() ->

@@ -19,6 +19,7 @@ main(_) ->
         [{[atom_to_list(Word), ", with an account: ", atom_to_list(hd(Hoards))], 60_000,
           fun() -> planted(Word, hd(Hoards), #{memory => #{account => true}}) end}
          || {Word, Hoards} <- hoards()],
+        {"frozen objects are not seen, and that is known", 60_000, fun frozen/0},
         {"no word for what a job that runs may have", 60_000, fun running/0},
         {"C code holds the GIL: what needs no Python is known", 60_000, fun gil_held/0}
     ])).
@@ -61,6 +62,16 @@ detail() ->
 children_rss() ->
     #{children := #{rss := Rss}} = detail(),
     Rss.
+
+frozen() ->
+    fixture:unless_sanitized(),
+    with_pool(#{}, fun() ->
+        {ok, none} = py:call(planted, cache_bytes, [?PLANTED], #{}, #{pool => planted}),
+        ok = py_mem:gc_freeze(planted),
+        fixture:wait_until(fun() -> is_map_key(blocks, detail()) end),
+        Stats = detail(),
+        ?assertNot(is_map_key(objects, Stats) orelse is_map_key(diagnosis, Stats))
+    end).
 
 %% A function's local variables are seen by nobody but itself.
 running() ->

@@ -16,6 +16,9 @@
                     uss => non_neg_integer(),   % resident, and shared with nobody
                     held => non_neg_integer()}. % resident or swapped out, and no file's
 
+%% How the kernel says that a process is stopped.
+-define(STOPPED, [<<"\nState:\tT">>, <<"\nState:\tt">>]).
+
 %% What the kernel says of its memory, in bytes. All of it is in one file, so the
 %% numbers are of one moment and in kB, whatever the size of a page.
 -spec memory(pos_integer() | undefined) -> memory().
@@ -25,8 +28,7 @@ memory(OsPid) ->
                                                     {peak, <<"\nVmHWM:">>},
                                                     {swap, <<"\nVmSwap:">>}],
                                     Bytes <- bytes(Name, Status)]
-                   ++ [{stopped, true} || Line <- [<<"\nState:\tT">>, <<"\nState:\tt">>],
-                                          binary:match(Status, Line) =/= nomatch]).
+                   ++ [{stopped, true} || binary:match(Status, ?STOPPED) =/= nomatch]).
 
 %% From now on its peak is the most that is resident from now on. A process that is
 %% gone has no peak. Not every kernel can do that, and lets it be done.
