@@ -25,6 +25,7 @@ main(_) ->
         {"a peak that is reset: targets", fun peak_targets/0},
         {"a worker that is stopped", fun stopped/0},
         {"a worker at rest is not asked, and has new numbers after a call", fun resting/0},
+        {"a worker at rest is answered for in 60 microseconds", fun quick/0},
         {"collections and tracing of a worker at rest are seen at once", fun at_once/0},
         [{["within 100 ms while every worker ", atom_to_list(Way)], 60_000,
           fun() -> in_time(Way) end} || Way <- [loop, backtrack, keep_gil_deaf, stop]],
@@ -179,6 +180,22 @@ resting() ->
 %% How often the kernel has let a process's first thread run.
 switches(OsPid) ->
     fixture:proc_number(OsPid, "voluntary_ctxt_switches").
+
+%% On a machine that others use, as soon as they let us.
+quick() ->
+    fixture:wait_until(fun() ->
+        {ok, Pool} = py_pool_board:find(default),
+        [{Id, Pid, _} | _] = py_pool_board:workers(Pool),
+        py_pool_board:resting(Pool, Id, Pid) =/= false
+    end),
+    fixture:wait_until(fun() ->
+        {Ms, _} = figure:timed(fun() ->
+            [{ok, #{busy := false}} = py:memory_stats({default, 1}) || _ <- lists:seq(1, 20)]
+        end),
+        Us = 1000 * Ms / 20,
+        tap:note("~.1f microseconds each", [Us]),
+        Us =< 60
+    end).
 
 at_once() ->
     [begin
