@@ -10,9 +10,9 @@
 
 %% Only the machine can hold up a program that has nothing to do: how much longer it
 %% has to answer (ms).
--define(RESTING, 400).
+-define(IDLE, 400).
 
--type doing() :: resting | idle | busy | down.
+-type doing() :: resting | idle | busy | stopped | down.
 
 %% The details of each worker, in their order. The programs answer while the kernel
 %% is asked.
@@ -23,7 +23,7 @@ of_workers(Workers, Doing, Deadline) ->
     Kernel = [outside(OsPid, Groups) || {_, _, OsPid} <- Workers],
     lists:zipwith3(fun known/3, Doing, Kernel, [answers(Sent) || Sent <- Asked]).
 
-until(resting, Deadline) -> Deadline + ?RESTING;
+until(Doing, Deadline) when Doing =:= resting; Doing =:= idle -> Deadline + ?IDLE;
 until(_, Deadline) -> Deadline.
 
 ask(Worker, Deadline) ->

@@ -46,10 +46,11 @@ seen(Pool, {Id, Pid, OsPid}) ->
 %% What the worker knows by itself: what it does, and how many calls it has had.
 own(_, {resting, Calls}, _) ->
     {resting, #{calls => Calls}};
-own({_, Pid, _}, _, Deadline) ->
+own({_, Pid, _}, State, Deadline) ->
     case py_worker:info(Pid, py_time:left(Deadline)) of
         #{state := down} -> {down, #{}};
-        #{state := State, calls := Calls} -> {State, #{calls => Calls}}
+        #{calls := Calls} when State =:= stopped -> {stopped, #{calls => Calls}};
+        #{state := Doing, calls := Calls} -> {Doing, #{calls => Calls}}
     end.
 
 details(true, Workers, Doing, Deadline) -> py_mem_detail:of_workers(Workers, Doing, Deadline);
