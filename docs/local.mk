@@ -3,6 +3,7 @@
 
 EXTRA_DIST += \
 	docs/architecture.md \
+	docs/limits.md \
 	docs/memory.md \
 	docs/messages.md \
 	docs/operation.md \

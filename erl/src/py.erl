@@ -412,7 +412,8 @@ memory_stats(Target) ->
 %% tracing is on `traced_memory_current' and `traced_memory_peak', with their
 %% `age' (ms; they are of now, or of when the worker fell idle); from the kernel
 %% `rss', `peak' and `swap'; and `id', `os_pid', `calls', `uptime' (ms), `baseline'
-%% (the `rss' when it was ready) and `growth' since then. With `#{detail => true}'
+%% (the `rss' when it was ready) and `growth' since then; its `limits' and what is
+%% `left' of them. With `#{detail => true}'
 %% there are also `pss', `uss', `children', `arenas', `malloc', `blocks', `objects'
 %% and a `diagnosis', as far as they can be had (`docs/memory.md'). A pool's map has
 %% Python's numbers of all workers, of which `answered' of the `asked' are new, and

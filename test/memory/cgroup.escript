@@ -66,6 +66,9 @@ written() ->
             ?assertEqual([<<"max">>, <<"max">>], in_groups(Dir, "memory.high")),
             ?assertEqual([<<"50">>, <<"50">>], in_groups(Dir, "pids.max")),
             ?assertEqual([<<"1">>, <<"1">>], in_groups(Dir, "memory.oom.group")),
+            [put(Child, "memory.current", "104857600\n") || Child <- children(Dir)],
+            {ok, Stats} = py:memory_stats({grouped, 1}),
+            ?assertEqual(#{cgroup_max => 400 * ?MIB}, maps:get(left, Stats)),
             unfake(Dir)
         end)
     end).

@@ -25,6 +25,7 @@ main(_) ->
          || {Limits, Why} <- refusals()],
         {"what the kernel refuses is not kept", fun not_kept/0},
         {"one refusal, and nothing is set", fun nothing_set/0},
+        {"statistics show limits, and what is left", fun shown/0},
         {"what is no limit is an error of the caller", fun misuse/0},
         {"no pool, no worker", fun nobody/0}
     ])).
@@ -210,6 +211,25 @@ nothing_set() ->
         ?assertEqual({error, {not_enabled, heap}},
                      py:set_memory(limited, #{files => 55, heap => 100 * ?MIB})),
         ?assertEqual(Before, limits(?FILES))
+    end).
+
+shown() ->
+    with_pool(#{size => 1, memory => #{address_space => 900 * ?MIB, files => 300}}, fun() ->
+        {ok, #{limits := Limits, left := Left}} = py:memory_stats({limited, 1}),
+        ?assertEqual(#{address_space => 900 * ?MIB, files => 300}, Limits),
+        [OsPid] = fixture:os_pids(limited),
+        ?assertEqual(#{address_space => 900 * ?MIB - 1024 * fixture:proc_kb(OsPid, "VmSize")}, Left),
+        ok = py:set_memory(limited, #{address_space => infinity, data => 800 * ?MIB}),
+        {ok, #{workers := [#{limits := Now, left := Rest}]}} = py:memory_stats(limited),
+        ?assertEqual(#{data => 800 * ?MIB, files => 300}, Now),
+        ?assertEqual(#{data => 800 * ?MIB - 1024 * fixture:proc_kb(OsPid, "VmData")}, Rest)
+    end),
+    with_pool(#{size => 1, memory => #{heap => 100 * ?MIB}}, fun() ->
+        {ok, #{left := None}} = py:memory_stats({limited, 1}),
+        ?assertEqual(#{}, None)
+    end),
+    with_pool(#{size => 1}, fun() ->
+        ?assertMatch({ok, #{limits := L, left := L}} when L =:= #{}, py:memory_stats({limited, 1}))
     end).
 
 misuse() ->

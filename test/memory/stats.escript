@@ -35,7 +35,7 @@ main(_) ->
 own_map() ->
     {ok, Stats} = py:memory_stats({default, 1}),
     ?assertEqual([age, baseline, busy, calls, gc_count, gc_pauses, gc_stats, gc_threshold, growth, id,
-                  os_pid, peak, rss, swap, uptime], lists:sort(maps:keys(Stats))),
+                  left, limits, os_pid, peak, rss, swap, uptime], lists:sort(maps:keys(Stats))),
     #{busy := false, rss := Rss, peak := Peak, age := Age} = Stats,
     ?assert(Rss > ?MB andalso Rss =< Peak),
     ?assert(Age >= 0),

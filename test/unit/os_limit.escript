@@ -23,7 +23,8 @@ args() ->
      {"a control group", [#{cgroup => <<"/a">>, cgroup_max => 7}],
       ["--cgroup", <<"/a">>, "--cgroup-max", "7"]},
      {"a heap that is limited", [#{heap => 7, account => true}], ["--heap", "7"]},
-     {"a heap that is counted", [#{heap => infinity}], ["--account"]},
+     {"a heap that is counted", [#{account => true}], ["--account"]},
+     {"a heap that may get a limit", [#{heap => infinity}], ["--heap", "infinity"]},
      {"what others watch", [#{rss => 7}], []}].
 
 refused() ->

@@ -1,9 +1,9 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
-%% The limits of workers, changed while they run.
+%% The limits of workers: changed while they run, and how far they are.
 -module(py_mem_limit).
 
--export([set/2]).
+-export([set/2, show/2]).
 
 -include("py.hrl").
 
@@ -67,3 +67,19 @@ set_one(Pool, Limits, {{_, Pid, _}, ok} = Result) ->
     Result;
 set_one(_, _, Result) ->
     Result.
+
+%% ---------------------------------------------------------------------------
+%% Distance
+
+%% A worker's statistics with its limits, and what is left of those of which it is
+%% known how much there is.
+-spec show(py_os_limit:limits(), map()) -> map().
+show(Limits, Stats) ->
+    Used = maps:merge(maps:with([rss, address_space, data], Stats),
+                      maps:merge(heap(Stats), py_os_cgroup:used(Limits))),
+    (maps:without([address_space, data], Stats))#{limits => py_os_limit:shown(Limits),
+                                                  left => py_os_limit:left(Used, Limits)}.
+
+%% Only details have it.
+heap(#{heap := #{current := Bytes}}) -> #{heap => Bytes};
+heap(_) -> #{}.

@@ -70,7 +70,7 @@ of_worker(Pool, Worker, Outside, _) ->
 
 known(Pool, {Id, Pid, _}, Outside) ->
     Known = py_worker_memory:of_worker(Pid, py_time:now_ms(), py_pool_board:memory(Pool, Id)),
-    grown(maps:merge(Outside, Known)).
+    py_mem_limit:show(py_pool_board:limits(Pool, Pid), grown(maps:merge(Outside, Known))).
 
 grown(#{rss := Rss, baseline := Baseline} = Stats) -> Stats#{growth => Rss - Baseline};
 grown(Stats) -> Stats.

@@ -7,7 +7,7 @@
 %% first byte, for the program and all that it starts. The VM stays where it is.
 -module(py_os_cgroup).
 
--export([make/1, current/1, remove/1]).
+-export([make/1, used/1, remove/1]).
 
 -define(POLL, 10).
 %% How long the processes in it may take to end once they are killed (ms).
@@ -76,13 +76,19 @@ prefix() ->
 
 %% ---------------------------------------------------------------------------
 
-%% How much memory a program's own group has now.
--spec current(py_os_limit:limits()) -> non_neg_integer() | undefined.
-current(#{cgroup := Child}) ->
-    case words(Child, "memory.current") of
-        [Bytes] -> binary_to_integer(Bytes);
-        _ -> undefined
-    end.
+%% How much of its limits a program's own group has now.
+-spec used(py_os_limit:limits()) -> #{cgroup_max => non_neg_integer(),
+                                      cgroup_high => non_neg_integer()}.
+used(#{cgroup := Child} = Limits) ->
+    case file:read_file(filename:join(Child, "memory.current")) of
+        {ok, Text} ->
+            Bytes = binary_to_integer(string:trim(Text)),
+            maps:map(fun(_, _) -> Bytes end, maps:with([cgroup_max, cgroup_high], Limits));
+        {error, _} ->
+            #{}
+    end;
+used(_) ->
+    #{}.
 
 %% Ends what is left of a program that is gone, and its directory.
 -spec remove(py_os_limit:limits()) -> ok.

@@ -11,6 +11,8 @@
 -type memory() :: #{rss => non_neg_integer(),   % resident now
                     peak => non_neg_integer(),  % most that was resident
                     swap => non_neg_integer(),  % swapped out
+                    address_space => non_neg_integer(), % what setrlimit counts
+                    data => non_neg_integer(),
                     stopped => true}.           % by a signal or a debugger
 -type shares() :: #{pss => non_neg_integer(),   % resident, shared pages divided
                     uss => non_neg_integer(),   % resident, and shared with nobody
@@ -26,7 +28,9 @@ memory(OsPid) ->
     Status = read(OsPid, "/status"),
     maps:from_list([{Key, Bytes} || {Key, Name} <- [{rss, <<"\nVmRSS:">>},
                                                     {peak, <<"\nVmHWM:">>},
-                                                    {swap, <<"\nVmSwap:">>}],
+                                                    {swap, <<"\nVmSwap:">>},
+                                                    {address_space, <<"\nVmSize:">>},
+                                                    {data, <<"\nVmData:">>}],
                                     Bytes <- bytes(Name, Status)]
                    ++ [{stopped, true} || binary:match(Status, ?STOPPED) =/= nomatch]).
 
