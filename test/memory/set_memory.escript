@@ -53,6 +53,7 @@ limit(Name, OsPid) ->
 %% ---------------------------------------------------------------------------
 
 pool() ->
+    fixture:unless_sanitized(),
     with_pool(#{}, fun() ->
         ?assertEqual([infinity, infinity], limits(?AS)),
         ok = py:set_memory(limited, #{address_space => 900 * ?MIB, files => 200}),
@@ -65,6 +66,7 @@ pool() ->
     ?assertEqual([0], [limit("Max core file size", OsPid) || OsPid <- fixture:os_pids()]).
 
 met() ->
+    fixture:unless_sanitized(),
     with_pool(#{size => 1, memory => #{address_space => 200 * ?MIB}}, fun() ->
         Need = fun() -> py:eval(<<"len(bytearray(300 << 20))">>, #{}, #{pool => limited}) end,
         ?assertMatch({error, {'MemoryError', _}}, Need()),
@@ -77,6 +79,7 @@ met() ->
     end).
 
 merged() ->
+    fixture:unless_sanitized(),
     with_pool(#{memory => #{files => 300}}, fun() ->
         ok = py:set_memory(limited, #{address_space => 900 * ?MIB}),
         ok = py:set_memory(limited, #{oom_score_adj => 900}),
@@ -214,6 +217,7 @@ nothing_set() ->
     end).
 
 shown() ->
+    fixture:unless_sanitized(),
     with_pool(#{size => 1, memory => #{address_space => 900 * ?MIB, files => 300}}, fun() ->
         {ok, #{limits := Limits, left := Left}} = py:memory_stats({limited, 1}),
         ?assertEqual(#{address_space => 900 * ?MIB, files => 300}, Limits),
