@@ -55,6 +55,7 @@ port_libport_a_SOURCES = \
 	port/op/gc_pause.c port/op/gc_pause.h \
 	port/op/heap.c \
 	port/op/hello.c \
+	port/op/kernel.c \
 	port/op/limit.c \
 	port/op/listen.c \
 	port/op/memory.c \

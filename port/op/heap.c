@@ -50,8 +50,9 @@ static void put_heap(struct buf *out)
         put_number(out, "limit", heap.limit);
 }
 
-void op_memory_detail(struct buf *out)
+void op_memory_detail(const struct task *task, struct buf *out)
 {
+    (void)task;
     struct mallinfo_numbers numbers;
     const bool counts = heap_hook_counts();
     const bool tells = mallinfo_read(&numbers);

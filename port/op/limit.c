@@ -7,7 +7,6 @@
 #include "op/op.h"
 #include "process/heap_account.h"
 #include "process/heap_hook.h"
-#include "process/limit.h"
 #include "task/arg.h"
 #include "value/classes.h"
 #include "value/python.h"
@@ -66,26 +65,9 @@ static int read_bytes(const struct limit_row *row, PyObject *value,
     return -1;
 }
 
-/* What the kernel holds. */
-static int set_of_kernel(enum limit limit, PyObject *value)
-{
-    struct err err = {""};
-    PyObject *text = PyObject_Str(value);
-    const char *utf8 = text ? PyUnicode_AsUTF8(text) : NULL;
-    int rc = utf8 ? limit_set(limit, utf8, &err) : -1;
-    if (utf8 && rc < 0)
-        PyErr_SetString(PyExc_OSError, err.text);
-    Py_XDECREF(text);
-    return rc;
-}
-
 static int set_limit(PyObject *name, PyObject *value)
 {
-    const char *utf8 = PyUnicode_AsUTF8(name);
-    const enum limit limit = utf8 ? limit_named(utf8) : LIMITS;
-    if (utf8 && limit != LIMITS)
-        return set_of_kernel(limit, value);
-    const struct limit_row *row = utf8 ? find(name) : NULL;
+    const struct limit_row *row = find(name);
     size_t bytes = 0;
     return row && read_bytes(row, value, &bytes) == 0 ? row->set(bytes) : -1;
 }

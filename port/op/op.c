@@ -47,13 +47,15 @@ static const struct op_row rows[] = {
     {"tracemalloc_top", 1, true, op_tracemalloc_top, "top"},
 };
 
-/* What needs no Python. All of them are atoms. */
+/* What needs no Python. */
 static const struct op_bare_row {
     const char *name;
+    int arity;
     op_bare_fn *run;
 } bare_rows[] = {
-    {"memory_detail", op_memory_detail},
-    {"trim", op_trim},
+    {"memory_detail", 0, op_memory_detail},
+    {"trim", 0, op_trim},
+    {"set_limits", 1, op_set_limits},
 };
 
 static const struct op_row *find(const struct request *req)
@@ -68,7 +70,8 @@ static const struct op_row *find(const struct request *req)
 static const struct op_bare_row *find_bare(const struct request *req)
 {
     for (size_t i = 0; i < sizeof bare_rows / sizeof *bare_rows; i++)
-        if (req->op_arity == 0 && strcmp(bare_rows[i].name, req->op) == 0)
+        if (bare_rows[i].arity == req->op_arity &&
+            strcmp(bare_rows[i].name, req->op) == 0)
             return &bare_rows[i];
     return NULL;
 }
@@ -196,12 +199,12 @@ void op_run(const struct request *req, struct buf *out)
 
 void op_run_bare(const struct request *req, struct buf *out)
 {
-    struct task task = {.req = req};
+    struct task task = {.req = req, .at = req->args_at};
     struct err err = {""};
     reply_begin(out, req->frame + req->id_at, req->id_len);
     if (read_options(&task, false, &err) < 0)
         reply_badarg(out, &err);
     else
-        find_bare(req)->run(out);
+        find_bare(req)->run(&task, out);
     output_send(out);
 }

@@ -64,11 +64,13 @@ op_fn op_stack;
 
 /* The same of one that needs no Python: appends what stands behind the Id in
  * its reply. */
-typedef void op_bare_fn(struct buf *out);
+typedef void op_bare_fn(const struct task *task, struct buf *out);
 
 /* heap.c  memory_detail */
 op_bare_fn op_memory_detail;
 /* trim.c  trim */
 op_bare_fn op_trim;
+/* kernel.c  {set_limits, Limits} */
+op_bare_fn op_set_limits;
 
 #endif

@@ -13,8 +13,9 @@
 
 /* With a million free blocks this takes 100 milliseconds, and whoever needs
  * malloc meanwhile waits. */
-void op_trim(struct buf *out)
+void op_trim(const struct task *task, struct buf *out)
 {
+    (void)task;
 #ifdef HAVE_MALLOC_TRIM
     (void)malloc_trim(0);
     reply_ok(out);

@@ -67,6 +67,11 @@ int reply_no_memory(struct buf *out, const struct err *why)
     return put_error_text(out, "MemoryError", why->text);
 }
 
+int reply_os_error(struct buf *out, const struct err *why)
+{
+    return put_error_text(out, "OSError", why->text);
+}
+
 int reply_start_failed(struct buf *out, const struct err *why)
 {
     return put_error_text(out, "start_failed", why->text);

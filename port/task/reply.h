@@ -35,6 +35,9 @@ int reply_badarg(struct buf *out, const struct err *why);
 /* …, {error, {'MemoryError', Why}}} */
 int reply_no_memory(struct buf *out, const struct err *why);
 
+/* …, {error, {'OSError', Why}}} */
+int reply_os_error(struct buf *out, const struct err *why);
+
 /* …, {error, {overloaded, N, Max}}} */
 int reply_overloaded(struct buf *out, size_t n, size_t max);
 

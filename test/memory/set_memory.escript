@@ -20,6 +20,7 @@ main(_) ->
         {"one worker's limit is its own", fun one/0},
         {"each worker's limit", fun each/0},
         {"a worker that is busy gets them, too", fun busy/0},
+        {"even one whose GIL is held", fun holds_gil/0},
         {"heap, where it is counted", fun heap/0},
         [{io_lib:format("~0p cannot be set: ~0p", [Limits, Why]), fun() -> refused(Limits, Why) end}
          || {Limits, Why} <- refusals()],
@@ -165,6 +166,18 @@ busy() ->
         ?assertEqual([77], limits(?FILES)),
         ok = py:cancel(Ref),
         ?assertEqual({error, cancelled}, py:await(Ref))
+    end).
+
+%% PyDLL calls C with the GIL.
+holds_gil() ->
+    with_pool(#{size => 1}, fun() ->
+        Ref = py:spawn_call(builtins, eval, [<<"__import__('ctypes').PyDLL(None).sleep(3)">>], #{},
+                            #{pool => limited}),
+        fixture:wait_until(fun() -> {error, busy} =:= py:stack({limited, 1}) end),
+        ok = py:set_memory(limited, #{files => 66}),
+        ?assertEqual([66], limits(?FILES)),
+        ?assertEqual({error, busy}, py:stack({limited, 1})),
+        ?assertEqual({ok, 0}, py:await(Ref))
     end).
 
 heap() ->

@@ -17,6 +17,8 @@ main(_) ->
         {"what failed at the start waits for the VM's first request", fun failed_waits/0},
         {"hello", fun hello/0},
         {"the operations on memory", fun memory/0},
+        {"limits on the command line, and changed", fun limits/0},
+        {"limits that cannot be", fun no_limits/0},
         {"end of input while idle", fun end_idle/0},
         {"quit while idle: the last words arrive", fun quit_idle/0},
         {"quit while a job runs: it is interrupted, and its reply arrives", fun quit_busy/0},
@@ -120,6 +122,38 @@ memory() ->
     ok = raw:ask(Port, tracemalloc_start),
     ok = raw:ask(Port, tracemalloc_stop),
     raw:close(Port).
+
+limits() ->
+    Port = raw:open(["--files", "100", "--core", "0", "--oom-score-adj", "999"]),
+    Soft = {eval, <<"[resource.getrlimit(r)[0] for r in (resource.RLIMIT_NOFILE, resource.RLIMIT_CORE)]">>,
+            #{}},
+    ok = raw:ask(Port, {exec, <<"import resource">>}),
+    ?assertEqual({ok, [100, 0]}, raw:ask(Port, Soft)),
+    ok = raw:ask(Port, {set_limits, #{files => 90, core => 10}}),
+    ok = raw:ask(Port, {set_limits, #{}}),
+    ?assertEqual({ok, [90, 10]}, raw:ask(Port, Soft)),
+    [?assertMatch({error, {badarg, <<"memory: ", _/binary>>}}, raw:ask(Port, {set_limits, Limits}))
+     || Limits <- [[], 7, #{fils => 1}, #{1 => 1}, #{files => many}, #{files => 1.0},
+                   #{files => 80, core => 1 bsl 70}, #{files => <<"80">>},
+                   maps:from_list([{list_to_atom("x" ++ integer_to_list(N)), 1}
+                                   || N <- lists:seq(1, 100)])]],
+    ?assertMatch({error, {'OSError', <<"memory: files 1099511627776: ", _/binary>>}},
+                 raw:ask(Port, {set_limits, #{files => 1 bsl 40}})),
+    ?assertMatch({error, {'OSError', <<"memory: cgroup_max 5: ", _/binary>>}},
+                 raw:ask(Port, {set_limits, #{cgroup_max => 5}})),
+    ?assertEqual({ok, [90, 10]}, raw:ask(Port, Soft)),
+    raw:close(Port).
+
+no_limits() ->
+    [begin
+         #{code := 70, stderr := Text} = raw:run(Args, raw:frame({1, hello})),
+         ?assert(fixture:contains(Text, Why))
+     end || {Args, Why} <- [{["--files", "many"], "memory: files many: Invalid argument"},
+                            {["--files", "-1"], "memory: files -1: Invalid argument"},
+                            {["--core", "99999999999999999999"], "memory: core 9999"},
+                            {["--oom-score-adj", "1001"], "memory: oom_score_adj 1001: "},
+                            {["--cgroup", "/nowhere"], "memory: cgroup /nowhere cannot be joined: "},
+                            {["--cgroup-max", "5"], "memory: cgroup_max 5: "}]].
 
 %% ---------------------------------------------------------------------------
 %% The end

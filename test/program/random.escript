@@ -76,6 +76,7 @@ request(Id) ->
 
 op() ->
     one_of([hello, version, memory_stats, stack, gc, {gc, rand:uniform(4) - 1}, trim,
+            {set_limits, #{core => rand:uniform(9)}}, {set_limits, value(2)},
             tracemalloc_start, {tracemalloc_start, rand:uniform(5)}, tracemalloc_stop,
             {tracemalloc_top, rand:uniform(10)}, {listen, true, 1 bsl 20},
             {eval, <<"1 + 1">>, #{}}, {eval, <<"n">>, #{n => value(3)}}, {eval, <<"1 / 0">>, #{}},

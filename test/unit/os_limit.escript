@@ -10,7 +10,7 @@ main(_) ->
     tap:run([
         table:rows("args", fun py_os_limit:args/1, args()),
         table:rows("refused", fun py_os_limit:refused/2, refused()),
-        table:rows("of_program", fun py_os_limit:of_program/1, of_program()),
+        table:rows("ops", fun py_os_limit:ops/1, ops()),
         table:rows("left", fun py_os_limit:left/2, left()),
         table:rows("remark", fun(L) -> iolist_to_binary(py_os_limit:remark(L)) end, remarks())
     ]).
@@ -40,11 +40,12 @@ refused() ->
       {not_enabled, cgroup_max}},
      {"limits of a control group", [#{cgroup_max => 1}, #{cgroup => <<"/">>}], none}].
 
-of_program() ->
-    [{"what the VM watches is not the program's", [#{rss => 1, group => 2, files => 3}],
-      #{files => 3}},
-     {"nor is its control group", [#{cgroup => <<"/">>, cgroup_high => 5}], #{cgroup_high => 5}},
-     {"its heap is", [#{heap => 1}], #{heap => 1}}].
+ops() ->
+    [{"what the VM watches is not the program's", [#{rss => 1, group => 2}], []},
+     {"nor is where its control group is", [#{cgroup => <<"/">>, cgroup_high => 5, files => 3}],
+      [{set_limits, #{cgroup_high => 5, files => 3}}]},
+     {"its heap is another matter", [#{heap => 1, data => infinity}],
+      [{set_limits, #{data => infinity}}, {set_memory, #{heap => 1}}]}].
 
 left() ->
     [{"no limit", [#{rss => 5}, #{}], #{}},

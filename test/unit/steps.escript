@@ -60,7 +60,7 @@ missing() ->
       [gc_enable]},
      {"limits, each by its last word",
       [None, set([{set_memory, #{files => 1, data => 2}}, {set_memory, #{files => 3}}], [])],
-      [{set_memory, #{files => 3, data => 2}}]},
+      [{set_limits, #{files => 3, data => 2}}]},
      {"limits that are not the program's", [None, set([{set_memory, #{rss => 1}}], [])], []},
      {"limits that it has", [py_pool_steps:all(set([{set_memory, #{files => 1}}], [])),
                              set([{set_memory, #{files => 1}}], [])], []}].

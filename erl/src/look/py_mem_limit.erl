@@ -56,11 +56,15 @@ why(none) -> none;
 why(Why) -> {error, Why}.
 
 ask(#pool{timeout = Timeout}, Workers, Limits) ->
-    OfProgram = py_os_limit:of_program(Limits),
-    case map_size(OfProgram) of
-        0 -> [{Worker, ok} || Worker <- Workers];
-        _ -> py_fanout:ask(Workers, urgent, {set_memory, OfProgram}, py_time:deadline(Timeout))
-    end.
+    Deadline = py_time:deadline(Timeout),
+    lists:foldl(fun(Op, Results) -> ask_next(Op, Deadline, Results) end,
+                [{Worker, ok} || Worker <- Workers], py_os_limit:ops(Limits)).
+
+%% Those that have done what came before.
+ask_next(Op, Deadline, Results) ->
+    {Fine, Failed} = lists:partition(fun({_, Result}) -> Result =:= ok end, Results),
+    Next = py_fanout:ask([Worker || {Worker, ok} <- Fine], urgent, Op, Deadline),
+    lists:keysort(1, Next ++ Failed).
 
 set_one(Pool, Limits, {{_, Pid, _}, ok} = Result) ->
     py_pool_board:change_limits(Pool, Pid, Limits),

@@ -5,7 +5,7 @@
 %% is from its limits, and what is said when it could not start. Pure.
 -module(py_os_limit).
 
--export([args/1, remark/1, refused/2, of_program/1, shown/1, left/2]).
+-export([args/1, remark/1, refused/2, ops/1, shown/1, left/2]).
 -export_type([limits/0]).
 
 -type limits() :: #{heap => pos_integer() | infinity,
@@ -76,10 +76,13 @@ refusal(Key, Started) when Key =:= cgroup_max; Key =:= cgroup_high; Key =:= cgro
     [{not_enabled, Key} || not is_map_key(cgroup, Started)];
 refusal(_, _) -> [].
 
-%% Those of them that the program itself sets.
--spec of_program(limits()) -> limits().
-of_program(Limits) ->
-    maps:with([heap | [Key || {Key, _} <- ?OF_KERNEL]] -- [cgroup], Limits).
+%% What a program that runs has to do, to have these limits. For what the kernel
+%% holds it needs no Python.
+-spec ops(limits()) -> [py_wire:op()].
+ops(Limits) ->
+    [{Op, Part} || {Op, Keys} <- [{set_limits, [Key || {Key, _} <- ?OF_KERNEL, Key =/= cgroup]},
+                                  {set_memory, [heap]}],
+                   Part <- [maps:with(Keys, Limits)], map_size(Part) > 0].
 
 %% ---------------------------------------------------------------------------
 %% Distance

@@ -85,9 +85,5 @@ missing({Last, Has}, #steps{code = Code, settings = Settings}) ->
                              maps:get(Setting, Has, none) =/= Op])
         ++ [{code, Piece} || {N, Piece} <- Code, N > Last].
 
-%% Of the limits, a worker is told those that its program sets.
-ops({set_memory, Limits}) ->
-    OfProgram = py_os_limit:of_program(Limits),
-    [{set_memory, OfProgram} || map_size(OfProgram) > 0];
-ops(Op) ->
-    [Op].
+ops({set_memory, Limits}) -> py_os_limit:ops(Limits);
+ops(Op) -> [Op].
