@@ -9,10 +9,13 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "wire/protocol.h"
 
@@ -82,6 +85,27 @@ static int set_resource(int resource, const char *value)
     return setrlimit(resource, &both);
 }
 
+/* The main thread's stack grows as it is used, which a limit of address space
+ * may forbid: then deep recursion ends the process. So it has grown before. */
+#define STACK_ROOM ((size_t)4 << 20)
+
+/* What was touched is given back; its place stays. */
+static __attribute__((noinline)) void touch_stack(void)
+{
+    volatile char room[STACK_ROOM];
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    room[0] = 0;
+    const uintptr_t first = ((uintptr_t)room + page - 1) / page * page;
+    (void)madvise((void *)first, STACK_ROOM - 2 * page, MADV_DONTNEED);
+}
+
+static void reserve_stack(void)
+{
+    struct rlimit both;
+    if (getrlimit(RLIMIT_STACK, &both) == 0 && both.rlim_cur >= 2 * STACK_ROOM)
+        touch_stack();
+}
+
 /* ---- files of the kernel ------------------------------------------------- */
 
 /* The kernel says whether it takes what is written when the file is closed. */
@@ -149,6 +173,8 @@ int limit_enter(const struct limits *limits, struct err *err)
 {
     if (limits->cgroup && join(limits->cgroup, err) < 0)
         return -1;
+    if (limits->values[LIMIT_ADDRESS_SPACE])
+        reserve_stack();
     if (!limits->values[LIMIT_OOM_SCORE_ADJ])
         raise_oom_score_adj();
     for (int i = 0; i < LIMITS; i++)

@@ -25,6 +25,7 @@ main(_) ->
         {"descriptors and core dumps have limits", fun files_and_core/0},
         {"a limit may be infinity", fun infinity/0},
         {"the threads of the program have their stacks before the limit", fun stacks/0},
+        {"deep recursion where nothing is left crashes no worker", fun deep/0},
         [{io_lib:format("too little to start: ~0p", [Limits]), fun() -> too_little(Limits, Text) end}
          || {Limits, Text} <- too_little()],
         {"the kernel takes a worker before the VM", fun oom_score/0},
@@ -159,9 +160,38 @@ rlimit_hard(Name) ->
 %% Urgent requests are answered by a thread of its own, however little is left.
 stacks() ->
     with_limits(#{address_space => 100 * ?MIB}, fun() ->
-        Ref = py:spawn_call(time, sleep, [0.5], #{}, #{pool => limited}),
-        ?assertMatch({ok, #{answered := 1}}, py:memory_stats(limited)),
-        ?assertEqual({ok, none}, py:await(Ref))
+        Ref = py:spawn_call(time, sleep, [600], #{}, #{pool => limited, timeout => infinity}),
+        ?assertMatch({ok, _}, py:gc({limited, 1})),
+        ok = py:cancel(Ref),
+        ?assertEqual({error, cancelled}, py:await(Ref))
+    end).
+
+%% The stack has to grow for that. Where not even a request can be read any more,
+%% the program ends by itself.
+deep() ->
+    with_limits(#{address_space => ?ROOM}, fun() ->
+        ok = py:exec(<<"
+import sys
+sys.setrecursionlimit(100000)
+deep = []
+for _ in range(5000): deep = [deep]
+fill = []
+def filled():
+    size = 1 << 20
+    while size >= 256:
+        try:
+            while True: fill.append(bytearray(size))
+        except MemoryError:
+            size //= 2
+            if size == 1 << 16: some = len(fill)
+    del fill[some:]
+">>, #{pool => limited}),
+        {ok, none} = eval("filled()"),
+        case eval("len(repr(deep))") of
+            {ok, _} -> ok;
+            {error, {'MemoryError', _}} -> ok;
+            {error, {worker_exit, {status, _}}} -> ok
+        end
     end).
 
 too_little() ->
