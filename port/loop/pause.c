@@ -35,9 +35,7 @@ static void tell(bool failed)
         put_atom_z(&out, "memory_error");
     else
         put_atom_z(&out, "heap");
-    Py_BEGIN_ALLOW_THREADS
     output_send(&out);
-    Py_END_ALLOW_THREADS
     buf_free(&out);
 }
 
@@ -50,7 +48,17 @@ void pause_after_job(void)
     if (!enabled || (!failed && (!told_full || was_full)))
         return;
     atomic_store(&holds, true);
+    Py_BEGIN_ALLOW_THREADS
     tell(failed);
+    Py_END_ALLOW_THREADS
+}
+
+void pause_after_refusal(void)
+{
+    if (!enabled)
+        return;
+    atomic_store(&holds, true);
+    tell(true);
 }
 
 bool pause_holds(void)

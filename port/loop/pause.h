@@ -19,6 +19,10 @@ void pause_init(bool wanted);
 /* A job, or a stream's step, is over and answered. GIL held, main thread. */
 void pause_after_job(void);
 
+/* A request was refused because there was no memory for it. Any thread, no GIL.
+ */
+void pause_after_refusal(void);
+
 /* Whether nothing is to be started now. Any thread, no GIL. */
 bool pause_holds(void);
 

@@ -204,5 +204,6 @@ void route_no_memory(struct frame *frame, const struct err *why)
     err_set(&full, "%s, for the arguments%s%s", why->text, limited ? "; " : "",
             limits);
     answer_no_memory(&req, &full);
+    pause_after_refusal();
     free(frame);
 }

@@ -9,6 +9,7 @@
 -define(MIB, (1 bsl 20)).
 %% What a worker in these tests may have.
 -define(ROOM, (300 * ?MIB)).
+-define(MORE_ROOM, (400 * ?MIB)).
 -define(TIMES, 10).
 
 main(_) ->
@@ -98,21 +99,23 @@ frame() ->
         Said = said(address_space, ?ROOM),
         ?assertMatch({match, _}, re:run(Text, ["^no memory for a frame of \\d+ bytes, "
                                                "for the arguments; ", Said, "$"])),
-        ?assertEqual({ok, 2}, eval("1 + 1"))
+        ?assertEqual({ok, 2}, eval("1 + 1")),
+        fixture:wait_until(fun() -> [1] =:= [N || #{restarts := N} <- fixture:workers(limited)] end)
     end).
 
+%% There is room for the value, but not for it and its reply.
 reply() ->
-    with_limits(#{address_space => ?ROOM}, fun() ->
-        Said = said(address_space, ?ROOM),
+    with_limits(#{address_space => ?MORE_ROOM}, fun() ->
+        Said = said(address_space, ?MORE_ROOM),
         ?assertEqual({error, {'MemoryError', <<"no memory for the reply; ", Said/binary>>}},
-                     eval("bytes(150 << 20)"))
+                     eval("bytes(200 << 20)"))
     end).
 
 item() ->
-    with_limits(#{address_space => ?ROOM}, fun() ->
-        Said = said(address_space, ?ROOM),
+    with_limits(#{address_space => ?MORE_ROOM}, fun() ->
+        Said = said(address_space, ?MORE_ROOM),
         ?assertEqual({error, {'MemoryError', <<"no memory for the reply; ", Said/binary>>}},
-                     py:stream_eval("(bytes(n << 20) for n in [1, 150])", #{},
+                     py:stream_eval("(bytes(n << 20) for n in [1, 200])", #{},
                                     #{pool => limited})),
         ?assertEqual({ok, 2}, eval("1 + 1"))
     end).
