@@ -24,7 +24,6 @@
     spared = false :: boolean(),        % it runs nothing new for a while
     retiring = false :: boolean(),      % another worker has this slot
     tenure :: py_worker_tenure:tenure(),
-    pauses :: boolean(),                % whether the program does (ran_out/2)
-    last = none :: none | #req{},       % what it was at before that
+    last = none :: none | #req{},       % what the program was at last
     sealed = false :: boolean()         % the pool stops: it takes nothing more
 }).

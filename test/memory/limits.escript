@@ -100,7 +100,7 @@ frame() ->
         ?assertMatch({match, _}, re:run(Text, ["^no memory for a frame of \\d+ bytes, "
                                                "for the arguments; ", Said, "$"])),
         ?assertEqual({ok, 2}, eval("1 + 1")),
-        fixture:wait_until(fun() -> [1] =:= [N || #{restarts := N} <- fixture:workers(limited)] end)
+        is_replaced()
     end).
 
 %% There is room for the value, but not for it and its reply.
@@ -131,8 +131,13 @@ own_limit() ->
         {ok, none} = eval(Code),
         Said = said(address_space, ?ROOM),
         ?assertEqual({error, {'MemoryError', <<"no memory while the code ran; ", Said/binary>>}},
-                     eval("bytearray(1 << 30)"))
+                     eval("bytearray(1 << 30)")),
+        is_replaced()
     end).
+
+%% By a worker that has room again.
+is_replaced() ->
+    fixture:wait_until(fun() -> [1] =:= [N || #{restarts := N} <- fixture:workers(limited)] end).
 
 %% ---------------------------------------------------------------------------
 

@@ -10,7 +10,6 @@
 main(_) ->
     tap:run([
         table:rows("jittered", fun py_worker_tenure:jittered/3, jitters()),
-        table:rows("pauses", fun py_worker_tenure:has_pauses/1, pauses()),
         [used(Row) || Row <- uses()],
         {"without a number, calls are not counted", fun uncounted/0},
         {"a call that was given back does not count", fun given_back/0},
@@ -43,18 +42,6 @@ jitters() ->
      {"some luck", [100, #{}, 0.5], 95},
      {"none is wanted", [100, #{jitter => 0}, 0.99], 100},
      {"much is wanted", [100, #{jitter => 100}, 0.99], 1}].
-
-%% {what, [the pool's options], whether its programs pause}
-pauses() ->
-    [{"no limit", [#{recycle => #{}, memory => #{}}], false},
-     {"a number", [#{recycle => #{memory_errors => 5}, memory => #{}}], true},
-     {"a heap", [#{recycle => #{}, memory => #{heap => 1}}], true},
-     {"a heap that is counted", [#{recycle => #{}, memory => #{account => true}}], true},
-     {"one that is not", [#{recycle => #{}, memory => #{account => false}}], false},
-     {"an address space", [#{recycle => #{}, memory => #{address_space => 1}}], true},
-     {"data", [#{recycle => #{}, memory => #{data => 1}}], true},
-     {"a limit that Python does not meet", [#{recycle => #{}, memory => #{oom_score_adj => 1}}],
-      false}].
 
 %% {`calls', what is said before the first call, and by each one}
 uses() ->
@@ -94,8 +81,8 @@ free() ->
 %% {what happens, why the worker is closed}
 closings() ->
     [{"spoilt", fun py_worker_tenure:spoil/1, spoilt},
-     {"a heap that is nearly full", fun(T) -> py_worker_tenure:ran_out(heap, none, T) end, heap},
-     {"a MemoryError", fun(T) -> py_worker_tenure:ran_out(memory_error, req(), T) end,
+     {"a heap that is nearly full", fun(T) -> py_worker_tenure:ran_out(heap, true, none, T) end, heap},
+     {"a MemoryError", fun(T) -> py_worker_tenure:ran_out(memory_error, true, req(), T) end,
       memory_errors}].
 
 closes({What, Happens, Why}) ->
@@ -107,17 +94,18 @@ closes({What, Happens, Why}) ->
         ?assertMatch({[], _}, take(T))
     end}.
 
-ran_out(T) -> py_worker_tenure:ran_out(memory_error, req(), T).
+ran_out(T) -> py_worker_tenure:ran_out(memory_error, true, req(), T).
 
 memory_errors() ->
     {[], T1} = ran_out(new(#{memory_errors => 3})),
     {[], T2} = ran_out(T1),
     ?assertMatch({[{replace, memory_errors}], _}, ran_out(T2)),
-    ?assertMatch({[], _}, ran_out(new(#{}))).
+    ?assertMatch({[{replace, memory_errors}], _}, ran_out(new(#{}))),
+    ?assertMatch({[], _}, py_worker_tenure:ran_out(memory_error, false, req(), new(#{}))).
 
 free_memory_error() ->
     T = new(#{memory_errors => 1}),
-    ?assertEqual({[], T}, py_worker_tenure:ran_out(memory_error, (req())#req{recycle = false}, T)).
+    ?assertEqual({[], T}, py_worker_tenure:ran_out(memory_error, true, (req())#req{recycle = false}, T)).
 
 used_up_then() ->
     {_, T} = take(new(#{calls => 1, memory_errors => 1})),

@@ -5,7 +5,7 @@
 %% is from its limits, and what is said when it could not start. Pure.
 -module(py_os_limit).
 
--export([args/1, remark/1, refused/2, ops/1, shown/1, left/2]).
+-export([args/1, remark/1, is_met/1, refused/2, ops/1, shown/1, left/2]).
 -export_type([limits/0]).
 
 -type limits() :: #{heap => pos_integer() | infinity,
@@ -56,6 +56,12 @@ remark(Limits) ->
 %% The limits with which Python cannot start if they are too low.
 starving() ->
     [address_space, data, files, cgroup_max, cgroup_pids].
+
+%% Whether one of them is met as MemoryError.
+-spec is_met(limits()) -> boolean().
+is_met(Limits) ->
+    lists:any(fun(Key) -> is_integer(maps:get(Key, Limits, none)) end,
+              [heap, address_space, data]).
 
 %% ---------------------------------------------------------------------------
 %% Change

@@ -5,7 +5,8 @@
 %% is nothing.
 -module(py_os_proc).
 
--export([memory/1, reset_peak/1, shares/1, groups/1, oom_kills/0, hold_input/1]).
+-export([is_limited/1, memory/1, reset_peak/1, shares/1, groups/1, oom_kills/0]).
+-export([hold_input/1]).
 -export_type([memory/0, shares/0]).
 
 -type memory() :: #{rss => non_neg_integer(),   % resident now
@@ -89,6 +90,11 @@ group(OsPid) ->
         _ ->
             []
     end.
+
+%% Whether its address space or its data is limited, whoever has done that.
+-spec is_limited(pos_integer() | undefined) -> boolean().
+is_limited(OsPid) ->
+    re:run(read(OsPid, "/limits"), "^Max (address space|data size) +\\d", [multiline]) =/= nomatch.
 
 %% How many processes the kernel has killed for want of memory since it was
 %% started; 0 if it does not say.

@@ -124,8 +124,8 @@ recycle() ->
      {idle, {integer, 1, ?LONGEST},
       "milliseconds without a call after some"},
      {memory_errors, {integer, 1, infinity},
-      "calls that have failed with `MemoryError`; without it 1 where `memory` has a limit that Python "
-      "meets (`heap`, `address_space`, `data`)"},
+      "calls that have failed with `MemoryError`; without it 1 where there is a limit that Python meets "
+      "(`heap`, `address_space`, `data`), whoever has set it"},
      {jitter, {integer, 0, 100},
       "percent by which `calls`, `age` and `idle` are lowered at most, by chance for each worker; "
       "without it 10"},

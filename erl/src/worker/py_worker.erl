@@ -170,8 +170,7 @@ handle_continue(open, #state{options = #{memory := Limits} = Options} = S) ->
     end.
 
 open(Limits, #state{options = #{logs := Logs, env := Env} = Options} = S) ->
-    Pauses = py_worker_tenure:has_pauses(Options),
-    case py_os_port:open(Options#{env := py_secret:show(Env), pauses => Pauses}) of
+    case py_os_port:open(Options#{env := py_secret:show(Env)}) of
         {ok, Port, OsPid} ->
             About = py_worker_log:metadata(S#state.pool, S#state.slot, OsPid),
             py_pool_board:set_program(S#state.pool, S#state.slot, self(), OsPid),

@@ -41,7 +41,7 @@ new(#{pool := Pool, pool_pid := PoolPid, slot := Slot, port := Port, os_pid := O
       options := #{max_queue := MaxQueue} = Options}) ->
     Tenure = py_worker_tenure:new(Options, rand:uniform(), py_time:now_ms()),
     L = #live{pool = Pool, pool_pid = PoolPid, slot = Slot, port = Port, max_queue = MaxQueue,
-          about = py_worker_log:metadata(Pool, Slot, OsPid), tenure = Tenure, pauses = py_worker_tenure:has_pauses(Options),
+          about = py_worker_log:metadata(Pool, Slot, OsPid), tenure = Tenure,
           ladder = py_worker_ladder:new(Pool#pool.interrupt_grace)},
     tenure(py_worker_tenure:use(Tenure), L).
 
@@ -101,13 +101,11 @@ reply(Id, Frame, #live{jobs = Jobs} = L) ->
     end.
 
 %% Should the program say that it has run out of memory, this is what did it.
-note(Id, #live{pauses = true, jobs = Jobs, streams = Streams} = L) ->
+note(Id, #live{jobs = Jobs, streams = Streams} = L) ->
     case py_worker_jobs:request(Id, Jobs) of
         none -> L#live{last = py_worker_streams:request(Id, Streams)};
         Req -> L#live{last = Req}
-    end;
-note(_, L) ->
-    L.
+    end.
 
 job_reply(Id, Frame, #live{jobs = Jobs} = L) ->
     case py_worker_jobs:reply(Id, Frame, Jobs) of
@@ -175,8 +173,11 @@ spoilt(#live{tenure = Tenure} = L) ->
 ran_out(heap, #live{last = none, pool = Pool, slot = Slot, about = #{os_pid := OsPid}} = L) ->
     py_worker_reaper:full(Pool, Slot, OsPid),
     effect({send, py_wire:resume()}, L);
-ran_out(What, #live{tenure = Tenure, last = Last} = L) ->
-    effect({send, py_wire:resume()}, tenure(py_worker_tenure:ran_out(What, Last, Tenure), L)).
+ran_out(What, #live{pool = Pool, about = #{os_pid := OsPid}, tenure = Tenure, last = Last} = L) ->
+    IsLimited = py_os_limit:is_met(py_pool_board:limits(Pool, self()))
+        orelse py_os_proc:is_limited(OsPid),
+    effect({send, py_wire:resume()},
+           tenure(py_worker_tenure:ran_out(What, IsLimited, Last, Tenure), L)).
 
 %% The program runs what it has, and what is bound to it, but nothing else.
 -spec spare(boolean(), live()) -> live().

@@ -9,8 +9,8 @@
 %% a call counts once it is taken, and no more if it was given back.
 -module(py_worker_tenure).
 
--export([new/3, jittered/3, has_pauses/1, is_open/1, holds/1, patience/3]).
--export([use/1, take/2, given_back/2, ran_out/3, spoil/1]).
+-export([new/3, jittered/3, is_open/1, holds/1, patience/3]).
+-export([use/1, take/2, given_back/2, ran_out/4, spoil/1]).
 -export([bind/2, let_go/2, homes/1, retire/2, abandon/1, may_end/3]).
 -export_type([tenure/0, effect/0, closing/0]).
 
@@ -22,7 +22,7 @@
 -record(tenure, {
     calls = infinity :: pos_integer() | infinity,
     taken = 0 :: non_neg_integer(),
-    errors = infinity :: pos_integer() | infinity,  % the last of them closes it
+    errors = limited :: pos_integer() | limited,  % the last of them closes it
     age = 0 :: non_neg_integer(),
     since :: integer(),
     near = false :: boolean(),          % its successor has been asked for
@@ -47,31 +47,15 @@
 
 %% Jitter lets workers that began together end apart.
 -spec new(map(), Chance :: float(), Now :: integer()) -> tenure().
-new(#{recycle := Recycle} = Options, Chance, Now) ->
+new(#{recycle := Recycle}, Chance, Now) ->
     #tenure{calls = jittered(maps:get(calls, Recycle, infinity), Recycle, Chance),
-            errors = memory_errors(Options), age = maps:get(age, Recycle, 0), since = Now}.
+            errors = maps:get(memory_errors, Recycle, limited), age = maps:get(age, Recycle, 0), since = Now}.
 
 %% A limit, less a part of the jitter that chance says (below 1.0).
 -spec jittered(pos_integer() | infinity, map(), Chance :: float()) -> pos_integer() | infinity.
 jittered(infinity, _, _) -> infinity;
 jittered(Limit, Recycle, Chance) ->
     Limit - trunc(Limit * Chance * maps:get(jitter, Recycle, ?JITTER) / 100).
-
-%% Without a number of its own, a worker with a limit that Python meets as
-%% MemoryError is replaced after the first.
-memory_errors(#{recycle := #{memory_errors := N}}) ->
-    N;
-memory_errors(#{memory := Limits}) ->
-    case map_size(maps:with([heap, address_space, data], Limits)) of
-        0 -> infinity;
-        _ -> 1
-    end.
-
-%% Whether the program has to pause when a job has run out of memory, until it was
-%% said what becomes of those behind it. A heap that is counted may be limited later.
--spec has_pauses(map()) -> boolean().
-has_pauses(#{memory := #{account := true}}) -> true;
-has_pauses(Options) -> memory_errors(Options) =/= infinity.
 
 -spec is_open(tenure()) -> boolean().
 is_open(#tenure{closed = Closed}) -> Closed =:= no.
@@ -106,12 +90,16 @@ given_back(#req{recycle = false}, T) -> T;
 given_back(_, #tenure{taken = N} = T) -> T#tenure{taken = N - 1}.
 
 %% The program has paused: a job has met MemoryError, or its heap is nearly full.
--spec ran_out(memory_error | heap, #req{} | none, tenure()) -> {[effect()], tenure()}.
-ran_out(_, #req{recycle = false}, T) -> {[], T};
-ran_out(heap, _, T) -> close(heap, T);
-ran_out(memory_error, _, #tenure{errors = infinity} = T) -> {[], T};
-ran_out(memory_error, _, #tenure{errors = 1} = T) -> close(memory_errors, T);
-ran_out(memory_error, _, #tenure{errors = N} = T) -> {[], T#tenure{errors = N - 1}}.
+%% Without a number, one that has a limit which Python meets is replaced after the
+%% first, whoever has set the limit.
+-spec ran_out(memory_error | heap, IsLimited :: boolean(), #req{} | none, tenure()) ->
+          {[effect()], tenure()}.
+ran_out(_, _, #req{recycle = false}, T) -> {[], T};
+ran_out(heap, _, _, T) -> close(heap, T);
+ran_out(memory_error, true, _, #tenure{errors = limited} = T) -> close(memory_errors, T);
+ran_out(memory_error, false, _, #tenure{errors = limited} = T) -> {[], T};
+ran_out(memory_error, _, _, #tenure{errors = 1} = T) -> close(memory_errors, T);
+ran_out(memory_error, _, _, #tenure{errors = N} = T) -> {[], T#tenure{errors = N - 1}}.
 
 %% Its program should not run anything new.
 -spec spoil(tenure()) -> {[effect()], tenure()}.
