@@ -71,6 +71,7 @@ test_scripts = \
 	test/memory/stats.escript \
 	test/memory/trace.escript \
 	test/memory/target.escript \
+	test/pool/definitions.escript \
 	test/pool/drain.escript \
 	test/pool/lives.escript \
 	test/pool/options.escript \

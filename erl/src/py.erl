@@ -43,6 +43,7 @@
 
 -export([call/3, call/4, call/5, eval/1, eval/2, eval/3]).
 -export([exec/1, exec/2, exec_all/1, exec_all/2]).
+-export([definitions/0, definitions/1, forget/1, forget/2]).
 -export([cast/3, cast/4, cast/5, spawn_call/3, spawn_call/4, spawn_call/5]).
 -export([await/1, await/2, cancel/1, parallel/1, parallel/2]).
 -export([stream/3, stream/4, stream/5, stream_eval/1, stream_eval/2, stream_eval/3]).
@@ -219,10 +220,8 @@ unbind() ->
 %% exec/1}: ``ok = py:unbind(science)''. The names stay in that worker's
 %% `__main__'. This is harmless if the process is not bound.
 -spec unbind(atom()) -> ok.
-unbind(Name) when is_atom(Name) ->
-    py_binding:release(Name);
 unbind(Name) ->
-    py_options:badarg(Name, "a pool's name is an atom").
+    py_binding:release(py_args:pool(Name)).
 
 %% @equiv exec_all(Code, #{})
 -spec exec_all(code()) -> ok | {error, term()}.
@@ -231,11 +230,38 @@ exec_all(Code) ->
 
 %% @doc Runs statements in every worker of the pool, and in each that it starts
 %% later: ``ok = py:exec_all(<<"import json">>)''. Code that raises in any worker
-%% is not kept for later ones. The same code is kept at most twice: where it came
-%% first, and where it came last.
+%% is not kept for later ones. The same text is kept once, and a later worker runs
+%% it at most twice: where it came first, and where it came last.
 -spec exec_all(code(), options()) -> ok | {error, term()}.
 exec_all(Code, Options) ->
     py_pools:define(py_args:exec(Code), py_options:plain(Options)).
+
+%% @equiv definitions(default)
+-spec definitions() -> {ok, [map()]} | {error, {no_pool, atom()}}.
+definitions() ->
+    definitions(default).
+
+%% @doc What {@link exec_all/1} has defined in a pool and workers that start later
+%% run, oldest first: ``{ok, [#{id := 1, begins := <<"import json">>, size := 11}]} =
+%% py:definitions(science)''. `begins' has the first 60 characters, `size' is the
+%% number of bytes.
+-spec definitions(atom()) ->
+          {ok, [#{id := pos_integer(), begins := binary(), size := non_neg_integer()}]}
+        | {error, {no_pool, atom()}}.
+definitions(Name) ->
+    py_pools:definitions(py_args:pool(Name)).
+
+%% @equiv forget(default, Id)
+-spec forget(pos_integer()) -> ok | {error, term()}.
+forget(Id) ->
+    forget(default, Id).
+
+%% @doc Forgets what {@link exec_all/1} has defined: ``ok = py:forget(science, 1)''.
+%% Workers that start later do not run it; those that are there keep its names. If
+%% there is no such definition: `{error, {no_definition, Id}}'.
+-spec forget(atom(), pos_integer()) -> ok | {error, term()}.
+forget(Name, Id) ->
+    py_pools:forget(py_args:pool(Name), py_args:definition(Id)).
 
 %% ---------------------------------------------------------------------------
 %% Calls that are not waited for
@@ -530,10 +556,8 @@ stack(Worker) ->
 %% Python cannot start: `{error, {python_start, Text}}'; if an option is wrong:
 %% `{error, {badarg, {option, Key}}}'.
 -spec start_pool(atom(), pool_options()) -> {ok, pid()} | {error, term()}.
-start_pool(Name, Options) when is_atom(Name) ->
-    py_pools:start(Name, Options);
-start_pool(Name, _) ->
-    py_options:badarg(Name, "a pool's name is an atom").
+start_pool(Name, Options) ->
+    py_pools:start(py_args:pool(Name), Options).
 
 %% @doc Stops a pool: ``ok = py:stop_pool(science)''. New calls get
 %% `{error, {stopping, Name}}'; those under way have as long as the pool's option
@@ -553,13 +577,15 @@ stop_pool(Name, Limit) ->
 restart_workers() ->
     restart_workers(default).
 
-%% @doc Replaces all workers of a pool one after another, each by one that is
-%% ready before the old one ends: ``ok = py:restart_workers(science)''. Calls
-%% under way have as long as the pool's option `drain' says. A process that is
-%% bound to a worker learns of it from its next call, once.
--spec restart_workers(atom()) -> ok | {error, term()}.
-restart_workers(Name) ->
-    py_pools:restart(Name).
+%% @doc Replaces workers one after another, each by one that is ready before the
+%% old one ends: ``ok = py:restart_workers(science)'', or one of them:
+%% ``ok = py:restart_workers({science, 2})''. Calls under way have as long as the
+%% pool's option `drain' says. A process that is bound to a worker learns of it
+%% from its next call, once. While another restart is under way:
+%% `{error, restarting}'.
+-spec restart_workers(target()) -> ok | each() | {error, term()}.
+restart_workers(Target) ->
+    py_pools:restart(Target).
 
 %% @equiv info(default)
 -spec info() -> map() | {error, {no_pool, atom()}}.

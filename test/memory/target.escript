@@ -12,6 +12,7 @@ main(_) ->
         [{["a target: ", Name], fun() -> targets(Ask, Together, One) end}
          || {Name, Ask, Together, One} <- functions()],
         {"nothing means the default pool", fun default/0},
+        {"a restart of one worker leaves the others", fun one_restarted/0},
         {"one generation of one worker", fun generation/0},
         {"tracing of one worker ends with it", fun one_traced/0},
         {"tracing of each ends with each", fun each_traced/0},
@@ -32,7 +33,8 @@ functions() ->
      {"tracemalloc_start", fun py:tracemalloc_start/1, IsOk, IsOk},
      {"tracemalloc_start with frames", fun(T) -> py:tracemalloc_start(T, 5) end, IsOk, IsOk},
      {"tracemalloc_stop", fun py:tracemalloc_stop/1, IsOk, IsOk},
-     {"stack", fun py:stack/1, AreStacks, IsStack}].
+     {"stack", fun py:stack/1, AreStacks, IsStack},
+     {"restart_workers", fun py:restart_workers/1, IsOk, IsOk}].
 
 targets(Ask, IsTogether, IsOne) ->
     two_workers(fun() ->
@@ -56,6 +58,16 @@ default() ->
     ?assertMatch({ok, [{1, _}, {2, _}]}, py:stack(default)),
     [?assertError(badarg, py:gc(Generation)) || Generation <- [-1, 3]],
     [?assertError(badarg, py:tracemalloc_start(NFrame)) || NFrame <- [0, 65536]].
+
+one_restarted() ->
+    two_workers(fun() ->
+        [First, Second] = fixture:os_pids(two),
+        ok = py:restart_workers({two, 2}),
+        [First, Third] = fixture:os_pids(two),
+        ?assertNotEqual(Second, Third),
+        {ok, [{1, ok}, {2, ok}]} = py:restart_workers({two, all}),
+        ?assertEqual([], [Old || Old <- fixture:os_pids(two), lists:member(Old, [First, Third])])
+    end).
 
 %% What a full collection has looked at is in its own generation's numbers.
 generation() ->

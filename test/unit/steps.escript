@@ -10,7 +10,10 @@ main(_) ->
         table:rows("missing", fun missing/2, missing()),
         table:rows("all", fun py_pool_steps:all/1, progress()),
         table:rows("repeated", fun kept/2, repeated()),
-        table:rows("repeated, for a worker that is under way", fun under_way/3, under_way())
+        table:rows("repeated, for a worker that is under way", fun under_way/3, under_way()),
+        table:rows("definitions", fun shown/2, definitions()),
+        table:rows("forgotten", fun forgotten/3, forgets()),
+        {"a definition's beginning", fun beginning/0}
     ]).
 
 init() ->
@@ -106,3 +109,44 @@ under_way() ->
      {"the last place moved behind it", ["aba", "ca", ""], "ca"},
      {"and moved again", ["abaca", "da", ""], "da"},
      {"something new and a repeat", ["ab", "cac", ""], "cac"}].
+
+%% ---------------------------------------------------------------------------
+
+%% The definitions as users see them.
+shown(Init, Defined) ->
+    [{Id, Text, Size} || #{id := Id, begins := Text, size := Size}
+                             <- py_pool_steps:definitions(defined(Defined, Init))].
+
+definitions() ->
+    [{"init's code is none", ["ab", ""], []},
+     {"in order", ["x", "ab"], [{2, <<"a">>, 1}, {3, <<"b">>, 1}]},
+     {"the same text once, with the id that it had first", ["", "abacab"],
+      [{1, <<"a">>, 1}, {2, <<"b">>, 1}, {4, <<"c">>, 1}]},
+     {"what init has as well", ["ab", "a"], [{3, <<"a">>, 1}]},
+     {"again, with the same id", ["ab", "aca"], [{3, <<"a">>, 1}, {4, <<"c">>, 1}]}].
+
+%% What a new worker runs after this definition was forgotten, and more defined.
+forgotten(Defined, Id, Then) ->
+    case py_pool_steps:forget(Id, defined(Defined, "x")) of
+        {ok, Steps} ->
+            lists:append(missing(py_pool_steps:none(), lists:foldl(fun append/2, Steps, Then)));
+        unknown ->
+            unknown
+    end.
+
+forgets() ->
+    [{"the only one", ["a", 2, ""], "x"},
+     {"one of two", ["ab", 2, ""], "xb"},
+     {"both places", ["aba", 2, ""], "xb"},
+     {"defined anew", ["ab", 2, "a"], "xba"},
+     {"what is the last one by that comes at once", ["ab", 3, "a"], "xa"},
+     {"init's code", ["a", 1, ""], unknown},
+     {"a number that is the second place of one", ["aba", 4, ""], unknown},
+     {"none", ["a", 7, ""], unknown}].
+
+%% Characters are not cut.
+beginning() ->
+    Text = unicode:characters_to_binary(lists:duplicate(100, $é)),
+    Steps = py_pool_steps:append(py_secret:hide({exec, Text}), py_pool_steps:new([])),
+    Begins = unicode:characters_to_binary(lists:duplicate(60, $é)),
+    [#{id := 1, begins := Begins, size := 200}] = py_pool_steps:definitions(Steps).

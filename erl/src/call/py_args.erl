@@ -5,7 +5,7 @@
 -module(py_args).
 
 -export([call/4, calls/1, eval/2, exec/1, source/1, gc/1, tracemalloc_start/1]).
--export([memory_stats/1, gc_threshold/1, history/1, what/1]).
+-export([memory_stats/1, gc_threshold/1, history/1, what/1, pool/1, definition/1]).
 
 -import(py_options, [text/1, badarg/2]).
 
@@ -81,6 +81,16 @@ memory_stats(Options) ->
 -spec history(term()) -> #{last := timeout()}.
 history(Options) ->
     options(Options, [{last, timeout, infinity, "only samples that are not older"}]).
+
+%% Where only a whole pool makes sense.
+-spec pool(term()) -> atom().
+pool(Name) when is_atom(Name) -> Name;
+pool(Other) -> badarg(Other, "a pool's name is an atom").
+
+%% The id of a definition.
+-spec definition(term()) -> pos_integer().
+definition(Id) when is_integer(Id), Id > 0 -> Id;
+definition(Other) -> badarg(Other, "not the id of a definition").
 
 %% ---------------------------------------------------------------------------
 

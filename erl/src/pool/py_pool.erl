@@ -8,7 +8,7 @@
 -module(py_pool).
 -behaviour(gen_server).
 
--export([start_link/2, await/1, info/1, define/3, set/2, lift/2, restart/1]).
+-export([start_link/2, await/1, info/1, define/3, forget/2, set/2, lift/2, restart/2]).
 -export([enter/2, room/2, ready/4, prepare/3, replace/5, cost/3, sampled/2, gave_back/3]).
 %% These only send a message, so whoever is below may call them.
 -messages([enter/2, room/2, ready/4, prepare/3, replace/5, cost/3, sampled/2, gave_back/3]).
@@ -58,6 +58,11 @@ info(Pool) ->
 define(Pool, Op, Deadline) ->
     call(Pool, {define, Op, Deadline}).
 
+%% Workers that will start do not run this definition.
+-spec forget(#pool{}, py_pool_steps:id()) -> ok | {error, term()}.
+forget(Pool, Id) ->
+    call(Pool, {forget, Id}).
+
 %% New workers are set like this from now on; answers those that are there.
 -spec set(#pool{}, py_wire:op()) -> {ok, [py_pool_board:worker()]} | {error, term()}.
 set(Pool, Op) ->
@@ -68,10 +73,10 @@ set(Pool, Op) ->
 lift(Pool, What) ->
     call(Pool, {lift, What}).
 
-%% Replaces the workers one after another.
--spec restart(#pool{}) -> ok | {error, term()}.
-restart(Pool) ->
-    call(Pool, restart).
+%% Replaces the workers, one after another, or that of one slot.
+-spec restart(#pool{}, all | pos_integer()) -> ok | {error, term()}.
+restart(Pool, Which) ->
+    call(Pool, {restart, Which}).
 
 call(Pool, Request) ->
     case py_pool_board:pool(Pool) of
@@ -159,9 +164,16 @@ handle_call(await, From, #state{starters = Starters} = S) ->
     {noreply, tell_starters(S#state{starters = [From | Starters]})};
 handle_call(info, _From, S) ->
     {reply, describe(S), S};
-handle_call(restart, From, #state{slots = Slots, roll = Roll} = S) ->
+handle_call({restart, Which}, From, #state{slots = Slots, roll = Roll} = S) ->
     Live = py_pool_slots:live(Slots),
-    {noreply, roll(py_pool_roll:begin_with(From, Live, py_pool_slots:replaced(Slots), Live, Roll), S)};
+    Replaced = py_pool_slots:replaced(Slots),
+    {noreply, roll(py_pool_roll:begin_with(From, chosen(Which, Live), Replaced,
+                                           Live, Roll), S)};
+handle_call({forget, Id}, _From, #state{steps = Steps} = S) ->
+    case py_pool_steps:forget(Id, Steps) of
+        {ok, Left} -> {reply, ok, set_steps(Left, S)};
+        unknown -> {reply, {error, {no_definition, Id}}, S}
+    end;
 handle_call({define, Op, Deadline}, From, #state{definitions = Definitions} = S) ->
     Added = definitions(py_pool_define:add(From, Op, Deadline, Definitions), S),
     {noreply, define_next(Added)};
@@ -317,6 +329,9 @@ define_next(#state{definitions = Definitions, slots = Slots} = S) ->
 
 restart_next(#state{roll = Roll, slots = Slots} = S) ->
     roll(py_pool_roll:next(py_pool_slots:replaced(Slots), py_pool_slots:live(Slots), Roll), S).
+
+chosen(all, Live) -> Live;
+chosen(Id, _) -> [Id].
 
 %% One that has lost its slot, or died, is replaced already.
 if_live(Id, Worker, Do, #state{slots = Slots} = S) ->

@@ -10,7 +10,7 @@
 
 -export([start_link/0]).
 -export([start/2, start_checked/2, stop/1, stop/2, drain_all/0, restart/1, lift/2]).
--export([define/2, version/1, info/1]).
+-export([define/2, definitions/1, forget/2, version/1, info/1]).
 -export([init/1, handle_continue/2, handle_call/3, handle_cast/2, handle_info/2]).
 
 -include("py.hrl").
@@ -189,10 +189,16 @@ close(Name, #turn{wish = {_, {Kind, _}}, waiting = Waiting} = Turn) ->
 lift(Name, What) ->
     py_pool_board:with_pool(Name, fun(Pool) -> py_pool:lift(Pool, What) end).
 
-%% Replaces every worker, each by one that is ready before the old one ends.
--spec restart(atom()) -> ok | {error, term()}.
-restart(Name) ->
-    py_pool_board:with_pool(Name, fun py_pool:restart/1).
+%% Replaces the workers that are meant, each by one that is ready before the old
+%% one ends. A pool's name means one wish, which its first failure ends.
+-spec restart(py_target:target()) -> py_target:answer().
+restart(Name) when is_atom(Name) ->
+    py_pool_board:with_pool(Name, fun(Pool) -> py_pool:restart(Pool, all) end);
+restart(Target) ->
+    py_target:run(Target, fun restart/2, fun(_, Results) -> py_fanout:all_ok(Results) end).
+
+restart(Pool, Workers) ->
+    [{Worker, py_pool:restart(Pool, Id)} || {Id, _, _} = Worker <- Workers].
 
 %% Runs statements in every worker, and in all that will start.
 -spec define(py_wire:op(), #opts{}) -> ok | {error, term()}.
@@ -200,6 +206,18 @@ define(Op, #opts{pool = Name} = Opts) ->
     py_pool_board:with_open(Name, fun(Pool) ->
         py_pool:define(Pool, py_secret:hide(Op), py_request:deadline(Opts, Pool))
     end).
+
+%% What exec_all has defined. It outlives the pool's processes, so none is asked.
+-spec definitions(atom()) ->
+          {ok, [py_pool_steps:definition()]} | {error, {no_pool, atom()}}.
+definitions(Name) ->
+    py_pool_board:with_pool(Name, fun(_) ->
+        {ok, py_pool_steps:definitions(py_pool_kept:steps(Name, py_pool_steps:new([])))}
+    end).
+
+-spec forget(atom(), py_pool_steps:id()) -> ok | {error, term()}.
+forget(Name, Id) ->
+    py_pool_board:with_pool(Name, fun(Pool) -> py_pool:forget(Pool, Id) end).
 
 %% What sys.version is in the pool's Python.
 -spec version(atom()) -> {ok, binary()} | {error, {no_pool, atom()} | no_worker}.
