@@ -54,6 +54,7 @@ test_scripts = \
 	test/call/prop.escript \
 	test/call/stream.escript \
 	test/call/values.escript \
+	test/call/where.escript \
 	test/docs/docs.escript \
 	test/docs/examples.escript \
 	test/docs/pages.escript \

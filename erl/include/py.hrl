@@ -29,7 +29,7 @@
 
 %% What the last argument of a call comes to (py_options).
 -record(opts, {
-    pool = default :: atom(),
+    pool = default :: py_target:target(),
     timeout = default :: timeout() | default,
     recycle = true :: boolean(),
     wire = #{} :: #{atom() => term()}

@@ -75,7 +75,7 @@
 %% Names that an expression may use.
 -type options() :: timeout() | #{
     timeout => timeout(),
-    pool => atom(),
+    pool => target(),
     traceback => boolean(),
     none => atom(),
     binaries => str | bytes,
@@ -85,7 +85,8 @@
     chunk => pos_integer()
 }.
 %% A timeout in milliseconds alone, or a map: `timeout' (the pool's), `pool'
-%% (`default'), `traceback' (`false'), the atom that Python's `None' becomes
+%% (`default'; `{Pool, Id}' is one of its workers, `{Pool, all}', for call, eval
+%% and exec only, each of them), `traceback' (`false'), the atom that Python's `None' becomes
 %% (`none'), what binaries become (`str'), what numpy arrays become (`list'),
 %% whether what Python prints comes as the last element of the result tuple
 %% (`false'; for call, eval, exec and spawn_call only), how many items a stream's
@@ -155,13 +156,15 @@
 %% When a worker is replaced; README says of each key what it means.
 -type result() :: {ok, term()} | {error, term()}
                 | {ok, term(), Output :: binary()} | {error, term(), Output :: binary()}.
+%% With the option `pool => {Pool, all}' the term is each(), and so it is for exec.
 -type source() :: code() | {eval, code(), locals()}
                 | {name(), name(), args()} | {name(), name(), args(), kwargs()}.
 %% What a stream iterates over: the value of an expression, or of a call.
 -opaque stream() :: py_stream:stream().
 -type target() :: py_target:target().
 %% The workers that a function looks at or tends: `Pool' (all of them, whose
-%% answers are summed), `{Pool, Id}' (one) or `{Pool, all}' (each by itself).
+%% answers are summed), `{Pool, Id}' (one) or `{Pool, all}' (each by itself). As the
+%% option `pool' of a call: any worker of the pool, that worker, or each.
 -type each() :: {ok, [{Id :: pos_integer(), ok | result()}]}.
 %% What `{Pool, all}' gives: for each worker what `{Pool, Id}' would give.
 
@@ -206,7 +209,7 @@ exec(Code) ->
 %% @doc Runs statements: ``ok = py:exec(<<"x = 3">>), {ok, 3} = py:eval(<<"x">>)''.
 %% From now on the calling process stays with the worker that ran them.
 -spec exec(code(), options()) ->
-          ok | {error, term()}
+          ok | {error, term()} | each()
         | {ok, Output :: binary()} | {error, term(), Output :: binary()}.
 exec(Code, Options) ->
     py_request:exec(py_args:exec(Code), py_options:call(Options)).
@@ -301,7 +304,7 @@ spawn_call(Module, Function, Args, Kwargs) ->
 -spec spawn_call(name(), name(), args(), kwargs(), options()) -> reference().
 spawn_call(Module, Function, Args, Kwargs, Options) ->
     py_async:spawn_call(py_args:call(Module, Function, Args, Kwargs),
-                        py_options:call(Options)).
+                        py_options:single(Options)).
 
 %% @doc Waits for the result of a {@link spawn_call/3}, until the call's own
 %% timeout: ``{ok, 2.0} = py:await(py:spawn_call(math, sqrt, [4]))''.
@@ -330,7 +333,7 @@ parallel(Calls) ->
                options()) ->
           {ok, [term()]} | {error, [result()] | term()}.
 parallel(Calls, Options) ->
-    py_async:parallel(py_args:calls(Calls), py_options:uncaptured(Options)).
+    py_async:parallel(py_args:calls(Calls), py_options:spread(Options)).
 
 %% ---------------------------------------------------------------------------
 %% Streams

@@ -70,6 +70,7 @@ for_good() ->
         {ok, Pool} = py_pool_board:find(p),
         {ok, Boss} = py_pool_board:pool(Pool),
         exit(Boss, kill),
+        fixture:wait_until(fun() -> py_pool_board:pool(Pool) =/= {ok, Boss} end),
         fixture:wait_until(fun() -> py:eval(<<"1">>, #{}, #{pool => p}) =:= {ok, 1} end),
         ?assertEqual([], shown()),
         ?assertMatch({error, {'NameError', _}}, py:eval(<<"a">>, #{}, #{pool => p}))

@@ -161,6 +161,9 @@ call() ->
     ?assertEqual({opts, default, default, true, #{}}, py_options:call(#{})),
     ?assertEqual({opts, default, 7, true, #{}}, py_options:call(7)),
     ?assertEqual({opts, default, infinity, true, #{}}, py_options:call(infinity)),
+    [?assertEqual({opts, Target, default, true, #{}}, py_options:single(#{pool => Target}))
+     || Target <- [pdf, {pdf, 2}]],
+    ?assertEqual({opts, {pdf, all}, default, true, #{}}, py_options:call(#{pool => {pdf, all}})),
     Wire = #{traceback => true, none => null, binaries => bytes, arrays => binary,
              capture => true, chunk => 1_000_000},
     Options = Wire#{pool => pdf, timeout => ?LONGEST, recycle => false},
@@ -176,7 +179,13 @@ misuses() ->
      {Call, [], "neither a timeout nor a map of options"},
      {Call, ?LONGEST + 1, "neither a timeout nor a map of options"},
      {Call, #{timeout => -1}, "timeout: not milliseconds or infinity"},
-     {Call, #{pool => "pdf"}, "pool: not an atom"},
+     [{Call, #{pool => Wrong}, "pool: not a pool's name, {Pool, Id} or {Pool, all}"}
+      || Wrong <- ["pdf", {pdf, 0}, {pdf, any}, {"pdf", 1}, {pdf, 1, 2}]],
+     {fun py_options:single/1, #{pool => {pdf, all}}, "pool: this function runs on one worker"},
+     {fun py_options:uncaptured/1, #{pool => {pdf, all}},
+      "pool: this function runs on one worker"},
+     [{Check, #{pool => {pdf, 1}}, "pool: only a pool's name here"}
+      || Check <- [fun py_options:spread/1, fun py_options:plain/1]],
      [{Call, #{Name => Value}, atom_to_list(Name) ++ NoSuch}
       || {Name, Value} <- [{traceback, yes}, {none, 7}, {binaries, list}, {arrays, str},
                            {capture, 1}, {chunk, 0}, {chunk, 1_000_001}, {chink, 1}]],

@@ -50,11 +50,11 @@ cancel(Ref) ->
     end.
 
 %% The caller may be bound to the worker whose end this is, or soon will be.
-told({error, {worker_exit, _}} = Answer, #opts{pool = Name}) ->
-    py_binding:release_dead(Name),
+told({error, {worker_exit, _}} = Answer, #opts{pool = Target}) ->
+    py_binding:release_dead(py_target:pool(Target)),
     Answer;
-told({error, timeout} = Answer, #opts{pool = Name}) ->
-    py_binding:heard_timeout(Name),
+told({error, timeout} = Answer, #opts{pool = Target}) ->
+    py_binding:heard_timeout(py_target:pool(Target)),
     Answer;
 told(Answer, _) ->
     Answer.
@@ -102,8 +102,8 @@ report(_, _) ->
 -spec parallel([py_wire:op()], #opts{}) ->
           {ok, [term()]} | {error, [{ok, term()} | {error, term()}]}
         | {error, {no_pool, atom()}}.
-parallel(Ops, #opts{pool = Name} = Opts) ->
-    py_pool_board:with_pool(Name, fun(#pool{size = Size}) ->
+parallel(Ops, #opts{pool = Target} = Opts) ->
+    py_pool_board:with_pool(py_target:pool(Target), fun(#pool{size = Size}) ->
         Numbered = lists:zip(lists:seq(1, length(Ops)), Ops),
         {Now, Later} = lists:split(min(Size * ?DEPTH, length(Ops)), Numbered),
         Running = lists:foldl(fun(Op, R) -> start_one(Op, Opts, R) end, #{}, Now),

@@ -1,9 +1,9 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
-%% One request to every worker of a pool at the same time.
+%% One request to many workers of a pool at the same time.
 -module(py_fanout).
 
--export([send/4, collect/2, ask/4, ask_and_exit/4, all_ok/1, sum/1]).
+-export([send/2, send/4, collect/2, collect/3, ask/4, ask_and_exit/4, all_ok/1, sum/1]).
 -export_type([sent/0, results/0]).
 
 -include("py.hrl").
@@ -19,11 +19,14 @@
           sent().
 send(Workers, Kind, Op, Deadline) ->
     {Arity, Body} = py_wire:body(Op, #{}),
-    Req = #req{caller = self(), kind = Kind, what = py_wire:what(Op), bound = true,
-               recycle = false,
+    Req = #req{caller = self(), kind = Kind, what = py_wire:what(Op), recycle = false,
                arrival = erlang:monotonic_time(microsecond), deadline = Deadline,
                arity = Arity, size = iolist_size(Body), body = py_secret:hide(Body)},
-    [{send_one(Worker, Req), Row} || {_, Worker, _} = Row <- Workers].
+    send(Workers, Req).
+
+-spec send([py_pool_board:worker()], #req{}) -> sent().
+send(Workers, Req) ->
+    [{send_one(Worker, Req#req{bound = true}), Row} || {_, Worker, _} = Row <- Workers].
 
 send_one(Worker, Req) ->
     py_ask:ask(Worker, fun(From) -> py_worker:request(Worker, Req#req{reply_to = From}) end).
@@ -31,12 +34,17 @@ send_one(Worker, Req) ->
 %% Every worker's result, in the order in which they were given.
 -spec collect(sent(), py_time:deadline()) -> results().
 collect(Sent, Deadline) ->
-    [{Row, collect_one(ReplyTo, Deadline)} || {ReplyTo, Row} <- Sent].
+    collect(Sent, Deadline, #{}).
+
+%% The same for a request with these options.
+-spec collect(sent(), py_time:deadline(), map()) -> results().
+collect(Sent, Deadline, Wire) ->
+    [{Row, py_result:result(collect_one(ReplyTo, Deadline), Wire)} || {ReplyTo, Row} <- Sent].
 
 collect_one(ReplyTo, Deadline) ->
     case py_ask:await_until(ReplyTo, later(Deadline)) of
         {answer, again} -> {error, {worker_exit, shutdown}};
-        {answer, Answer} -> py_result:result(Answer);
+        {answer, Answer} -> Answer;
         {down, _} -> {error, {worker_exit, shutdown}};
         timeout -> {error, timeout}
     end.

@@ -21,6 +21,7 @@
 -type values() ::
     boolean
     | atom
+    | target                % a pool, or workers of it (py_target)
     | {one_of, [atom()]}
     | {integer, Least :: integer(), Most :: integer() | infinity}
     | {limit, Least :: integer()}   % an integer or infinity
@@ -64,6 +65,7 @@ default(Default) -> Default.
 
 value(boolean, Value) when is_boolean(Value) -> Value;
 value(atom, Value) when is_atom(Value) -> Value;
+value(target, Value) -> true = py_target:is_target(Value), Value;
 value({one_of, Values}, Value) -> true = lists:member(Value, Values), Value;
 value({integer, Least, Most}, N) when is_integer(N), N >= Least, N =< Most -> N;
 value({limit, _}, infinity) -> infinity;

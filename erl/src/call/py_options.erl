@@ -4,7 +4,7 @@
 %% brought to one form. Also the error for any argument that makes no sense. Pure.
 -module(py_options).
 
--export([table/0, call/1, uncaptured/1, plain/1, timeout/1]).
+-export([table/0, call/1, single/1, uncaptured/1, spread/1, plain/1, timeout/1]).
 -export([text/1, badarg/2, format_error/2]).
 
 -include("py.hrl").
@@ -15,8 +15,8 @@
 table() ->
     [{timeout, timeout, {default, "the pool's"},
       "how long until `{error, timeout}`; of a stream: how long each wait for more items may be"},
-     {pool, atom, default,
-      "the pool where it runs"},
+     {pool, target, default,
+      "where it runs: on a worker of this pool, [on that one or on each](docs/operation.md#targets)"},
      {traceback, boolean, false,
       "whether an exception comes with a map of [what Python knows of it]"
       "(docs/types.md#exceptions)"},
@@ -52,24 +52,40 @@ option(Name, Value, Opts, Map) ->
 
 %% The program itself understands all others.
 set(timeout, Timeout, Opts) -> Opts#opts{timeout = Timeout};
-set(pool, Name, Opts) -> Opts#opts{pool = Name};
+set(pool, Target, Opts) -> Opts#opts{pool = Target};
 set(recycle, Counts, Opts) -> Opts#opts{recycle = Counts};
 set(Name, Value, #opts{wire = Wire} = Opts) -> Opts#opts{wire = Wire#{Name => Value}}.
 
 complaint(timeout) -> "timeout: not milliseconds or infinity";
-complaint(pool) -> "pool: not an atom";
+complaint(pool) -> "pool: " ++ py_target:expected();
 complaint(Place) -> io_lib:format("~tp: no such option, or a wrong value", [Place]).
 
-%% The options of a function that cannot return what Python prints.
+%% The options of a function that has one result.
+-spec single(term()) -> #opts{}.
+single(Options) ->
+    case call(Options) of
+        #opts{pool = {_, all}} -> badarg(Options, "pool: this function runs on one worker");
+        Opts -> Opts
+    end.
+
+%% The same for one that cannot return what Python prints.
 -spec uncaptured(term()) -> #opts{}.
 uncaptured(Options) ->
-    not_here(call(Options), [capture], Options).
+    not_here(single(Options), [capture], Options).
+
+%% The same for one that uses all workers of a pool.
+-spec spread(term()) -> #opts{}.
+spread(Options) ->
+    whole(uncaptured(Options), Options).
 
 %% The options of a function that runs in every worker.
 -spec plain(term()) -> #opts{}.
 plain(Options) ->
     #opts{wire = Wire} = Opts = call(Options),
-    not_here(Opts, maps:keys(Wire), Options).
+    whole(not_here(Opts, maps:keys(Wire), Options), Options).
+
+whole(#opts{pool = Name} = Opts, _) when is_atom(Name) -> Opts;
+whole(_, Options) -> badarg(Options, "pool: only a pool's name here").
 
 not_here(#opts{wire = Wire} = Opts, Names, Options) ->
     case [Name || Name <- Names, is_map_key(Name, Wire)] of

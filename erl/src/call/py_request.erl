@@ -1,8 +1,9 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
 %% A request's story, told from its caller: encode the term once, find a
-%% worker (the one the caller is bound to, else the idlest, else wait in the
-%% pool's queue for one), hand it over, wait for the answer, decode it.
+%% worker (the one that it names or that the caller is bound to, else the idlest,
+%% else wait in the pool's queue for one), hand it over, wait for the answer,
+%% decode it.
 %%
 %% A request that a worker gives back was not started: the pool's queue, or
 %% the caller (`again'), finds another worker. So no request is lost, and none
@@ -19,7 +20,8 @@
 -record(ticket, {
     pool :: #pool{},
     req :: #req{},
-    home :: py_binding:home() | undefined
+    home :: py_binding:home() | undefined,
+    to = any :: any | pos_integer() | all   % the worker that it names
 }).
 -opaque ticket() :: #ticket{}.
 
@@ -27,12 +29,17 @@
 -type outcome() :: {pid() | none,
                     {reply, binary()} | {opened, py_wire:id()} | {error, term()}}.
 
+%% How long to wait for a worker that is just coming or going (ms).
+-define(PAUSE, 1).
+
 %% ---------------------------------------------------------------------------
 %% The whole story
 
 -spec run(py_wire:op(), #opts{}) -> py_result:result().
 run(Op, Opts) ->
     case prepare(job, Op, Opts) of
+        {ok, #ticket{to = all} = Ticket} ->
+            each(Ticket, Opts);
         {ok, Ticket} ->
             {_, Answer} = go(Ticket),
             result(Answer, Opts);
@@ -48,6 +55,8 @@ result(Answer, #opts{wire = Wire}) ->
 -spec exec(py_wire:op(), #opts{}) -> py_result:result().
 exec(Op, Opts) ->
     case prepare(job, Op, Opts) of
+        {ok, #ticket{to = all} = Ticket} ->
+            each(Ticket, Opts);
         {ok, #ticket{pool = Pool, req = Req} = Ticket} ->
             {Worker, Answer} = go(Ticket#ticket{req = Req#req{binds = true}}),
             element(1, Answer) =:= reply andalso py_binding:bind(Pool, Worker),
@@ -56,9 +65,16 @@ exec(Op, Opts) ->
             result(Error, Opts)
     end.
 
+%% Every worker runs it, and nobody is bound by that.
+each(#ticket{pool = Pool, req = #req{deadline = Deadline} = Req}, #opts{wire = Wire}) ->
+    Sent = py_fanout:send(py_pool_board:workers(Pool), Req),
+    py_target:each(py_fanout:collect(Sent, Deadline, Wire)).
+
 %% Brings the request to a worker and waits for its answer, in the process
 %% whose bindings count. A bound worker's death is reported once.
 -spec go(ticket()) -> outcome().
+go(#ticket{to = Id} = Ticket) when is_integer(Id) ->
+    perform(Ticket, none);
 go(#ticket{pool = #pool{name = Name}, home = Home} = Ticket) ->
     {Worker, Answer} = perform(Ticket, none),
     heard(Answer, Name),
@@ -80,9 +96,9 @@ is_at_home({Home, _, _}, Worker, _) -> Worker =:= Home.
 %% Encodes a request in the process that makes it.
 -spec prepare(kind(), py_wire:op(), #opts{}) ->
           {ok, ticket()} | {error, term()}.
-prepare(Kind, Op, #opts{pool = Name, wire = Wire, recycle = Recycle} = Opts) ->
+prepare(Kind, Op, #opts{pool = Target, wire = Wire, recycle = Recycle} = Opts) ->
     What = py_wire:what(Op),
-    case open(Name, What) of
+    case open(py_target:pool(Target), What) of
         {ok, Pool} ->
             {Arity, Body} = py_wire:body(Op, Wire),
             Now = erlang:monotonic_time(microsecond),
@@ -90,7 +106,7 @@ prepare(Kind, Op, #opts{pool = Name, wire = Wire, recycle = Recycle} = Opts) ->
                        arrival = Now, recycle = Recycle,
                        deadline = deadline(Opts, Pool, Now div 1000), arity = Arity,
                        size = iolist_size(Body), body = py_secret:hide(Body)},
-            ticket(Pool, Req);
+            ticket(Target, Pool, Req);
         {error, _} = Error ->
             Error
     end.
@@ -117,17 +133,30 @@ deadline(#opts{timeout = default}, #pool{timeout = Timeout}, Now) ->
 deadline(#opts{timeout = Timeout}, _, Now) ->
     py_time:deadline(Timeout, Now).
 
-%% The tuple and the Id around the body take eight bytes. When memory is short, a
-%% process that is bound to a worker is let through: it may have to free something.
-ticket(#pool{max_frame = Max}, #req{size = Size}) when Size + 8 > Max ->
+%% The tuple and the Id around the body take eight bytes.
+ticket(_, #pool{max_frame = Max}, #req{size = Size}) when Size + 8 > Max ->
     Text = io_lib:format("the request is larger than max_frame (~b > ~b bytes)",
                          [Size + 8, Max]),
     {error, {badarg, iolist_to_binary(Text)}};
-ticket(#pool{name = Name} = Pool, Req) ->
-    case {py_binding:home(Name), py_pool_load:memory_refusal(Pool)} of
-        {undefined, #{} = Memory} -> {error, {overloaded, memory, Memory}};
-        {Home, _} -> {ok, #ticket{pool = Pool, req = Req, home = Home}}
-    end.
+ticket(Target, #pool{name = Name} = Pool, Req) ->
+    Ticket = to(Target, py_binding:home(Name), #ticket{pool = Pool, req = Req}),
+    admit(Ticket, py_pool_load:memory_refusal(Pool)).
+
+%% When memory is short, a process that is bound to a worker is let through: it may
+%% have to free something.
+admit(#ticket{home = undefined}, #{} = Memory) -> {error, {overloaded, memory, Memory}};
+admit(Ticket, _) -> {ok, Ticket}.
+
+%% Whoever names the worker that he is bound to is at home there.
+to({_, Id}, {Worker, _, _} = Home, #ticket{pool = Pool} = Ticket) when is_integer(Id) ->
+    case py_pool_board:worker(Pool, Id) of
+        [{_, Worker, _}] -> Ticket#ticket{home = Home};
+        _ -> Ticket#ticket{to = Id}
+    end;
+to({_, To}, _, Ticket) ->
+    Ticket#ticket{to = To};
+to(_, Home, Ticket) ->
+    Ticket#ticket{home = Home}.
 
 -spec pool(ticket()) -> #pool{}.
 pool(#ticket{pool = Pool}) ->
@@ -145,6 +174,8 @@ unheard(#ticket{req = Req} = Ticket) ->
 
 %% The same in a helper process, whose own death cancels the request.
 -spec perform(ticket(), py_ask:watch()) -> outcome().
+perform(#ticket{pool = Pool, req = Req, to = Id}, Watch) when is_integer(Id) ->
+    at(Id, Pool, Req#req{caller = self(), bound = true}, Watch);
 perform(#ticket{pool = Pool, req = Req, home = undefined}, Watch) ->
     anywhere(Pool, Req#req{caller = self()}, Watch);
 perform(#ticket{req = Req, home = {Worker, Home, _}} = Ticket, Watch) ->
@@ -170,6 +201,28 @@ homeless(Why, #ticket{pool = Pool, req = Req, home = {Worker, Home, HeardTimeout
     case HeardTimeout andalso py_pool_board:has_ended(Home, Worker, Req#req.owner) of
         true -> anywhere(Pool, Req#req{caller = self(), returned = true}, Watch);
         false -> {Worker, {error, {worker_exit, Why}}}
+    end.
+
+%% On this worker and no other. One that was only just made known may not be live
+%% yet, and one that ends may not have left yet.
+at(Id, #pool{name = Name} = Pool, #req{deadline = Deadline} = Req, Watch) ->
+    case py_pool_board:worker(Pool, Id) of
+        [{_, Worker, _}] ->
+            case to_worker(Worker, Req, Watch) of
+                again -> at_again(py_time:left(Deadline), Id, Pool, Req, Watch);
+                Answer -> {Worker, Answer}
+            end;
+        [] ->
+            {none, {error, {no_worker, {Name, Id}}}}
+    end.
+
+at_again(0, _, _, _, _) ->
+    {none, {error, timeout}};
+at_again(_, Id, Pool, Req, Watch) ->
+    timer:sleep(?PAUSE),
+    case py_pool_load:is_stopping(Pool) of
+        true -> {none, py_pool_board:refusal(Pool)};
+        false -> at(Id, Pool, Req, Watch)
     end.
 
 anywhere(Pool, Req, Watch) ->

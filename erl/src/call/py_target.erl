@@ -4,7 +4,7 @@
 %% them by itself.
 -module(py_target).
 
--export([run/3]).
+-export([run/3, is_target/1, expected/0, pool/1, each/1]).
 -export_type([target/0, answer/0]).
 
 -include("py.hrl").
@@ -15,27 +15,39 @@
 %% What is said of one worker, of a pool, or of each worker.
 -type answer() :: term().
 
+-spec is_target(term()) -> boolean().
+is_target({Name, all}) -> is_atom(Name);
+is_target({Name, Id}) -> is_atom(Name) andalso is_integer(Id) andalso Id > 0;
+is_target(Name) -> is_atom(Name).
+
+%% What is said of anything else.
+-spec expected() -> string().
+expected() ->
+    "not a pool's name, {Pool, Id} or {Pool, all}".
+
+%% The pool whose workers these are.
+-spec pool(target()) -> atom().
+pool({Name, _}) -> Name;
+pool(Name) -> Name.
+
 %% Asks the workers that are meant. A pool's answer is made of all their results;
 %% one worker's is its result; each worker's comes with its id.
 -spec run(target(),
           Ask :: fun((#pool{}, [py_pool_board:worker()]) -> py_fanout:results()),
           Together :: fun((#pool{}, py_fanout:results()) -> answer())) ->
           answer() | {error, {no_pool, atom()} | {no_worker, {atom(), pos_integer()}}}.
-run({Name, all}, Ask, _) when is_atom(Name) ->
-    py_pool_board:with_pool(Name, fun(Pool) ->
-        Results = Ask(Pool, py_pool_board:workers(Pool)),
-        {ok, [{Id, Result} || {{Id, _, _}, Result} <- Results]}
-    end);
-run({Name, Id}, Ask, _) when is_atom(Name), is_integer(Id), Id > 0 ->
-    py_pool_board:with_pool(Name, fun(Pool) ->
-        one(Ask, Pool, [Worker || {N, _, _} = Worker <- py_pool_board:workers(Pool), N =:= Id], Id)
-    end);
-run(Name, Ask, Together) when is_atom(Name) ->
-    py_pool_board:with_pool(Name, fun(Pool) ->
-        Together(Pool, Ask(Pool, py_pool_board:workers(Pool)))
-    end);
-run(Other, _, _) ->
-    py_options:badarg(Other, "not a pool's name, {Pool, Id} or {Pool, all}").
+run(Target, Ask, Together) ->
+    is_target(Target) orelse py_options:badarg(Target, expected()),
+    py_pool_board:with_pool(pool(Target), fun(Pool) -> run(Target, Pool, Ask, Together) end).
+
+run({_, all}, Pool, Ask, _) -> each(Ask(Pool, py_pool_board:workers(Pool)));
+run({_, Id}, Pool, Ask, _) -> one(Ask, Pool, py_pool_board:worker(Pool, Id), Id);
+run(_, Pool, Ask, Together) -> Together(Pool, Ask(Pool, py_pool_board:workers(Pool))).
+
+%% What each worker says by itself.
+-spec each(py_fanout:results()) -> {ok, [{pos_integer(), py_result:result()}]}.
+each(Results) ->
+    {ok, [{Id, Result} || {{Id, _, _}, Result} <- Results]}.
 
 one(Ask, Pool, [Worker], _) ->
     [{_, Result}] = Ask(Pool, [Worker]),

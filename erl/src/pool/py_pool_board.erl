@@ -21,7 +21,7 @@
 
 -export([new/2, delete/1, find/1, open/1, refusal/1, names/0, with_pool/2, with_open/2]).
 -export([set_pool/2, pool/1, set_workers/2, workers_sup/1, set_sampler/2, sampler/1]).
--export([join/4, leave/3, pick/1, workers/1]).
+-export([join/4, leave/3, pick/1, workers/1, worker/2]).
 -export([set_program/4, programs/1, forget_program/2]).
 -export([set_refused/2, why_refused/2, is_first/2]).
 -export([set_version/2, version/1]).
@@ -188,6 +188,11 @@ version(Pool) ->
 -spec workers(#pool{}) -> [worker()].
 workers(#pool{size = Size} = Pool) ->
     [Row || Slot <- lists:seq(1, Size), Row <- lookup(Pool, Slot)].
+
+%% The worker of this slot, if it is ready.
+-spec worker(#pool{}, slot()) -> [worker()].
+worker(Pool, Slot) ->
+    lookup(Pool, Slot).
 
 %% A worker has started its program.
 -spec set_program(#pool{}, slot(), pid(), pos_integer() | undefined) -> ok.

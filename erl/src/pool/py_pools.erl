@@ -202,8 +202,8 @@ restart(Pool, Workers) ->
 
 %% Runs statements in every worker, and in all that will start.
 -spec define(py_wire:op(), #opts{}) -> ok | {error, term()}.
-define(Op, #opts{pool = Name} = Opts) ->
-    py_pool_board:with_open(Name, fun(Pool) ->
+define(Op, #opts{pool = Target} = Opts) ->
+    py_pool_board:with_open(py_target:pool(Target), fun(Pool) ->
         py_pool:define(Pool, py_secret:hide(Op), py_request:deadline(Opts, Pool))
     end).
 
