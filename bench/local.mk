@@ -10,9 +10,8 @@ bench_modules = \
 	bench/lib/rounds.erl
 bench_beams = $(bench_modules:%.erl=%.beam)
 CLEANFILES += $(bench_beams) bench/echo$(EXEEXT)
-EXTRA_DIST += bench/heap.escript bench/roundtrip.escript \
-	bench/sampler.escript $(bench_modules) \
-	bench/lib/workloads.py
+EXTRA_DIST += bench/heap.escript bench/malloc.escript bench/roundtrip.escript \
+	bench/sampler.escript $(bench_modules) bench/lib/workloads.py
 
 $(bench_beams): %.beam: %.erl
 	$(AM_V_ERLC)$(MKDIR_P) $(@D) && $(ERLC) +debug_info $(SWITCH_ERLCFLAGS) \
@@ -28,3 +27,8 @@ bench: all bench/echo$(EXEEXT) $(bench_beams)
 bench-memory: all
 	@$(stage_env) $(ESCRIPT) $(srcdir)/bench/heap.escript
 	@$(stage_env) ERL_AFLAGS='$(polite)' $(ESCRIPT) $(srcdir)/bench/sampler.escript
+
+# What settings of malloc cost and keep: ROUNDS=5 takes a quarter of an hour.
+.PHONY: bench-malloc
+bench-malloc: all
+	@$(stage_env) $(ESCRIPT) $(srcdir)/bench/malloc.escript

@@ -20,6 +20,7 @@ erl_sources = \
 	erl/src/memory/py_pool_limit.erl \
 	erl/src/memory/py_pool_relief.erl \
 	erl/src/memory/py_pool_sampler.erl \
+	erl/src/memory/py_pool_trim.erl \
 	erl/src/memory/py_pool_usage.erl \
 	erl/src/pool/py_pool.erl \
 	erl/src/pool/py_pool_board.erl \

@@ -77,6 +77,7 @@ port_libport_a_SOURCES = \
 	port/process/heap_numpy.c port/process/heap_numpy.h \
 	port/process/heap_sized.c port/process/heap_sized.h \
 	port/process/mallinfo.c port/process/mallinfo.h \
+	port/process/malloc.c port/process/malloc.h \
 	port/process/options.c port/process/options.h \
 	port/process/signals.c port/process/signals.h \
 	port/process/thread.c port/process/thread.h \

@@ -29,6 +29,7 @@
 #include "process/guard.h"
 #include "process/heap_account.h"
 #include "process/limit.h"
+#include "process/malloc.h"
 #include "process/options.h"
 #include "process/signals.h"
 #include "talk/wait.h"
@@ -85,6 +86,7 @@ int main(int argc, char **argv)
     struct options options;
     struct err err = {""};
 
+    malloc_set();
     signals_default();
     group_init();
     options_read(argc, argv, &options);

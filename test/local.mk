@@ -34,6 +34,7 @@ unit_scripts = \
 	test/unit/streams.escript \
 	test/unit/tenure.escript \
 	test/unit/time.escript \
+	test/unit/trim.escript \
 	test/unit/unknown_atom.escript \
 	test/unit/urgent.escript \
 	test/unit/watch.escript \
@@ -65,6 +66,7 @@ test_scripts = \
 	test/memory/give_back.escript \
 	test/memory/guide.escript \
 	test/memory/history.escript \
+	test/memory/malloc.escript \
 	test/memory/limits.escript \
 	test/memory/set_memory.escript \
 	test/memory/heap.escript \
@@ -72,6 +74,7 @@ test_scripts = \
 	test/memory/stats.escript \
 	test/memory/trace.escript \
 	test/memory/target.escript \
+	test/memory/trim.escript \
 	test/pool/definitions.escript \
 	test/pool/drain.escript \
 	test/pool/lives.escript \
@@ -140,6 +143,7 @@ test_data = \
 	test/py/farewell.py \
 	test/py/glutton.py \
 	test/py/hoard.py \
+	test/py/loads.py \
 	test/py/locks.py \
 	test/py/mailer.py \
 	test/py/misbehave.py \

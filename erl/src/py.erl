@@ -106,6 +106,7 @@
     memory => memory_limits(),
     recycle => recycle_limits(),
     quarantine => pos_integer() | infinity,
+    trim => never | [idle | {after_growth, pos_integer()} | {every, pos_integer()}],
     guard => auto | python | kernel | off,
     send => pids | all | [atom()],
     send_limit => pos_integer() | infinity,
@@ -120,7 +121,9 @@
 %% worker runs; milliseconds that a call may take (30000); callers that may wait
 %% for a worker (10000), and how many milliseconds each (`infinity'); bytes that
 %% a request or a reply may have (268435456); whether what Python prints and
-%% logs goes to Erlang's logger (`true'); limits of each worker's memory; when a worker is replaced by a fresh one; whom `erlang.send' may send to
+%% logs goes to Erlang's logger (`true'); limits of each worker's memory; when a
+%% worker is replaced by a fresh one, and when it gives memory back ({@link trim/1});
+%% whom `erlang.send' may send to
 %% (`pids': no names), and the messages in a receiver's queue beyond which it
 %% waits (10000); milliseconds that a call which is out of time has to stop when interrupted (500) and its program then has to end
 %% (1000) before it is killed; milliseconds that calls under way have when the

@@ -41,6 +41,7 @@ values(timeout) -> "ms, `infinity`";
 values(directory) -> "a directory";
 values(directories) -> "a directory or a list of them";
 values(code) -> "a text or a list of them";
+values(trims) -> "`never`, a list of `idle`, `{after_growth, Bytes}`, `{every, Ms}`";
 values(environment) -> "`[{Name, Value}]` or a map".
 
 default(_, {_, Words}) -> Words;
@@ -75,6 +76,7 @@ row_type(checked, {_, directory, _}) -> "binary()";
 row_type(Form, Row) -> type(Form, element(2, Row)).
 
 type(_, boolean) -> "boolean()";
+type(_, trims) -> "never | [idle | {after_growth, pos_integer()} | {every, pos_integer()}]";
 type(_, atom) -> "atom()";
 type(_, target) -> "target()";
 type(_, {one_of, Values}) -> lists:join("|", [io_lib:format("~tp", [V]) || V <- Values]);

@@ -86,7 +86,10 @@ right() ->
      {max_queue, 0, 0}, {max_queue, 1 bsl 70, 1 bsl 70},
      {max_frame, 65_536, 65_536}, {max_frame, 16#7fffffff, 16#7fffffff}, {logs, false, false},
      {send, pids, pids}, {send, all, all}, {send, [], []}, {send, [a, 'B c'], [a, 'B c']},
-     {send_limit, 1, 1}, {send_limit, infinity, infinity}].
+     {send_limit, 1, 1}, {send_limit, infinity, infinity},
+     {trim, never, never}, {trim, [], []},
+     {trim, [idle, {after_growth, 1}, {every, ?LONGEST}],
+      [idle, {after_growth, 1}, {every, ?LONGEST}]}].
 
 wrong() ->
     [{sise, 2}, {size, 0}, {size, 10_001}, {size, 2.0}, {timeout, -1}, {timeout, ?LONGEST + 1},
@@ -95,7 +98,9 @@ wrong() ->
      {env, [{"A=B", "x"}]}, {env, [{"", "x"}]}, {env, [{"A", 7}]}, {init, 7},
      {init, [<<255>>]}, {max_queue, -1}, {max_frame, 65_535}, {max_frame, 1 bsl 31},
      {logs, yes}, {send, none}, {send, ["a"]}, {send, [a | b]}, {send, <<"a">>},
-     {send_limit, 0}, {send_limit, forever}].
+     {send_limit, 0}, {send_limit, forever},
+     {trim, idle}, {trim, [always]}, {trim, [{after_growth, 0}]}, {trim, [{every, 0}]},
+     {trim, [{every, infinity}]}, {trim, [idle | never]}].
 
 %% Tables of maps, one in the other.
 with_maps() ->

@@ -33,6 +33,7 @@
     | names                 % pids, all or a list of registered names
     | code                  % one text or a list of them
     | environment           % variables: a list or a map
+    | trims                 % never or a list of rules (py_pool_trim)
     | {map, Name :: atom(), [key()]}.   % `py' has a type of that name
 
 %% Where a wrong value is: the option, or in it, if it is a map, a key.
@@ -72,6 +73,8 @@ value({limit, _}, infinity) -> infinity;
 value({limit, Least}, N) -> value({integer, Least, infinity}, N);
 value(share, {percent, P}) -> {percent, value({integer, 1, 100}, P)};
 value(share, Bytes) -> value({limit, 1}, Bytes);
+value(trims, never) -> never;
+value(trims, Rules) -> [trim_rule(Rule) || Rule <- Rules];
 value(time, N) -> value({integer, 0, ?LONGEST}, N);
 value(timeout, infinity) -> infinity;
 value(timeout, N) -> value(time, N);
@@ -98,6 +101,10 @@ texts(List) when is_list(List) ->
         true -> [List];
         false -> List
     end.
+
+trim_rule(idle) -> idle;
+trim_rule({after_growth, Bytes}) -> {after_growth, value({integer, 1, infinity}, Bytes)};
+trim_rule({every, Ms}) -> {every, value({integer, 1, ?LONGEST}, Ms)}.
 
 variable({Name, false}) -> {variable_name(Name), false};
 variable({Name, Value}) -> {variable_name(Name), string(Value)}.

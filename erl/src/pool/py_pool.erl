@@ -9,9 +9,9 @@
 -behaviour(gen_server).
 
 -export([start_link/2, await/1, info/1, define/3, forget/2, set/2, lift/2, restart/2]).
--export([enter/2, room/2, ready/4, prepare/3, replace/5, cost/3, sampled/2, gave_back/3]).
+-export([enter/2, room/2, ready/4, prepare/3, replace/5, cost/3, sampled/2, gave_back/3, trimmed/4]).
 %% These only send a message, so whoever is below may call them.
--messages([enter/2, room/2, ready/4, prepare/3, replace/5, cost/3, sampled/2, gave_back/3]).
+-messages([enter/2, room/2, ready/4, prepare/3, replace/5, cost/3, sampled/2, gave_back/3, trimmed/4]).
 -export([init/1, handle_continue/2, handle_call/3, handle_cast/2, handle_info/2]).
 
 -include("py.hrl").
@@ -135,6 +135,11 @@ sampled(Pool, Samples) ->
 -spec gave_back(pid(), pos_integer(), pid()) -> ok.
 gave_back(Pool, Slot, Worker) ->
     tell(Pool, {tend, {gave_back, Slot, Worker}}).
+
+%% A worker has given memory back, as far as it could: what it had and has.
+-spec trimmed(pid(), pid(), non_neg_integer(), non_neg_integer()) -> ok.
+trimmed(Pool, Worker, Before, After) ->
+    tell(Pool, {tend, {trimmed, Worker, Before, After}}).
 
 tell(Pool, Message) ->
     Pool ! {?MODULE, Message},

@@ -11,6 +11,8 @@
 -include("py_protocol.hrl").
 
 -define(MOST_WORKERS, 10_000).
+%% What a worker grows by until it is trimmed, even if it is never idle.
+-define(GROWTH, 50_000_000).
 %% The program itself can do with less, but a pool could not start: hello takes
 %% two to three kilobytes (the names of all exceptions), and the longest line of a
 %% log, 8,192 characters of at most four bytes, takes 33.
@@ -56,7 +58,9 @@ care() ->
       "when a worker is [replaced](docs/recycling.md) by a fresh one"},
      {quarantine, {limit, 1}, infinity,
       "workers that a function may cost their memory before it is "
-      "[refused](docs/recycling.md#quarantine)"}].
+      "[refused](docs/recycling.md#quarantine)"},
+     {trim, trims, [idle, {after_growth, ?GROWTH}],
+      "when a worker gives back [what it has free](docs/memory.md#giving-memory-back)"}].
 
 talk() ->
     [{logs, boolean, true,
@@ -148,6 +152,7 @@ recycle() ->
     memory := memory_limits(),
     recycle := recycle_limits(),
     quarantine := pos_integer() | infinity,
+    trim := never | [idle | {after_growth, pos_integer()} | {every, pos_integer()}],
     logs := boolean(),
     guard := auto | python | kernel | off,
     send := pids | all | [atom()],

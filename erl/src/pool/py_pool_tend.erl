@@ -2,8 +2,9 @@
 %%
 %% What a pool does about workers whose memory is used up: those that are over a
 %% limit are replaced (py_pool_recycle), functions that cost too many of them are
-%% refused (py_pool_quarantine). What was counted is kept beyond the pool's
-%% processes. All of it runs in py_pool, which replaces the workers.
+%% refused (py_pool_quarantine), and workers give back what they have free
+%% (py_pool_trim). What was counted is kept beyond the pool's processes. All of it
+%% runs in py_pool, which replaces the workers.
 -module(py_pool_tend).
 
 -export([new/2, hear/3, ends/6, live/5, ended/5, lift/3, describe/1]).
@@ -17,16 +18,18 @@
 
 -record(tend, {
     recycle :: py_pool_recycle:recycle(),
-    quarantine :: py_pool_quarantine:quarantine()
+    quarantine :: py_pool_quarantine:quarantine(),
+    trim :: py_pool_trim:trim()
 }).
 
 -opaque tend() :: #tend{}.
 
 -spec new(#pool{}, py_pool_options:hidden()) -> tend().
-new(#pool{name = Name, size = Size} = Pool, #{recycle := Limits, quarantine := Limit}) ->
+new(#pool{name = Name, size = Size} = Pool,
+    #{recycle := Limits, quarantine := Limit, trim := Policy}) ->
     Q = py_pool_quarantine:new(Limit, py_pool_kept:get(Name, quarantine, #{})),
     T = #tend{recycle = py_pool_recycle:new(Limits, Size, py_pool_kept:get(Name, recycled, #{})),
-              quarantine = Q},
+              quarantine = Q, trim = py_pool_trim:new(Policy)},
     refuse(Pool, Q),
     T.
 
@@ -34,11 +37,14 @@ new(#pool{name = Name, size = Size} = Pool, #{recycle := Limits, quarantine := L
 %% What is heard of the workers: those to be replaced are returned
 
 -spec hear({sampled, [py_pool_sampler:sample()]} | {gave_back, pos_integer(), pid()}
+           | {trimmed, pid(), non_neg_integer(), non_neg_integer()}
            | {cost, py_wire:what() | none, py_pool_quarantine:why()}, #pool{}, tend()) ->
           {[{pos_integer(), pid()}], tend()}.
 hear({sampled, Samples}, Pool, #tend{recycle = R} = T) ->
     Seen = [seen(Pool, Slot, Worker, Rss) || {Slot, Worker, _, #{rss := Rss}} <- Samples],
-    act(Pool, py_pool_recycle:seen(Seen, py_time:now_ms(), R), T);
+    act(Pool, py_pool_recycle:seen(Seen, py_time:now_ms(), R), trim(Pool, Samples, T));
+hear({trimmed, Worker, Before, After}, _, #tend{trim = Trim} = T) ->
+    {[], T#tend{trim = py_pool_trim:trimmed(Worker, Before, After, py_time:now_ms(), Trim)}};
 hear({gave_back, Slot, Worker}, Pool, #tend{recycle = R} = T) ->
     Seen = case row(Pool, Slot) of
                {_, Worker, OsPid} -> seen(Pool, Slot, Worker, rss(OsPid));
@@ -61,6 +67,25 @@ row(Pool, Slot) ->
 rss(OsPid) ->
     maps:get(rss, py_os_proc:memory(OsPid), 0).
 
+trim(Pool, Samples, #tend{trim = Trim} = T) ->
+    Seen = [{Worker, Rss, not py_pool_load:has_work(Pool, Slot)}
+            || {Slot, Worker, _, #{rss := Rss}} <- Samples],
+    Live = [Worker || {_, Worker, _} <- py_pool_board:workers(Pool)],
+    {Due, Next} = py_pool_trim:seen(Seen, Live, py_time:now_ms(), Trim),
+    [trim(Sample) || {_, Worker, _, _} = Sample <- Samples, lists:member(Worker, Due)],
+    T#tend{trim = Next}.
+
+%% In a process of its own, so that nobody waits for a program that is slow.
+trim({Slot, Worker, OsPid, #{rss := Before}}) ->
+    Pool = self(),
+    spawn(fun() ->
+        ask({Slot, Worker, OsPid}, [trim]),
+        case py_os_rss:once(OsPid) of
+            {ok, After} -> py_pool:trimmed(Pool, Worker, Before, After);
+            gone -> ok
+        end
+    end).
+
 act(Pool, {Effects, R}, T) ->
     {lists:append([effect(Effect, Pool) || Effect <- Effects]), T#tend{recycle = R}}.
 
@@ -69,7 +94,7 @@ effect({recycle, Slot, Worker}, _) ->
 effect({give_back, Slot, Worker}, _) ->
     Self = self(),
     Row = {Slot, Worker, undefined},
-    _ = spawn(fun() -> give_back(Row), py_pool:gave_back(Self, Slot, Worker) end),
+    _ = spawn(fun() -> ask(Row, [{gc, 2}, trim]), py_pool:gave_back(Self, Slot, Worker) end),
     [];
 effect(Warning, #pool{name = Name}) ->
     {Format, Args} = text(Warning),
@@ -77,9 +102,9 @@ effect(Warning, #pool{name = Name}) ->
     [].
 
 %% Both are answered while Python runs a call.
-give_back(Row) ->
+ask(Row, Ops) ->
     Deadline = py_time:deadline(?GIVE_BACK),
-    _ = [py_fanout:ask([Row], urgent, Op, Deadline) || Op <- [{gc, 2}, trim]],
+    _ = [py_fanout:ask([Row], urgent, Op, Deadline) || Op <- Ops],
     ok.
 
 text({useless, rss, Limit, Baseline}) ->
