@@ -71,6 +71,7 @@ test_scripts = \
 	test/memory/set_memory.escript \
 	test/memory/heap.escript \
 	test/memory/rss.escript \
+	test/memory/returns.escript \
 	test/memory/stats.escript \
 	test/memory/trace.escript \
 	test/memory/target.escript \
