@@ -97,6 +97,7 @@ test_scripts = \
 	test/worker/busy.escript \
 	test/worker/capture.escript \
 	test/worker/death.escript \
+	test/worker/fresh.escript \
 	test/worker/guard.escript \
 	test/worker/lastwords.escript \
 	test/worker/logs.escript \
