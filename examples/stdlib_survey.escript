@@ -2,8 +2,8 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
 %% A survey of Python's standard library by Python itself, in a pool of worker
-%% processes: what is in it, what it costs, and what happens when one worker
-%% dies in the middle. Run it with `make demo`; or with the application on
+%% processes: what is in it, what it costs, how memory comes back, how a limit
+%% holds, and what happens when one worker dies in the middle. Run it with `make demo`; or with the application on
 %% ERL_LIBS:
 %%
 %%     escript examples/stdlib_survey.escript [--files N]
@@ -22,6 +22,7 @@ main(Args) ->
     table(Results),
     memory(Files),
     tracing(Files),
+    limits(),
     crash(Files, Results),
     ok = application:stop(py),
     say("~nAll of it took ~.1f s.", [(now_ms() - Started) / 1000]).
@@ -31,13 +32,16 @@ main(Args) ->
 
 start() ->
     ok = application:load(py),
-    ok = application:set_env(py, python_path, [filename:dirname(escript:script_name())]),
+    ok = application:set_env(py, python_path, here()),
     ok = application:set_env(py, init, <<"import survey">>),
     {ok, _} = application:ensure_all_started(py),
     {ok, Version} = py:version(),
     #{workers := Workers} = py:info(),
     say("Python ~ts", [hd(string:split(Version, " "))]),
     say("~b workers, processes ~ts", [length(Workers), pids(Workers)]).
+
+here() ->
+    filename:dirname(escript:script_name()).
 
 pids(Workers) ->
     lists:join(", ", [integer_to_list(OsPid) || #{os_pid := OsPid} <- Workers]).
@@ -188,23 +192,30 @@ slowest(Good) ->
 
 %% ---------------------------------------------------------------------------
 %% Memory: each worker as the kernel sees it, after it was given work that
-%% leaves garbage which only the collector can free.
+%% leaves garbage which only the collector can free, and then much that is free
+%% but that Python's and C's allocators keep. A pool gives that back by itself
+%% when its workers are idle; here it is asked to.
 
 memory(Files) ->
-    Large = sample(Files, 20, 15),
+    Large = sample(Files, 60, 15),
     ok = py:exec_all(<<"import gc\ngc.disable()">>),
     {ok, Nodes} = py:parallel([{survey, tangle, [Large]} || _ <- lists:seq(1, size())]),
     {ok, #{workers := Before}} = py:memory_stats(),
     {ok, Collected} = py:gc(),
     {ok, #{workers := After}} = py:memory_stats(),
+    {ok, Returned} = py:trim(),
+    {ok, #{workers := Left}} = py:memory_stats(),
     ok = py:exec_all(<<"gc.enable()">>),
-    Now = maps:from_list([{OsPid, Rss} || #{os_pid := OsPid, rss := Rss} <- After]),
     say("~nmemory, after trees of ~b nodes that hold each other were dropped",
         [lists:sum(Nodes)]),
-    say("  ~-20ts~14ts~14ts", ["worker", "before", "after gc"]),
-    [say("  process ~-12b~11.1f MB~11.1f MB", [OsPid, mb(Rss), mb(maps:get(OsPid, Now))])
+    say("  ~-20ts~14ts~14ts~14ts", ["worker", "before", "after gc", "after trim"]),
+    [say("  process ~-12b~11.1f MB~11.1f MB~11.1f MB",
+         [OsPid, mb(Rss), mb(rss(OsPid, After)), mb(rss(OsPid, Left))])
      || #{os_pid := OsPid, rss := Rss} <- Before],
-    say("  gc collected ~b objects", [Collected]).
+    say("  gc collected ~b objects, trim gave ~.1f MB back", [Collected, mb(Returned)]).
+
+rss(OsPid, Workers) ->
+    hd([Rss || #{os_pid := P, rss := Rss} <- Workers, P =:= OsPid]).
 
 mb(Bytes) -> Bytes / 1_000_000.
 
@@ -227,6 +238,26 @@ tracing(Files) ->
     [say("  ~8b kB in ~7b pieces  ~ts  ~ts", [Kb, Count, Place, Source])
      || #{<<"kb">> := Kb, <<"count">> := Count, <<"place">> := Place,
           <<"source">> := Source} <- Top].
+
+%% ---------------------------------------------------------------------------
+%% Limits, in a pool of its own: what Python takes too much of is a MemoryError, and
+%% its worker goes on; what C code takes is seen from outside, and costs the worker.
+
+limits() ->
+    {ok, _} = py:start_pool(limited, #{size => 1, python_path => here(),
+                                       memory => #{heap => 50_000_000, rss => 150_000_000}}),
+    say("~na worker with at most 50 MB of Python's heap and 150 MB in all", []),
+    [attempt(What, Function) || {What, Function} <- [{"a list of ten million texts", hoard},
+                                                     {"300 MB taken by C code", leak}]],
+    ok = py:stop_pool(limited).
+
+attempt(What, Function) ->
+    In = #{pool => limited},
+    {ok, Before} = py:call(os, getpid, [], #{}, In),
+    {error, Reason} = py:call(survey, Function, [], #{}, In),
+    {ok, After} = py:call(os, getpid, [], #{}, In),
+    say("  ~ts: ~0tp", [What, Reason]),
+    say("    the next call: ~ts", [fate(Before, After)]).
 
 %% ---------------------------------------------------------------------------
 %% The crash: one call in the middle of the second survey reads address 0.

@@ -111,6 +111,20 @@ def growth(most: int) -> list[dict[str, typing.Any]]:
     ]
 
 
+def hoard() -> None:
+    """Makes more texts than there is room for."""
+    kept_here = [str(number) for number in range(10_000_000)]
+    raise AssertionError(f"{len(kept_here)} fitted")
+
+
+def leak() -> None:
+    """Takes memory as a C library does, of which Python knows nothing."""
+    libc = ctypes.CDLL(None)
+    libc.malloc.restype = ctypes.c_void_p
+    ctypes.memset(libc.malloc(300_000_000), 1, 300_000_000)
+    time.sleep(10)
+
+
 def crash(path: str) -> None:
     """Begins like `survey`, then reads address 0: the whole process is gone."""
     ast.parse(pathlib.Path(path).read_bytes())

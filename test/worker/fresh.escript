@@ -15,8 +15,8 @@ main(_) ->
     ])).
 
 %% These, and what they import themselves, which depends on Python's version.
--define(NEEDED, "__future__, atexit, contextlib, faulthandler, gc, linecache, logging, threading, tokenize, "
-                "traceback, typing, warnings").
+-define(NEEDED, "__future__, atexit, contextlib, faulthandler, gc, linecache, logging, "
+                "threading, tokenize, traceback, typing, warnings").
 -define(OWN, [<<"_erlang">>, <<"_tracemalloc">>, <<"erlang">>, <<"erlang._locks">>,
               <<"erlang._log">>, <<"erlang._output">>, <<"erlang._setup">>,
               <<"erlang._signals">>]).
