@@ -28,7 +28,7 @@ bench-memory: all
 	@$(stage_env) $(ESCRIPT) $(srcdir)/bench/heap.escript
 	@$(stage_env) ERL_AFLAGS='$(polite)' $(ESCRIPT) $(srcdir)/bench/sampler.escript
 
-# What settings of malloc cost and keep: ROUNDS=5 takes a quarter of an hour.
+# What settings of malloc cost and keep: half an hour with ROUNDS=5.
 .PHONY: bench-malloc
 bench-malloc: all
 	@$(stage_env) $(ESCRIPT) $(srcdir)/bench/malloc.escript

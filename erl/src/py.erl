@@ -484,7 +484,8 @@ trim() ->
     trim(default).
 
 %% @doc Gives memory that C's allocator keeps free back to the kernel, even while
-%% Python is busy, and returns how many bytes: ``{ok, Bytes} = py:trim(pdf)''. If
+%% Python is busy, and returns how many bytes: ``{ok, Bytes} = py:trim(pdf)''. Pools
+%% do that by themselves, as their option `trim' says. If
 %% the C library cannot do that (glibc can): `{error, {unsupported, trim}}'.
 -spec trim(target()) -> {ok, non_neg_integer()} | each() | {error, term()}.
 trim(Target) ->
