@@ -42,21 +42,21 @@ erl_sources = \
 	erl/src/worker/py_worker.erl \
 	erl/src/worker/py_worker_boot.erl \
 	erl/src/worker/py_worker_end.erl \
-	erl/src/worker/py_worker_events.erl \
 	erl/src/worker/py_worker_jobs.erl \
 	erl/src/worker/py_worker_ladder.erl \
-	erl/src/worker/py_worker_line.erl \
 	erl/src/worker/py_worker_live.erl \
-	erl/src/worker/py_worker_log.erl \
 	erl/src/worker/py_worker_memory.erl \
 	erl/src/worker/py_worker_reaper.erl \
 	erl/src/worker/py_worker_rest.erl \
-	erl/src/worker/py_worker_sender.erl \
 	erl/src/worker/py_worker_streams.erl \
 	erl/src/worker/py_worker_sup.erl \
 	erl/src/worker/py_worker_tenure.erl \
 	erl/src/worker/py_worker_urgent.erl \
 	erl/src/worker/py_worker_view.erl \
+	erl/src/talk/py_talk_events.erl \
+	erl/src/talk/py_talk_line.erl \
+	erl/src/talk/py_talk_log.erl \
+	erl/src/talk/py_talk_sender.erl \
 	erl/src/os/py_os_cgroup.erl \
 	erl/src/os/py_os_exit.erl \
 	erl/src/os/py_os_group.erl \

@@ -173,7 +173,7 @@ parked() ->
     [shown(Show(Sender)) || Show <- [fun sys:get_status/1, fun sys:get_state/1]],
     ok = sys:suspend(Sender),
     Frame = term_to_binary({event, send, {Receiver, <<?MARKER>>}}),
-    py_worker_sender:message(Sender, byte_size(Frame), py_secret:hide(Frame)),
+    py_talk_sender:message(Sender, byte_size(Frame), py_secret:hide(Frame)),
     shown(process_info(Sender, messages)),
     catch sys:terminate(Sender, {internal, error}, 5000),
     {error, {worker_exit, _}} = py:await(Ref),
@@ -188,7 +188,7 @@ sender(Pool) ->
     [#{pid := Worker}] = fixture:workers(Pool),
     {links, Links} = process_info(Worker, links),
     [Sender] = [Pid || Pid <- Links, is_pid(Pid),
-                       proc_lib:initial_call(Pid) =:= {py_worker_sender, init, ['Argument__1']}],
+                       proc_lib:initial_call(Pid) =:= {py_talk_sender, init, ['Argument__1']}],
     Sender.
 
 program_dies() ->

@@ -38,7 +38,7 @@ first() ->
     ?assertMatch({run, hello, _}, py_worker_boot:new(false)).
 
 logs() ->
-    Window = py_worker_events:window(),
+    Window = py_talk_events:window(),
     {run, hello, Boot} = py_worker_boot:new(false),
     ?assertMatch({run, {listen, false, Window, true}, _}, py_worker_boot:result({ok, said()}, Boot)).
 

@@ -2,7 +2,7 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%! -pa test/lib
 %%
-%% py_worker_line: what comes from Python by an event is a line of the log that
+%% py_talk_line: what comes from Python by an event is a line of the log that
 %% a handler can write, whatever it is.
 -mode(compile).
 -include_lib("stdlib/include/assert.hrl").
@@ -14,7 +14,7 @@ main(_) ->
         table:rows("a line of a log", fun line/1, lines()),
         table:rows("its metadata", fun meta/1, metas()),
         table:rows("what is no line", fun other/1, others()),
-        table:rows("a text", fun py_worker_line:text/1, texts()),
+        table:rows("a text", fun py_talk_line:text/1, texts()),
         {"a long text is cut at the end of a character", fun long/0},
         {"a large term is not shown", fun large/0},
         {"random terms", 60_000, fun random/0},
@@ -22,7 +22,7 @@ main(_) ->
     ]).
 
 read(Term) ->
-    py_worker_line:read(term_to_binary(Term)).
+    py_talk_line:read(term_to_binary(Term)).
 
 %% Level and text, of an event that has no metadata.
 line(Map) ->
@@ -92,7 +92,7 @@ texts() ->
      {"a list", ["text"], none}, {"an atom", [text], none}].
 
 long() ->
-    Text = py_worker_line:text(unicode:characters_to_binary(lists:duplicate(20_000, $☃))),
+    Text = py_talk_line:text(unicode:characters_to_binary(lists:duplicate(20_000, $☃))),
     ?assert(byte_size(Text) =< 34_000),
     ?assertEqual([$☃], lists:usort(unicode:characters_to_list(Text))).
 
@@ -126,9 +126,9 @@ random() ->
 random_bytes() ->
     [begin
          Bytes = rand:bytes(rand:uniform(40)),
-         writable(py_worker_line:read(Bytes)),
-         writable(py_worker_line:read(<<131, Bytes/binary>>)),
-         writable(py_worker_line:read(<<131, 104, 3, 119, 5, "event", 119, 3, "log", Bytes/binary>>))
+         writable(py_talk_line:read(Bytes)),
+         writable(py_talk_line:read(<<131, Bytes/binary>>)),
+         writable(py_talk_line:read(<<131, 104, 3, 119, 5, "event", 119, 3, "log", Bytes/binary>>))
      end || _ <- lists:seq(1, ?TIMES)].
 
 generate_term(Depth) ->

@@ -59,7 +59,7 @@ with_pool(Options, Fun) ->
 %% The processes that send for workers.
 senders() ->
     [Pid || Pid <- processes(),
-            proc_lib:translate_initial_call(Pid) =:= {py_worker_sender, init, 1}].
+            proc_lib:translate_initial_call(Pid) =:= {py_talk_sender, init, 1}].
 
 %% A process that reads only when it is told to, and then says what has come.
 idle() ->

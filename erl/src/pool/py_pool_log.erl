@@ -17,19 +17,19 @@ ended(_, _, {shutdown, Why}, _) when Why =:= restarted; Why =:= recycled ->
     ok;
 ended(Id, OsPid, {shutdown, {python_start, Text}}, #pool{name = Name} = Pool) ->
     ?LOG_ERROR("worker ~p of pool ~tp could not start: ~ts", [Id, Name, Text],
-               py_worker_log:metadata(Pool, Id, OsPid));
+               py_talk_log:metadata(Pool, Id, OsPid));
 ended(Id, OsPid, {shutdown, {worker_exit, {memory, Excess}}}, Pool) ->
     _ = spawn(fun() -> killed(Id, OsPid, Excess, Pool) end),
     ok;
 ended(Id, OsPid, Reason, #pool{name = Name} = Pool) ->
     ?LOG_WARNING("worker ~p of pool ~tp (os pid ~p) ended: ~tp",
-                 [Id, Name, OsPid, why(Reason)], py_worker_log:metadata(Pool, Id, OsPid)).
+                 [Id, Name, OsPid, why(Reason)], py_talk_log:metadata(Pool, Id, OsPid)).
 
 %% What the pool's programs have in memory without it takes a moment to find out.
 killed(Id, OsPid, Excess, #pool{name = Name} = Pool) ->
     #{rss := Rss, limit := Limit, running := Running} = Excess,
     After = py_os_group:rss([P || {_, _, P} <- py_pool_board:programs(Pool)]),
-    Meta = (py_worker_log:metadata(Pool, Id, OsPid))#{before => After + Rss, 'after' => After},
+    Meta = (py_talk_log:metadata(Pool, Id, OsPid))#{before => After + Rss, 'after' => After},
     ?LOG_WARNING("worker ~p of pool ~tp (os pid ~p) was killed while it ran ~ts: it had ~ts, more "
                  "than its limit of ~ts; the pool's workers have ~ts now, ~ts before",
                  [Id, Name, OsPid, what(Running), amount(Excess), mb(Limit), mb(After),

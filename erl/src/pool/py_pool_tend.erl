@@ -169,7 +169,7 @@ recycled(#pool{name = Name} = Pool, Slot, Worker, Before, After, #tend{recycle =
     Had = rss(Before),
     Memory = #{rss => Had, growth => Had - baseline(Pool, Slot, Worker)},
     {Why, Warnings, Next} = py_pool_recycle:ended(Worker, Memory, py_time:now_ms(), R),
-    Why =:= none orelse log(Why, Slot, Had, rss(After), py_worker_log:metadata(Pool, Slot, Before)),
+    Why =:= none orelse log(Why, Slot, Had, rss(After), py_talk_log:metadata(Pool, Slot, Before)),
     py_pool_kept:put(Name, recycled, py_pool_recycle:counts(Next)),
     _ = [effect(Warning, Pool) || Warning <- Warnings],
     T#tend{recycle = Next}.

@@ -33,7 +33,7 @@
     options :: options(),
     port :: port() | undefined,
     os_pid :: pos_integer() | undefined,
-    events :: py_worker_events:events() | undefined,
+    events :: py_talk_events:events() | undefined,
     python :: binary() | undefined,     % its version
     guard :: atom(),                    % which one holds
     quits = false :: boolean(),         % whether it understands `quit'
@@ -172,11 +172,11 @@ handle_continue(open, #state{options = #{memory := Limits} = Options} = S) ->
 open(Limits, #state{options = #{logs := Logs, env := Env} = Options} = S) ->
     case py_os_port:open(Options#{env := py_secret:show(Env)}) of
         {ok, Port, OsPid} ->
-            About = py_worker_log:metadata(S#state.pool, S#state.slot, OsPid),
+            About = py_talk_log:metadata(S#state.pool, S#state.slot, OsPid),
             py_pool_board:set_program(S#state.pool, S#state.slot, self(), OsPid),
             py_worker_reaper:guard(OsPid, S#state.pool#pool.close_grace, Limits),
             py_pool_board:set_limits(S#state.pool, self(), Limits),
-            Events = py_worker_events:new(About, Port, Options),
+            Events = py_talk_events:new(About, Port, Options),
             Opened = S#state{port = Port, os_pid = OsPid, events = Events},
             boot(py_worker_boot:new(Logs), Opened);
         {error, Text} ->
@@ -218,7 +218,7 @@ handle_info({Port, {exit_status, Status}}, #state{port = Port} = S) ->
 handle_info({'EXIT', Port, Reason}, #state{port = Port} = S) ->
     ended(Reason, closed, S#state{port = undefined});
 handle_info({'EXIT', Pid, Reason}, #state{events = Events} = S) when is_pid(Pid) ->
-    case Events =/= undefined andalso py_worker_events:is_helper(Pid, Events) of
+    case Events =/= undefined andalso py_talk_events:is_helper(Pid, Events) of
         true -> {stop, {helper, Reason}, S};
         false -> {noreply, S}   % anybody may send that
     end;
@@ -234,7 +234,7 @@ running(_) -> start.
 
 %% A frame that is no reply is an event.
 frame(none, Frame, #state{port = Port, events = Events} = S) ->
-    {noreply, S#state{events = py_worker_events:handle(Frame, Port, Events)}};
+    {noreply, S#state{events = py_talk_events:handle(Frame, Port, Events)}};
 frame(_, Frame, #state{phase = {starting, Boot, Timer}} = S) ->
     step_done(Frame, Boot, Timer, S);
 frame(0, Frame, #state{phase = {live, Live}} = S) ->
@@ -339,11 +339,11 @@ settle(Live, S) ->
 
 %% The program is gone, before it was live or afterwards.
 ended(_, Reason, #state{phase = {live, Live}, events = Events} = S) ->
-    Why = py_worker_events:explain(py_worker_view:cause(killed_by(Reason, S), Live), Events),
+    Why = py_talk_events:explain(py_worker_view:cause(killed_by(Reason, S), Live), Events),
     {stop, {shutdown, {worker_exit, Why}}, S};
 ended(Status, Reason, #state{events = Events} = S) ->
-    Text = case py_worker_events:start_failure(Events) of
-               none -> start_failure(Status, py_worker_events:explain(killed_by(Reason, S), Events), S);
+    Text = case py_talk_events:start_failure(Events) of
+               none -> start_failure(Status, py_talk_events:explain(killed_by(Reason, S), Events), S);
                Said -> Said
            end,
     {stop, not_started(Text), S}.
@@ -369,7 +369,7 @@ terminate(Reason, S) ->
 
 end_program(Grace, Why, #state{port = Port, os_pid = OsPid, quits = Quits, events = Events} = S) ->
     py_worker_end:run(#{port => Port, os_pid => OsPid, quits => Quits, events => Events,
-                        about => py_worker_log:metadata(S#state.pool, S#state.slot, OsPid),
+                        about => py_talk_log:metadata(S#state.pool, S#state.slot, OsPid),
                         grace => Grace, why => Why}).
 
 %% What reports print: none of the frames that it has or keeps.

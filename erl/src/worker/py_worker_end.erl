@@ -16,7 +16,7 @@
 -type ending() :: #{port := port() | undefined,     % undefined: the program is gone
                     os_pid := pos_integer() | undefined,
                     quits := boolean(),             % whether it understands `quit'
-                    events := py_worker_events:events() | undefined,
+                    events := py_talk_events:events() | undefined,
                     about := logger:metadata(),
                     grace := non_neg_integer(),     % how long it may take (ms)
                     why := term()}.                 % the end of the worker
@@ -91,13 +91,13 @@ listen(Left, Deadline, #{port := Port} = E) ->
 %% Nobody waits for a reply any more.
 heard(Frame, #{port := Port, events := Events} = E) ->
     case py_wire:reply_id(Frame) of
-        none -> E#{events := py_worker_events:handle(Frame, Port, Events)};
+        none -> E#{events := py_talk_events:handle(Frame, Port, Events)};
         _ -> E
     end.
 
 %% A crash in its last moments has no caller who could be told.
 ended({signal, _} = Reason, #{events := Events, about := About} = E) ->
-    py_worker_reaper:crashed(About, py_worker_events:explain(Reason, Events)),
+    py_worker_reaper:crashed(About, py_talk_events:explain(Reason, Events)),
     E;
 ended(_, E) ->
     E.

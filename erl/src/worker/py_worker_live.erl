@@ -41,7 +41,7 @@ new(#{pool := Pool, pool_pid := PoolPid, slot := Slot, port := Port, os_pid := O
       options := #{max_queue := MaxQueue} = Options}) ->
     Tenure = py_worker_tenure:new(Options, rand:uniform(), py_time:now_ms()),
     L = #live{pool = Pool, pool_pid = PoolPid, slot = Slot, port = Port, max_queue = MaxQueue,
-          about = py_worker_log:metadata(Pool, Slot, OsPid), tenure = Tenure,
+          about = py_talk_log:metadata(Pool, Slot, OsPid), tenure = Tenure,
           ladder = py_worker_ladder:new(Pool#pool.interrupt_grace)},
     tenure(py_worker_tenure:use(Tenure), L).
 

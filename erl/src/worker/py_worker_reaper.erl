@@ -54,7 +54,7 @@ crashed(#{pool := Pool, worker := Slot, os_pid := OsPid} = About, Why) ->
 %% The program's heap was nearly full before it had a call. The log says so once.
 -spec full(#pool{}, pos_integer(), pos_integer() | undefined) -> ok.
 full(#pool{name = Name} = Pool, Slot, OsPid) ->
-    About = py_worker_log:metadata(Pool, Slot, OsPid),
+    About = py_talk_log:metadata(Pool, Slot, OsPid),
     _ = py_pool_board:is_first(Pool, full) andalso spawn(fun() ->
             ?LOG_WARNING("pool ~tp: a worker that is ready has nine tenths of what memory => "
                          "#{heap => Bytes} allows in use. No worker is recycled for that",

@@ -4,7 +4,7 @@
 %% have anything in it, because user code can make events of its own: here it is
 %% checked, and nowhere else. What is odd is left out or shown as text. Pure,
 %% and total.
--module(py_worker_line).
+-module(py_talk_line).
 
 -export([read/1, text/1]).
 -export_type([line/0]).

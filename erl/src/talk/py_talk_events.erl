@@ -2,12 +2,12 @@
 %%
 %% What a program says without having been asked, and why it cannot start. The
 %% worker decodes none of it, because that may take long: messages go to
-%% py_worker_sender, everything else to py_worker_log. The program's last words
+%% py_talk_sender, everything else to py_talk_log. The program's last words
 %% are kept for whoever asks how it ended.
 %%
 %% The program may send only a limited number of bytes ahead of what those two
 %% have dealt with, so it cannot flood its worker.
--module(py_worker_events).
+-module(py_talk_events).
 
 -export([new/3, is_helper/2, window/0, handle/3, start_failure/1, explain/2]).
 -export_type([events/0]).
@@ -17,7 +17,7 @@
 -define(UNACKED_MAX, (1 bsl 20)).
 
 -record(events, {
-    log :: py_worker_log:log(),
+    log :: py_talk_log:log(),
     sender :: pid(),
     failure = none :: none | binary(),  % why it cannot start
     crash = none :: none | binary()     % Python's stacks when it crashed
@@ -28,13 +28,13 @@
 %% For the calling worker, with the metadata of its lines and its pool's options.
 -spec new(logger:metadata(), port(), py_worker:options()) -> events().
 new(About, Port, Options) ->
-    Log = py_worker_log:start(About),
-    #events{log = Log, sender = py_worker_sender:start(Options#{port => Port, log => Log})}.
+    Log = py_talk_log:start(About),
+    #events{log = Log, sender = py_talk_sender:start(Options#{port => Port, log => Log})}.
 
 %% Whether it is one of the two processes without which the worker does not go on.
 -spec is_helper(pid(), events()) -> boolean().
 is_helper(Pid, #events{log = Log, sender = Sender}) ->
-    Pid =:= Sender orelse py_worker_log:is_log(Pid, Log).
+    Pid =:= Sender orelse py_talk_log:is_log(Pid, Log).
 
 -spec window() -> pos_integer().
 window() ->
@@ -45,25 +45,25 @@ window() ->
 handle(Frame, Port, #events{log = Log, sender = Sender} = E) ->
     case py_wire:event(Frame) of
         message ->
-            py_worker_sender:message(Sender, byte_size(Frame), py_secret:hide(Frame)),
+            py_talk_sender:message(Sender, byte_size(Frame), py_secret:hide(Frame)),
             E;
         {withdraw, Id} ->
-            py_worker_sender:withdraw(Sender, Id),
+            py_talk_sender:withdraw(Sender, Id),
             E;
         {spoilt, Lock} ->
-            py_worker_log:acknowledge(Log, Port, byte_size(Frame)),
-            spoilt(py_worker_line:text(Lock), Log),
+            py_talk_log:acknowledge(Log, Port, byte_size(Frame)),
+            spoilt(py_talk_line:text(Lock), Log),
             E;
         {paused, Why} ->
             py_worker:ran_out(self(), Why),
             E;
         {crash, Text} ->
-            py_worker_log:acknowledge(Log, Port, byte_size(Frame)),
+            py_talk_log:acknowledge(Log, Port, byte_size(Frame)),
             E#events{crash = readable(Text, E#events.crash)};
         {start_failed, Text} ->
             E#events{failure = readable(Text, E#events.failure)};
         other ->
-            py_worker_log:event(Log, Port, Frame),
+            py_talk_log:event(Log, Port, Frame),
             E
     end.
 
@@ -71,12 +71,12 @@ handle(Frame, Port, #events{log = Log, sender = Sender} = E) ->
 spoilt(none, _) ->
     ok;
 spoilt(Lock, Log) ->
-    py_worker_log:write(Log, warning, "an interrupt has left ~ts taken: the worker is replaced",
+    py_talk_log:write(Log, warning, "an interrupt has left ~ts taken: the worker is replaced",
                         [Lock], #{}),
     py_worker:spoilt(self()).
 
 readable(Text, Before) ->
-    case py_worker_line:text(Text) of
+    case py_talk_line:text(Text) of
         none -> Before;
         Readable -> Readable
     end.

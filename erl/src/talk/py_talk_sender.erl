@@ -16,7 +16,7 @@
 %% distribution buffer. If there is no connection a second after that is full,
 %% messages to the node are dropped for a while and counted: Erlang loses messages
 %% to a node that cannot be reached anyway, and nobody is to wait for it.
--module(py_worker_sender).
+-module(py_talk_sender).
 -behaviour(gen_server).
 
 -export([start/1, message/3, withdraw/2]).
@@ -58,7 +58,7 @@
 -record(state, {
     worker :: pid(),
     port :: port(),
-    log :: py_worker_log:log(),
+    log :: py_talk_log:log(),
     allowed :: allowed(),
     limit :: pos_integer() | infinity,
     room = #{} :: #{pid() => non_neg_integer()},    % until it is looked at again
@@ -70,7 +70,7 @@
     report = none :: none | reference()
 }).
 
--type args() :: #{port := port(), log := py_worker_log:log(), send := allowed(),
+-type args() :: #{port := port(), log := py_talk_log:log(), send := allowed(),
                   send_limit := pos_integer() | infinity, _ => _}.
 
 %% Starts it for the calling process.
@@ -91,7 +91,7 @@ withdraw(Sender, Id) ->
 
 %% ---------------------------------------------------------------------------
 
-%% As in py_worker_log: what the program has said before its end is still sent.
+%% As in py_talk_log: what the program has said before its end is still sent.
 -spec init({pid(), args()}) -> {ok, #state{}}.
 init({Worker, #{port := Port, log := Log, send := Allowed, send_limit := Limit}}) ->
     process_flag(trap_exit, true),
@@ -282,14 +282,14 @@ take_out(Id, Receiver, Queue, #state{parked = Parked} = S) ->
 %% Answers
 
 sent(#message{id = none, bytes = Bytes}, #state{log = Log, port = Port} = S) ->
-    py_worker_log:acknowledge(Log, Port, Bytes),
+    py_talk_log:acknowledge(Log, Port, Bytes),
     S;
 sent(#message{id = Id}, S) ->
     answer(Id, ok, S).
 
 %% Whoever does not wait for an answer does not learn of it.
 refuse(#message{id = none} = Message, Why, #state{log = Log} = S) ->
-    py_worker_log:write(Log, debug, "a message from Python was not sent: ~ts", [Why], #{}),
+    py_talk_log:write(Log, debug, "a message from Python was not sent: ~ts", [Why], #{}),
     sent(Message, S);
 refuse(#message{id = Id}, Why, S) ->
     answer(Id, {error, Why}, S).
@@ -311,7 +311,7 @@ report_later(S) ->
     S.
 
 report(#state{log = Log, dropped = Dropped} = S) ->
-    [py_worker_log:write(Log, warning, "~b messages from Python to ~tp were dropped: "
+    [py_talk_log:write(Log, warning, "~b messages from Python to ~tp were dropped: "
                          "there is no connection", [Count, Node], #{})
      || {Node, Count} <- maps:to_list(Dropped)],
     S#state{dropped = #{}}.

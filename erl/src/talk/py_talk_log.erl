@@ -8,7 +8,7 @@
 %%
 %% The process ends when its worker has ended and everything is written, even if
 %% the application has stopped meanwhile. Without it the worker does not go on.
--module(py_worker_log).
+-module(py_talk_log).
 -behaviour(gen_server).
 
 -export([start/1, is_log/2, metadata/3, write/5, event/3, acknowledge/3]).
@@ -83,7 +83,7 @@ handle_cast({write, Level, Format, Args, Meta}, S) ->
     logger:log(Level, Format, Args, Meta),
     {noreply, S};
 handle_cast({event, Port, Frame, Meta}, S) ->
-    {Level, Format, Args, More} = py_worker_line:read(Frame),
+    {Level, Format, Args, More} = py_talk_line:read(Frame),
     logger:log(Level, Format, Args, maps:merge(More, Meta)),
     {noreply, dealt_with(Port, byte_size(Frame), S)};
 handle_cast({acknowledge, Port, Bytes}, S) ->
