@@ -7,7 +7,7 @@
 %% in memory afterwards, before anything is trimmed. glibc's defaults depend on
 %% what has been freed before, so there are two tables of each: of fresh workers,
 %% and of workers that have once freed a block of 31 MiB. The set that was chosen
-%% by it is in port/process/malloc.c. ROUNDS=5 make bench-malloc takes half an hour.
+%% by it is in port/memory/malloc.c. ROUNDS=5 make bench-malloc takes half an hour.
 -mode(compile).
 
 main(_) ->

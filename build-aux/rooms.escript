@@ -18,12 +18,13 @@
 
 %% What each layer may use, beside itself.
 c_layers() ->
-    #{"main.c" => ["loop", "op", "talk", "task", "process", "value", "wire"],
-      "loop" => ["op", "talk", "task", "process", "value", "wire"],
-      "op" => ["talk", "task", "process", "value", "wire"],
-      "talk" => ["task", "process", "value", "wire"],
+    #{"main.c" => ["loop", "op", "talk", "task", "process", "memory", "value", "wire"],
+      "loop" => ["op", "talk", "task", "process", "memory", "value", "wire"],
+      "op" => ["talk", "task", "process", "memory", "value", "wire"],
+      "talk" => ["task", "process", "memory", "value", "wire"],
       "task" => ["value", "wire"],
-      "process" => ["value", "wire"],
+      "process" => ["memory", "value", "wire"],
+      "memory" => ["value", "wire"],
       "value" => ["wire"],
       "wire" => []}.
 

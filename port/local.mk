@@ -65,19 +65,19 @@ port_libport_a_SOURCES = \
 	port/op/stream.c port/op/stream.h \
 	port/op/trace.c port/op/trace.h \
 	port/op/trim.c \
+	port/memory/heap_account.c port/memory/heap_account.h \
+	port/memory/heap_arena.c port/memory/heap_arena.h \
+	port/memory/heap_hook.c port/memory/heap_hook.h \
+	port/memory/heap_numpy.c port/memory/heap_numpy.h \
+	port/memory/heap_sized.c port/memory/heap_sized.h \
+	port/memory/mallinfo.c port/memory/mallinfo.h \
+	port/memory/malloc.c port/memory/malloc.h \
 	port/process/crash.c port/process/crash.h \
 	port/process/fds.c port/process/fds.h \
 	port/process/fork.c port/process/fork.h \
 	port/process/group.c port/process/group.h \
 	port/process/guard.c port/process/guard.h \
 	port/process/limit.c port/process/limit.h \
-	port/process/heap_account.c port/process/heap_account.h \
-	port/process/heap_arena.c port/process/heap_arena.h \
-	port/process/heap_hook.c port/process/heap_hook.h \
-	port/process/heap_numpy.c port/process/heap_numpy.h \
-	port/process/heap_sized.c port/process/heap_sized.h \
-	port/process/mallinfo.c port/process/mallinfo.h \
-	port/process/malloc.c port/process/malloc.h \
 	port/process/options.c port/process/options.h \
 	port/process/signals.c port/process/signals.h \
 	port/process/thread.c port/process/thread.h \

@@ -6,7 +6,7 @@
 #include <pthread.h>
 
 #include "op/op.h"
-#include "process/heap_account.h"
+#include "memory/heap_account.h"
 #include "process/thread.h"
 #include "value/python.h"
 

@@ -15,8 +15,8 @@
 #include "process/crash.h"
 #include "process/guard.h"
 #include "process/limit.h"
-#include "process/heap_hook.h"
-#include "process/heap_numpy.h"
+#include "memory/heap_hook.h"
+#include "memory/heap_numpy.h"
 #include "process/venv.h"
 #include "talk/wait.h"
 #include "talk/module.h"
@@ -110,7 +110,7 @@ int interp_start(const struct options *options, struct err *err)
     wait_init();
     if (module_add() < 0)
         return err_set(err, "no memory");
-    PyStatus status = heap_hook_install(options);
+    PyStatus status = heap_hook_install(options->heap, options->account);
     if (PyStatus_Exception(status))
         return status_error(status, err);
     if (initialize(interpreter, err) < 0)

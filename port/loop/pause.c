@@ -5,7 +5,7 @@
 
 #include <stdatomic.h>
 
-#include "process/heap_account.h"
+#include "memory/heap_account.h"
 #include "task/reply.h"
 #include "value/python.h"
 #include "wire/output.h"

@@ -6,10 +6,10 @@
 #include "config.h"
 
 #include "op/op.h"
-#include "process/heap_account.h"
-#include "process/heap_arena.h"
-#include "process/heap_hook.h"
-#include "process/mallinfo.h"
+#include "memory/heap_account.h"
+#include "memory/heap_arena.h"
+#include "memory/heap_hook.h"
+#include "memory/mallinfo.h"
 #include "wire/put.h"
 
 static void put_number(struct buf *out, const char *key, size_t n)

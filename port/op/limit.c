@@ -5,8 +5,8 @@
 #include "config.h"
 
 #include "op/op.h"
-#include "process/heap_account.h"
-#include "process/heap_hook.h"
+#include "memory/heap_account.h"
+#include "memory/heap_hook.h"
 #include "task/arg.h"
 #include "value/classes.h"
 #include "value/python.h"

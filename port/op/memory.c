@@ -7,7 +7,7 @@
 #include "op/op.h"
 #include "op/gc_pause.h"
 #include "op/trace.h"
-#include "process/heap_account.h"
+#include "memory/heap_account.h"
 #include "task/arg.h"
 #include "task/map.h"
 #include "value/python.h"

@@ -15,7 +15,7 @@
 #include "op/objects.h"
 
 #include "op/op.h"
-#include "process/heap_arena.h"
+#include "memory/heap_arena.h"
 #include "task/map.h"
 #include "value/python.h"
 #include "wire/clock.h"

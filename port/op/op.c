@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "op/stream.h"
-#include "process/heap_hook.h"
+#include "memory/heap_hook.h"
 #include "talk/module.h"
 #include "task/capture.h"
 #include "task/reply.h"

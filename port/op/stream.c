@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "op/op.h"
-#include "process/heap_hook.h"
+#include "memory/heap_hook.h"
 #include "talk/module.h"
 #include "task/reply.h"
 #include "value/classes.h"

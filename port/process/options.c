@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "process/heap_account.h"
+#include "memory/heap_account.h"
 #include "value/python.h" /* Py_GetVersion needs no interpreter */
 #include "wire/protocol.h"
 

@@ -16,7 +16,7 @@
 #include <pthread.h>
 #include <string.h>
 
-#include "process/heap_account.h"
+#include "memory/heap_account.h"
 
 #define KIB ((size_t)1024)
 #define MIB (1024 * KIB)

@@ -16,9 +16,9 @@
 #include <stdlib.h>
 
 #include "embed.h"
-#include "process/heap_account.h"
-#include "process/heap_arena.h"
-#include "process/heap_hook.h"
+#include "memory/heap_account.h"
+#include "memory/heap_arena.h"
+#include "memory/heap_hook.h"
 
 #define SMALL 512 /* the largest block in an arena */
 #define STEP 16
@@ -204,10 +204,9 @@ static void small_blocks_are_refused_too(void **state)
 /* The allocator that this test is about, whatever others run with. */
 static int start(void **state)
 {
-    const struct options options = {.account = true};
     (void)state;
     unsetenv("PYTHONMALLOC");
-    PyStatus status = heap_hook_install(&options);
+    PyStatus status = heap_hook_install(0, true);
     if (PyStatus_Exception(status))
         Py_ExitStatusException(status);
     embed_start();

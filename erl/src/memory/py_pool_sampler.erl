@@ -143,7 +143,7 @@ tell_pool([], _) ->
     ok;
 tell_pool(Samples, #state{pool = Pool}) ->
     case py_pool_board:pool(Pool) of
-        {ok, Pid} -> py_pool:sampled(Pid, Samples);
+        {ok, Pid} -> py_pool:heard(Pid, {sampled, Samples});
         {error, _} -> ok
     end.
 

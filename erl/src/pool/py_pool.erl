@@ -9,9 +9,9 @@
 -behaviour(gen_server).
 
 -export([start_link/2, await/1, info/1, define/3, forget/2, set/2, lift/2, restart/2]).
--export([enter/2, room/2, ready/4, prepare/3, replace/5, cost/3, sampled/2, gave_back/3, trimmed/4]).
+-export([enter/2, room/2, ready/4, prepare/3, replace/5, heard/2]).
 %% These only send a message, so whoever is below may call them.
--messages([enter/2, room/2, ready/4, prepare/3, replace/5, cost/3, sampled/2, gave_back/3, trimmed/4]).
+-messages([enter/2, room/2, ready/4, prepare/3, replace/5, heard/2]).
 -export([init/1, handle_continue/2, handle_call/3, handle_cast/2, handle_info/2]).
 
 -include("py.hrl").
@@ -121,25 +121,10 @@ prepare(Pool, Slot, Worker) ->
 replace(Pool, Slot, Worker, Why, What) ->
     tell(Pool, {replace, Slot, Worker, Why, What}).
 
-%% A worker has ended because of its memory; this is what it was doing.
--spec cost(pid(), py_wire:what() | none, py_pool_quarantine:why()) -> ok.
-cost(Pool, What, Why) ->
-    tell(Pool, {tend, {cost, What, Why}}).
-
-%% What the pool's sampler has seen of workers that are live.
--spec sampled(pid(), [py_pool_sampler:sample()]) -> ok.
-sampled(Pool, Samples) ->
-    tell(Pool, {tend, {sampled, Samples}}).
-
-%% A worker has given memory back, as far as it could.
--spec gave_back(pid(), pos_integer(), pid()) -> ok.
-gave_back(Pool, Slot, Worker) ->
-    tell(Pool, {tend, {gave_back, Slot, Worker}}).
-
-%% A worker has given memory back, as far as it could: what it had and has.
--spec trimmed(pid(), pid(), non_neg_integer(), non_neg_integer()) -> ok.
-trimmed(Pool, Worker, Before, After) ->
-    tell(Pool, {tend, {trimmed, Worker, Before, After}}).
+%% Something is known of the memory of its workers.
+-spec heard(pid(), py_pool_tend:heard()) -> ok.
+heard(Pool, What) ->
+    tell(Pool, {heard, What}).
 
 tell(Pool, Message) ->
     Pool ! {?MODULE, Message},
@@ -206,7 +191,7 @@ handle_info({?MODULE, {prepare, Id, Worker}}, S) ->
 handle_info({?MODULE, {replace, Id, Worker, Why, What}}, #state{pool = Pool, tend = T} = S) ->
     Known = S#state{tend = py_pool_tend:ends(Pool, Id, Worker, Why, What, T)},
     {noreply, if_live(Id, Worker, fun(_, _) -> replace_worker(Id, Worker, Why, Known) end, S)};
-handle_info({?MODULE, {tend, What}}, #state{pool = Pool, tend = T} = S) ->
+handle_info({?MODULE, {heard, What}}, #state{pool = Pool, tend = T} = S) ->
     {noreply, tend(py_pool_tend:hear(What, Pool, T), S)};
 handle_info({?MODULE, {start, Id}}, #state{slots = Slots} = S) ->
     {noreply, slots(py_pool_slots:start(Id, Slots), S)};
@@ -390,14 +375,9 @@ worker_down(Monitor, _, Reason, #state{slots = Slots, roll = Roll} = S) ->
 %% ---------------------------------------------------------------------------
 %% Whoever started the pool
 
-%% The first failure is what they hear.
-start_failed({shutdown, {python_start, _} = Reason}, S) ->
-    tell_starters({error, Reason}, S);
-start_failed(Reason, #state{slots = Slots} = S) ->
-    case py_pool_slots:all_started(Slots) of
-        true -> S;
-        false -> tell_starters({error, {worker_exit, Reason}}, S)
-    end.
+%% The first failure is what they hear. Nobody waits once all have started.
+start_failed({shutdown, {python_start, _} = Reason}, S) -> tell_starters({error, Reason}, S);
+start_failed(Reason, S) -> tell_starters({error, {worker_exit, Reason}}, S).
 
 tell_starters(#state{slots = Slots} = S) ->
     case py_pool_slots:all_started(Slots) of

@@ -8,7 +8,7 @@
 -module(py_pool_tend).
 
 -export([new/2, hear/3, ends/6, live/5, ended/5, lift/3, describe/1]).
--export_type([tend/0]).
+-export_type([tend/0, heard/0]).
 
 -include_lib("kernel/include/logger.hrl").
 -include("py.hrl").
@@ -24,6 +24,15 @@
 
 -opaque tend() :: #tend{}.
 
+%% What is heard of a worker's memory: by the sampler, how much each live worker
+%% has; by a helper, that a worker has collected and given back what it could, or
+%% what it had before it was trimmed and has now; by a worker, that it has ended
+%% because of its memory, and what it was doing.
+-type heard() :: {sampled, [py_pool_sampler:sample()]}
+               | {gave_back, pos_integer(), pid()}
+               | {trimmed, pid(), Before :: non_neg_integer(), After :: non_neg_integer()}
+               | {cost, py_wire:what() | none, py_pool_quarantine:why()}.
+
 -spec new(#pool{}, py_pool_options:hidden()) -> tend().
 new(#pool{name = Name, size = Size} = Pool,
     #{recycle := Limits, quarantine := Limit, trim := Policy}) ->
@@ -36,10 +45,7 @@ new(#pool{name = Name, size = Size} = Pool,
 %% ---------------------------------------------------------------------------
 %% What is heard of the workers: those to be replaced are returned
 
--spec hear({sampled, [py_pool_sampler:sample()]} | {gave_back, pos_integer(), pid()}
-           | {trimmed, pid(), non_neg_integer(), non_neg_integer()}
-           | {cost, py_wire:what() | none, py_pool_quarantine:why()}, #pool{}, tend()) ->
-          {[{pos_integer(), pid()}], tend()}.
+-spec hear(heard(), #pool{}, tend()) -> {[{pos_integer(), pid()}], tend()}.
 hear({sampled, Samples}, Pool, #tend{recycle = R} = T) ->
     Seen = [seen(Pool, Slot, Worker, Rss) || {Slot, Worker, _, #{rss := Rss}} <- Samples],
     act(Pool, py_pool_recycle:seen(Seen, py_time:now_ms(), R), trim(Pool, Samples, T));
@@ -81,7 +87,7 @@ trim({Slot, Worker, OsPid, #{rss := Before}}) ->
     spawn(fun() ->
         ask({Slot, Worker, OsPid}, [trim]),
         case py_os_rss:once(OsPid) of
-            {ok, After} -> py_pool:trimmed(Pool, Worker, Before, After);
+            {ok, After} -> py_pool:heard(Pool, {trimmed, Worker, Before, After});
             gone -> ok
         end
     end).
@@ -94,7 +100,10 @@ effect({recycle, Slot, Worker}, _) ->
 effect({give_back, Slot, Worker}, _) ->
     Self = self(),
     Row = {Slot, Worker, undefined},
-    _ = spawn(fun() -> ask(Row, [{gc, 2}, trim]), py_pool:gave_back(Self, Slot, Worker) end),
+    _ = spawn(fun() ->
+        ask(Row, [{gc, 2}, trim]),
+        py_pool:heard(Self, {gave_back, Slot, Worker})
+    end),
     [];
 effect(Warning, #pool{name = Name}) ->
     {Format, Args} = text(Warning),

@@ -381,9 +381,9 @@ give_up(Why, #live{pool = Pool, slot = Slot} = L) ->
 
 %% What it was at may have cost others their memory, too.
 cost(oom, #live{pool_pid = Pool} = L) ->
-    py_pool:cost(Pool, py_worker_view:running(L), oom);
+    py_pool:heard(Pool, {cost, py_worker_view:running(L), oom});
 cost({memory, #{running := What}} = Why, #live{pool_pid = Pool}) ->
-    py_pool:cost(Pool, What, Why);
+    py_pool:heard(Pool, {cost, What, Why});
 cost(_, _) ->
     ok.
 

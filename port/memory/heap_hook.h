@@ -7,18 +7,18 @@
  * memory from the system; what is put in later, tracemalloc or Python's own
  * checks, comes above it. It is never taken out.
  */
-#ifndef PORT_PROCESS_HEAP_HOOK_H
-#define PORT_PROCESS_HEAP_HOOK_H
+#ifndef PORT_MEMORY_HEAP_HOOK_H
+#define PORT_MEMORY_HEAP_HOOK_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "process/options.h"
 #include "value/python.h"
 
 /* Prepares Python (Py_PreInitialize) and puts the hook in. Only arenas are
- * counted, unless the options ask for more. Call once, before Python starts. */
-PyStatus heap_hook_install(const struct options *options);
+ * counted, unless there is a limit (bytes or HEAP_NO_LIMIT; 0: none is given)
+ * or `account` asks for more. Call once, before Python starts. */
+PyStatus heap_hook_install(size_t limit, bool account);
 
 /* Whether Python's heap is counted. */
 bool heap_hook_counts(void);

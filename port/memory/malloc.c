@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-#include "process/malloc.h"
+#include "memory/malloc.h"
 
 #ifdef HAVE_MALLOPT
 #include <malloc.h>

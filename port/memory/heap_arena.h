@@ -3,8 +3,8 @@
  * heap_arena: the arenas, in which Python keeps all objects of up to 512 bytes.
  * Any thread, no GIL: what is read while Python works is a little old.
  */
-#ifndef PORT_PROCESS_HEAP_ARENA_H
-#define PORT_PROCESS_HEAP_ARENA_H
+#ifndef PORT_MEMORY_HEAP_ARENA_H
+#define PORT_MEMORY_HEAP_ARENA_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -5,12 +5,12 @@
  */
 #include "config.h"
 
-#include "process/heap_numpy.h"
+#include "memory/heap_numpy.h"
 
 #include <malloc.h>
 #include <stdint.h>
 
-#include "process/heap_account.h"
+#include "memory/heap_account.h"
 #include "value/python.h"
 
 /* Places in the table of numpy's functions. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-#include "process/heap_account.h"
+#include "memory/heap_account.h"
 
 #include <stdatomic.h>
 #include <stdio.h>

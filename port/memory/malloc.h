@@ -2,8 +2,8 @@
  *
  * malloc: how glibc's malloc is set.
  */
-#ifndef PORT_PROCESS_MALLOC_H
-#define PORT_PROCESS_MALLOC_H
+#ifndef PORT_MEMORY_MALLOC_H
+#define PORT_MEMORY_MALLOC_H
 
 /* Gives malloc fixed thresholds and few arenas. What the environment says of a
  * setting (MALLOC_…, GLIBC_TUNABLES) stays. Elsewhere than in glibc it does

@@ -3,8 +3,8 @@
  * heap_sized: allocators that do not say how large a block is (mimalloc): each
  * block gets a head that does, and is counted.
  */
-#ifndef PORT_PROCESS_HEAP_SIZED_H
-#define PORT_PROCESS_HEAP_SIZED_H
+#ifndef PORT_MEMORY_HEAP_SIZED_H
+#define PORT_MEMORY_HEAP_SIZED_H
 
 #include "value/python.h"
 

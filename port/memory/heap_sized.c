@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-#include "process/heap_sized.h"
+#include "memory/heap_sized.h"
 
 #include <stddef.h>
 #include <stdint.h>
 
-#include "process/heap_account.h"
+#include "memory/heap_account.h"
 
 /* What follows it is aligned as malloc aligns. */
 union head {

@@ -7,8 +7,8 @@
  * Counting what is in use would cost something for every small object; it is
  * worked out only where it matters, when somebody asks and near the limit.
  */
-#ifndef PORT_PROCESS_HEAP_ACCOUNT_H
-#define PORT_PROCESS_HEAP_ACCOUNT_H
+#ifndef PORT_MEMORY_HEAP_ACCOUNT_H
+#define PORT_MEMORY_HEAP_ACCOUNT_H
 
 #include <stdbool.h>
 #include <stddef.h>

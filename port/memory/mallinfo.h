@@ -3,8 +3,8 @@
  * mallinfo: what C's allocator has in use and what it keeps free. Any thread,
  * no GIL.
  */
-#ifndef PORT_PROCESS_MALLINFO_H
-#define PORT_PROCESS_MALLINFO_H
+#ifndef PORT_MEMORY_MALLINFO_H
+#define PORT_MEMORY_MALLINFO_H
 
 #include <stdbool.h>
 #include <stddef.h>

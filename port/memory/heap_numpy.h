@@ -7,8 +7,8 @@
  * that jobs make are counted, in the contexts that they copy, too, and those of
  * other threads are not.
  */
-#ifndef PORT_PROCESS_HEAP_NUMPY_H
-#define PORT_PROCESS_HEAP_NUMPY_H
+#ifndef PORT_MEMORY_HEAP_NUMPY_H
+#define PORT_MEMORY_HEAP_NUMPY_H
 
 /* Looks out for numpy, which is not imported by this. Call once, when Python
  * has started. 0, or -1 with an exception. */

@@ -8,16 +8,16 @@
  */
 #include "config.h"
 
-#include "process/heap_hook.h"
+#include "memory/heap_hook.h"
 
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "process/heap_account.h"
-#include "process/heap_arena.h"
-#include "process/heap_numpy.h"
-#include "process/heap_sized.h"
+#include "memory/heap_account.h"
+#include "memory/heap_arena.h"
+#include "memory/heap_numpy.h"
+#include "memory/heap_sized.h"
 
 /* The largest block that pymalloc puts into an arena. */
 #define SMALL 512
@@ -301,9 +301,9 @@ static PyStatus prepare(int allocator)
     return Py_PreInitialize(&config);
 }
 
-PyStatus heap_hook_install(const struct options *options)
+PyStatus heap_hook_install(size_t limit, bool account)
 {
-    const bool wanted = options->heap || options->account;
+    const bool wanted = limit || account;
     const struct kind *kind = wanted ? find_kind() : NULL;
     PyStatus status = prepare(kind ? kind->allocator : PYMEM_ALLOCATOR_NOT_SET);
     if (PyStatus_Exception(status))
@@ -313,11 +313,10 @@ PyStatus heap_hook_install(const struct options *options)
                               "counted");
     if (heap_arena_init() < 0)
         return PyStatus_NoMemory();
-    heap_account_init(options->heap ? options->heap : HEAP_NO_LIMIT,
-                      heap_arena_unused);
+    heap_account_init(limit ? limit : HEAP_NO_LIMIT, heap_arena_unused);
     count_arenas();
     if (kind)
-        put_in(kind, options->heap > 0);
+        put_in(kind, limit > 0);
     return PyStatus_Ok();
 }
 

@@ -5,7 +5,7 @@
  */
 #include "config.h"
 
-#include "process/mallinfo.h"
+#include "memory/mallinfo.h"
 
 #ifdef HAVE_MALLOC_INFO
 #include <malloc.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-#include "process/heap_arena.h"
+#include "memory/heap_arena.h"
 
 #include <pthread.h>
 #include <stdint.h>
