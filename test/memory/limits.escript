@@ -203,8 +203,8 @@ def filled():
     end).
 
 too_little() ->
-    [{#{address_space => 1000}, <<"address_space 1000">>},
-     {#{data => 1000}, <<"data 1000">>},
+    [{#{address_space => 1000}, <<"address_space: 1000">>},
+     {#{data => 1000}, <<"data: 1000">>},
      {#{files => 3}, <<"Python cannot start">>}].
 
 too_little(Limits, Text) ->

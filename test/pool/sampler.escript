@@ -30,10 +30,10 @@ rounds(N, Name) ->
     {ok, Pool} = py_pool_board:find(Name),
     {ok, Pid} = py_pool_board:pool(Pool),
     ok = py_pool_board:set_pool(Pool, self()),
-    Rounds = [receive {py_pool, {sampled, Samples}} -> Samples after ?LIMIT -> none end
+    Rounds = [receive {py_pool, {heard, {sampled, Samples}}} -> Samples after ?LIMIT -> none end
               || _ <- lists:seq(1, N)],
     ok = py_pool_board:set_pool(Pool, Pid),
-    receive {py_pool, {sampled, _}} -> Rounds after 0 -> Rounds end.
+    receive {py_pool, {heard, {sampled, _}}} -> Rounds after 0 -> Rounds end.
 
 hears() ->
     [Samples] = rounds(1),

@@ -129,7 +129,7 @@ replaced() ->
     {New, NewRef, S2} = start(2, S1),
     ?assertEqual({[2], [2]}, {py_pool_slots:replaced(S2), py_pool_slots:live(S2)}),
     {S3, Effects} = ready(2, New, 0, S2),
-    ?assertEqual([{retire, Old, restarted}, {live, 2, New, 77}], Effects),
+    ?assertEqual([{live, 2, New, 77}, {retire, Old, restarted}], Effects),
     ?assertEqual({[], [2]}, {py_pool_slots:replaced(S3), py_pool_slots:live(S3)}),
     ?assert(py_pool_slots:is_live(2, Old, S2)),
     ?assertNot(py_pool_slots:is_live(2, New, S2)),
@@ -167,7 +167,7 @@ waits() ->
     ?assertEqual([{ready, {1, New}, 77}], Effects),
     ?assertEqual([1], py_pool_slots:replaced(S1)),
     {S2, Effects2} = ready(1, New, 0, S1),
-    ?assertEqual([{retire, Old, recycled}, {live, 1, New, 77}], Effects2),
+    ?assertEqual([{live, 1, New, 77}, {retire, Old, recycled}], Effects2),
     ?assert(py_pool_slots:is_live(1, New, S2)).
 
 waits_and_runs() ->
@@ -197,7 +197,7 @@ used_up_early() ->
     {S1, [{start, 1}]} = py_pool_slots:prepare(1, S),
     {New, _, S2} = start(1, S1),
     {S3, []} = py_pool_slots:replace(1, used_up, S2),
-    ?assertMatch({_, [{retire, Old, recycled}, {live, 1, New, 77}]}, ready(1, New, 0, S3)).
+    ?assertMatch({_, [{live, 1, New, 77}, {retire, Old, recycled}]}, ready(1, New, 0, S3)).
 
 used_up_alone() ->
     {Old, _, S} = live(1, 0, new(1)),

@@ -186,10 +186,12 @@ become_ready(#slot{id = Id, pid = Pid, why = waits} = Slot, Now, #slots{next = N
 become_ready(Slot, Now, S) ->
     go_live(Slot, Now, S).
 
+%% It is there before the one that it takes over from may end: a slot that has a
+%% worker is never seen without one.
 go_live(#slot{id = Id, pid = Pid, os_pid = OsPid} = Slot, Now, S) ->
     {Free, Retired} = take_over(Slot, S),
     {put_slot(Slot#slot{phase = live, started = true, since = Now}, Free),
-     Retired ++ [{live, Id, Pid, OsPid}]}.
+     [{live, Id, Pid, OsPid} | Retired]}.
 
 %% The worker that had the slot ends when its work is done, or after a while. One
 %% that has died meanwhile has nothing to end.
