@@ -39,6 +39,7 @@ main(_) ->
         {"a call in hand is waited for, however long", fun call_in_hand/0},
         {"a stream in hand goes on to its end", fun stream_in_hand/0},
         {"a stream in hand is told at the limit", fun stream_told/0},
+        {"a used up worker that waits for its successor has nothing to do", fun stop_used_up/0},
         {"a bound process keeps its worker until it is free", fun bound/0},
         {"a bound process keeps its worker until it dies", fun bound_dies/0},
         {"a bound process is told at the limit", fun bound_told/0},
@@ -374,6 +375,11 @@ rest(Stream, Items) ->
         {ok, More} -> rest(Stream, Items ++ More);
         Last -> {Last, Items}
     end.
+
+stop_used_up() ->
+    In = start(#{calls => 1}, #{init => <<"import time; time.sleep(2)">>, drain => 20_000}),
+    {ok, 1} = py:eval(<<"1">>, #{}, In),
+    {_, ok} = figure:within(1000, fun() -> py:stop_pool(p) end).
 
 bound() ->
     In = start(#{calls => 1, age => 60_000}),

@@ -94,7 +94,8 @@ places(Pool) ->
 idles() ->
     [{"nobody has anything", [0, 0, 0], 0, true},
      {"somebody has", [0, 1, 0], 0, false},
-     {"somebody is busy", [0, py_pool_load:busy(0), 0], 0, false},
+     {"somebody is busy", [0, py_pool_load:busy(1), 0], 0, false},
+     {"somebody takes nothing more, and has nothing", [0, py_pool_load:busy(0), 0], 0, true},
      {"a caller waits", [0, 0, 0], 1, false},
      {"workers that are not there have nothing", [0], 0, true}].
 

@@ -113,11 +113,12 @@ use(#pool{load = Load, size = Size}, Slot) ->
     #{calls => Use band (?HELD - 1), held => Use >= ?HELD,
       idle => atomics:get(Load, ?PLACE(Slot)) =< 0}.
 
-%% Whether no worker has anything to do, and no caller waits.
+%% Whether no worker has anything to do, and no caller waits. One that takes nothing
+%% more may have nothing to do, either.
 -spec is_idle(#pool{}) -> boolean().
-is_idle(#pool{load = Load, size = Size} = Pool) ->
-    Loads = [atomics:get(Load, ?PLACE(Slot)) || Slot <- lists:seq(1, Size)],
-    not has_waiting(Pool) andalso lists:all(fun(N) -> N =< 0 orelse N =:= ?ABSENT end, Loads).
+is_idle(#pool{size = Size} = Pool) ->
+    not has_waiting(Pool)
+        andalso not lists:any(fun(Slot) -> has_work(Pool, Slot) end, lists:seq(1, Size)).
 
 %% ---------------------------------------------------------------------------
 %% The pool's own numbers
