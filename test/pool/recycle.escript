@@ -28,6 +28,7 @@ main(_) ->
         {"a call that must not be disturbed", fun held/0},
         {"age, one worker after another", fun age/0},
         {"idle, but not one that was never used", fun idle/0},
+        {"a worker with a stream is not idle", fun not_idle/0},
         {"no limit before min_calls", fun min_calls/0},
         {"a worker that has met MemoryError takes nothing more", fun memory_error/0},
         {"a MemoryError that Python deals with is none", fun dealt_with/0},
@@ -250,6 +251,17 @@ idle() ->
 
 min_calls() ->
     In = start(#{rss => 120 * ?MIB, min_calls => 5}),
+not_idle() ->
+    In = start(#{idle => 1000}),
+    Stream = stream(In),
+    {ok, _} = py:stream_next(Stream),
+    {ok, Pid} = py:eval(<<"os.getpid()">>, #{}, In),
+    timer:sleep(4000),
+    ?assertEqual([Pid], fixture:os_pids(p)),
+    ok = py:stream_close(Stream),
+    fixture:wait_until(fun() -> recycled() =:= #{idle => 1} end),
+    stop().
+
     {ok, Pid} = py:call(glutton, leak, [150 * ?MIB], #{}, In),
     timer:sleep(2500),
     ?assertEqual([Pid, Pid, Pid, Pid], [pid(In) || _ <- lists:seq(1, 4)]),

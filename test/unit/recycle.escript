@@ -63,6 +63,8 @@ stories() ->
        {9000, #{calls => 2}, [Recycle]}]},
      {"idle: at work", #{idle => 5000, jitter => 0},
       [{0, #{}, []}, {9000, #{idle => false}, []}]},
+     {"idle: since its work ended", #{idle => 5000, jitter => 0},
+      [{0, #{}, []}, {4000, #{idle => false}, []}, {8999, #{}, []}, {9000, #{}, [Recycle]}]},
      {"idle: never used", #{idle => 5000, jitter => 0},
       [{0, #{calls => 0}, []}, {9000, #{calls => 0}, []}]},
      {"another worker begins anew", #{age => 5000, jitter => 0},

@@ -30,7 +30,7 @@
     pid :: pid(),
     since :: integer(),                     % when it was first seen
     calls = -1 :: integer(),                % as it was seen last
-    quiet = 0 :: integer(),                 % since when it has had none
+    quiet = 0 :: integer(),                 % since when it has had nothing to do
     gave_back = never :: never | under_way | integer(),
     asked = never :: never | integer()
 }).
@@ -87,7 +87,8 @@ look(#{slot := Slot} = Seen, Now, #recycle{workers = Workers} = R) ->
     {Effects, Next} = judge(Seen, Now, known(Seen, Now, maps:get(Slot, Workers, none)), Warned),
     {Said ++ Effects, Next}.
 
-known(#{worker := Pid, calls := Calls}, _, #worker{pid = Pid, calls = Calls} = W) -> W;
+known(#{worker := Pid, calls := Calls, idle := true}, _,
+      #worker{pid = Pid, calls = Calls} = W) -> W;
 known(#{worker := Pid, calls := Calls}, Now, #worker{pid = Pid} = W) ->
     W#worker{calls = Calls, quiet = Now};
 known(#{worker := Pid, calls := Calls}, Now, _) ->

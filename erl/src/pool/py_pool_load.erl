@@ -38,8 +38,10 @@
 -define(PLACE(Slot), (?OWN_PLACES + (Slot))).
 -define(USE_PLACE(Size, Slot), (?OWN_PLACES + (Size) + (Slot))).
 
-%% What is added to a worker's use while its limits are not to be looked at.
+%% What is added to a worker's use while its limits are not to be looked at, and
+%% while it has an open stream.
 -define(HELD, (1 bsl 60)).
+-define(STREAMING, (1 bsl 59)).
 
 %% Loads of a worker that is not to be picked.
 -define(BUSY, (1 bsl 20)).
@@ -99,19 +101,21 @@ has_work(#pool{load = Load}, Slot) ->
     atomics:get(Load, ?PLACE(Slot)) band (?BUSY - 1) > 0.
 
 %% How many calls a worker has answered, and whether it has one now during which it
-%% must not be recycled.
--spec set_use(#pool{}, slot(), non_neg_integer(), boolean()) -> ok.
-set_use(#pool{load = Load, size = Size}, Slot, Calls, false) ->
-    atomics:put(Load, ?USE_PLACE(Size, Slot), Calls);
-set_use(#pool{load = Load, size = Size}, Slot, Calls, true) ->
-    atomics:put(Load, ?USE_PLACE(Size, Slot), Calls bor ?HELD).
+%% must not be recycled, or at least a stream, even one that waits for its consumer.
+-spec set_use(#pool{}, slot(), non_neg_integer(), none | streaming | held) -> ok.
+set_use(#pool{load = Load, size = Size}, Slot, Calls, InHand) ->
+    atomics:put(Load, ?USE_PLACE(Size, Slot), Calls bor in_hand(InHand)).
+
+in_hand(none) -> 0;
+in_hand(streaming) -> ?STREAMING;
+in_hand(held) -> ?HELD.
 
 %% The same of this slot's worker, and whether it has nothing to do.
 -spec use(#pool{}, slot()) -> #{calls := non_neg_integer(), held := boolean(), idle := boolean()}.
 use(#pool{load = Load, size = Size}, Slot) ->
     Use = atomics:get(Load, ?USE_PLACE(Size, Slot)),
-    #{calls => Use band (?HELD - 1), held => Use >= ?HELD,
-      idle => atomics:get(Load, ?PLACE(Slot)) =< 0}.
+    #{calls => Use band (?STREAMING - 1), held => Use >= ?HELD,
+      idle => Use < ?STREAMING andalso atomics:get(Load, ?PLACE(Slot)) =< 0}.
 
 %% Whether no worker has anything to do, and no caller waits. One that takes nothing
 %% more may have nothing to do, either.

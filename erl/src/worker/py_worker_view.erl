@@ -106,7 +106,7 @@ publish(L) ->
 
 publish(Load, #live{pool = Pool, slot = Slot, pool_pid = PoolPid, jobs = Jobs} = L) ->
     py_pool_load:set(Pool, Slot, Load),
-    py_pool_load:set_use(Pool, Slot, py_worker_jobs:calls(Jobs), is_held(L)),
+    py_pool_load:set_use(Pool, Slot, py_worker_jobs:calls(Jobs), in_hand(L)),
     case Load < ?WINDOW andalso py_pool_load:has_waiting(Pool) of
         true -> py_pool:room(PoolPid, Slot);
         false -> ok
@@ -118,7 +118,13 @@ load(#live{jobs = Jobs, streams = Streams} = L) ->
         false -> py_pool_load:busy(py_worker_jobs:count(Jobs))
     end.
 
-%% Whether limits are not looked at now.
+%% Whether limits are not looked at now, or at least not how long it is idle.
+in_hand(#live{streams = Streams} = L) ->
+    case is_held(L) of
+        true -> held;
+        false -> case py_worker_streams:count(Streams) of 0 -> none; _ -> streaming end
+    end.
+
 is_held(#live{tenure = Tenure, jobs = Jobs, streams = Streams}) ->
     py_worker_tenure:holds(Tenure) andalso
         lists:any(fun(#req{recycle = Recycle}) -> not Recycle end,
