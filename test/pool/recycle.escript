@@ -43,6 +43,7 @@ main(_) ->
         {"a used up worker that waits for its successor has nothing to do", fun stop_used_up/0},
         {"a bound process keeps its worker until it is free", fun bound/0},
         {"a bound process keeps its worker until it dies", fun bound_dies/0},
+        {"a process that is bound to another worker now", fun bound_anew/0},
         {"a bound process is told at the limit", fun bound_told/0},
         {"a function that costs too many workers is refused", fun quarantine/0},
         {"what was counted outlives the pool's supervisor", fun kept/0},
@@ -423,6 +424,19 @@ bound_dies() ->
     stop().
 
 bound_told() ->
+bound_anew() ->
+    In = start(#{calls => 2, age => 60_000}, #{size => 2}),
+    On = fun(Id) -> In#{pool => {p, Id}} end,
+    [Old, New] = fixture:os_pids(p),
+    ok = py:exec(<<"mine = 1">>, On(1)),
+    ok = py:exec(<<"mine = 2">>, On(2)),
+    {ok, Old} = py:eval(<<"os.getpid()">>, #{}, On(1)),
+    fixture:wait_until(fun() -> not fixture:is_running(Old) end),
+    ?assertEqual({ok, 2}, py:eval(<<"mine">>, #{}, In)),
+    ?assert(fixture:is_running(New)),
+    ok = py:unbind(p),
+    stop().
+
     In = start(#{calls => 1}, #{drain => 100}),
     ok = py:exec(<<"mine = os.getpid()">>, In),
     fixture:wait_until(fun() -> recycled(calls) >= 1 end),

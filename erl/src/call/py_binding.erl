@@ -21,10 +21,13 @@
 home(Name) ->
     erlang:get({py_binding, Name}).
 
+%% From now on it is at home there, and nowhere else in the pool.
 -spec bind(#pool{}, pid()) -> ok.
 bind(#pool{name = Name} = Pool, Worker) ->
-    _ = put({py_binding, Name}, {Worker, Pool, false}),
-    ok.
+    case put({py_binding, Name}, {Worker, Pool, false}) of
+        {Before, _, _} when Before =/= Worker -> py_worker:let_go(Before, self());
+        _ -> ok
+    end.
 
 %% A call of the process has ended with {error, timeout}, as it knows now.
 -spec heard_timeout(atom()) -> ok.
