@@ -46,6 +46,7 @@ main(_) ->
         {"a process that is bound to another worker now", fun bound_anew/0},
         {"a bound process is told at the limit", fun bound_told/0},
         {"a function that costs too many workers is refused", fun quarantine/0},
+        {"calls that wait for a function that is refused are, too", fun quarantine_waiting/0},
         {"what was counted outlives the pool's supervisor", fun kept/0},
         {"a leaking function is called again and again", 1_200_000, fun leaking/0}
     ]))).
@@ -250,8 +251,6 @@ idle() ->
     ?assertEqual(#{idle => 1}, recycled()),
     stop().
 
-min_calls() ->
-    In = start(#{rss => 120 * ?MIB, min_calls => 5}),
 not_idle() ->
     In = start(#{idle => 1000}),
     Stream = stream(In),
@@ -263,6 +262,8 @@ not_idle() ->
     fixture:wait_until(fun() -> recycled() =:= #{idle => 1} end),
     stop().
 
+min_calls() ->
+    In = start(#{rss => 120 * ?MIB, min_calls => 5}),
     {ok, Pid} = py:call(glutton, leak, [150 * ?MIB], #{}, In),
     timer:sleep(2500),
     ?assertEqual([Pid, Pid, Pid, Pid], [pid(In) || _ <- lists:seq(1, 4)]),
@@ -423,7 +424,6 @@ bound_dies() ->
     fixture:wait_until(fun() -> not fixture:is_running(Old) end),
     stop().
 
-bound_told() ->
 bound_anew() ->
     In = start(#{calls => 2, age => 60_000}, #{size => 2}),
     On = fun(Id) -> In#{pool => {p, Id}} end,
@@ -437,6 +437,7 @@ bound_anew() ->
     ok = py:unbind(p),
     stop().
 
+bound_told() ->
     In = start(#{calls => 1}, #{drain => 100}),
     ok = py:exec(<<"mine = os.getpid()">>, In),
     fixture:wait_until(fun() -> recycled(calls) >= 1 end),
@@ -465,6 +466,20 @@ quarantine() ->
     ok = py:unquarantine(p),
     ?assertMatch(#{quarantined := []}, py:info(p)),
     ?assertError(badarg, py:unquarantine(p, "x")),
+    stop().
+
+quarantine_waiting() ->
+    In = start(#{memory_errors => 1}, #{quarantine => 2}),
+    Held = fixture:hold(In),
+    Bad = [py:spawn_call(glutton, too_much, [], #{}, In) || _ <- lists:seq(1, 20)],
+    Good = py:spawn_call(glutton, has_met, [], #{}, In),
+    fixture:wait_until(fun() -> waiting() =:= 21 end),
+    {ok, _} = fixture:release(Held),
+    Classes = [Class || Ref <- Bad, {error, Reason} <- [py:await(Ref)], Class <- [element(1, Reason)]],
+    ?assertEqual(#{'MemoryError' => 2, quarantined => 18},
+                 maps:from_list([{C, fixture:count(fun(X) -> X =:= C end, Classes)} || C <- Classes])),
+    ?assertEqual({ok, false}, py:await(Good)),
+    fixture:wait_until(fun() -> recycled() =:= #{memory_errors => 2} end),
     stop().
 
 kept() ->

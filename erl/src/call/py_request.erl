@@ -113,10 +113,12 @@ prepare(Kind, Op, #opts{pool = Target, wire = Wire, recycle = Recycle} = Opts) -
 
 open(Name, What) ->
     case py_pool_board:open(Name) of
-        {ok, #pool{refuses = true} = Pool} -> check(Pool, What);
-        Opened -> Opened
+        {ok, Pool} -> check(Pool, What);
+        {error, _} = Error -> Error
     end.
 
+check(#pool{refuses = false} = Pool, _) ->
+    {ok, Pool};
 check(Pool, What) ->
     case py_pool_board:why_refused(Pool, py_wire:named(What)) of
         none -> {ok, Pool};
@@ -228,16 +230,24 @@ at_again(_, Id, Pool, Req, Watch) ->
 anywhere(Pool, Req, Watch) ->
     go_to(place(Pool, Req, Watch), Pool, Req, Watch).
 
+%% What it calls may have been refused since it began to wait. Then the worker does
+%% not know that it still has room.
+go_to({go, Worker}, Pool, #req{what = What} = Req, Watch) ->
+    case check(Pool, What) of
+        {ok, _} -> go_there(Worker, Pool, Req, Watch);
+        {error, _} = Refused -> py_worker:report(Worker), {none, Refused}
+    end;
+go_to({error, _} = Error, _, _, _) ->
+    {none, Error}.
+
 %% A worker that becomes busy puts what it has not started into the pool's
 %% queue, which answers with another place.
-go_to({go, Worker}, Pool, Req, Watch) ->
+go_there(Worker, Pool, Req, Watch) ->
     case to_worker(Worker, Req, Watch) of
         {go, _} = Next -> go_to(Next, Pool, Req, Watch);
         again -> elsewhere(Pool, Req#req{returned = true}, Watch);
         Answer -> {Worker, Answer}
-    end;
-go_to({error, _} = Error, _, _, _) ->
-    {none, Error}.
+    end.
 
 %% A worker of a pool that stops gives back what comes too late.
 elsewhere(Pool, Req, Watch) ->
