@@ -53,6 +53,7 @@
     kind :: kind(),
     what = none :: py_wire:what() | none,
     bound = false :: boolean(),
+    named = false :: boolean(),         % bound to whichever worker has the slot
     binds = false :: boolean(),         % whether its owner is bound afterwards
     recycle = true :: boolean(),        % whether it counts (py_worker_tenure)
     returned = false :: boolean(),

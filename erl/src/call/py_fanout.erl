@@ -3,7 +3,7 @@
 %% One request to many workers of a pool at the same time.
 -module(py_fanout).
 
--export([send/2, send/4, collect/2, collect/3, ask/4, ask_and_exit/4, all_ok/1, sum/1]).
+-export([send/2, send/4, answers/2, collect/2, ask/4, ask_and_exit/4, all_ok/1, sum/1]).
 -export_type([sent/0, results/0]).
 
 -include("py.hrl").
@@ -34,20 +34,18 @@ send_one(Worker, Req) ->
 %% Every worker's result, in the order in which they were given.
 -spec collect(sent(), py_time:deadline()) -> results().
 collect(Sent, Deadline) ->
-    collect(Sent, Deadline, #{}).
+    [{Row, py_result:result(told(Answer))} || {Row, Answer} <- answers(Sent, Deadline)].
 
-%% The same for a request with these options.
--spec collect(sent(), py_time:deadline(), map()) -> results().
-collect(Sent, Deadline, Wire) ->
-    [{Row, py_result:result(collect_one(ReplyTo, Deadline), Wire)} || {ReplyTo, Row} <- Sent].
+told(again) -> {error, {worker_exit, shutdown}};
+told(Answer) -> Answer.
 
-collect_one(ReplyTo, Deadline) ->
-    case py_ask:await_until(ReplyTo, later(Deadline)) of
-        {answer, again} -> {error, {worker_exit, shutdown}};
-        {answer, Answer} -> Answer;
-        {down, _} -> {error, {worker_exit, shutdown}};
-        timeout -> {error, timeout}
-    end.
+%% What every worker has answered; `again' if it has not taken the request.
+-spec answers(sent(), py_time:deadline()) -> [{py_pool_board:worker(), py_result:answer()}].
+answers(Sent, Deadline) ->
+    [{Row, answer(py_ask:await_until(ReplyTo, later(Deadline)))} || {ReplyTo, Row} <- Sent].
+
+answer(timeout) -> {error, timeout};
+answer(Outcome) -> py_result:answer(Outcome).
 
 later(infinity) -> infinity;
 later(Deadline) -> Deadline + ?MARGIN.

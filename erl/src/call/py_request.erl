@@ -65,10 +65,23 @@ exec(Op, Opts) ->
             result(Error, Opts)
     end.
 
-%% Every worker runs it, and nobody is bound by that.
-each(#ticket{pool = Pool, req = #req{deadline = Deadline} = Req}, #opts{wire = Wire}) ->
-    Sent = py_fanout:send(py_pool_board:workers(Pool), Req),
-    py_target:each(py_fanout:collect(Sent, Deadline, Wire)).
+%% Every worker runs it, and nobody is bound by that. If one does not take it,
+%% because it is replaced just now, its successor does.
+each(#ticket{pool = Pool, req = #req{deadline = Deadline} = Unnamed}, Opts) ->
+    Req = named(Unnamed),
+    Answers = py_fanout:answers(py_fanout:send(py_pool_board:workers(Pool), Req), Deadline),
+    py_target:each([{Row, result(of_slot(Row, Answer, Pool, Req), Opts)}
+                    || {Row, Answer} <- Answers]).
+
+of_slot({Id, _, _}, again, Pool, Req) ->
+    {_, Answer} = at(Id, Pool, Req, none),
+    Answer;
+of_slot(_, Answer, _, _) ->
+    Answer.
+
+%% It runs on whichever worker has the slot, and on no other.
+named(Req) ->
+    Req#req{bound = true, named = true}.
 
 %% Brings the request to a worker and waits for its answer, in the process
 %% whose bindings count. A bound worker's death is reported once.
@@ -177,7 +190,7 @@ unheard(#ticket{req = Req} = Ticket) ->
 %% The same in a helper process, whose own death cancels the request.
 -spec perform(ticket(), py_ask:watch()) -> outcome().
 perform(#ticket{pool = Pool, req = Req, to = Id}, Watch) when is_integer(Id) ->
-    at(Id, Pool, Req#req{caller = self(), bound = true}, Watch);
+    at(Id, Pool, named(Req#req{caller = self()}), Watch);
 perform(#ticket{pool = Pool, req = Req, home = undefined}, Watch) ->
     anywhere(Pool, Req#req{caller = self()}, Watch);
 perform(#ticket{req = Req, home = {Worker, Home, _}} = Ticket, Watch) ->

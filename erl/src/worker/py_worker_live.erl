@@ -62,6 +62,11 @@ request(#req{deadline = Deadline, reply_to = From} = Req, L) ->
 accept(#req{kind = urgent} = Req, #live{max_queue = Max} = L) ->
     {Id, Next} = next_id(L),
     urgent(py_worker_urgent:push(Id, Req, Max, L#live.urgent), Next);
+accept(#req{named = true} = Req, #live{tenure = Tenure} = L) ->
+    case py_worker_tenure:is_open(Tenure) of
+        true -> push(Req, L);
+        false -> refuse(Req), L     % for its successor
+    end;
 accept(#req{bound = Bound} = Req, L) ->
     case Bound orelse py_worker_view:takes_new(L) of
         true -> push(Req, L);
