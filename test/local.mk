@@ -81,6 +81,7 @@ test_scripts = \
 	test/pool/lives.escript \
 	test/pool/options.escript \
 	test/pool/pool.escript \
+	test/pool/quarantine.escript \
 	test/pool/queue.escript \
 	test/pool/recycle.escript \
 	test/pool/sampler.escript \

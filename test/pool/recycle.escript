@@ -2,9 +2,9 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%! -pa test/lib
 %%
-%% The pool options `recycle' and `quarantine': workers whose time is over are
-%% replaced by fresh ones, and no call fails for that. CALLS is how many the leaking
-%% function is called with (100,000 by make leak).
+%% The pool option `recycle': workers whose time is over are replaced by fresh ones,
+%% and no call fails for that. CALLS is how often the leaking function is called
+%% (100,000 by make leak).
 -mode(compile).
 -include_lib("stdlib/include/assert.hrl").
 
@@ -46,9 +46,6 @@ main(_) ->
         {"a bound process keeps its worker until it dies", fun bound_dies/0},
         {"a process that is bound to another worker now", fun bound_anew/0},
         {"a bound process is told at the limit", fun bound_told/0},
-        {"a function that costs too many workers is refused", fun quarantine/0},
-        {"calls that wait for a function that is refused are, too", fun quarantine_waiting/0},
-        {"what was counted outlives the pool's supervisor", fun kept/0},
         {"a leaking function is called again and again", 1_200_000, fun leaking/0}
     ]))).
 
@@ -458,59 +455,6 @@ bound_told() ->
     stop().
 
 %% ---------------------------------------------------------------------------
-%% What is remembered
-
-quarantine() ->
-    In = start(#{memory_errors => 1}, #{quarantine => 2}),
-    Bad = fun(Name) -> py:call(glutton, Name, [], #{}, In) end,
-    ?assertMatch({error, {'MemoryError', _}}, Bad(too_much)),
-    ?assertMatch({error, {'MemoryError', _}}, Bad(<<"too_much">>)),
-    fixture:wait_until(fun() -> #{quarantined := Q} = py:info(p), length(Q) =:= 1 end),
-    ?assertEqual({error, {quarantined, {glutton, too_much, 0}, memory_errors}}, Bad(too_much)),
-    ?assertMatch({error, {quarantined, {glutton, <<"too_much">>, 0}, _}}, Bad(<<"too_much">>)),
-    ?assertEqual({ok, none}, Bad(drop)),
-    ?assertMatch(#{quarantined := [{{<<"glutton">>, <<"too_much">>, 0}, memory_errors}]}, py:info(p)),
-    ok = py:unquarantine(p, {glutton, too_much, 0}),
-    ?assertMatch({error, {'MemoryError', _}}, Bad(too_much)),
-    ?assertMatch({error, {'MemoryError', _}}, Bad(too_much)),
-    fixture:wait_until(fun() -> #{quarantined := Q} = py:info(p), length(Q) =:= 1 end),
-    ok = py:unquarantine(p),
-    ?assertMatch(#{quarantined := []}, py:info(p)),
-    ?assertError(badarg, py:unquarantine(p, "x")),
-    stop().
-
-quarantine_waiting() ->
-    In = start(#{memory_errors => 1}, #{quarantine => 2}),
-    Held = fixture:hold(In),
-    Bad = [py:spawn_call(glutton, too_much, [], #{}, In) || _ <- lists:seq(1, 20)],
-    Good = py:spawn_call(glutton, has_met, [], #{}, In),
-    fixture:wait_until(fun() -> waiting() =:= 21 end),
-    {ok, _} = fixture:release(Held),
-    Classes = [Class || Ref <- Bad, {error, Reason} <- [py:await(Ref)], Class <- [element(1, Reason)]],
-    ?assertEqual(#{'MemoryError' => 2, quarantined => 18},
-                 maps:from_list([{C, fixture:count(fun(X) -> X =:= C end, Classes)} || C <- Classes])),
-    ?assertEqual({ok, false}, py:await(Good)),
-    fixture:wait_until(fun() -> recycled() =:= #{memory_errors => 2} end),
-    stop().
-
-kept() ->
-    In = start(#{memory_errors => 1}, #{quarantine => 1}),
-    {error, _} = py:call(glutton, too_much, [], #{}, In),
-    fixture:wait_until(fun() -> recycled() =:= #{memory_errors => 1} end),
-    #{quarantined := Refused} = py:info(p),
-    {_, Sup, _, _} = lists:keyfind({pool, p}, 1, supervisor:which_children(py_sup)),
-    exit(Sup, kill),
-    fixture:wait_until(fun() -> pool_sup() =/= Sup andalso is_map(py:info(p)) end),
-    ?assertMatch(#{recycled := #{memory_errors := 1}, quarantined := Refused}, py:info(p)),
-    fixture:wait_until(fun() -> py:call(glutton, drop, [], #{}, In) =:= {ok, none} end),
-    ?assertMatch({error, {quarantined, _, _}}, py:call(glutton, too_much, [], #{}, In)),
-    stop(),
-    start(#{memory_errors => 1}, #{quarantine => 1}),
-    ?assertMatch(#{recycled := Recycled, quarantined := []} when map_size(Recycled) =:= 0, py:info(p)),
-    stop().
-
-pool_sup() ->
-    element(2, lists:keyfind({pool, p}, 1, supervisor:which_children(py_sup))).
 
 leaking() ->
     Calls = list_to_integer(os:getenv("CALLS", "20000")),
