@@ -30,6 +30,7 @@ main(_) ->
             {"stop_pool with an invalid limit", fun bad_limit/0},
             {"restart_workers replaces every worker", fun restart/0},
             {"restart_workers under load: no request fails", 120_000, fun restart_under_load/0},
+            {"restart_workers under load: a slot is never empty", fun restart_named/0},
             {"restart_workers replays init, exec_all and tracing", fun replays/0},
             {"restart_workers tells a bound process once", fun restart_bound/0},
             {"restart_workers waits for a long call, up to drain", fun restart_beside_long/0},
@@ -308,6 +309,23 @@ request(N, In) ->
 finish(Pid) ->
     Pid ! {finish, self()},
     receive {Pid, Count} -> Count after 40_000 -> error({caller_hangs, process_info(Pid)}) end.
+
+restart_named() ->
+    In = start(#{}),
+    Callers = [spawn_monitor(fun() -> exit({wrong, call_named(In, [])}) end) || _ <- [1, 2]],
+    [ok = py:restart_workers(p) || _ <- lists:seq(1, 5)],
+    [Pid ! stop || {Pid, _} <- Callers],
+    [receive {'DOWN', Monitor, process, _, Reason} -> ?assertEqual({wrong, []}, Reason) end
+     || {_, Monitor} <- Callers],
+    ok = py:stop_pool(p).
+
+call_named(In, Wrong) ->
+    receive
+        stop -> lists:usort(Wrong)
+    after 0 ->
+        Result = py:eval(<<"1">>, #{}, In#{pool => {p, 1}}),
+        call_named(In, [Result || Result =/= {ok, 1}] ++ Wrong)
+    end.
 
 replays() ->
     In = start(#{size => 2}),

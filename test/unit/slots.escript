@@ -40,7 +40,7 @@ first() ->
     ?assertEqual([down, down, down], states(S)),
     {One, Ref, Started} = start(1, S),
     ?assertEqual([starting, down, down], states(Started)),
-    {S1, [{live, 1, One, 77}]} = ready(1, One, 0, Started),
+    {S1, [{join, 1, One, 77}, {live, One}]} = ready(1, One, 0, Started),
     ?assertEqual([live, down, down], states(S1)),
     ?assertEqual({[1], true, false}, {py_pool_slots:live(S1), py_pool_slots:any_live(S1),
                                       py_pool_slots:all_started(S1)}),
@@ -57,14 +57,14 @@ steps() ->
     {S2, Effects2} = py_pool_slots:ready({1, Pid}, 77, More, 0, S1),
     ?assertEqual([{steps, Pid, [code(<<"c">>)]}], Effects2),
     {S3, Effects3} = py_pool_slots:ready({1, Pid}, 77, More, 0, S2),
-    ?assertEqual([{live, 1, Pid, 77}], Effects3),
+    ?assertEqual([{join, 1, Pid, 77}, {live, Pid}], Effects3),
     ?assertEqual([live], states(S3)).
 
 held() ->
     {Pid, _, S} = start(1, new(2)),
     Held = py_pool_slots:hold({1, Pid}, 77, S),
     ?assertEqual([starting, down], states(Held)),
-    ?assertMatch({_, [{live, 1, Pid, 77}]}, py_pool_slots:release(none(), 0, Held)),
+    ?assertMatch({_, [{join, 1, Pid, 77}, {live, Pid}]}, py_pool_slots:release(none(), 0, Held)),
     Steps = py_pool_steps:new([<<"a">>]),
     {Released, Effects} = py_pool_slots:release(Steps, 0, Held),
     ?assertEqual([{steps, Pid, [code(<<"a">>)]}], Effects),
@@ -74,7 +74,7 @@ ran() ->
     {Pid, Ref, S} = live(1, 0, new(1)),
     Steps = py_pool_steps:new([<<"a">>]),
     S1 = py_pool_slots:ran(Steps, S),
-    ?assertMatch({_, [{live, 1, Pid, _}]}, py_pool_slots:ready({1, Pid}, 77, Steps, 0, S1)),
+    ?assertMatch({_, [{join, 1, Pid, _}, {live, Pid}]}, py_pool_slots:ready({1, Pid}, 77, Steps, 0, S1)),
     %% Its successor has run nothing.
     {slot, S2, _} = py_pool_slots:down(Ref, killed, 0, S1),
     {Next, _, S3} = start(1, S2),
@@ -129,7 +129,7 @@ replaced() ->
     {New, NewRef, S2} = start(2, S1),
     ?assertEqual({[2], [2]}, {py_pool_slots:replaced(S2), py_pool_slots:live(S2)}),
     {S3, Effects} = ready(2, New, 0, S2),
-    ?assertEqual([{live, 2, New, 77}, {retire, Old, restarted}], Effects),
+    ?assertEqual([{join, 2, New, 77}, {retire, Old, restarted}, {live, New}], Effects),
     ?assertEqual({[], [2]}, {py_pool_slots:replaced(S3), py_pool_slots:live(S3)}),
     ?assert(py_pool_slots:is_live(2, Old, S2)),
     ?assertNot(py_pool_slots:is_live(2, New, S2)),
@@ -167,7 +167,7 @@ waits() ->
     ?assertEqual([{ready, {1, New}, 77}], Effects),
     ?assertEqual([1], py_pool_slots:replaced(S1)),
     {S2, Effects2} = ready(1, New, 0, S1),
-    ?assertEqual([{live, 1, New, 77}, {retire, Old, recycled}], Effects2),
+    ?assertEqual([{join, 1, New, 77}, {retire, Old, recycled}, {live, New}], Effects2),
     ?assert(py_pool_slots:is_live(1, New, S2)).
 
 waits_and_runs() ->
@@ -181,7 +181,7 @@ waits_for_death() ->
     {slot, S1, Effects} = py_pool_slots:down(Ref, killed, 0, S),
     ?assertEqual([{ended, 1, Old, 77, killed}, {ready, {1, New}, 77}, {start_later, 0, 1}],
                  Effects),
-    {S2, [{live, 1, New, 77}]} = ready(1, New, 0, S1),
+    {S2, [{join, 1, New, 77}, {live, New}]} = ready(1, New, 0, S1),
     ?assertEqual({S2, []}, py_pool_slots:start(1, S2)).
 
 waits_in_vain() ->
@@ -197,7 +197,7 @@ used_up_early() ->
     {S1, [{start, 1}]} = py_pool_slots:prepare(1, S),
     {New, _, S2} = start(1, S1),
     {S3, []} = py_pool_slots:replace(1, used_up, S2),
-    ?assertMatch({_, [{live, 1, New, 77}, {retire, Old, recycled}]}, ready(1, New, 0, S3)).
+    ?assertMatch({_, [{join, 1, New, 77}, {retire, Old, recycled}, {live, New}]}, ready(1, New, 0, S3)).
 
 used_up_alone() ->
     {Old, _, S} = live(1, 0, new(1)),
@@ -222,7 +222,7 @@ overtaken() ->
     {New, _, S2} = start(1, S1),
     {slot, S3, _} = py_pool_slots:down(OldRef, killed, 0, S2),
     {S4, Effects} = ready(1, New, 0, S3),
-    ?assertEqual([{live, 1, New, 77}], Effects),
+    ?assertEqual([{join, 1, New, 77}, {live, New}], Effects),
     %% The message that is under way finds the slot taken.
     ?assertEqual({S4, []}, py_pool_slots:start(1, S4)).
 
@@ -256,7 +256,7 @@ start(Id, S) ->
 
 live(Id, Now, S) ->
     {Pid, Ref, Started} = start(Id, S),
-    {Live, [{live, Id, Pid, 77}]} = ready(Id, Pid, Now, Started),
+    {Live, [{join, Id, Pid, 77}, {live, Pid}]} = ready(Id, Pid, Now, Started),
     {Pid, Ref, Live}.
 
 ready(Id, Pid, Now, S) ->

@@ -227,11 +227,10 @@ effect({start, Id}, S) -> start_worker(Id, S);
 effect({replace, Id, Why}, #state{slots = Slots} = S) ->
     slots(py_pool_slots:replace(Id, Why, Slots), S);
 effect({ready, Worker, OsPid}, S) -> worker_ready(Worker, OsPid, S);
-effect({live, Id, Worker, OsPid}, #state{pool = Pool, steps = Steps, tend = T} = S) ->
+effect({join, Id, Worker, OsPid}, #state{pool = Pool, steps = Steps, tend = T} = S) ->
     Tended = py_pool_tend:live(Pool, Id, Worker, OsPid, T),
     py_pool_board:change_limits(Pool, Worker, py_pool_steps:limits(Steps)),
     py_pool_board:join(Pool, Id, Worker, OsPid),
-    py_worker:live(Worker),
     S#state{tend = Tended};
 effect({ended, Id, Worker, OsPid, Reason}, #state{pool = Pool, tend = T} = S) ->
     Tended = py_pool_tend:ended(Pool, Id, Worker, Reason, T),
@@ -251,6 +250,7 @@ outwards({late_at, Deadline, From}, _) ->
     erlang:start_timer(Deadline, self(), {define, From}, [{abs, true}]);
 outwards({start_later, Delay, Id}, _) ->
     erlang:send_after(Delay, self(), {?MODULE, {start, Id}});
+outwards({live, Worker}, _) -> py_worker:live(Worker);
 outwards({steps, Worker, Steps}, _) ->
     py_worker:steps(Worker, Steps);
 outwards({retire, Worker, Why}, #state{pool = #pool{drain = Drain}}) ->

@@ -64,8 +64,10 @@
     | {start_later, non_neg_integer(), Id :: pos_integer()}
     %% A worker has more to run before it is live.
     | {steps, pid(), [py_pool_steps:step()]}
-    %% A worker is live: callers may pick it.
-    | {live, Id :: pos_integer(), pid(), OsPid :: pos_integer() | undefined}
+    %% A worker gets the slot: from now on callers find it there.
+    | {join, Id :: pos_integer(), pid(), OsPid :: pos_integer() | undefined}
+    %% It is live.
+    | {live, pid()}
     %% A worker that was ready, and has waited, is asked once more (ready/5, hold/3).
     | {ready, {Id :: pos_integer(), pid()}, OsPid :: pos_integer() | undefined}
     %% A worker's slot has another one, or it was not needed.
@@ -186,12 +188,12 @@ become_ready(#slot{id = Id, pid = Pid, why = waits} = Slot, Now, #slots{next = N
 become_ready(Slot, Now, S) ->
     go_live(Slot, Now, S).
 
-%% It is there before the one that it takes over from may end: a slot that has a
-%% worker is never seen without one.
+%% The old worker, which may end at once, learns of it when the slot has the new one:
+%% at no time is there none. And it learns before the new one begins to say its load.
 go_live(#slot{id = Id, pid = Pid, os_pid = OsPid} = Slot, Now, S) ->
     {Free, Retired} = take_over(Slot, S),
     {put_slot(Slot#slot{phase = live, started = true, since = Now}, Free),
-     [{live, Id, Pid, OsPid} | Retired]}.
+     [{join, Id, Pid, OsPid}] ++ Retired ++ [{live, Pid}]}.
 
 %% The worker that had the slot ends when its work is done, or after a while. One
 %% that has died meanwhile has nothing to end.
