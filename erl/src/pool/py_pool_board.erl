@@ -148,9 +148,9 @@ join(Pool, Slot, Worker, OsPid) ->
 leave(Pool, Slot, Worker) ->
     delete_row(Pool, {limits, Worker}),
     case lookup(Pool, Slot) of
-        [{_, Worker, _}] ->
+        [{_, Worker, _} = Row] ->
             py_pool_load:set_absent(Pool, Slot),
-            delete_row(Pool, Slot);
+            delete_object(Pool, Row);
         _ ->
             ok
     end.
@@ -355,6 +355,11 @@ insert(#pool{table = Table}, Row) ->
 
 delete_row(#pool{table = Table}, Key) ->
     _ = in_table(fun() -> ets:delete(Table, Key) end, false),
+    ok.
+
+%% Nothing, if another row has its key by now.
+delete_object(#pool{table = Table}, Row) ->
+    _ = in_table(fun() -> ets:delete_object(Table, Row) end, false),
     ok.
 
 in_table(Access, Otherwise) ->
