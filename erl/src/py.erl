@@ -571,13 +571,13 @@ start_pool(Name, Options) ->
 %% `drain' says.
 -spec stop_pool(atom()) -> ok | {error, {no_pool, atom()}}.
 stop_pool(Name) ->
-    py_pools:stop(Name).
+    py_pools:stop(py_args:pool(Name)).
 
 %% @doc The same; calls under way have Limit milliseconds to finish:
 %% ``ok = py:stop_pool(science, 10000)''.
 -spec stop_pool(atom(), timeout()) -> ok | {error, {no_pool, atom()}}.
 stop_pool(Name, Limit) ->
-    py_pools:stop(Name, py_options:timeout(Limit)).
+    py_pools:stop(py_args:pool(Name), py_options:timeout(Limit)).
 
 %% @equiv restart_workers(default)
 -spec restart_workers() -> ok | {error, term()}.
@@ -606,14 +606,14 @@ info() ->
 %% `calls' and `restarts'.
 -spec info(atom()) -> map() | {error, {no_pool, atom()}}.
 info(Name) ->
-    py_pools:info(Name).
+    py_pools:info(py_args:pool(Name)).
 
 %% @doc Lets all be called again that a pool with the option `quarantine' refuses:
 %% ``ok = py:unquarantine(pdf)''. What the functions have cost so far does not count
 %% any more. `quarantined' in {@link info/1} says what is refused, and why.
 -spec unquarantine(atom()) -> ok | {error, {no_pool | stopping, atom()}}.
 unquarantine(Name) ->
-    py_pools:lift(Name, all).
+    py_pools:lift(py_args:pool(Name), all).
 
 %% @doc Lets one be called again: a function as {@link info/1} or the error
 %% names it, ``ok = py:unquarantine(pdf, {layout, render, 2})'', or an operation such
@@ -621,4 +621,4 @@ unquarantine(Name) ->
 -spec unquarantine(atom(), {name(), name(), arity()} | atom()) ->
           ok | {error, {no_pool | stopping, atom()}}.
 unquarantine(Name, What) ->
-    py_pools:lift(Name, py_args:what(What)).
+    py_pools:lift(py_args:pool(Name), py_args:what(What)).

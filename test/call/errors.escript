@@ -194,8 +194,14 @@ misuses() ->
      {"a fold with no function", fun() -> py:stream_fold(sum, 0, <<"[]">>) end},
      {"parallel of something else", fun() -> py:parallel([math]) end},
      {"await of something else", fun() -> py:await(7) end},
-     {"a pool's name that is no atom", fun() -> py:start_pool("odd", #{}) end}].
+     [{io_lib:format("a pool's name that is no atom, for ~s", [What]), Call}
+      || {What, Call} <- [{"start_pool", fun() -> py:start_pool("odd", #{}) end},
+                          {"stop_pool", fun() -> py:stop_pool({default, 1}) end},
+                          {"info", fun() -> py:info({default, 1}) end},
+                          {"unquarantine", fun() -> py:unquarantine({math, sqrt, 1}) end}]]].
 
+misused(Rows) when is_list(Rows) ->
+    [misused(Row) || Row <- Rows];
 misused({What, Call}) ->
     {["misuse is error:badarg: ", What], fun() ->
         ?assertError(badarg, Call())

@@ -43,6 +43,8 @@ main(_) ->
         {"a pool's options name the key that is wrong", fun wrong_key/0},
         {"a pool's options are completed", fun completed/0},
         {"what is no map is no pool's options", fun no_map/0},
+        {"what set_memory may be given is said", fun limits/0},
+        {"each kind of value has words for errors", fun words/0},
         [environment(Row) || Row <- environments()],
         {"each option of a call", fun call/0},
         [misuse(Row) || Row <- misuses()]
@@ -136,6 +138,21 @@ no_map() ->
     [?assertEqual({error, {badarg, options}}, py_pool_options:check(Given))
      || Given <- [[], [{size, 1}], size, 7]].
 
+limits() ->
+    [?assertEqual({error, Text}, said(py_pool_options:limits(Limits)))
+     || {Limits, Text} <- [{#{rss => 0}, "rss: not an integer from 1 on or infinity"},
+                           {#{budget => {percent, 101}},
+                            "budget: not bytes, {percent, 1..100} or infinity"}]],
+    {error, "heep: no such option; there are: heap, " ++ _} =
+        said(py_pool_options:limits(#{heep => 1})),
+    {error, "memory: not a map with any of: heap, " ++ _} = said(py_pool_options:limits(7)).
+
+said({error, Complaint}) -> {error, lists:flatten(Complaint)}.
+
+words() ->
+    [?assertMatch([_ | _], lists:flatten(py_option:complaint(element(1, Row), Table)))
+     || Table <- [py_options:table(), py_pool_options:table()], Row <- Table].
+
 %% {What, the application's environment, the pools and their sizes, or the error}
 environments() ->
     [{"the default pool alone", [{size, 3}], #{default => 3}},
@@ -179,23 +196,32 @@ call() ->
 %% {the check, what it is given, what is said about it}
 misuses() ->
     Call = fun py_options:call/1,
-    NoSuch = ": no such option, or a wrong value",
     [{Call, -1, "neither a timeout nor a map of options"},
      {Call, [], "neither a timeout nor a map of options"},
      {Call, ?LONGEST + 1, "neither a timeout nor a map of options"},
      {Call, #{timeout => -1}, "timeout: not milliseconds or infinity"},
      [{Call, #{pool => Wrong}, "pool: not a pool's name, {Pool, Id} or {Pool, all}"}
       || Wrong <- ["pdf", {pdf, 0}, {pdf, any}, {"pdf", 1}, {pdf, 1, 2}]],
-     {fun py_options:single/1, #{pool => {pdf, all}}, "pool: this function runs on one worker"},
-     {fun py_options:uncaptured/1, #{pool => {pdf, all}},
-      "pool: this function runs on one worker"},
+     [{Check, #{pool => {pdf, all}}, "pool: only a pool's name or {Pool, Id} here"}
+      || Check <- [fun py_options:single/1, fun py_options:uncaptured/1]],
      [{Check, #{pool => {pdf, 1}}, "pool: only a pool's name here"}
       || Check <- [fun py_options:spread/1, fun py_options:plain/1]],
-     [{Call, #{Name => Value}, atom_to_list(Name) ++ NoSuch}
-      || {Name, Value} <- [{traceback, yes}, {none, 7}, {binaries, list}, {arrays, str},
-                           {capture, 1}, {chunk, 0}, {chunk, 1_000_001}, {chink, 1}]],
+     [{Call, #{Name => Value}, Text}
+      || {Name, Value, Text} <- [{traceback, yes, "traceback: not true or false"},
+                                 {none, 7, "none: not an atom"},
+                                 {binaries, list, "binaries: not str or bytes"},
+                                 {chunk, 0, "chunk: not an integer from 1 to 1000000"},
+                                 {chink, 1, "chink: no such option; there are: timeout, pool, "
+                                            "traceback, none, binaries, arrays, capture, recycle, "
+                                            "chunk"}]],
      {fun py_options:uncaptured/1, #{capture => false}, "capture: not an option here"},
-     {fun py_options:plain/1, #{none => null}, "none: not an option here"},
+     [{fun py_options:plain/1, #{Name => Value}, atom_to_list(Name) ++ ": not an option here"}
+      || {Name, Value} <- [{none, null}, {recycle, false}, {chunk, 1}]],
+     [{fun py_args:memory_stats/1, #{Name => yes}, Text}
+      || {Name, Text} <- [{detail, "detail: not true or false"},
+                          {details, "details: no such option; there are: detail"}]],
+     {fun py_args:gc_threshold/1, {700, 10},
+      "not {N0, N1, N2}, numbers of objects below 2 to the power of 31"},
      {fun py_options:timeout/1, #{}, "not milliseconds or infinity"},
      {fun py_options:text/1, 7, "not text: neither a binary nor a string"},
      {fun py_options:text/1, [<<255>>], "not text: neither UTF-8 nor code points"}].

@@ -65,12 +65,16 @@ tracemalloc_start(Other) ->
 -spec gc_threshold(term()) -> py_wire:op().
 gc_threshold({N0, N1, N2} = Counts) ->
     lists:all(fun is_threshold/1, tuple_to_list(Counts))
-        orelse badarg(Counts, "not three numbers of objects"),
+        orelse no_threshold(Counts),
     {gc_threshold, N0, N1, N2};
 gc_threshold(Other) ->
-    badarg(Other, "not {N0, N1, N2}").
+    no_threshold(Other).
 
 is_threshold(N) -> is_integer(N) andalso N >= 0 andalso N < 1 bsl 31.
+
+-spec no_threshold(term()) -> no_return().
+no_threshold(Other) ->
+    badarg(Other, "not {N0, N1, N2}, numbers of objects below 2 to the power of 31").
 
 %% The options of memory_stats, complete.
 -spec memory_stats(term()) -> #{detail := boolean()}.
@@ -90,7 +94,7 @@ pool(Other) -> badarg(Other, "a pool's name is an atom").
 %% The id of a definition.
 -spec definition(term()) -> pos_integer().
 definition(Id) when is_integer(Id), Id > 0 -> Id;
-definition(Other) -> badarg(Other, "not the id of a definition").
+definition(Other) -> badarg(Other, "not the id of a definition, a positive integer").
 
 %% ---------------------------------------------------------------------------
 
@@ -103,8 +107,7 @@ options(Options, _) ->
 option(Name, Value, Options, Table) ->
     case py_option:check(Name, Value, Table) of
         {ok, Checked} -> Checked;
-        {wrong, Place} ->
-            badarg(Options, io_lib:format("~tp: no such option, or a wrong value", [Place]))
+        {wrong, Place} -> badarg(Options, py_option:complaint(Place, Table))
     end.
 
 name(Name) when is_atom(Name) -> Name;

@@ -7,7 +7,7 @@
 %% test/unit/options.escript, which also prints README's rows anew. Pure.
 -module(py_option).
 
--export([check/3, defaults/1, text/1]).
+-export([check/3, complaint/2, defaults/1, text/1]).
 -export_type([row/0, key/0, values/0, place/0]).
 
 -include("py.hrl").
@@ -53,6 +53,41 @@ check(Name, Value, Table) ->
         throw:{wrong, Key} -> {wrong, {Name, Key}};
         error:_ -> {wrong, Name}
     end.
+
+%% What an error says of a wrong value: what it may be, or which options there are.
+-spec complaint(place(), [row()] | [key()]) -> io_lib:chars().
+complaint({Name, Place}, Table) ->
+    {map, _, Keys} = element(2, lists:keyfind(Name, 1, Table)),
+    complaint(Place, Keys);
+complaint(Name, Table) ->
+    case lists:keyfind(Name, 1, Table) of
+        false -> io_lib:format("~tp: no such option; there are: ~ts", [Name, names(Table)]);
+        Row -> io_lib:format("~tp: not ~ts", [Name, expected(element(2, Row))])
+    end.
+
+names(Table) ->
+    listed([element(1, Row) || Row <- Table], ", ").
+
+listed(Names, Between) ->
+    lists:join(Between, [io_lib:format("~tp", [Name]) || Name <- Names]).
+
+expected(boolean) -> "true or false";
+expected(atom) -> "an atom";
+expected(target) -> py_target:expected();
+expected({one_of, Values}) -> listed(Values, " or ");
+expected({integer, Least, infinity}) -> io_lib:format("an integer from ~b on", [Least]);
+expected({integer, Least, Most}) -> io_lib:format("an integer from ~b to ~b", [Least, Most]);
+expected({limit, Least}) -> [expected({integer, Least, infinity}), " or infinity"];
+expected(share) -> "bytes, {percent, 1..100} or infinity";
+expected(time) -> "milliseconds";
+expected(timeout) -> "milliseconds or infinity";
+expected(directory) -> "a directory";
+expected(directories) -> "a directory or a list of them";
+expected(names) -> "pids, all or a list of names";
+expected(code) -> "a text or a list of them";
+expected(environment) -> "a list or a map of variables";
+expected(trims) -> "never or a list of idle, {after_growth, Bytes}, {every, Ms}";
+expected({map, _, Keys}) -> ["a map with any of: ", names(Keys)].
 
 -spec defaults([row()]) -> #{atom() => term()}.
 defaults(Table) ->

@@ -47,7 +47,7 @@ call(Timeout) ->
 option(Name, Value, Opts, Map) ->
     case py_option:check(Name, Value, table()) of
         {ok, Checked} -> set(Name, Checked, Opts);
-        {wrong, Place} -> badarg(Map, complaint(Place))
+        {wrong, Place} -> badarg(Map, py_option:complaint(Place, table()))
     end.
 
 %% The program itself understands all others.
@@ -56,22 +56,18 @@ set(pool, Target, Opts) -> Opts#opts{pool = Target};
 set(recycle, Counts, Opts) -> Opts#opts{recycle = Counts};
 set(Name, Value, #opts{wire = Wire} = Opts) -> Opts#opts{wire = Wire#{Name => Value}}.
 
-complaint(timeout) -> "timeout: not milliseconds or infinity";
-complaint(pool) -> "pool: " ++ py_target:expected();
-complaint(Place) -> io_lib:format("~tp: no such option, or a wrong value", [Place]).
-
 %% The options of a function that has one result.
 -spec single(term()) -> #opts{}.
 single(Options) ->
     case call(Options) of
-        #opts{pool = {_, all}} -> badarg(Options, "pool: this function runs on one worker");
+        #opts{pool = {_, all}} -> badarg(Options, "pool: only a pool's name or {Pool, Id} here");
         Opts -> Opts
     end.
 
 %% The same for one that cannot return what Python prints.
 -spec uncaptured(term()) -> #opts{}.
 uncaptured(Options) ->
-    not_here(single(Options), [capture], Options).
+    not_here([capture], single(Options), Options).
 
 %% The same for one that uses all workers of a pool.
 -spec spread(term()) -> #opts{}.
@@ -81,17 +77,19 @@ spread(Options) ->
 %% The options of a function that runs in every worker.
 -spec plain(term()) -> #opts{}.
 plain(Options) ->
-    #opts{wire = Wire} = Opts = call(Options),
-    whole(not_here(Opts, maps:keys(Wire), Options), Options).
+    Others = [Name || {Name, _, _, _} <- table(), Name =/= timeout, Name =/= pool],
+    whole(not_here(Others, call(Options), Options), Options).
 
 whole(#opts{pool = Name} = Opts, _) when is_atom(Name) -> Opts;
 whole(_, Options) -> badarg(Options, "pool: only a pool's name here").
 
-not_here(#opts{wire = Wire} = Opts, Names, Options) ->
-    case [Name || Name <- Names, is_map_key(Name, Wire)] of
+not_here(Names, Opts, Options) when is_map(Options) ->
+    case [Name || Name <- Names, is_map_key(Name, Options)] of
         [] -> Opts;
         [Name | _] -> badarg(Options, io_lib:format("~tp: not an option here", [Name]))
-    end.
+    end;
+not_here(_, Opts, _) ->
+    Opts.
 
 %% A timeout and nothing else.
 -spec timeout(term()) -> timeout().

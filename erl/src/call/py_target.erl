@@ -20,10 +20,10 @@ is_target({Name, all}) -> is_atom(Name);
 is_target({Name, Id}) -> is_atom(Name) andalso is_integer(Id) andalso Id > 0;
 is_target(Name) -> is_atom(Name).
 
-%% What is said of anything else.
+%% What it may be, for errors.
 -spec expected() -> string().
 expected() ->
-    "not a pool's name, {Pool, Id} or {Pool, all}".
+    "a pool's name, {Pool, Id} or {Pool, all}".
 
 %% The pool whose workers these are.
 -spec pool(target()) -> atom().
@@ -37,7 +37,7 @@ pool(Name) -> Name.
           Together :: fun((#pool{}, py_fanout:results()) -> answer())) ->
           answer() | {error, {no_pool, atom()} | {no_worker, {atom(), pos_integer()}}}.
 run(Target, Ask, Together) ->
-    is_target(Target) orelse py_options:badarg(Target, expected()),
+    is_target(Target) orelse py_options:badarg(Target, "not " ++ expected()),
     py_pool_board:with_pool(pool(Target), fun(Pool) -> run(Target, Pool, Ask, Together) end).
 
 run({_, all}, Pool, Ask, _) -> each(Ask(Pool, py_pool_board:workers(Pool)));

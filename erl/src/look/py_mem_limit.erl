@@ -14,11 +14,8 @@
 set(Target, Limits) ->
     case py_pool_options:limits(Limits) of
         {ok, Checked} -> set_checked(Target, Checked);
-        {error, Place} -> py_options:badarg(Limits, complaint(Place))
+        {error, Complaint} -> py_options:badarg(Limits, Complaint)
     end.
-
-complaint(memory) -> "not a map of limits";
-complaint({memory, Key}) -> io_lib:format("~tp: no such limit, or a wrong value", [Key]).
 
 set_checked(Name, Limits) when is_atom(Name) ->
     py_pool_board:with_pool(Name, fun(Pool) ->
@@ -28,6 +25,8 @@ set_checked(Name, Limits) when is_atom(Name) ->
             {error, _} = Error -> Error
         end
     end);
+set_checked(_, #{budget := _} = Limits) ->
+    py_options:badarg(Limits, "budget: only of a pool, not of some of its workers");
 set_checked(Target, Limits) ->
     py_target:run(Target, fun(Pool, Workers) -> set_now(Pool, Workers, Limits) end,
                   fun(_, Results) -> py_fanout:all_ok(Results) end).

@@ -216,11 +216,11 @@ check([{Name, Value} | Rest], Table, Pool) ->
     end.
 
 %% Limits alone, as set_memory has them.
--spec limits(term()) -> {ok, memory_limits()} | {error, py_option:place()}.
+-spec limits(term()) -> {ok, memory_limits()} | {error, Complaint :: io_lib:chars()}.
 limits(Limits) ->
     case py_option:check(memory, Limits, care()) of
         {ok, Checked} -> {ok, Checked};
-        {wrong, Place} -> {error, Place}
+        {wrong, Place} -> {error, py_option:complaint(Place, care())}
     end.
 
 %% The application's environment: the default pool's options, and the options
