@@ -19,6 +19,8 @@
 %% <dt>`{overloaded, Waiting, Max}'</dt><dd>the pool's queue is full</dd>
 %% <dt>`{overloaded, memory, Map}'</dt><dd>the pool's workers have more memory than
 %%   its budget</dd>
+%% <dt>`{quarantined, What, Why}'</dt><dd>the pool refuses this function, which has
+%%   cost its workers their memory ({@link unquarantine/2})</dd>
 %% <dt>`{stopping, Name}'</dt><dd>the pool takes no new requests; this one has not
 %%   started</dd>
 %% <dt>`cancelled'</dt><dd>{@link cancel/1} was called</dd>
@@ -28,6 +30,8 @@
 %%   does not have</dd>
 %% <dt>`{no_pool, Name}'</dt><dd>there is no such pool, or it has been
 %%   stopped</dd>
+%% <dt>`{no_worker, {Name, Id}}'</dt><dd>the option `pool' names a worker that is not
+%%   there</dd>
 %% </dl>
 %% Wrong arguments of a function here raise `error:badarg'.
 %%
