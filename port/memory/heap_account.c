@@ -33,15 +33,18 @@ static struct {
     _Atomic(ptrdiff_t) shared; /* and all the others */
     _Atomic(size_t) peak;
     _Atomic(size_t) limit;
+    _Atomic(size_t) base;    /* the limit, or what was above it when it came */
     _Atomic(size_t) ceiling; /* for the running job; there is none between */
     _Atomic(size_t) enough;  /* as long as less is held there is room */
     _Atomic(size_t) refused; /* bytes, by the last job; 0: nothing */
     _Atomic(size_t) used;    /* at that time */
+    _Atomic(bool) relieved;  /* the job has got its reserve */
     _Atomic(bool) running;
     unsigned asked;   /* whether it is nearly full, since it may be */
     bool nearly_full; /* when that was looked into last */
 } account = {
     .limit = HEAP_NO_LIMIT,
+    .base = HEAP_NO_LIMIT,
     .ceiling = HEAP_NO_LIMIT,
     .enough = HEAP_NO_LIMIT,
 };
@@ -106,6 +109,14 @@ void heap_account_sub(size_t n)
     count(-(ptrdiff_t)n);
 }
 
+void heap_account_change(size_t before, size_t after)
+{
+    if (after > before)
+        heap_account_add(after - before);
+    else
+        heap_account_sub(before - after);
+}
+
 static size_t in_use(size_t all)
 {
     const size_t unused = account.unused ? account.unused() : 0;
@@ -126,10 +137,19 @@ static size_t above(size_t limit, size_t n)
     return n < HEAP_NO_LIMIT - limit ? limit + n : HEAP_NO_LIMIT;
 }
 
+/* Where the limit came below what was in use, that is where jobs begin, and
+ * what they have freed they do not get again. */
+static void set_base(size_t limit, size_t used)
+{
+    const size_t base = get(&account.base);
+    const size_t least = used < base ? used : base;
+    set(&account.base, least > limit ? least : limit);
+}
+
 /* Beyond it a job is given nothing to begin with. */
 static size_t most(size_t limit)
 {
-    return above(limit, RESERVES_MOST * reserve(limit));
+    return above(get(&account.base), RESERVES_MOST * reserve(limit));
 }
 
 /* What a job has to begin with where so much is in use already. */
@@ -142,16 +162,21 @@ static size_t start_room(size_t limit, size_t used)
 static size_t ceiling_at_start(size_t limit)
 {
     const size_t all = held();
-    if (above(all, reserve(limit)) <= limit)
+    const bool is_far = above(all, reserve(limit)) <= limit;
+    const size_t used = is_far ? all : in_use(all);
+    set_base(limit, used);
+    if (is_far)
         return limit;
-    const size_t used = in_use(all);
     const size_t ceiling = above(used, start_room(limit, used));
     return ceiling > limit ? ceiling : limit;
 }
 
-/* The reserve that a job gets when it is refused something. */
-static size_t ceiling_with_reserve(size_t limit, size_t ceiling)
+/* The reserve that a job gets when it is refused something, beyond what it has
+ * already. */
+static size_t ceiling_with_reserve(size_t limit, size_t ceiling, size_t used)
 {
+    if (ceiling < used)
+        ceiling = used;
     const size_t highest = above(most(limit), reserve(limit));
     const size_t raised = above(ceiling, reserve(limit));
     if (raised <= highest)
@@ -170,9 +195,9 @@ static void go_on(size_t all, size_t room)
 
 static void refuse(size_t n, size_t used, size_t ceiling)
 {
-    if (get(&account.refused) == 0)
+    if (!atomic_exchange(&account.relieved, true))
         set(&account.ceiling,
-            ceiling_with_reserve(get(&account.limit), ceiling));
+            ceiling_with_reserve(get(&account.limit), ceiling, used));
     set(&account.refused, n);
     set(&account.used, used);
 }
@@ -222,6 +247,7 @@ bool heap_account_is_nearly_full(void)
 
 static void limit_job(size_t ceiling)
 {
+    atomic_store(&account.relieved, false);
     set(&account.ceiling, ceiling);
     set(&account.enough, ceiling);
 }
@@ -244,6 +270,7 @@ void heap_account_end_job(void)
 void heap_account_set_limit(size_t limit)
 {
     set(&account.limit, limit);
+    set_base(limit, in_use(held()));
     if (account.running)
         limit_job(limit);
 }
@@ -255,6 +282,7 @@ void heap_account_init(size_t limit, size_t (*unused)(void))
     is_main = true;
     account.unused = unused;
     set(&account.limit, limit);
+    set(&account.base, limit);
 }
 
 void heap_account_reset_peak(void)

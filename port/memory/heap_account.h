@@ -31,6 +31,9 @@ void heap_account_init(size_t limit, size_t (*unused)(void));
 void heap_account_add(size_t n);
 void heap_account_sub(size_t n);
 
+/* A block has another size now. The peak does not count it twice. */
+void heap_account_change(size_t before, size_t after);
+
 /* Whether the running job may have n bytes more, to be asked in this order. The
  * first is quick: true if the limit is too far for a closer look. The second
  * looks: `taken` is what will be held more, of which `used` is in use at once.

@@ -75,9 +75,9 @@ static void *raw_realloc(void *ctx, void *block, size_t n)
 {
     (void)ctx;
     const size_t before = block ? malloc_usable_size(block) : 0;
-    block = counted(realloc(block, n ? n : 1));
+    block = realloc(block, n ? n : 1);
     if (block)
-        heap_account_sub(before);
+        heap_account_change(before, malloc_usable_size(block));
     return block;
 }
 

@@ -74,9 +74,9 @@ static void *data_realloc(void *ctx, void *block, size_t n)
     const size_t before = block ? malloc_usable_size(block) : 0;
     if (n > before && !is_allowed(n - before))
         return NULL;
-    block = counted(below.realloc(ctx, block, n));
+    block = below.realloc(ctx, block, n);
     if (block)
-        heap_account_sub(before);
+        heap_account_change(before, malloc_usable_size(block));
     return block;
 }
 

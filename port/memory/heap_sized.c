@@ -27,19 +27,20 @@ static size_t with_head(size_t n)
     return n <= SIZE_MAX - sizeof(union head) ? n + sizeof(union head) : 0;
 }
 
-static void *counted(union head *head, size_t size)
+/* A block that has had another size before, or 0. */
+static void *counted(union head *head, size_t before, size_t size)
 {
     if (!head)
         return NULL;
     head->size = size;
-    heap_account_add(size);
+    heap_account_change(before, size);
     return head + 1;
 }
 
 static void *sized_malloc(void *ctx, size_t n)
 {
     const size_t size = with_head(n);
-    return size ? counted(below.malloc(ctx, size), size) : NULL;
+    return size ? counted(below.malloc(ctx, size), 0, size) : NULL;
 }
 
 static void *sized_calloc(void *ctx, size_t n, size_t each)
@@ -47,18 +48,16 @@ static void *sized_calloc(void *ctx, size_t n, size_t each)
     if (each > 0 && n > SIZE_MAX / each)
         return NULL;
     const size_t size = with_head(n * each);
-    return size ? counted(below.calloc(ctx, 1, size), size) : NULL;
+    return size ? counted(below.calloc(ctx, 1, size), 0, size) : NULL;
 }
 
 static void *sized_realloc(void *ctx, void *block, size_t n)
 {
     const size_t before = block ? heap_sized_of(block) : 0;
     const size_t size = with_head(n);
-    void *moved =
-        size ? counted(below.realloc(ctx, head_of(block), size), size) : NULL;
-    if (moved)
-        heap_account_sub(before);
-    return moved;
+    return size
+               ? counted(below.realloc(ctx, head_of(block), size), before, size)
+               : NULL;
 }
 
 static void sized_free(void *ctx, void *block)

@@ -235,6 +235,46 @@ static void a_new_limit_holds_for_the_running_job(void **state)
     assert_true(has_room(50 * MIB));
 }
 
+/* What was there before it came can be freed, and that is no way up. */
+static void a_limit_below_what_is_in_use_leaves_reserves(void **state)
+{
+    (void)state;
+    heap_account_begin_job();
+    assert_true(take(60 * MIB));
+    heap_account_set_limit(10 * MIB);
+    assert_false(has_room(2 * MIB));
+    assert_true(take(MIB / 2));
+    heap_account_end_job();
+    heap_account_begin_job();
+    assert_true(take(MIB / 2));
+    heap_account_end_job();
+    for (int i = 0; i < 100; i++) {
+        heap_account_set_limit(10 * MIB);
+        heap_account_begin_job();
+        take_all(KIB);
+        heap_account_end_job();
+    }
+    assert_true(current() < 67 * MIB);
+    heap_account_sub(40 * MIB);
+    heap_account_begin_job();
+    heap_account_end_job();
+    heap_account_begin_job();
+    assert_false(has_room(8 * MIB));
+    heap_account_end_job();
+}
+
+static void a_block_that_changes_is_counted_once(void **state)
+{
+    (void)state;
+    heap_account_add(60 * MIB);
+    heap_account_reset_peak();
+    heap_account_change(60 * MIB, 61 * MIB);
+    assert_int_equal(current(), 61 * MIB);
+    heap_account_change(61 * MIB, 20 * MIB);
+    assert_int_equal(current(), 20 * MIB);
+    assert_int_equal(peak(), 61 * MIB);
+}
+
 static void a_first_limit_holds_for_the_running_job(void **state)
 {
     (void)state;
@@ -298,6 +338,8 @@ int main(void)
         TEST(a_job_that_begins_at_the_limit_has_a_reserve),
         TEST(jobs_that_keep_it_all_come_to_an_end),
         TEST(a_new_limit_holds_for_the_running_job),
+        TEST(a_limit_below_what_is_in_use_leaves_reserves),
+        TEST(a_block_that_changes_is_counted_once),
         TEST(a_first_limit_holds_for_the_running_job),
         TEST(an_exempt_thread_is_refused_nothing),
         TEST(what_was_refused_is_described),

@@ -36,6 +36,9 @@ main(_) ->
         {"a thread of the call's", fun thread/0},
         {"a forked child", fun child/0},
         {"another limit while the pool runs", fun changed/0},
+        {"a limit far below what there is: the next call frees it", fun lowered/0},
+        {"a block that grows is counted once", fun grown/0},
+        {"statistics do not count themselves", fun unobserved/0},
         {"tracemalloc started and stopped in between", 120_000, fun traced/0}
     ])).
 
@@ -64,6 +67,11 @@ ten_times(Code) ->
 refused(Code) ->
     {error, {'MemoryError', Why}} = eval(Code),
     ?assertMatch({match, _}, re:run(Why, "while the code ran; limit heap: 67108864 bytes, with \\d+ in use")),
+    ok.
+
+refused(Code, Limit) ->
+    {error, {'MemoryError', Why}} = eval(Code),
+    ?assert(fixture:contains(Why, Limit)),
     ok.
 
 current() ->
@@ -238,6 +246,41 @@ changed() ->
     ?assertEqual({ok, 2 * ?LIMIT}, eval(<<"len(bytearray(2**27))">>)),
     ok = py:set_memory(default, #{heap => ?LIMIT}),
     ok = refused(<<"bytearray(2**27)">>).
+
+%% Also for the call that runs then.
+lowered() ->
+    exec(<<"
+import time
+kept = [bytes(10**6) for _ in range(50)]
+def patient():
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            bytearray(2**24)
+        except MemoryError:
+            return len([bytes(1000) for _ in range(100)])
+">>),
+    Waits = py:spawn_call('__main__', patient, []),
+    ok = py:set_memory(default, #{heap => 8 * ?MIB}),
+    ?assertEqual({ok, 100}, py:await(Waits)),
+    ok = refused(<<"bytearray(2**24)">>, <<"limit heap: 8388608 bytes">>),
+    exec(<<"kept.clear()">>),
+    ok = refused(<<"bytearray(2**24)">>, <<"limit heap: 8388608 bytes">>),
+    ok = py:set_memory(default, #{heap => ?LIMIT}),
+    ?assertEqual({ok, 16 * ?MIB}, eval(<<"len(bytearray(2**24))">>)).
+
+grown() ->
+    ok = py_mem:reset_peak(default),
+    {ok, _} = eval(<<"(lambda b: [b.extend(bytes(10**6)) for _ in range(40)])(bytearray()) and 1">>),
+    #{heap := #{peak := Peak}} = detail(),
+    ?assert(Peak < ?LIMIT).
+
+%% Python 3.11 would list all its containers, to count objects.
+unobserved() ->
+    exec(<<"kept = [[] for _ in range(200000)]">>),
+    Before = current(),
+    [?assert(abs(current() - Before) < 200000) || _ <- lists:seq(1, ?TIMES)],
+    exec(<<"kept = None">>).
 
 traced() ->
     ok = refused(<<"bytearray(2**30)">>),
