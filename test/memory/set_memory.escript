@@ -21,6 +21,7 @@ main(_) ->
         {"each worker's limit", fun each/0},
         {"a worker that is busy gets them, too", fun busy/0},
         {"even one whose GIL is held", fun holds_gil/0},
+        {"one that is stopped has them once it goes on", fun stopped/0},
         {"heap, where it is counted", fun heap/0},
         [{io_lib:format("~0p cannot be set: ~0p", [Limits, Why]), fun() -> refused(Limits, Why) end}
          || {Limits, Why} <- refusals()],
@@ -178,6 +179,22 @@ holds_gil() ->
         ?assertEqual([66], limits(?FILES)),
         ?assertEqual({error, busy}, py:stack({limited, 1})),
         ?assertEqual({ok, 0}, py:await(Ref))
+    end).
+
+%% Statistics show what it has then, not what it had.
+stopped() ->
+    Options = #{size => 1, timeout => 500, memory => #{heap => 100 * ?MIB}},
+    with_pool(Options, fun() ->
+        [OsPid] = fixture:os_pids(limited),
+        fixture:stop(OsPid),
+        ?assertEqual({error, timeout}, py:set_memory(limited, #{heap => 50 * ?MIB})),
+        fixture:kill("CONT", OsPid),
+        fixture:wait_until(fun() -> {ok, 1} =:= py:eval(<<"1">>, #{}, #{pool => limited}) end),
+        {ok, Seen} = py:memory_stats({limited, 1}, #{detail => true}),
+        #{heap := #{limit := Has}, limits := #{heap := Shown}} = Seen,
+        ?assertEqual({50 * ?MIB, 50 * ?MIB}, {Has, Shown}),
+        #{options := #{memory := #{heap := Kept}}} = py:info(limited),
+        ?assertEqual(100 * ?MIB, Kept)
     end).
 
 heap() ->

@@ -54,15 +54,17 @@ refused(Pool, Limits) ->
 why(none) -> none;
 why(Why) -> {error, Why}.
 
-ask(#pool{timeout = Timeout}, Workers, Limits) ->
+ask(#pool{timeout = Timeout} = Pool, Workers, Limits) ->
     Deadline = py_time:deadline(Timeout),
-    lists:foldl(fun(Op, Results) -> ask_next(Op, Deadline, Results) end,
+    lists:foldl(fun(Op, Results) -> ask_next(Pool, Op, Deadline, Results) end,
                 [{Worker, ok} || Worker <- Workers], py_os_limit:ops(Limits)).
 
-%% Those that have done what came before.
-ask_next(Op, Deadline, Results) ->
+%% Those that have done what came before. One that has not answered in time does it
+%% as soon as it can.
+ask_next(Pool, {_, Part} = Op, Deadline, Results) ->
     {Fine, Failed} = lists:partition(fun({_, Result}) -> Result =:= ok end, Results),
     Next = py_fanout:ask([Worker || {Worker, ok} <- Fine], urgent, Op, Deadline),
+    [py_pool_board:change_limits(Pool, Pid, Part) || {{_, Pid, _}, {error, timeout}} <- Next],
     lists:keysort(1, Next ++ Failed).
 
 set_one(Pool, Limits, {{_, Pid, _}, ok} = Result) ->

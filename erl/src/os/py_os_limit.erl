@@ -84,7 +84,7 @@ refusal(_, _) -> [].
 
 %% What a program that runs has to do, to have these limits. For what the kernel
 %% holds it needs no Python.
--spec ops(limits()) -> [py_wire:op()].
+-spec ops(limits()) -> [{set_limits | set_memory, limits()}].
 ops(Limits) ->
     [{Op, Part} || {Op, Keys} <- [{set_limits, [Key || {Key, _} <- ?OF_KERNEL, Key =/= cgroup]},
                                   {set_memory, [heap]}],
