@@ -267,6 +267,11 @@ void heap_account_end_job(void)
     limit_job(HEAP_NO_LIMIT);
 }
 
+void heap_account_forget_refusal(void)
+{
+    set(&account.refused, 0);
+}
+
 void heap_account_set_limit(size_t limit)
 {
     set(&account.limit, limit);

@@ -50,6 +50,10 @@ void heap_account_exempt_thread(void);
 void heap_account_begin_job(void);
 void heap_account_end_job(void);
 
+/* The job has got over what it was refused: what fails from now on has other
+ * reasons. */
+void heap_account_forget_refusal(void);
+
 /* A new limit; it holds for a job that runs, too, whatever that has already. */
 void heap_account_set_limit(size_t limit);
 

@@ -331,9 +331,11 @@ void heap_hook_begin_job(void)
     heap_account_begin_job();
 }
 
-void heap_hook_end_job(void)
+void heap_hook_end_job(bool failed)
 {
     heap_account_end_job();
+    if (!failed)
+        heap_account_forget_refusal();
 }
 
 /* Whether nothing is above the allocators that the hook belongs on. */

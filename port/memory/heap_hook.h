@@ -24,9 +24,9 @@ PyStatus heap_hook_install(size_t limit, bool account);
 bool heap_hook_counts(void);
 
 /* A job begins and ends, or a step of a stream: what it may have is limited.
- * Main thread, GIL held. Never raises. */
+ * `failed`: with an exception. Main thread, GIL held. Never raises. */
 void heap_hook_begin_job(void);
-void heap_hook_end_job(void);
+void heap_hook_end_job(bool failed);
 
 /* A new limit, or HEAP_NO_LIMIT. 0, or -1: the heap is not counted, or it had
  * no limit so far and tracemalloc stands where the hook belongs. GIL held. */

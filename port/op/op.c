@@ -120,7 +120,7 @@ static PyObject *run_limited(const struct op_row *row, struct task *task)
         return row->run(task);
     heap_hook_begin_job();
     PyObject *value = row->run(task);
-    heap_hook_end_job();
+    heap_hook_end_job(value == NULL);
     return value;
 }
 

@@ -265,7 +265,7 @@ static PyObject *next_item(struct stream *s)
         return held;
     heap_hook_begin_job();
     PyObject *item = PyIter_Next(s->iterator);
-    heap_hook_end_job();
+    heap_hook_end_job(item == NULL);
     return item;
 }
 
