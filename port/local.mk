@@ -50,7 +50,7 @@ port_libport_a_SOURCES = \
 	port/talk/wait.c port/talk/wait.h \
 	port/talk/window.c port/talk/window.h \
 	port/op/call.c \
-	port/op/collector.c \
+	port/op/census.c \
 	port/op/eval.c port/op/eval.h \
 	port/op/gc_pause.c port/op/gc_pause.h \
 	port/op/heap.c \

@@ -49,10 +49,12 @@ op_fn op_stream;
 op_fn op_hello, op_version;
 /* memory.c  memory_stats   reset_peak   gc   {gc, Generation} */
 op_fn op_memory_stats, op_reset_peak, op_gc;
+/* memory.c  gc_threshold   {gc_threshold, N0, N1, N2}   gc_enable … */
+op_fn op_gc_threshold, op_gc_enable, op_gc_disable, op_gc_freeze;
 /* objects.c  memory_objects */
 op_fn op_memory_objects;
-/* collector.c  gc_threshold   {gc_threshold, N0, N1, N2}   gc_enable … */
-op_fn op_gc_threshold, op_gc_enable, op_gc_disable, op_gc_freeze;
+/* census.c  census   growth   uncollectable   {referrers, Type, N} */
+op_fn op_census, op_growth, op_uncollectable, op_referrers;
 /* limit.c  {set_memory, Limits} */
 op_fn op_set_memory;
 /* trace.c  tracemalloc_start   {tracemalloc_start, NFrame} … */
