@@ -77,8 +77,10 @@ erl_sources = \
 	erl/src/look/py_mem_diagnosis.erl \
 	erl/src/look/py_mem_history.erl \
 	erl/src/look/py_mem_limit.erl \
+	erl/src/look/py_mem_sites.erl \
 	erl/src/look/py_mem_stats.erl \
 	erl/src/look/py_mem_tend.erl \
+	erl/src/look/py_mem_traced.erl \
 	erl/src/look/py_stack.erl
 erl_headers = \
 	erl/include/py.hrl \

@@ -63,6 +63,7 @@ port_libport_a_SOURCES = \
 	port/op/op.c port/op/op.h \
 	port/op/stack.c \
 	port/op/stream.c port/op/stream.h \
+	port/op/tally.c port/op/tally.h \
 	port/op/trace.c port/op/trace.h \
 	port/op/trim.c \
 	port/memory/heap_account.c port/memory/heap_account.h \
@@ -122,6 +123,7 @@ dist_pypackage_DATA = \
 	port/python/erlang/_setup.py \
 	port/python/erlang/_show.py \
 	port/python/erlang/_signals.py \
+	port/python/erlang/_sites.py \
 	port/python/erlang/_stack.py \
 	port/python/erlang/_traceback.py \
 	port/python/erlang/py.typed

@@ -29,6 +29,7 @@ unit_scripts = \
 	test/unit/roll.escript \
 	test/unit/room.escript \
 	test/unit/rooms.escript \
+	test/unit/sites.escript \
 	test/unit/slots.escript \
 	test/unit/steps.escript \
 	test/unit/streams.escript \
@@ -73,6 +74,7 @@ test_scripts = \
 	test/memory/rss.escript \
 	test/memory/returns.escript \
 	test/memory/stats.escript \
+	test/memory/traced.escript \
 	test/memory/trace.escript \
 	test/memory/target.escript \
 	test/memory/trim.escript \
@@ -147,6 +149,7 @@ test_data = \
 	test/py/glutton.py \
 	test/py/hoard.py \
 	test/py/loads.py \
+	test/py/leaky.py \
 	test/py/locks.py \
 	test/py/mailer.py \
 	test/py/misbehave.py \

@@ -12,7 +12,8 @@
 
 -export([gc_threshold/1, gc_threshold/2, gc_freeze/1, gc_enable/1, gc_disable/1]).
 -export([reset_peak/1, history/1, history/2]).
--export_type([threshold/0]).
+-export([traced/1, traced/2, snapshot/1, diff/2, diff/3]).
+-export_type([threshold/0, snapshot/0, traced_options/0]).
 
 %% What has to pile up in each generation before it is collected; 0 in the first
 %% place: nothing is collected by itself.
@@ -25,6 +26,17 @@
 -spec reset_peak(py:target()) -> ok | py:each() | {error, term()}.
 reset_peak(Target) ->
     py_mem_tend:reset_peak(Target).
+
+%% What snapshot/1 gives: an Erlang term, of which no part is in a worker.
+-type snapshot() :: py_mem_sites:snapshot().
+
+%% What is summed up, and how many rows there are (10); which files count, as
+%% patterns with `*' and `?': those that one of `include' is like, and none of
+%% `exclude'. A file is that of the line where the memory was allocated.
+-type traced_options() :: #{by => line | file | traceback,
+                            top => 1..100000,
+                            include => unicode:chardata() | [unicode:chardata()],
+                            exclude => unicode:chardata() | [unicode:chardata()]}.
 
 %% @doc When Python collects garbage by itself: ``{ok, {700, 10, 10}} = py_mem:gc_threshold(pdf)''.
 %% A pool's thresholds are those of its first worker.
@@ -74,3 +86,48 @@ history(Target) ->
 history(Target, Options) ->
     #{last := Last} = py_args:history(Options),
     py_mem_history:history(Target, Last).
+
+%% @equiv traced(Target, #{})
+-spec traced(py:target()) -> {ok, [map()]} | py:each() | {error, term()}.
+traced(Target) ->
+    traced(Target, #{}).
+
+%% @doc Which lines allocated the memory that is in use, those with most first:
+%% ``{ok, [#{file := _, line := 12, function := <<"remember">>, bytes := _, count := _} | _]}
+%% = py_mem:traced(pdf)''. Tracing has to be on: `py:tracemalloc_start/1,2'. `count' is
+%% how many blocks of memory these bytes are in, and `workers' the ids of the workers
+%% that have them; a pool's rows are summed over its workers. `function' is
+%% ``<<"<module>">>'' outside of functions, and in those that are gone.
+%%
+%% With `#{by => file}' there are neither lines nor functions, and with
+%% `#{by => traceback}' instead of them `frames', the outermost one first; how many
+%% frames tracing keeps is what it was started with. Python stands still for about a
+%% second for each million of blocks, and takes 200 bytes for each meanwhile.
+%% `{error, {not_tracing, Target}}': tracing is off.
+-spec traced(py:target(), traced_options()) -> {ok, [map()]} | py:each() | {error, term()}.
+traced(Target, Options) ->
+    py_mem_traced:traced(Target, py_args:traced(Options)).
+
+%% @doc All that `traced/2' chooses from, to be compared later:
+%% ``{ok, Before} = py_mem:snapshot(pdf)''. It is an Erlang term and keeps nothing in
+%% a worker: of each it has the 10000 tracebacks with most memory, with 32 frames at
+%% most, and of the others the 10000 lines with most; so it is never larger than some
+%% MB for each worker. Errors are those of `traced/2'.
+-spec snapshot(py:target()) -> {ok, snapshot()} | py:each() | {error, term()}.
+snapshot(Target) ->
+    py_mem_traced:snapshot(Target).
+
+%% @equiv diff(Before, After, #{})
+-spec diff(snapshot(), snapshot()) -> {ok, [map()]} | {error, term()}.
+diff(Before, After) ->
+    diff(Before, After, #{}).
+
+%% @doc What has changed from one snapshot to a later one, what has grown most first:
+%% ``{ok, [#{line := 12, function := <<"remember">>, bytes_diff := 81920} | _]} =
+%% py_mem:diff(Before, After)''. The rows are those of `traced/2', as they are
+%% afterwards, with `bytes_diff' and `count_diff', which are below 0 where memory was
+%% freed. Only workers that are in both snapshots count; `{error, no_worker_in_both}'
+%% if they all have been replaced.
+-spec diff(snapshot(), snapshot(), traced_options()) -> {ok, [map()]} | {error, term()}.
+diff(Before, After, Options) ->
+    py_mem_traced:diff(Before, After, py_args:traced(Options)).

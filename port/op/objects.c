@@ -179,9 +179,10 @@ static int visit(PyObject *obj, void *census)
     return !go_on(c);
 }
 
-/* A container that the collector knows. False: enough. */
-static bool count_in(struct census *c, PyObject *obj)
+/* A container that the collector knows. */
+static int count_in(PyObject *obj, void *census)
 {
+    struct census *c = census;
     c->share = 1.0;
     weigh(c, obj);
     if (!c->failed)
@@ -209,27 +210,6 @@ int objects_init(void)
     return hidden_by_python < 0 ? -1 : 0;
 }
 
-#if PY_VERSION_HEX >= 0x030c0000
-static int count_next(PyObject *obj, void *census)
-{
-    return count_in(census, obj);
-}
-
-static void count_all(struct census *c)
-{
-    PyUnstable_GC_VisitObjects(count_next, c);
-}
-#else
-static void count_all(struct census *c)
-{
-    PyObject *all = python_call("gc", "get_objects", "()");
-    for (Py_ssize_t i = 0; all && i < PyList_GET_SIZE(all); i++)
-        if (!count_in(c, PyList_GET_ITEM(all, i)))
-            break;
-    Py_XDECREF(all);
-}
-#endif
-
 static int begin(struct census *c)
 {
     c->least = heap_arena_count() > 0 ? LARGE : 0;
@@ -255,7 +235,7 @@ static int take_census(struct census *c)
     const long hidden = count_hidden();
     c->hidden = hidden > hidden_by_python || heap_hook_counts();
     if (begin(c) == 0 && hidden >= 0 && !c->hidden)
-        count_all(c);
+        python_visit_objects(count_in, c);
     end(c);
     return PyErr_Occurred() ? -1 : 0;
 }

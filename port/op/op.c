@@ -45,6 +45,7 @@ static const struct op_row rows[] = {
     {"tracemalloc_start", 1, true, op_tracemalloc_start, NULL},
     {"tracemalloc_stop", 0, true, op_tracemalloc_stop, NULL},
     {"tracemalloc_top", 1, true, op_tracemalloc_top, "top"},
+    {"traced", 0, true, op_traced, "traced"},
 };
 
 /* What needs no Python. */

@@ -57,8 +57,8 @@ op_fn op_memory_objects;
 op_fn op_census, op_growth, op_uncollectable, op_referrers;
 /* limit.c  {set_memory, Limits} */
 op_fn op_set_memory;
-/* trace.c  tracemalloc_start   {tracemalloc_start, NFrame} … */
-op_fn op_tracemalloc_start, op_tracemalloc_stop, op_tracemalloc_top;
+/* trace.c  tracemalloc_start   {tracemalloc_start, NFrame}   traced … */
+op_fn op_tracemalloc_start, op_tracemalloc_stop, op_tracemalloc_top, op_traced;
 /* listen.c  {listen, Boolean, Window} */
 op_fn op_listen;
 /* stack.c  stack */

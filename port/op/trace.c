@@ -4,6 +4,7 @@
 #include "op/trace.h"
 
 #include "op/op.h"
+#include "op/tally.h"
 #include "task/arg.h"
 #include "task/map.h"
 
@@ -59,4 +60,89 @@ PyObject *op_tracemalloc_top(struct task *task)
     if (n < 0)
         return NULL;
     return python_call("erlang._memory", "top", "(l)", n);
+}
+
+/* ---- where all of it was allocated ------------------------------------- */
+
+struct found {
+    PyObject **items; /* not in the collector's sight */
+    size_t count, room;
+};
+
+static int find_function(PyObject *obj, void *arg)
+{
+    struct found *found = arg;
+    if (!PyFunction_Check(obj))
+        return 1;
+    if (found->count == found->room) {
+        const size_t room = 2 * found->room + 1024;
+        PyObject **items = PyMem_RawRealloc(found->items, room * sizeof *items);
+        if (!items)
+            return 0;
+        found->items = items;
+        found->room = room;
+    }
+    found->items[found->count++] = Py_NewRef(obj);
+    return 1;
+}
+
+/* All functions, which know their lines: memory is traced by lines. */
+static PyObject *functions(void)
+{
+    struct found found = {NULL, 0, 0};
+    PyObject *list = NULL;
+    if (python_visit_objects(find_function, &found) == 0)
+        list = PyList_New((Py_ssize_t)found.count);
+    for (size_t i = 0; i < found.count; i++)
+        if (list)
+            PyList_SET_ITEM(list, (Py_ssize_t)i, found.items[i]);
+        else
+            Py_DECREF(found.items[i]);
+    PyMem_RawFree(found.items);
+    return list;
+}
+
+/* A trace is (domain, bytes, traceback, ...). Equal tracebacks are one object.
+ */
+static int add_trace(struct tally *tally, PyObject *trace)
+{
+    const long long bytes = PyLong_AsLongLong(PyTuple_GET_ITEM(trace, 1));
+    return tally_add(tally, PyTuple_GET_ITEM(trace, 2), (double)bytes, 1);
+}
+
+/* [(Traceback, Bytes, Count)]. In C: whatever Python code makes here is traced,
+ * too. */
+static PyObject *tracebacks(void)
+{
+    struct tally tally = TALLY_EMPTY;
+    PyObject *traces = python_call("_tracemalloc", "_get_traces", "()");
+    PyObject *list = NULL;
+    int rc = traces ? 0 : -1;
+    for (Py_ssize_t i = 0; rc == 0 && i < PyList_GET_SIZE(traces); i++)
+        rc = add_trace(&tally, PyList_GET_ITEM(traces, i));
+    Py_XDECREF(traces);
+    if (rc == 0)
+        list = tally_list(&tally);
+    else if (!PyErr_Occurred())
+        PyErr_NoMemory();
+    tally_free(&tally);
+    return list;
+}
+
+/* None: tracing is off. The module is imported first, so that its own memory is
+ * in the first look as in all others. */
+PyObject *op_traced(struct task *task)
+{
+    PyObject *make = NULL, *sums = NULL, *all = NULL, *sites = NULL;
+    const int on = tracing();
+    (void)task;
+    if (on <= 0)
+        return on < 0 ? NULL : Py_NewRef(Py_None);
+    if ((make = python_attribute("erlang._sites", "sites")) &&
+        (sums = tracebacks()) && (all = functions()))
+        sites = PyObject_CallFunctionObjArgs(make, sums, all, NULL);
+    Py_XDECREF(make);
+    Py_XDECREF(sums);
+    Py_XDECREF(all);
+    return sites;
 }

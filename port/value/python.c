@@ -67,6 +67,26 @@ PyObject *python_type_name(PyTypeObject *type)
 #endif
 }
 
+#if PY_VERSION_HEX >= 0x030c0000
+int python_visit_objects(int (*visit)(PyObject *obj, void *arg), void *arg)
+{
+    PyUnstable_GC_VisitObjects(visit, arg);
+    return 0;
+}
+#else
+int python_visit_objects(int (*visit)(PyObject *obj, void *arg), void *arg)
+{
+    PyObject *all = python_call("gc", "get_objects", "()");
+    if (!all)
+        return -1;
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(all); i++)
+        if (!visit(PyList_GET_ITEM(all, i), arg))
+            break;
+    Py_DECREF(all);
+    return 0;
+}
+#endif
+
 PyObject *python_fetch_error(void)
 {
 #if PY_VERSION_HEX >= 0x030c0000

@@ -52,6 +52,11 @@ PyObject *python_short_repr(PyObject *obj);
  * an exception that is set; NULL only when there is no memory. */
 PyObject *python_plain_str(PyObject *obj);
 
+/* Shows `visit` every object that the collector knows, until that returns 0. It
+ * may run no Python code. Before 3.12 that takes a list of all of them, 8 bytes
+ * each, and those that are frozen are not seen. 0/-1. */
+int python_visit_objects(int (*visit)(PyObject *obj, void *arg), void *arg);
+
 /* The current exception, complete with traceback; none is set afterwards. NULL
  * when there was none. */
 PyObject *python_fetch_error(void);

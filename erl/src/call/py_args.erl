@@ -6,6 +6,7 @@
 
 -export([call/4, calls/1, eval/2, exec/1, source/1, gc/1, tracemalloc_start/1]).
 -export([memory_stats/1, gc_threshold/1, history/1, what/1, pool/1, definition/1]).
+-export([traced/1]).
 
 -import(py_options, [text/1, badarg/2]).
 
@@ -95,6 +96,14 @@ pool(Other) -> badarg(Other, "a pool's name is an atom").
 -spec definition(term()) -> pos_integer().
 definition(Id) when is_integer(Id), Id > 0 -> Id;
 definition(Other) -> badarg(Other, "not the id of a definition, a positive integer").
+
+%% The options of py_mem:traced and diff, complete.
+-spec traced(term()) -> py_mem_sites:options().
+traced(Options) ->
+    options(Options, [{by, {one_of, [line, file, traceback]}, line, "what is summed up"},
+                      {top, {integer, 1, 100_000}, 10, "how many there are at most"},
+                      {include, patterns, ["*"], "only files like these"},
+                      {exclude, patterns, [], "no files like these"}]).
 
 %% ---------------------------------------------------------------------------
 

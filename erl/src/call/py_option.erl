@@ -30,6 +30,7 @@
     | timeout               % milliseconds or infinity
     | directory
     | directories           % one or a list of them
+    | patterns              % one or a list of texts with `*' and `?'
     | names                 % pids, all or a list of registered names
     | code                  % one text or a list of them
     | environment           % variables: a list or a map
@@ -83,6 +84,7 @@ expected(time) -> "milliseconds";
 expected(timeout) -> "milliseconds or infinity";
 expected(directory) -> "a directory";
 expected(directories) -> "a directory or a list of them";
+expected(patterns) -> "a pattern or a list of them";
 expected(names) -> "pids, all or a list of names";
 expected(code) -> "a text or a list of them";
 expected(environment) -> "a list or a map of variables";
@@ -115,6 +117,7 @@ value(timeout, infinity) -> infinity;
 value(timeout, N) -> value(time, N);
 value(directory, Dir) -> system_text(Dir);
 value(directories, Dirs) -> [system_text(Dir) || Dir <- texts(Dirs)];
+value(patterns, Patterns) -> [utf8(Pattern) || Pattern <- texts(Patterns)];
 value(names, Names) when Names =:= pids; Names =:= all -> Names;
 value(names, Names) -> [Name || Name <- Names, true = is_atom(Name)];
 value(code, Code) -> [utf8(Part) || Part <- texts(Code)];

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * tally: bytes and counts, summed up by objects. Which object it is counts, not
+ * what it is equal to. Nothing of it is in the collector's sight. GIL held.
+ */
+#ifndef PORT_OP_TALLY_H
+#define PORT_OP_TALLY_H
+
+#include "value/python.h"
+
+/* The counts may be parts of objects. */
+struct tally_row {
+    PyObject *key;
+    double bytes;
+    double count;
+};
+
+struct tally {
+    struct tally_row *rows; /* a hash table: its size is a power of two */
+    size_t size;
+    size_t used;
+};
+
+#define TALLY_EMPTY ((struct tally){NULL, 0, 0})
+
+/* Adds to the object's sums; the tally keeps a reference to it. -1: there is no
+ * memory; no exception is set, and no Python code runs. */
+int tally_add(struct tally *tally, PyObject *key, double bytes, double count);
+
+/* A list of (object, bytes, count), in whole numbers, in any order. */
+PyObject *tally_list(const struct tally *tally);
+
+/* Frees it. */
+void tally_free(struct tally *tally);
+
+#endif
