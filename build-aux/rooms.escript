@@ -18,9 +18,10 @@
 
 %% What each layer may use, beside itself.
 c_layers() ->
-    #{"main.c" => ["loop", "op", "talk", "task", "process", "memory", "value", "wire"],
-      "loop" => ["op", "talk", "task", "process", "memory", "value", "wire"],
-      "op" => ["talk", "task", "process", "memory", "value", "wire"],
+    #{"main.c" => ["loop", "op", "census", "talk", "task", "process", "memory", "value", "wire"],
+      "loop" => ["op", "census", "talk", "task", "process", "memory", "value", "wire"],
+      "op" => ["census", "talk", "task", "process", "memory", "value", "wire"],
+      "census" => ["value", "wire"],
       "talk" => ["task", "process", "memory", "value", "wire"],
       "task" => ["value", "wire"],
       "process" => ["memory", "value", "wire"],

@@ -73,6 +73,7 @@ erl_sources = \
 	erl/src/wire/py_unknown_atom.erl \
 	erl/src/wire/py_watch.erl \
 	erl/src/wire/py_wire.erl \
+	erl/src/look/py_mem_census.erl \
 	erl/src/look/py_mem_detail.erl \
 	erl/src/look/py_mem_diagnosis.erl \
 	erl/src/look/py_mem_history.erl \

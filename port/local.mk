@@ -49,6 +49,8 @@ port_libport_a_SOURCES = \
 	port/talk/module.c port/talk/module.h \
 	port/talk/wait.c port/talk/wait.h \
 	port/talk/window.c port/talk/window.h \
+	port/census/sweep.c port/census/sweep.h \
+	port/census/tally.c port/census/tally.h \
 	port/op/call.c \
 	port/op/census.c \
 	port/op/eval.c port/op/eval.h \
@@ -63,7 +65,6 @@ port_libport_a_SOURCES = \
 	port/op/op.c port/op/op.h \
 	port/op/stack.c \
 	port/op/stream.c port/op/stream.h \
-	port/op/tally.c port/op/tally.h \
 	port/op/trace.c port/op/trace.h \
 	port/op/trim.c \
 	port/memory/heap_account.c port/memory/heap_account.h \
@@ -112,6 +113,7 @@ dist_pypackage_DATA = \
 	port/python/erlang/__init__.py \
 	port/python/erlang/__init__.pyi \
 	port/python/erlang/_call.py \
+	port/python/erlang/_census.py \
 	port/python/erlang/_encode.py \
 	port/python/erlang/_guard.py \
 	port/python/erlang/_locks.py \

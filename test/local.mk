@@ -6,6 +6,7 @@ unit_scripts = \
 	test/unit/ask.escript \
 	test/unit/boot.escript \
 	test/unit/budget.escript \
+	test/unit/census.escript \
 	test/unit/define.escript \
 	test/unit/diagnosis.escript \
 	test/unit/exception.escript \
@@ -62,6 +63,7 @@ test_scripts = \
 	test/docs/pages.escript \
 	test/memory/collector.escript \
 	test/memory/budget.escript \
+	test/memory/census.escript \
 	test/memory/cgroup.escript \
 	test/memory/diagnosis.escript \
 	test/memory/give_back.escript \

@@ -45,6 +45,9 @@ static const struct op_row rows[] = {
     {"tracemalloc_start", 1, true, op_tracemalloc_start, NULL},
     {"tracemalloc_stop", 0, true, op_tracemalloc_stop, NULL},
     {"tracemalloc_top", 1, true, op_tracemalloc_top, "top"},
+    {"census", 0, true, op_census, "census"},
+    {"growth", 0, true, op_growth, "growth"},
+    {"uncollectable", 0, true, op_uncollectable, "uncollectable"},
     {"traced", 0, true, op_traced, "traced"},
 };
 

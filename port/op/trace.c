@@ -4,7 +4,7 @@
 #include "op/trace.h"
 
 #include "op/op.h"
-#include "op/tally.h"
+#include "census/tally.h"
 #include "task/arg.h"
 #include "task/map.h"
 

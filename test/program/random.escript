@@ -78,7 +78,7 @@ op() ->
     one_of([hello, version, memory_stats, stack, gc, {gc, rand:uniform(4) - 1}, trim,
             {set_limits, #{core => rand:uniform(9)}}, {set_limits, value(2)},
             tracemalloc_start, {tracemalloc_start, rand:uniform(5)}, tracemalloc_stop,
-            {tracemalloc_top, rand:uniform(10)}, traced, {listen, true, 1 bsl 20},
+            {tracemalloc_top, rand:uniform(10)}, traced, census, growth, uncollectable, {listen, true, 1 bsl 20},
             {eval, <<"1 + 1">>, #{}}, {eval, <<"n">>, #{n => value(3)}}, {eval, <<"1 / 0">>, #{}},
             {exec, <<"x = 1">>}, {call, math, sqrt, [value(1)], #{}},
             {call, builtins, dict, [], #{k => value(2)}},

@@ -6,7 +6,7 @@
 
 -export([call/4, calls/1, eval/2, exec/1, source/1, gc/1, tracemalloc_start/1]).
 -export([memory_stats/1, gc_threshold/1, history/1, what/1, pool/1, definition/1]).
--export([traced/1]).
+-export([traced/1, census/1]).
 
 -import(py_options, [text/1, badarg/2]).
 
@@ -104,6 +104,11 @@ traced(Options) ->
                       {top, {integer, 1, 100_000}, 10, "how many there are at most"},
                       {include, patterns, ["*"], "only files like these"},
                       {exclude, patterns, [], "no files like these"}]).
+
+%% The options of py_mem:objects and growth, complete.
+-spec census(term()) -> #{top := pos_integer()}.
+census(Options) ->
+    options(Options, [{top, {integer, 1, 100_000}, 10, "how many there are at most"}]).
 
 %% ---------------------------------------------------------------------------
 

@@ -3,8 +3,8 @@
  * tally: bytes and counts, summed up by objects. Which object it is counts, not
  * what it is equal to. Nothing of it is in the collector's sight. GIL held.
  */
-#ifndef PORT_OP_TALLY_H
-#define PORT_OP_TALLY_H
+#ifndef PORT_CENSUS_TALLY_H
+#define PORT_CENSUS_TALLY_H
 
 #include "value/python.h"
 

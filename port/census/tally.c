@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-#include "op/tally.h"
+#include "census/tally.h"
 
 #include <stdint.h>
 

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * sweep: a look at all objects. The garbage collector knows all containers, and
+ * each of them knows what it refers to. An object that the collector does not
+ * know, such as bytes, counts for each reference by its share: 1 divided by its
+ * references. So nothing has to be remembered of millions of objects, and
+ * references from elsewhere only make the sums a little smaller.
+ *
+ * Python stands still meanwhile, and no Python code runs. GIL held.
+ */
+#ifndef PORT_CENSUS_SWEEP_H
+#define PORT_CENSUS_SWEEP_H
+
+#include <stdbool.h>
+
+#include "value/python.h"
+
+struct sweep {
+    /* Gets each object, with the `share` of it that this turn is. False:
+     * enough; with an exception, if there is one. */
+    bool (*weigh)(struct sweep *sweep, PyObject *obj);
+    double share;
+    int depth;
+    bool over;
+    PyObject *sizers;     /* from a type to its C method __sizeof__, or None */
+    PyObject *bases;      /* from a type to its attribute `base`, or None */
+    PyObject *sizer_name; /* "__sizeof__" */
+    PyObject *base_name;  /* "base" */
+};
+
+/* Makes it ready, also for sweep_told alone. -1 with an exception; sweep_end
+ * comes in either case. */
+int sweep_begin(struct sweep *sweep);
+void sweep_end(struct sweep *sweep);
+
+/* Weighs all objects. 0, or -1 with an exception. */
+int sweep_all(struct sweep *sweep);
+
+/* As the object's own __sizeof__ says it, if that is written in C and can be
+ * asked; else, and if all that it says is what its type says, false. An
+ * exception may be set then. */
+bool sweep_told(struct sweep *sweep, PyObject *obj, size_t *size);
+
+/* Whether it is a number that fits into a register, as nearly all do. */
+bool sweep_is_small_int(PyObject *obj);
+
+#endif
