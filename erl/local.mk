@@ -78,6 +78,7 @@ erl_sources = \
 	erl/src/look/py_mem_diagnosis.erl \
 	erl/src/look/py_mem_history.erl \
 	erl/src/look/py_mem_limit.erl \
+	erl/src/look/py_mem_referrers.erl \
 	erl/src/look/py_mem_sites.erl \
 	erl/src/look/py_mem_stats.erl \
 	erl/src/look/py_mem_tend.erl \

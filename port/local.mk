@@ -49,6 +49,9 @@ port_libport_a_SOURCES = \
 	port/talk/module.c port/talk/module.h \
 	port/talk/wait.c port/talk/wait.h \
 	port/talk/window.c port/talk/window.h \
+	port/census/numbering.c port/census/numbering.h \
+	port/census/sample.c \
+	port/census/search.c port/census/search.h \
 	port/census/sweep.c port/census/sweep.h \
 	port/census/tally.c port/census/tally.h \
 	port/op/call.c \
@@ -117,6 +120,7 @@ dist_pypackage_DATA = \
 	port/python/erlang/_encode.py \
 	port/python/erlang/_guard.py \
 	port/python/erlang/_locks.py \
+	port/python/erlang/_holders.py \
 	port/python/erlang/_log.py \
 	port/python/erlang/_memory.py \
 	port/python/erlang/_names.py \

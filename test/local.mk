@@ -71,6 +71,7 @@ test_scripts = \
 	test/memory/history.escript \
 	test/memory/malloc.escript \
 	test/memory/limits.escript \
+	test/memory/referrers.escript \
 	test/memory/set_memory.escript \
 	test/memory/heap.escript \
 	test/memory/rss.escript \

@@ -14,6 +14,7 @@
 -export([reset_peak/1, history/1, history/2]).
 -export([traced/1, traced/2, snapshot/1, diff/2, diff/3]).
 -export([objects/1, objects/2, growth/1, growth/2, uncollectable/1]).
+-export([referrers/2, referrers/3]).
 -export_type([threshold/0, snapshot/0, traced_options/0]).
 
 %% What has to pile up in each generation before it is collected; 0 in the first
@@ -177,3 +178,26 @@ growth(Target, Options) ->
 -spec uncollectable(py:target()) -> {ok, [map()]} | py:each() | {error, term()}.
 uncollectable(Target) ->
     py_mem_census:uncollectable(Target).
+
+%% @equiv referrers(Target, Type, #{})
+-spec referrers(py:target(), py:name()) -> {ok, [map()]} | py:each() | {error, term()}.
+referrers(Target, Type) ->
+    referrers(Target, Type, #{}).
+
+%% @doc What keeps objects of a type alive, named as `objects/2' names it:
+%% ``{ok, [#{root := module, path := <<"app.cache['order 7']">>, count := 10} | _]} =
+%% py_mem:referrers(pdf, <<"app.Order">>)''. Ten objects of it are taken at random in
+%% each worker, or `#{sample => N}', at most 100. `root' is what the path begins with:
+%% a `module'; a running function's `frame', with its file, line and thread; a
+%% `thread', by the exception that it handles; `cycle': the objects keep only each
+%% other, and the collector will free them if it runs; or `unknown': C code, a frame
+%% that nobody sees, or more than was searched. `path' is written as Python would have it,
+%% of the first of `count' objects whose paths differ only in keys and indexes.
+%% `holders' are the types on the way, the object's own last.
+%%
+%% It searches for the shortest way, for 5 s at most, and each step is a look at all
+%% objects, as `objects/2' takes it. `{error, {no_type, Type}}': no class has the name.
+-spec referrers(py:target(), py:name(), #{sample => 1..100}) ->
+          {ok, [map()]} | py:each() | {error, term()}.
+referrers(Target, Type, Options) ->
+    py_mem_referrers:referrers(Target, py_args:referrers(Type, Options)).

@@ -3,49 +3,32 @@
 
 #include "census/tally.h"
 
-#include <stdint.h>
+#define LEAST_ROOM 64
 
-#define LEAST_SIZE 64
-
-/* The row of the object, or the empty one where it belongs. */
-static struct tally_row *find(const struct tally *tally, PyObject *key)
-{
-    const size_t mask = tally->size - 1;
-    size_t at =
-        (size_t)(((uintptr_t)key >> 4) * UINT64_C(0x9e3779b97f4a7c15) >> 20);
-    while (tally->rows[at & mask].key && tally->rows[at & mask].key != key)
-        at++;
-    return &tally->rows[at & mask];
-}
-
-/* Half of it stays empty. */
+/* One more key has sums that are 0. */
 static int grow(struct tally *tally)
 {
-    struct tally larger = {NULL, 2 * tally->size, tally->used};
-    if (larger.size == 0)
-        larger.size = LEAST_SIZE;
-    larger.rows = PyMem_RawCalloc(larger.size, sizeof *larger.rows);
-    if (!larger.rows)
+    const size_t room = tally->room ? 2 * tally->room : LEAST_ROOM;
+    struct tally_sums *sums =
+        PyMem_RawRealloc(tally->sums, room * sizeof *sums);
+    if (!sums)
         return -1;
-    for (size_t i = 0; i < tally->size; i++)
-        if (tally->rows[i].key)
-            *find(&larger, tally->rows[i].key) = tally->rows[i];
-    PyMem_RawFree(tally->rows);
-    *tally = larger;
+    for (size_t i = tally->room; i < room; i++)
+        sums[i] = (struct tally_sums){0, 0};
+    tally->sums = sums;
+    tally->room = room;
     return 0;
 }
 
 int tally_add(struct tally *tally, PyObject *key, double bytes, double count)
 {
-    if (2 * tally->used >= tally->size && grow(tally) < 0)
+    if (tally->keys.count == tally->room && grow(tally) < 0)
         return -1;
-    struct tally_row *row = find(tally, key);
-    if (!row->key) {
-        row->key = Py_NewRef(key);
-        tally->used++;
-    }
-    row->bytes += bytes;
-    row->count += count;
+    const size_t n = numbering_add(&tally->keys, key);
+    if (n == NUMBERING_NONE)
+        return -1;
+    tally->sums[n].bytes += bytes;
+    tally->sums[n].count += count;
     return 0;
 }
 
@@ -56,24 +39,22 @@ static long long whole(double sum)
 
 PyObject *tally_list(const struct tally *tally)
 {
-    PyObject *list = PyList_New(0);
-    for (size_t i = 0; list && i < tally->size; i++) {
-        const struct tally_row *row = &tally->rows[i];
-        if (!row->key)
-            continue;
-        PyObject *sums = Py_BuildValue("(OLL)", row->key, whole(row->bytes),
-                                       whole(row->count));
-        if (!sums || PyList_Append(list, sums) < 0)
+    PyObject *list = PyList_New((Py_ssize_t)tally->keys.count);
+    for (size_t i = 0; list && i < tally->keys.count; i++) {
+        PyObject *row = Py_BuildValue("(OLL)", tally->keys.objects[i],
+                                      whole(tally->sums[i].bytes),
+                                      whole(tally->sums[i].count));
+        if (row)
+            PyList_SET_ITEM(list, (Py_ssize_t)i, row);
+        else
             Py_CLEAR(list);
-        Py_XDECREF(sums);
     }
     return list;
 }
 
 void tally_free(struct tally *tally)
 {
-    for (size_t i = 0; i < tally->size; i++)
-        Py_XDECREF(tally->rows[i].key);
-    PyMem_RawFree(tally->rows);
+    numbering_free(&tally->keys);
+    PyMem_RawFree(tally->sums);
     *tally = TALLY_EMPTY;
 }

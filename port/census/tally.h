@@ -6,22 +6,20 @@
 #ifndef PORT_CENSUS_TALLY_H
 #define PORT_CENSUS_TALLY_H
 
+#include "census/numbering.h"
 #include "value/python.h"
 
 /* The counts may be parts of objects. */
-struct tally_row {
-    PyObject *key;
-    double bytes;
-    double count;
-};
-
 struct tally {
-    struct tally_row *rows; /* a hash table: its size is a power of two */
-    size_t size;
-    size_t used;
+    struct numbering keys;
+    struct tally_sums {
+        double bytes;
+        double count;
+    } * sums; /* by the numbers of the keys */
+    size_t room;
 };
 
-#define TALLY_EMPTY ((struct tally){NULL, 0, 0})
+#define TALLY_EMPTY ((struct tally){NUMBERING_EMPTY, NULL, 0})
 
 /* Adds to the object's sums; the tally keeps a reference to it. -1: there is no
  * memory; no exception is set, and no Python code runs. */

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * How many objects of each type there are, and how many bytes they take: of all
- * objects, and of those that the collector has found and cannot free.
+ * objects, and of those that the collector has found and cannot free. And who
+ * keeps objects of a type.
  */
 #include "config.h"
 
 #include "op/op.h"
+#include "task/arg.h"
+#include "census/search.h"
 #include "census/sweep.h"
 #include "census/tally.h"
 
@@ -136,4 +139,72 @@ PyObject *op_uncollectable(struct task *task)
 {
     (void)task;
     return described("by_type", add_garbage);
+}
+
+/* ---- who keeps them ---------------------------------------------------- */
+
+#define SAMPLE_MAX 100
+
+struct wanted {
+    struct numbering classes, objects, roots, ignored;
+    PyObject *labels; /* of the roots */
+};
+
+/* The lists are gone when the search begins: else it would find them. */
+static int find_classes(struct wanted *w, PyObject *name)
+{
+    PyObject *list = python_call("erlang._holders", "classes", "(O)", name);
+    int rc = list ? numbering_add_list(&w->classes, list) : -1;
+    Py_XDECREF(list);
+    return rc;
+}
+
+static int find_roots(struct wanted *w)
+{
+    PyObject *held = NULL, *ignored = NULL;
+    PyObject *found = python_call("erlang._holders", "roots", "()");
+    int rc = -1;
+    if (found && PyArg_ParseTuple(found, "O!O!O", &PyList_Type, &held,
+                                  &PyList_Type, &ignored, &w->labels)) {
+        Py_INCREF(w->labels);
+        rc = numbering_add_list(&w->roots, held);
+        if (rc == 0)
+            rc = numbering_add_list(&w->ignored, ignored);
+    }
+    Py_XDECREF(found);
+    return rc;
+}
+
+static PyObject *search(struct wanted *w, size_t n)
+{
+    if (w->classes.count == 0)
+        return Py_NewRef(Py_None);
+    if (search_sample(&w->objects, &w->classes, n) < 0 || find_roots(w) < 0)
+        return NULL;
+    PyObject *chains = search_run(&w->objects, &w->roots, &w->ignored);
+    PyObject *described = NULL;
+    if (chains)
+        described = python_call("erlang._holders", "described", "(OO)", chains,
+                                w->labels);
+    Py_XDECREF(chains);
+    return described;
+}
+
+/* None: there is no such type. */
+PyObject *op_referrers(struct task *task)
+{
+    struct wanted w = {NUMBERING_EMPTY, NUMBERING_EMPTY, NUMBERING_EMPTY,
+                       NUMBERING_EMPTY, NULL};
+    PyObject *name = arg_text(task, "type");
+    const long n = name ? arg_integer(task, "sample", 1, SAMPLE_MAX) : -1;
+    PyObject *rows = NULL;
+    if (n > 0 && find_classes(&w, name) == 0)
+        rows = search(&w, (size_t)n);
+    Py_XDECREF(w.labels);
+    numbering_free(&w.ignored);
+    numbering_free(&w.roots);
+    numbering_free(&w.objects);
+    numbering_free(&w.classes);
+    Py_XDECREF(name);
+    return rows;
 }

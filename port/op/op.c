@@ -48,6 +48,7 @@ static const struct op_row rows[] = {
     {"census", 0, true, op_census, "census"},
     {"growth", 0, true, op_growth, "growth"},
     {"uncollectable", 0, true, op_uncollectable, "uncollectable"},
+    {"referrers", 2, true, op_referrers, "referrers"},
     {"traced", 0, true, op_traced, "traced"},
 };
 

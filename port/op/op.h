@@ -53,8 +53,8 @@ op_fn op_memory_stats, op_reset_peak, op_gc;
 op_fn op_gc_threshold, op_gc_enable, op_gc_disable, op_gc_freeze;
 /* objects.c  memory_objects */
 op_fn op_memory_objects;
-/* census.c  census   growth   uncollectable */
-op_fn op_census, op_growth, op_uncollectable;
+/* census.c  census   growth   uncollectable   {referrers, Type, N} */
+op_fn op_census, op_growth, op_uncollectable, op_referrers;
 /* limit.c  {set_memory, Limits} */
 op_fn op_set_memory;
 /* trace.c  tracemalloc_start   {tracemalloc_start, NFrame}   traced … */

@@ -75,7 +75,7 @@ requests() ->
                 chunk => 10, credit => 20},
     Ops = [hello, version, memory_stats, gc, {gc, 2}, trim, tracemalloc_start,
            {tracemalloc_start, 10}, tracemalloc_stop, {tracemalloc_top, 3}, traced, census, growth,
-           uncollectable, Call, Eval,
+           uncollectable, {referrers, <<"dict">>, 3}, Call, Eval,
            {exec, <<"def f(): pass">>}, {stream, Eval}, {stream, Call}],
     [{7, Op} || Op <- Ops] ++ [{make_ref(), Op, Options} || Op <- Ops] ++
         [quit, {ack, 100}, {cancel, 7}, {more, 7, 100}, {more, 7, 1 bsl 62}, {stop, {a, 7}},

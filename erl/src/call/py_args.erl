@@ -6,7 +6,7 @@
 
 -export([call/4, calls/1, eval/2, exec/1, source/1, gc/1, tracemalloc_start/1]).
 -export([memory_stats/1, gc_threshold/1, history/1, what/1, pool/1, definition/1]).
--export([traced/1, census/1]).
+-export([traced/1, census/1, referrers/2]).
 
 -import(py_options, [text/1, badarg/2]).
 
@@ -109,6 +109,12 @@ traced(Options) ->
 -spec census(term()) -> #{top := pos_integer()}.
 census(Options) ->
     options(Options, [{top, {integer, 1, 100_000}, 10, "how many there are at most"}]).
+
+%% What py_mem:referrers looks for.
+-spec referrers(term(), term()) -> py_wire:op().
+referrers(Type, Options) ->
+    #{sample := N} = options(Options, [{sample, {integer, 1, 100}, 10, "how many are looked at"}]),
+    {referrers, name(Type), N}.
 
 %% ---------------------------------------------------------------------------
 
