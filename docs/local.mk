@@ -4,6 +4,7 @@
 EXTRA_DIST += \
 	docs/architecture.md \
 	docs/limits.md \
+	docs/leaks.md \
 	docs/memory.md \
 	docs/messages.md \
 	docs/operation.md \

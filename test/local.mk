@@ -25,6 +25,7 @@ unit_scripts = \
 	test/unit/quarantine.escript \
 	test/unit/queue.escript \
 	test/unit/recycle.escript \
+	test/unit/referrers.escript \
 	test/unit/rest.escript \
 	test/unit/result.escript \
 	test/unit/roll.escript \

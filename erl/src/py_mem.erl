@@ -7,7 +7,7 @@
 %% its workers as `{Pool, Id}', or `{Pool, all}', which gives each worker's answer
 %% by itself: `{ok, [{Id, Answer}]}'. Settings of a pool hold for its workers to
 %% come, too; those of `{Pool, Id}' and `{Pool, all}' end with the worker.
-%% `docs/memory.md' says when they help.
+%% `docs/memory.md' says when they help, and `docs/leaks.md' how a leak is found.
 -module(py_mem).
 
 -export([gc_threshold/1, gc_threshold/2, gc_freeze/1, gc_enable/1, gc_disable/1]).

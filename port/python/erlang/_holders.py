@@ -196,15 +196,15 @@ def _piece(holder: Any, held: object, names: bool) -> tuple[str, str]:
         return "{\u2026}", "{\u2026}"
     for name, value in _attributes(holder):
         if value is held:
-            return f".{name}", f".{name}"
+            return name, name
     return ".\u2026", ".\u2026"
 
 
 def _key(holder: dict[Any, Any], held: object, names: bool) -> tuple[str, str]:
     try:
         for n, (key, value) in enumerate(dict.items(holder)):
-            if value is held and names and type(key) is str and key.isidentifier():
-                return f".{key}", f".{key}"
+            if value is held and names:
+                return _name(key), _name(key)
             if value is held:
                 return f"[{_short(key)}]", "[\u2026]"
             if key is held:
@@ -233,28 +233,29 @@ def _base_of(holder: object) -> Any:
 
 
 def _attributes(holder: object) -> Iterator[tuple[str, object]]:
-    """An object's attributes, without running its code."""
+    """An object's attributes as a path has them, without running its code."""
     own = _dict_of(holder)
-    yield "__dict__", own
-    yield from list((own or {}).items())
+    yield ".__dict__", own
+    for name, value in list((own or {}).items()):
+        yield _name(name), value
     for cls, names in _NAMES:
         if issubclass(type(holder), cls):
             for name in names:
-                yield name, _get(vars(cls)[name], holder)
+                yield _name(name), _get(vars(cls)[name], holder)
     for base in type(holder).__mro__:
         for name, member in list(vars(base).items()):
             if type(member) is MemberDescriptorType:
-                yield name, _get(member, holder)
+                yield _name(name), _get(member, holder)
     yield from _variables(holder)
 
 
 def _variables(holder: Any) -> Iterator[tuple[str, object]]:
     """Those of a frame, or of a function that waits for its turn."""
-    frame, prefix = holder, ""
+    frame, prefix = holder, "."
     if type(holder) is GeneratorType:
-        frame, prefix = holder.gi_frame, "gi_frame."
+        frame, prefix = holder.gi_frame, ".gi_frame."
     elif type(holder) is CoroutineType:
-        frame, prefix = holder.cr_frame, "cr_frame."
+        frame, prefix = holder.cr_frame, ".cr_frame."
     if type(frame) is FrameType:
         for name, value in list(frame.f_locals.items()):
             yield f"{prefix}f_locals[{name!r}]", value
@@ -265,6 +266,12 @@ def _get(descriptor: Any, obj: object) -> object:
         return descriptor.__get__(obj)
     except Exception:
         return None
+
+
+def _name(name: object) -> str:
+    if type(name) is str and name.isidentifier():
+        return f".{name}"
+    return f"[{_short(name)}]"
 
 
 def _short(key: object) -> str:

@@ -120,4 +120,8 @@ def _name_lines(
             names[code.co_filename, line] = name
     for inner in code.co_consts:
         if isinstance(inner, CodeType):
-            _name_lines(inner, name, lines, names)
+            # A code object of 3.10 only knows the last part of its name.
+            inner_name = f"{name}.<locals>.{inner.co_name}"
+            if inner.co_name.startswith("<"):
+                inner_name = name
+            _name_lines(inner, inner_name, lines, names)
