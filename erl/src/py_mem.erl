@@ -196,7 +196,9 @@ referrers(Target, Type) ->
 %% `holders' are the types on the way, the object's own last.
 %%
 %% It searches for the shortest way, for 5 s at most, and each step is a look at all
-%% objects, as `objects/2' takes it. `{error, {no_type, Type}}': no class has the name.
+%% objects, as `objects/2' takes it; it remembers 20000 of them, 2 MB at most. Before
+%% Python 3.13 what the variables of running functions refer to then is kept until
+%% the function returns. `{error, {no_type, Type}}': no class has the name.
 -spec referrers(py:target(), py:name(), #{sample => 1..100}) ->
           {ok, [map()]} | py:each() | {error, term()}.
 referrers(Target, Type, Options) ->

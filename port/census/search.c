@@ -3,6 +3,7 @@
 
 #include "census/search.h"
 
+#include "census/sweep.h"
 #include "wire/clock.h"
 
 /* What it remembers at most, and of those who refer to one object. */
@@ -19,6 +20,7 @@ struct edge {
 };
 
 struct search {
+    struct sweep sweep; /* for what it knows of types */
     const struct numbering *ignored;
     struct numbering nodes;
     struct edge *edges;
@@ -75,6 +77,26 @@ static void visit_inside(struct search *s, PyObject *holder)
     s->depth--;
 }
 
+/* Numbers have no base, and there are many. */
+static void visit_base(struct search *s, PyObject *obj)
+{
+    if (!Py_TYPE(obj)->tp_getset || PyLong_CheckExact(obj) ||
+        PyFloat_CheckExact(obj))
+        return;
+    PyObject *outer = s->holder;
+    PyObject *base = sweep_base(&s->sweep, obj);
+    s->holder = obj;
+    if (base && s->depth < DEPTH_MAX) {
+        s->depth++;
+        visit(base, s);
+        s->depth--;
+    }
+    s->holder = outer;
+    Py_XDECREF(base);
+    if (PyErr_Occurred())
+        s->failed = true;
+}
+
 /* An object refers to its class, too, but that is not what keeps a class. */
 static int visit(PyObject *obj, void *arg)
 {
@@ -83,7 +105,9 @@ static int visit(PyObject *obj, void *arg)
     if (n != NUMBERING_NONE && n >= s->begin && n < s->end && !s->level[n] &&
         s->holders[n] < HOLDERS_MAX && obj != (PyObject *)Py_TYPE(s->holder))
         add_edge(s, n);
-    if (PyObject_IS_GC(obj) && !PyObject_GC_IsTracked(obj))
+    if (!PyObject_IS_GC(obj))
+        visit_base(s, obj);
+    else if (!PyObject_GC_IsTracked(obj))
         visit_inside(s, obj);
     return s->failed;
 }
@@ -248,10 +272,11 @@ PyObject *search_run(const struct numbering *objects,
     if (!s)
         return PyErr_NoMemory();
     s->ignored = ignored;
-    if (look(s, objects, roots) == 0)
+    if (sweep_begin(&s->sweep) == 0 && look(s, objects, roots) == 0)
         list = found(s, roots, objects->count);
     else if (!PyErr_Occurred())
         PyErr_NoMemory();
+    sweep_end(&s->sweep);
     numbering_free(&s->nodes);
     PyMem_RawFree(s->edges);
     PyMem_RawFree(s);

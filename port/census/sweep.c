@@ -53,6 +53,20 @@ bool sweep_is_small_int(PyObject *obj)
     return overflow == 0;
 }
 
+PyObject *sweep_base(struct sweep *sweep, PyObject *obj)
+{
+    PyObject *base = NULL;
+    PyObject *attribute = in_type(sweep->bases, Py_TYPE(obj), sweep->base_name,
+                                  &PyGetSetDescr_Type);
+    if (attribute && attribute != Py_None)
+        base = Py_TYPE(attribute)->tp_descr_get(attribute, obj,
+                                                (PyObject *)Py_TYPE(obj));
+    if (base == Py_None)
+        Py_CLEAR(base);
+    Py_XDECREF(attribute);
+    return base;
+}
+
 /* ---- what an object refers to ------------------------------------------ */
 
 static int visit(PyObject *obj, void *arg);
@@ -74,26 +88,18 @@ static void visit_inside(struct sweep *sweep, PyObject *obj)
     sweep->depth--;
 }
 
-/* An array that shows a part of another one keeps that alive, and the collector
- * knows neither. */
 static void visit_base(struct sweep *sweep, PyObject *obj)
 {
-    PyObject *base = NULL;
-    PyObject *attribute = in_type(sweep->bases, Py_TYPE(obj), sweep->base_name,
-                                  &PyGetSetDescr_Type);
-    if (attribute && attribute != Py_None)
-        base = Py_TYPE(attribute)->tp_descr_get(attribute, obj,
-                                                (PyObject *)Py_TYPE(obj));
-    if (base && base != Py_None) {
+    PyObject *base = sweep_base(sweep, obj);
+    if (base) {
         Py_ssize_t references = Py_REFCNT(base) - 1; /* not this one */
         sweep->share *= 1.0 / (double)(references > 0 ? references : 1);
         if (!PyObject_IS_GC(base))
             weigh(sweep, base);
+        Py_DECREF(base);
     }
     if (PyErr_Occurred())
         sweep->over = true;
-    Py_XDECREF(base);
-    Py_XDECREF(attribute);
 }
 
 /* A reference to something. What the collector knows has its own turn. */

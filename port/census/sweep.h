@@ -28,7 +28,7 @@ struct sweep {
     PyObject *base_name;  /* "base" */
 };
 
-/* Makes it ready, also for sweep_told alone. -1 with an exception; sweep_end
+/* Makes it ready, also for what is below alone. -1 with an exception; sweep_end
  * comes in either case. */
 int sweep_begin(struct sweep *sweep);
 void sweep_end(struct sweep *sweep);
@@ -40,6 +40,11 @@ int sweep_all(struct sweep *sweep);
  * asked; else, and if all that it says is what its type says, false. An
  * exception may be set then. */
 bool sweep_told(struct sweep *sweep, PyObject *obj, size_t *size);
+
+/* An array that shows a part of another one keeps that alive, and the collector
+ * knows neither: the other one, as a new reference. NULL: there is none, or an
+ * exception is set. */
+PyObject *sweep_base(struct sweep *sweep, PyObject *obj);
 
 /* Whether it is a number that fits into a register, as nearly all do. */
 bool sweep_is_small_int(PyObject *obj);

@@ -157,11 +157,14 @@ odd() ->
     end).
 
 busy() ->
-    Held = fixture:hold(#{}),
+    Mark = filename:join(fixture:tmpdir(), "loop"),
+    Call = py:spawn_call(wedge, loop, [unicode:characters_to_binary(Mark)], #{}, infinity),
+    fixture:wait_until(fun() -> filelib:is_file(Mark) end),
     {ok, [_ | _]} = py_mem:objects({default, 1}),
     {ok, _} = py_mem:growth({default, 1}),
     {ok, []} = py_mem:uncollectable({default, 1}),
-    {ok, _} = fixture:release(Held).
+    {ok, [_ | _]} = py_mem:referrers({default, 1}, <<"function">>),
+    py:cancel(Call).
 
 %% Before 3.12 a list of all of them is taken, 8 bytes each.
 millions() ->

@@ -20,6 +20,7 @@ main(_) ->
         {"an exception that a thread handles", fun thread/0},
         {"an object that only C knows", fun unknown/0},
         {"objects that the collector does not know", fun untracked/0},
+        {"a numpy array of which another one shows a part", fun array/0},
         {"different ways are different rows", fun several/0},
         {"a pool's rows are its workers' together", fun merged/0},
         {"a type that is not there", fun no_type/0},
@@ -169,6 +170,17 @@ untracked() ->
                "numbers = {'one': (1, decimal.Decimal('1.5'))}">>),
         {ok, Rows} = py_mem:referrers(leaky, <<"decimal.Decimal">>, #{sample => 100}),
         ?assertMatch([_], [Row || #{path := <<"__main__.numbers['one'][1]">>} = Row <- Rows])
+    end).
+
+array() ->
+    fixture:has_numpy() orelse tap:skip("numpy was not found"),
+    leaky(fun() ->
+        exec(<<"import numpy\nkept = [numpy.zeros(1000)[:3] for _ in range(500)]">>),
+        %% Numpy has some by itself.
+        {ok, Rows} = py_mem:referrers(leaky, <<"numpy.ndarray">>, #{sample => 100}),
+        Own = [re:replace(Path, "[0-9]+", "N", [{return, list}])
+               || #{path := <<"__main__", _/binary>> = Path, count := N} <- Rows, N > 10],
+        ?assertEqual(["__main__.kept[N]", "__main__.kept[N].base"], lists:sort(Own))
     end).
 
 several() ->

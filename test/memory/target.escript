@@ -24,7 +24,7 @@ functions() ->
     IsStats = fun({ok, #{gc_count := {_, _, _}}}) -> true; (_) -> false end,
     IsCount = fun({ok, N}) -> is_integer(N); (_) -> false end,
     IsOk = fun(Answer) -> Answer =:= ok end,
-    IsStack = fun({ok, Threads}) -> is_list(Threads); (_) -> false end,
+    IsList = fun({ok, Rows}) -> is_list(Rows); (_) -> false end,
     AreStacks = fun({ok, [{1, {ok, _}}, {2, {ok, _}}]}) -> true; (_) -> false end,
     [{"memory_stats", fun py:memory_stats/1, IsStats, IsStats},
      {"gc", fun py:gc/1, IsCount, IsCount},
@@ -33,7 +33,11 @@ functions() ->
      {"tracemalloc_start", fun py:tracemalloc_start/1, IsOk, IsOk},
      {"tracemalloc_start with frames", fun(T) -> py:tracemalloc_start(T, 5) end, IsOk, IsOk},
      {"tracemalloc_stop", fun py:tracemalloc_stop/1, IsOk, IsOk},
-     {"stack", fun py:stack/1, AreStacks, IsStack},
+     {"objects", fun py_mem:objects/1, IsList, IsList},
+     {"growth", fun py_mem:growth/1, IsList, IsList},
+     {"uncollectable", fun py_mem:uncollectable/1, IsList, IsList},
+     {"referrers", fun(Target) -> py_mem:referrers(Target, dict) end, IsList, IsList},
+     {"stack", fun py:stack/1, AreStacks, IsList},
      {"restart_workers", fun py:restart_workers/1, IsOk, IsOk}].
 
 targets(Ask, IsTogether, IsOne) ->

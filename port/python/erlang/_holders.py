@@ -15,6 +15,7 @@ from types import (
     FrameType,
     FunctionType,
     GeneratorType,
+    GetSetDescriptorType,
     MemberDescriptorType,
     MethodType,
     TracebackType,
@@ -244,7 +245,8 @@ def _attributes(holder: object) -> Iterator[tuple[str, object]]:
                 yield _name(name), _get(vars(cls)[name], holder)
     for base in type(holder).__mro__:
         for name, member in list(vars(base).items()):
-            if type(member) is MemberDescriptorType:
+            is_base = name == "base" and type(member) is GetSetDescriptorType
+            if is_base or type(member) is MemberDescriptorType:
                 yield _name(name), _get(member, holder)
     yield from _variables(holder)
 
