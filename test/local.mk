@@ -85,6 +85,7 @@ test_scripts = \
 	test/pool/definitions.escript \
 	test/pool/drain.escript \
 	test/pool/lives.escript \
+	test/pool/named.escript \
 	test/pool/options.escript \
 	test/pool/pool.escript \
 	test/pool/quarantine.escript \

@@ -16,7 +16,6 @@ main(_) ->
         {"its successor is there before it is needed", fun warm/0},
         {"many callers of one-shot workers", fun one_shot_many/0},
         {"a worker takes no more calls than it may", fun exact/0},
-        {"calls that name a worker which takes no more have its successor", fun named/0},
         {"what does not count", fun does_not_count/0},
         {"exec_all does not use workers up", fun exec_all_is_free/0},
         {"a restart replaces a successor that waits, too", fun restart_warm/0},
@@ -117,16 +116,6 @@ exact() ->
     ?assertEqual(200, length(Pids)),
     Counts = [fixture:count(fun(P) -> P =:= Pid end, Pids) || Pid <- lists:usort(Pids)],
     ?assert(lists:max(Counts) =< 5),
-    stop().
-
-named() ->
-    In = start(#{calls => 1}, #{size => 2}),
-    One = [pid(In#{pool => {p, 1}}) || _ <- lists:seq(1, 6)],
-    Each = [py:call(os, getpid, [], #{}, In#{pool => {p, all}}) || _ <- lists:seq(1, 3)],
-    Refs = [py:spawn_call(os, getpid, [], #{}, In#{pool => {p, 2}}) || _ <- lists:seq(1, 6)],
-    Pids = One ++ [Pid || {ok, [{1, {ok, A}}, {2, {ok, B}}]} <- Each, Pid <- [A, B]]
-        ++ [Pid || Ref <- Refs, {ok, Pid} <- [py:await(Ref)]],
-    ?assertEqual({18, 18}, {length(Pids), length(lists:usort(Pids))}),
     stop().
 
 does_not_count() ->

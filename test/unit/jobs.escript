@@ -38,6 +38,7 @@ main(_) ->
         {"what is left has until its deadline, or the caller's", fun leave_until/0},
         {"busy: what may run elsewhere goes there", fun take_back/0},
         {"busy: the program is asked once for each job", fun take_back_once/0},
+        {"used up: what names the worker is for its successor", fun hand_over/0},
         {"a job that is given back goes to the queue", fun given_back/0},
         {"a job that was started is not given back", fun not_given_back/0},
         {"death fails what has started, and only that", fun give_up/0},
@@ -255,6 +256,18 @@ take_back() ->
 take_back_once() ->
     {[{send, _}, {send, _}], Jobs} = py_worker_jobs:take_back(sent([req(1), req(2)])),
     ?assertEqual({[], Jobs}, py_worker_jobs:take_back(Jobs)).
+
+hand_over() ->
+    Named = fun(Id) -> (bound(Id))#req{named = true} end,
+    Jobs = waiting([Named(10), bound(11)], sent([Named(1), bound(2) | [req(Id) || Id <- lists:seq(3, ?WINDOW)]])),
+    ?assertMatch({[], _}, py_worker_jobs:take_back(waiting([Named(10)], sent([Named(1)])))),
+    {Effects, Left} = py_worker_jobs:hand_over(Jobs),
+    ?assertMatch([{requeue, #req{reply_to = 10}} | _], Effects),
+    ?assertEqual([py_wire:take_back(Id) || Id <- [1 | lists:seq(3, ?WINDOW)]],
+                 [Frame || {send, Frame} <- Effects]),
+    ?assertEqual(?WINDOW + 1, py_worker_jobs:count(Left)),
+    ?assertEqual([true, true, false],
+                 [py_worker_jobs:has_free(sent([Req])) || Req <- [req(1), Named(1), bound(1)]]).
 
 given_back() ->
     {_, Jobs} = py_worker_jobs:take_back(sent([req(1), req(2)])),

@@ -14,7 +14,7 @@
 -export([new/0, push/4, next/1, output/3, reply/3, put_back/3]).
 -export([is_idle/1, count/1, calls/1, load/1, callers/1, owner/2, running/1]).
 -export([request/2, requests/1, has_free/1]).
--export([expire/2, stuck/2, soonest/1, leave/3, take_back/1, give_up/2]).
+-export([expire/2, stuck/2, soonest/1, leave/3, take_back/1, hand_over/1, give_up/2]).
 -export_type([jobs/0, job/0]).
 
 -include("py.hrl").
@@ -211,10 +211,10 @@ request(Id, #jobs{sent = Sent}) ->
 requests(#jobs{} = J) ->
     [Req || #job{req = Req} <- all(J)].
 
-%% Whether somebody waits for one that any worker might have run.
+%% Whether somebody waits for one that need not have run on this very worker.
 -spec has_free(jobs()) -> boolean().
 has_free(#jobs{} = J) ->
-    lists:any(fun(#job{left = Left} = Job) -> not Left andalso is_free(Job) end, all(J)).
+    lists:any(fun(#job{left = Left} = Job) -> not Left andalso may_move(Job) end, all(J)).
 
 all(#jobs{sent = Sent, waiting = Waiting}) ->
     Sent ++ queue:to_list(Waiting).
@@ -286,9 +286,18 @@ left(#job{id = Id, deadline = Deadline} = Job, Latest, #jobs{sent = Sent} = J) -
 %% The worker has become busy: what waits goes elsewhere if it may, and the
 %% program is asked, once for each job, to give back what it has not started.
 -spec take_back(jobs()) -> {[effect()], jobs()}.
-take_back(#jobs{sent = Sent} = J) ->
-    {Free, Kept} = drop_waiting(fun is_free/1, J),
-    Recall = fun(#job{left = false, recalled = false} = Job) -> is_free(Job);
+take_back(J) ->
+    take_back(fun is_free/1, J).
+
+%% The worker must not run anything new. The same, and what names it is for its
+%% successor.
+-spec hand_over(jobs()) -> {[effect()], jobs()}.
+hand_over(J) ->
+    take_back(fun may_move/1, J).
+
+take_back(May, #jobs{sent = Sent} = J) ->
+    {Free, Kept} = drop_waiting(May, J),
+    Recall = fun(#job{left = false, recalled = false} = Job) -> May(Job);
                 (#job{}) -> false
              end,
     Marked = [Job#job{recalled = Job#job.recalled orelse Recall(Job)} || Job <- Sent],
@@ -298,6 +307,9 @@ take_back(#jobs{sent = Sent} = J) ->
 
 %% Whether any worker may run it.
 is_free(#job{req = #req{bound = Bound}}) -> not Bound.
+
+%% Whether any worker may, or whichever has the slot.
+may_move(#job{req = #req{named = Named}} = Job) -> Named orelse is_free(Job).
 
 %% Takes out those of the waiting jobs for which the fun holds.
 drop_waiting(_, #jobs{n_waiting = 0} = J) ->

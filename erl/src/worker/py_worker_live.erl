@@ -276,7 +276,7 @@ closing({replace, calls}, #live{pool_pid = Pool, slot = Slot} = L) ->
     L;
 closing({replace, Why}, #live{pool_pid = Pool, slot = Slot, jobs = Jobs, last = Last} = L) ->
     py_pool:replace(Pool, Slot, self(), Why, what(Last)),
-    jobs(py_worker_jobs:take_back(Jobs), L).
+    jobs(py_worker_jobs:hand_over(Jobs), L).
 
 what(#req{what = What}) -> What;
 what(none) -> none.
@@ -292,8 +292,8 @@ effect({send, Frame}, #live{port = Port} = L) ->
     L;
 effect(progress, L) ->
     L#live{since = none, busy = false};
-effect({requeue, Req}, #live{tenure = Tenure} = L) ->
-    enter(Req, L),
+effect({requeue, #req{named = Named} = Req}, #live{tenure = Tenure} = L) ->
+    _ = case Named of true -> refuse(Req); false -> enter(Req, L) end,
     L#live{tenure = py_worker_tenure:given_back(Req, Tenure)};
 effect({home, Pid}, #live{tenure = Tenure} = L) ->
     L#live{tenure = py_worker_tenure:bind(Pid, Tenure)};
