@@ -20,7 +20,8 @@ main(_) ->
         {"a process that is bound may free its memory", fun bound/0},
         {"a budget that is lifted", fun lifted/0},
         {"a part of what there is", fun percent/0},
-        {"a pool that stops takes its alarm along", fun stopped/0}
+        {"a pool that stops takes its alarm along", fun stopped/0},
+        {"no alarm is cleared that was not set", fun no_alarm/0}
     ]))).
 
 with_pool(Size, Budget, Fun) ->
@@ -153,3 +154,10 @@ stopped() ->
         fixture:wait_until(fun() -> alarms() =/= [] end)
     end),
     fixture:wait_until(fun() -> alarms() =:= [] end).
+
+no_alarm() ->
+    Handler = whereis(alarm_handler),
+    1 = erlang:trace(Handler, true, ['receive']),
+    with_pool(1, infinity, fun(Pool) -> {ok, 1} = py:eval(<<"1">>, #{}, Pool) end),
+    1 = erlang:trace(Handler, false, ['receive']),
+    receive {trace, Handler, 'receive', {notify, Event}} -> error({heard, Event}) after 0 -> ok end.

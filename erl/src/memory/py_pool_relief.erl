@@ -33,16 +33,19 @@ carry_out(admit, _, Pool) ->
     py_pool_load:admit(Pool);
 carry_out(pressure, Seen, #pool{name = Name} = Pool) ->
     log(warning, "the workers have more memory than their budget", [], Seen, Pool),
+    _ = py_pool_board:is_first(Pool, alarm),
     alarm({set_alarm, {{py_memory, Name}, maps:with([used, allowed], Seen)}});
 carry_out(calm, Seen, Pool) ->
     log(notice, "the workers' memory is within their budget again", [], Seen, Pool),
     clear(Pool).
 
-%% There is no pressure: nothing is refused, and there is no alarm.
+%% There is no pressure: nothing is refused, and there is no alarm. Only one that was
+%% set is cleared, because that is an event in the log of sasl.
 -spec clear(#pool{}) -> ok.
 clear(#pool{name = Name} = Pool) ->
     py_pool_load:admit(Pool),
-    alarm({clear_alarm, {py_memory, Name}}).
+    _ = py_pool_board:forget_first(Pool, alarm) andalso alarm({clear_alarm, {py_memory, Name}}),
+    ok.
 
 %% As alarm_handler's own functions do it, so that sasl is not needed.
 alarm(Event) ->

@@ -23,7 +23,7 @@
 -export([set_pool/2, pool/1, set_workers/2, workers_sup/1, set_sampler/2, sampler/1]).
 -export([join/4, leave/3, pick/1, workers/1, worker/2]).
 -export([set_program/4, programs/1, forget_program/2]).
--export([set_refused/2, why_refused/2, is_first/2]).
+-export([set_refused/2, why_refused/2, is_first/2, forget_first/2]).
 -export([set_version/2, version/1]).
 -export([memory/2, update_memory/3, rest/4, rouse/2, resting/3]).
 -export([set_limits/3, change_limits/3, limits/2]).
@@ -218,6 +218,11 @@ forget_program(Pool, Worker) ->
 -spec is_first(#pool{}, What :: atom()) -> boolean().
 is_first(#pool{table = Table}, What) ->
     in_table(fun() -> ets:insert_new(Table, {{said, What}}) end, false).
+
+%% Whether somebody has asked that; the next one who asks is the first again.
+-spec forget_first(#pool{}, What :: atom()) -> boolean().
+forget_first(#pool{table = Table}, What) ->
+    in_table(fun() -> ets:take(Table, {said, What}) =/= [] end, false).
 
 %% These alone are refused from now on.
 -spec set_refused(#pool{}, [{py_wire:what(), Why :: term()}]) -> ok.
