@@ -59,8 +59,8 @@ port_libport_a_SOURCES = \
 	port/op/eval.c port/op/eval.h \
 	port/op/gc_pause.c port/op/gc_pause.h \
 	port/op/heap.c \
+	port/op/heap_limit.c \
 	port/op/hello.c \
-	port/op/kernel.c \
 	port/op/limit.c \
 	port/op/listen.c \
 	port/op/memory.c \

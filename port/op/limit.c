@@ -1,89 +1,88 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Limits of memory that are changed while the program runs.
+ * What the kernel allows this process, changed while it runs.
  */
 #include "config.h"
 
+#include <ei.h>
+#include <stdio.h>
+#include <string.h>
+
 #include "op/op.h"
-#include "memory/heap_account.h"
-#include "memory/heap_hook.h"
-#include "task/arg.h"
-#include "value/classes.h"
-#include "value/python.h"
-#include "wire/protocol.h"
+#include "process/limit.h"
+#include "task/reply.h"
+#include "wire/etf.h"
 
-/* A limit by its name. `set` takes the bytes, or SIZE_MAX for none, and returns
- * 0, or -1 with an exception. */
-struct limit_row {
-    const char *name;
-    size_t least;
-    int (*set)(size_t bytes);
+/* Room for the names of limits, and for "infinity". */
+#define NAME_SIZE 32
+
+struct change {
+    enum limit limit;
+    char value[NAME_SIZE];
 };
 
-static int set_heap(size_t bytes)
+static int read_name(const char *frame, int *at, char *name)
 {
-    if (heap_hook_limit(bytes) == 0)
-        return 0;
-    PyErr_SetString(PyExc_NotImplementedError,
-                    heap_hook_counts()
-                        ? "heap: tracemalloc is on, and the program had no "
-                          "limit before"
-                        : "heap: the program was not started with --heap or "
-                          "--account");
-    return -1;
+    const unsigned char *const start = (const unsigned char *)frame;
+    const unsigned char *p = start + *at;
+    const int len = etf_name(&p, name, NAME_SIZE);
+    *at = (int)(p - start);
+    return len < 0 ? -1 : 0;
 }
 
-static const struct limit_row rows[] = {
-    {"heap", LEAST_HEAP, set_heap},
-};
-
-static const struct limit_row *find(PyObject *name)
+/* An integer or `infinity`. */
+static int read_value(const char *frame, int *at, char *value)
 {
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        if (PyUnicode_CompareWithASCIIString(name, rows[i].name) == 0)
-            return &rows[i];
-    PyErr_Format(classes_badarg(), "memory: there is no limit '%U'", name);
-    return NULL;
+    long long n;
+    if (ei_decode_longlong(frame, at, &n) == 0)
+        return snprintf(value, NAME_SIZE, "%lld", n) < 0 ? -1 : 0;
+    if (read_name(frame, at, value) < 0)
+        return -1;
+    return strcmp(value, "infinity") == 0 ? 0 : -1;
 }
 
-/* An integer, or the atom `infinity`: SIZE_MAX. */
-static int read_bytes(const struct limit_row *row, PyObject *value,
-                      size_t *bytes)
+static int read_change(const char *frame, int *at, struct change *change,
+                       struct err *err)
 {
-    if (PyUnicode_Check(value) &&
-        PyUnicode_CompareWithASCIIString(value, "infinity") == 0) {
-        *bytes = SIZE_MAX;
-        return 0;
+    char name[NAME_SIZE];
+    if (read_name(frame, at, name) < 0 ||
+        (change->limit = limit_named(name)) == LIMITS)
+        return err_set(err, "memory: there is no such limit");
+    if (read_value(frame, at, change->value) < 0)
+        return err_set(err, "memory: %s: neither an integer nor infinity",
+                       name);
+    return 0;
+}
+
+/* All are read before one is set. */
+static int read_changes(const struct task *task, struct change *changes,
+                        int *count, struct err *err)
+{
+    const char *frame = task->req->frame;
+    int at = (int)task->at;
+    if (ei_decode_map_header(frame, &at, count) < 0 || *count > LIMITS)
+        return err_set(err, "memory: not a map of limits");
+    for (int i = 0; i < *count; i++)
+        if (read_change(frame, &at, &changes[i], err) < 0)
+            return -1;
+    return 0;
+}
+
+void op_set_limits(const struct task *task, struct buf *out)
+{
+    struct change changes[LIMITS];
+    struct err err = {""};
+    int count = 0;
+    if (read_changes(task, changes, &count, &err) < 0) {
+        reply_badarg(out, &err);
+        return;
     }
-    *bytes = PyLong_CheckExact(value) ? PyLong_AsSize_t(value) : 0;
-    PyErr_Clear();
-    if (*bytes >= row->least && *bytes != SIZE_MAX)
-        return 0;
-    PyErr_Format(classes_badarg(),
-                 "memory: %s: not infinity or an integer from %zu", row->name,
-                 row->least);
-    return -1;
-}
-
-static int set_limit(PyObject *name, PyObject *value)
-{
-    const struct limit_row *row = find(name);
-    size_t bytes = 0;
-    return row && read_bytes(row, value, &bytes) == 0 ? row->set(bytes) : -1;
-}
-
-/* One after the other, to the first that fails. */
-PyObject *op_set_memory(struct task *task)
-{
-    PyObject *name = NULL, *value = NULL;
-    PyObject *limits = arg_names(task, "memory");
-    Py_ssize_t at = 0;
-    int rc = limits ? 0 : -1;
-    while (rc == 0 && python_dict_next(limits, &at, &name, &value)) {
-        rc = set_limit(name, value);
-        Py_DECREF(name);
-        Py_DECREF(value);
-    }
-    Py_XDECREF(limits);
-    return rc < 0 ? NULL : Py_NewRef(Py_None);
+    int i = 0;
+    while (i < count &&
+           limit_set(changes[i].limit, changes[i].value, &err) == 0)
+        i++;
+    if (i < count)
+        reply_os_error(out, &err);
+    else
+        reply_ok(out);
 }

@@ -55,7 +55,7 @@ op_fn op_gc_threshold, op_gc_enable, op_gc_disable, op_gc_freeze;
 op_fn op_memory_objects;
 /* census.c  census   growth   uncollectable   {referrers, Type, N} */
 op_fn op_census, op_growth, op_uncollectable, op_referrers;
-/* limit.c  {set_memory, Limits} */
+/* heap_limit.c  {set_memory, Limits} */
 op_fn op_set_memory;
 /* trace.c  tracemalloc_start   {tracemalloc_start, NFrame}   traced … */
 op_fn op_tracemalloc_start, op_tracemalloc_stop, op_tracemalloc_top, op_traced;
@@ -72,7 +72,7 @@ typedef void op_bare_fn(const struct task *task, struct buf *out);
 op_bare_fn op_memory_detail;
 /* trim.c  trim */
 op_bare_fn op_trim;
-/* kernel.c  {set_limits, Limits} */
+/* limit.c  {set_limits, Limits} */
 op_bare_fn op_set_limits;
 
 #endif
