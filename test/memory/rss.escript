@@ -4,17 +4,17 @@
 %%
 %% The limits that are watched from outside: whatever has the memory and whatever
 %% Python does, the worker is killed, its caller is told why, and the pool goes on.
+%% TIMES is how often each way is taken (10).
 -mode(compile).
 -include_lib("stdlib/include/assert.hrl").
 
 -define(MB, 1_000_000).
 -define(LIMIT, (200 * ?MB)).
 -define(GB, (1 bsl 30)).
--define(TIMES, 10).
 
 main(_) ->
     tap:run(fixture:with_app(settings(#{rss => ?LIMIT}), logbook:kept([
-        [{[What, ", ten times in a row"], 300_000, fun() -> killed(Call) end}
+        [{[What, ", again and again"], 300_000, fun() -> killed(Call) end}
          || {What, Call} <- ways()],
         {"what is below the limit lives", fun below/0},
         {"a call that was queued behind it runs elsewhere", fun queued/0},
@@ -56,7 +56,9 @@ each_time({Module, Function, Args} = Call) ->
                           when Arity =:= length(Args), Why),
          ?assert(maps:get(rss, Why) > ?LIMIT),
          healthy(default, 2)
-     end || _ <- lists:seq(1, ?TIMES)].
+     end || _ <- lists:seq(1, times())].
+
+times() -> list_to_integer(os:getenv("TIMES", "10")).
 
 call({Module, Function, Args}, Options) ->
     py:call(Module, Function, Args, #{}, Options).
@@ -149,7 +151,7 @@ watch(Taken) ->
 %% little memory, so that the kernel needs no time for it.
 soon() ->
     with_pool(#{rss => 60 * ?MB}, #{size => 1}, fun(Pool) ->
-        Ms = [kill_time(Pool) || _ <- lists:seq(1, ?TIMES)],
+        Ms = [kill_time(Pool) || _ <- lists:seq(1, times())],
         figure:show("from the sample to the end", Ms)
     end),
     timer:sleep(50),
