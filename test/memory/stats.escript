@@ -78,6 +78,7 @@ goes_on() ->
     ?assert(One >= Calls andalso One + Two >= 50 andalso Later >= Uptime).
 
 detail() ->
+    fixture:unless_sanitized(),
     {ok, #{workers := Workers}} = py:memory_stats(default, #{detail => true}),
     ?assertEqual(2, length([ok || #{pss := Pss, uss := Uss} <- Workers,
                                   Uss > ?MB, Pss >= Uss])),
@@ -169,6 +170,7 @@ resting() ->
         [{ok, #{busy := false}} = py:memory_stats({default, 1}) || _ <- lists:seq(1, 100)],
         switches(OsPid) =:= Before
     end),
+    wait_for_rest(),
     {ok, #{age := Age}} = py:memory_stats({default, 1}),
     timer:sleep(50),
     {ok, #{age := Later}} = py:memory_stats({default, 1}),
@@ -177,17 +179,21 @@ resting() ->
     {ok, #{age := Young}} = py:memory_stats({default, 1}),
     ?assert(Young < Later).
 
+%% Until its first worker has nothing to do and has said its numbers.
+wait_for_rest() ->
+    fixture:wait_until(fun() ->
+        {ok, Pool} = py_pool_board:find(default),
+        [{Id, Pid, _} | _] = py_pool_board:workers(Pool),
+        py_pool_board:resting(Pool, Id, Pid) =/= false
+    end).
+
 %% How often the kernel has let a process's first thread run.
 switches(OsPid) ->
     fixture:proc_number(OsPid, "voluntary_ctxt_switches").
 
 %% On a machine that others use, as soon as they let us.
 quick() ->
-    fixture:wait_until(fun() ->
-        {ok, Pool} = py_pool_board:find(default),
-        [{Id, Pid, _} | _] = py_pool_board:workers(Pool),
-        py_pool_board:resting(Pool, Id, Pid) =/= false
-    end),
+    wait_for_rest(),
     fixture:wait_until(fun() ->
         {Ms, _} = figure:timed(fun() ->
             [{ok, #{busy := false}} = py:memory_stats({default, 1}) || _ <- lists:seq(1, 20)]
