@@ -8,7 +8,7 @@
 -include("py.hrl").
 
 %% Statistics are there within 100 ms, whatever the workers do.
--define(STATS_LIMIT, 90).
+-define(STATS_LIMIT, 80).
 
 -spec stats(py_target:target(), Detail :: boolean()) -> py_target:answer().
 stats(Target, Detail) ->
