@@ -308,6 +308,7 @@ memory_errors() ->
     stop().
 
 limit_once() ->
+    fixture:unless_sanitized(),
     In = start(#{}, #{memory => #{address_space => 4 bsl 30}}),
     Pid = pid(In),
     {error, {'MemoryError', _}} = py:eval(<<"bytearray(2**33)">>, #{}, In),
