@@ -19,6 +19,8 @@
 
 -define(PERIOD, 1_000).
 -define(NEAR_PERIOD, 100).
+%% How long it may take to answer (ms).
+-define(CALL_LIMIT, 5_000).
 %% To look at the budget takes at most one part in so many of the time.
 -define(BUDGET_SHARE, 10).
 
@@ -46,16 +48,7 @@ start_link(Pool) ->
 -spec histories(#pool{}, [pid()]) ->
           {ok, #{pid() => [py_pool_history:sample()]}} | {error, term()}.
 histories(Pool, Workers) ->
-    case py_pool_board:sampler(Pool) of
-        {ok, Pid} ->
-            try
-                gen_server:call(Pid, {histories, Workers})
-            catch
-                exit:_ -> py_pool_board:refusal(Pool)
-            end;
-        {error, _} = Error ->
-            Error
-    end.
+    py_pool_board:call(py_pool_board:sampler(Pool), Pool, {histories, Workers}, ?CALL_LIMIT).
 
 %% ---------------------------------------------------------------------------
 

@@ -79,16 +79,7 @@ restart(Pool, Which) ->
     call(Pool, {restart, Which}).
 
 call(Pool, Request) ->
-    case py_pool_board:pool(Pool) of
-        {ok, Pid} ->
-            try
-                gen_server:call(Pid, Request, infinity)
-            catch
-                exit:_ -> py_pool_board:refusal(Pool)
-            end;
-        {error, _} = Error ->
-            Error
-    end.
+    py_pool_board:call(py_pool_board:pool(Pool), Pool, Request, infinity).
 
 %% ---------------------------------------------------------------------------
 %% What callers and workers say to it: messages, which never wait

@@ -20,7 +20,7 @@
 -module(py_pool_board).
 
 -export([new/2, delete/1, find/1, open/1, refusal/1, names/0, with_pool/2, with_open/2]).
--export([set_pool/2, pool/1, set_workers/2, workers_sup/1, set_sampler/2, sampler/1]).
+-export([set_pool/2, pool/1, set_workers/2, workers_sup/1, set_sampler/2, sampler/1, call/4]).
 -export([join/4, leave/3, pick/1, workers/1, worker/2]).
 -export([set_program/4, programs/1, forget_program/2]).
 -export([set_refused/2, why_refused/2, is_first/2, forget_first/2]).
@@ -122,6 +122,17 @@ pid(Pool, Key) ->
         [{_, Pid}] -> {ok, Pid};
         [] -> refusal(Pool)
     end.
+
+%% Calls one of these processes. One that ends, or has ended, refuses like the pool.
+-spec call({ok, pid()} | {error, term()}, #pool{}, term(), timeout()) -> term().
+call({ok, Pid}, Pool, Request, Timeout) ->
+    try
+        gen_server:call(Pid, Request, Timeout)
+    catch
+        exit:_ -> refusal(Pool)
+    end;
+call({error, _} = Error, _, _, _) ->
+    Error.
 
 -spec set_workers(#pool{}, pid()) -> ok.
 set_workers(Pool, Supervisor) ->
