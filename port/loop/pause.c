@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "memory/heap_account.h"
+#include "talk/event.h"
 #include "task/reply.h"
 #include "value/python.h"
 #include "wire/output.h"
@@ -20,17 +21,10 @@ void pause_init(bool wanted)
     enabled = wanted;
 }
 
-/* It does not count for the window of events: nobody reads the input now, so
- * there would never be room. */
 static void tell(bool failed)
 {
     struct buf out;
-    buf_init(&out, 0);
-    output_begin(&out);
-    put_version(&out);
-    put_tuple(&out, 3);
-    put_atom_z(&out, "event");
-    put_atom_z(&out, "paused");
+    event_begin(&out, "paused");
     if (failed)
         put_atom_z(&out, "memory_error");
     else

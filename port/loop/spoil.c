@@ -3,6 +3,7 @@
 
 #include "loop/spoil.h"
 
+#include "talk/event.h"
 #include "value/python.h"
 #include "wire/output.h"
 #include "wire/put.h"
@@ -15,17 +16,10 @@ int spoil_init(void)
     return held ? 0 : -1;
 }
 
-/* It does not count for the window of events: nobody reads the input now, so
- * there would never be room. */
 static void tell(const char *text, Py_ssize_t n)
 {
     struct buf out;
-    buf_init(&out, 0);
-    output_begin(&out);
-    put_version(&out);
-    put_tuple(&out, 3);
-    put_atom_z(&out, "event");
-    put_atom_z(&out, "spoilt");
+    event_begin(&out, "spoilt");
     put_binary(&out, text, (size_t)n);
     Py_BEGIN_ALLOW_THREADS
     output_send(&out);

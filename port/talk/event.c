@@ -25,6 +25,16 @@ static int put_event(struct buf *out, const char *name, PyObject *data)
     return value_encode(out, data, &form, name);
 }
 
+void event_begin(struct buf *out, const char *name)
+{
+    buf_init(out, 0);
+    output_begin(out);
+    put_version(out);
+    put_tuple(out, 3);
+    put_atom_z(out, "event");
+    put_atom_z(out, name);
+}
+
 /* Neither a forked child nor a program that is ending has anybody to send to.
  */
 int event_send(const char *name, PyObject *data, bool wait)

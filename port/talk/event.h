@@ -9,11 +9,18 @@
 #include <stdbool.h>
 
 #include "value/python.h"
+#include "wire/buf.h"
 
 /* Sends {event, Name, Data}. 1: sent; 0: not sent, because the reader is behind
  * and `wait` is false, or because nobody reads any more; -1 with an exception.
  * GIL held, any thread; waits without the GIL. */
 int event_send(const char *name, PyObject *data, bool wait);
+
+/* Begins a frame {event, Name, Data} that does not count for the window, for
+ * when nobody reads the input, so that there would never be room. The caller
+ * puts the data, sends the frame (output_send) and frees it. Any thread, no
+ * GIL. */
+void event_begin(struct buf *out, const char *name);
 
 /* {ack, N}: the reader has dealt with n bytes. Any thread, no GIL. */
 void event_acked(long long n);

@@ -58,12 +58,7 @@ static void withdraw(uint32_t id)
     struct buf out;
     if (!output_is_open() || wait_has_ended())
         return;
-    buf_init(&out, 0);
-    output_begin(&out);
-    put_version(&out);
-    put_tuple(&out, 3);
-    put_atom_z(&out, "event");
-    put_atom_z(&out, "withdraw");
+    event_begin(&out, "withdraw");
     put_long(&out, id);
     output_send(&out);
     buf_free(&out);
