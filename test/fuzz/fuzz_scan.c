@@ -55,7 +55,8 @@ static void check_term(const char *frame, size_t size, size_t at, size_t len)
 
 static bool has_id(enum request_kind kind)
 {
-    return kind != CONTROL_ACK && kind != CONTROL_QUIT;
+    return kind != CONTROL_ACK && kind != CONTROL_QUIT &&
+           kind != CONTROL_RESUME;
 }
 
 static void try_request(const char *frame, size_t size)

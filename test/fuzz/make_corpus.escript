@@ -78,5 +78,5 @@ requests() ->
            uncollectable, {referrers, <<"dict">>, 3}, Call, Eval,
            {exec, <<"def f(): pass">>}, {stream, Eval}, {stream, Call}],
     [{7, Op} || Op <- Ops] ++ [{make_ref(), Op, Options} || Op <- Ops] ++
-        [quit, {ack, 100}, {cancel, 7}, {more, 7, 100}, {more, 7, 1 bsl 62}, {stop, {a, 7}},
+        [quit, resume, {ack, 100}, {cancel, 7}, {more, 7, 100}, {more, 7, 1 bsl 62}, {stop, {a, 7}},
          {take_back, []}, {reply, 1, {ok, Eval}}].
