@@ -26,8 +26,7 @@ enum detail {
     WITH_TRACE,
 };
 
-/* The exception classes of builtins, without their second names; and our own
- * Cancelled. */
+/* The exception classes of builtins, without their second names. */
 static PyObject *born;
 
 /* Room for what is said of limits. */
@@ -82,7 +81,7 @@ int exception_init(void)
     if (names)
         born = exception_classes(names);
     Py_XDECREF(names);
-    return born && PyList_Append(born, classes_cancelled()) == 0 ? 0 : -1;
+    return born ? 0 : -1;
 }
 
 PyObject *exception_class_names(void)
@@ -113,19 +112,34 @@ static int put_name(struct buf *out, const char *text, size_t n)
     return put_binary(out, cut, n + ELLIPSIS_LEN);
 }
 
+/* With its module, so that there is a dot in it: what has none is built-in, or
+ * a reason of ours. */
+static PyObject *qualified_name(PyTypeObject *type)
+{
+    PyObject *name = python_call("erlang._names", "full_name", "(O)", type);
+    if (!name) {
+        PyErr_Clear();
+        name = PyUnicode_FromFormat("?.%s", type->tp_name);
+    } else if (PyUnicode_FindChar(name, '.', 0, PY_SSIZE_T_MAX, 1) < 0) {
+        Py_SETREF(name, PyUnicode_FromFormat("builtins.%U", name));
+    }
+    return name;
+}
+
 static int put_class(struct buf *out, PyObject *exc)
 {
     PyTypeObject *const type = Py_TYPE(exc);
-    PyObject *name = python_type_name(type);
+    const bool is_born = contains(born, (PyObject *)type);
+    PyObject *name = is_born ? python_type_name(type) : qualified_name(type);
     Py_ssize_t n = 0;
     const char *text = name ? PyUnicode_AsUTF8AndSize(name, &n) : NULL;
     if (!text) {
         PyErr_Clear();
-        text = type->tp_name;
+        text = "?.?";
         n = (Py_ssize_t)strlen(text);
     }
-    int rc = contains(born, (PyObject *)type) ? put_atom(out, text, (size_t)n)
-                                              : put_name(out, text, (size_t)n);
+    int rc = is_born ? put_atom(out, text, (size_t)n)
+                     : put_name(out, text, (size_t)n);
     Py_XDECREF(name);
     return rc;
 }

@@ -4,9 +4,10 @@
  *
  *     {Class, Message}  {Class, Message, Trace}  {badarg, Message}
  *
- * Class is an atom for the exception classes that Python is born with and for
- * erlang.Cancelled (see exception_class_names) and a binary for all others, so
- * Python code cannot make Erlang create atoms. A name over 255 bytes is cut.
+ * Class is an atom for the exception classes that Python is born with (see
+ * exception_class_names). For all others it is a binary, the name with the
+ * module in front, so Python code can neither make Erlang create atoms nor
+ * raise what looks like a reason of ours. A name over 255 bytes is cut.
  * Message is a binary, which for a MemoryError says at what it ran out, and
  * what it is limited to; Trace a map, there with option `traceback` (see
  * python/erlang/_traceback.py). GIL held.

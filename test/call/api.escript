@@ -227,7 +227,7 @@ send() ->
     ?assertEqual(<<"from a thread">>, next()),
     ?assertMatch({error, {_, _}}, py:eval(<<"erlang.send(to, object())">>, #{to => self()})),
     ?assertMatch({error, {_, _}}, py:eval(<<"erlang.send(42, 1)">>)),
-    ?assertMatch({error, {'SendError', _}}, py:call(erlang, send, [nobody_has_this_name, 1])),
+    ?assertMatch({error, {'erlang.SendError', _}}, py:call(erlang, send, [nobody_has_this_name, 1])),
     ?assertEqual({ok, 1}, py:eval(<<"1">>)).
 
 next() ->

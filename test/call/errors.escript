@@ -48,16 +48,22 @@ exceptions() ->
       <<"invalid literal for int() with base 10: '☃'"/utf8>>},
      {"a message with a lone surrogate", "raiser.surrogate()", 'ValueError',
       <<"lone \\ud800 surrogate">>},
-     {"a class of the program's own", "raiser.refused()", 'Refused', <<"not today">>},
-     {"a message that cannot be had", "raiser.unprintable()", 'Unprintable',
+     {"a class of the program's own", "raiser.refused()", 'raiser.Refused', <<"not today">>},
+     {"a message that cannot be had", "raiser.unprintable()", 'raiser.Unprintable',
       <<"<no message: str() raised RuntimeError>">>},
      {"SystemExit does not end the worker", "raiser.leave(3)", 'SystemExit', <<"3">>},
      {"sys.exit does not end the worker", "__import__('sys').exit('bye')", 'SystemExit',
       <<"bye">>},
      {"KeyboardInterrupt", "raiser.interrupt()", 'KeyboardInterrupt', <<>>},
+     {"an error whose class has a common name", "__import__('zlib').decompress(b'')", 'zlib.error',
+      <<"Error -5 while decompressing data: incomplete or truncated stream">>},
+     {"a class that is named like one of our own reasons", "raiser.timeout()", 'raiser.timeout',
+      <<"no such thing">>},
+     {"one of __main__", "(_ for _ in ()).throw(type('badarg', (Exception,), {})('mine'))",
+      '__main__.badarg', <<"mine">>},
      {"an OSError with its number", "open('/no/such/file')", 'FileNotFoundError',
       <<"[Errno 2] No such file or directory: '/no/such/file'">>},
-     {"an error of json", "__import__('json').loads('{')", 'JSONDecodeError',
+     {"an error of json", "__import__('json').loads('{')", 'json.decoder.JSONDecodeError',
       <<"Expecting property name enclosed in double quotes: line 1 column 2 (char 1)">>}].
 
 raised({What, Source, Class, Message}) ->
@@ -65,7 +71,7 @@ raised({What, Source, Class, Message}) ->
         {error, {Got, Text}} = py:eval(unicode:characters_to_binary(Source)),
         %% 3.13 and later say more about a few of these.
         ?assertEqual({Class, Message},
-                     {Got, case Got of 'JSONDecodeError' -> Message; _ -> Text end})
+                     {Got, case Got of 'json.decoder.JSONDecodeError' -> Message; _ -> Text end})
     end}.
 
 no_traceback() ->
@@ -158,18 +164,18 @@ recursion() ->
 
 %% 1,000 new atoms at most, then the class's name is a binary.
 own_classes() ->
-    {error, {'Refused', _}} = py:call(raiser, refused, []),
+    {error, {'raiser.Refused', _}} = py:call(raiser, refused, []),
     Before = erlang:system_info(atom_count),
     Classes = [begin
                    {error, {Class, <<"new">>}} = py:call(raiser, new_class, [N]),
                    Class
                end || N <- lists:seq(1, 1200)],
     Grown = erlang:system_info(atom_count) - Before,
-    ?assertEqual('Fresh1Error', hd(Classes)),
-    ?assertEqual(<<"Fresh1200Error">>, lists:last(Classes)),
+    ?assertEqual('raiser.Fresh1Error', hd(Classes)),
+    ?assertEqual(<<"raiser.Fresh1200Error">>, lists:last(Classes)),
     ?assert(Grown =< 1000),
     ?assert(lists:all(fun is_binary/1, lists:nthtail(1010, Classes))),
-    ?assertMatch({error, {'Fresh1Error', _}}, py:call(raiser, new_class, [1])).
+    ?assertMatch({error, {'raiser.Fresh1Error', _}}, py:call(raiser, new_class, [1])).
 
 %% ---------------------------------------------------------------------------
 %% Misuse

@@ -152,7 +152,7 @@ judge(_, true) -> ok;
 judge(expire, {error, timeout}) -> timeout;
 judge(_, {error, {worker_exit, _}}) -> lost;
 %% A program that SIGTERM has told to end reads no more.
-judge(event, {error, {'SendError', <<"there is no connection", _/binary>>}}) -> lost;
+judge(event, {error, {'erlang.SendError', <<"there is no connection", _/binary>>}}) -> lost;
 judge(cancel, {error, cancelled}) -> cancelled;
 judge(stack, {error, _}) -> refused;
 judge(_, Other) -> {wrong, Other}.

@@ -424,7 +424,7 @@ answered() ->
     %% Others are answered meanwhile.
     ?assertMatch({ok, _}, raw:ask(Port, version)),
     raw:send(Port, {reply, Second, {error, <<"not today">>}}),
-    ?assertEqual({1, {error, {<<"SendError">>, <<"not today">>}}}, raw:recv(Port)),
+    ?assertEqual({1, {error, {<<"erlang.SendError">>, <<"not today">>}}}, raw:recv(Port)),
     raw:close(Port).
 
 withdrawn() ->
@@ -442,7 +442,7 @@ unanswered() ->
     fixture:kill("TERM", raw:os_pid(Port)),
     Last = raw:recv(Port),
     ?assert(lists:member(Last, [{exit_status, 0}, {exit_status, 75},
-                                {1, {error, {<<"SendError">>, <<"there is no connection to Erlang"
+                                {1, {error, {<<"erlang.SendError">>, <<"there is no connection to Erlang"
                                                             " any more">>}}}])),
     Last =:= {exit_status, 0} orelse raw:recv(Port).
 

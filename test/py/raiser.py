@@ -33,6 +33,11 @@ def refused() -> None:
     raise Refused("not today")
 
 
+def timeout() -> None:
+    """An exception that is named like what Erlang says itself."""
+    raise type("timeout", (Exception,), {})("no such thing")
+
+
 def unprintable() -> None:
     """An exception whose str() raises."""
     raise Unprintable()

@@ -123,7 +123,7 @@ refused({What, Send, To, Says}) ->
         with_pool(#{send => Send}, fun(In) ->
             Receiver = case is_function(To) of true -> To(); false -> To end,
             ?assertEqual({ok, Says}, py:call(mailer, outcome, [Receiver], #{}, In)),
-            ?assertEqual({error, {'SendError', Says}},
+            ?assertEqual({error, {'erlang.SendError', Says}},
                          py:call(erlang, send, [Receiver, 1], #{}, In))
         end),
         ok = gen_udp:close(Socket)
@@ -165,7 +165,7 @@ no_receiver() ->
     ?assertMatch({error, {'TypeError', _}}, py:call(erlang, send, [7, 1])),
     ?assertMatch({error, {'TypeError', _}},
                  py:eval(<<"mailer._erlang.send(to, object())">>, #{to => self()})),
-    [?assertEqual({error, {'SendError', <<"the receiver is neither a pid nor a name">>}},
+    [?assertEqual({error, {'erlang.SendError', <<"the receiver is neither a pid nor a name">>}},
                   py:eval(<<"mailer._erlang.send(to, 1)">>, #{to => To}))
      || To <- [7, make_ref(), {some_name, node()}, [], <<"text">>]].
 
