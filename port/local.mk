@@ -130,6 +130,7 @@ dist_pypackage_DATA = \
 	port/python/erlang/_show.py \
 	port/python/erlang/_signals.py \
 	port/python/erlang/_sites.py \
+	port/python/erlang/_source.py \
 	port/python/erlang/_stack.py \
 	port/python/erlang/_traceback.py \
 	port/python/erlang/py.typed

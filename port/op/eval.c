@@ -18,26 +18,12 @@ PyObject *eval_names(void)
 }
 
 /* mode: "eval" or "exec", as Python's compile has it. */
-static PyObject *compile_text(PyObject *text, const char *mode)
+static PyObject *compile_text(PyObject *text, const char *mode,
+                              const struct task_opts *opts)
 {
-    PyObject *file = PyUnicode_FromFormat("<%s>", mode);
-    PyObject *code = NULL;
-    if (file)
-        code = python_call("builtins", "compile", "(OOsiO)", text, file, mode,
-                           0, Py_True);
-    Py_XDECREF(file);
-    return code;
-}
-
-/* Without blanks in front, as Python's own eval does it. */
-static PyObject *compile_expression(PyObject *text)
-{
-    PyObject *stripped = PyObject_CallMethod(text, "lstrip", "s", " \t");
-    if (!stripped)
-        return NULL;
-    PyObject *code = compile_text(stripped, "eval");
-    Py_DECREF(stripped);
-    return code;
+    return python_call("erlang._source", "compiled", "(Osz#l)", text, mode,
+                       opts->filename, (Py_ssize_t)opts->filename_len,
+                       opts->line);
 }
 
 static int remember(PyObject *text, PyObject *code)
@@ -49,14 +35,16 @@ static int remember(PyObject *text, PyObject *code)
     return PyDict_SetItem(compiled, text, code);
 }
 
-static PyObject *expression(PyObject *text)
+static PyObject *expression(PyObject *text, const struct task_opts *opts)
 {
+    if (opts->filename || opts->line != 1)
+        return compile_text(text, "eval", opts);
     if (!compiled && !(compiled = PyDict_New()))
         return NULL;
     PyObject *code = python_dict_get(compiled, text);
     if (code || PyErr_Occurred())
         return code;
-    code = compile_expression(text);
+    code = compile_text(text, "eval", opts);
     if (code && remember(text, code) < 0)
         Py_CLEAR(code);
     return code;
@@ -82,7 +70,8 @@ PyObject *op_eval(struct task *task)
     PyObject *value = NULL;
 
     if (!(text = arg_text(task, "code")) ||
-        !(locals = arg_names(task, "locals")) || !(code = expression(text)) ||
+        !(locals = arg_names(task, "locals")) ||
+        !(code = expression(text, &task->opts)) ||
         !(names = names_with(locals)))
         goto out;
     value = PyEval_EvalCode(code, names, names);
@@ -99,7 +88,8 @@ PyObject *op_exec(struct task *task)
     PyObject *text = NULL, *code = NULL, *names = NULL, *none = NULL;
 
     if ((text = arg_text(task, "code")) &&
-        (code = compile_text(text, "exec")) && (names = eval_names()))
+        (code = compile_text(text, "exec", &task->opts)) &&
+        (names = eval_names()))
         none = PyEval_EvalCode(code, names, names);
     Py_XDECREF(text);
     Py_XDECREF(code);

@@ -13,6 +13,9 @@
 /* Room for the name of a choice: "binary" is one of the longest. */
 #define CHOICE_SIZE 8
 
+/* What stands before the bytes of a binary: its tag and its size. */
+#define BINARY_HEADER 5
+
 static const unsigned char *at_byte(const char *buf, int at)
 {
     return (const unsigned char *)buf + at;
@@ -38,11 +41,22 @@ static int read_choice(const char *buf, int *at, const char *no,
     return *flag || strcmp(name, no) == 0 ? 0 : -1;
 }
 
-static int read_items(const char *buf, int *at, long least, long *items)
+static int read_filename(const char *buf, int *at, struct task_opts *opts)
 {
-    if (ei_decode_long(buf, at, items) < 0)
+    int type = 0, len = 0;
+    if (ei_get_type(buf, at, &type, &len) < 0 || type != ERL_BINARY_EXT)
         return -1;
-    return *items >= least && *items <= ITEMS_MAX ? 0 : -1;
+    opts->filename_len = len;
+    opts->filename = buf + *at + BINARY_HEADER;
+    return ei_skip_term(buf, at);
+}
+
+static int read_number(const char *buf, int *at, long least, long most,
+                       long *number)
+{
+    if (ei_decode_long(buf, at, number) < 0)
+        return -1;
+    return *number >= least && *number <= most ? 0 : -1;
 }
 
 static int read_none(const char *buf, int *at, struct form *form)
@@ -67,9 +81,13 @@ static int read_value(const char *key, const char *buf, int *at,
     if (strcmp(key, "capture") == 0)
         return read_choice(buf, at, "false", "true", &opts->capture);
     if (strcmp(key, "chunk") == 0)
-        return read_items(buf, at, 1, &opts->chunk);
+        return read_number(buf, at, 1, ITEMS_MAX, &opts->chunk);
     if (strcmp(key, "credit") == 0)
-        return read_items(buf, at, 0, &opts->credit);
+        return read_number(buf, at, 0, ITEMS_MAX, &opts->credit);
+    if (strcmp(key, "filename") == 0)
+        return read_filename(buf, at, opts);
+    if (strcmp(key, "line") == 0)
+        return read_number(buf, at, 1, MOST_LINE, &opts->line);
     return 1;
 }
 
@@ -92,7 +110,7 @@ static int read_option(const char *buf, int *at, struct task_opts *opts,
 int task_opts_read(const struct request *req, struct task_opts *opts,
                    struct err *err)
 {
-    *opts = (struct task_opts){.chunk = DEFAULT_CHUNK, .credit = -1};
+    *opts = (struct task_opts){.chunk = DEFAULT_CHUNK, .credit = -1, .line = 1};
     form_init(&opts->form);
     if (req->opts_at) {
         int at = (int)req->opts_at, arity = 0;

@@ -11,9 +11,12 @@
 
 struct task_opts {
     struct form form;
-    bool capture; /* what is printed comes with the reply */
-    long chunk;   /* stream: items in a chunk, at most */
-    long credit;  /* stream: items that may be sent before {more, …} */
+    bool capture;         /* what is printed comes with the reply */
+    const char *filename; /* of the code, in the frame; NULL: it has none */
+    int filename_len;
+    long line;   /* at which the code begins there */
+    long chunk;  /* stream: items in a chunk, at most */
+    long credit; /* stream: items that may be sent before {more, …} */
 };
 
 /* Fills `opts` from the request's map, or with the defaults where it has

@@ -55,6 +55,9 @@
 #define DEFAULT_CHUNK 1000
 #define ITEMS_MAX 1000000000
 
+/* The greatest line at which a text may begin. */
+#define MOST_LINE 1000000
+
 /* The greatest N of {more, Id, N} and {ack, N}: sums of many still fit. */
 #define COUNT_MAX 2147483647
 

@@ -128,7 +128,7 @@ frame() ->
               "    orders = [leaky.Order()]\n"
               "    wedge.until(file)\n">>,
             fun({ok, [#{root := frame, path := Path, holders := [<<"list">>, <<"leaky.Order">>]}]}) ->
-                ?assertEqual(<<"<outer (<exec>:3, MainThread)>.orders[0]">>, Path)
+                ?assertEqual("<outer (<exec N>:3, MainThread)>.orders[0]", unnumbered(Path))
             end).
 
 outer_frame() ->
@@ -138,8 +138,12 @@ outer_frame() ->
               "def inner(file):\n"
               "    wedge.until(file)\n">>,
             fun({ok, [#{root := frame, path := Path}]}) ->
-                ?assertEqual(<<"<outer (<exec>:3, MainThread)>.order">>, Path)
+                ?assertEqual("<outer (<exec N>:3, MainThread)>.order", unnumbered(Path))
             end).
+
+%% Each text that exec has run has a number.
+unnumbered(Path) ->
+    re:replace(Path, "<exec [0-9]+>", "<exec N>", [{return, list}]).
 
 thread() ->
     waiting(<<"class Wrong(Exception): pass\n"

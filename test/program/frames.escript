@@ -121,6 +121,8 @@ not_requests() ->
      {"options that are no map", term_to_binary({7, version, [a]}), 7},
      {"an unknown option", term_to_binary({7, version, #{colour => red}}), 7},
      {"an option with a wrong value", term_to_binary({7, version, #{traceback => 3}}), 7},
+     {"a filename that is no binary", term_to_binary({7, {exec, <<"1">>}, #{filename => "x"}}), 7},
+     {"a line that is not", term_to_binary({7, {exec, <<"1">>}, #{line => 0}}), 7},
      {"an option's name that is no atom", term_to_binary({7, version, #{<<"none">> => a}}), 7},
      {"code that is a number", term_to_binary({7, {eval, 42, #{}}}), 7},
      {"code that is not UTF-8", term_to_binary({7, {eval, <<255>>, #{}}}), 7},
@@ -255,7 +257,7 @@ exception_too_large() ->
     #{code := 0, replies := [{7, {error, {Class, Why}}}, {Id, {error, {Class, Why}}}, Alive]} =
         raw:run(["--max-frame", "1024"], [raw:frame({7, {exec, Raise}}), raw:frame({Id, {exec, Raise}}),
                                           raw:frame({8, {eval, <<"2">>, #{}}})]),
-    ?assertEqual(<<(binary:copy(<<"X">>, 252))/binary, "…"/utf8>>, Class),
+    ?assertEqual(<<"__main__.", (binary:copy(<<"X">>, 243))/binary, "…"/utf8>>, Class),
     ?assert(fixture:contains(Why, "max_frame")),
     ?assertEqual({8, {ok, 2}}, Alive).
 
