@@ -84,6 +84,8 @@
     none => atom(),
     binaries => str | bytes,
     arrays => list | binary,
+    filename => unicode:chardata(),
+    line => pos_integer(),
     capture => boolean(),
     recycle => boolean(),
     chunk => pos_integer()
@@ -91,7 +93,8 @@
 %% A timeout in milliseconds alone, or a map: `timeout' (the pool's), `pool'
 %% (`default'; `{Pool, Id}' is one of its workers, `{Pool, all}', for call, eval
 %% and exec only, each of them), `traceback' (`false'), the atom that Python's `None' becomes
-%% (`none'), what binaries become (`str'), what numpy arrays become (`list'),
+%% (`none'), what binaries become (`str'), what numpy arrays become (`list'), the file
+%% and the line that the code is said to come from,
 %% whether what Python prints comes as the last element of the result tuple
 %% (`false'; for call, eval, exec and spawn_call only), how many items a stream's
 %% chunk has at most (1000).
@@ -418,7 +421,7 @@ stream_fold(Fun, Acc, Source) ->
 stream_fold(Fun, Acc, Source, Options) when is_function(Fun, 2) ->
     py_stream:fold(Fun, Acc, py_args:source(Source), py_options:uncaptured(Options));
 stream_fold(Fun, _, _, _) ->
-    py_options:badarg(Fun, "not a function of an item and an accumulator").
+    py_options:must_be(Fun, "the function", "a fun of an item and an accumulator").
 
 %% @doc Cancels a {@link spawn_call/3}, whose await then gives
 %% `{error, cancelled}': ``ok = py:cancel(Ref)''. This is harmless if the call has
@@ -427,7 +430,7 @@ stream_fold(Fun, _, _, _) ->
 cancel(Ref) when is_reference(Ref) ->
     py_async:cancel(Ref);
 cancel(Other) ->
-    py_options:badarg(Other, "not a reference").
+    py_options:must_be(Other, "the call", "a reference that spawn_call has returned").
 
 %% ---------------------------------------------------------------------------
 %% Memory
@@ -565,7 +568,8 @@ stack(Worker) ->
 %% @doc Starts a pool beside the others and waits until its workers are ready:
 %% ``{ok, _} = py:start_pool(science, #{size => 2, venv => "/opt/science"})''. If
 %% Python cannot start: `{error, {python_start, Text}}'; if an option is wrong:
-%% `{error, {badarg, {option, Key}}}'.
+%% `{error, {badarg, {option, Key, Text}}}', where the text says what it must be and
+%% what came.
 -spec start_pool(atom(), pool_options()) -> {ok, pid()} | {error, term()}.
 start_pool(Name, Options) ->
     py_pools:start(py_args:pool(Name), Options).

@@ -15,6 +15,12 @@ main(_) ->
         {"without the option there is no traceback", fun no_traceback/0},
         {"a traceback's frames, outermost first", fun frames/0},
         {"a traceback of code from eval and exec shows its line", fun code_frames/0},
+        {"each text has a name of its own, the same text the same one", fun text_names/0},
+        {"a traceback names the file and the line that an option says", fun given_names/0},
+        {"a file that is there is shown as it is", fun real_file/0},
+        {"the source of a function that exec defined", fun source/0},
+        {"a text is kept as long as there is code of it", fun kept/0},
+        {"a statement given to eval", fun statements/0},
         {"a traceback names the exception's module", fun qualified_type/0},
         {"formatted is what Python would print", fun formatted/0},
         {"the cause of an exception", fun cause/0},
@@ -94,10 +100,74 @@ frames() ->
 code_frames() ->
     {error, {'ZeroDivisionError', _, #{frames := [Eval]}}} =
         py:eval(<<"[0,\n 1/0]">>, #{}, #{traceback => true}),
-    ?assertMatch(#{function := <<"<module>">>, line := 2}, Eval),
-    {error, {'ZeroDivisionError', _, #{frames := Exec}}} =
+    ?assertMatch(#{function := <<"<module>">>, line := 2, text := <<"1/0]">>}, Eval),
+    {error, {'ZeroDivisionError', _, #{frames := Exec, formatted := Formatted}}} =
         py:exec(<<"def f():\n    return 1/0\n\nf()\n">>, #{traceback => true}),
-    ?assertMatch([#{line := 4}, #{line := 2, function := <<"f">>}], Exec).
+    ?assertMatch([#{line := 4, text := <<"f()">>},
+                  #{line := 2, function := <<"f">>, text := <<"return 1/0">>}], Exec),
+    ?assert(fixture:contains(Formatted, "    return 1/0\n")).
+
+text_names() ->
+    ok = py:exec(<<"def one(): return 1/0">>),
+    ok = py:exec(<<"def two(): return one()">>),
+    [#{file := <<"<eval ", _/binary>>}, Two, One] = Frames = raised_at("two()", #{}),
+    ?assertMatch({#{file := <<"<exec ", _/binary>>, text := <<"def two(): return one()">>},
+                  #{file := <<"<exec ", _/binary>>, text := <<"def one(): return 1/0">>}},
+                 {Two, One}),
+    ?assertEqual(3, length(lists:usort([File || #{file := File} <- Frames]))),
+    ok = py:exec(<<"def one(): return 1/0">>),
+    ?assertEqual(Frames, raised_at("two()", #{})).
+
+raised_at(Code, Options) ->
+    {error, {_, _, #{frames := Frames}}} = py:eval(Code, #{}, Options#{traceback => true}),
+    Frames.
+
+given_names() ->
+    Named = #{filename => "shop/ü.py", line => 10},
+    ok = py:exec(<<"\ndef sell():\n    return 1/0">>, Named),
+    [_, Frame] = raised_at("sell()", #{}),
+    ?assertEqual(#{file => <<"shop/ü.py"/utf8>>, line => 12, function => <<"sell">>,
+                   text => <<"return 1/0">>}, Frame),
+    ?assertMatch([#{file := <<"shop/ü.py"/utf8>>, line := 11, text := <<"1/0">>}],
+                 raised_at("\n1/0", Named)),
+    {error, {'SyntaxError', Text}} = py:exec(<<"a\nb = = 2">>, Named),
+    ?assertEqual(<<"invalid syntax (ü.py, line 11)"/utf8>>, Text),
+    ?assertEqual({error, {'SyntaxError', <<"invalid syntax (<eval>, line 1)">>}}, py:eval("1 +* 2")),
+    Chunks = py:stream_fold(fun(X, Xs) -> [X | Xs] end, [], <<"(1/x for x in [1, 0])">>,
+                            Named#{traceback => true}),
+    ?assertMatch({error, {'ZeroDivisionError', _, #{frames := [#{file := <<"shop/", _/binary>>} | _]}}},
+                 Chunks).
+
+real_file() ->
+    {ok, File} = py:eval("raiser.__file__"),
+    ?assertMatch([#{line := 1, text := <<"# SPDX-License-Identifier: Apache-2.0">>}],
+                 raised_at("1/0", #{filename => File})).
+
+source() ->
+    Text = <<"def source(x):\n    return x\n">>,
+    ok = py:exec(<<"# first\n", Text/binary>>),
+    ?assertEqual({ok, Text}, py:eval("__import__('inspect').getsource(source)")).
+
+kept() ->
+    ok = py:exec(<<"class Kept:\n    def m(self): return lambda: 'here to stay'\nkept = Kept().m()">>),
+    Lines = "str(__import__('linecache').cache).count('here to ' + 'stay')",
+    ?assertEqual({ok, 1}, py:eval(Lines)),
+    ok = py:exec(<<"del Kept">>),
+    _ = py:gc(),
+    ?assertEqual({ok, 1}, py:eval(Lines)),
+    ok = py:exec(<<"del kept">>),
+    ?assertEqual({ok, 0}, py:eval(Lines)),
+    [ok = py:exec(["once = ", integer_to_list(N)]) || N <- lists:seq(1, 100)],
+    ?assertEqual({ok, true}, py:eval("len(__import__('linecache').cache) < 100")).
+
+statements() ->
+    [?assertEqual({error, {'SyntaxError', <<Text/binary, " (<eval>, line 1)">>}}, py:eval(Code))
+     || {Code, Text} <-
+            [{"x = 1", <<"eval takes an expression, and this is a statement: use exec">>},
+             {"import os", <<"eval takes an expression, and this is a statement: use exec">>},
+             {"x = 1; x", <<"eval takes an expression, and these are statements: use exec">>},
+             {"# nothing", <<"there is no expression">>}]],
+    ?assertEqual({error, {'SyntaxError', <<"'(' was never closed (<eval>, line 1)">>}}, py:eval("f(")).
 
 qualified_type() ->
     ?assertMatch(#{type := <<"raiser.Refused">>}, trace(refused, [])),

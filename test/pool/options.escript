@@ -203,7 +203,7 @@ wrong_options() ->
 
 wrong({Key, Value}) ->
     {io_lib:format("a wrong option: ~p => ~p", [Key, Value]), fun() ->
-        ?assertEqual({error, {badarg, {option, Key}}}, py:start_pool(odd, #{Key => Value}))
+        ?assertMatch({error, {badarg, {option, Key, _}}}, py:start_pool(odd, #{Key => Value}))
     end}.
 
 too_long() ->
@@ -229,7 +229,7 @@ longest() ->
     end).
 
 two_defaults() ->
-    ?assertEqual({error, {badarg, {pool, default}}},
+    ?assertMatch({error, {badarg, {option, pools, _}}},
                  py_pool_options:environment([{size, 1}, {pools, #{default => #{size => 2}}}])).
 
 name_taken() ->

@@ -267,7 +267,7 @@ large_item() ->
     end).
 
 least_frames() ->
-    {error, {badarg, {option, max_frame}}} = py:start_pool(p, #{max_frame => 65_535}),
+    {error, {badarg, {option, max_frame, _}}} = py:start_pool(p, #{max_frame => 65_535}),
     Line = <<"print('\\U0001F40D' * 8192)">>,
     with_pool(#{max_frame => 65_536, init => Line}, fun(In) ->
         [#{os_pid := OsPid}] = fixture:workers(p),

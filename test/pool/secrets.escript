@@ -202,7 +202,7 @@ cannot_start() ->
         py:start_pool(broken, Options#{init := [?CODE, <<"1/0 # " ?MARKER>>]}),
     ?assertEqual(nomatch, string:find(Text, ?MARKER)),
     {error, {python_start, _}} = py:start_pool(broken, Options#{cwd => "/nonexistent"}),
-    {error, {badarg, {option, init}}} = py:start_pool(broken, Options#{init => [?CODE, seven]}),
+    {error, {badarg, {option, init, _}}} = py:start_pool(broken, Options#{init => [?CODE, seven]}),
     hidden().
 
 stops() ->

@@ -33,14 +33,16 @@ main(_) ->
              ?assertEqual(Checked, pool(Name, Value)) end}
          || {Name, Value, Checked} <- right()],
         [{io_lib:format("~p may not be ~0tp", [Name, Value]), fun() ->
-             ?assertEqual({error, {badarg, {option, Name}}},
-                          py_pool_options:check(#{Name => Value})) end}
+             {error, {badarg, {option, Name, Text}}} = py_pool_options:check(#{Name => Value}),
+             ?assertEqual(match, re:run(Text, "must be .*, not |is no option", [{capture, none}])) end}
          || {Name, Value} <- wrong()],
         [{io_lib:format("~p is wrong in ~0tp", [Place, Map]), fun() ->
-             ?assertEqual({wrong, Place}, py_option:check(map, Map, with_maps())) end}
+             ?assertMatch({wrong, Place, _}, py_option:check(map, Map, with_maps())) end}
          || {Place, Map} <- places()],
         {"a map is brought to its form key by key", fun in_form/0},
         {"a pool's options name the key that is wrong", fun wrong_key/0},
+        {"what comes of code and environment is not shown", fun nothing_secret/0},
+        {"the beginning of a wrong value is shown", fun came/0},
         {"a pool's options are completed", fun completed/0},
         {"what is no map is no pool's options", fun no_map/0},
         {"what set_memory may be given is said", fun limits/0},
@@ -121,10 +123,27 @@ in_form() ->
                  py_option:check(map, #{size => 0, inner => #{b => "/x"}}, with_maps())).
 
 wrong_key() ->
-    ?assertEqual({error, {badarg, {option, {memory, heep}}}},
-                 py_pool_options:check(#{memory => #{heep => 1}})),
-    ?assertEqual({error, {badarg, {option, {memory, oom_score_adj}}}},
+    {error, {badarg, {option, {memory, heep}, <<"heep is no option; there are: heap, ", _/binary>>}}} =
+        py_pool_options:check(#{memory => #{heep => 1}}),
+    ?assertEqual({error, {badarg, {option, {memory, oom_score_adj},
+                                   <<"oom_score_adj must be an integer from -1000 to 1000, not 1001">>}}},
                  py_pool_options:check(#{memory => #{oom_score_adj => 1001}})).
+
+%% What is in code and in the environment is not shown.
+nothing_secret() ->
+    [begin
+         {error, {badarg, {option, Name, Text}}} = py_pool_options:check(#{Name => Value}),
+         ?assertEqual({Name, nomatch}, {Name, string:find(Text, "hush")})
+     end || {Name, Value} <- [{init, [<<"hush">>, {7}]}, {init, {"hush"}}, {env, [{"A", {"hush"}}]},
+                              {env, #{"A" => {"hush"}}}]],
+    {error, {badarg, {options, Text}}} = py_pool_options:check([{env, [{"A", "hush"}]}]),
+    ?assertEqual(<<"a pool's options must be a map, not such a list">>, Text).
+
+%% A long value is cut.
+came() ->
+    {wrong, size, Text} = py_option:check(size, lists:seq(1, 10_000), py_pool_options:table()),
+    ?assert(byte_size(Text) < 150),
+    ?assertMatch(<<"size must be an integer from 1 to 10000, not [1,2,3,", _/binary>>, Text).
 
 completed() ->
     {ok, Pool} = py_pool_options:check(#{timeout => 5}),
@@ -135,22 +154,22 @@ completed() ->
     ?assertEqual(erlang:system_info(schedulers_online), maps:get(size, Pool)).
 
 no_map() ->
-    [?assertEqual({error, {badarg, options}}, py_pool_options:check(Given))
+    [?assertMatch({error, {badarg, {options, <<"a pool's options must be a map, not ", _/binary>>}}},
+                  py_pool_options:check(Given))
      || Given <- [[], [{size, 1}], size, 7]].
 
 limits() ->
-    [?assertEqual({error, Text}, said(py_pool_options:limits(Limits)))
-     || {Limits, Text} <- [{#{rss => 0}, "rss: not an integer from 1 on or infinity"},
+    [?assertEqual({error, Text}, py_pool_options:limits(Limits))
+     || {Limits, Text} <- [{#{rss => 0}, <<"rss must be an integer from 1 on or infinity, not 0">>},
                            {#{budget => {percent, 101}},
-                            "budget: not bytes, {percent, 1..100} or infinity"}]],
-    {error, "heep: no such option; there are: heap, " ++ _} =
-        said(py_pool_options:limits(#{heep => 1})),
-    {error, "memory: not a map with any of: heap, " ++ _} = said(py_pool_options:limits(7)).
+                            <<"budget must be bytes, {percent, 1..100} or infinity, not {percent,101}">>}]],
+    {error, <<"heep is no option; there are: heap, ", _/binary>>} =
+        py_pool_options:limits(#{heep => 1}),
+    {error, <<"memory must be a map (which may have heap, ", _/binary>>} = py_pool_options:limits(7).
 
-said({error, Complaint}) -> {error, lists:flatten(Complaint)}.
-
+%% Nothing may be a reference.
 words() ->
-    [?assertMatch([_ | _], lists:flatten(py_option:complaint(element(1, Row), Table)))
+    [{wrong, _, <<_, _/binary>>} = py_option:check(element(1, Row), make_ref(), Table)
      || Table <- [py_options:table(), py_pool_options:table()], Row <- Table].
 
 %% {What, the application's environment, the pools and their sizes, or the error}
@@ -158,12 +177,16 @@ environments() ->
     [{"the default pool alone", [{size, 3}], #{default => 3}},
      {"further pools", [{size, 3}, {pools, #{a => #{size => 1}}}], #{default => 3, a => 1}},
      {"what OTP puts there", [{size, 3}, {included_applications, []}], #{default => 3}},
-     {"a wrong option", [{size, 0}], {option, size}},
+     {"a wrong option", [{size, 0}],
+      {option, size, <<"size must be an integer from 1 to 10000, not 0">>}},
      {"a wrong option of a further pool", [{pools, #{a => #{size => 0}}}],
-      {pool, a, {option, size}}},
-     {"a default pool among the others", [{pools, #{default => #{}}}], {pool, default}},
-     {"a pool whose name is no atom", [{pools, #{"a" => #{}}}], {pool, "a"}},
-     {"pools that are no map", [{pools, []}], {option, pools}}].
+      {pool, a, {option, size, <<"size must be an integer from 1 to 10000, not 0">>}}},
+     {"a default pool among the others", [{pools, #{default => #{}}}],
+      {option, pools, <<"pools must not have default: its options stand beside pools">>}},
+     {"a pool whose name is no atom", [{pools, #{"a" => #{}}}],
+      {option, pools, <<"pools must have atoms for names, not \"a\"">>}},
+     {"pools that are no map", [{pools, []}],
+      {option, pools, <<"pools must be a map from names to options, not such a list">>}}].
 
 environment({What, Env, Expected}) ->
     {["the environment: ", What], fun() ->
@@ -187,7 +210,7 @@ call() ->
      || Target <- [pdf, {pdf, 2}]],
     ?assertEqual({opts, {pdf, all}, default, true, #{}}, py_options:call(#{pool => {pdf, all}})),
     Wire = #{traceback => true, none => null, binaries => bytes, arrays => binary,
-             capture => true, chunk => 1_000_000},
+             capture => true, chunk => 1_000_000, filename => <<"x.py">>, line => 7},
     Options = Wire#{pool => pdf, timeout => ?LONGEST, recycle => false},
     ?assertEqual({opts, pdf, ?LONGEST, false, Wire}, py_options:call(Options)),
     ?assertEqual(lists:sort([Name || {Name, _, _, _} <- py_options:table()]),
@@ -196,35 +219,49 @@ call() ->
 %% {the check, what it is given, what is said about it}
 misuses() ->
     Call = fun py_options:call/1,
-    [{Call, -1, "neither a timeout nor a map of options"},
-     {Call, [], "neither a timeout nor a map of options"},
-     {Call, ?LONGEST + 1, "neither a timeout nor a map of options"},
-     {Call, #{timeout => -1}, "timeout: not milliseconds or infinity"},
-     [{Call, #{pool => Wrong}, "pool: not a pool's name, {Pool, Id} or {Pool, all}"}
-      || Wrong <- ["pdf", {pdf, 0}, {pdf, any}, {"pdf", 1}, {pdf, 1, 2}]],
-     [{Check, #{pool => {pdf, all}}, "pool: only a pool's name or {Pool, Id} here"}
+    [{Call, -1, "the options must be milliseconds, infinity or a map, not -1"},
+     {Call, [], "the options must be milliseconds, infinity or a map, not []"},
+     {Call, ?LONGEST + 1, "the options must be milliseconds, infinity or a map, not 4294967296"},
+     {Call, #{timeout => -1}, "timeout must be milliseconds or infinity, not -1"},
+     [{Call, #{pool => Wrong}, "pool must be a pool's name, {Pool, Id} or {Pool, all}, not " ++ Shown}
+      || {Wrong, Shown} <- [{"pdf", "\"pdf\""}, {{pdf, 0}, "{pdf,0}"}, {{pdf, any}, "{pdf,any}"},
+                            {{"pdf", 1}, "{\"pdf\",1}"}, {{pdf, 1, 2}, "{pdf,1,2}"}]],
+     [{Check, #{pool => {pdf, all}}, "pool must be a pool's name or {Pool, Id} here"}
       || Check <- [fun py_options:single/1, fun py_options:uncaptured/1]],
-     [{Check, #{pool => {pdf, 1}}, "pool: only a pool's name here"}
+     [{Check, #{pool => {pdf, 1}}, "pool must be a pool's name here"}
       || Check <- [fun py_options:spread/1, fun py_options:plain/1]],
      [{Call, #{Name => Value}, Text}
-      || {Name, Value, Text} <- [{traceback, yes, "traceback: not true or false"},
-                                 {none, 7, "none: not an atom"},
-                                 {binaries, list, "binaries: not str or bytes"},
-                                 {chunk, 0, "chunk: not an integer from 1 to 1000000"},
-                                 {chink, 1, "chink: no such option; there are: timeout, pool, "
-                                            "traceback, none, binaries, arrays, capture, recycle, "
-                                            "chunk"}]],
-     {fun py_options:uncaptured/1, #{capture => false}, "capture: not an option here"},
-     [{fun py_options:plain/1, #{Name => Value}, atom_to_list(Name) ++ ": not an option here"}
+      || {Name, Value, Text} <- [{traceback, yes, "traceback must be true or false, not yes"},
+                                 {none, 7, "none must be an atom, not 7"},
+                                 {binaries, list, "binaries must be str or bytes, not list"},
+                                 {chunk, 0, "chunk must be an integer from 1 to 1000000, not 0"},
+                                 {filename, <<>>, "filename must be a text (a binary or a string), "
+                                                  "not <<>>"},
+                                 {line, 0, "line must be an integer from 1 to 1000000, not 0"},
+                                 {chink, 1, "chink is no option; there are: timeout, pool, "
+                                            "traceback, none, binaries, arrays, filename, line, "
+                                            "capture, recycle, chunk"}]],
+     {fun py_options:uncaptured/1, #{capture => false}, "capture is not an option here"},
+     [{fun py_options:plain/1, #{Name => Value}, atom_to_list(Name) ++ " is not an option here"}
       || {Name, Value} <- [{none, null}, {recycle, false}, {chunk, 1}]],
      [{fun py_args:memory_stats/1, #{Name => yes}, Text}
-      || {Name, Text} <- [{detail, "detail: not true or false"},
-                          {details, "details: no such option; there are: detail"}]],
+      || {Name, Text} <- [{detail, "detail must be true or false, not yes"},
+                          {details, "details is no option; there are: detail"}]],
      {fun py_args:gc_threshold/1, {700, 10},
-      "not {N0, N1, N2}, numbers of objects below 2 to the power of 31"},
-     {fun py_options:timeout/1, #{}, "not milliseconds or infinity"},
-     {fun py_options:text/1, 7, "not text: neither a binary nor a string"},
-     {fun py_options:text/1, [<<255>>], "not text: neither UTF-8 nor code points"}].
+      "the thresholds must be {N0, N1, N2}, numbers of objects below 2 to the power of 31, "
+      "not {700,10}"},
+     [{fun(Kwargs) -> py_args:call(math, sqrt, [4], Kwargs) end, Given,
+       "the keyword arguments must be a map from names to values, not " ++ Shown ++
+           "; options, or a timeout, are the argument behind them"}
+      || {Given, Shown} <- [{1000, "1000"}, {infinity, "infinity"}]],
+     {fun(Locals) -> py_args:eval("1", Locals) end, 1000,
+      "the locals must be a map from names to values, not 1000; options, or a timeout, are the "
+      "argument behind them"},
+     {fun py_args:calls/1, [{math, sqrt}],
+      "a call must be {Module, Function, Args} or {Module, Function, Args, Kwargs}, not {math,sqrt}"},
+     {fun py_options:timeout/1, #{}, "a timeout must be milliseconds or infinity, not #{}"},
+     {fun py_options:text/1, 7, "a text must be a binary or a string, not 7"},
+     {fun py_options:text/1, [<<255>>], "a text must be UTF-8, or a list of code points"}].
 
 misuse(Rows) when is_list(Rows) ->
     [misuse(Row) || Row <- Rows];

@@ -8,11 +8,11 @@
 -export([memory_stats/1, gc_threshold/1, history/1, what/1, pool/1, definition/1]).
 -export([traced/1, census/1, referrers/2]).
 
--import(py_options, [text/1, badarg/2]).
+-import(py_options, [text/1, must_be/3, badarg/2]).
 
 -spec call(term(), term(), term(), term()) -> py_wire:op().
 call(Module, Function, Args, Kwargs) ->
-    {call, name(Module), name(Function), args(Args), names(Kwargs)}.
+    {call, name(Module), name(Function), args(Args), names(Kwargs, "the keyword arguments")}.
 
 %% A list of {M, F, Args} and {M, F, Args, Kwargs}.
 -spec calls(term()) -> [py_wire:op()].
@@ -21,11 +21,11 @@ calls(Calls) ->
 
 mfa({M, F, Args}) -> call(M, F, Args, #{});
 mfa({M, F, Args, Kwargs}) -> call(M, F, Args, Kwargs);
-mfa(Other) -> badarg(Other, "not {Module, Function, Args} or with Kwargs").
+mfa(Other) -> must_be(Other, "a call", "{Module, Function, Args} or {Module, Function, Args, Kwargs}").
 
 -spec eval(term(), term()) -> py_wire:op().
 eval(Code, Locals) ->
-    {eval, text(Code), names(Locals)}.
+    {eval, text(Code), names(Locals, "the locals")}.
 
 -spec exec(term()) -> py_wire:op().
 exec(Code) ->
@@ -46,7 +46,7 @@ gc(Options) when is_map(Options) ->
     options(Options, [{generation, {integer, 0, 2}, 2, "with the younger ones"},
                       {trim, boolean, false, "whether free memory is given back"}]);
 gc(Other) ->
-    badarg(Other, "neither a generation (0, 1 or 2) nor a map of options").
+    must_be(Other, "the argument", "a generation (0, 1 or 2) or a map of options").
 
 %% What was asked for, as errors name it.
 -spec what(term()) -> py_wire:what().
@@ -55,13 +55,13 @@ what({Module, Function, Arity}) when is_integer(Arity), Arity >= 0 ->
 what(Operation) when is_atom(Operation) ->
     Operation;
 what(Other) ->
-    badarg(Other, "neither {Module, Function, Arity} nor an operation").
+    must_be(Other, "the argument", "{Module, Function, Arity} or an operation").
 
 -spec tracemalloc_start(term()) -> py_wire:op().
 tracemalloc_start(NFrame) when is_integer(NFrame), NFrame > 0, NFrame =< 65535 ->
     {tracemalloc_start, NFrame};
 tracemalloc_start(Other) ->
-    badarg(Other, "not a number of frames: 1 to 65535").
+    must_be(Other, "the number of frames", "an integer from 1 to 65535").
 
 -spec gc_threshold(term()) -> py_wire:op().
 gc_threshold({N0, N1, N2} = Counts) ->
@@ -75,7 +75,7 @@ is_threshold(N) -> is_integer(N) andalso N >= 0 andalso N < 1 bsl 31.
 
 -spec no_threshold(term()) -> no_return().
 no_threshold(Other) ->
-    badarg(Other, "not {N0, N1, N2}, numbers of objects below 2 to the power of 31").
+    must_be(Other, "the thresholds", "{N0, N1, N2}, numbers of objects below 2 to the power of 31").
 
 %% The options of memory_stats, complete.
 -spec memory_stats(term()) -> #{detail := boolean()}.
@@ -90,12 +90,12 @@ history(Options) ->
 %% Where only a whole pool makes sense.
 -spec pool(term()) -> atom().
 pool(Name) when is_atom(Name) -> Name;
-pool(Other) -> badarg(Other, "a pool's name is an atom").
+pool(Other) -> must_be(Other, "a pool's name", "an atom").
 
 %% The id of a definition.
 -spec definition(term()) -> pos_integer().
 definition(Id) when is_integer(Id), Id > 0 -> Id;
-definition(Other) -> badarg(Other, "not the id of a definition, a positive integer").
+definition(Other) -> must_be(Other, "the id of a definition", "a positive integer").
 
 %% The options of py_mem:traced and diff, complete.
 -spec traced(term()) -> py_mem_sites:options().
@@ -122,20 +122,23 @@ options(Options, Table) when is_map(Options) ->
     maps:map(fun(Name, Value) -> option(Name, Value, Options, Table) end,
              maps:merge(py_option:defaults(Table), Options));
 options(Options, _) ->
-    badarg(Options, "not a map of options").
+    must_be(Options, "the options", "a map").
 
 option(Name, Value, Options, Table) ->
     case py_option:check(Name, Value, Table) of
         {ok, Checked} -> Checked;
-        {wrong, Place} -> badarg(Options, py_option:complaint(Place, Table))
+        {wrong, _, Complaint} -> badarg(Options, Complaint)
     end.
 
 name(Name) when is_atom(Name) -> Name;
 name(Name) -> text(Name).
 
 args(Args) when length(Args) >= 0 -> Args;
-args(Other) -> badarg(Other, "not a (proper) list").
+args(Other) -> must_be(Other, "the arguments", "a proper list").
 
-%% The program checks the names in it.
-names(Map) when is_map(Map) -> Map;
-names(Other) -> badarg(Other, "not a map from names to values").
+%% The program checks the names in it. A timeout here was meant for the options.
+names(Map, _) when is_map(Map) ->
+    Map;
+names(Other, What) ->
+    badarg(Other, [What, " must be a map from names to values, not ", py_option:shown(Other),
+                   "; options, or a timeout, are the argument behind them"]).

@@ -28,7 +28,8 @@ await(Ref, Timeout) ->
     case erase({?MODULE, Ref}) of
         {Pid, #opts{wire = Wire} = Opts} ->
             py_result:result(told(wait(Ref, Pid, Timeout), Opts), Wire);
-        undefined -> py_options:badarg(Ref, "not the reference of a call to be awaited")
+        undefined -> py_options:badarg(Ref, "there is no such call to wait for: only the process that began "
+                                             "it can wait for it, and once")
     end.
 
 wait(Ref, Pid, Timeout) ->

@@ -7,8 +7,8 @@
 %% test/unit/options.escript, which also prints README's rows anew. Pure.
 -module(py_option).
 
--export([check/3, complaint/2, defaults/1, text/1]).
--export_type([row/0, key/0, values/0, place/0]).
+-export([check/3, defaults/1, text/1, shown/1, kind/1]).
+-export_type([row/0, key/0, values/0, place/0, complaint/0]).
 
 -include("py.hrl").
 
@@ -28,6 +28,7 @@
     | share                 % bytes, a part of what there is, or infinity
     | time                  % milliseconds
     | timeout               % milliseconds or infinity
+    | text
     | directory
     | directories           % one or a list of them
     | patterns              % one or a list of texts with `*' and `?'
@@ -40,31 +41,53 @@
 %% Where a wrong value is: the option, or in it, if it is a map, a key.
 -type place() :: atom() | {atom(), place()}.
 
+%% For people: what it may be and what came, or which options there are.
+-type complaint() :: binary().
+
+%% The most characters that an error has of a value.
+-define(SHOWN, 60).
+
 %% A default, perhaps with README's words for it.
 -type default() :: {term(), Words :: string()} | term().
 
 %% The value in the one form that everybody else relies on; `wrong' when the
 %% option may not have it, or when there is no such option.
--spec check(atom(), term(), [row()] | [key()]) -> {ok, term()} | {wrong, place()}.
+-spec check(atom(), term(), [row()] | [key()]) -> {ok, term()} | {wrong, place(), complaint()}.
 check(Name, Value, Table) ->
-    try
-        Row = lists:keyfind(Name, 1, Table),
-        {ok, value(element(2, Row), Value)}
-    catch
-        throw:{wrong, Key} -> {wrong, {Name, Key}};
-        error:_ -> {wrong, Name}
+    case lists:keyfind(Name, 1, Table) of
+        false -> wrong(Name, "~tp is no option; there are: ~ts", [Name, names(Table)]);
+        Row -> check_value(Name, element(2, Row), Value)
     end.
 
-%% What an error says of a wrong value: what it may be, or which options there are.
--spec complaint(place(), [row()] | [key()]) -> io_lib:chars().
-complaint({Name, Place}, Table) ->
-    {map, _, Keys} = element(2, lists:keyfind(Name, 1, Table)),
-    complaint(Place, Keys);
-complaint(Name, Table) ->
-    case lists:keyfind(Name, 1, Table) of
-        false -> io_lib:format("~tp: no such option; there are: ~ts", [Name, names(Table)]);
-        Row -> io_lib:format("~tp: not ~ts", [Name, expected(element(2, Row))])
+check_value(Name, Values, Value) ->
+    try
+        {ok, value(Values, Value)}
+    catch
+        throw:{wrong, Key, Complaint} ->
+            {wrong, {Name, Key}, Complaint};
+        error:_ ->
+            wrong(Name, "~tp must be ~ts, not ~ts", [Name, expected(Values), came(Values, Value)])
     end.
+
+wrong(Name, Format, Args) ->
+    {wrong, Name, unicode:characters_to_binary(io_lib:format(Format, Args))}.
+
+%% What came instead. Code and what is in the environment may be secret.
+came(Values, Value) when Values =:= code; Values =:= environment -> kind(Value);
+came(_, Value) -> shown(Value).
+
+%% No part of the value.
+-spec kind(term()) -> io_lib:chars().
+kind(Value) when is_list(Value) -> "such a list";
+kind(Value) when is_map(Value) -> "such a map";
+kind(Value) when is_tuple(Value) -> "a tuple";
+kind(Value) when is_binary(Value) -> "such a binary";
+kind(Value) -> shown(Value).
+
+%% The beginning of a value, for errors.
+-spec shown(term()) -> io_lib:chars().
+shown(Value) ->
+    io_lib:format("~0tp", [Value], [{chars_limit, ?SHOWN}]).
 
 names(Table) ->
     listed([element(1, Row) || Row <- Table], ", ").
@@ -82,14 +105,15 @@ expected({limit, Least}) -> [expected({integer, Least, infinity}), " or infinity
 expected(share) -> "bytes, {percent, 1..100} or infinity";
 expected(time) -> "milliseconds";
 expected(timeout) -> "milliseconds or infinity";
+expected(text) -> "a text (a binary or a string)";
 expected(directory) -> "a directory";
 expected(directories) -> "a directory or a list of them";
 expected(patterns) -> "a pattern or a list of them";
 expected(names) -> "pids, all or a list of names";
 expected(code) -> "a text or a list of them";
-expected(environment) -> "a list or a map of variables";
+expected(environment) -> "a list of {Name, Value} or a map, with texts or false for values";
 expected(trims) -> "never or a list of idle, {after_growth, Bytes}, {every, Ms}";
-expected({map, _, Keys}) -> ["a map with any of: ", names(Keys)].
+expected({map, _, Keys}) -> ["a map (which may have ", names(Keys), ")"].
 
 -spec defaults([row()]) -> #{atom() => term()}.
 defaults(Table) ->
@@ -115,6 +139,7 @@ value(trims, Rules) -> [trim_rule(Rule) || Rule <- Rules];
 value(time, N) -> value({integer, 0, ?LONGEST}, N);
 value(timeout, infinity) -> infinity;
 value(timeout, N) -> value(time, N);
+value(text, Text) -> <<_, _/binary>> = system_text(Text);
 value(directory, Dir) -> system_text(Dir);
 value(directories, Dirs) -> [system_text(Dir) || Dir <- texts(Dirs)];
 value(patterns, Patterns) -> [utf8(Pattern) || Pattern <- texts(Patterns)];
@@ -128,7 +153,7 @@ value({map, _, Keys}, Map) -> maps:map(fun(Key, Value) -> key(Key, Value, Keys) 
 key(Key, Value, Keys) ->
     case check(Key, Value, Keys) of
         {ok, Checked} -> Checked;
-        {wrong, _} = Wrong -> throw(Wrong)
+        {wrong, _, _} = Wrong -> throw(Wrong)
     end.
 
 %% One text, or a list of them. A list with a character in it is one text.

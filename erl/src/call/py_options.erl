@@ -5,7 +5,7 @@
 -module(py_options).
 
 -export([table/0, call/1, single/1, uncaptured/1, spread/1, plain/1, timeout/1]).
--export([text/1, badarg/2, format_error/2]).
+-export([text/1, must_be/3, badarg/2, format_error/2]).
 
 -include("py.hrl").
 -include("py_protocol.hrl").
@@ -26,6 +26,10 @@ table() ->
       "what a binary becomes in Python"},
      {arrays, {one_of, [list, binary]}, list,
       "what a numpy array becomes: nested lists, or `{ndarray, Dtype, Shape, Bytes}`"},
+     {filename, text, {undefined, "one of its own"},
+      "what Python calls the code's file, in tracebacks for example; for `eval`, `exec` and streams"},
+     {line, {integer, 1, ?MOST_LINE}, 1,
+      "the line of that file at which the code begins"},
      {capture, boolean, false,
       "whether [what it prints](docs/operation.md#logs) comes with the result; "
       "for `call`, `eval`, `exec` and `spawn_call`"},
@@ -42,12 +46,12 @@ table() ->
 call(Map) when is_map(Map) ->
     maps:fold(fun(Name, Value, Opts) -> option(Name, Value, Opts, Map) end, #opts{}, Map);
 call(Timeout) ->
-    #opts{timeout = timeout(Timeout, "neither a timeout nor a map of options")}.
+    #opts{timeout = timeout(Timeout, "the options", "milliseconds, infinity or a map")}.
 
 option(Name, Value, Opts, Map) ->
     case py_option:check(Name, Value, table()) of
         {ok, Checked} -> set(Name, Checked, Opts);
-        {wrong, Place} -> badarg(Map, py_option:complaint(Place, table()))
+        {wrong, _, Complaint} -> badarg(Map, Complaint)
     end.
 
 %% The program itself understands all others.
@@ -60,7 +64,7 @@ set(Name, Value, #opts{wire = Wire} = Opts) -> Opts#opts{wire = Wire#{Name => Va
 -spec single(term()) -> #opts{}.
 single(Options) ->
     case call(Options) of
-        #opts{pool = {_, all}} -> badarg(Options, "pool: only a pool's name or {Pool, Id} here");
+        #opts{pool = {_, all}} -> badarg(Options, "pool must be a pool's name or {Pool, Id} here");
         Opts -> Opts
     end.
 
@@ -81,12 +85,12 @@ plain(Options) ->
     whole(not_here(Others, call(Options), Options), Options).
 
 whole(#opts{pool = Name} = Opts, _) when is_atom(Name) -> Opts;
-whole(_, Options) -> badarg(Options, "pool: only a pool's name here").
+whole(_, Options) -> badarg(Options, "pool must be a pool's name here").
 
 not_here(Names, Opts, Options) when is_map(Options) ->
     case [Name || Name <- Names, is_map_key(Name, Options)] of
         [] -> Opts;
-        [Name | _] -> badarg(Options, io_lib:format("~tp: not an option here", [Name]))
+        [Name | _] -> badarg(Options, io_lib:format("~tp is not an option here", [Name]))
     end;
 not_here(_, Opts, _) ->
     Opts.
@@ -94,12 +98,12 @@ not_here(_, Opts, _) ->
 %% A timeout and nothing else.
 -spec timeout(term()) -> timeout().
 timeout(Value) ->
-    timeout(Value, "not milliseconds or infinity").
+    timeout(Value, "a timeout", "milliseconds or infinity").
 
-timeout(Value, Complaint) ->
+timeout(Value, What, Expected) ->
     case py_option:check(timeout, Value, table()) of
         {ok, Timeout} -> Timeout;
-        {wrong, _} -> badarg(Value, Complaint)
+        {wrong, _, _} -> must_be(Value, What, Expected)
     end.
 
 %% ---------------------------------------------------------------------------
@@ -110,13 +114,18 @@ timeout(Value, Complaint) ->
 text(Chardata) when is_binary(Chardata); is_list(Chardata) ->
     case py_option:text(Chardata) of
         {ok, Text} -> Text;
-        wrong -> badarg(Chardata, "not text: neither UTF-8 nor code points")
+        wrong -> badarg(Chardata, "a text must be UTF-8, or a list of code points")
     end;
 text(Other) ->
-    badarg(Other, "not text: neither a binary nor a string").
+    must_be(Other, "a text", "a binary or a string").
+
+%% Raises the error for an argument that is not what it has to be.
+-spec must_be(term(), What :: string(), Expected :: unicode:chardata()) -> no_return().
+must_be(Value, What, Expected) ->
+    badarg(Value, [What, " must be ", Expected, ", not ", py_option:shown(Value)]).
 
 %% Raises the error for an argument that makes no sense; the text says why.
--spec badarg(term(), io_lib:chars()) -> no_return().
+-spec badarg(term(), unicode:chardata()) -> no_return().
 badarg(Value, Text) ->
     Cause = unicode:characters_to_binary(Text),
     erlang:error(badarg, [Value, Cause], [{error_info, #{cause => Cause}}]).

@@ -72,7 +72,7 @@ worker_gone(#pool{name = Name}, Why) ->
 
 -spec not_a_stream(term()) -> no_return().
 not_a_stream(Other) ->
-    py_options:badarg(Other, "not a stream").
+    py_options:must_be(Other, "the stream", "what stream_open has returned").
 
 %% Ends the generator; harmless when the stream has ended.
 -spec close(stream()) -> ok.

@@ -37,7 +37,7 @@ pool(Name) -> Name.
           Together :: fun((#pool{}, py_fanout:results()) -> answer())) ->
           answer() | {error, {no_pool, atom()} | {no_worker, {atom(), pos_integer()}}}.
 run(Target, Ask, Together) ->
-    is_target(Target) orelse py_options:badarg(Target, "not " ++ expected()),
+    is_target(Target) orelse py_options:must_be(Target, "the target", expected()),
     py_pool_board:with_pool(pool(Target), fun(Pool) -> run(Target, Pool, Ask, Together) end).
 
 run({_, all}, Pool, Ask, _) -> each(Ask(Pool, py_pool_board:workers(Pool)));

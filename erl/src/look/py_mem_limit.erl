@@ -26,7 +26,7 @@ set_checked(Name, Limits) when is_atom(Name) ->
         end
     end);
 set_checked(_, #{budget := _} = Limits) ->
-    py_options:badarg(Limits, "budget: only of a pool, not of some of its workers");
+    py_options:badarg(Limits, "budget is a pool's, not some workers': give the pool's name");
 set_checked(Target, Limits) ->
     py_target:run(Target, fun(Pool, Workers) -> set_now(Pool, Workers, Limits) end,
                   fun(_, Results) -> py_fanout:all_ok(Results) end).

@@ -18,7 +18,8 @@ traced(Target, Options) ->
 -spec diff(py_mem_sites:snapshot(), py_mem_sites:snapshot(), py_mem_sites:options()) ->
           {ok, [py_mem_sites:row()]} | {error, no_worker_in_both}.
 diff(Before, After, Options) ->
-    [py_mem_sites:is_snapshot(Snapshot) orelse py_options:badarg(Snapshot, "not a snapshot")
+    [py_mem_sites:is_snapshot(Snapshot)
+         orelse py_options:must_be(Snapshot, "a snapshot", "what py_mem:snapshot has returned")
      || Snapshot <- [Before, After]],
     py_mem_sites:diff(Before, After, Options).
 

@@ -204,23 +204,27 @@ recycle() ->
 check(Map) when is_map(Map) ->
     Table = table(),
     check(maps:to_list(Map), Table, py_option:defaults(Table));
-check(_) ->
-    {error, {badarg, options}}.
+check(Other) ->
+    {error, {badarg, {options, text("a pool's options must be a map, not ~ts",
+                                    [py_option:kind(Other)])}}}.
 
 check([], _, Pool) ->
     {ok, Pool};
 check([{Name, Value} | Rest], Table, Pool) ->
     case py_option:check(Name, Value, Table) of
         {ok, Checked} -> check(Rest, Table, Pool#{Name := Checked});
-        {wrong, Place} -> {error, {badarg, {option, Place}}}
+        {wrong, Place, Text} -> {error, {badarg, {option, Place, Text}}}
     end.
 
+text(Format, Args) ->
+    unicode:characters_to_binary(io_lib:format(Format, Args)).
+
 %% Limits alone, as set_memory has them.
--spec limits(term()) -> {ok, memory_limits()} | {error, Complaint :: io_lib:chars()}.
+-spec limits(term()) -> {ok, memory_limits()} | {error, py_option:complaint()}.
 limits(Limits) ->
     case py_option:check(memory, Limits, care()) of
         {ok, Checked} -> {ok, Checked};
-        {wrong, Place} -> {error, py_option:complaint(Place, care())}
+        {wrong, _, Complaint} -> {error, Complaint}
     end.
 
 %% The application's environment: the default pool's options, and the options
@@ -230,10 +234,14 @@ limits(Limits) ->
 environment(Env) ->
     Own = maps:without([pools, included_applications], maps:from_list(Env)),
     case proplists:get_value(pools, Env, #{}) of
-        #{default := _} -> {error, {badarg, {pool, default}}};
+        #{default := _} -> wrong_pools("pools must not have default: its options stand beside pools", []);
         Pools when is_map(Pools) -> pools(maps:to_list(Pools#{default => Own}), #{});
-        _ -> {error, {badarg, {option, pools}}}
+        Other -> wrong_pools("pools must be a map from names to options, not ~ts",
+                             [py_option:kind(Other)])
     end.
+
+wrong_pools(Format, Args) ->
+    {error, {badarg, {option, pools, text(Format, Args)}}}.
 
 pools([], Checked) ->
     {ok, Checked};
@@ -244,7 +252,7 @@ pools([{Name, Options} | Rest], Checked) when is_atom(Name) ->
         {error, {badarg, What}} -> {error, {badarg, {pool, Name, What}}}
     end;
 pools([{Name, _} | _], _) ->
-    {error, {badarg, {pool, Name}}}.
+    wrong_pools("pools must have atoms for names, not ~ts", [py_option:shown(Name)]).
 
 %% ---------------------------------------------------------------------------
 
