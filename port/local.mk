@@ -115,6 +115,7 @@ pypackagedir = $(pyprivdir)/python/erlang
 dist_pypackage_DATA = \
 	port/python/erlang/__init__.py \
 	port/python/erlang/__init__.pyi \
+	port/python/erlang/_attributes.py \
 	port/python/erlang/_call.py \
 	port/python/erlang/_census.py \
 	port/python/erlang/_encode.py \

@@ -108,7 +108,8 @@
     X(sites) X(rest) X(module) X(frame) X(cycle) X(unknown) \
     /* stacks and tracebacks */ \
     X(type) X(message) X(frames) X(function) X(cause) X(context) X(notes) \
-    X(position) X(offset) X(end_line) X(end_offset) X(formatted)
+    X(position) X(offset) X(end_line) X(end_offset) X(formatted) X(args) \
+    X(attributes)
 /* clang-format on */
 
 #define EXIT_CODE_AS_ENUM(name, code, text) name = code,

@@ -28,6 +28,10 @@ main(_) ->
         {"a hidden context", fun suppressed/0},
         {"a circular chain, and a very long one", fun chains_end/0},
         {"notes", fun notes/0},
+        {"what an exception was made with", fun arguments/0},
+        {"attributes of exceptions that are built-in", fun known_attributes/0},
+        {"attributes of a program's own exceptions", fun own_attributes/0},
+        {"attributes that are large, deep, circular or play tricks", fun odd_attributes/0},
         {"an exception group", fun group/0},
         {"the position of a syntax error", fun syntax_position/0},
         {"a deep recursion is an error, with a traceback of sane size", fun recursion/0},
@@ -208,6 +212,45 @@ notes() ->
     #{notes := Notes, formatted := Text} = trace(noted, []),
     ?assertEqual([<<"first note">>, <<"second note">>], Notes),
     ?assert(fixture:contains(Text, "second note")).
+
+arguments() ->
+    ?assertMatch(#{args := [<<"plain trouble">>]}, trace(plain, [])),
+    ?assertMatch(#{args := [503, #{<<"retry">> := 5}]}, trace(status, [503, #{retry => 5}])),
+    ?assertNot(maps:is_key(args, trace(interrupt, []))).
+
+attributes(Code) ->
+    {error, {_, _, #{attributes := Attributes}}} = py:eval(Code, #{}, #{traceback => true}),
+    Attributes.
+
+known_attributes() ->
+    ?assertEqual(#{<<"errno">> => 2, <<"strerror">> => <<"No such file or directory">>,
+                   <<"filename">> => <<"/no/such">>}, attributes("open('/no/such')")),
+    ?assertMatch(#{<<"returncode">> := 3, <<"stderr">> := <<"oops\n">>, <<"stdout">> := <<"x\n">>,
+                   <<"cmd">> := [<<"sh">> | _]},
+                 attributes("__import__('subprocess').run(['sh', '-c', 'echo x; echo oops >&2; exit 3'], "
+                            "check=True, capture_output=True)")),
+    ?assertEqual(#{<<"code">> => 3}, attributes("raiser.leave(3)")),
+    ?assertEqual(#{<<"name">> => <<"nobody">>}, attributes("nobody")),
+    ?assertMatch(#{<<"name">> := <<"no_such">>}, attributes("__import__('no_such')")),
+    ?assertMatch(#{<<"encoding">> := <<"utf-8">>, <<"object">> := <<"a", 255>>, <<"start">> := 1},
+                 attributes("b'a\\xff'.decode()")),
+    {error, {'SyntaxError', _, Trace}} = py:eval("1 +* 2", #{}, #{traceback => true}),
+    ?assertNot(maps:is_key(<<"lineno">>, maps:get(attributes, Trace, #{}))).
+
+own_attributes() ->
+    #{attributes := Attributes} = trace(status, [503, #{retry => 5}]),
+    ?assertEqual(#{<<"status">> => 503, <<"body">> => #{<<"retry">> => 5}, <<"code">> => 7}, Attributes).
+
+odd_attributes() ->
+    #{attributes := Odd, formatted := _} = trace(odd, []),
+    #{<<"circle">> := _, <<"long">> := Long, <<"bytes">> := Bytes, <<"many">> := Many, <<"keys">> := Keys,
+      <<"mute">> := Mute, <<"thing">> := Thing} = Odd,
+    ?assertEqual({10_000, 10_000, 100}, {byte_size(Long), byte_size(Bytes), length(Many)}),
+    ?assertEqual(#{<<"a">> => 1, <<"b'a'">> => 2, 1 => 3, <<"\\ud800">> => 4}, Keys),
+    ?assertEqual(<<"<Mute: repr() raised RuntimeError>">>, Mute),
+    ?assertMatch(<<"<object object at ", _/binary>>, Thing),
+    ?assertEqual([], [Name || Name <- [<<"method">>, <<"fails">>, <<"_private">>], is_map_key(Name, Odd)]),
+    ?assert(byte_size(term_to_binary(Odd)) < 200_000).
 
 group() ->
     since({3, 11}),

@@ -8,6 +8,30 @@ class Refused(Exception):
     """An exception class of the user's own."""
 
 
+class Status(Exception):
+    """An exception with attributes, one of them a property."""
+
+    def __init__(self, status: int, body: object) -> None:
+        super().__init__(status, body)
+        self.status, self.body = status, body
+        self._private = "nobody's business"
+
+    @property
+    def code(self) -> int:
+        return 7
+
+    @property
+    def reason(self) -> str:
+        raise RuntimeError("no reason")
+
+
+class Mute:
+    """What cannot be shown."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError("no repr")
+
+
 class Unprintable(Exception):
     """An exception whose text cannot be had."""
 
@@ -36,6 +60,29 @@ def refused() -> None:
 def timeout() -> None:
     """An exception that is named like what Erlang says itself."""
     raise type("timeout", (Exception,), {})("no such thing")
+
+
+def status(number: int, body: object) -> None:
+    """An exception with attributes."""
+    raise Status(number, body)
+
+
+def odd() -> None:
+    """An exception whose attributes are large, or not what they seem to be."""
+    error = Status(1, None)
+    circle: list[object] = [1]
+    circle.append(circle)
+    vars(error).update(
+        circle=circle,
+        long="x" * 100_000,
+        bytes=b"x" * 100_000,
+        many=[[[[list(range(500))] * 500] * 500] * 500] * 500,
+        keys={"a": 1, b"a": 2, 1: 3, "\ud800": 4},
+        mute=Mute(),
+        thing=object(),
+        method=len,
+    )
+    raise error
 
 
 def unprintable() -> None:

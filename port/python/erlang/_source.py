@@ -123,7 +123,8 @@ def _name(mode: str, text: str) -> str:
 
 def _compile(text: str, mode: str, name: str, line: int) -> CodeType:
     above = "\n" * (line - 1)
-    return compile(above + text if above else text, name, mode, 0, True)
+    code: CodeType = compile(above + text if above else text, name, mode, 0, True)
+    return code
 
 
 def _kept(name: str, key: Tuple[str, str], above: int) -> _Kept:
@@ -136,7 +137,7 @@ def _kept(name: str, key: Tuple[str, str], above: int) -> _Kept:
 def _explain(error: SyntaxError, text: str) -> None:
     """Say so if what is no expression could be run as statements."""
     try:
-        body = compile(text, "<eval>", "exec", _ONLY_TREE, True).body  # type: ignore[attr-defined]
+        body = compile(text, "<eval>", "exec", _ONLY_TREE, True).body
     except Exception:
         return
     if not body:

@@ -8,7 +8,7 @@ import threading
 import traceback
 from types import FrameType
 
-from erlang import Atom
+from erlang import Atom, _source
 
 _OWN = __file__.rpartition("/")[0] + "/"
 
@@ -32,6 +32,7 @@ def stacks() -> list[dict[Atom, object]]:
     The main thread, which runs the jobs, comes first; a thread that has no
     frames but ours is left out.
     """
+    _source.show_all()
     names = {thread.ident: thread.name for thread in threading.enumerate()}
     main = threading.main_thread().ident
     found = sorted(sys._current_frames().items(), key=lambda item: item[0] != main)

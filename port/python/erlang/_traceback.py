@@ -10,7 +10,7 @@ from collections import deque
 from types import TracebackType
 from typing import Any, Dict, Iterable, Iterator
 
-from . import Atom
+from . import Atom, _attributes, _source
 from ._names import full_name
 
 # Frames of one traceback that are kept from each of its ends.
@@ -40,13 +40,14 @@ _Map = Dict[Atom, Any]
 def describe(exc: BaseException) -> _Map:
     """All that is known of an exception: atoms to values that can be sent.
 
-    type, message and frames are always there; cause or context (what Python
-    would print), notes, position (of a SyntaxError) and exceptions (of a
-    group) where the exception has them; formatted is the whole as Python
-    prints it.  Frames of this package are left out.  Never raises an Exception,
+    type, message and frames are always there; args, attributes, cause or
+    context (what Python would print), notes, position (of a SyntaxError) and
+    exceptions (of a group) where the exception has them; formatted is the whole
+    as Python prints it.  Frames of this package are left out.  Never raises an Exception,
     whatever the exception's class does.
     """
     try:
+        _source.show_all()
         trace = _Walk().trace(exc, 0)
         trace[Atom("formatted")] = _clean(_formatted(exc))
         return trace
@@ -72,6 +73,10 @@ class _Walk:
             Atom("message"): _message(exc),
             Atom("frames"): [_frame(f) for f in _frames(exc.__traceback__)],
         }
+        if args := _attributes.args(exc):
+            trace[Atom("args")] = args
+        if attributes := _attributes.attributes(exc):
+            trace[Atom("attributes")] = attributes
         if notes := _notes(exc):
             trace[Atom("notes")] = notes
         if isinstance(exc, SyntaxError):

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an exception has in it besides its message, as plain values."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Iterator, List
+
+from . import Atom
+
+# Attributes that programs look at, and that are no part of an instance's dict:
+# those of built-in exceptions, and properties of well-known libraries.
+_KNOWN = (
+    *("errno", "strerror", "filename", "filename2"),  # OSError
+    *("returncode", "cmd", "stdout", "stderr"),  # subprocess
+    *("code", "status", "status_code", "reason"),  # SystemExit, HTTP
+    *("name", "path"),  # NameError, AttributeError, ImportError
+    *("value", "key"),  # StopIteration
+    *("encoding", "object", "start", "end"),  # UnicodeError
+)
+
+# What a SyntaxError has is its position already.
+_ELSEWHERE = {"args", "msg", "lineno", "offset", "end_lineno", "end_offset", "text"}
+
+# How much is said of one value: items, and characters or bytes, in all.
+_MOST = 20_000
+_MOST_TEXT = 10_000
+_MOST_REPR = 200
+_MOST_ITEMS = 100
+_DEPTH = 4
+
+_CONTAINERS = (list, tuple, dict, set, frozenset)
+_KEYS = (int, str, Atom)
+
+
+def args(exc: BaseException) -> List[Any]:
+    """The arguments that the exception was made with."""
+    return [_Cut().plain(arg, _DEPTH) for arg in exc.args[:_MOST_ITEMS]]
+
+
+def attributes(exc: BaseException) -> Dict[str, Any]:
+    """The known attributes, and those that its class or whoever raised it has set.
+
+    What is private, callable or None is left out.
+    """
+    found = ((name, _get(exc, name)) for name in _names(exc))
+    return {
+        name: _Cut().plain(value, _DEPTH)
+        for name, value in found
+        if value is not None and not callable(value)
+    }
+
+
+def _names(exc: BaseException) -> Iterator[str]:
+    own = getattr(exc, "__dict__", None)
+    names = list(own)[:_MOST_ITEMS] if type(own) is dict else []
+    hidden = _ELSEWHERE if isinstance(exc, SyntaxError) else {"args"}
+    for name in dict.fromkeys((*_KNOWN, *names)):
+        if type(name) is str and not name.startswith("_") and name not in hidden:
+            yield _clean(name)
+
+
+def _get(exc: BaseException, name: str) -> Any:
+    try:
+        return getattr(exc, name, None)
+    except Exception:  # a property that fails
+        return None
+
+
+class _Cut:
+    """Makes a value plain until it has said enough."""
+
+    def __init__(self) -> None:
+        self.room = _MOST
+
+    def plain(self, value: Any, depth: int) -> Any:
+        """The value if it is of a core type, at most this deep; else its repr."""
+        kind = type(value)
+        self.room -= 1
+        if isinstance(value, _CONTAINERS):
+            return self._items(value, depth - 1 if self.room > 0 else -1)
+        if value is None or kind in (bool, int, float):
+            return value
+        if kind is bytes:
+            return self._text(value, _MOST_TEXT)
+        if kind in (str, Atom):
+            return _clean(self._text(str(value), _MOST_TEXT))
+        return _clean(self._text(_repr(value), _MOST_REPR))
+
+    def _items(self, value: Any, depth: int) -> Any:
+        """Not their repr, which might be endless."""
+        kind = type(value)
+        if depth >= 0 and kind in (list, tuple):
+            return kind(self.plain(item, depth) for item in value[:_MOST_ITEMS])
+        if depth >= 0 and kind is dict:
+            return {
+                self._key(key): self.plain(item, depth)
+                for key, item in list(value.items())[:_MOST_ITEMS]
+            }
+        return self._text(f"<{kind.__name__} of {len(value)}>", _MOST_REPR)
+
+    def _key(self, key: Any) -> Any:
+        """Not a and b"a", which would be equal in Erlang."""
+        return self.plain(key if type(key) in _KEYS else _repr(key), 0)
+
+    def _text(self, text: Any, most: int) -> Any:
+        text = text[: max(0, min(most, self.room))]
+        self.room -= len(text)
+        return text
+
+
+def _repr(value: Any) -> str:
+    try:
+        return repr(value)
+    except Exception as failure:
+        return f"<{type(value).__name__}: repr() raised {type(failure).__name__}>"
+
+
+def _clean(text: str) -> str:
+    """An exact str without lone surrogates."""
+    return str.encode(text, "utf-8", "backslashreplace").decode()
