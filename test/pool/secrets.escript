@@ -201,6 +201,11 @@ cannot_start() ->
     {error, {python_start, Text}} =
         py:start_pool(broken, Options#{init := [?CODE, <<"1/0 # " ?MARKER>>]}),
     ?assertEqual(nomatch, string:find(Text, ?MARKER)),
+    [begin
+         {error, {python_start, Said}} = py:start_pool(broken, Options#{init := Init}),
+         ?assertEqual({Init, nomatch}, {Init, string:find(Said, ?MARKER)})
+     end || Init <- [["def load(x):\n    1/0 # " ?MARKER, "load('" ?MARKER "')"],
+                     ["= '" ?MARKER "'"], ["'" ?MARKER "', __import__('os').abort()"]]],
     {error, {python_start, _}} = py:start_pool(broken, Options#{cwd => "/nonexistent"}),
     {error, {badarg, {option, init, _}}} = py:start_pool(broken, Options#{init => [?CODE, seven]}),
     hidden().

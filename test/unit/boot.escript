@@ -12,6 +12,7 @@ main(_) ->
         {"then what to do with the logs", fun logs/0},
         {"then its first numbers about memory are learnt", fun memory/0},
         {"then the pool is asked, and its steps are run in order", fun steps/0},
+        {"code has a name for Python, and a traceback", fun options/0},
         {"what the program said of itself", fun hello/0},
         [{"why not: " ++ Name, fun() -> failure(Result, Text) end} || {Name, Result, Text} <- hellos()],
         [{"why not: " ++ Name, fun() -> failure(Step, Result, Text) end}
@@ -55,6 +56,13 @@ steps() ->
     {done, Done} = py_worker_boot:result({ok, none}, Two),
     ?assertMatch({done, _}, py_worker_boot:steps([], Done)).
 
+options() ->
+    ?assertEqual(#{filename => <<"<init 2>">>, traceback => true}, py_worker_boot:opts(code(<<"a">>))),
+    ?assertEqual(#{filename => <<"<definition 5>">>, traceback => true},
+                 py_worker_boot:opts(code({definition, 5}, <<"a">>))),
+    ?assertEqual(#{}, py_worker_boot:opts(memory_stats)),
+    ?assertEqual("init, piece 2", lists:flatten(py_worker_boot:step(running([code(<<"a">>)])))).
+
 hello() ->
     ?assertEqual(#{}, py_worker_boot:hello(new())),
     ?assertEqual(said(), py_worker_boot:hello(greeted())).
@@ -68,9 +76,34 @@ failure(Result, Text) ->
 
 failures() ->
     [{"init code raises", code(<<"x">>), {error, {'NameError', <<"no x">>}},
-      <<"init code: NameError: no x">>},
+      <<"init, piece 2: NameError: no x">>},
+     {"init code raises at a line", code(<<"x">>),
+      {error, {'NameError', <<"no x">>,
+               #{frames => [#{file => <<"<init 2>">>, line => 7, function => <<"<module>">>,
+                              text => <<"load('secret')">>},
+                            #{file => <<"/a/b.py">>, line => 3, function => <<"load">>,
+                              text => <<"return x">>},
+                            #{file => <<"<init 1>">>, line => 1, function => <<"f">>,
+                              text => <<"secret">>},
+                            #{file => <<"...">>, function => <<"...">>, text => <<"more">>}]}}},
+      <<"init, piece 2, line 7: NameError: no x\n"
+        "  File \"<init 2>\", line 7, in <module>\n"
+        "  File \"/a/b.py\", line 3, in load\n"
+        "    return x\n"
+        "  File \"<init 1>\", line 1, in f\n"
+        "  File \"...\", line unknown, in ...\n"
+        "    more">>},
+     {"init code is no Python", code(<<"x">>),
+      {error, {'SyntaxError', <<"invalid syntax">>,
+               #{frames => [], position => #{file => <<"<init 2>">>, line => 4, text => <<"secret">>}}}},
+      <<"init, piece 2, line 4: SyntaxError: invalid syntax">>},
+     {"a definition raises", code({definition, 5}, <<"x">>),
+      {error, {'NameError', <<"no x">>,
+               #{frames => [#{file => <<"<definition 5>">>, line => 1, function => <<"<module>">>}]}}},
+      <<"exec_all, definition 5, line 1: NameError: no x\n"
+        "  File \"<definition 5>\", line 1, in <module>">>},
      {"a class that is no atom", code(<<"x">>), {error, {<<"Mine">>, <<"ñ"/utf8>>}},
-      <<"init code: Mine: ñ"/utf8>>},
+      <<"init, piece 2: Mine: ñ"/utf8>>},
      {"another step", tracemalloc_stop, {error, {badarg, 1}},
       <<"tracemalloc_stop: {badarg,1}">>}].
 
@@ -79,10 +112,12 @@ failure(Step, Result, Text) ->
 
 lates() ->
     [{new(), <<"Python's start: not done within start_timeout (50 ms)">>},
-     {running([code(<<"x">>)]), <<"init code: not done within start_timeout (50 ms)">>}].
+     {running([code(<<"x">>)]), <<"init, piece 2: not done within start_timeout (50 ms)">>}].
 
 late(Boot, Text) ->
     ?assertEqual(Text, py_worker_boot:late(50, Boot)).
 
 %% Code is out of sight.
-code(Text) -> {code, py_secret:hide({exec, Text})}.
+code(Text) -> code({init, 2}, Text).
+
+code(From, Text) -> {code, From, py_secret:hide({exec, Text})}.

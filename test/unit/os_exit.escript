@@ -32,7 +32,7 @@ failures() ->
      {"a file that cannot be run", [126], <<"it is not executable">>},
      {"a library that is missing", [127],
       <<"a shared library is missing (its error output says which)">>},
-     {"any other status", [3], <<"{status,3}">>},
-     {"a signal", [137], <<"{signal,sigkill}">>}].
+     {"any other status", [3], <<"exit status 3">>},
+     {"a signal", [137], <<"signal sigkill">>}].
 
-says(<<"pyport ended before it was ready: ", Why/binary>>) -> Why.
+says(<<"the program ended: ", Why/binary>>) -> Why.

@@ -52,10 +52,10 @@ steps() ->
     Steps = py_pool_steps:new([<<"a">>, <<"b">>]),
     More = py_pool_steps:append(py_secret:hide({exec, <<"c">>}), Steps),
     {S1, Effects1} = py_pool_slots:ready({1, Pid}, 77, Steps, 0, S),
-    ?assertEqual([{steps, Pid, [code(<<"a">>), code(<<"b">>)]}], Effects1),
+    ?assertEqual([{steps, Pid, [code({init, 1}, <<"a">>), code({init, 2}, <<"b">>)]}], Effects1),
     ?assertEqual([starting], states(S1)),
     {S2, Effects2} = py_pool_slots:ready({1, Pid}, 77, More, 0, S1),
-    ?assertEqual([{steps, Pid, [code(<<"c">>)]}], Effects2),
+    ?assertEqual([{steps, Pid, [code({definition, 3}, <<"c">>)]}], Effects2),
     {S3, Effects3} = py_pool_slots:ready({1, Pid}, 77, More, 0, S2),
     ?assertEqual([{join, 1, Pid, 77}, {live, Pid}], Effects3),
     ?assertEqual([live], states(S3)).
@@ -67,7 +67,7 @@ held() ->
     ?assertMatch({_, [{join, 1, Pid, 77}, {live, Pid}]}, py_pool_slots:release(none(), 0, Held)),
     Steps = py_pool_steps:new([<<"a">>]),
     {Released, Effects} = py_pool_slots:release(Steps, 0, Held),
-    ?assertEqual([{steps, Pid, [code(<<"a">>)]}], Effects),
+    ?assertEqual([{steps, Pid, [code({init, 1}, <<"a">>)]}], Effects),
     ?assertEqual({Released, []}, py_pool_slots:release(Steps, 0, Released)).
 
 ran() ->
@@ -271,4 +271,4 @@ states(S) ->
     [State || #{state := State} <- py_pool_slots:describe(S)].
 
 %% Code is out of sight.
-code(Text) -> {code, py_secret:hide({exec, Text})}.
+code(From, Text) -> {code, From, py_secret:hide({exec, Text})}.

@@ -4,6 +4,7 @@
 %%
 %% py_pool_steps: what a worker has still to run, for each progress it may have.
 -mode(compile).
+-include_lib("stdlib/include/assert.hrl").
 
 main(_) ->
     tap:run([
@@ -13,6 +14,7 @@ main(_) ->
         table:rows("repeated, for a worker that is under way", fun under_way/3, under_way()),
         table:rows("definitions", fun shown/2, definitions()),
         table:rows("forgotten", fun forgotten/3, forgets()),
+        {"where each code is from", fun from/0},
         {"a definition's beginning", fun beginning/0}
     ]).
 
@@ -28,7 +30,7 @@ append(Letter, Steps) ->
 %% The steps as their texts.
 missing(Done, Steps) ->
     [case Step of
-         {code, Code} -> {exec, Text} = py_secret:show(Code), binary_to_list(Text);
+         {code, {_, _}, Code} -> {exec, Text} = py_secret:show(Code), binary_to_list(Text);
          Op -> Op
      end || Step <- py_pool_steps:missing(Done, Steps)].
 
@@ -73,6 +75,19 @@ traced(Frames, Steps) ->
 
 set(Ops, []) -> set(Ops, py_pool_steps:new([]));
 set(Ops, Steps) -> lists:foldl(fun py_pool_steps:set/2, Steps, Ops).
+
+%% Each piece of init by its number, and what was defined by its id, even if it is
+%% there twice or init has it, too.
+from() ->
+    Froms = fun(Steps) ->
+                [From || {code, From, _} <- py_pool_steps:missing(py_pool_steps:none(), Steps)]
+            end,
+    ?assertEqual([{init, 1}, {init, 2}], Froms(init())),
+    ?assertEqual([{init, 1}, {init, 2}, {definition, 3}], Froms(grown())),
+    ?assertEqual([{init, 1}, {definition, 2}, {definition, 3}, {definition, 2}],
+                 Froms(defined("bcb", "a"))),
+    ?assertEqual([{init, 1}, {init, 2}, {definition, 3}],
+                 Froms(defined("a", "ab"))).
 
 %% Whoever has run everything is as far as one that is told to.
 progress() ->

@@ -45,7 +45,7 @@ signal_here(_, N) -> N.
 %% Why a program that ended before it was ready did not start.
 -spec start_failure(non_neg_integer()) -> binary().
 start_failure(Status) ->
-    iolist_to_binary(["pyport ended before it was ready: ", failure(Status)]).
+    iolist_to_binary(["the program ended: ", failure(Status)]).
 
 failure(?EXIT_USAGE) -> "it did not understand its command line";
 failure(?EXIT_PROTOCOL) -> "it lost step with the VM";
@@ -54,4 +54,7 @@ failure(?EXIT_SYSTEM) -> "no memory, file descriptor or thread was left";
 failure(?EXIT_IO) -> "it could not talk to the VM";
 failure(126) -> "it is not executable";
 failure(127) -> "a shared library is missing (its error output says which)";
-failure(Status) -> io_lib:format("~p", [reason(Status)]).
+failure(Status) -> ended(reason(Status)).
+
+ended({signal, Name}) -> io_lib:format("signal ~p", [Name]);
+ended({status, Status}) -> io_lib:format("exit status ~b", [Status]).

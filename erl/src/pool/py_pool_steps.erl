@@ -39,7 +39,9 @@
 -type settings() :: #{tracing | collecting | threshold | memory => py_wire:op()}.
 
 -type code() :: py_secret:secret(py_wire:op()).
--type step() :: {code, code()} | py_wire:op().
+-type step() :: {code, from(), code()} | py_wire:op().
+%% Where code is from: the N-th piece of `init', or what exec_all has defined.
+-type from() :: {init, pos_integer()} | {definition, id()}.
 -type id() :: pos_integer().
 %% As users see one: how it begins, and how many bytes it has.
 -type definition() :: #{id := id(), begins := binary(), size := non_neg_integer()}.
@@ -128,7 +130,12 @@ all(#steps{last = Last, settings = Settings}) ->
 missing({Last, Has}, #steps{places = Places, settings = Settings}) ->
     lists:append([ops(Op) || {Setting, Op} <- lists:sort(maps:to_list(Settings)),
                              maps:get(Setting, Has, none) =/= Op])
-        ++ [{code, Code} || #place{number = N, code = Code} <- Places, N > Last].
+        ++ [{code, from(Place), Code}
+            || #place{number = N, code = Code} = Place <- Places, N > Last].
+
+%% The pieces of `init' come first, and stay.
+from(#place{number = N, id = init}) -> {init, N};
+from(#place{id = Id}) -> {definition, Id}.
 
 ops({set_memory, Limits}) -> py_os_limit:ops(Limits);
 ops(Op) -> [Op].

@@ -269,7 +269,7 @@ starting(_, _, _, S) ->
     {noreply, S}.
 
 boot({run, Step, Boot}, #state{port = Port, options = #{start_timeout := Limit}} = S) ->
-    {Arity, Body} = py_wire:body(py_worker_boot:op(Step), #{}),
+    {Arity, Body} = py_wire:body(py_worker_boot:op(Step), py_worker_boot:opts(Step)),
     _ = py_os_port:send(Port, py_wire:request(py_worker_boot:id(), Arity, Body)),
     Timer = erlang:start_timer(Limit, self(), boot),
     {noreply, S#state{phase = {starting, Boot, Timer}}};
@@ -348,8 +348,11 @@ ended(Status, Reason, #state{events = Events} = S) ->
            end,
     {stop, not_started(Text), S}.
 
-start_failure(Status, Reason, #state{options = #{memory := Limits}}) ->
-    py_worker_end:start_failure(Status, Reason, Limits).
+start_failure(Status, Reason, #state{options = #{memory := Limits}, phase = Phase}) ->
+    py_worker_end:start_failure(Status, Reason, at(Phase), Limits).
+
+at({starting, Boot, _}) -> py_worker_boot:step(Boot);
+at(opening) -> "the start of the program".
 
 killed_by(Reason, #state{excess = Excess, pool = Pool}) ->
     py_worker_end:killed_by(Reason, Excess, Pool).

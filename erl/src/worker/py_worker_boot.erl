@@ -6,7 +6,7 @@
 %% worker (init code, exec_all, tracing). Pure.
 -module(py_worker_boot).
 
--export([new/1, id/0, op/1, steps/2, result/2, late/2, hello/1, memory/1]).
+-export([new/1, id/0, op/1, opts/1, steps/2, result/2, step/1, late/2, hello/1, memory/1]).
 -export_type([boot/0, next/0, step/0]).
 
 -include("py_protocol.hrl").
@@ -20,7 +20,8 @@
 }).
 
 -opaque boot() :: #boot{}.
--type step() :: {code, py_secret:secret(py_wire:op())} | py_wire:op().
+-type step() :: {code, From :: {init | definition, pos_integer()}, py_secret:secret(py_wire:op())}
+              | py_wire:op().
 -type next() :: {run, step(), boot()}     % send this
               | {done, boot()}                  % ask the pool for more
               | {failed, binary()}.
@@ -36,8 +37,15 @@ id() ->
 
 %% The request that a step is.
 -spec op(step()) -> py_wire:op().
-op({code, Code}) -> py_secret:show(Code);
+op({code, _, Code}) -> py_secret:show(Code);
 op(Op) -> Op.
+
+%% Its options. Python calls the code by the name that errors give it.
+-spec opts(step()) -> map().
+opts({code, From, _}) -> #{traceback => true, filename => file(From)};
+opts(_) -> #{}.
+
+file({What, N}) -> unicode:characters_to_binary(io_lib:format("<~p ~b>", [What, N])).
 
 -spec steps([step()], boot()) -> next().
 steps([Step | Rest], Boot) -> {run, Step, Boot#boot{step = Step, rest = Rest}};
@@ -50,6 +58,10 @@ result({ok, #{protocol := ?PROTOCOL_VERSION} = Hello}, #boot{step = hello, logs 
           Boot#boot{hello = Hello});
 result(Result, #boot{step = hello}) ->
     failed("unexpected hello: ~tp", [Result]);
+result({error, {Class, Message, Trace}}, #boot{step = {code, From, _} = Step}) ->
+    File = file(From),
+    failed("~ts~ts: ~ts: ~ts~ts", [what(Step), line(File, Trace), Class, Message,
+                                   [frame(Frame) || Frame <- maps:get(frames, Trace, [])]]);
 result({error, Reason}, #boot{step = Step}) ->
     failed("~ts: ~ts", [what(Step), why(Reason)]);
 result({ok, Memory}, #boot{step = memory_stats, rest = Rest} = Boot) ->
@@ -58,14 +70,38 @@ result(_, #boot{rest = Rest} = Boot) ->
     steps(Rest, Boot).
 
 what(hello) -> "Python's start";
-what({code, _}) -> "init code";
+what({code, {init, N}, _}) -> io_lib:format("init, piece ~b", [N]);
+what({code, {definition, Id}, _}) -> io_lib:format("exec_all, definition ~b", [Id]);
 what(Step) -> io_lib:format("~tp", [Step]).
+
+%% The line of the code at which it failed, or which is no Python.
+line(File, Trace) ->
+    Lines = [Line || #{file := F, line := Line} <- maps:get(frames, Trace, []), F =:= File]
+        ++ [Line || #{position := #{file := F, line := Line}} <- [Trace], F =:= File],
+    case Lines of
+        [Line | _] -> io_lib:format(", line ~b", [Line]);
+        [] -> ""
+    end.
+
+%% As Python shows one. Code that is in no file may be secret.
+frame(#{file := File, function := Function} = Frame) ->
+    io_lib:format("\n  File \"~ts\", line ~tp, in ~ts~ts",
+                  [File, maps:get(line, Frame, unknown), Function, source(Frame)]).
+
+source(#{file := <<"<", _/binary>>}) -> "";
+source(#{text := Text}) -> ["\n    ", Text];
+source(#{}) -> "".
 
 why({Class, Message}) when is_binary(Message) -> io_lib:format("~ts: ~ts", [Class, Message]);
 why(Reason) -> io_lib:format("~tp", [Reason]).
 
 failed(Format, Args) ->
     {failed, unicode:characters_to_binary(io_lib:format(Format, Args))}.
+
+%% What it is at.
+-spec step(boot()) -> unicode:chardata().
+step(#boot{step = Step}) ->
+    what(Step).
 
 %% Why there is no worker if the current step has taken Limit milliseconds.
 -spec late(non_neg_integer(), boot()) -> binary().

@@ -8,7 +8,7 @@
 %% Whatever others still want of the worker is refused, so nobody waits for this.
 -module(py_worker_end).
 
--export([run/1, grace/1, why/1, killed_by/3, start_failure/3]).
+-export([run/1, grace/1, why/1, killed_by/3, start_failure/4]).
 -export_type([ending/0]).
 
 -include("py.hrl").
@@ -52,14 +52,21 @@ killed_by({signal, sigkill} = Reason, _, Pool) ->
 killed_by(Reason, _, _) ->
     Reason.
 
-%% Why there is no worker if the program has ended like this before it was ready.
--spec start_failure(Status :: term(), Reason :: term(), py_os_limit:limits()) -> binary().
-start_failure(_, {memory, Excess}, _) ->
-    iolist_to_binary(io_lib:format("it was killed for its memory before it was ready: ~0p", [Excess]));
-start_failure(Status, _, Limits) when is_integer(Status) ->
-    iolist_to_binary([py_os_exit:start_failure(Status), py_os_limit:remark(Limits)]);
-start_failure(_, Reason, _) ->
-    iolist_to_binary(io_lib:format("~p", [Reason])).
+%% Why there is no worker if the program has ended like this, at this step of its
+%% start. After a crash there are Python's stacks.
+-spec start_failure(Status :: term(), Reason :: term(), At :: unicode:chardata(),
+                    py_os_limit:limits()) -> binary().
+start_failure(_, {memory, Excess}, At, _) ->
+    text("~ts: it was killed for its memory: ~0p", [At, Excess]);
+start_failure(Status, {signal, _, Stacks}, At, Limits) when is_integer(Status) ->
+    text("~ts\n~ts", [start_failure(Status, none, At, Limits), Stacks]);
+start_failure(Status, _, At, Limits) when is_integer(Status) ->
+    text("~ts: ~ts~ts", [At, py_os_exit:start_failure(Status), py_os_limit:remark(Limits)]);
+start_failure(_, Reason, At, _) ->
+    text("~ts: ~p", [At, Reason]).
+
+text(Format, Args) ->
+    unicode:characters_to_binary(io_lib:format(Format, Args)).
 
 -spec run(ending()) -> ok.
 run(#{port := undefined, os_pid := OsPid}) ->
