@@ -30,6 +30,9 @@
 %%   does not have</dd>
 %% <dt>`{no_pool, Name}'</dt><dd>there is no such pool, or it has been
 %%   stopped</dd>
+%% <dt>`{not_started, py}'</dt><dd>the application is not started</dd>
+%% <dt>`{python_start, Text}'</dt><dd>the call has waited in vain: no worker of the
+%%   pool can start, and the text says why</dd>
 %% <dt>`{no_worker, {Name, Id}}'</dt><dd>the option `pool' names a worker that is not
 %%   there</dd>
 %% </dl>
@@ -250,7 +253,7 @@ exec_all(Code, Options) ->
     py_pools:define(py_args:exec(Code), py_options:plain(Options)).
 
 %% @equiv definitions(default)
--spec definitions() -> {ok, [map()]} | {error, {no_pool, atom()}}.
+-spec definitions() -> {ok, [map()]} | {error, {no_pool | not_started, atom()}}.
 definitions() ->
     definitions(default).
 
@@ -260,7 +263,7 @@ definitions() ->
 %% number of bytes.
 -spec definitions(atom()) ->
           {ok, [#{id := pos_integer(), begins := binary(), size := non_neg_integer()}]}
-        | {error, {no_pool, atom()}}.
+        | {error, {no_pool | not_started, atom()}}.
 definitions(Name) ->
     py_pools:definitions(py_args:pool(Name)).
 
@@ -577,13 +580,13 @@ start_pool(Name, Options) ->
 %% @doc Stops a pool: ``ok = py:stop_pool(science)''. New calls get
 %% `{error, {stopping, Name}}'; those under way have as long as the pool's option
 %% `drain' says.
--spec stop_pool(atom()) -> ok | {error, {no_pool, atom()}}.
+-spec stop_pool(atom()) -> ok | {error, {no_pool | not_started, atom()}}.
 stop_pool(Name) ->
     py_pools:stop(py_args:pool(Name)).
 
 %% @doc The same; calls under way have Limit milliseconds to finish:
 %% ``ok = py:stop_pool(science, 10000)''.
--spec stop_pool(atom(), timeout()) -> ok | {error, {no_pool, atom()}}.
+-spec stop_pool(atom(), timeout()) -> ok | {error, {no_pool | not_started, atom()}}.
 stop_pool(Name, Limit) ->
     py_pools:stop(py_args:pool(Name), py_options:timeout(Limit)).
 
@@ -603,7 +606,7 @@ restart_workers(Target) ->
     py_pools:restart(Target).
 
 %% @equiv info(default)
--spec info() -> map() | {error, {no_pool, atom()}}.
+-spec info() -> map() | {error, {no_pool | not_started, atom()}}.
 info() ->
     info(default).
 
@@ -612,14 +615,14 @@ info() ->
 %% `queue' (`waiting', `max') and `workers':
 %% for each `id', `pid', `os_pid', `state' (`starting', `idle', `busy', `down'),
 %% `calls' and `restarts'.
--spec info(atom()) -> map() | {error, {no_pool, atom()}}.
+-spec info(atom()) -> map() | {error, {no_pool | not_started, atom()}}.
 info(Name) ->
     py_pools:info(py_args:pool(Name)).
 
 %% @doc Lets all be called again that a pool with the option `quarantine' refuses:
 %% ``ok = py:unquarantine(pdf)''. What the functions have cost so far does not count
 %% any more. `quarantined' in {@link info/1} says what is refused, and why.
--spec unquarantine(atom()) -> ok | {error, {no_pool | stopping, atom()}}.
+-spec unquarantine(atom()) -> ok | {error, {no_pool | stopping | not_started, atom()}}.
 unquarantine(Name) ->
     py_pools:lift(py_args:pool(Name), all).
 
@@ -627,6 +630,6 @@ unquarantine(Name) ->
 %% names it, ``ok = py:unquarantine(pdf, {layout, render, 2})'', or an operation such
 %% as `eval'.
 -spec unquarantine(atom(), {name(), name(), arity()} | atom()) ->
-          ok | {error, {no_pool | stopping, atom()}}.
+          ok | {error, {no_pool | stopping | not_started, atom()}}.
 unquarantine(Name, What) ->
     py_pools:lift(py_args:pool(Name), py_args:what(What)).

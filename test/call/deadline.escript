@@ -29,6 +29,7 @@ main(_) ->
         {"one that stops when it is interrupted lives", fun interrupted/0},
         {"the steps come after the graces that the pool's options say", fun graces/0},
         {"who waits for a worker that is killed is told why", fun bound_behind/0},
+        {"what has no time is not run", fun no_time/0},
         {"grace options that make no sense", fun bad_options/0}
     ]))).
 
@@ -203,6 +204,21 @@ bound_behind() ->
     ?assertEqual({error, {worker_exit, timeout}}, py:eval(<<"mine">>)),
     ?assertEqual({error, timeout}, py:await(Wedge)),
     ?assertNotEqual(OsPid, os_pid()).
+
+no_time() ->
+    [?assertEqual({error, timeout}, Call())
+     || Call <- [fun() -> py:call(math, sqrt, [4], #{}, 0) end,
+                 fun() -> py:eval(<<"1">>, #{}, #{timeout => 0}) end,
+                 fun() -> py:exec(<<"no_time = 1">>, #{timeout => 0}) end,
+                 fun() -> py:exec_all(<<"no_time = 1">>, #{timeout => 0}) end,
+                 fun() -> py:stream_eval(<<"[1]">>, #{}, 0) end,
+                 fun() -> py:await(py:spawn_call(math, sqrt, [4], #{}, 0)) end],
+        _ <- lists:seq(1, 100)],
+    ?assertMatch({error, [{error, timeout}]}, py:parallel([{math, sqrt, [4]}], 0)),
+    ?assertEqual({ok, false}, py:eval(<<"'no_time' in globals()">>)),
+    Ref = py:spawn_call(math, sqrt, [4]),
+    fixture:wait_until(fun() -> not is_process_alive(element(1, get({py_async, Ref}))) end),
+    ?assertEqual({ok, 2.0}, py:await(Ref, 0)).
 
 bad_options() ->
     [?assertMatch({error, {badarg, {option, Option, _}}}, py:start_pool(wrong, #{Option => Value}))

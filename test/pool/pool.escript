@@ -225,12 +225,15 @@ back_off() ->
     ?assert(byte_size(Starts) >= 2),
     ?assert(byte_size(Starts) =< 20),
     %% Its callers get an error, not silence; the other pool is not touched.
-    ?assertMatch({error, _}, py:eval(<<"1">>, #{}, #{pool => shaky, timeout => 500})),
+    In = #{pool => shaky, timeout => 500},
+    [?assertMatch({error, {python_start, <<"init, piece 1: the program ended: exit status 1">>}}, Why)
+     || Why <- [py:eval(<<"1">>, #{}, In), py:exec_all(<<"1">>, In)]],
     ?assertEqual({ok, 1}, py:eval(<<"1">>)),
     ok = file:delete(filename:join(Dir, "broken")),
     fixture:wait_until(fun() ->
-        py:eval(<<"1">>, #{}, #{pool => shaky, timeout => 500}) =:= {ok, 1}
+        py:eval(<<"1">>, #{}, In) =:= {ok, 1}
     end, 30_000),
+    ?assertEqual({error, timeout}, py:eval(<<"__import__('time').sleep(9)">>, #{}, In)),
     ok = py:stop_pool(shaky).
 
 %% ---------------------------------------------------------------------------

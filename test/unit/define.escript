@@ -59,17 +59,17 @@ late() ->
     {From, Other} = {from(), from()},
     {D1, _} = py_pool_define:add(From, ?A, 500, py_pool_define:new()),
     {D2, _} = py_pool_define:add(Other, ?B, 600, D1),
-    {Left, Effects} = py_pool_define:late(From, D2),
-    ?assertEqual([{reply, From, {error, timeout}}], Effects),
+    {Left, Effects} = py_pool_define:late(From, {error, why}, D2),
+    ?assertEqual([{reply, From, {error, why}}], Effects),
     ?assertMatch({_, [{run, ?B, 600}]}, py_pool_define:next(true, Left)).
 
 not_late() ->
     From = from(),
     {D, _} = py_pool_define:add(From, ?A, 500, py_pool_define:new()),
     {Running, _} = py_pool_define:next(true, D),
-    ?assertEqual({Running, []}, py_pool_define:late(From, Running)),
+    ?assertEqual({Running, []}, py_pool_define:late(From, {error, why}, Running)),
     {Done, _} = py_pool_define:done(ok, Running),
-    ?assertEqual({Done, []}, py_pool_define:late(From, Done)).
+    ?assertEqual({Done, []}, py_pool_define:late(From, {error, why}, Done)).
 
 no_deadline() ->
     {D, []} = py_pool_define:add(from(), ?A, infinity, py_pool_define:new()),

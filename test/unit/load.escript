@@ -118,7 +118,7 @@ stopping(Pool) ->
     ?assertEqual({found, Pool}, py_pool_board:with_pool(unit, fun(P) -> {found, P} end)).
 
 no_pool() ->
-    ?assertEqual({error, {no_pool, nobody}},
+    ?assertEqual({error, {not_started, py}},
                  py_pool_board:with_pool(nobody, fun(_) -> error(found) end)),
     ?assertEqual([], py_pool_board:names()).
 

@@ -22,6 +22,7 @@ main(_) ->
         {"who asks again waits once", in_pool(?WINDOW, fun again/1)},
         {"who comes too late is out of time", in_pool(?WINDOW, fun late/1)},
         {"the soonest deadline is first, whoever came first", in_pool(?WINDOW, fun deadlines/1)},
+        {"if no worker can start, they are told why", in_pool(?WINDOW, fun broken/1)},
         {"the queue's patience is no deadline", in_pool(?WINDOW, fun patience/1)},
         {"a timer that is out of date says nothing", in_pool(?WINDOW, fun old_timer/1)},
         {"one of several timers with the same end", in_pool(?WINDOW, fun same_end/1)},
@@ -151,6 +152,21 @@ deadlines(Pool) ->
          end,
     ?assertEqual([none, {error, timeout}, none], answers(Reqs)),
     ?assertEqual(1, py_pool_queue:waiting(Q2)).
+
+broken(Pool) ->
+    Why = {error, {python_start, <<"no">>}},
+    Broken = py_pool_queue:broken(Why, queue(Pool)),
+    ?assertEqual(Why, py_pool_queue:out_of_time(Broken)),
+    Late = req(1, caller(), now_ms() - 1),
+    ?assertEqual(0, py_pool_queue:waiting(enter([Late], Broken))),
+    Reqs = [req(N) || N <- [1, 2, 3, 4]],
+    Full = enter(Reqs, Broken),
+    ?assertEqual([Why, none, none, none, Why], answers([Late | Reqs])),
+    Whole = py_pool_queue:broken(none, Full),
+    ?assertEqual({error, timeout}, py_pool_queue:out_of_time(Whole)),
+    More = req(5),
+    _ = enter([More], Whole),
+    ?assertEqual({error, {overloaded, 3, 3}}, answer(More)).
 
 patience(Pool) ->
     Reqs = [req(1), req(2)],

@@ -102,7 +102,7 @@ report(_, _) ->
 %% none.
 -spec parallel([py_wire:op()], #opts{}) ->
           {ok, [term()]} | {error, [{ok, term()} | {error, term()}]}
-        | {error, {no_pool, atom()}}.
+        | {error, {no_pool | not_started, atom()}}.
 parallel(Ops, #opts{pool = Target} = Opts) ->
     py_pool_board:with_pool(py_target:pool(Target), fun(#pool{size = Size}) ->
         Numbered = lists:zip(lists:seq(1, length(Ops)), Ops),

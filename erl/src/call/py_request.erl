@@ -148,7 +148,9 @@ deadline(#opts{timeout = default}, #pool{timeout = Timeout}, Now) ->
 deadline(#opts{timeout = Timeout}, _, Now) ->
     py_time:deadline(Timeout, Now).
 
-%% The tuple and the Id around the body take eight bytes.
+%% What has no time is not sent. The tuple and the Id around the body take eight bytes.
+ticket(_, _, #req{deadline = Deadline, arrival = Now}) when Deadline =< Now div 1000 ->
+    {error, timeout};
 ticket(_, #pool{max_frame = Max}, #req{size = Size}) when Size + 8 > Max ->
     Text = io_lib:format("the request is larger than max_frame (~b > ~b bytes)",
                          [Size + 8, Max]),

@@ -35,7 +35,7 @@ pool(Name) -> Name.
 -spec run(target(),
           Ask :: fun((#pool{}, [py_pool_board:worker()]) -> py_fanout:results()),
           Together :: fun((#pool{}, py_fanout:results()) -> answer())) ->
-          answer() | {error, {no_pool, atom()} | {no_worker, {atom(), pos_integer()}}}.
+          answer() | {error, {no_pool | not_started, atom()} | {no_worker, {atom(), pos_integer()}}}.
 run(Target, Ask, Together) ->
     is_target(Target) orelse py_options:must_be(Target, "the target", expected()),
     py_pool_board:with_pool(pool(Target), fun(Pool) -> run(Target, Pool, Ask, Together) end).

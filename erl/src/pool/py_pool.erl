@@ -42,7 +42,7 @@ start_link(Pool, Options) ->
 
 %% Asks when every worker has been ready once, or one could not start. Whoever asks
 %% reads the answer by himself: ok | {error, term()}.
--spec await(#pool{}) -> {ok, gen_server:request_id()} | {error, {no_pool | stopping, atom()}}.
+-spec await(#pool{}) -> {ok, gen_server:request_id()} | {error, {no_pool | stopping | not_started, atom()}}.
 await(Pool) ->
     case py_pool_board:pool(Pool) of
         {ok, Pid} -> {ok, gen_server:send_request(Pid, await)};
@@ -190,8 +190,8 @@ handle_info({?MODULE, poke}, S) ->
     {noreply, poke(S#state{poking = false})};
 handle_info({timeout, Timer, waited}, #state{queue = Queue} = S) ->
     {noreply, S#state{queue = py_pool_queue:timed_out(Timer, Queue)}};
-handle_info({timeout, _, {define, From}}, #state{definitions = Definitions} = S) ->
-    {noreply, definitions(py_pool_define:late(From, Definitions), S)};
+handle_info({timeout, _, {define, From}}, #state{definitions = Definitions, queue = Q} = S) ->
+    {noreply, definitions(py_pool_define:late(From, py_pool_queue:out_of_time(Q), Definitions), S)};
 handle_info({'DOWN', Monitor, process, _, Reason}, #state{definer = Monitor} = S) ->
     {noreply, defined(outcome(Reason), S#state{definer = none})};
 handle_info({'DOWN', Monitor, process, Pid, Reason}, #state{queue = Queue} = S) ->
@@ -218,11 +218,11 @@ effect({start, Id}, S) -> start_worker(Id, S);
 effect({replace, Id, Why}, #state{slots = Slots} = S) ->
     slots(py_pool_slots:replace(Id, Why, Slots), S);
 effect({ready, Worker, OsPid}, S) -> worker_ready(Worker, OsPid, S);
-effect({join, Id, Worker, OsPid}, #state{pool = Pool, steps = Steps, tend = T} = S) ->
+effect({join, Id, Worker, OsPid}, #state{pool = Pool, steps = Steps, tend = T, queue = Q} = S) ->
     Tended = py_pool_tend:live(Pool, Id, Worker, OsPid, T),
     py_pool_board:change_limits(Pool, Worker, py_pool_steps:limits(Steps)),
     py_pool_board:join(Pool, Id, Worker, OsPid),
-    S#state{tend = Tended};
+    S#state{tend = Tended, queue = py_pool_queue:broken(none, Q)};
 effect({ended, Id, Worker, OsPid, Reason}, #state{pool = Pool, tend = T} = S) ->
     Tended = py_pool_tend:ended(Pool, Id, Worker, Reason, T),
     py_pool_board:leave(Pool, Id, Worker),
@@ -367,8 +367,15 @@ worker_down(Monitor, _, Reason, #state{slots = Slots, roll = Roll} = S) ->
 %% Whoever started the pool
 
 %% The first failure is what they hear. Nobody waits once all have started.
-start_failed({shutdown, {python_start, _} = Reason}, S) -> tell_starters({error, Reason}, S);
-start_failed(Reason, S) -> tell_starters({error, {worker_exit, Reason}}, S).
+start_failed({shutdown, {python_start, _} = Reason}, S) ->
+    tell_starters({error, Reason}, broken({error, Reason}, S));
+start_failed(Reason, S) ->
+    tell_starters({error, {worker_exit, Reason}}, S).
+
+%% If there is no other worker, that is why callers wait in vain.
+broken(Why, #state{slots = Slots, queue = Q} = S) ->
+    Broken = case py_pool_slots:any_live(Slots) of true -> none; false -> Why end,
+    S#state{queue = py_pool_queue:broken(Broken, Q)}.
 
 tell_starters(#state{slots = Slots} = S) ->
     case py_pool_slots:all_started(Slots) of

@@ -59,15 +59,22 @@ delete(Name) ->
     _ = persistent_term:erase({py, Name}),
     ok.
 
--spec find(atom()) -> {ok, #pool{}} | {error, {no_pool, atom()}}.
+-spec find(atom()) -> {ok, #pool{}} | {error, {no_pool | not_started, atom()}}.
 find(Name) ->
     case persistent_term:get({py, Name}, none) of
-        none -> {error, {no_pool, Name}};
+        none -> missing(Name);
         Pool -> {ok, Pool}
     end.
 
+%% There is no pool of this name, or there cannot be any.
+missing(Name) ->
+    case whereis(py_sup) of
+        undefined -> {error, {not_started, py}};
+        _ -> {error, {no_pool, Name}}
+    end.
+
 %% The pool, if it takes new requests.
--spec open(atom()) -> {ok, #pool{}} | {error, {no_pool | stopping, atom()}}.
+-spec open(atom()) -> {ok, #pool{}} | {error, {no_pool | stopping | not_started, atom()}}.
 open(Name) ->
     with_pool(Name, fun(Pool) ->
         case py_pool_load:is_stopping(Pool) of
@@ -78,11 +85,11 @@ open(Name) ->
 
 %% Why the pool did not take a request: it stops, or something of it is dead. It is
 %% known even of one that is gone.
--spec refusal(#pool{}) -> {error, {no_pool | stopping, atom()}}.
+-spec refusal(#pool{}) -> {error, {no_pool | stopping | not_started, atom()}}.
 refusal(#pool{name = Name} = Pool) ->
     case py_pool_load:is_stopping(Pool) of
         true -> {error, {stopping, Name}};
-        false -> {error, {no_pool, Name}}
+        false -> missing(Name)
     end.
 
 -spec names() -> [atom()].
@@ -90,7 +97,7 @@ names() ->
     [Name || {{py, Name}, #pool{}} <- persistent_term:get()].
 
 %% What the fun makes of the pool of this name, if there is one.
--spec with_pool(atom(), fun((#pool{}) -> Result)) -> Result | {error, {no_pool, atom()}}.
+-spec with_pool(atom(), fun((#pool{}) -> Result)) -> Result | {error, {no_pool | not_started, atom()}}.
 with_pool(Name, Fun) ->
     case find(Name) of
         {ok, Pool} -> Fun(Pool);
@@ -99,7 +106,7 @@ with_pool(Name, Fun) ->
 
 %% The same, if the pool takes new requests.
 -spec with_open(atom(), fun((#pool{}) -> Result)) ->
-          Result | {error, {no_pool | stopping, atom()}}.
+          Result | {error, {no_pool | stopping | not_started, atom()}}.
 with_open(Name, Fun) ->
     case open(Name) of
         {ok, Pool} -> Fun(Pool);
@@ -113,7 +120,7 @@ with_open(Name, Fun) ->
 set_pool(Pool, Pid) ->
     insert(Pool, {pool, Pid}).
 
--spec pool(#pool{}) -> {ok, pid()} | {error, {no_pool | stopping, atom()}}.
+-spec pool(#pool{}) -> {ok, pid()} | {error, {no_pool | stopping | not_started, atom()}}.
 pool(Pool) ->
     pid(Pool, pool).
 
@@ -138,7 +145,7 @@ call({error, _} = Error, _, _, _) ->
 set_workers(Pool, Supervisor) ->
     insert(Pool, {workers, Supervisor}).
 
--spec workers_sup(#pool{}) -> {ok, pid()} | {error, {no_pool | stopping, atom()}}.
+-spec workers_sup(#pool{}) -> {ok, pid()} | {error, {no_pool | stopping | not_started, atom()}}.
 workers_sup(Pool) ->
     pid(Pool, workers).
 
@@ -146,7 +153,7 @@ workers_sup(Pool) ->
 set_sampler(Pool, Pid) ->
     insert(Pool, {sampler, Pid}).
 
--spec sampler(#pool{}) -> {ok, pid()} | {error, {no_pool | stopping, atom()}}.
+-spec sampler(#pool{}) -> {ok, pid()} | {error, {no_pool | stopping | not_started, atom()}}.
 sampler(Pool) ->
     pid(Pool, sampler).
 

@@ -6,7 +6,7 @@
 %% as a list of effects, in order, and carried out by py_pool.
 -module(py_pool_define).
 
--export([new/0, add/4, next/2, late/2, done/2, is_running/1]).
+-export([new/0, add/4, next/2, late/3, done/2, is_running/1]).
 -export_type([definitions/0, effect/0]).
 
 -type code() :: py_secret:secret(py_wire:op()).
@@ -21,7 +21,7 @@
 
 -type effect() ::
     {reply, gen_server:from(), ok | {error, term()}}
-    %% late/2 is called when this time has come.
+    %% late/3 is called when this time has come.
     | {late_at, integer(), gen_server:from()}
     %% Every live worker is asked to run it; done/2 is told how that went.
     | {run, code(), py_time:deadline()}
@@ -47,11 +47,11 @@ next(_, D) ->
     {D, []}.
 
 %% Time is up for one that still waits: there was no worker to run it.
--spec late(gen_server:from(), definitions()) -> {definitions(), [effect()]}.
-late(From, #definitions{waiting = Waiting} = D) ->
+-spec late(gen_server:from(), Why :: {error, term()}, definitions()) -> {definitions(), [effect()]}.
+late(From, Why, #definitions{waiting = Waiting} = D) ->
     case lists:keytake(From, 1, Waiting) of
         {value, _, Rest} ->
-            {D#definitions{waiting = Rest}, [{reply, From, {error, timeout}}]};
+            {D#definitions{waiting = Rest}, [{reply, From, Why}]};
         false ->
             {D, []}
     end.

@@ -58,7 +58,7 @@ ready(#pool{name = Name} = Pool, Request) ->
 
 %% New requests are refused at once; those under way have this many milliseconds,
 %% or as many as the pool's option says.
--spec stop(atom(), timeout() | drain) -> ok | {error, {no_pool, atom()}}.
+-spec stop(atom(), timeout() | drain) -> ok | {error, {no_pool | not_started, atom()}}.
 stop(Name, Limit) ->
     Stopped = py_pool_board:with_pool(Name, fun(Pool) ->
         drain(Pool, limit(Limit, Pool)),

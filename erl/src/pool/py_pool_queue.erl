@@ -11,7 +11,7 @@
 %% collect the garbage beside that many terms would stop the pool for a while.
 -module(py_pool_queue).
 
--export([new/3, waiting/1, enter/2, grant/1, timed_out/2, gone/2]).
+-export([new/3, waiting/1, enter/2, grant/1, timed_out/2, gone/2, broken/2, out_of_time/1]).
 -export_type([queue/0]).
 
 -include("py.hrl").
@@ -26,6 +26,7 @@
     ends = ets:new(ends, [ordered_set]) :: ets:table(),         % {{Until, Ticket}}
     tickets = #{} :: #{pid() => {Ticket :: ticket(), Until :: py_time:deadline()}},
     callers = py_watch:new() :: py_watch:callers(),
+    broken = none :: none | {error, term()},    % why there is no worker
     armed = infinity :: py_time:deadline(),     % when the timer ends
     timer = none :: none | reference()
 }).
@@ -41,6 +42,16 @@ new(Pool, Max, Patience) ->
 -spec waiting(queue()) -> non_neg_integer().
 waiting(#queue{tickets = Tickets}) ->
     map_size(Tickets).
+
+%% No worker can start, for this reason; or one could.
+-spec broken(none | {error, term()}, queue()) -> queue().
+broken(Why, Q) ->
+    Q#queue{broken = Why}.
+
+%% What those hear whose time is up.
+-spec out_of_time(queue()) -> {error, term()}.
+out_of_time(#queue{broken = none}) -> {error, timeout};
+out_of_time(#queue{broken = Why}) -> Why.
 
 %% A caller asks for a place. One that had a place before is never refused; one
 %% that already waits asks again when the worker that put it here is gone.
@@ -59,9 +70,9 @@ admit(#req{deadline = Deadline, returned = Returned} = Req, #queue{max = Max} = 
     end.
 
 %% It is out of time, or there is no place for it.
-refuse(#req{deadline = Deadline} = Req, Now, Q) ->
-    case Deadline =< Now of
-        true -> answer(Req, {error, timeout});
+refuse(#req{deadline = Deadline} = Req, Now, #queue{broken = Broken} = Q) ->
+    case Deadline =< Now orelse Broken =/= none of
+        true -> answer(Req, out_of_time(Q));
         false -> answer(Req, overloaded(Q))
     end,
     Q.

@@ -53,12 +53,12 @@ start_checked(Name, Options) ->
         exit:_ -> {error, {not_started, py}}
     end.
 
--spec stop(atom()) -> ok | {error, {no_pool, atom()}}.
+-spec stop(atom()) -> ok | {error, {no_pool | not_started, atom()}}.
 stop(Name) ->
     do_stop(Name, drain).
 
 %% New requests are refused at once; those under way have this many milliseconds.
--spec stop(atom(), timeout()) -> ok | {error, {no_pool, atom()}}.
+-spec stop(atom(), timeout()) -> ok | {error, {no_pool | not_started, atom()}}.
 stop(Name, Limit) ->
     do_stop(Name, Limit).
 
@@ -67,7 +67,7 @@ do_stop(Name, Limit) ->
     try
         gen_server:call(?MODULE, {Name, {stop, Limit}}, infinity)
     catch
-        exit:{noproc, _} -> {error, {no_pool, Name}};
+        exit:{noproc, _} -> {error, {not_started, py}};
         exit:_ -> ok
     end.
 
@@ -204,12 +204,16 @@ restart(Pool, Workers) ->
 -spec define(py_wire:op(), #opts{}) -> ok | {error, term()}.
 define(Op, #opts{pool = Target} = Opts) ->
     py_pool_board:with_open(py_target:pool(Target), fun(Pool) ->
-        py_pool:define(Pool, py_secret:hide(Op), py_request:deadline(Opts, Pool))
+        Deadline = py_request:deadline(Opts, Pool),
+        case py_time:left(Deadline) of
+            0 -> {error, timeout};
+            _ -> py_pool:define(Pool, py_secret:hide(Op), Deadline)
+        end
     end).
 
 %% What exec_all has defined. It outlives the pool's processes, so none is asked.
 -spec definitions(atom()) ->
-          {ok, [py_pool_steps:definition()]} | {error, {no_pool, atom()}}.
+          {ok, [py_pool_steps:definition()]} | {error, {no_pool | not_started, atom()}}.
 definitions(Name) ->
     py_pool_board:with_pool(Name, fun(_) ->
         {ok, py_pool_steps:definitions(py_pool_kept:steps(Name, py_pool_steps:new([])))}
@@ -220,12 +224,12 @@ forget(Name, Id) ->
     py_pool_board:with_pool(Name, fun(Pool) -> py_pool:forget(Pool, Id) end).
 
 %% What sys.version is in the pool's Python.
--spec version(atom()) -> {ok, binary()} | {error, {no_pool, atom()} | no_worker}.
+-spec version(atom()) -> {ok, binary()} | {error, {no_pool | not_started, atom()} | no_worker}.
 version(Name) ->
     py_pool_board:with_pool(Name, fun py_pool_board:version/1).
 
 %% The pool's own view, completed by each worker's.
--spec info(atom()) -> map() | {error, {no_pool, atom()}}.
+-spec info(atom()) -> map() | {error, {no_pool | not_started, atom()}}.
 info(Name) ->
     py_pool_board:with_pool(Name, fun(Pool) -> with_workers(py_pool:info(Pool)) end).
 
