@@ -288,6 +288,11 @@ failures() ->
       ["init, piece 1", "start_timeout"]},
      {"init that ends the process", #{init => <<"import os; os._exit(3)">>}, ["init, piece 1", "exit status 3"]},
      {"a cwd that is not", #{cwd => "/no/such/dir"}, ["/no/such/dir"]},
+     {"a python_path that is not", #{python_path => ["/", "/no/such/lib"]},
+      ["python_path", "there: /no/such/lib"]},
+     {"a python_path that is relative", #{cwd => "/", python_path => ["no/such"]},
+      ["python_path", "/no/such (no/such is relative to the VM's directory)"]},
+     {"a cwd that is relative", #{cwd => "no/such"}, ["cwd", "no/such is relative to the VM's"]},
      {"Python without its library", #{env => [{"PYTHONHOME", "/no/such/home"}]}, []}].
 
 cannot_start({What, Options, Words}) ->

@@ -19,6 +19,7 @@ main(_) ->
         table:rows("is_output", fun py_wire:is_output/1, outputs()),
         table:rows("event", fun py_wire:event/1, events()),
         table:rows("message_id", fun py_wire:message_id/1, messages()),
+        table:rows("receiver_name", fun py_wire:receiver_name/1, receivers()),
         {"a large binary in a request is not copied", fun not_copied/0},
         {"atoms are named once", fun atoms_once/0}
     ]).
@@ -120,6 +121,17 @@ events() ->
      {"a line", [said({event, log, #{}})], other},
      {"a message without a number", [said({send, a, self(), [1]})], other},
      {"nothing", [<<>>], other}].
+
+%% As the program writes them.
+receivers() ->
+    Long = binary:copy(<<"é"/utf8>>, 200),
+    [{"of a message", [frame({send, 256, a_name, x})], <<"a_name">>},
+     {"of one that nobody waits for", [frame({event, send, {a_name, x}})], <<"a_name">>},
+     {"a long one", [<<131, 104, 4, 119, 4, "send", 98, 256:32, 118, 400:16, Long/binary, 97, 1>>], Long},
+     {"of one to a pid", [frame({send, 256, self(), x})], none},
+     {"of another event", [frame({event, withdraw, 256})], none}].
+
+frame(Term) -> iolist_to_binary(term_to_binary(Term, [{minor_version, 2}])).
 
 messages() ->
     [{"of a message", [said({send, 300, self(), [1]})], 300},

@@ -100,12 +100,21 @@ from_threads() ->
 
 %% {What, the pool's option, to whom, what is said}
 refusals() ->
-    NotAllowed = <<"'a name' is not allowed by the pool's option send">>,
-    [{"a name, where pids are allowed", pids, 'a name', NotAllowed},
-     {"a name, where others are allowed", [a, b], 'a name', NotAllowed},
-     {"init, where pids are allowed", pids, init,
-      <<"'init' is not allowed by the pool's option send">>},
-     {"rex, where pids are allowed", pids, rex, <<"'rex' is not allowed by the pool's option send">>},
+    OnlyPids = <<"the pool's option send allows only pids, not the name '">>,
+    OnlyOthers = <<"the pool's option send does not allow the name '">>,
+    [{"a name, where pids are allowed", pids, 'a name', <<OnlyPids/binary, "a name'">>},
+     {"a name, where others are allowed", [a, b], 'a name',
+      <<OnlyOthers/binary, "a name', only others and pids">>},
+     {"init, where pids are allowed", pids, init, <<OnlyPids/binary, "init'">>},
+     {"rex, where pids are allowed", pids, rex, <<OnlyPids/binary, "rex'">>},
+     {"a name that is no atom, where pids are allowed", pids, <<"never_such_a_name">>,
+      <<OnlyPids/binary, "never_such_a_name'">>},
+     {"a name that is no atom, where others are allowed", [a, b], <<"never_such_a_name">>,
+      <<OnlyOthers/binary, "never_such_a_name', only others and pids">>},
+     {"a name that is no atom, where all are allowed", all, <<"never_such_a_name">>,
+      <<"nobody is registered as 'never_such_a_name'">>},
+     {"a long name that is no atom", all, binary:copy(<<"é"/utf8>>, 200),
+      <<"nobody is registered as '", (binary:copy(<<"é"/utf8>>, 200))/binary, "'">>},
      {"a name that nobody has", all, nobody_has_it, <<"nobody is registered as 'nobody_has_it'">>},
      {"a name on the list that nobody has", [nobody_has_it], nobody_has_it,
       <<"nobody is registered as 'nobody_has_it'">>},
@@ -179,7 +188,7 @@ forged() ->
     _ = py:eval(<<"mailer._erlang.event('send', (mailer.erlang.Atom('init'),"
                   " (mailer.erlang.Atom('stop'), mailer.erlang.Atom('stop'))), True)">>),
     _ = logbook:await(fun(Event) ->
-        fixture:contains(logbook:text(Event), "'init' is not allowed")
+        fixture:contains(logbook:text(Event), "allows only pids, not the name 'init'")
     end),
     {ok, true} = py:eval(<<"mailer._erlang.event('send', (to, 7), True)">>, #{to => self()}),
     ?assertEqual(7, next()).

@@ -37,16 +37,26 @@ program() ->
         Dir -> filename:join(Dir, "pyport")
     end.
 
-%% To the VM, a wrong directory looks like a program that ends at once.
-check_dirs(#{cwd := Cwd, venv := Venv}) ->
-    case {is_dir(Cwd), is_dir(Venv)} of
-        {false, _} -> failed(["cwd is not a directory: ", Cwd]);
-        {_, false} -> failed(["venv is not a directory: ", Venv]);
-        _ -> ok
+%% To the VM, a wrong directory looks like a program that ends at once; and Python
+%% does not mind one in sys.path that is not there, nor does it say so.
+check_dirs(#{cwd := Cwd, venv := Venv, python_path := Path}) ->
+    Wrong = [["cwd is not a directory: ", shown(Cwd)] || not is_dir(Cwd)]
+        ++ [["venv is not a directory: ", shown(Venv)] || not is_dir(Venv)]
+        ++ [["python_path has what is not there: ", shown(Dir)]
+            || Dir <- Path, not filelib:is_file(Dir)],
+    case Wrong of
+        [] -> ok;
+        [First | _] -> failed(First)
     end.
 
 is_dir(undefined) -> true;
 is_dir(Dir) -> filelib:is_dir(Dir).
+
+shown(Dir) ->
+    case filename:pathtype(Dir) of
+        absolute -> Dir;
+        _ -> [filename:absname(Dir), " (", Dir, " is relative to the VM's directory)"]
+    end.
 
 spawn_program(Program, Options) ->
     try open_port({spawn_executable, Program}, port_options(Options)) of

@@ -28,7 +28,8 @@ start() ->
       {erlang:system_info(schedulers_online), "schedulers online"},
       "workers"},
      {python_path, directories, [],
-      "directories for the front of `sys.path`"},
+      "directories for the front of `sys.path`; they have to be there. Here and in `venv` and `cwd` "
+      "what is relative is so to the VM's directory"},
      {venv, directory, {undefined, "none"},
       "a virtual environment's directory"},
      {env, environment, [],

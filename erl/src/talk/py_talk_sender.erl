@@ -127,7 +127,7 @@ handle_info(_, S) ->
 %% ---------------------------------------------------------------------------
 %% One message
 
-frame(Frame, S) ->
+frame(Frame, #state{allowed = Allowed} = S) ->
     Message = #message{id = py_wire:message_id(Frame), bytes = byte_size(Frame),
                        to = undefined, term = undefined},
     try binary_to_term(Frame, [safe]) of
@@ -135,14 +135,23 @@ frame(Frame, S) ->
         {event, send, {To, Term}} -> message_to(To, Term, Message, S);
         _ -> refuse(Message, <<"this is no message">>, S)
     catch
-        error:badarg -> refuse(Message, why_unreadable(Frame), S)
+        error:badarg ->
+            Unknown = py_unknown_atom:explain(Frame),
+            refuse(Message, why_unreadable(Unknown, py_wire:receiver_name(Frame), Allowed), S)
     end.
 
-why_unreadable(Frame) ->
-    case py_unknown_atom:explain(Frame) of
-        {unknown_atom, Name} -> <<"this node has no atom '", Name/binary, "'">>;
-        {badarg, Why} -> Why
-    end.
+%% A name that is no atom here is one that nobody has.
+why_unreadable({unknown_atom, Name}, Name, all) -> nobody_has(Name);
+why_unreadable({unknown_atom, Name}, Name, Allowed) -> not_allowed(Name, Allowed);
+why_unreadable({unknown_atom, Name}, _, _) -> <<"this node has no atom '", Name/binary, "'">>;
+why_unreadable({badarg, Why}, _, _) -> Why.
+
+nobody_has(Name) -> text("nobody is registered as '~ts'", [Name]).
+
+not_allowed(Name, pids) ->
+    text("the pool's option send allows only pids, not the name '~ts'", [Name]);
+not_allowed(Name, _) ->
+    text("the pool's option send does not allow the name '~ts', only others and pids", [Name]).
 
 message_to(To, Term, Message, #state{allowed = Allowed} = S) ->
     case receiver(To, Allowed) of
@@ -160,7 +169,7 @@ receiver(Pid, _) when is_pid(Pid) ->
 receiver(Name, Allowed) when is_atom(Name) ->
     case is_allowed(Name, Allowed) of
         true -> registered(Name, whereis(Name));
-        false -> {refused, text("'~ts' is not allowed by the pool's option send", [Name])}
+        false -> {refused, not_allowed(Name, Allowed)}
     end;
 receiver(_, _) ->
     {refused, <<"the receiver is neither a pid nor a name">>}.
@@ -170,7 +179,7 @@ is_allowed(_, pids) -> false;
 is_allowed(Name, Names) -> lists:member(Name, Names).
 
 registered(_, Pid) when is_pid(Pid) -> Pid;
-registered(Name, _) -> {refused, text("nobody is registered as '~ts'", [Name])}.
+registered(Name, _) -> {refused, nobody_has(Name)}.
 
 text(Format, Args) ->
     unicode:characters_to_binary(io_lib:format(Format, Args)).

@@ -9,7 +9,8 @@
 
 -export([what/1, named/1, body/2, request/3]).
 -export([cancel/1, take_back/1, more/2, stop/1, ack/1, answer/2, resume/0, quit/0]).
--export([reply_id/1, is_not_started/1, chunk_items/1, is_output/1, event/1, message_id/1, atoms/0]).
+-export([reply_id/1, is_not_started/1, chunk_items/1, is_output/1, event/1, message_id/1, receiver_name/1,
+         atoms/0]).
 -export_type([id/0, op/0, what/0]).
 
 -include("py_protocol.hrl").
@@ -23,6 +24,7 @@
 -define(TUPLE, 104).
 -define(INTEGER, 98).
 -define(ATOM, 119).
+-define(LONG_ATOM, 118).
 -define(BINARY, 109).
 
 %% What a request is called where its arguments must not be seen.
@@ -179,6 +181,21 @@ event(_) ->
 -spec message_id(binary()) -> id() | none.
 message_id(<<?TERM_VERSION, ?TUPLE, 4, ?ATOM, 4, "send", ?INTEGER, Id:32, _/binary>>) -> Id;
 message_id(_) -> none.
+
+%% The name that a message is for, which need not be an atom of this node; none if it
+%% is for a process.
+-spec receiver_name(binary()) -> binary() | none.
+receiver_name(<<?TERM_VERSION, ?TUPLE, 4, ?ATOM, 4, "send", ?INTEGER, _:32, To/binary>>) ->
+    name(To);
+receiver_name(<<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 5, "event", ?ATOM, 4, "send", ?TUPLE, 2,
+                To/binary>>) ->
+    name(To);
+receiver_name(_) ->
+    none.
+
+name(<<?ATOM, Size, Name:Size/binary, _/binary>>) -> Name;
+name(<<?LONG_ATOM, Size:16, Name:Size/binary, _/binary>>) -> Name;
+name(_) -> none.
 
 %% Atoms that replies and events may have. They exist because this module is
 %% loaded, which is what decoding with `safe' asks for.
