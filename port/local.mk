@@ -38,6 +38,7 @@ port_libport_a_SOURCES = \
 	port/value/text.c port/value/text.h \
 	port/task/arg.c port/task/arg.h \
 	port/task/capture.c port/task/capture.h \
+	port/task/hint.c port/task/hint.h \
 	port/task/map.c port/task/map.h \
 	port/task/name.c port/task/name.h \
 	port/task/opts.c port/task/opts.h \
@@ -121,6 +122,7 @@ dist_pypackage_DATA = \
 	port/python/erlang/_encode.py \
 	port/python/erlang/_guard.py \
 	port/python/erlang/_locks.py \
+	port/python/erlang/_hint.py \
 	port/python/erlang/_holders.py \
 	port/python/erlang/_log.py \
 	port/python/erlang/_memory.py \

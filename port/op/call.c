@@ -8,6 +8,7 @@
 
 #include "op/eval.h"
 #include "task/arg.h"
+#include "task/hint.h"
 #include "task/name.h"
 
 /* Module and Function: the callable that they name. */
@@ -59,6 +60,8 @@ PyObject *op_call(struct task *task)
     if ((function = named_function(task)) && (args = arg_list(task, "args")) &&
         (kwargs = arg_names(task, "kwargs")))
         value = call_in_frame(function, args, kwargs);
+    if (!value)
+        hint_add(args, kwargs);
     Py_XDECREF(function);
     Py_XDECREF(args);
     Py_XDECREF(kwargs);

@@ -5,6 +5,7 @@
 
 #include "op/op.h"
 #include "task/arg.h"
+#include "task/hint.h"
 #include "value/python.h"
 
 /* Compiled expressions by their text: most callers send the same few texts. */
@@ -75,6 +76,8 @@ PyObject *op_eval(struct task *task)
         !(names = names_with(locals)))
         goto out;
     value = PyEval_EvalCode(code, names, names);
+    if (!value)
+        hint_add(NULL, locals);
 out:
     Py_XDECREF(text);
     Py_XDECREF(locals);
@@ -91,6 +94,8 @@ PyObject *op_exec(struct task *task)
         (code = compile_text(text, "exec", &task->opts)) &&
         (names = eval_names()))
         none = PyEval_EvalCode(code, names, names);
+    if (!none)
+        hint_add(NULL, NULL);
     Py_XDECREF(text);
     Py_XDECREF(code);
     Py_XDECREF(names);

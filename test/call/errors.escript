@@ -21,6 +21,9 @@ main(_) ->
         {"the source of a function that exec defined", fun source/0},
         {"a text is kept as long as there is code of it", fun kept/0},
         {"a statement given to eval", fun statements/0},
+        [hinted(Row) || Row <- hints()],
+        {"a module that is where the worker runs, and not in sys.path", fun here/0},
+        {"options that may have been taken for keyword arguments", fun hinted_options/0},
         {"a traceback names the exception's module", fun qualified_type/0},
         {"formatted is what Python would print", fun formatted/0},
         {"the cause of an exception", fun cause/0},
@@ -53,6 +56,59 @@ not_started() ->
 
 %% ---------------------------------------------------------------------------
 %% Exceptions
+
+%% {What, the call, what is said behind Python's own words; nothing where it would
+%% not help}
+hints() ->
+    Behind = <<"the options of a call, such as timeout, come behind its keyword arguments">>,
+    Text = fun(Where, Chars) ->
+               <<Where/binary, " is a list of integers; if it is the text \"", Chars/binary,
+                 "\", send it as a binary">>
+           end,
+    Short = Text(<<"args[0]">>, <<"{}">>),
+    [{"options in the place of keyword arguments",
+      fun() -> py:call(math, sqrt, [4], #{timeout => 100}) end, Behind},
+     {"the same, of a function with names", fun() -> py:call(json, dumps, [4], #{timeout => 100}) end, Behind},
+     {"a wrong keyword argument", fun() -> py:call(math, sqrt, [4], #{x => 100}) end, none},
+     {"a string", fun() -> py:call(json, loads, ["{}"]) end, Short},
+     {"a string whose attribute is wanted", fun() -> py:call(operator, attrgetter, ["upper"]) end, none},
+     {"a string as a keyword argument", fun() -> py:call(builtins, open, [<<"x">>], #{mode => "rb"}) end,
+      Text(<<"mode">>, <<"rb">>)},
+     {"a string as a local", fun() -> py:eval(<<"s.upper()">>, #{s => "straße"}) end,
+      Text(<<"s">>, <<"straße"/utf8>>)},
+     {"a long string", fun() -> py:eval(<<"s.upper()">>, #{s => lists:duplicate(100, $x)}) end,
+      Text(<<"s">>, <<(binary:copy(<<"x">>, 30))/binary, "…"/utf8>>)},
+     {"a list that is no string", fun() -> py:call(json, loads, [[1, 2, 3]]) end, none},
+     {"a list of other things", fun() -> py:call(json, loads, [[$a, b]]) end, none},
+     {"an empty list", fun() -> py:call(json, loads, [[]]) end, none}].
+
+hinted({What, Call, Hint}) ->
+    {["a hint: ", What], fun() ->
+        {error, {Class, Message}} = Call(),
+        ?assert(lists:member(Class, ['TypeError', 'AttributeError'])),
+        case Hint of
+            none -> ?assertEqual(nomatch, re:run(Message, "send it as|come behind"));
+            _ -> ?assertEqual(<<"(", Hint/binary, ")">>, string:find(Message, <<"(", Hint/binary>>))
+        end
+    end}.
+
+here() ->
+    Dir = list_to_binary(fixture:tmpdir()),
+    ok = file:write_file(filename:join(Dir, "found_here.py"), <<>>),
+    {ok, _} = py:start_pool(there, #{size => 1, cwd => Dir}),
+    Says = <<"No module named 'found_here' (there is ", Dir/binary, "/found_here.py, but its directory is "
+             "not in sys.path: see the pool's option python_path)">>,
+    [?assertEqual({error, {'ModuleNotFoundError', Says}}, Call(#{pool => there}))
+     || Call <- [fun(In) -> py:call(found_here, f, [], #{}, In) end,
+                 fun(In) -> py:exec(<<"import found_here">>, In) end,
+                 fun(In) -> py:eval(<<"__import__('found_here')">>, #{}, In) end]],
+    ?assertEqual({error, {'ModuleNotFoundError', <<"No module named 'not_here'">>}},
+                 py:call(not_here, f, [], #{}, #{pool => there})),
+    ok = py:stop_pool(there).
+
+hinted_options() ->
+    Names = lists:sort([atom_to_binary(Name) || {Name, _, _, _} <- py_options:table()]),
+    ?assertEqual({ok, Names}, py:eval(<<"sorted(__import__('erlang._hint')._hint.OPTIONS)">>)).
 
 %% {What, Python source, class, message}
 exceptions() ->

@@ -200,7 +200,7 @@ child_outlook() ->
     ?assertEqual(fixture:ordinary_python("procs.child_outlook()"), Here).
 
 alarm_and_deadline() ->
-    ?assertEqual({error, {'Alarm', <<"signal 14">>}}, binary_class(py:call(procs, alarm_raises, []))),
+    ?assertEqual({error, {'procs.Alarm', <<"signal 14">>}}, binary_class(py:call(procs, alarm_raises, []))),
     ?assertEqual({error, timeout}, py:call(procs, alarm, [60], #{}, 100)),
     ?assertEqual({ok, <<"alarm">>}, py:call(procs, alarm, [0.05])).
 

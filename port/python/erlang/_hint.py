@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an exception does not say: mistakes of those who call from Erlang."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any, Dict, Iterator, List, Optional
+
+# The options of a call, which some take for keyword arguments.
+OPTIONS = {
+    "arrays",
+    "binaries",
+    "capture",
+    "chunk",
+    "filename",
+    "line",
+    "none",
+    "pool",
+    "recycle",
+    "timeout",
+    "traceback",
+}
+
+# Characters of a text that are shown.
+_SHOWN = 30
+
+
+def explain(
+    exc: BaseException, args: Optional[List[Any]], names: Dict[str, Any]
+) -> None:
+    """Add a hint to the message, if there is one.
+
+    names are the keyword arguments of a call, which has args, or the locals of
+    an expression.
+    """
+    if len(exc.args) == 1 and type(exc.args[0]) is str:
+        hint = _hint(exc, exc.args[0], args, names)
+        if hint and hint not in exc.args[0]:
+            exc.args = (f"{exc.args[0]} ({hint})",)
+            if isinstance(exc, ImportError):
+                exc.msg = exc.args[0]
+
+
+def _hint(
+    exc: BaseException, text: str, args: Any, names: Dict[str, Any]
+) -> Optional[str]:
+    if isinstance(exc, ModuleNotFoundError):
+        return _module(exc.name or "")
+    options = OPTIONS & names.keys() if args is not None else None
+    if options and "keyword" in text:
+        return (
+            f"the options of a call, such as {min(options)}, come behind its"
+            " keyword arguments"
+        )
+    if "list" in text:
+        return next(_texts(args, names), None)
+    return None
+
+
+def _module(name: str) -> Optional[str]:
+    """It may be where the worker runs, which Python does not look at."""
+    here = os.getcwd()
+    module = name.partition(".")[0]
+    if not module or here in sys.path or "" in sys.path:
+        return None
+    for file in (module + ".py", module):
+        if os.path.exists(file):
+            return (
+                f"there is {os.path.join(here, file)}, but its directory is not"
+                " in sys.path: see the pool's option python_path"
+            )
+    return None
+
+
+def _texts(args: Any, names: Dict[str, Any]) -> Iterator[str]:
+    """Of each list that may have been a string in Erlang."""
+    for i, value in enumerate(args or ()):
+        if _is_text(value):
+            yield _text(f"args[{i}]", value)
+    for name, value in names.items():
+        if _is_text(value):
+            yield _text(name, value)
+
+
+def _is_text(value: Any) -> bool:
+    return (
+        type(value) is list
+        and len(value) > 0
+        and all(type(c) is int and 9 <= c < sys.maxunicode for c in value[:_SHOWN])
+        and "".join(map(chr, value[:_SHOWN])).isprintable()
+    )
+
+
+def _text(where: str, value: List[int]) -> str:
+    start = "".join(map(chr, value[:_SHOWN]))
+    rest = "…" if len(value) > _SHOWN else ""
+    return (
+        f'{where} is a list of integers; if it is the text "{start}{rest}",'
+        " send it as a binary"
+    )

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "task/hint.h"
+
+/* By identity: asking a class of the user's may run its code. */
+static bool may_have_one(PyObject *exc)
+{
+    PyObject *const type = (PyObject *)Py_TYPE(exc);
+    return type == PyExc_TypeError || type == PyExc_AttributeError ||
+           type == PyExc_ModuleNotFoundError;
+}
+
+static PyObject *explain(PyObject *exc, PyObject *args, PyObject *names)
+{
+    PyObject *no_names = names ? NULL : PyDict_New();
+    PyObject *none = NULL;
+    if (names || no_names)
+        none = python_call("erlang._hint", "explain", "(OOO)", exc,
+                           args ? args : Py_None, names ? names : no_names);
+    Py_XDECREF(no_names);
+    return none;
+}
+
+void hint_add(PyObject *args, PyObject *names)
+{
+    PyObject *exc = python_fetch_error();
+    if (exc && may_have_one(exc)) {
+        PyObject *none = explain(exc, args, names);
+        if (!none)
+            PyErr_Clear();
+        Py_XDECREF(none);
+    }
+    if (exc)
+        python_raise_take(exc);
+}

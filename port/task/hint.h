@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * hint: adds to the message of an exception what its caller in Erlang may have
+ * done wrong (see python/erlang/_hint.py). GIL held.
+ */
+#ifndef PORT_TASK_HINT_H
+#define PORT_TASK_HINT_H
+
+#include "value/python.h"
+
+/* To be called with the exception set that is to be explained: it stays set,
+ * and nothing is said of most. The arguments of a call, or NULL, and its
+ * keyword arguments or the locals of an expression, or NULL. */
+void hint_add(PyObject *args, PyObject *names);
+
+#endif
