@@ -346,8 +346,8 @@ static void reasons(void **state)
         {"throw(KeyboardInterrupt)", "{KeyboardInterrupt,<<\"\">>}"},
         {"throw(Mute())",
          "{<<\"embedded.Mute\">>,<<\"<no message: str() raised KeyError>\">>}"},
-        {"throw(Worse())",
-         "{<<\"embedded.Worse\">>,<<\"<no message: str() raised TypeError>\">>}"},
+        {"throw(Worse())", "{<<\"embedded.Worse\">>,<<\"<no message: str() "
+                           "raised TypeError>\">>}"},
         {"throw(Hostile('h'))", "{<<\"embedded.Hostile\">>,<<\"h\">>}"},
         {"throw(badarg('x'))", "{<<\"embedded.badarg\">>,<<\"x\">>}"},
         {"throw(homeless('timeout', None))", "{<<\"None.timeout\">>,<<\"\">>}"},
