@@ -105,7 +105,8 @@
     size => pos_integer(),
     python_path => [unicode:chardata()],
     venv => unicode:chardata(),
-    env => #{name() => unicode:chardata() | false} | [{name(), unicode:chardata() | false}],
+    env => #{name() => unicode:chardata() | false}
+         | [clear | {name(), unicode:chardata() | false}],
     cwd => unicode:chardata(),
     init => code() | [code()],
     timeout => timeout(),
@@ -127,7 +128,7 @@
 }.
 %% The number of workers (schedulers online); directories in front of
 %% `sys.path'; a virtual environment; variables set, or with `false' removed,
-%% in the workers' environment; the workers' directory; code that each new
+%% in the workers' environment, which with `clear' at the head of the list has nothing of the VM's; the workers' directory; code that each new
 %% worker runs; milliseconds that a call may take (30000); callers that may wait
 %% for a worker (10000), and how many milliseconds each (`infinity'); bytes that
 %% a request or a reply may have (268435456); whether what Python prints and

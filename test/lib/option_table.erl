@@ -43,7 +43,7 @@ values(directory) -> "a directory";
 values(directories) -> "a directory or a list of them";
 values(code) -> "a text or a list of them";
 values(trims) -> "`never`, a list of `idle`, `{after_growth, Bytes}`, `{every, Ms}`";
-values(environment) -> "`[{Name, Value}]` or a map".
+values(environment) -> "`[{Name, Value}]`, `[clear, …]` or a map".
 
 default(_, {_, Words}) -> Words;
 default(_, N) when is_integer(N) -> integer_to_list(N);
@@ -99,8 +99,8 @@ type(checked, directories) -> "[binary()]";
 type(given, code) -> "code() | [code()]";
 type(checked, code) -> "[binary()]";
 type(given, environment) ->
-    "#{name() => unicode:chardata() | false} | [{name(), unicode:chardata() | false}]";
-type(checked, environment) -> "[{string(), string() | false}]".
+    "#{name() => unicode:chardata() | false} | [clear | {name(), unicode:chardata() | false}]";
+type(checked, environment) -> "[clear | {string(), string() | false}]".
 
 parse(Text) ->
     {ok, Tokens, _} = erl_scan:string(lists:flatten(["-type t() :: ", Text, "."])),

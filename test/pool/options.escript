@@ -22,6 +22,7 @@ main(_) ->
         {"python_path: one and several, as strings and binaries", fun python_path/0},
         {"python_path with a module that hides one of the library's", fun python_path_first/0},
         {"env: set, unset, not ASCII", fun env/0},
+        {"env: nothing of the VM's", fun clear_env/0},
         {"cwd", fun cwd/0},
         {"init is run once in each worker, and again in a new one", fun init/0},
         {"init of several lines and not ASCII", fun init_text/0},
@@ -112,6 +113,21 @@ env() ->
         ?assertEqual({ok, <<"grün ☃"/utf8>>}, Get("A_VALUE")),
         ?assertEqual({ok, none}, Get("PYPORT_TEST_GONE")),
         ?assertEqual({ok, list_to_binary(os:getenv("PATH"))}, Get("PATH"))
+    end).
+
+%% Python itself may set LC_CTYPE.
+clear_env() ->
+    Has = <<"{k: v for k, v in __import__('os').environ.items() if k != 'LC_CTYPE'}">>,
+    true = os:putenv("PYPORT_TEST_ENV", "the VM's"),
+    with_pool(#{size => 1, env => [clear]}, fun(In, Pool) ->
+        ?assertEqual({ok, #{}}, eval(Has, In)),
+        ?assertMatch(#{options := #{env := [clear]}}, py:info(Pool))
+    end),
+    with_pool(#{size => 1, env => [clear, {"PYPORT_TEST_ENV", "its own"}, {"HOME", false}]}, fun(In, Pool) ->
+        ?assertEqual({ok, #{<<"PYPORT_TEST_ENV">> => <<"its own">>}}, eval(Has, In)),
+        ?assertMatch(#{options := #{env := [clear, "PYPORT_TEST_ENV", "HOME"]}}, py:info(Pool)),
+        fixture:kill("KILL", hd(fixture:os_pids(Pool))),
+        ?assertEqual({ok, #{<<"PYPORT_TEST_ENV">> => <<"its own">>}}, eval(Has, In#{timeout => 10_000}))
     end).
 
 cwd() ->

@@ -34,7 +34,7 @@
     | patterns              % one or a list of texts with `*' and `?'
     | names                 % pids, all or a list of registered names
     | code                  % one text or a list of them
-    | environment           % variables: a list or a map
+    | environment           % variables: a list, perhaps behind `clear', or a map
     | trims                 % never or a list of rules (py_pool_trim)
     | {map, Name :: atom(), [key()]}.   % `py' has a type of that name
 
@@ -111,7 +111,7 @@ expected(directories) -> "a directory or a list of them";
 expected(patterns) -> "a pattern or a list of them";
 expected(names) -> "pids, all or a list of names";
 expected(code) -> "a text or a list of them";
-expected(environment) -> "a list of {Name, Value} or a map, with texts or false for values";
+expected(environment) -> "a list of {Name, Value}, perhaps behind clear, or a map, with texts or false for values";
 expected(trims) -> "never or a list of idle, {after_growth, Bytes}, {every, Ms}";
 expected({map, _, Keys}) -> ["a map (which may have ", names(Keys), ")"].
 
@@ -147,6 +147,7 @@ value(names, Names) when Names =:= pids; Names =:= all -> Names;
 value(names, Names) -> [Name || Name <- Names, true = is_atom(Name)];
 value(code, Code) -> [utf8(Part) || Part <- texts(Code)];
 value(environment, Env) when is_map(Env) -> value(environment, maps:to_list(Env));
+value(environment, [clear | Env]) -> [clear | value(environment, Env)];
 value(environment, Env) -> [variable(Variable) || Variable <- Env];
 value({map, _, Keys}, Map) -> maps:map(fun(Key, Value) -> key(Key, Value, Keys) end, Map).
 

@@ -13,7 +13,7 @@
 %% What a pool's options say of its programs. Directories are as the user gave
 %% them, a variable that is to be unset is `false'.
 -type options() :: #{cwd := binary() | undefined, venv := binary() | undefined,
-                     python_path := [binary()], env := [{string(), string() | false}],
+                     python_path := [binary()], env := [clear | {string(), string() | false}],
                      max_frame := pos_integer(), memory := py_os_limit:limits(),
                      guard := atom(),
                      interrupt_grace := non_neg_integer(), _ => _}.
@@ -74,7 +74,14 @@ failed(Text) ->
 port_options(#{env := Env, cwd := Cwd} = Options) ->
     [{packet, 4}, binary, exit_status, use_stdio, hide,
      {busy_limits_port, disabled}, {busy_limits_msgq, disabled},
-     {args, args(Options)}, {env, native(Env)} | [{cd, Cwd} || Cwd =/= undefined]].
+     {args, args(Options)}, {env, native(variables(Env))} | [{cd, Cwd} || Cwd =/= undefined]].
+
+%% What begins with nothing has none of the VM's.
+variables([clear | Env]) ->
+    Given = variables(Env),
+    [{Name, false} || {Name, _} <- os:env(), not lists:keymember(Name, 1, Given)] ++ Given;
+variables(Env) ->
+    Env.
 
 %% Characters as the VM writes them to the system. Where it takes them for bytes,
 %% they have to be UTF-8 already.

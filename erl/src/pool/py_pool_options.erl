@@ -33,7 +33,8 @@ start() ->
      {venv, directory, {undefined, "none"},
       "a virtual environment's directory"},
      {env, environment, [],
-      "environment variables; `false` as the value removes one"},
+      "environment variables beside the VM's; `false` as the value removes one, and `clear` at the "
+      "head of the list removes all of the VM's"},
      {cwd, directory, {undefined, "the VM's"},
       "working directory"},
      {init, code, {[], "none"},
@@ -142,7 +143,7 @@ recycle() ->
     size := pos_integer(),
     python_path := [binary()],
     venv := binary() | undefined,
-    env := [{string(), string() | false}],
+    env := [clear | {string(), string() | false}],
     cwd := binary() | undefined,
     init := [binary()],
     start_timeout := non_neg_integer(),
@@ -192,7 +193,7 @@ recycle() ->
 }.
 
 %% The same, with what nobody is to read in a report out of sight.
--type hidden() :: #{env := py_secret:secret([{string(), string() | false}]),
+-type hidden() :: #{env := py_secret:secret([clear | {string(), string() | false}]),
                     init := py_secret:secret([binary()]), size := pos_integer(),
                     timeout := timeout(), max_queue := non_neg_integer(),
                     queue_timeout := timeout(), max_frame := pos_integer(), logs := boolean(),
@@ -265,5 +266,8 @@ hide(#{env := Env, init := Init} = Options) ->
 -spec describe(hidden()) -> map().
 describe(#{env := Env, init := Init} = Options) ->
     Code = py_secret:show(Init),
-    Options#{env := [Name || {Name, _} <- py_secret:show(Env)],
+    Options#{env := [name(Variable) || Variable <- py_secret:show(Env)],
              init := #{pieces => length(Code), bytes => iolist_size(Code)}}.
+
+name({Name, _}) -> Name;
+name(clear) -> clear.
