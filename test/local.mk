@@ -111,6 +111,7 @@ test_scripts = \
 	test/worker/logs.escript \
 	test/worker/orphans.escript \
 	test/worker/send.escript \
+	test/worker/thread.escript \
 	test/worker/userproc.escript \
 	test/worker/watch.escript
 
