@@ -72,7 +72,8 @@ both() ->
 
 %% {What, code, what it ends with}
 terminal() ->
-    [{"a warning", <<"import warnings; warnings.warn('mind', stacklevel=1)">>, <<"UserWarning: mind\n">>},
+    [{"a warning", <<"import warnings; warnings.warn('mind', stacklevel=1)">>,
+      <<"UserWarning: mind\n  import warnings; warnings.warn('mind', stacklevel=1)\n">>},
      {"a record", <<"import logging; logging.getLogger('lib').error('wrong')">>, <<"wrong\n">>},
      {"a thread's exception",
       <<"import threading\nt = threading.Thread(target=lambda: 1/0); t.start(); t.join()">>,
