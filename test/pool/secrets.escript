@@ -103,9 +103,14 @@ sup() -> {_, Sup, _, _} = lists:keyfind({pool, p}, 1, supervisor:which_children(
 cast() ->
     ok = py:cast(math, sqrt, [<<?MARKER>>], #{}, in()),
     ok = py:cast(math, no_such_function, [[?MARKER]], #{key => <<?MARKER>>}, in()),
-    Events = logbook:await(2, fun is_cast/1),
-    ?assertEqual([<<"a cast failed: math:no_such_function/2">>, <<"a cast failed: math:sqrt/1">>],
-                 lists:sort([hd(binary:split(logbook:text(E), <<": {">>)) || E <- Events])),
+    ok = py:cast(json, loads, [?MARKER], #{}, in()),
+    ok = py:cast(os, getcwd, [?MARKER], #{}, (in())#{traceback => true}),
+    Events = logbook:await(4, fun is_cast/1),
+    Texts = lists:sort([logbook:text(E) || E <- Events]),
+    ?assertEqual([<<"json:loads/1">>, <<"math:no_such_function/2">>, <<"math:sqrt/1">>, <<"os:getcwd/1">>],
+                 [lists:nth(2, binary:split(Text, <<": ">>, [global])) || Text <- Texts]),
+    ?assertMatch(<<"TypeError: ", _/binary>>,
+                 string:prefix(lists:last(Texts), "a cast failed: os:getcwd/1: ")),
     hidden().
 
 is_cast(#{msg := {"a cast failed" ++ _, _}}) -> true;

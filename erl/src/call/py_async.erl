@@ -87,12 +87,16 @@ cast(Op, #opts{wire = Wire} = Opts) ->
 unheard({ok, Ticket}) -> {ok, py_request:unheard(Ticket)};
 unheard({error, _} = Error) -> Error.
 
-%% A cast's failure has no other place to go. Arguments are not for the log.
+%% A cast's failure has no other place to go. Arguments are not for the log, nor what
+%% an exception has made of them.
 report({Module, Function, Arity}, {error, Reason}) ->
-    ?LOG_NOTICE("a cast failed: ~ts:~ts/~b: ~tp", [Module, Function, Arity, Reason],
+    ?LOG_NOTICE("a cast failed: ~ts:~ts/~b: ~ts", [Module, Function, Arity, why(Reason)],
                 #{application => py});
 report(_, _) ->
     ok.
+
+why({_, _, #{formatted := Traceback}}) -> Traceback;
+why(Reason) -> io_lib:format("~tp", [Reason]).
 
 %% ---------------------------------------------------------------------------
 %% Many at once

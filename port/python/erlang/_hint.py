@@ -22,8 +22,8 @@ OPTIONS = {
     "traceback",
 }
 
-# Characters of a text that are shown.
-_SHOWN = 30
+# Characters of a text that are looked at.
+_BEGINNING = 30
 
 
 def explain(
@@ -54,7 +54,9 @@ def _hint(
             " keyword arguments"
         )
     if "list" in text:
-        return next(_texts(args, names), None)
+        where = next(_texts(args, names), None)
+        # Not the text itself: arguments are not for the log.
+        return where and f"{where} may be an Erlang string: send text as a binary"
     return None
 
 
@@ -74,28 +76,19 @@ def _module(name: str) -> Optional[str]:
 
 
 def _texts(args: Any, names: Dict[str, Any]) -> Iterator[str]:
-    """Of each list that may have been a string in Erlang."""
+    """Where there are lists that may have been strings in Erlang."""
     for i, value in enumerate(args or ()):
         if _is_text(value):
-            yield _text(f"args[{i}]", value)
+            yield f"args[{i}]"
     for name, value in names.items():
         if _is_text(value):
-            yield _text(name, value)
+            yield name
 
 
 def _is_text(value: Any) -> bool:
     return (
         type(value) is list
         and len(value) > 0
-        and all(type(c) is int and 9 <= c < sys.maxunicode for c in value[:_SHOWN])
-        and "".join(map(chr, value[:_SHOWN])).isprintable()
-    )
-
-
-def _text(where: str, value: List[int]) -> str:
-    start = "".join(map(chr, value[:_SHOWN]))
-    rest = "…" if len(value) > _SHOWN else ""
-    return (
-        f'{where} is a list of integers; if it is the text "{start}{rest}",'
-        " send it as a binary"
+        and all(type(c) is int and 9 <= c < sys.maxunicode for c in value[:_BEGINNING])
+        and "".join(map(chr, value[:_BEGINNING])).isprintable()
     )
