@@ -195,7 +195,9 @@ call(Module, Function, Args) ->
 call(Module, Function, Args, Kwargs) ->
     py_request:run(py_args:call(Module, Function, Args, Kwargs), #opts{}).
 
-%% @doc Calls a Python function: ``{ok, 2.0} = py:call(math, sqrt, [4])''.
+%% @doc Calls a Python function: ``{ok, 2.0} = py:call(math, sqrt, [4])''. Options
+%% come behind the keyword arguments, even if there are none:
+%% ``py:call(math, sqrt, [4], #{}, #{timeout => 100})''.
 -spec call(name(), name(), args(), kwargs(), options()) -> result().
 call(Module, Function, Args, Kwargs, Options) ->
     py_request:run(py_args:call(Module, Function, Args, Kwargs), py_options:call(Options)).
@@ -211,6 +213,7 @@ eval(Code, Locals) ->
     py_request:run(py_args:eval(Code, Locals), #opts{}).
 
 %% @doc Evaluates an expression: ``{ok, 6} = py:eval(<<"x * 2">>, #{x => 3})''.
+%% Options come behind the locals. Statements are for {@link exec/1}.
 -spec eval(code(), locals(), options()) -> result().
 eval(Code, Locals, Options) ->
     py_request:run(py_args:eval(Code, Locals), py_options:call(Options)).

@@ -76,14 +76,16 @@ hints() ->
       Text(<<"s">>)},
      {"a list that is no string", fun() -> py:call(json, loads, [[1, 2, 3]]) end, none},
      {"a list of other things", fun() -> py:call(json, loads, [[$a, b]]) end, none},
-     {"an empty list", fun() -> py:call(json, loads, [[]]) end, none}].
+     {"an empty list", fun() -> py:call(json, loads, [[]]) end, none},
+     {"text where bytes are wanted", fun() -> py:call(zlib, compress, [<<"x">>]) end,
+      <<"a binary arrives as str: send {bytes, Binary}, or see the option binaries">>}].
 
 hinted({What, Call, Hint}) ->
     {["a hint: ", What], fun() ->
         {error, {Class, Message}} = Call(),
         ?assert(lists:member(Class, ['TypeError', 'AttributeError'])),
         case Hint of
-            none -> ?assertEqual(nomatch, re:run(Message, "send text as|come behind"));
+            none -> ?assertEqual(nomatch, re:run(Message, "send text as|come behind|arrives as str"));
             _ -> ?assertEqual(<<"(", Hint/binary, ")">>, string:find(Message, <<"(", Hint/binary>>))
         end
     end}.

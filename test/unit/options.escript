@@ -138,7 +138,7 @@ nothing_secret() ->
      end || {Name, Value} <- [{init, [<<"hush">>, {7}]}, {init, {"hush"}}, {env, [{"A", {"hush"}}]},
                               {env, #{"A" => {"hush"}}}]],
     {error, {badarg, {options, Text}}} = py_pool_options:check([{env, [{"A", "hush"}]}]),
-    ?assertEqual(<<"a pool's options must be a map, not such a list">>, Text).
+    ?assertEqual(<<"a pool's options must be a map, not a list">>, Text).
 
 %% A long value is cut.
 came() ->
@@ -161,7 +161,7 @@ no_map() ->
 
 limits() ->
     [?assertEqual({error, Text}, py_pool_options:limits(Limits))
-     || {Limits, Text} <- [{#{rss => 0}, <<"rss must be an integer from 1 on or infinity, not 0">>},
+     || {Limits, Text} <- [{#{rss => 0}, <<"rss must be an integer from 1 on, or infinity, not 0">>},
                            {#{budget => {percent, 101}},
                             <<"budget must be bytes, {percent, 1..100} or infinity, not {percent,101}">>}]],
     {error, <<"heep is no option; there are: heap, ", _/binary>>} =
@@ -187,7 +187,7 @@ environments() ->
      {"a pool whose name is no atom", [{pools, #{"a" => #{}}}],
       {option, pools, <<"pools must have atoms for names, not \"a\"">>}},
      {"pools that are no map", [{pools, []}],
-      {option, pools, <<"pools must be a map from names to options, not such a list">>}}].
+      {option, pools, <<"pools must be a map from names to options, not a list">>}}].
 
 environment({What, Env, Expected}) ->
     {["the environment: ", What], fun() ->

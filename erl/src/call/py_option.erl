@@ -73,16 +73,18 @@ wrong(Name, Format, Args) ->
     {wrong, Name, unicode:characters_to_binary(io_lib:format(Format, Args))}.
 
 %% What came instead. Code and what is in the environment may be secret.
-came(Values, Value) when Values =:= code; Values =:= environment -> kind(Value);
+came(Values, Value) when Values =:= code; Values =:= environment -> ["this ", kind(Value)];
 came(_, Value) -> shown(Value).
 
 %% No part of the value.
--spec kind(term()) -> io_lib:chars().
-kind(Value) when is_list(Value) -> "such a list";
-kind(Value) when is_map(Value) -> "such a map";
-kind(Value) when is_tuple(Value) -> "a tuple";
-kind(Value) when is_binary(Value) -> "such a binary";
-kind(Value) -> shown(Value).
+-spec kind(term()) -> string().
+kind(Value) when is_list(Value) -> "list";
+kind(Value) when is_map(Value) -> "map";
+kind(Value) when is_tuple(Value) -> "tuple";
+kind(Value) when is_bitstring(Value) -> "binary";
+kind(Value) when is_atom(Value) -> "atom";
+kind(Value) when is_number(Value) -> "number";
+kind(_) -> "term".
 
 %% The beginning of a value, for errors.
 -spec shown(term()) -> io_lib:chars().
@@ -98,10 +100,12 @@ listed(Names, Between) ->
 expected(boolean) -> "true or false";
 expected(atom) -> "an atom";
 expected(target) -> py_target:expected();
-expected({one_of, Values}) -> listed(Values, " or ");
+expected({one_of, Values}) ->
+    {Others, [Last]} = lists:split(length(Values) - 1, Values),
+    [listed(Others, ", "), " or ", listed([Last], "")];
 expected({integer, Least, infinity}) -> io_lib:format("an integer from ~b on", [Least]);
 expected({integer, Least, Most}) -> io_lib:format("an integer from ~b to ~b", [Least, Most]);
-expected({limit, Least}) -> [expected({integer, Least, infinity}), " or infinity"];
+expected({limit, Least}) -> [expected({integer, Least, infinity}), ", or infinity"];
 expected(share) -> "bytes, {percent, 1..100} or infinity";
 expected(time) -> "milliseconds";
 expected(timeout) -> "milliseconds or infinity";

@@ -28,7 +28,7 @@ of_worker(Name) when is_atom(Name) ->
 of_worker({_, _} = Target) ->
     py_target:run(Target, fun(_, Workers) -> ask(Workers) end, fun(_, Results) -> Results end);
 of_worker(Other) ->
-    py_options:must_be(Other, "the worker", ["its pid, its id, " | py_target:expected()]).
+    py_options:must_be(Other, "the worker", ["a pid, an id, " | py_target:expected()]).
 
 ask(Workers) ->
     Results = py_fanout:ask(Workers, urgent, stack, py_time:deadline(?LIMIT)),

@@ -207,7 +207,7 @@ check(Map) when is_map(Map) ->
     Table = table(),
     check(maps:to_list(Map), Table, py_option:defaults(Table));
 check(Other) ->
-    {error, {badarg, {options, text("a pool's options must be a map, not ~ts",
+    {error, {badarg, {options, text("a pool's options must be a map, not a ~ts",
                                     [py_option:kind(Other)])}}}.
 
 check([], _, Pool) ->
@@ -238,7 +238,7 @@ environment(Env) ->
     case proplists:get_value(pools, Env, #{}) of
         #{default := _} -> wrong_pools("pools must not have default: its options stand beside pools", []);
         Pools when is_map(Pools) -> pools(maps:to_list(Pools#{default => Own}), #{});
-        Other -> wrong_pools("pools must be a map from names to options, not ~ts",
+        Other -> wrong_pools("pools must be a map from names to options, not a ~ts",
                              [py_option:kind(Other)])
     end.
 

@@ -53,6 +53,8 @@ def _hint(
             f"the options of a call, such as {min(options)}, come behind its"
             " keyword arguments"
         )
+    if "bytes" in text and text.endswith(("not 'str'", "not str")):
+        return "a binary arrives as str: send {bytes, Binary}, or see the option binaries"
     if "list" in text:
         where = next(_texts(args, names), None)
         # Not the text itself: arguments are not for the log.
