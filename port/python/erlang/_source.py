@@ -11,8 +11,12 @@ from __future__ import annotations
 import os
 import sys
 from types import CodeType
-from typing import Any, Dict, Iterator, Optional, Tuple
 from weakref import ref
+
+TYPE_CHECKING = False  # importing typing would take memory in every worker
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
 
 # A longer text (in characters) is not kept.
 _MOST = 1_000_000
@@ -20,20 +24,20 @@ _MOST = 1_000_000
 # compile() with this flag gives the tree (ast.PyCF_ONLY_AST).
 _ONLY_TREE = 0x400
 
-_by_name: Dict[str, _Kept] = {}
-_by_text: Dict[Tuple[str, str], _Kept] = {}
+_by_name: dict[str, _Kept] = {}
+_by_text: dict[tuple[str, str], _Kept] = {}
 _last_number = 0
 
 
 class _Kept:
     """A text under its name, while there is code of it."""
 
-    def __init__(self, name: str, key: Tuple[str, str], above: int) -> None:
+    def __init__(self, name: str, key: tuple[str, str], above: int) -> None:
         self.name = name
         self.key = key
         self.above = above  # how many lines there are above it
         self.entry: Any = None  # what linecache has of it
-        self.codes: Dict[int, Any] = {}  # references to code, by their ids
+        self.codes: dict[int, Any] = {}  # references to code, by their ids
 
     def watch(self, code: CodeType) -> None:
         """Keep the text until this code, and all that is in it, is gone."""
@@ -56,7 +60,7 @@ class _Kept:
             if cache.get(self.name) is self.entry:
                 del cache[self.name]
 
-    def show(self, cache: Dict[str, Any]) -> None:
+    def show(self, cache: dict[str, Any]) -> None:
         """Put the lines where linecache looks for them.  No time: never checked."""
         if self.entry is None:
             text = self.key[1]
@@ -73,7 +77,7 @@ def _parts(code: CodeType) -> Iterator[CodeType]:
         todo += [part for part in code.co_consts if isinstance(part, CodeType)]
 
 
-def _cache() -> Optional[Dict[str, Any]]:
+def _cache() -> dict[str, Any] | None:
     return getattr(sys.modules.get("linecache"), "cache", None)
 
 
@@ -85,7 +89,7 @@ def show_all() -> None:
             kept.show(cache)
 
 
-def compiled(text: str, mode: str, filename: Optional[str], line: int) -> CodeType:
+def compiled(text: str, mode: str, filename: str | None, line: int) -> CodeType:
     """The code of a text; mode is "eval" or "exec", as compile() has it.
 
     Without a filename it gets a name of its own: the same text the same one.
@@ -127,7 +131,7 @@ def _compile(text: str, mode: str, name: str, line: int) -> CodeType:
     return code
 
 
-def _kept(name: str, key: Tuple[str, str], above: int) -> _Kept:
+def _kept(name: str, key: tuple[str, str], above: int) -> _Kept:
     kept = _by_name.get(name)
     if kept is None or (kept.key, kept.above) != (key, above):
         kept = _by_name[name] = _Kept(name, key, above)
