@@ -12,6 +12,7 @@ main(_) ->
         {"then what to do with the logs", fun logs/0},
         {"then its first numbers about memory are learnt", fun memory/0},
         {"then the pool is asked, and its steps are run in order", fun steps/0},
+        {"too late, and where it is", fun late_where/0},
         {"code has a name for Python, and a traceback", fun options/0},
         {"what the program said of itself", fun hello/0},
         [{"why not: " ++ Name, fun() -> failure(Result, Text) end} || {Name, Result, Text} <- hellos()],
@@ -115,7 +116,24 @@ lates() ->
      {running([code(<<"x">>)]), <<"init, piece 2: not done within start_timeout (50 ms)">>}].
 
 late(Boot, Text) ->
-    ?assertEqual(Text, py_worker_boot:late(50, Boot)).
+    ?assertEqual(Text, py_worker_boot:late(50, {error, timeout}, Boot)).
+
+late_where() ->
+    Stacks = [#{thread => <<"MainThread">>,
+                frames => [#{file => <<"<init 2>">>, line => 3, function => <<"<module>">>,
+                             text => <<"load('secret')">>},
+                           #{file => <<"/a/b.py">>, line => 7, function => <<"load">>,
+                             text => <<"time.sleep(9)">>}]},
+              #{thread => <<"other">>, frames => [#{file => <<"x">>, line => 1, function => <<"f">>,
+                                                    text => <<>>}]}],
+    ?assertEqual(<<"init, piece 2: not done within start_timeout (50 ms)\n"
+                   "  File \"<init 2>\", line 3, in <module>\n"
+                   "  File \"/a/b.py\", line 7, in load\n"
+                   "    time.sleep(9)">>,
+                 py_worker_boot:late(50, {ok, Stacks}, running([code(<<"x">>)]))),
+    [?assertEqual(<<"init, piece 2: not done within start_timeout (50 ms)">>,
+                  py_worker_boot:late(50, Said, running([code(<<"x">>)])))
+     || Said <- [ok, {ok, []}, {ok, none}]].
 
 %% Code is out of sight.
 code(Text) -> code({init, 2}, Text).

@@ -42,7 +42,7 @@
 }).
 
 -type phase() :: opening                                        % there is no program
-               | {starting, py_worker_boot:boot(), Timer :: reference() | none}
+               | {starting, py_worker_boot:boot(), reference() | {late, reference()} | none}
                | {live, py_worker_live:live()}.
 
 %% What a pool's options say of a worker.
@@ -55,6 +55,8 @@
 %% A frame from this size on makes the process give its memory back at once.
 -define(LARGE, (1 bsl 20)).
 -define(INFO_LIMIT, 1_000).
+%% How long a program whose start takes too long has to say where it is (ms).
+-define(LATE, 100).
 
 -spec start_link(args()) -> gen_server:start_ret().
 start_link(Args) ->
@@ -263,14 +265,15 @@ starting({?MODULE, {retire, Why, _}}, _, _, S) ->
 starting({?MODULE, {request, Req}}, _, _, S) ->
     py_worker_live:refuse(Req),
     {noreply, S};
-starting({timeout, Timer, boot}, Boot, Timer, #state{options = #{start_timeout := Limit}} = S) ->
-    {stop, not_started(py_worker_boot:late(Limit, Boot)), S};
+starting({timeout, Timer, boot}, Boot, Timer, S) ->
+    ask(stack, #{}, S),
+    {noreply, S#state{phase = {starting, Boot, {late, erlang:start_timer(?LATE, self(), boot)}}}};
+starting({timeout, Timer, boot}, Boot, {late, Timer}, S) -> too_late({error, timeout}, Boot, S);
 starting(_, _, _, S) ->
     {noreply, S}.
 
-boot({run, Step, Boot}, #state{port = Port, options = #{start_timeout := Limit}} = S) ->
-    {Arity, Body} = py_wire:body(py_worker_boot:op(Step), py_worker_boot:opts(Step)),
-    _ = py_os_port:send(Port, py_wire:request(py_worker_boot:id(), Arity, Body)),
+boot({run, Step, Boot}, #state{options = #{start_timeout := Limit}} = S) ->
+    ask(py_worker_boot:op(Step), py_worker_boot:opts(Step), S),
     Timer = erlang:start_timer(Limit, self(), boot),
     {noreply, S#state{phase = {starting, Boot, Timer}}};
 boot({done, Boot}, #state{pool_pid = Pool, slot = Slot, os_pid = OsPid} = S) ->
@@ -279,6 +282,15 @@ boot({done, Boot}, #state{pool_pid = Pool, slot = Slot, os_pid = OsPid} = S) ->
 boot({failed, Text}, S) ->
     {stop, not_started(Text), S}.
 
+ask(Op, Opts, #state{port = Port}) ->
+    {Arity, Body} = py_wire:body(Op, Opts),
+    py_os_port:send(Port, py_wire:request(py_worker_boot:id(), Arity, Body)).
+
+too_late(Where, Boot, #state{options = #{start_timeout := Limit}} = S) ->
+    {stop, not_started(py_worker_boot:late(Limit, Where, Boot)), S}.
+
+step_done(Frame, Boot, {late, _}, S) ->
+    too_late(py_result:decode(Frame), Boot, S);
 step_done(Frame, Boot, Timer, S) ->
     _ = erlang:cancel_timer(Timer),
     Next = py_worker_boot:result(py_result:decode(Frame), Boot),

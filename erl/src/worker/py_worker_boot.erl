@@ -6,7 +6,7 @@
 %% worker (init code, exec_all, tracing). Pure.
 -module(py_worker_boot).
 
--export([new/1, id/0, op/1, opts/1, steps/2, result/2, step/1, late/2, hello/1, memory/1]).
+-export([new/1, id/0, op/1, opts/1, steps/2, result/2, step/1, late/3, hello/1, memory/1]).
 -export_type([boot/0, next/0, step/0]).
 
 -include("py_protocol.hrl").
@@ -89,7 +89,7 @@ frame(#{file := File, function := Function} = Frame) ->
                   [File, maps:get(line, Frame, unknown), Function, source(Frame)]).
 
 source(#{file := <<"<", _/binary>>}) -> "";
-source(#{text := Text}) -> ["\n    ", Text];
+source(#{text := <<_, _/binary>> = Text}) -> ["\n    ", Text];
 source(#{}) -> "".
 
 why({Class, Message}) when is_binary(Message) -> io_lib:format("~ts: ~ts", [Class, Message]);
@@ -103,12 +103,17 @@ failed(Format, Args) ->
 step(#boot{step = Step}) ->
     what(Step).
 
-%% Why there is no worker if the current step has taken Limit milliseconds.
--spec late(non_neg_integer(), boot()) -> binary().
-late(Limit, #boot{step = Step}) ->
-    {failed, Text} = failed("~ts: not done within start_timeout (~b ms)",
-                            [what(Step), Limit]),
+%% Why there is no worker if the current step has taken Limit milliseconds, and where
+%% it is, if the program has answered that.
+-spec late(non_neg_integer(), Stacks :: py_result:result(), boot()) -> binary().
+late(Limit, Stacks, #boot{step = Step}) ->
+    {failed, Text} = failed("~ts: not done within start_timeout (~b ms)~ts",
+                            [what(Step), Limit, where(Stacks)]),
     Text.
+
+%% The main thread comes first.
+where({ok, [#{frames := Frames} | _]}) -> [frame(Frame) || Frame <- Frames];
+where(_) -> "".
 
 %% What the program said of itself; empty before it did.
 -spec hello(boot()) -> map().
