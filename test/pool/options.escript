@@ -144,6 +144,7 @@ init() ->
     with_pool(#{size => 2, init => Init}, fun(In, Pool) ->
         ?assertEqual({ok, <<"xx">>}, file:read_file(Log)),
         {error, {worker_exit, _}} = eval(<<"os._exit(1)">>, In),
+        fixture:wait_until(fun() -> file:read_file(Log) =:= {ok, <<"xxx">>} end),
         fixture:wait_until(fun() -> length(fixture:os_pids(Pool)) =:= 2 end),
         ?assertEqual({ok, <<"xxx">>}, file:read_file(Log))
     end).
