@@ -25,6 +25,7 @@ erl_sources = \
 	erl/src/pool/py_pool.erl \
 	erl/src/pool/py_pool_board.erl \
 	erl/src/pool/py_pool_define.erl \
+	erl/src/pool/py_pool_drain.erl \
 	erl/src/pool/py_pool_kept.erl \
 	erl/src/pool/py_pool_life.erl \
 	erl/src/pool/py_pool_load.erl \

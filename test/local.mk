@@ -96,6 +96,7 @@ test_scripts = \
 	test/pool/secrets.escript \
 	test/pool/soak.escript \
 	test/pool/starts.escript \
+	test/pool/supervised.escript \
 	test/program/frames.escript \
 	test/program/heap.escript \
 	test/program/paths.escript \

@@ -62,7 +62,8 @@
 -export([tracemalloc_stop/0, tracemalloc_stop/1]).
 -export([version/0, stack/1, restart_workers/0, restart_workers/1]).
 -export([unbind/0, unbind/1]).
--export([start_pool/2, stop_pool/1, stop_pool/2, info/0, info/1]).
+-export([start_pool/2, start_link/2, child_spec/2, stop_pool/1, stop_pool/2]).
+-export([pools/0, info/0, info/1]).
 -export([unquarantine/1, unquarantine/2]).
 -export_type([name/0, args/0, kwargs/0, code/0, locals/0, options/0, pool_options/0]).
 -export_type([memory_limits/0, recycle_limits/0, result/0, source/0, stream/0, target/0, each/0]).
@@ -581,9 +582,24 @@ stack(Worker) ->
 start_pool(Name, Options) ->
     py_pools:start(py_args:pool(Name), Options).
 
+%% @doc Starts a pool that is linked to the calling process, for a supervisor of
+%% your own: ``{ok, _} = py:start_link(science, #{size => 2})''. It has its name like
+%% any other, and ends with the caller: new calls are refused then, and those under
+%% way have as long as its option `drain' says. Errors are as of {@link start_pool/2}.
+-spec start_link(atom(), pool_options()) -> {ok, pid()} | {error, term()}.
+start_link(Name, Options) ->
+    py_pools:start_link(py_args:pool(Name), py_secret:hide(Options)).
+
+%% @doc The pool as a child of your own supervisor: ``[py:child_spec(science, #{size =>
+%% 2})]''. A pool that its supervisor starts anew begins with these options, and without
+%% what {@link exec_all/1} had defined.
+-spec child_spec(atom(), pool_options()) -> supervisor:child_spec().
+child_spec(Name, Options) ->
+    py_pools:child_spec(py_args:pool(Name), Options).
+
 %% @doc Stops a pool: ``ok = py:stop_pool(science)''. New calls get
 %% `{error, {stopping, Name}}'; those under way have as long as the pool's option
-%% `drain' says.
+%% `drain' says. A supervisor of your own may start its pool anew: stop it there.
 -spec stop_pool(atom()) -> ok | {error, {no_pool | not_started, atom()}}.
 stop_pool(Name) ->
     py_pools:stop(py_args:pool(Name)).
@@ -608,6 +624,11 @@ restart_workers() ->
 -spec restart_workers(target()) -> ok | each() | {error, term()}.
 restart_workers(Target) ->
     py_pools:restart(Target).
+
+%% @doc The names of all pools, whoever supervises them: ``[default, science] = py:pools()''.
+-spec pools() -> [atom()].
+pools() ->
+    py_pools:names().
 
 %% @equiv info(default)
 -spec info() -> map() | {error, {no_pool | not_started, atom()}}.

@@ -1,6 +1,6 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
-%% The application: starts the default pool and the pools of its environment,
+%% The application: starts the pools of its environment, the default one among them,
 %% and does not start if one of them cannot.
 -module(py_app).
 -behaviour(application).

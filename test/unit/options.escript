@@ -157,7 +157,7 @@ completed() ->
 no_map() ->
     [?assertMatch({error, {badarg, {options, <<"a pool's options must be a map, not ", _/binary>>}}},
                   py_pool_options:check(Given))
-     || Given <- [[], [{size, 1}], size, 7]].
+     || Given <- [[size], [{size, 1} | size], size, 7]].
 
 limits() ->
     [?assertEqual({error, Text}, py_pool_options:limits(Limits))
@@ -178,16 +178,24 @@ environments() ->
     [{"the default pool alone", [{size, 3}], #{default => 3}},
      {"further pools", [{size, 3}, {pools, #{a => #{size => 1}}}], #{default => 3, a => 1}},
      {"what OTP puts there", [{size, 3}, {included_applications, []}], #{default => 3}},
-     {"a wrong option", [{size, 0}],
-      {option, size, <<"size must be an integer from 1 to 10000, not 0">>}},
+     {"no default pool", [{size, 0}, {pools, #{a => #{size => 1}}}], #{a => 1}},
+     {"no default pool, but its options are wrong", [{size, 0}, {timeout, a}],
+      {option, timeout, <<"timeout must be milliseconds, or infinity, not a">>}},
+     {"no pool at all", [{size, 0}], #{}},
+     {"lists for maps", [{size, 3}, {pools, [{a, [{size, 1}]}, {b, #{size => 2}}]}],
+      #{default => 3, a => 1, b => 2}},
+     {"a wrong option", [{size, -1}],
+      {option, size, <<"size must be an integer from 1 to 10000, not -1">>}},
      {"a wrong option of a further pool", [{pools, #{a => #{size => 0}}}],
       {pool, a, {option, size, <<"size must be an integer from 1 to 10000, not 0">>}}},
      {"a default pool among the others", [{pools, #{default => #{}}}],
       {option, pools, <<"pools must not have default: its options stand beside pools">>}},
      {"a pool whose name is no atom", [{pools, #{"a" => #{}}}],
       {option, pools, <<"pools must have atoms for names, not \"a\"">>}},
-     {"pools that are no map", [{pools, []}],
-      {option, pools, <<"pools must be a map from names to options, not a list">>}}].
+     {"pools that are no map", [{pools, [a]}],
+      {option, pools, <<"pools must be a map from names to options, not a list">>}},
+     {"options that are no map", [{pools, [{a, 1}]}],
+      {pool, a, {options, <<"a pool's options must be a map, not an integer">>}}}].
 
 environment({What, Env, Expected}) ->
     {["the environment: ", What], fun() ->

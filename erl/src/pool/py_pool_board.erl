@@ -6,7 +6,7 @@
 %%   persistent_term {py, Name}   the #pool{} record, which never changes
 %%   ets                          {Slot, Worker, OsPid} for each worker that is
 %%                                ready, {pool, Pid}, {workers, Supervisor},
-%%                                {sampler, Pid},
+%%                                {sampler, Pid}, {supervisor, Whose, Pid},
 %%                                {{program, Worker}, Slot, OsPid} for each
 %%                                program from its start to its worker's end,
 %%                                {version, Text}, {refused, Map}, {{said, What}},
@@ -20,7 +20,8 @@
 -module(py_pool_board).
 
 -export([new/2, delete/1, find/1, open/1, refusal/1, names/0, with_pool/2, with_open/2]).
--export([set_pool/2, pool/1, set_workers/2, workers_sup/1, set_sampler/2, sampler/1, call/4]).
+-export([set_supervisor/3, supervisor/1, set_pool/2, pool/1, set_workers/2, workers_sup/1]).
+-export([set_sampler/2, sampler/1, call/4]).
 -export([join/4, leave/3, pick/1, workers/1, worker/2]).
 -export([set_program/4, programs/1, forget_program/2]).
 -export([set_refused/2, why_refused/2, is_first/2, forget_first/2]).
@@ -116,6 +117,19 @@ with_open(Name, Fun) ->
 %% ---------------------------------------------------------------------------
 %% Who is there
 
+-spec set_supervisor(#pool{}, own | linked, pid()) -> ok.
+set_supervisor(Pool, Whose, Pid) ->
+    insert(Pool, {supervisor, Whose, Pid}).
+
+%% The supervisor of the pool of this name, while it is alive, and whether it is a
+%% child of py_sup or belongs to whoever has started it.
+-spec supervisor(atom()) -> {own | linked, pid()} | none.
+supervisor(Name) ->
+    case with_pool(Name, fun(Pool) -> lookup(Pool, supervisor) end) of
+        [{_, Whose, Pid}] -> {Whose, Pid};
+        _ -> none
+    end.
+
 -spec set_pool(#pool{}, pid()) -> ok.
 set_pool(Pool, Pid) ->
     insert(Pool, {pool, Pid}).
@@ -197,9 +211,9 @@ set_version(Pool, Version) ->
 
 -spec version(#pool{}) -> {ok, binary()} | {error, no_worker}.
 version(Pool) ->
-    case lookup(Pool, version) of
-        [{_, Version}] -> {ok, Version};
-        [] -> {error, no_worker}
+    case value(Pool, version) of
+        none -> {error, no_worker};
+        Version -> {ok, Version}
     end.
 
 %% The workers that are ready, in the order of their slots.

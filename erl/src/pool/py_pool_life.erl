@@ -3,14 +3,12 @@
 %% A pool's start and end. They run in processes of py_pools, one at a time for
 %% each name, and take orders from it on the way ({py_pools, hurry, Deadline}).
 %% Whatever an earlier one has left behind, because it was killed, they put right.
+%% A pool of the caller's own (start_linked/2) is started in the caller's process.
 -module(py_pool_life).
 
--export([start/2, stop/2, drain_all/0, leftovers/0]).
+-export([start/2, start_linked/2, stop/2, drain_all/0, leftovers/0]).
 
 -include("py.hrl").
-
-%% How often a pool that is to stop is asked whether it is idle (ms).
--define(POLL, 10).
 
 %% ---------------------------------------------------------------------------
 %% Start
@@ -19,11 +17,17 @@
 %% left, unless somebody wants it stopped, who then does that.
 -spec start(atom(), py_pool_options:hidden()) -> {ok, pid()} | {error, term()}.
 start(Name, Options) ->
+    case py_pool_board:supervisor(Name) of
+        {linked, Sup} -> {error, {already_started, Sup}};
+        _ -> start_own(Name, Options)
+    end.
+
+start_own(Name, Options) ->
     Spec = #{id => {pool, Name}, type => supervisor,
-             start => {py_pool_sup, start_link, [Name, Options]}},
+             start => {py_pool_sup, start_link, [own, Name, Options]}},
     case supervisor:start_child(py_sup, Spec) of
         {ok, Sup} -> await(Name, Sup);
-        {error, already_present} -> remove(Name), start(Name, Options);
+        {error, already_present} -> remove(Name), start_own(Name, Options);
         {error, {already_started, _}} = Error -> Error;
         {error, _} = Error -> remove(Name), Error
     end.
@@ -53,6 +57,41 @@ ready(#pool{name = Name} = Pool, Request) ->
             end
     end.
 
+%% The same for a pool that is linked to the calling process. `ignore': the name
+%% was not given. After an error nothing of the pool is left.
+-spec start_linked(atom(), py_pool_options:hidden()) -> {ok, pid()} | ignore | {error, term()}.
+start_linked(Name, Options) ->
+    case py_pool_sup:start_link(linked, Name, Options) of
+        {ok, Sup} -> await_linked(Name, Sup);
+        NotStarted -> NotStarted
+    end.
+
+%% Messages to the caller, who may be a supervisor, stay where they are.
+await_linked(Name, Sup) ->
+    case py_pool_board:with_pool(Name, fun await_answer/1) of
+        ok -> {ok, Sup};
+        {error, _} = Error -> end_linked(Sup, shutdown), Error
+    end.
+
+await_answer(#pool{name = Name} = Pool) ->
+    case py_pool:await(Pool) of
+        {ok, Request} -> answer(gen_server:receive_response(Request, infinity), Name);
+        {error, _} = Error -> Error
+    end.
+
+answer({reply, Answer}, _) -> Answer;
+answer({error, _}, Name) -> {error, {no_pool, Name}}.
+
+%% Whoever started the pool is told by its link, unless that is the calling process.
+end_linked(Sup, Reason) ->
+    unlink(Sup),
+    receive {'EXIT', Sup, _} -> ok after 0 -> ok end,
+    try
+        proc_lib:stop(Sup, Reason, infinity)
+    catch
+        exit:_ -> ok
+    end.
+
 %% ---------------------------------------------------------------------------
 %% End
 
@@ -60,46 +99,21 @@ ready(#pool{name = Name} = Pool, Request) ->
 %% or as many as the pool's option says.
 -spec stop(atom(), timeout() | drain) -> ok | {error, {no_pool | not_started, atom()}}.
 stop(Name, Limit) ->
+    Supervisor = py_pool_board:supervisor(Name),
     Stopped = py_pool_board:with_pool(Name, fun(Pool) ->
-        drain(Pool, limit(Limit, Pool)),
+        py_pool_drain:run(Pool, limit(Limit, Pool)),
         py_pool_board:delete(Name)
     end),
+    stop_linked(Supervisor, normal),
     remove(Name),
     Stopped.
 
+%% Those who are linked to it do not end with it, but a supervisor may start it anew.
+stop_linked({linked, Sup}, Reason) -> end_linked(Sup, Reason);
+stop_linked(_, _) -> ok.
+
 limit(drain, #pool{drain = Limit}) -> Limit;
 limit(Limit, _) -> Limit.
-
-drain(Pool, Limit) ->
-    py_pool_load:set_stopping(Pool),
-    wait_idle(Pool, py_time:deadline(Limit)).
-
-wait_idle(Pool, Deadline) ->
-    case py_time:left(Deadline) > 0 andalso not is_idle(Pool, Deadline) of
-        true ->
-            receive
-                {py_pools, hurry, Sooner} -> wait_idle(Pool, min(Sooner, Deadline))
-            after ?POLL ->
-                wait_idle(Pool, Deadline)
-            end;
-        false ->
-            ok
-    end.
-
-%% The loads only hint at it: a worker writes its own over that of a caller on its
-%% way there, a stream whose consumer has not asked for more counts as none, and
-%% one that was replaced has none. So each worker says by itself that it is done,
-%% and from then on takes nothing.
-is_idle(Pool, Deadline) ->
-    py_pool_load:is_idle(Pool) andalso
-        lists:all(fun(Worker) -> py_worker:seal(Worker, py_time:left(Deadline)) end,
-                  workers(Pool)).
-
-workers(Pool) ->
-    case py_pool_board:workers_sup(Pool) of
-        {ok, Sup} -> py_worker_sup:workers(Sup);
-        {error, _} -> []
-    end.
 
 %% The pool's supervisor waits for the ends of the workers, so that the top
 %% supervisor does not have to. Should it be killed meanwhile and started anew,
@@ -119,16 +133,25 @@ remove(Name) ->
 %% all at the same time. (The top supervisor would do it one after another.)
 -spec drain_all() -> ok.
 drain_all() ->
-    Drains = [spawn_monitor(fun() -> drain(Pool, Limit), py_pool_sup:stop_children(Sup) end)
-              || {Name, Sup} <- pools(), is_pid(Sup),
-                 {ok, #pool{drain = Limit} = Pool} <- [py_pool_board:find(Name)]],
+    Drains = [spawn_monitor(fun() -> drain_and_end(Pool, py_pool_board:supervisor(Name)) end)
+              || Name <- py_pool_board:names(), {ok, Pool} <- [py_pool_board:find(Name)]],
     [receive {'DOWN', Monitor, process, Pid, _} -> ok end || {Pid, Monitor} <- Drains],
     ok.
 
-%% Pools whose end was interrupted.
+drain_and_end(#pool{drain = Limit} = Pool, Supervisor) ->
+    py_pool_drain:run(Pool, Limit),
+    case Supervisor of
+        {own, Sup} -> py_pool_sup:stop_children(Sup);
+        Other -> stop_linked(Other, shutdown)
+    end.
+
+%% Pools whose end was interrupted, or was seen by nobody.
 -spec leftovers() -> [atom()].
 leftovers() ->
-    [Name || {Name, Sup} <- pools(), not is_pid(Sup) orelse is_stopping(Name)].
+    Own = pools(),
+    [Name || {Name, Sup} <- Own, not is_pid(Sup) orelse is_stopping(Name)]
+        ++ [Name || Name <- py_pool_board:names(), not lists:keymember(Name, 1, Own),
+                    py_pool_board:supervisor(Name) =:= none].
 
 is_stopping(Name) ->
     py_pool_board:with_pool(Name, fun py_pool_load:is_stopping/1) =/= false.

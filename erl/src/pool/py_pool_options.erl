@@ -203,12 +203,13 @@ recycle() ->
                     close_grace := non_neg_integer(), drain := non_neg_integer(), _ => _}.
 
 -spec check(term()) -> {ok, pool()} | {error, {badarg, term()}}.
-check(Map) when is_map(Map) ->
+check(Options) ->
     Table = table(),
-    check(maps:to_list(Map), Table, py_option:defaults(Table));
-check(Other) ->
-    {error, {badarg, {options, text("a pool's options must be a map, not a ~ts",
-                                    [py_option:kind(Other)])}}}.
+    case pairs(Options) of
+        {ok, Map} -> check(maps:to_list(Map), Table, py_option:defaults(Table));
+        wrong -> {error, {badarg, {options, text("a pool's options must be a map, not a ~ts",
+                                                 [py_option:kind(Options)])}}}
+    end.
 
 check([], _, Pool) ->
     {ok, Pool};
@@ -235,11 +236,33 @@ limits(Limits) ->
           {ok, #{atom() => pool()}} | {error, {badarg, term()}}.
 environment(Env) ->
     Own = maps:without([pools, included_applications], maps:from_list(Env)),
-    case proplists:get_value(pools, Env, #{}) of
-        #{default := _} -> wrong_pools("pools must not have default: its options stand beside pools", []);
-        Pools when is_map(Pools) -> pools(maps:to_list(Pools#{default => Own}), #{});
-        Other -> wrong_pools("pools must be a map from names to options, not a ~ts",
-                             [py_option:kind(Other)])
+    case pairs(proplists:get_value(pools, Env, #{})) of
+        {ok, #{default := _}} ->
+            wrong_pools("pools must not have default: its options stand beside pools", []);
+        {ok, Pools} ->
+            with_default(Own, pools(maps:to_list(Pools), #{}));
+        wrong ->
+            wrong_pools("pools must be a map from names to options, not a ~ts",
+                        [py_option:kind(proplists:get_value(pools, Env))])
+    end.
+
+%% With the size 0 there is none, but its options have to be right all the same.
+with_default(#{size := 0} = Own, Others) ->
+    case with_default(maps:remove(size, Own), Others) of
+        {ok, Pools} -> {ok, maps:remove(default, Pools)};
+        {error, _} = Error -> Error
+    end;
+with_default(Own, {ok, Others}) -> pools([{default, Own}], Others);
+with_default(_, Error) -> Error.
+
+%% Configuration files, above all those of Elixir, have lists of pairs as well.
+pairs(Map) when is_map(Map) ->
+    {ok, Map};
+pairs(List) ->
+    try
+        {ok, maps:from_list(List)}
+    catch
+        error:_ -> wrong
     end.
 
 wrong_pools(Format, Args) ->

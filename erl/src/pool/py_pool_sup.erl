@@ -1,35 +1,66 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
 %% One pool's supervisor. It owns the pool's table (py_pool_board), so that the
-%% table lives as long as any process of the pool.
+%% table lives as long as any process of the pool. Below it are the supervisor of
+%% those that make the pool up, none of which goes on without the others, and the
+%% process that drains the pool before they end.
+%%
+%% A pool of py:start_pool/2 is a child of py_sup; one of py:start_link/2 belongs to
+%% whoever called it, and has to be given its name first.
 -module(py_pool_sup).
 -behaviour(supervisor).
 
--export([start_link/2, stop_children/1, init/1]).
+-export([start_link/3, start_members/2, stop_children/1, init/1]).
+-export_type([whose/0]).
 
--spec start_link(atom(), py_pool_options:hidden()) -> supervisor:startlink_ret().
-start_link(Name, Options) ->
-    supervisor:start_link(?MODULE, {Name, Options}).
+-include("py.hrl").
+
+-type whose() :: own | linked.
+
+%% `ignore': the name was not given.
+-spec start_link(whose(), atom(), py_pool_options:hidden()) -> supervisor:startlink_ret().
+start_link(Whose, Name, Options) ->
+    supervisor:start_link(?MODULE, {Whose, Name, Options}).
+
+-spec start_members(#pool{}, py_pool_options:hidden()) -> supervisor:startlink_ret().
+start_members(Pool, Options) ->
+    supervisor:start_link(?MODULE, {members, Pool, Options}).
 
 %% Ends its children as its own end would. It may end meanwhile.
 -spec stop_children(pid()) -> ok.
 stop_children(Sup) ->
     try
-        _ = supervisor:terminate_child(Sup, pool),
-        _ = supervisor:terminate_child(Sup, workers),
+        _ = supervisor:terminate_child(Sup, members),
         ok
     catch
         exit:_ -> ok
     end.
 
-%% A worker belongs to the py_pool process that started it, and ends with it.
--spec init({atom(), py_pool_options:hidden()}) ->
-          {ok, {supervisor:sup_flags(), [supervisor:child_spec()]}}.
-init({Name, Options}) ->
+-spec init({whose(), atom(), py_pool_options:hidden()}
+           | {members, #pool{}, py_pool_options:hidden()}) ->
+          {ok, {supervisor:sup_flags(), [supervisor:child_spec()]}} | ignore.
+init({members, Pool, Options}) ->
+    {ok, members(Pool, Options)};
+init({own, Name, Options}) ->
+    {ok, pool(own, Name, Options)};
+init({linked, Name, Options}) ->
+    case py_pools:claim(Name) of
+        true -> {ok, pool(linked, Name, Options)};
+        false -> ignore
+    end.
+
+pool(Whose, Name, Options) ->
     Pool = py_pool_board:new(Name, Options),
+    py_pool_board:set_supervisor(Pool, Whose, self()),
+    Members = #{id => members, type => supervisor,
+                start => {?MODULE, start_members, [Pool, Options]}},
+    Drain = #{id => drain, start => {py_pool_drain, start_link, [Pool]}, shutdown => infinity},
+    {#{strategy => one_for_all, intensity => 0}, [Members, Drain]}.
+
+%% A worker belongs to the py_pool process that started it, and ends with it.
+members(Pool, Options) ->
     Workers = #{id => workers, type => supervisor,
                 start => {py_worker_sup, start_link, [Pool]}},
     Manager = #{id => pool, start => {py_pool, start_link, [Pool, Options]}},
     Sampler = #{id => sampler, start => {py_pool_sampler, start_link, [Pool]}},
-    {ok, {#{strategy => one_for_all, intensity => 5, period => 60},
-          [Workers, Manager, Sampler]}}.
+    {#{strategy => one_for_all, intensity => 5, period => 60}, [Workers, Manager, Sampler]}.

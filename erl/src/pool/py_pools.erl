@@ -5,17 +5,21 @@
 %% asked, each in a process of its own (py_pool_life), so that a pool whose start
 %% takes long delays no other. Nobody's death interrupts what it does, apart from
 %% its own, and then its successor ends what is neither there nor gone.
+%%
+%% It owns the names of pools, not the pools. One that is linked to a process of the
+%% user's (py:start_link/2) has its name as long as its supervisor lives.
 -module(py_pools).
 -behaviour(gen_server).
 
 -export([start_link/0]).
--export([start/2, start_checked/2, stop/1, stop/2, drain_all/0, restart/1, lift/2]).
+-export([start/2, start_checked/2, start_link/2, claim/1, child_spec/2]).
+-export([stop/1, stop/2, drain_all/0, names/0, restart/1, lift/2]).
 -export([define/2, definitions/1, forget/2, version/1, info/1]).
 -export([init/1, handle_continue/2, handle_call/3, handle_cast/2, handle_info/2]).
 
 -include("py.hrl").
 
--type work() :: {start, py_pool_options:hidden()} | {stop, timeout() | drain}.
+-type work() :: {start, py_pool_options:hidden()} | {stop, timeout() | drain} | claim.
 %% Whoever wants it done, if anybody waits.
 -type wish() :: {gen_server:from() | none, work()}.
 
@@ -27,6 +31,7 @@
 
 -record(state, {
     turns = #{} :: #{Name :: atom() => #turn{}},
+    linked = #{} :: #{Name :: atom() => {pid(), reference()}},  % supervisors, monitored
     closing = false :: boolean()        % the application stops
 }).
 
@@ -47,11 +52,52 @@ start(Name, Options) ->
 %% Returns when every worker is ready. After an error nothing of the pool is left.
 -spec start_checked(atom(), py_pool_options:pool()) -> {ok, pid()} | {error, term()}.
 start_checked(Name, Options) ->
-    try
-        gen_server:call(?MODULE, {Name, {start, py_pool_options:hide(Options)}}, infinity)
-    catch
-        exit:_ -> {error, {not_started, py}}
+    ask({Name, {start, py_pool_options:hide(Options)}}, {error, {not_started, py}}).
+
+%% The same for a pool that is linked to the calling process and ends with it. The
+%% options are hidden, because they stand in reports of the caller's supervisor.
+-spec start_link(atom(), py_secret:secret(term())) -> {ok, pid()} | {error, term()}.
+start_link(Name, Options) ->
+    case py_pool_options:check(py_secret:show(Options)) of
+        {ok, Checked} -> start_linked(Name, py_pool_options:hide(Checked));
+        {error, _} = Error -> Error
     end.
+
+%% Whoever had the name may be gone by the time one asks who that is.
+start_linked(Name, Options) ->
+    case py_pool_life:start_linked(Name, Options) of
+        ignore ->
+            case ask({refusal, Name}, {error, {not_started, py}}) of
+                none -> start_linked(Name, Options);
+                Error -> Error
+            end;
+        Result ->
+            Result
+    end.
+
+%% By the supervisor of a pool that is to be linked: whether it has the name now,
+%% for as long as it lives.
+-spec claim(atom()) -> boolean().
+claim(Name) ->
+    ask({Name, claim}, false).
+
+ask(Question, Otherwise) ->
+    try
+        gen_server:call(?MODULE, Question, infinity)
+    catch
+        exit:_ -> Otherwise
+    end.
+
+%% As a child of the user's own supervisor.
+-spec child_spec(atom(), term()) -> supervisor:child_spec().
+child_spec(Name, Options) ->
+    #{id => {py, Name}, start => {?MODULE, start_link, [Name, py_secret:hide(Options)]},
+      type => supervisor, shutdown => infinity}.
+
+%% Those that are there, stop or start, in order.
+-spec names() -> [atom()].
+names() ->
+    lists:sort([Name || Name <- py_pool_board:names(), py_pool_board:supervisor(Name) =/= none]).
 
 -spec stop(atom()) -> ok | {error, {no_pool | not_started, atom()}}.
 stop(Name) ->
@@ -75,11 +121,7 @@ do_stop(Name, Limit) ->
 %% started any more.
 -spec drain_all() -> ok.
 drain_all() ->
-    try
-        gen_server:call(?MODULE, drain_all, infinity)
-    catch
-        exit:_ -> ok
-    end.
+    ask(drain_all, ok).
 
 %% ---------------------------------------------------------------------------
 
@@ -87,7 +129,9 @@ drain_all() ->
 -spec init([]) -> {ok, #state{}, {continue, leftovers}}.
 init([]) ->
     process_flag(trap_exit, true),
-    {ok, #state{}, {continue, leftovers}}.
+    Linked = [{Name, {Pid, monitor(process, Pid)}}
+              || Name <- py_pool_board:names(), {linked, Pid} <- [py_pool_board:supervisor(Name)]],
+    {ok, #state{linked = maps:from_list(Linked)}, {continue, leftovers}}.
 
 -spec handle_continue(leftovers, #state{}) -> {noreply, #state{}}.
 handle_continue(leftovers, S) ->
@@ -98,6 +142,14 @@ handle_continue(leftovers, S) ->
           {reply, term(), #state{}} | {noreply, #state{}}.
 handle_call({_, {start, _}}, _, #state{closing = true} = S) ->
     {reply, {error, {not_started, py}}, S};
+handle_call({_, claim}, _, #state{closing = true} = S) ->
+    {reply, false, S};
+handle_call({Name, claim}, From, S) ->
+    {noreply, wish(Name, {From, claim}, S)};
+handle_call({refusal, _}, _, #state{closing = true} = S) ->
+    {reply, {error, {not_started, py}}, S};
+handle_call({refusal, Name}, _, S) ->
+    {reply, refusal(py_pool_board:supervisor(Name)), S};
 handle_call({Name, {Kind, _} = Work}, From, S) when Kind =:= start; Kind =:= stop ->
     {noreply, wish(Name, {From, Work}, S)};
 handle_call(drain_all, From, #state{turns = Turns} = S) ->
@@ -116,18 +168,49 @@ handle_info({'EXIT', Pid, Reason}, #state{turns = Turns} = S) ->
         [{Name, Turn}] -> {noreply, ended(Reason, Name, Turn, S)};
         [] -> {noreply, S}
     end;
+handle_info({'DOWN', Monitor, process, Pid, _}, #state{linked = Linked} = S) ->
+    Names = [Name || {Name, Owner} <- maps:to_list(Linked), Owner =:= {Pid, Monitor}],
+    {noreply, lists:foldl(fun settle/2, S, Names)};
 handle_info(_, S) ->
     {noreply, S}.
+
+%% ---------------------------------------------------------------------------
+%% Names of linked pools
+
+refusal({_, Sup}) -> {error, {already_started, Sup}};
+refusal(none) -> none.
+
+%% The name of one that is dead is free, even before its end is known here.
+settle(Name, #state{linked = Linked} = S) ->
+    case Linked of
+        #{Name := {Pid, Monitor}} -> free(is_process_alive(Pid), Name, Monitor, S);
+        #{} -> S
+    end.
+
+free(true, _, _, S) ->
+    S;
+free(false, Name, Monitor, #state{linked = Linked} = S) ->
+    demonitor(Monitor, [flush]),
+    py_pool_board:delete(Name),
+    py_pool_kept:forget(Name),
+    S#state{linked = maps:remove(Name, Linked)}.
+
+give({Pid, _} = From, Name, #state{linked = Linked} = S) ->
+    Free = py_pool_board:find(Name) =:= {error, {no_pool, Name}},
+    gen_server:reply(From, Free),
+    case Free of
+        true -> S#state{linked = Linked#{Name => {Pid, monitor(process, Pid)}}};
+        false -> S
+    end.
 
 %% ---------------------------------------------------------------------------
 %% One thing at a time
 
 wish(Name, Wish, #state{turns = Turns} = S) ->
-    Turn = case Turns of
-               #{Name := Running} -> wait(Wish, Running);
-               #{} -> turn(Name, Wish, [])
-           end,
-    S#state{turns = Turns#{Name => Turn}}.
+    case Turns of
+        #{Name := Running} -> S#state{turns = Turns#{Name := wait(Wish, Running)}};
+        #{} -> next(Name, [Wish], S)
+    end.
 
 %% Who stops a pool does not wait until it has started, nor as long as somebody
 %% else was ready to.
@@ -168,9 +251,13 @@ ended(_, Name, #turn{wish = {From, {stop, 0}}, waiting = Waiting}, S) ->
 ended(_, Name, #turn{wish = {From, {stop, _}}, waiting = Waiting}, S) ->
     next(Name, [{From, {stop, 0}} | Waiting], S).
 
-next(Name, [], #state{turns = Turns} = S) -> S#state{turns = maps:remove(Name, Turns)};
-next(Name, [Wish | Rest], #state{turns = Turns} = S) ->
-    S#state{turns = Turns#{Name := turn(Name, Wish, Rest)}}.
+next(Name, [], #state{turns = Turns} = S) ->
+    S#state{turns = maps:remove(Name, Turns)};
+next(Name, [{From, claim} | Rest], S) ->
+    next(Name, Rest, give(From, Name, settle(Name, S)));
+next(Name, [Wish | Rest], S) ->
+    #state{turns = Turns} = Settled = settle(Name, S),
+    Settled#state{turns = Turns#{Name => turn(Name, Wish, Rest)}}.
 
 %% What is under way has as long as the pool's option says, and nothing starts.
 close(Name, #turn{wish = {_, {Kind, _}}, waiting = Waiting} = Turn) ->
@@ -179,6 +266,7 @@ close(Name, #turn{wish = {_, {Kind, _}}, waiting = Waiting} = Turn) ->
               _ -> 0
           end, Turn),
     [answer(From, {error, {not_started, py}}) || {From, {start, _}} <- Waiting],
+    [answer(From, false) || {From, claim} <- Waiting],
     Turn#turn{waiting = [Wish || {_, {stop, _}} = Wish <- Waiting]}.
 
 %% ---------------------------------------------------------------------------

@@ -1,0 +1,91 @@
+%% SPDX-License-Identifier: Apache-2.0
+%%
+%% How a pool comes to rest before it ends: it refuses what is new, and what is
+%% under way has some time to finish. Whoever stops a pool by its name does that
+%% first (py_pool_life). A pool that is ended by its supervisor has this process,
+%% which was started last, so it ends first and drains the pool while the others
+%% still work.
+-module(py_pool_drain).
+-behaviour(gen_server).
+
+-export([start_link/1, run/2]).
+-export([init/1, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
+
+-include("py.hrl").
+
+%% How often a pool that is to stop is asked whether it is idle (ms).
+-define(POLL, 10).
+
+-spec start_link(#pool{}) -> gen_server:start_ret().
+start_link(Pool) ->
+    gen_server:start_link(?MODULE, Pool, []).
+
+%% New requests are refused at once; those under way have this many milliseconds,
+%% or less if the process that does this hears that somebody is in a hurry.
+-spec run(#pool{}, timeout()) -> ok.
+run(Pool, Limit) ->
+    py_pool_load:set_stopping(Pool),
+    wait_idle(Pool, py_time:deadline(Limit)).
+
+wait_idle(Pool, Deadline) ->
+    case py_time:left(Deadline) > 0 andalso not is_idle(Pool, Deadline) of
+        true ->
+            receive
+                {py_pools, hurry, Sooner} -> wait_idle(Pool, min(Sooner, Deadline))
+            after ?POLL ->
+                wait_idle(Pool, Deadline)
+            end;
+        false ->
+            ok
+    end.
+
+is_idle(Pool, Deadline) ->
+    case workers(Pool) of
+        [] -> not py_pool_load:has_waiting(Pool);
+        Workers -> are_idle(Workers, Pool, Deadline)
+    end.
+
+%% The loads only hint at it: a worker writes its own over that of a caller on its
+%% way there, a stream whose consumer has not asked for more counts as none, and
+%% one that was replaced has none. So each worker says by itself that it is done,
+%% and from then on takes nothing.
+are_idle(Workers, Pool, Deadline) ->
+    py_pool_load:is_idle(Pool) andalso
+        lists:all(fun(Worker) -> py_worker:seal(Worker, py_time:left(Deadline)) end, Workers).
+
+workers(Pool) ->
+    case py_pool_board:workers_sup(Pool) of
+        {ok, Sup} -> py_worker_sup:workers(Sup);
+        {error, _} -> []
+    end.
+
+%% ---------------------------------------------------------------------------
+
+%% No pool goes on without the application, whoever supervises it.
+-spec init(#pool{}) -> {ok, #pool{}}.
+init(Pool) ->
+    process_flag(trap_exit, true),
+    _ = monitor(process, py_sup),
+    {ok, Pool}.
+
+-spec handle_call(term(), gen_server:from(), #pool{}) -> {reply, term(), #pool{}}.
+handle_call(_, _, Pool) ->
+    {reply, {error, badarg}, Pool}.
+
+-spec handle_cast(term(), #pool{}) -> {noreply, #pool{}}.
+handle_cast(_, Pool) ->
+    {noreply, Pool}.
+
+-spec handle_info(term(), #pool{}) -> {noreply, #pool{}} | {stop, shutdown, #pool{}}.
+handle_info({'DOWN', _, process, {py_sup, _}, _}, Pool) ->
+    {stop, shutdown, Pool};
+handle_info(_, Pool) ->
+    {noreply, Pool}.
+
+%% A pool that is stopping already is drained by others, or has been.
+-spec terminate(term(), #pool{}) -> ok.
+terminate(_, #pool{drain = Limit} = Pool) ->
+    case py_pool_load:is_stopping(Pool) of
+        true -> ok;
+        false -> run(Pool, Limit)
+    end.
