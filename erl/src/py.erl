@@ -109,6 +109,7 @@
     env => #{name() => unicode:chardata() | false}
          | [clear | {name(), unicode:chardata() | false}],
     cwd => unicode:chardata(),
+    init_once => code() | [code()],
     init => code() | [code()],
     timeout => timeout(),
     max_queue => non_neg_integer(),
@@ -129,8 +130,10 @@
 }.
 %% The number of workers (schedulers online); directories in front of
 %% `sys.path'; a virtual environment; variables set, or with `false' removed,
-%% in the workers' environment, which with `clear' at the head of the list has nothing of the VM's; the workers' directory; code that each new
-%% worker runs; milliseconds that a call may take (30000); callers that may wait
+%% in the workers' environment, which with `clear' at the head of the list has
+%% nothing of the VM's; the workers' directory; code that one worker runs before the
+%% others start, and code that each new worker runs; milliseconds that a call may
+%% take (30000); callers that may wait
 %% for a worker (10000), and how many milliseconds each (`infinity'); bytes that
 %% a request or a reply may have (268435456); whether what Python prints and
 %% logs goes to Erlang's logger (`true'); limits of each worker's memory; when a
@@ -636,7 +639,7 @@ info() ->
     info(default).
 
 %% @doc The state of a pool: ``#{size := 2, workers := [_, _]} = py:info(science)''.
-%% The map has `name', `size', `options' (of `env' the names, of `init' the size),
+%% The map has `name', `size', `options' (of `env' the names, of `init' and `init_once' the size),
 %% `queue' (`waiting', `max') and `workers':
 %% for each `id', `pid', `os_pid', `state' (`starting', `idle', `busy', `down'),
 %% `calls' and `restarts'.

@@ -108,7 +108,7 @@ int interp_start(const struct options *options, struct err *err)
                                           sizeof interpreter, err) < 0)
         return -1;
     wait_init();
-    if (module_add() < 0)
+    if (module_add(options->worker) < 0)
         return err_set(err, "no memory");
     PyStatus status = heap_hook_install(options->heap, options->account);
     if (PyStatus_Exception(status))

@@ -43,6 +43,7 @@ static const char usage[] =
     "  --interrupt-grace MS\n"
     "                     how long a job that was interrupted may take to end\n"
     "                     (default " INTERRUPT_GRACE_DEFAULT ")\n"
+    "  --worker N         its number in its pool, for erlang.worker()\n"
     "  --pause            wait for `resume` after a job that has run out of"
     " memory\n"
     "  --address-space BYTES, --data BYTES, --files N, --core BYTES\n"
@@ -123,6 +124,7 @@ static const struct option longs[] = {
     {"max-frame", required_argument, NULL, 'm'},
     {"guard", required_argument, NULL, 'g'},
     {"interrupt-grace", required_argument, NULL, 'i'},
+    {"worker", required_argument, NULL, 'w'},
     {"pause", no_argument, NULL, 'P'},
     {"heap", required_argument, NULL, 'b'},
     {"account", no_argument, NULL, 'a'},
@@ -176,6 +178,10 @@ static void read_option(int option, struct options *options)
     case 'i':
         options->interrupt_grace = read_number(
             optarg, 0, LONG_MAX, "--interrupt-grace wants milliseconds, not ");
+        return;
+    case 'w':
+        options->worker = read_number(optarg, 1, INT_MAX,
+                                      "--worker wants a number, not ");
         return;
     case 'P':
         options->pause = true;

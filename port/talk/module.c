@@ -54,6 +54,17 @@ static PyObject *erlang_send(PyObject *module, PyObject *args)
     Py_RETURN_NONE;
 }
 
+static long worker;
+
+static PyObject *erlang_worker(PyObject *module, PyObject *none)
+{
+    (void)module;
+    (void)none;
+    if (!worker)
+        Py_RETURN_NONE;
+    return PyLong_FromLong(worker);
+}
+
 static PyMethodDef functions[] = {
     {"event", erlang_event, METH_VARARGS,
      "event(name, data, wait): sends {event, Name, Data}.\n\n"
@@ -63,6 +74,8 @@ static PyMethodDef functions[] = {
      "latest: erlang._output.end_lines() is called then."},
     {"send", erlang_send, METH_VARARGS,
      "send(to, term): sends a message; see erlang.send."},
+    {"worker", erlang_worker, METH_NOARGS,
+     "worker(): its number in its pool, or None; see erlang.worker."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -79,7 +92,8 @@ static PyObject *module_init(void)
     return PyModuleDef_Init(&module_def);
 }
 
-int module_add(void)
+int module_add(long number)
 {
+    worker = number;
     return PyImport_AppendInittab("_erlang", module_init);
 }

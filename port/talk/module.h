@@ -6,9 +6,10 @@
 #ifndef PORT_TALK_MODULE_H
 #define PORT_TALK_MODULE_H
 
-/* Makes the module known. Call before Python starts, without the GIL. 0, or -1
- * when there is no memory. */
-int module_add(void);
+/* Makes the module known. `worker` is the program's number in its pool, or 0.
+ * Call before Python starts, without the GIL. 0, or -1 when there is no memory.
+ */
+int module_add(long worker);
 
 /* User code has come back: a line that it has printed and not ended becomes an
  * event now, and does not wait for what another caller prints. Keeps an

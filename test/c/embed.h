@@ -73,7 +73,7 @@ static inline bool embed_holds(const char *expression, PyObject *x)
 static inline void embed_start(void)
 {
     PyConfig config;
-    if (module_add() < 0)
+    if (module_add(0) < 0)
         embed_die("no memory");
     embed_configure(&config);
     PyStatus status = Py_InitializeFromConfig(&config);

@@ -25,6 +25,9 @@ main(_) ->
         {"env: nothing of the VM's", fun clear_env/0},
         {"cwd", fun cwd/0},
         {"init is run once in each worker, and again in a new one", fun init/0},
+        {"init_once is run by one worker, before the others start", fun init_once/0},
+        {"init_once again, when the pool was stopped", fun init_once_again/0},
+        {"a worker knows its number, in init, too", fun number/0},
         {"init of several lines and not ASCII", fun init_text/0},
         {"timeout of a pool", fun timeout/0},
         {"timeout of a call beats the pool's", fun timeout_of_call/0},
@@ -149,6 +152,41 @@ init() ->
         ?assertEqual({ok, <<"xxx">>}, file:read_file(Log))
     end).
 
+%% The first one takes its time, and each init adds an `i' afterwards.
+init_once() ->
+    {Options, Log} = once(),
+    with_pool(Options#{size => 3}, fun(In, Pool) ->
+        ?assertEqual({ok, <<"oiii">>}, file:read_file(Log)),
+        ok = py:restart_workers(Pool),
+        {error, {worker_exit, _}} = eval(<<"__import__('os')._exit(1)">>, In),
+        fixture:wait_until(fun() -> length(fixture:os_pids(Pool)) =:= 3 end),
+        {ok, Board} = py_pool_board:find(Pool),
+        {ok, Pid} = py_pool_board:pool(Board),
+        exit(Pid, kill),
+        fixture:wait_until(fun() -> file:read_file(Log) =:= {ok, <<"oiiiiiiiiii">>} end)
+    end).
+
+init_once_again() ->
+    {Options, Log} = once(),
+    [with_pool(Options#{size => 1}, fun(_, _) -> ok end) || _ <- [1, 2]],
+    ?assertEqual({ok, <<"oioi">>}, file:read_file(Log)).
+
+once() ->
+    Log = filename:join(fixture:tmpdir(), "once"),
+    Add = fun(Text) -> ["with open('", Log, "', 'a') as f: f.write('", Text, "')\n"] end,
+    {#{init_once => iolist_to_binary(["import time; time.sleep(0.2)\n", Add("o")]),
+       init => iolist_to_binary(Add("i"))}, Log}.
+
+number() ->
+    Init = <<"import erlang\nmine = erlang.worker()">>,
+    with_pool(#{size => 2, init => Init}, fun(In, Pool) ->
+        Each = In#{pool => {Pool, all}},
+        Numbers = {ok, [{1, {ok, {1, 1}}}, {2, {ok, {2, 2}}}]},
+        ?assertEqual(Numbers, eval(<<"mine, erlang.worker()">>, Each)),
+        ok = py:restart_workers(Pool),
+        ?assertEqual(Numbers, eval(<<"mine, erlang.worker()">>, Each))
+    end).
+
 init_text() ->
     with_pool(#{size => 1, init => "def größe(x):\n    return x + '☃'\n"}, fun(In, _) ->
         ?assertEqual({ok, <<"a☃"/utf8>>},
@@ -215,7 +253,7 @@ wrong_options() ->
     [{sise, 2}, {size, 0}, {size, many}, {size, 1 bsl 62}, {timeout, -1}, {timeout, 1 bsl 32},
      {python_path, 7}, {python_path, ["a\0b"]}, {env, [7]}, {env, [{"A=B", "x"}]},
      {env, [{"", "x"}]}, {env, #{"A" => <<"x\0y">>}}, {cwd, {dir}}, {cwd, "a\0b"}, {venv, 7},
-     {init, 7}, {max_queue, -1}, {max_frame, 10}, {queue_timeout, 1 bsl 64},
+     {init, 7}, {init_once, 7}, {max_queue, -1}, {max_frame, 10}, {queue_timeout, 1 bsl 64},
      {interrupt_grace, 1 bsl 64}, {close_grace, infinity}, {drain, 1 bsl 64}, {start_timeout, -1}].
 
 wrong({Key, Value}) ->
@@ -291,6 +329,11 @@ failures() ->
      {"a directory that is no venv", #{venv => "/"}, ["pyvenv.cfg"]},
      {"init that raises", #{init => <<"raise ValueError('not today')">>},
       ["init, piece 1, line 1", "ValueError", "not today"]},
+     {"init_once that raises", #{init_once => <<"raise ValueError('not today')">>, size => 2},
+      ["init_once, piece 1, line 1", "ValueError", "not today"]},
+     {"init behind init_once that raises",
+      #{init_once => [<<"a = 1">>, <<"b = 2">>], init => <<"raise ValueError('not today')">>},
+      ["init, piece 1, line 1"]},
      {"a function in init that raises",
       #{init => [<<"def load():\n    open('/no/such/model')">>, <<"\n\nload()">>]},
       ["init, piece 2, line 3: FileNotFoundError", "File \\\"<init 1>\\\", line 2, in load"]},

@@ -69,7 +69,8 @@ has_them() ->
 info() ->
     #{options := Options} = Info = py:info(p),
     shown(Info),
-    ?assertMatch(#{env := ["API_TOKEN", "NO_TOKEN"], init := #{pieces := 2, bytes := 33}},
+    ?assertMatch(#{env := ["API_TOKEN", "NO_TOKEN"], init := #{pieces := 2, bytes := 33},
+                   init_once := #{pieces := 0, bytes := 0}},
                  Options#{env := lists:sort(maps:get(env, Options))}).
 
 %% While a call is under way and others wait.

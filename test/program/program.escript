@@ -62,6 +62,7 @@ usage_errors() ->
     [{"an unknown option", ["--colour"]}, {"an argument too many", ["file.py"]},
      {"an option without its value", ["--venv"]}, {"an invalid size", ["--max-frame", "big"]},
      {"a size of 0", ["--max-frame", "0"]}, {"a size beyond all", ["--max-frame", "99999999999"]},
+     {"a worker of no number", ["--worker", "0"]},
      {"an invalid time", ["--interrupt-grace", "soon"]},
      {"a time before now", ["--interrupt-grace", "-1"]}].
 

@@ -13,6 +13,7 @@
 main(_) ->
     tap:run([
         {"every slot gets a worker", fun first/0},
+        {"one worker has something to run before the others start", fun alone/0},
         {"a worker is live when it has run every step", fun steps/0},
         {"a worker that is held goes on when it is released", fun held/0},
         {"what live workers have run, they do not run again", fun ran/0},
@@ -35,7 +36,7 @@ main(_) ->
 %% ---------------------------------------------------------------------------
 
 first() ->
-    {S, Effects} = py_pool_slots:new(3),
+    {S, Effects} = py_pool_slots:new(3, false),
     ?assertEqual([{start, 1}, {start, 2}, {start, 3}], Effects),
     ?assertEqual([down, down, down], states(S)),
     {One, Ref, Started} = start(1, S),
@@ -46,6 +47,25 @@ first() ->
                                       py_pool_slots:all_started(S1)}),
     ?assertMatch({slot, _, [{ended, 1, One, 77, killed} | _]},
                  py_pool_slots:down(Ref, killed, 0, S1)).
+
+alone() ->
+    {S, Effects} = py_pool_slots:new(3, true),
+    ?assertEqual([{start, 1}], Effects),
+    Once = py_pool_steps:new([<<"o">>], [<<"a">>]),
+    {First, Ref, Started} = start(1, S),
+    {S1, [{steps, First, [Code]}]} = py_pool_slots:ready({1, First}, 77, Once, 0, Started),
+    ?assertEqual(code(<<"o">>), Code),
+    %% It dies: the one that takes its place has to run it.
+    {slot, Died, _} = py_pool_slots:down(Ref, killed, 0, S1),
+    {Next, _, Again} = start(1, Died),
+    {S2, [{steps, Next, [Code]}]} = py_pool_slots:ready({1, Next}, 77, Once, 0, Again),
+    {S3, [ran_once, {ready, {1, Next}, 77}]} = py_pool_slots:ready({1, Next}, 77, Once, 0, S2),
+    {S4, [{start, 2}, {start, 3}]} = py_pool_slots:start_others(S3),
+    Ran = py_pool_steps:ran_once(Once),
+    ?assertMatch({_, [{steps, Next, [_]}]}, py_pool_slots:ready({1, Next}, 77, Ran, 0, S4)),
+    {Other, _, S5} = start(2, S4),
+    ?assertEqual({steps, Other, [code(<<"a">>)]},
+                 hd(element(2, py_pool_slots:ready({2, Other}, 78, Ran, 0, S5)))).
 
 steps() ->
     {Pid, _, S} = start(1, new(1)),
@@ -247,7 +267,7 @@ remembered() ->
 %% ---------------------------------------------------------------------------
 
 new(Size) ->
-    {S, _} = py_pool_slots:new(Size),
+    {S, _} = py_pool_slots:new(Size, false),
     S.
 
 start(Id, S) ->

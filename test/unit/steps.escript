@@ -54,6 +54,12 @@ missing() ->
       [py_pool_steps:all(traced(5, init())),
        py_pool_steps:set(tracemalloc_stop, traced(5, init()))],
       [tracemalloc_stop]},
+     {"while something is to be run once, nothing else", [None, once()], ["x", "y"]},
+     {"and nothing more", [py_pool_steps:all(once()), once()], []},
+     {"then the rest, in that worker", [py_pool_steps:all(once()), ran_once()], ["a", "b", "c"]},
+     {"and in all others", [None, ran_once()], ["a", "b", "c"]},
+     {"what was defined with the same text", [None, append("x", ran_once())],
+      ["a", "b", "c", "x"]},
      {"what is so from the start", [None, set([gc_enable, tracemalloc_stop], [])], []},
      {"settings before any code", [None, set([gc_disable, {gc_threshold, 9, 8, 7}], init())],
       [gc_disable, {gc_threshold, 9, 8, 7}, "a", "b"]},
@@ -69,6 +75,12 @@ missing() ->
      {"limits that are not the program's", [None, set([{set_memory, #{rss => 1}}], [])], []},
      {"limits that it has", [py_pool_steps:all(set([{set_memory, #{files => 1}}], [])),
                              set([{set_memory, #{files => 1}}], [])], []}].
+
+once() ->
+    append("c", py_pool_steps:new([<<"x">>, <<"y">>], [<<"a">>, <<"b">>])).
+
+ran_once() ->
+    py_pool_steps:ran_once(once()).
 
 traced(Frames, Steps) ->
     py_pool_steps:set({tracemalloc_start, Frames}, Steps).

@@ -16,7 +16,7 @@
                      python_path := [binary()], env := [clear | {string(), string() | false}],
                      max_frame := pos_integer(), memory := py_os_limit:limits(),
                      guard := atom(),
-                     interrupt_grace := non_neg_integer(), _ => _}.
+                     interrupt_grace := non_neg_integer(), worker := pos_integer(), _ => _}.
 
 -define(POLL, 10).
 %% How long killing may take.
@@ -96,11 +96,11 @@ bytes(String) ->
 
 %% Relative directories are relative to the VM's, wherever the program runs.
 args(#{venv := Venv, python_path := Path, max_frame := MaxFrame, memory := Memory,
-       guard := Guard, interrupt_grace := Grace}) ->
+       guard := Guard, interrupt_grace := Grace, worker := Worker}) ->
     lists:append([["--venv", filename:absname(Venv)] || Venv =/= undefined])
         ++ lists:append([["--path", filename:absname(Dir)] || Dir <- Path])
         ++ ["--pause", "--max-frame", integer_to_list(MaxFrame), "--guard", atom_to_list(Guard),
-            "--interrupt-grace", integer_to_list(Grace) | py_os_limit:args(Memory)].
+            "--interrupt-grace", integer_to_list(Grace), "--worker", integer_to_list(Worker) | py_os_limit:args(Memory)].
 
 os_pid(Port) ->
     case erlang:port_info(Port, os_pid) of

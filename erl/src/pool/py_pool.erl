@@ -126,14 +126,17 @@ tell(Pool, Message) ->
 -spec init({#pool{}, py_pool_options:hidden()}) ->
           {ok, #state{}, {continue, [py_pool_slots:effect()]}}.
 init({#pool{name = Name, size = Size} = Pool,
-      #{init := Init, max_queue := Max, queue_timeout := Patience} = Options}) ->
+      #{max_queue := Max, queue_timeout := Patience} = Options}) ->
     py_pool_board:set_pool(Pool, self()),
-    {Slots, Effects} = py_pool_slots:new(Size),
-    {ok, #state{pool = Pool, options = Options, slots = Slots,
-                steps = py_pool_kept:steps(Name, py_pool_steps:new(py_secret:show(Init))),
+    Steps = py_pool_kept:steps(Name, first_steps(Options)),
+    {Slots, Effects} = py_pool_slots:new(Size, py_pool_steps:is_once_due(Steps)),
+    {ok, #state{pool = Pool, options = Options, slots = Slots, steps = Steps,
                 queue = py_pool_queue:new(Pool, Max, Patience),
                 tend = py_pool_tend:new(Pool, Options)},
      {continue, Effects}}.
+
+first_steps(#{init_once := Once, init := Init}) ->
+    py_pool_steps:new(py_secret:show(Once), py_secret:show(Init)).
 
 -spec handle_continue([py_pool_slots:effect()], #state{}) -> {noreply, #state{}}.
 handle_continue(Effects, S) ->
@@ -230,6 +233,9 @@ effect({ended, Id, Worker, OsPid, Reason}, #state{pool = Pool, tend = T} = S) ->
     py_pool_log:ended(Id, OsPid, Reason, Pool),
     py_pool_log:remember(Worker, Reason, Pool),
     S#state{tend = Tended};
+effect(ran_once, #state{steps = Steps} = S) ->
+    #state{slots = Slots} = Ran = set_steps(py_pool_steps:ran_once(Steps), S),
+    slots(py_pool_slots:start_others(Slots), Ran);
 effect({run, Code, Deadline}, S) -> run(Code, Deadline, S);
 effect({append, Code}, #state{steps = Steps} = S) -> set_steps(py_pool_steps:append(Code, Steps), S);
 effect(Effect, S) -> _ = outwards(Effect, S), S.

@@ -37,6 +37,9 @@ start() ->
       "head of the list removes all of the VM's"},
      {cwd, directory, {undefined, "the VM's"},
       "working directory"},
+     {init_once, code, {[], "none"},
+      "statements that one worker runs before all others start and before `init`, once until the pool "
+      "is stopped: a download, a cache, a table"},
      {init, code, {[], "none"},
       "statements that each new worker runs before it is used"},
      {start_timeout, time, 60_000,
@@ -145,6 +148,7 @@ recycle() ->
     venv := binary() | undefined,
     env := [clear | {string(), string() | false}],
     cwd := binary() | undefined,
+    init_once := [binary()],
     init := [binary()],
     start_timeout := non_neg_integer(),
     timeout := timeout(),
@@ -194,6 +198,7 @@ recycle() ->
 
 %% The same, with what nobody is to read in a report out of sight.
 -type hidden() :: #{env := py_secret:secret([clear | {string(), string() | false}]),
+                    init_once := py_secret:secret([binary()]),
                     init := py_secret:secret([binary()]), size := pos_integer(),
                     timeout := timeout(), max_queue := non_neg_integer(),
                     queue_timeout := timeout(), max_frame := pos_integer(), logs := boolean(),
@@ -282,15 +287,18 @@ pools([{Name, _} | _], _) ->
 %% ---------------------------------------------------------------------------
 
 -spec hide(pool()) -> hidden().
-hide(#{env := Env, init := Init} = Options) ->
-    Options#{env := py_secret:hide(Env), init := py_secret:hide(Init)}.
+hide(#{env := Env, init_once := Once, init := Init} = Options) ->
+    Options#{env := py_secret:hide(Env), init_once := py_secret:hide(Once),
+             init := py_secret:hide(Init)}.
 
 %% As py:info/1 shows them: the names of variables, the size of the code.
 -spec describe(hidden()) -> map().
-describe(#{env := Env, init := Init} = Options) ->
-    Code = py_secret:show(Init),
+describe(#{env := Env, init_once := Once, init := Init} = Options) ->
     Options#{env := [name(Variable) || Variable <- py_secret:show(Env)],
-             init := #{pieces => length(Code), bytes => iolist_size(Code)}}.
+             init_once := size_of(py_secret:show(Once)), init := size_of(py_secret:show(Init))}.
 
 name({Name, _}) -> Name;
 name(clear) -> clear.
+
+size_of(Code) ->
+    #{pieces => length(Code), bytes => iolist_size(Code)}.

@@ -15,7 +15,7 @@
 %% old one takes nothing more or dies.
 -module(py_pool_slots).
 
--export([new/1, start/2, started/4, prepare/2, replace/3]).
+-export([new/2, start_others/1, start/2, started/4, prepare/2, replace/3]).
 -export([ready/5, hold/3, release/3, ran/2, down/4]).
 -export([live/1, is_live/3, replaced/1, any_live/1, all_started/1, describe/1]).
 -export_type([slots/0, effect/0, why/0]).
@@ -64,11 +64,13 @@
     | {start_later, non_neg_integer(), Id :: pos_integer()}
     %% A worker has more to run before it is live.
     | {steps, pid(), [py_pool_steps:step()]}
+    %% What has to be run once has been run, start_others/1 is called.
+    | ran_once
     %% A worker gets the slot: from now on callers find it there.
     | {join, Id :: pos_integer(), pid(), OsPid :: pos_integer() | undefined}
     %% It is live.
     | {live, pid()}
-    %% A worker that was ready, and has waited, is asked once more (ready/5, hold/3).
+    %% A worker that was ready is asked once more (ready/5, hold/3).
     | {ready, {Id :: pos_integer(), pid()}, OsPid :: pos_integer() | undefined}
     %% A worker's slot has another one, or it was not needed.
     | {retire, pid(), restarted | recycled}
@@ -80,12 +82,18 @@
 %% ---------------------------------------------------------------------------
 %% Starting
 
-%% All slots, and each one's first worker.
--spec new(pos_integer()) -> {slots(), [effect()]}.
-new(Size) ->
+%% All slots, and each one's first worker, or that of the first one alone, because it
+%% has to run something once.
+-spec new(pos_integer(), Alone :: boolean()) -> {slots(), [effect()]}.
+new(Size, Alone) ->
     Ids = lists:seq(1, Size),
     {#slots{slots = maps:from_list([{Id, #slot{id = Id}} || Id <- Ids])},
-     [{start, Id} || Id <- Ids]}.
+     [{start, Id} || Id <- Ids, not Alone orelse Id =:= 1]}.
+
+%% The first one has run it.
+-spec start_others(slots()) -> {slots(), [effect()]}.
+start_others(#slots{slots = All} = S) ->
+    {S, [{start, Id} || {Id, #slot{phase = down}} <- lists:sort(maps:to_list(All))]}.
 
 %% The pause is over: a slot without a worker gets one.
 -spec start(pos_integer(), slots()) -> {slots(), [effect()]}.
@@ -176,9 +184,14 @@ ready({Id, Pid}, OsPid, Steps, Now, S) ->
 go_on(#slot{pid = Pid, done = Done} = Slot, Steps, Now, S) ->
     Next = Slot#slot{done = py_pool_steps:all(Steps)},
     case py_pool_steps:missing(Done, Steps) of
-        [] -> become_ready(Next, Now, S);
+        [] -> nothing_missing(Next, py_pool_steps:is_once_due(Steps), Now, S);
         Missing -> {put_slot(Next#slot{phase = starting}, S), [{steps, Pid, Missing}]}
     end.
+
+nothing_missing(#slot{id = Id, pid = Pid, os_pid = OsPid} = Slot, true, _, S) ->
+    {put_slot(Slot#slot{phase = starting}, S), [ran_once, {ready, {Id, Pid}, OsPid}]};
+nothing_missing(Slot, false, Now, S) ->
+    become_ready(Slot, Now, S).
 
 become_ready(#slot{id = Id, pid = Pid, why = waits} = Slot, Now, #slots{next = Next} = S) ->
     case Next of

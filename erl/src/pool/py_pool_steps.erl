@@ -4,6 +4,9 @@
 %% code, then what exec_all defined, in order, and before them the settings that
 %% differ from Python's own: tracing and the garbage collector. Pure.
 %%
+%% The code of init_once comes before all that, in one worker. While it is due there
+%% is nothing else to run, and once it has been run it is not here any more.
+%%
 %% A worker's progress is compared with this until nothing is missing, so a
 %% worker that starts while the list grows misses nothing. Each place in it has a
 %% number, and later ones have larger numbers. A definition has an id as well: the
@@ -17,7 +20,8 @@
 %% and does not count how often it runs.
 -module(py_pool_steps).
 
--export([new/1, append/2, forget/2, definitions/1, set/2, limits/1, none/0, missing/2, all/1]).
+-export([new/1, new/2, is_once_due/1, ran_once/1]).
+-export([append/2, forget/2, definitions/1, set/2, limits/1, none/0, missing/2, all/1]).
 -export_type([steps/0, step/0, done/0, id/0, definition/0]).
 
 %% The most characters of its text that a definition is shown with.
@@ -25,7 +29,7 @@
 
 -record(place, {
     number :: pos_integer(),
-    id :: id() | init,
+    id :: id() | piece(),
     code :: code()
 }).
 
@@ -40,8 +44,9 @@
 
 -type code() :: py_secret:secret(py_wire:op()).
 -type step() :: {code, from(), code()} | py_wire:op().
-%% Where code is from: the N-th piece of `init', or what exec_all has defined.
--type from() :: {init, pos_integer()} | {definition, id()}.
+%% Where code is from: the N-th piece of an option, or what exec_all has defined.
+-type from() :: piece() | {definition, id()}.
+-type piece() :: {init_once | init, pos_integer()}.
 -type id() :: pos_integer().
 %% As users see one: how it begins, and how many bytes it has.
 -type definition() :: #{id := id(), begins := binary(), size := non_neg_integer()}.
@@ -51,8 +56,27 @@
 
 -spec new([binary()]) -> steps().
 new(Init) ->
-    lists:foldl(fun(Text, Steps) -> add(init, py_secret:hide({exec, Text}), Steps) end,
-                #steps{}, Init).
+    new([], Init).
+
+-spec new(Once :: [binary()], Init :: [binary()]) -> steps().
+new(Once, Init) ->
+    lists:foldl(fun({Id, Text}, Steps) -> add(Id, py_secret:hide({exec, Text}), Steps) end,
+                #steps{}, pieces(init_once, Once) ++ pieces(init, Init)).
+
+pieces(Option, Texts) ->
+    [{{Option, N}, Text} || {N, Text} <- lists:enumerate(Texts)].
+
+%% Whether init_once has still to be run.
+-spec is_once_due(steps()) -> boolean().
+is_once_due(#steps{places = Places}) ->
+    lists:any(fun is_once/1, Places).
+
+is_once(#place{id = {init_once, _}}) -> true;
+is_once(#place{}) -> false.
+
+-spec ran_once(steps()) -> steps().
+ran_once(#steps{places = Places} = Steps) ->
+    Steps#steps{places = [Place || Place <- Places, not is_once(Place)]}.
 
 add(Id, Code, #steps{places = Places, last = Last} = Steps) ->
     Place = #place{number = Last + 1, id = Id, code = Code},
@@ -65,8 +89,8 @@ append(Code, #steps{places = Places, last = Last} = Steps) ->
         Same -> repeat(Same, lists:last(Places), Steps)
     end.
 
-is_same(Code, #place{code = Known}) ->
-    py_secret:show(Code) =:= py_secret:show(Known).
+is_same(Code, #place{code = Known} = Place) ->
+    not is_once(Place) andalso py_secret:show(Code) =:= py_secret:show(Known).
 
 %% Its latest place first. The text is the one that is kept already.
 repeat([Latest | _], Latest, Steps) ->
@@ -77,7 +101,7 @@ repeat([#place{id = Id, code = Code}], _, Steps) ->
     add(id(Id, Steps), Code, Steps).
 
 %% What init has as well is a definition of its own.
-id(init, #steps{last = Last}) -> Last + 1;
+id({init, _}, #steps{last = Last}) -> Last + 1;
 id(Id, _) -> Id.
 
 %% Later workers do not run this definition.
@@ -91,7 +115,7 @@ forget(Id, #steps{places = Places} = Steps) when is_integer(Id) ->
 %% What exec_all has defined, in the order in which it came first.
 -spec definitions(steps()) -> [definition()].
 definitions(#steps{places = Places}) ->
-    ById = maps:from_list([{Id, Code} || #place{id = Id, code = Code} <- Places, Id =/= init]),
+    ById = maps:from_list([{Id, Code} || #place{id = Id, code = Code} <- Places, is_integer(Id)]),
     [definition(Id, py_secret:show(Code)) || {Id, Code} <- lists:sort(maps:to_list(ById))].
 
 definition(Id, {exec, Text}) ->
@@ -120,22 +144,34 @@ limits(#steps{}) -> #{}.
 none() ->
     {0, #{tracing => tracemalloc_stop, collecting => gc_enable}}.
 
-%% The progress of one that has run everything.
+%% The progress of one that has run everything that there is to run now.
 -spec all(steps()) -> done().
-all(#steps{last = Last, settings = Settings}) ->
+all(#steps{settings = Settings} = Steps) ->
     {_, Own} = none(),
-    {Last, maps:merge(Own, Settings)}.
+    {last(Steps), maps:merge(Own, Settings)}.
+
+%% Those of init_once have the smallest numbers.
+last(#steps{last = Last} = Steps) ->
+    case is_once_due(Steps) of
+        true -> length(due(Steps));
+        false -> Last
+    end.
+
+due(#steps{places = Places} = Steps) ->
+    case is_once_due(Steps) of
+        true -> lists:filter(fun is_once/1, Places);
+        false -> Places
+    end.
 
 -spec missing(done(), steps()) -> [step()].
-missing({Last, Has}, #steps{places = Places, settings = Settings}) ->
+missing({Last, Has}, #steps{settings = Settings} = Steps) ->
     lists:append([ops(Op) || {Setting, Op} <- lists:sort(maps:to_list(Settings)),
                              maps:get(Setting, Has, none) =/= Op])
         ++ [{code, from(Place), Code}
-            || #place{number = N, code = Code} = Place <- Places, N > Last].
+            || #place{number = N, code = Code} = Place <- due(Steps), N > Last].
 
-%% The pieces of `init' come first, and stay.
-from(#place{number = N, id = init}) -> {init, N};
-from(#place{id = Id}) -> {definition, Id}.
+from(#place{id = Id}) when is_integer(Id) -> {definition, Id};
+from(#place{id = Piece}) -> Piece.
 
 ops({set_memory, Limits}) -> py_os_limit:ops(Limits);
 ops(Op) -> [Op].

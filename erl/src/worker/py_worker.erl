@@ -172,7 +172,7 @@ handle_continue(open, #state{options = #{memory := Limits} = Options} = S) ->
     end.
 
 open(Limits, #state{options = #{logs := Logs, env := Env} = Options} = S) ->
-    case py_os_port:open(Options#{env := py_secret:show(Env)}) of
+    case py_os_port:open(Options#{env := py_secret:show(Env), worker => S#state.slot}) of
         {ok, Port, OsPid} ->
             About = py_talk_log:metadata(S#state.pool, S#state.slot, OsPid),
             py_pool_board:set_program(S#state.pool, S#state.slot, self(), OsPid),

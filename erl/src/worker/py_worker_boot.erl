@@ -70,8 +70,8 @@ result(_, #boot{rest = Rest} = Boot) ->
     steps(Rest, Boot).
 
 what(hello) -> "Python's start";
-what({code, {init, N}, _}) -> io_lib:format("init, piece ~b", [N]);
 what({code, {definition, Id}, _}) -> io_lib:format("exec_all, definition ~b", [Id]);
+what({code, {Option, N}, _}) -> io_lib:format("~s, piece ~b", [Option, N]);
 what(Step) -> io_lib:format("~tp", [Step]).
 
 %% The line of the code at which it failed, or which is no Python.

@@ -32,6 +32,7 @@ __all__ = [
     "SendError",
     "encoder",
     "send",
+    "worker",
 ]
 
 
@@ -254,6 +255,15 @@ def send(to, term):
     if _erlang is None:
         raise SendError("erlang.send works in a pyport worker only")
     _erlang.send(to, term)
+
+
+def worker():
+    """The number of this worker in its pool: 1, 2 and so on.
+
+    A worker that takes the place of another has its number.  None in an
+    ordinary Python.
+    """
+    return None if _erlang is None else _erlang.worker()
 
 
 def __getattr__(name):
