@@ -161,6 +161,20 @@ static noreturn void answer(int option)
     exit(EXIT_SUCCESS);
 }
 
+static void read_numeric(int option, struct options *options)
+{
+    if (option == 'm')
+        options->max_frame = (size_t)read_number(
+            optarg, LEAST_MAX_FRAME, FRAME_LIMIT,
+            "--max-frame wants bytes from " MAX_FRAME_RANGE ", not ");
+    else if (option == 'i')
+        options->interrupt_grace = read_number(
+            optarg, 0, LONG_MAX, "--interrupt-grace wants milliseconds, not ");
+    else
+        options->worker =
+            read_number(optarg, 1, INT_MAX, "--worker wants a number, not ");
+}
+
 static void read_option(int option, struct options *options)
 {
     switch (option) {
@@ -171,17 +185,9 @@ static void read_option(int option, struct options *options)
         options->paths[options->n_paths++] = optarg;
         return;
     case 'm':
-        options->max_frame = (size_t)read_number(
-            optarg, LEAST_MAX_FRAME, FRAME_LIMIT,
-            "--max-frame wants bytes from " MAX_FRAME_RANGE ", not ");
-        return;
     case 'i':
-        options->interrupt_grace = read_number(
-            optarg, 0, LONG_MAX, "--interrupt-grace wants milliseconds, not ");
-        return;
     case 'w':
-        options->worker = read_number(optarg, 1, INT_MAX,
-                                      "--worker wants a number, not ");
+        read_numeric(option, options);
         return;
     case 'P':
         options->pause = true;

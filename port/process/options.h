@@ -19,7 +19,7 @@ struct options {
     enum guard guard;
     struct limits limits;
     long interrupt_grace; /* ms */
-    long worker;  /* its number in its pool; 0: not given */
+    long worker;          /* its number in its pool; 0: not given */
     size_t heap;  /* bytes Python may use, or HEAP_NO_LIMIT; 0: not given */
     bool account; /* what Python uses is counted */
     bool pause;   /* after a job that has run out of memory */
