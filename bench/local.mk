@@ -19,7 +19,7 @@ $(bench_beams): %.beam: %.erl
 
 .PHONY: bench
 bench: all bench/echo$(EXEEXT) $(bench_beams)
-	@$(stage_env) ERL_AFLAGS='-pa $(abs_top_builddir)/bench/lib' \
+	@$(stage_env) ERL_AFLAGS='-pa "$(abs_top_builddir)/bench/lib"' \
 	  ECHO='$(abs_top_builddir)/bench/echo$(EXEEXT)' \
 	  $(ESCRIPT) $(srcdir)/bench/roundtrip.escript
 

@@ -100,18 +100,24 @@ nodist_pyinclude_DATA = $(stage)/include/py_protocol.hrl
 
 AM_ERLCFLAGS = -Wall +debug_info +deterministic +warn_unused_import \
 	+warn_export_vars +warn_missing_spec $(SWITCH_ERLCFLAGS)
-erl_includes = -I $(abs_top_builddir)/$(stage)/include \
-	-I $(abs_top_srcdir)/erl/include
+erl_includes = -I $(stage)/include -I $(srcdir)/erl/include
 AM_V_ERLC = $(AM_V_ERLC_@AM_V@)
 AM_V_ERLC_ = $(AM_V_ERLC_@AM_DEFAULT_V@)
 AM_V_ERLC_0 = @echo "  ERLC    " $@;
 
-# Every header rebuilds every module: simple, and a few seconds of work.
-vpath %.erl $(addprefix $(srcdir)/,$(sort $(dir $(erl_sources))))
-$(erl_beams): $(stage)/ebin/%.beam: %.erl $(erl_headers) \
-		$(nodist_pyinclude_DATA)
-	$(AM_V_ERLC)$(MKDIR_P) $(@D) && $(ERLC) $(AM_ERLCFLAGS) \
-	  $(erl_includes) -pa $(@D) $(ERLCFLAGS) -o $(@D) $<
+# One erlc for all that is new, because it takes longer to start than to compile
+# most modules. Every header rebuilds every module.
+erl_compiled = $(stage)/.compiled
+erl_new = $(if $(filter %.hrl Makefile,$?),$(filter %.erl,$^),$(filter %.erl,$?))
+$(erl_compiled): $(erl_sources) $(erl_headers) $(nodist_pyinclude_DATA) Makefile
+	$(AM_V_ERLC)$(MKDIR_P) $(stage)/ebin && $(ERLC) $(AM_ERLCFLAGS) \
+	  $(erl_includes) -pa $(stage)/ebin $(ERLCFLAGS) -o $(stage)/ebin \
+	  $(erl_new) && touch $@
+
+# One that somebody has removed is made anew, with all others.
+$(erl_beams): $(erl_compiled)
+	@test -f $@ || { rm -f $(erl_compiled); \
+	  $(MAKE) $(AM_MAKEFLAGS) $(erl_compiled); }
 
 # What both sides know, from the one place where it is written.
 $(stage)/include/py_protocol.hrl: port/wire/protocol.h build-aux/protocol.awk

@@ -236,7 +236,7 @@ polite = +sbwt none +sbwtdcpu none +sbwtdio none
 # A bare chroot has no locale; names that are not ASCII need one.
 AM_TESTS_ENVIRONMENT = $(stage_env) \
 	LC_ALL=C.UTF-8; \
-	ERL_AFLAGS='-pa $(abs_top_builddir)/test/lib $(polite)'; \
+	ERL_AFLAGS='-pa "$(abs_top_builddir)/test/lib" $(polite)'; \
 	CMOCKA_MESSAGE_OUTPUT=TAP; \
 	PYPORT_SANITIZERS='$(SANITIZERS)'; \
 	export LC_ALL ERL_AFLAGS CMOCKA_MESSAGE_OUTPUT PYPORT_SANITIZERS; \
@@ -256,14 +256,14 @@ endif
 SECONDS = 60
 .PHONY: soak leak
 soak: all $(test_beams)
-	@$(stage_env) ERL_AFLAGS='-pa $(abs_top_builddir)/test/lib $(polite)' \
+	@$(stage_env) ERL_AFLAGS='-pa "$(abs_top_builddir)/test/lib" $(polite)' \
 	  SOAK_SECONDS='$(SECONDS)' TEST_TIMEOUT=infinity \
 	  $(SHELL) $(srcdir)/test/run $(ESCRIPT) $(srcdir)/test/pool/soak.escript
 
 # make leak CALLS=100000: the same for a function that leaks, in a pool that
 # recycles its workers.
 leak: all $(test_beams)
-	@$(stage_env) ERL_AFLAGS='-pa $(abs_top_builddir)/test/lib $(polite)' \
+	@$(stage_env) ERL_AFLAGS='-pa "$(abs_top_builddir)/test/lib" $(polite)' \
 	  CALLS='$(CALLS)' TEST_TIMEOUT=infinity \
 	  $(SHELL) $(srcdir)/test/run $(ESCRIPT) $(srcdir)/test/pool/recycle.escript
 
