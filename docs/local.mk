@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # The guide's pages, and the reference that edoc makes of the modules.
 
-EXTRA_DIST += \
+# Laid out as here, so that the links between them hold.
+dist_doc_DATA = HACKING.md LICENSE NEWS.md README.md
+guidedir = $(docdir)/docs
+dist_guide_DATA = \
 	docs/architecture.md \
 	docs/limits.md \
 	docs/leaks.md \

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # Programs that show the thing (test/docs/examples.escript runs them as well).
 
-examples = \
+exampledir = $(docdir)/examples
+dist_example_SCRIPTS = \
 	examples/raw_port.escript \
-	examples/stdlib_survey.escript \
+	examples/stdlib_survey.escript
+dist_example_DATA = \
 	examples/survey.py
-EXTRA_DIST += $(examples)
 
 .PHONY: demo
 demo: all

@@ -38,6 +38,7 @@ AC_DEFUN([_PYPORT_ASK_ERLANG], [
   erlang_ei_dir=`AS_ECHO(["$pyport_cv_erlang"]) | cut -d'|' -f3`
   erlang_proper_dir=`AS_ECHO(["$pyport_cv_erlang"]) | cut -d'|' -f4`
   AC_SUBST([ERLANG_OTP_RELEASE])
+  AC_SUBST([erlang_lib_dir])
 ])
 
 AC_DEFUN([_PYPORT_CHECK_OTP_RELEASE], [

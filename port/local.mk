@@ -147,7 +147,11 @@ $(staged_package): $(stage)/priv/%: port/%
 # The package's byte code is made when it is installed: later on its folder
 # may not be writable.
 install-data-hook:
-	$(PYTHON) -m compileall -q -s '$(DESTDIR)/' '$(DESTDIR)$(pypackagedir)'
+	@$(PYTHON) -m compileall -q $(if $(DESTDIR),-s '$(DESTDIR)' -p /) \
+	  '$(DESTDIR)$(pypackagedir)'
+	@test -n '$(DESTDIR)' || $(SHELL) $(srcdir)/build-aux/installed '$(pydir)' \
+	  '$(erlang_lib_dir)'
+EXTRA_DIST += build-aux/installed
 
 uninstall-hook:
 	rm -rf '$(DESTDIR)$(pypackagedir)/__pycache__'

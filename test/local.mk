@@ -121,6 +121,7 @@ memory_scripts = test/memory/flat.escript
 
 # Modules that the scripts share.
 test_modules = \
+	test/lib/elsewhere.erl \
 	test/lib/erlang_terms.erl \
 	test/lib/figure.erl \
 	test/lib/fixture.erl \
@@ -210,8 +211,19 @@ TESTS += $(memory_scripts)
 endif
 
 EXTRA_DIST += test/README.md test/run test/lsan.supp test/no-cmocka.escript \
-	$(unit_scripts) $(test_scripts) $(memory_scripts) $(test_modules) \
+	$(unit_scripts) $(test_scripts) $(memory_scripts) $(install_scripts) \
+	$(test_modules) \
 	$(test_data)
+
+# They build everything anew in other places, which takes minutes, so `make check`
+# leaves them to this.
+install_scripts = \
+	test/install/install.escript \
+	test/install/mix.escript \
+	test/install/rebar3.escript
+.PHONY: check-install
+check-install: all
+	@TEST_TIMEOUT=1800 $(MAKE) $(AM_MAKEFLAGS) check TESTS='$(install_scripts)'
 
 TEST_EXTENSIONS = .escript
 tap_driver = env AM_TAP_AWK='$(AWK)' $(SHELL) $(top_srcdir)/build-aux/tap-driver.sh

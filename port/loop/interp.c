@@ -4,6 +4,7 @@
 #include "loop/interp.h"
 
 #include <limits.h>
+#include <unistd.h>
 
 #include "loop/clerk.h"
 #include "loop/handlers.h"
@@ -33,6 +34,9 @@
 static int cannot_start(const char *why, struct err *err)
 {
     char file[PATH_MAX];
+    if (access("/proc/self", F_OK) < 0)
+        return err_set(err, "Python cannot start: /proc is not mounted (%s)",
+                       why);
     if (paths_in_the_way(file, sizeof file))
         return err_set(err,
                        "Python cannot start: %s is in the way of a module of "

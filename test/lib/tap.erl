@@ -20,7 +20,8 @@
     %% One with its own time limit in milliseconds.
     | {Name :: unicode:chardata(), Limit :: timeout(), Body :: fun(() -> term())}
     %% One without which the others make no sense: its failure ends the script.
-    | {must, Name :: unicode:chardata(), Body :: fun(() -> term())}.
+    | {must, Name :: unicode:chardata(), Body :: fun(() -> term())}
+    | {must, Name :: unicode:chardata(), Limit :: timeout(), Body :: fun(() -> term())}.
 
 -define(LIMIT, 120_000).
 
@@ -56,6 +57,7 @@ note(Format, Args) ->
 
 %% ---------------------------------------------------------------------------
 
+normal({must, Name, Limit, Body}) -> {must, Name, Limit, Body};
 normal({must, Name, Body}) -> {must, Name, ?LIMIT, Body};
 normal({Name, Body}) -> {may, Name, ?LIMIT, Body};
 normal({Name, Limit, Body}) -> {may, Name, Limit, Body}.

@@ -40,6 +40,8 @@ main(_) ->
         {"stream: two at once, and a request between", fun streams/0},
         {"control frames about unknown Ids", fun unknown_ids/0},
         {"cancel of a stream", fun cancel_stream/0},
+        {"without /proc it says so", fun no_proc/0},
+        {"it runs under valgrind", 300_000, fun valgrind/0},
         {"an event by erlang.send", fun event/0},
         {"a message that is answered", fun answered/0},
         {"a message whose sender gives up", fun withdrawn/0},
@@ -84,6 +86,25 @@ no_venv() ->
     #{code := 70, replies := [{undefined, {error, {start_failed, Why}}}]} =
         raw:run(["--venv", "/no/such/venv"], raw:frame({1, version})),
     ?assert(fixture:contains(Why, "/no/such/venv")).
+
+%% In a mount namespace of its own, which not everybody may have.
+no_proc() ->
+    Unshare = "unshare -m sh -c 'umount -l /proc && exec \"$0\" \"$@\"' ",
+    os:cmd(Unshare ++ "echo works 2>&1") =:= "works\n" orelse tap:skip("/proc cannot be unmounted here"),
+    Said = os:cmd(Unshare ++ "'" ++ fixture:program() ++ "' </dev/null 2>&1"),
+    ?assert(fixture:contains(Said, "Python cannot start: /proc is not mounted")).
+
+%% valgrind keeps a signal for itself, and has descriptors of its own.
+valgrind() ->
+    fixture:unless_sanitized(),
+    Valgrind = os:find_executable("valgrind"),
+    Valgrind =/= false orelse tap:skip("valgrind was not found (Debian: valgrind)"),
+    Log = filename:join(fixture:tmpdir(), "log"),
+    Port = open_port({spawn_executable, Valgrind},
+                     [{args, ["-q", "--log-file=" ++ Log, fixture:program()]}, {packet, 4}, binary,
+                      {env, [{"PYTHONMALLOC", "malloc"}]}, exit_status]),
+    ?assertEqual({ok, 2}, raw:ask(Port, {eval, <<"1 + 1">>, #{}})),
+    raw:close(Port).
 
 %% A VM whose write fails would drop what the program had said.
 failed_waits() ->
