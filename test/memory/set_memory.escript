@@ -125,7 +125,8 @@ kept() ->
     end).
 
 pool_process() ->
-    {_, Pid, _, _} = lists:keyfind(pool, 1, supervisor:which_children(pool_supervisor())),
+    {ok, Pool} = py_pool_board:find(limited),
+    {ok, Pid} = py_pool_board:pool(Pool),
     Pid.
 
 pool_supervisor() ->

@@ -114,5 +114,5 @@ with_pool() ->
     ?assertEqual(Before, samplers()).
 
 samplers() ->
-    lists:sort([Pid || {{pool, _}, Sup, _, _} <- supervisor:which_children(py_sup),
-                       {sampler, Pid, _, _} <- supervisor:which_children(Sup)]).
+    lists:sort([Pid || Name <- py:pools(), {ok, Pool} <- [py_pool_board:find(Name)],
+                       {ok, Pid} <- [py_pool_board:sampler(Pool)]]).
