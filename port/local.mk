@@ -35,6 +35,7 @@ port_libport_a_SOURCES = \
 	port/value/python.c port/value/python.h \
 	port/value/scalar.c port/value/scalar.h \
 	port/value/stack.c port/value/stack.h \
+	port/value/tagged.c port/value/tagged.h \
 	port/value/text.c port/value/text.h \
 	port/task/arg.c port/task/arg.h \
 	port/task/capture.c port/task/capture.h \
@@ -117,10 +118,14 @@ dist_pypackage_DATA = \
 	port/python/erlang/__init__.py \
 	port/python/erlang/__init__.pyi \
 	port/python/erlang/_attributes.py \
+	port/python/erlang/_arrays.py \
 	port/python/erlang/_call.py \
 	port/python/erlang/_census.py \
 	port/python/erlang/_encode.py \
+	port/python/erlang/_form.py \
+	port/python/erlang/_frames.py \
 	port/python/erlang/_guard.py \
+	port/python/erlang/_library.py \
 	port/python/erlang/_locks.py \
 	port/python/erlang/_hint.py \
 	port/python/erlang/_holders.py \
@@ -135,6 +140,8 @@ dist_pypackage_DATA = \
 	port/python/erlang/_sites.py \
 	port/python/erlang/_source.py \
 	port/python/erlang/_stack.py \
+	port/python/erlang/_tags.py \
+	port/python/erlang/_times.py \
 	port/python/erlang/_traceback.py \
 	port/python/erlang/py.typed
 EXTRA_DIST += port/python/_erlang.pyi

@@ -45,6 +45,7 @@ unit_scripts = \
 
 test_scripts = \
 	test/call/api.escript \
+	test/call/arrays.escript \
 	test/call/async.escript \
 	test/call/atoms.escript \
 	test/call/binding.escript \
@@ -53,10 +54,12 @@ test_scripts = \
 	test/call/errors.escript \
 	test/call/leave_stream.escript \
 	test/call/interrupt.escript \
+	test/call/library.escript \
 	test/call/limits.escript \
 	test/call/peer.escript \
 	test/call/prop.escript \
 	test/call/stream.escript \
+	test/call/tags.escript \
 	test/call/values.escript \
 	test/call/where.escript \
 	test/docs/docs.escript \

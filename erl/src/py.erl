@@ -90,6 +90,8 @@
     arrays => list | binary,
     filename => unicode:chardata(),
     line => pos_integer(),
+    tags => false | in | true,
+    frames => records | columns | arrays,
     capture => boolean(),
     recycle => boolean(),
     chunk => pos_integer()
@@ -98,8 +100,9 @@
 %% (`default'; `{Pool, Id}' is one of its workers, `{Pool, all}', for call, eval
 %% and exec only, each of them), `traceback' (`false'), the atom that Python's `None' becomes
 %% (`none'), what binaries become (`str'), what numpy arrays become (`list'), the file
-%% and the line that the code is said to come from,
-%% whether what Python prints comes as the last element of the result tuple
+%% and the line that the code is said to come from, where tagged tuples stand for
+%% dates and their like (`in': in arguments), what tables become (`records'), whether
+%% what Python prints comes as the last element of the result tuple
 %% (`false'; for call, eval, exec and spawn_call only), how many items a stream's
 %% chunk has at most (1000).
 -type pool_options() :: #{

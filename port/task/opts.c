@@ -41,6 +41,42 @@ static int read_choice(const char *buf, int *at, const char *no,
     return *flag || strcmp(name, no) == 0 ? 0 : -1;
 }
 
+/* One of n atoms: *which says which. */
+static int read_one_of(const char *buf, int *at, const char *const names[],
+                       int n, int *which)
+{
+    char name[CHOICE_SIZE];
+    if (read_name(buf, at, name, sizeof name) < 0)
+        return -1;
+    for (*which = 0; *which < n; ++*which)
+        if (strcmp(name, names[*which]) == 0)
+            return 0;
+    return -1;
+}
+
+static int read_tags(const char *buf, int *at, struct form *form)
+{
+    static const char *const names[] = {
+        [TAGS_OFF] = "false", [TAGS_IN] = "in", [TAGS_BOTH] = "true"};
+    int which = 0;
+    if (read_one_of(buf, at, names, 3, &which) < 0)
+        return -1;
+    form->tags = (enum tags)which;
+    return 0;
+}
+
+static int read_frames(const char *buf, int *at, struct form *form)
+{
+    static const char *const names[] = {[FRAMES_RECORDS] = "records",
+                                        [FRAMES_COLUMNS] = "columns",
+                                        [FRAMES_ARRAYS] = "arrays"};
+    int which = 0;
+    if (read_one_of(buf, at, names, 3, &which) < 0)
+        return -1;
+    form->frames = (enum frames)which;
+    return 0;
+}
+
 static int read_filename(const char *buf, int *at, struct task_opts *opts)
 {
     int type = 0, len = 0;
@@ -76,6 +112,10 @@ static int read_value(const char *key, const char *buf, int *at,
         return read_choice(buf, at, "str", "bytes", &form->bytes);
     if (strcmp(key, "arrays") == 0)
         return read_choice(buf, at, "list", "binary", &form->arrays_binary);
+    if (strcmp(key, "tags") == 0)
+        return read_tags(buf, at, form);
+    if (strcmp(key, "frames") == 0)
+        return read_frames(buf, at, form);
     if (strcmp(key, "traceback") == 0)
         return read_choice(buf, at, "false", "true", &form->traceback);
     if (strcmp(key, "capture") == 0)

@@ -16,13 +16,14 @@ static const char *const class_names[ERL_CLASSES] = {
     [ERL_IMPROPER_LIST] = "ImproperList",
 };
 
-/* All owned, all set by classes_init but for `lower`: its module is imported
- * when first needed, because that takes a while. */
+/* All owned, all set by classes_init but for the functions: their modules are
+ * imported when first needed, because that takes a while. */
 static PyObject *classes[ERL_CLASSES];
 static PyObject *badarg;
 static PyObject *cancelled;
 static PyObject *send_error;
 static PyObject *lower;
+static PyObject *revive;
 
 /* A class of the package. What is not a class is refused, so that pointers to
  * it can be used as PyTypeObject without looking again. */
@@ -109,12 +110,31 @@ PyTypeObject *classes_type(enum erl_class class)
 
 /* ---- objects ---- */
 
-PyObject *classes_lower(PyObject *obj, bool arrays_binary)
+PyObject *classes_form(const struct form *form)
+{
+    static const char *const frames[] = {
+        [FRAMES_RECORDS] = "records",
+        [FRAMES_COLUMNS] = "columns",
+        [FRAMES_ARRAYS] = "arrays",
+    };
+    return python_call("erlang._form", "Form", "(OOs)",
+                       form->arrays_binary ? Py_True : Py_False,
+                       form->tags == TAGS_BOTH ? Py_True : Py_False,
+                       frames[form->frames]);
+}
+
+PyObject *classes_lower(PyObject *obj, PyObject *form)
 {
     if (!lower && !(lower = python_attribute("erlang._encode", "lower")))
         return NULL;
-    return PyObject_CallFunctionObjArgs(
-        lower, obj, arrays_binary ? Py_True : Py_False, NULL);
+    return PyObject_CallFunctionObjArgs(lower, obj, form, NULL);
+}
+
+PyObject *classes_revive(PyObject *parts)
+{
+    if (!revive && !(revive = python_attribute("erlang._tags", "revive")))
+        return NULL;
+    return PyObject_CallFunctionObjArgs(revive, parts, NULL);
 }
 
 PyObject *classes_opaque(enum erl_class type, const char *etf, size_t len)

@@ -10,6 +10,7 @@
 #ifndef PORT_VALUE_CLASSES_H
 #define PORT_VALUE_CLASSES_H
 
+#include "value/form.h"
 #include "value/python.h"
 
 enum erl_class {
@@ -46,9 +47,16 @@ enum erl_class classes_base(PyTypeObject *type);
  * with; ERL_OTHER for any other tag. */
 enum erl_class classes_of_tag(unsigned char tag);
 
+/* An object of erlang._form.Form: how classes_lower is to do its work. */
+PyObject *classes_form(const struct form *form);
+
 /* Makes an object simpler with erlang._encode.lower: see there. It may return
  * the object itself: then its core base class counts. Runs any code. */
-PyObject *classes_lower(PyObject *obj, bool arrays_binary);
+PyObject *classes_lower(PyObject *obj, PyObject *form);
+
+/* What a tagged tuple stands for, by erlang._tags.revive; NotImplemented if it
+ * is an ordinary tuple. */
+PyObject *classes_revive(PyObject *parts);
 
 /* An object of one of the opaque classes (PID … FUN) from external format
  * without version byte. */

@@ -18,6 +18,7 @@
 #include "value/dict.h"
 #include "value/place.h"
 #include "value/stack.h"
+#include "value/tagged.h"
 #include "value/text.h"
 #include "wire/etf.h"
 #include "wire/protocol.h"
@@ -155,9 +156,12 @@ static PyObject *decode_binary(struct decoder *d, size_t n)
     return bytes_or_str(d, (const char *)d->p - n, n);
 }
 
-/* {bytes, B} behind its atom and the binary's tag. */
+/* {bytes, B} behind its arity. */
 static PyObject *bytes(struct decoder *d)
 {
+    char name[ETF_ATOM_SIZE];
+    etf_name(&d->p, name, sizeof name);
+    d->p++; /* the binary's tag */
     uint32_t n = etf_number(&d->p, 4);
     d->p += n;
     return PyBytes_FromStringAndSize((const char *)d->p - n, (Py_ssize_t)n);
@@ -225,13 +229,42 @@ static PyObject *fill_take(struct decoder *d, PyObject *sequence, size_t n)
     return sequence;
 }
 
+static PyObject *tuple(struct decoder *d, size_t n)
+{
+    return fill_take(d, PyTuple_New((Py_ssize_t)n), n);
+}
+
+/* What Python makes of the parts; they are read again if that is nothing. */
+static PyObject *tagged(struct decoder *d, size_t n)
+{
+    const unsigned char *start = d->p;
+    const struct form *form = d->form;
+    struct form raw = *form;
+    raw.bytes = true;
+    d->form = &raw;
+    PyObject *parts = tuple(d, n);
+    d->form = form;
+    PyObject *value = parts ? classes_revive(parts) : NULL;
+    Py_XDECREF(parts);
+    if (value != Py_NotImplemented)
+        return value;
+    Py_DECREF(value);
+    d->p = start;
+    return tuple(d, n);
+}
+
 static PyObject *decode_tuple(struct decoder *d, size_t n)
 {
     if (n == 0)
         return PyTuple_New(0);
-    if (n == 2 && etf_is_bytes(&d->p))
+    switch (tagged_kind(d->p, n)) {
+    case TAGGED_BYTES:
         return bytes(d);
-    return fill_take(d, PyTuple_New((Py_ssize_t)n), n);
+    case TAGGED_PARTS:
+        return d->form->tags == TAGS_OFF ? tuple(d, n) : tagged(d, n);
+    default:
+        return tuple(d, n);
+    }
 }
 
 static PyObject *decode_nil(struct decoder *d, size_t n)

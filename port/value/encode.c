@@ -14,6 +14,8 @@
 
 #include "value/encode.h"
 
+#include <math.h>
+
 #include "value/classes.h"
 #include "value/keys.h"
 #include "value/place.h"
@@ -28,12 +30,13 @@ struct encoder {
     int depth;
     int in_key;            /* keys that what is encoded is a part of */
     unsigned long lowered; /* how often Python code was run */
+    PyObject *how;         /* what that code gets of the form; NULL: not yet */
     struct place place;
 };
 
 typedef int encode_fn(struct encoder *e, PyObject *obj);
 
-static encode_fn encode_term;
+static encode_fn encode_term, encode_lowered;
 
 /* Threads of the user's may have a stack of any size. */
 static int check_stack(size_t need)
@@ -273,6 +276,25 @@ static int encode_dict(struct encoder *e, PyObject *obj)
     return check_keys(e, obj, start, n);
 }
 
+/* ---- what has a function, and one more condition ---- */
+
+static int encode_float(struct encoder *e, PyObject *obj)
+{
+    const bool tagged =
+        e->form->tags == TAGS_BOTH && !isfinite(PyFloat_AS_DOUBLE(obj));
+    if (tagged && (put_tuple(e->out, 2) < 0 || put_atom_z(e->out, "float") < 0))
+        return -1;
+    return scalar_float(e->out, obj);
+}
+
+/* Memory that holds bytes goes into the reply as it is; any other is lowered.
+ */
+static int encode_memoryview(struct encoder *e, PyObject *obj)
+{
+    int rc = scalar_memoryview(e->out, obj);
+    return rc > 0 ? encode_lowered(e, obj) : rc;
+}
+
 /* ---- which function ---- */
 
 /* A type has a function in one of the two columns. */
@@ -286,7 +308,7 @@ struct row {
 static const struct row CORE[] = {
     {&PyUnicode_Type, scalar_str, NULL},
     {&PyLong_Type, scalar_int, NULL},
-    {&PyFloat_Type, scalar_float, NULL},
+    {&PyFloat_Type, NULL, encode_float},
     {&PyDict_Type, NULL, encode_dict},
     {&PyList_Type, NULL, encode_list},
     {&PyTuple_Type, NULL, encode_tuple},
@@ -295,6 +317,7 @@ static const struct row CORE[] = {
     {&PySet_Type, NULL, encode_set},
     {&PyFrozenSet_Type, NULL, encode_set},
     {&PyByteArray_Type, scalar_bytearray, NULL},
+    {&PyMemoryView_Type, NULL, encode_memoryview},
 };
 
 #define CORE_ROWS (sizeof CORE / sizeof *CORE)
@@ -351,7 +374,9 @@ static int encode_lowered(struct encoder *e, PyObject *obj)
 {
     int rc = -1;
     e->lowered++;
-    PyObject *simpler = classes_lower(obj, e->form->arrays_binary);
+    if (!e->how && !(e->how = classes_form(e->form)))
+        return -1;
+    PyObject *simpler = classes_lower(obj, e->how);
     if (!simpler)
         return -1;
     if (simpler == obj) {
@@ -395,9 +420,11 @@ int value_encode(struct buf *out, PyObject *obj, const struct form *form,
     e.depth = 0;
     e.in_key = 0;
     e.lowered = 0;
+    e.how = NULL;
     e.place.steps = 0;
     int rc = encode_term(&e, obj);
     if (rc < 0)
         explain(&e, root);
+    Py_XDECREF(e.how);
     return rc;
 }

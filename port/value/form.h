@@ -7,6 +7,20 @@
 
 #include <stdbool.h>
 
+/* Where tagged tuples stand for what has no term of its own. */
+enum tags {
+    TAGS_OFF,
+    TAGS_IN,   /* in arguments */
+    TAGS_BOTH, /* in results, too, instead of text */
+};
+
+/* What a table becomes. */
+enum frames {
+    FRAMES_RECORDS,
+    FRAMES_COLUMNS,
+    FRAMES_ARRAYS,
+};
+
 /* What a request is at: in that its memory may run out. */
 enum stage {
     STAGE_CODE, /* the user's */
@@ -18,7 +32,9 @@ struct form {
     bool bytes;         /* an Erlang binary becomes bytes, not str */
     bool arrays_binary; /* numpy arrays become {ndarray, Dtype, Shape, Bin} */
     bool traceback;     /* errors carry the traceback */
-    enum stage stage;   /* at which an exception was raised */
+    enum tags tags;
+    enum frames frames;
+    enum stage stage; /* at which an exception was raised */
     int none_len;
     char none[256]; /* the atom that None becomes: UTF-8, zero behind it */
 };
@@ -26,7 +42,7 @@ struct form {
 /* What a request without options gets. */
 static inline void form_init(struct form *form)
 {
-    *form = (struct form){.none = "none", .none_len = 4};
+    *form = (struct form){.none = "none", .none_len = 4, .tags = TAGS_IN};
 }
 
 #endif

@@ -7,6 +7,7 @@
 #include "value/scalar.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "value/bigint.h"
 #include "value/classes.h"
@@ -96,6 +97,30 @@ int scalar_bytearray(struct buf *out, PyObject *obj)
 {
     return put_binary(out, PyByteArray_AS_STRING(obj),
                       (size_t)PyByteArray_GET_SIZE(obj));
+}
+
+static bool is_bytes(const Py_buffer *buffer)
+{
+    const char *format = buffer->format ? buffer->format : "B";
+    if (*format && strchr("@=<>!", *format))
+        format++;
+    return buffer->ndim <= 1 &&
+           (strcmp(format, "B") == 0 || strcmp(format, "c") == 0);
+}
+
+/* Straight into the reply: there is no copy on the way. */
+int scalar_memoryview(struct buf *out, PyObject *obj)
+{
+    Py_buffer buffer;
+    if (PyObject_GetBuffer(obj, &buffer, PyBUF_FULL_RO) < 0)
+        return -1;
+    int rc = 1;
+    if (is_bytes(&buffer)) {
+        char *to = put_binary_room(out, (size_t)buffer.len);
+        rc = to ? PyBuffer_ToContiguous(to, &buffer, buffer.len, 'C') : -1;
+    }
+    PyBuffer_Release(&buffer);
+    return rc;
 }
 
 /* ---- Erlang's own types ---- */

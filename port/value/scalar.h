@@ -17,6 +17,11 @@ typedef int scalar_fn(struct buf *out, PyObject *obj);
 
 scalar_fn scalar_bool, scalar_int, scalar_float;
 scalar_fn scalar_str, scalar_bytes, scalar_bytearray;
+
+/* A memoryview of bytes, in one dimension at most; 1 for any other: then
+ * nothing is appended. */
+scalar_fn scalar_memoryview;
+
 scalar_fn scalar_atom, scalar_opaque, scalar_bitstring;
 
 #endif

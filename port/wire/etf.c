@@ -70,17 +70,3 @@ int etf_name(const unsigned char **p, char *name, size_t size)
     name[fits ? len : 0] = '\0';
     return fits ? (int)len : -1;
 }
-
-bool etf_is_bytes(const unsigned char **p)
-{
-    static const char name[] = {'b', 'y', 't', 'e', 's'};
-    const unsigned char *at = *p;
-    size_t len = 0;
-    bool latin1 = false;
-    const unsigned char *bytes = atom_bytes(&at, &len, &latin1);
-    if (!bytes || len != sizeof name || memcmp(bytes, name, len) != 0 ||
-        *at != ERL_BINARY_EXT)
-        return false;
-    *p = at + 1;
-    return true;
-}

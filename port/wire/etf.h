@@ -34,8 +34,4 @@ const char *etf_atom(const unsigned char **p, char scratch[ETF_ATOM_SIZE],
  * text does not fit or contains a zero: then name is "". */
 int etf_name(const unsigned char **p, char *name, size_t size);
 
-/* True for the head {bytes, <<…>>} of a tuple of two behind its arity; then *p
- * is at the binary's length. */
-bool etf_is_bytes(const unsigned char **p);
-
 #endif

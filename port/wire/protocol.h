@@ -90,6 +90,7 @@
     X(unsupported) \
     /* values */ \
     X(true) X(false) X(none) X(nan) X(infinity) X(neg_infinity) X(ndarray) \
+    X(float) X(complex) X(decimal) X(date) X(time) X(datetime) X(timedelta) \
     /* hello */ \
     X(protocol) X(pyport) X(python) X(version) X(os_pid) X(executable) \
     X(features) X(max_frame) X(max_depth) X(exceptions) X(quit) \

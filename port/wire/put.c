@@ -105,6 +105,14 @@ int put_binary(struct buf *b, const void *p, size_t n)
     return 0;
 }
 
+char *put_binary_room(struct buf *b, size_t n)
+{
+    if (head(b, ERL_BINARY_EXT, 4, n, n) < 0)
+        return NULL;
+    b->len += n;
+    return b->data + b->len - n;
+}
+
 int put_bitstring(struct buf *b, const void *p, size_t n, int bits_in_last)
 {
     if (n == 0 || bits_in_last == 8)

@@ -150,7 +150,8 @@ static void it_cannot_be_encoded(void **state)
 {
     (void)state;
     evaluate("erlang.send('name', [object()])", read_nothing);
-    assert_string_equal(text, "TypeError: term[0]: cannot encode object");
+    assert_string_equal(text, "TypeError: term[0]: cannot encode object: "
+                              "register how with erlang.encoder");
     assert_int_equal(reads, 0);
 }
 

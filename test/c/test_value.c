@@ -148,8 +148,6 @@ static void numpy_values(void **state)
                 &form, text, sizeof text);
     assert_string_equal(text, "[[1,<<\"a\">>,none],<<\"2026-01-02\">>,"
                               "[<<\"2026-01-02\">>]]");
-    encode_text("[np.array([1j])]", &form, text, sizeof text);
-    assert_string_equal(text, "TypeError: result[0][0]: cannot encode complex");
     encode_text("[np.longdouble(1)]", &form, text, sizeof text);
     assert_non_null(strstr(text, "TypeError: result[0]: cannot encode numpy."));
     form.arrays_binary = true;
@@ -157,8 +155,7 @@ static void numpy_values(void **state)
                 sizeof text);
     assert_string_equal(text, "{ndarray,<<\"|u1\">>,{2,2},<<1,3,2,4>>}");
     encode_text("np.array([1, 'a'], dtype=object)", &form, text, sizeof text);
-    assert_string_equal(text, "TypeError: result: cannot encode numpy.ndarray: "
-                              "no binary for items of type object");
+    assert_string_equal(text, "[1,<<\"a\">>]");
 }
 
 /* ---- the package ---- */

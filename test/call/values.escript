@@ -3,20 +3,20 @@
 %%! -pa test/lib
 %%
 %% The value tables of docs/types.md, row by row, in both directions, and the
-%% options that change them. What cannot be a value is in limits.escript.
+%% options that change them. The rest of what Python gives is in library.escript
+%% and arrays.escript, tagged tuples are in tags.escript; what cannot be a value
+%% is in limits.escript.
 -mode(compile).
 -include_lib("stdlib/include/assert.hrl").
 
 -define(INIT, <<"import array, collections, datetime, decimal, erlang, fractions, math,"
-                " pathlib, uuid, samples\n"
-                "try:\n    import numpy\nexcept ImportError:\n    pass\n">>).
+                " pathlib, uuid, samples\n">>).
 
 main(_) ->
     tap:run(fixture:with_app(#{init => ?INIT}, [
         [to_python(Row) || Row <- erlang_values()],
         [to_erlang(Row) || Row <- python_values()],
         [with_option(Row) || Row <- options()],
-        [array(Row) || Row <- arrays()],
         {"floats come back bit for bit", fun floats/0},
         {"an Erlang string is a list of integers", fun charlists/0},
         {"names of keyword arguments: atoms, binaries, strings", fun keyword_names/0},
@@ -141,7 +141,6 @@ core_values() ->
      {"dict", "{'a': 1, 2: 'b', (3,): None}", #{<<"a">> => 1, 2 => <<"b">>, {3} => none}},
      {"a dict with a float and an int key", "{1: 'i', 2.0: 'f'}",
       #{1 => <<"i">>, 2.0 => <<"f">>}},
-     {"range", "range(3)", {error, 'TypeError'}},
      {"set", "{7}", [7]},
      {"frozenset", "frozenset(['x'])", [<<"x">>]},
      {"the empty set", "set()", []},
@@ -185,7 +184,6 @@ own_classes() ->
      {"an encoder that raises", "samples.BadlyEncoded()", {error, 'TypeError'}},
      {"a class without an encoder", "samples.Opaque()", {error, 'TypeError'}},
      {"an object whose repr raises", "samples.BadRepr()", {error, 'TypeError'}},
-     {"complex", "1j", {error, 'TypeError'}},
      {"a function", "len", {error, 'TypeError'}},
      {"a module", "math", {error, 'TypeError'}}].
 
@@ -220,81 +218,6 @@ with_option({What, Source, Locals, Options, Expected}) ->
     {["option ", What], fun() ->
         ?assertEqual({ok, Expected},
                      py:eval(unicode:characters_to_binary(Source), Locals, Options))
-    end}.
-
-%% ---------------------------------------------------------------------------
-%% numpy, where it is installed
-
-%% {What, Python source, Options, Term}
-arrays() ->
-    [{"int64", "numpy.int64(7)", #{}, 7},
-     {"uint8", "numpy.uint8(255)", #{}, 255},
-     {"float32", "numpy.float32(0.5)", #{}, 0.5},
-     {"nan", "numpy.float64('nan')", #{}, nan},
-     {"bool_", "numpy.bool_(True)", #{}, true},
-     {"str_", "numpy.str_('text')", #{}, <<"text">>},
-     {"an array of one dimension", "numpy.arange(3)", #{}, [0, 1, 2]},
-     {"an array of two", "numpy.array([[1.5, 2], [3, 4]])", #{}, [[1.5, 2.0], [3.0, 4.0]]},
-     {"an array of none", "numpy.array(5)", #{}, 5},
-     {"an empty array", "numpy.zeros((0,))", #{}, []},
-     {"an array of texts", "numpy.array(['a', 'b'])", #{}, [<<"a">>, <<"b">>]},
-     {"an array inside", "{'a': numpy.arange(2)}", #{}, #{<<"a">> => [0, 1]}},
-     {"arrays => binary", "numpy.array([[1, 2], [3, 4]], dtype='<i2')",
-      #{arrays => binary}, {ndarray, <<"<i2">>, {2, 2}, <<1, 0, 2, 0, 3, 0, 4, 0>>}},
-     {"arrays => binary of a view with steps", "numpy.arange(6, dtype='u1')[::2]",
-      #{arrays => binary}, {ndarray, <<"|u1">>, {3}, <<0, 2, 4>>}},
-     {"arrays => binary of a transposed array",
-      "numpy.array([[1, 2], [3, 4]], dtype='u1').T",
-      #{arrays => binary}, {ndarray, <<"|u1">>, {2, 2}, <<1, 3, 2, 4>>}}]
-        ++ structures() ++ times() ++ masked().
-
-structures() ->
-    [{"an array of structures", "numpy.array([(1, 'x')], dtype='i4,U1')", #{}, [{1, <<"x">>}]},
-     {"a structure", "numpy.array([(1, 'x')], dtype='i4,U1')[0]", #{}, {1, <<"x">>}},
-     {"void", "numpy.void(b'abc')", #{}, <<"abc">>}].
-
-%% As Python's own objects most of them would be bare integers.
-times() ->
-    Cannot = <<"result: cannot encode numpy.">>,
-    Deep = "numpy.zeros(1, dtype=[('a', [('t', 'm8[ns]', (2,))])])",
-    [{"datetime64", "numpy.datetime64('2020-01-01T00:00:00.123456789')", #{},
-      <<"2020-01-01T00:00:00.123456789">>},
-     {"an array of datetime64", "numpy.array(['2020-01-01'], dtype='M8[ms]')", #{},
-      [<<"2020-01-01T00:00:00.000">>]},
-     {"timedelta64", "numpy.timedelta64(1, 'ns')", #{},
-      {error, <<Cannot/binary, "timedelta64: no term for timedelta64[ns]">>}},
-     {"an array of timedelta64", "numpy.array([1], dtype='m8[ns]')", #{},
-      {error, <<Cannot/binary, "ndarray: no term for timedelta64[ns]">>}},
-     {"an array of structures with a time", "numpy.zeros(1, dtype='M8[ns],i4')", #{},
-      {error, <<Cannot/binary, "ndarray: no term for"
-                " [('f0', '<M8[ns]'), ('f1', '<i4')]">>}},
-     {"a structure with a time", "numpy.zeros(1, dtype='M8[ns],i4')[0]", #{},
-      {error, <<Cannot/binary, "void: no term for"
-                " [('f0', '<M8[ns]'), ('f1', '<i4')]">>}},
-     {"structures in structures with arrays of times", Deep, #{},
-      {error, <<Cannot/binary, "ndarray: no term for"
-                " [('a', [('t', '<m8[ns]', (2,))])]">>}}].
-
-masked() ->
-    Array = "numpy.ma.array([1, 2], mask=[0, 1])",
-    [{"a masked array", Array, #{}, [1, none]},
-     {"a masked array of datetime64",
-      "numpy.ma.array(['2020', '2021'], mask=[0, 1], dtype='M8[Y]')", #{}, [<<"2020">>, none]},
-     {"arrays => binary of a masked array", "{'a': " ++ Array ++ "}", #{arrays => binary},
-      {error, [<<"result['a']: cannot encode numpy.ma">>,
-               <<"MaskedArray: no binary that tells what is masked">>]}}].
-
-array({What, Source, Options, Expected}) ->
-    {["numpy: ", What], fun() ->
-        fixture:has_numpy() orelse tap:skip("this Python has no numpy"),
-        Result = py:eval(unicode:characters_to_binary(Source), #{}, Options),
-        case Expected of
-            {error, Parts} when is_list(Parts) ->   % numpy 2 has other names
-                {error, {'TypeError', Why}} = Result,
-                [?assert(fixture:contains(Why, Part)) || Part <- Parts];
-            {error, Why} -> ?assertEqual({error, {'TypeError', Why}}, Result);
-            _ -> ?assertEqual({ok, Expected}, Result)
-        end
     end}.
 
 %% ---------------------------------------------------------------------------

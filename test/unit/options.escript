@@ -219,7 +219,8 @@ call() ->
      || Target <- [pdf, {pdf, 2}]],
     ?assertEqual({opts, {pdf, all}, default, true, #{}}, py_options:call(#{pool => {pdf, all}})),
     Wire = #{traceback => true, none => null, binaries => bytes, arrays => binary,
-             capture => true, chunk => 1_000_000, filename => <<"x.py">>, line => 7},
+             tags => true, frames => columns, capture => true, chunk => 1_000_000,
+             filename => <<"x.py">>, line => 7},
     Options = Wire#{pool => pdf, timeout => ?LONGEST, recycle => false},
     ?assertEqual({opts, pdf, ?LONGEST, false, Wire}, py_options:call(Options)),
     ?assertEqual(lists:sort([Name || {Name, _, _, _} <- py_options:table()]),
@@ -248,7 +249,7 @@ misuses() ->
                                                   "not <<>>"},
                                  {line, 0, "line must be an integer from 1 to 1000000, not 0"},
                                  {chink, 1, "chink is no option; there are: timeout, pool, "
-                                            "traceback, none, binaries, arrays, filename, line, "
+                                            "traceback, none, binaries, arrays, filename, line, tags, frames, "
                                             "capture, recycle, chunk"}]],
      {fun py_options:uncaptured/1, #{capture => false}, "capture is not an option here"},
      [{fun py_options:plain/1, #{Name => Value}, atom_to_list(Name) ++ " is not an option here"}

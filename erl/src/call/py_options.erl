@@ -30,6 +30,12 @@ table() ->
       "what Python calls the code's file, in tracebacks for example; for `eval`, `exec` and streams"},
      {line, {integer, 1, ?MOST_LINE}, 1,
       "the line of that file at which the code begins"},
+     {tags, {one_of, [false, in, true]}, in,
+      "whether [tagged tuples](docs/types.md#tagged-tuples) stand for dates, arrays and their like: "
+      "in arguments, and with `true` in results instead of text"},
+     {frames, {one_of, [records, columns, arrays]}, records,
+      "what a table of pandas or pyarrow becomes: maps for its rows, or a map of its columns, as "
+      "lists or as `{ndarray, Dtype, Shape, Bytes}`"},
      {capture, boolean, false,
       "whether [what it prints](docs/operation.md#logs) comes with the result; "
       "for `call`, `eval`, `exec` and `spawn_call`"},

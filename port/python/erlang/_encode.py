@@ -4,9 +4,6 @@
 The encoder takes the core types and the classes of this package itself.  For
 any other object it calls `lower`, again and again, until it has one of those.
 What is done with a class is found once and remembered.
-
-No module is imported just to look: an object can only be a Decimal if somebody
-has imported decimal.
 """
 
 from __future__ import annotations
@@ -15,6 +12,8 @@ import sys
 from weakref import WeakKeyDictionary
 
 from . import Atom, BitString, Fun, ImproperList, Pid, Port, Reference
+from . import _library
+from ._form import Form, Unsuited, imported
 from ._names import full_name
 
 TYPE_CHECKING = False  # importing typing would take longer than all the rest
@@ -22,10 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
 
-    # How objects of a class are lowered: a function of (object, arrays_binary).
-    _Lower = Callable[[Any, bool], Any]
+    from ._form import Lower
 
-_found: WeakKeyDictionary[type, _Lower] = WeakKeyDictionary()
+_found: WeakKeyDictionary[type, Lower] = WeakKeyDictionary()
 
 # The user's own encoders: functions of the object.
 _registered: WeakKeyDictionary[type, Callable[[Any], Any]] = WeakKeyDictionary()
@@ -53,20 +51,6 @@ _CORE = (
     Reference,
 )
 
-# Classes of the standard library that become text: module, class, method.
-_TEXTS = (
-    ("datetime", "date", "isoformat"),  # datetime.datetime is one
-    ("datetime", "time", "isoformat"),
-    ("decimal", "Decimal", "__str__"),
-    ("fractions", "Fraction", "__str__"),
-    ("pathlib", "PurePath", "__str__"),
-    ("uuid", "UUID", "__str__"),
-)
-
-
-class _Unsuited(Exception):
-    """There is no term for the object; the text may say why."""
-
 
 def register(
     cls: type, function: Callable[[Any], Any]
@@ -83,7 +67,7 @@ def register(
     return function
 
 
-def lower(obj: Any, arrays_binary: bool) -> Any:
+def lower(obj: Any, form: Form) -> Any:
     """Something simpler than `obj`; or `obj`, to be sent as its core base.
 
     Raises TypeError for what has no term, and when the code that should make
@@ -94,9 +78,10 @@ def lower(obj: Any, arrays_binary: bool) -> Any:
         function = _found.get(cls)
         if function is None:
             function = _found[cls] = _find(cls)
-        return function(obj, arrays_binary)
-    except _Unsuited as exc:
-        raise TypeError(f"cannot encode {full_name(cls)}{exc}") from None
+        return function(obj, form)
+    except Unsuited as exc:
+        why = str(exc) or _advice(cls)
+        raise TypeError(f"cannot encode {full_name(cls)}{why}") from None
     except (MemoryError, RecursionError):
         raise
     except Exception as exc:
@@ -104,7 +89,20 @@ def lower(obj: Any, arrays_binary: bool) -> Any:
         raise TypeError(f"cannot encode {full_name(cls)}: {why}") from exc
 
 
-def _find(cls: type) -> _Lower:
+def _advice(cls: type) -> str:
+    """What to do about an object that nothing can encode."""
+    if hasattr(cls, "__await__"):
+        return ": it has to be awaited, as asyncio.run(...) does"
+    if hasattr(cls, "__next__"):
+        return ": it is an iterator; list(...) makes a list of it"
+    if hasattr(cls, "__anext__"):
+        return ": it is an asynchronous iterator; make a list of its items"
+    if hasattr(cls, "toarray"):
+        return ": toarray() makes an array of it"
+    return ": register how with erlang.encoder"
+
+
+def _find(cls: type) -> Lower:
     """The first rule that knows the class; the user's own rules come first.
 
     Only an encoder for `object`, which would know them all, comes last.
@@ -112,20 +110,14 @@ def _find(cls: type) -> _Lower:
     user = _user(cls.__mro__[:-1])
     if user:
         return user
-    for rule in (_enum, _numpy, _dataclass, _text, _core):
+    for rule in (_enum, _frames, _numpy, _dataclass, _library.rule, _core):
         function = rule(cls)
         if function:
             return function
-    last = _user((object,))
-    return _buffer if last is None else _buffer_or(last)
+    return _buffer_or(_library.abstract(cls) or _user((object,)))
 
 
-def _imported(module: str, name: str) -> Any:
-    """A class, if somebody has imported its module; else (), no class."""
-    return getattr(sys.modules.get(module), name, ())
-
-
-def _user(classes: Iterable[type]) -> _Lower | None:
+def _user(classes: Iterable[type]) -> Lower | None:
     for cls in classes:
         function = _registered.get(cls)
         if function:
@@ -133,96 +125,52 @@ def _user(classes: Iterable[type]) -> _Lower | None:
     return None
 
 
-def _enum(cls: type) -> _Lower | None:
-    if issubclass(cls, _imported("enum", "Enum")):
+def _enum(cls: type) -> Lower | None:
+    if issubclass(cls, imported("enum", "Enum")):
         return lambda obj, _: obj.value
     return None
 
 
-def _dataclass(cls: type) -> _Lower | None:
+def _frames(cls: type) -> Lower | None:
+    if "pandas" not in sys.modules and "pyarrow" not in sys.modules:
+        return None
+    from . import _frames
+
+    return _frames.rule(cls)
+
+
+def _numpy(cls: type) -> Lower | None:
+    if "numpy" not in sys.modules:
+        return None
+    from . import _arrays
+
+    return _arrays.rule(cls)
+
+
+def _dataclass(cls: type) -> Lower | None:
     if not hasattr(cls, "__dataclass_fields__"):
         return None
-    fields = _imported("dataclasses", "fields")(cls)
+    fields = imported("dataclasses", "fields")(cls)
     # In one order, so that maps which are equal have equal bytes: see keys.c.
     names = sorted(field.name for field in fields)
     return lambda obj, _: {name: getattr(obj, name) for name in names}
 
 
-def _text(cls: type) -> _Lower | None:
-    for module, name, method in _TEXTS:
-        if issubclass(cls, _imported(module, name)):
-            return lambda obj, _, method=method: getattr(obj, method)()  # type: ignore[misc]
-    return None
-
-
-def _core(cls: type) -> _Lower | None:
+def _core(cls: type) -> Lower | None:
     return (lambda obj, _: obj) if issubclass(cls, _CORE) else None
 
 
-def _buffer(obj: Any, _: bool) -> bytes:
-    """The bytes of an object that gives access to its memory as bytes."""
-    try:
-        view = memoryview(obj)
-    except TypeError:
-        raise _Unsuited from None
-    with view:
-        if view.ndim > 1 or view.format.lstrip("@=<>!") not in ("B", "c"):
-            raise _Unsuited(f": its items are not bytes but {view.format!r}")
-        return view.tobytes()
+def _buffer_or(last: Lower | None) -> Lower:
+    """The object's memory; where it gives no access to that, the last rule."""
 
+    def lower_it(obj: Any, form: Form) -> Any:
+        from ._arrays import of_buffer
 
-def _buffer_or(last: _Lower) -> _Lower:
-    def lower_it(obj: Any, arrays_binary: bool) -> Any:
         try:
-            return _buffer(obj, arrays_binary)
-        except _Unsuited:
-            return last(obj, arrays_binary)
+            return of_buffer(obj, form)
+        except Unsuited:
+            if last is None:
+                raise
+            return last(obj, form)
 
     return lower_it
-
-
-def _numpy(cls: type) -> _Lower | None:
-    if issubclass(cls, _imported("numpy", "ndarray")):
-        return _array
-    if issubclass(cls, _imported("numpy", "generic")):
-        return _numpy_scalar
-    return None
-
-
-def _has_times(dtype: Any) -> bool:
-    """Whether there are datetimes or timedeltas, even in a field of a field.
-
-    Most of them would become bare integers.
-    """
-    base = dtype.base  # an array's items, where the field is one
-    if base.names is None:
-        return base.kind in "Mm"
-    return any(_has_times(base[name]) for name in base.names)
-
-
-def _numpy_scalar(obj: Any, _: bool) -> Any:
-    if obj.dtype.kind == "M":
-        return str(obj)  # ISO 8601; item() would not tell of nanoseconds
-    item = obj.item()
-    if _has_times(obj.dtype) or isinstance(item, _imported("numpy", "generic")):
-        raise _Unsuited(f": no term for {obj.dtype}")
-    return item
-
-
-def _array(obj: Any, arrays_binary: bool) -> Any:
-    if arrays_binary:
-        return _array_bytes(obj)
-    if obj.dtype.kind == "M":
-        return _imported("numpy", "datetime_as_string")(obj).tolist()
-    if _has_times(obj.dtype):
-        raise _Unsuited(f": no term for {obj.dtype}")
-    return obj.tolist()
-
-
-def _array_bytes(obj: Any) -> tuple[Any, ...]:
-    dtype = obj.dtype
-    if dtype.hasobject or dtype.names is not None:
-        raise _Unsuited(f": no binary for items of type {dtype}")
-    if isinstance(obj, _imported("numpy.ma", "MaskedArray")):
-        raise _Unsuited(": no binary that tells what is masked")
-    return Atom("ndarray"), dtype.str, obj.shape, obj.tobytes()

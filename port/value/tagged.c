@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * tagged: most tuples are told apart by their first element alone.
+ */
+#include "config.h"
+
+#include "value/tagged.h"
+
+#include <ei.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "wire/etf.h"
+
+/* A tag's parts, at most, and the items of a tuple among them (a shape). */
+#define PARTS_MAX 4
+#define ITEMS_MAX 64
+
+/* Tuples in each other, as in {datetime, {{Y, M, D}, {H, M, S}}}. */
+#define NESTED_MAX 2
+
+struct row {
+    const char *name;
+    size_t len;
+    size_t least, most; /* arity */
+    int second;         /* the external format's tag of what follows */
+};
+
+/* An integer is one of two; an atom one of four. */
+#define ANY 0
+
+static const struct row rows[] = {
+    {"bytes", 5, 2, 2, ERL_BINARY_EXT},
+    {"date", 4, 2, 2, ERL_SMALL_TUPLE_EXT},
+    {"time", 4, 2, 4, ERL_SMALL_TUPLE_EXT},
+    {"datetime", 8, 2, 4, ERL_SMALL_TUPLE_EXT},
+    {"timedelta", 9, 4, 4, ANY},
+    {"decimal", 7, 2, 2, ERL_BINARY_EXT},
+    {"float", 5, 2, 2, ANY},
+    {"complex", 7, 3, 3, ANY},
+    {"ndarray", 7, 4, 4, ERL_BINARY_EXT},
+};
+
+static const struct row *find(const char *name, size_t len)
+{
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (rows[i].len == len && memcmp(rows[i].name, name, len) == 0)
+            return &rows[i];
+    return NULL;
+}
+
+/* Moves behind an atom. */
+static bool is_atom(const unsigned char **p)
+{
+    char scratch[ETF_ATOM_SIZE];
+    size_t len = 0;
+    return etf_atom(p, scratch, &len) != NULL;
+}
+
+static bool is_small(const unsigned char **p, int nested);
+
+static bool is_small_tuple(const unsigned char **p, int nested)
+{
+    const size_t n = etf_number(p, 1);
+    bool small = nested > 0 && n <= ITEMS_MAX;
+    for (size_t i = 0; small && i < n; i++)
+        small = is_small(p, nested - 1);
+    return small;
+}
+
+/* Moves behind a number, an atom, a binary or a tuple of these. */
+static bool is_small(const unsigned char **p, int nested)
+{
+    static const size_t width[UINT8_MAX + 1] = {
+        [ERL_SMALL_INTEGER_EXT] = 1,
+        [ERL_INTEGER_EXT] = 4,
+        [NEW_FLOAT_EXT] = 8,
+    };
+    const unsigned char tag = **p;
+    if (tag == ERL_SMALL_TUPLE_EXT || tag == ERL_BINARY_EXT || width[tag] > 0)
+        ++*p;
+    else
+        return is_atom(p);
+    if (tag == ERL_SMALL_TUPLE_EXT)
+        return is_small_tuple(p, nested);
+    *p += tag == ERL_BINARY_EXT ? etf_number(p, 4) : width[tag];
+    return true;
+}
+
+enum tagged tagged_kind(const unsigned char *p, size_t n)
+{
+    char scratch[ETF_ATOM_SIZE];
+    size_t len = 0;
+    if (n < 2 || n > PARTS_MAX)
+        return TAGGED_NOT;
+    const char *name = etf_atom(&p, scratch, &len);
+    const struct row *row = name ? find(name, len) : NULL;
+    if (!row || n < row->least || n > row->most ||
+        (row->second != ANY && row->second != *p))
+        return TAGGED_NOT;
+    if (row == rows)
+        return TAGGED_BYTES;
+    for (size_t i = 1; i < n; i++)
+        if (!is_small(&p, NESTED_MAX))
+            return TAGGED_NOT;
+    return TAGGED_PARTS;
+}

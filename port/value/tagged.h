@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * tagged: tuples that stand for what has no term of its own: {bytes, B},
+ * {datetime, …}. See erlang/_tags.py. No Python, no GIL.
+ */
+#ifndef PORT_VALUE_TAGGED_H
+#define PORT_VALUE_TAGGED_H
+
+#include <stddef.h>
+
+enum tagged {
+    TAGGED_NOT,   /* an ordinary tuple */
+    TAGGED_BYTES, /* {bytes, <<…>>} */
+    TAGGED_PARTS, /* it may be one: Python code looks at the parts */
+};
+
+/* What the tuple of n is whose first element is at p, which was scanned. Of
+ * TAGGED_PARTS all parts are small, but for binaries. */
+enum tagged tagged_kind(const unsigned char *p, size_t n);
+
+#endif
