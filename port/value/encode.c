@@ -278,13 +278,18 @@ static int encode_dict(struct encoder *e, PyObject *obj)
 
 /* ---- what has a function, and one more condition ---- */
 
-static int encode_float(struct encoder *e, PyObject *obj)
+static int encode_no_number(struct encoder *e, PyObject *obj)
 {
-    const bool tagged =
-        e->form->tags == TAGS_BOTH && !isfinite(PyFloat_AS_DOUBLE(obj));
+    const bool tagged = e->form->tags == TAGS_BOTH;
     if (tagged && (put_tuple(e->out, 2) < 0 || put_atom_z(e->out, "float") < 0))
         return -1;
     return scalar_float(e->out, obj);
+}
+
+static int encode_float(struct encoder *e, PyObject *obj)
+{
+    const double v = PyFloat_AS_DOUBLE(obj);
+    return isfinite(v) ? put_double(e->out, v) : encode_no_number(e, obj);
 }
 
 /* Memory that holds bytes goes into the reply as it is; any other is lowered.

@@ -12,8 +12,7 @@
 
 #include "wire/etf.h"
 
-/* A tag's parts, at most, and the items of a tuple among them (a shape). */
-#define PARTS_MAX 4
+/* Items of a tuple among the parts: a shape. */
 #define ITEMS_MAX 64
 
 /* Tuples in each other, as in {datetime, {{Y, M, D}, {H, M, S}}}. */
@@ -43,6 +42,12 @@ static const struct row rows[] = {
 
 static const struct row *find(const char *name, size_t len)
 {
+    static const bool first[UINT8_MAX + 1] = {
+        ['b'] = true, ['c'] = true, ['d'] = true,
+        ['f'] = true, ['n'] = true, ['t'] = true,
+    };
+    if (len == 0 || !first[(unsigned char)*name])
+        return NULL;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (rows[i].len == len && memcmp(rows[i].name, name, len) == 0)
             return &rows[i];
@@ -87,12 +92,10 @@ static bool is_small(const unsigned char **p, int nested)
     return true;
 }
 
-enum tagged tagged_kind(const unsigned char *p, size_t n)
+enum tagged tagged_look(const unsigned char *p, size_t n)
 {
     char scratch[ETF_ATOM_SIZE];
     size_t len = 0;
-    if (n < 2 || n > PARTS_MAX)
-        return TAGGED_NOT;
     const char *name = etf_atom(&p, scratch, &len);
     const struct row *row = name ? find(name, len) : NULL;
     if (!row || n < row->least || n > row->most ||

@@ -6,7 +6,10 @@
 #ifndef PORT_VALUE_TAGGED_H
 #define PORT_VALUE_TAGGED_H
 
+#include <stdbool.h>
 #include <stddef.h>
+
+#include "wire/etf.h"
 
 enum tagged {
     TAGGED_NOT,   /* an ordinary tuple */
@@ -14,8 +17,19 @@ enum tagged {
     TAGGED_PARTS, /* it may be one: Python code looks at the parts */
 };
 
+/* Elements, at most. */
+#define TAGGED_MOST 4
+
+/* Out of line part of tagged_kind. */
+enum tagged tagged_look(const unsigned char *p, size_t n);
+
 /* What the tuple of n is whose first element is at p, which was scanned. Of
  * TAGGED_PARTS all parts are small, but for binaries. */
-enum tagged tagged_kind(const unsigned char *p, size_t n);
+static inline enum tagged tagged_kind(const unsigned char *p, size_t n)
+{
+    if (n < 2 || n > TAGGED_MOST || !etf_is_atom(*p))
+        return TAGGED_NOT;
+    return tagged_look(p, n);
+}
 
 #endif

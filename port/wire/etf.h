@@ -24,6 +24,12 @@ static inline uint32_t etf_number(const unsigned char **p, size_t width)
     return v;
 }
 
+static inline bool etf_is_atom(unsigned char tag)
+{
+    return tag == ERL_SMALL_ATOM_UTF8_EXT || tag == ERL_ATOM_EXT ||
+           tag == ERL_ATOM_UTF8_EXT || tag == ERL_SMALL_ATOM_EXT;
+}
+
 /* If an atom is at *p: its text and *p behind it; else NULL and *p as it was.
  * The text is UTF-8, in place or in `scratch`, without a zero behind it. */
 const char *etf_atom(const unsigned char **p, char scratch[ETF_ATOM_SIZE],
