@@ -125,6 +125,7 @@ dist_pypackage_DATA = \
 	port/python/erlang/_form.py \
 	port/python/erlang/_frames.py \
 	port/python/erlang/_guard.py \
+	port/python/erlang/_indent.py \
 	port/python/erlang/_library.py \
 	port/python/erlang/_locks.py \
 	port/python/erlang/_hint.py \

@@ -50,6 +50,7 @@ test_scripts = \
 	test/call/atoms.escript \
 	test/call/binding.escript \
 	test/call/cancel.escript \
+	test/call/code.escript \
 	test/call/deadline.escript \
 	test/call/errors.escript \
 	test/call/leave_stream.escript \

@@ -49,7 +49,7 @@
 -module(py).
 
 -export([call/3, call/4, call/5, eval/1, eval/2, eval/3]).
--export([exec/1, exec/2, exec_all/1, exec_all/2]).
+-export([exec/1, exec/2, exec/3, exec_all/1, exec_all/2]).
 -export([definitions/0, definitions/1, forget/1, forget/2]).
 -export([cast/3, cast/4, cast/5, spawn_call/3, spawn_call/4, spawn_call/5]).
 -export([await/1, await/2, cancel/1, parallel/1, parallel/2]).
@@ -66,7 +66,8 @@
 -export([pools/0, info/0, info/1]).
 -export([unquarantine/1, unquarantine/2]).
 -export_type([name/0, args/0, kwargs/0, code/0, locals/0, options/0, pool_options/0]).
--export_type([memory_limits/0, recycle_limits/0, result/0, source/0, stream/0, target/0, each/0]).
+-export_type([keywords/0, memory_limits/0, recycle_limits/0]).
+-export_type([result/0, source/0, stream/0, target/0, each/0]).
 
 -include("py.hrl").
 
@@ -75,11 +76,11 @@
 %% Dotted paths are followed, in modules and in functions.
 -type args() :: [term()].
 %% Positional arguments.
--type kwargs() :: #{name() => term()}.
+-type kwargs() :: #{name() => term()} | [{name(), term()}].
 %% Keyword arguments.
 -type code() :: unicode:chardata().
 %% Python source.
--type locals() :: #{name() => term()}.
+-type locals() :: #{name() => term()} | [{name(), term()}].
 %% Names that an expression may use.
 -type options() :: timeout() | #{
     timeout => timeout(),
@@ -95,16 +96,18 @@
     capture => boolean(),
     recycle => boolean(),
     chunk => pos_integer()
-}.
+} | keywords().
 %% A timeout in milliseconds alone, or a map: `timeout' (the pool's), `pool'
 %% (`default'; `{Pool, Id}' is one of its workers, `{Pool, all}', for call, eval
 %% and exec only, each of them), `traceback' (`false'), the atom that Python's `None' becomes
 %% (`none'), what binaries become (`str'), what numpy arrays become (`list'), the file
 %% and the line that the code is said to come from, where tagged tuples stand for
 %% dates and their like (`in': in arguments), what tables become (`records'), whether
-%% what Python prints comes as the last element of the result tuple
-%% (`false'; for call, eval, exec and spawn_call only), how many items a stream's
-%% chunk has at most (1000).
+%% what Python prints comes as the last element of the result tuple (`false'; for call,
+%% eval, exec and spawn_call only), how many items a stream's chunk has at most (1000).
+%% Wherever there is a map of names or options, a list of pairs will do.
+-type keywords() :: [{atom(), term()}].
+%% A map of options as a list of pairs.
 -type pool_options() :: #{
     size => pos_integer(),
     python_path => [unicode:chardata()],
@@ -130,7 +133,7 @@
     close_grace => non_neg_integer(),
     drain => non_neg_integer(),
     start_timeout => non_neg_integer()
-}.
+} | keywords().
 %% The number of workers (schedulers online); directories in front of
 %% `sys.path'; a virtual environment; variables set, or with `false' removed,
 %% in the workers' environment, which with `clear' at the head of the list has
@@ -162,7 +165,7 @@
     rss => pos_integer() | infinity,
     group => pos_integer() | infinity,
     budget => pos_integer() | {percent, 1..100} | infinity
-}.
+} | keywords().
 %% What a worker's memory is limited to; README says of each key what it does.
 -type recycle_limits() :: #{
     rss => pos_integer(),
@@ -173,7 +176,7 @@
     memory_errors => pos_integer(),
     jitter => non_neg_integer(),
     min_calls => non_neg_integer()
-}.
+} | keywords().
 %% When a worker is replaced; README says of each key what it means.
 -type result() :: {ok, term()} | {error, term()}
                 | {ok, term(), Output :: binary()} | {error, term(), Output :: binary()}.
@@ -237,6 +240,15 @@ exec(Code) ->
         | {ok, Output :: binary()} | {error, term(), Output :: binary()}.
 exec(Code, Options) ->
     py_request:exec(py_args:exec(Code), py_options:call(Options)).
+
+%% @doc The same with names that are there while the code runs: ``ok =
+%% py:exec(<<"total = sum(rows)">>, #{rows => [1, 2]}, #{})''. A name that
+%% `__main__' has already is as it was afterwards.
+-spec exec(code(), locals(), options()) ->
+          ok | {error, term()} | each()
+        | {ok, Output :: binary()} | {error, term(), Output :: binary()}.
+exec(Code, Locals, Options) ->
+    py_request:exec(py_args:exec(Code, Locals), py_options:call(Options)).
 
 %% @equiv unbind(default)
 -spec unbind() -> ok.
@@ -471,7 +483,8 @@ memory_stats(Target) ->
 %% and a `diagnosis', as far as they can be had (`docs/memory.md'). A pool's map has
 %% Python's numbers of all workers, of which `answered' of the `asked' are new, and
 %% the workers' own maps as `workers'.
--spec memory_stats(target(), #{detail => boolean()}) -> {ok, map()} | each() | {error, term()}.
+-spec memory_stats(target(), #{detail => boolean()} | keywords()) ->
+          {ok, map()} | each() | {error, term()}.
 memory_stats(Target, Options) ->
     #{detail := Detail} = py_args:memory_stats(Options),
     py_mem_stats:stats(Target, Detail).
@@ -494,7 +507,7 @@ gc(Target) ->
 %% ``{ok, _} = py:gc({pdf, 2}, 0)''. With options, a `generation' (2) and whether
 %% to `trim' (`false'), which also gives memory back, as {@link trim/1} does:
 %% ``{ok, #{collected := _, returned := Bytes}} = py:gc(pdf, #{trim => true})''.
--spec gc(target(), 0..2 | #{generation => 0..2, trim => boolean()}) ->
+-spec gc(target(), 0..2 | #{generation => 0..2, trim => boolean()} | keywords()) ->
           {ok, non_neg_integer() | map()} | each() | {error, term()}.
 gc(Target, Options) ->
     py_mem_tend:gc(Target, py_args:gc(Options)).

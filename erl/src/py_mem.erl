@@ -84,7 +84,8 @@ history(Target) ->
 %% a limit `rss', `limit' is there, and while it grows `reaches_limit_in', in
 %% milliseconds. `#{last => 60000}' looks at the last minute only. A pool's map has
 %% its workers' maps as `workers', and their slopes' sum.
--spec history(py:target(), #{last => timeout()}) -> {ok, map()} | py:each() | {error, term()}.
+-spec history(py:target(), #{last => timeout()} | py:keywords()) ->
+          {ok, map()} | py:each() | {error, term()}.
 history(Target, Options) ->
     #{last := Last} = py_args:history(Options),
     py_mem_history:history(Target, Last).
@@ -151,7 +152,8 @@ objects(Target) ->
 %% still meanwhile, for some 0.1 s for each million of objects, and before Python 3.12
 %% takes 8 bytes for each. A worker that cannot answer within the pool's `timeout'
 %% gives `{error, timeout}'.
--spec objects(py:target(), #{top => 1..100000}) -> {ok, [map()]} | py:each() | {error, term()}.
+-spec objects(py:target(), #{top => 1..100000} | py:keywords()) ->
+          {ok, [map()]} | py:each() | {error, term()}.
 objects(Target, Options) ->
     py_mem_census:objects(Target, py_args:census(Options)).
 
@@ -167,7 +169,8 @@ growth(Target) ->
 %% worker's first look has nothing to compare with and gives no rows. What was seen
 %% last is kept in the worker, by type, some 100 bytes for each; it is one for all who
 %% ask.
--spec growth(py:target(), #{top => 1..100000}) -> {ok, [map()]} | py:each() | {error, term()}.
+-spec growth(py:target(), #{top => 1..100000} | py:keywords()) ->
+          {ok, [map()]} | py:each() | {error, term()}.
 growth(Target, Options) ->
     py_mem_census:growth(Target, py_args:census(Options)).
 
@@ -199,7 +202,7 @@ referrers(Target, Type) ->
 %% objects, as `objects/2' takes it; it remembers 20000 of them, 2 MB at most. Before
 %% Python 3.13 what the variables of running functions refer to then is kept until
 %% the function returns. `{error, {no_type, Type}}': no class has the name.
--spec referrers(py:target(), py:name(), #{sample => 1..100}) ->
+-spec referrers(py:target(), py:name(), #{sample => 1..100} | py:keywords()) ->
           {ok, [map()]} | py:each() | {error, term()}.
 referrers(Target, Type, Options) ->
     py_mem_referrers:referrers(Target, py_args:referrers(Type, Options)).

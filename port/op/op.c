@@ -24,6 +24,7 @@ static const struct op_row rows[] = {
     {"call", 4, false, op_call, "result"},
     {"eval", 2, false, op_eval, "result"},
     {"exec", 1, false, op_exec, NULL},
+    {"exec", 2, false, op_exec, NULL},
     {"stream", 1, false, op_stream, NULL},
     {"hello", 0, true, op_hello, "hello"},
     {"version", 0, true, op_version, "version"},

@@ -113,15 +113,18 @@ with_maps() ->
     [{map, {map, outer, [{size, {limit, 0}, ""}, {inner, {map, inner, Inner}, ""}]}, #{}, ""}].
 
 places() ->
-    [{map, 7}, {map, [{size, 1}]},
+    [{map, 7}, {map, [size]}, {map, [{size, 1} | x]}, {{map, size}, [{size, -1}]},
      {{map, sise}, #{sise => 1}}, {{map, size}, #{size => -1}}, {{map, "size"}, #{"size" => 1}},
-     {{map, inner}, #{size => 1, inner => 7}},
+     {{map, inner}, #{size => 1, inner => 7}}, {{map, {inner, a}}, [{inner, [{a, 0}]}]},
      {{map, {inner, a}}, #{size => infinity, inner => #{a => 0, b => "/"}}}].
 
 in_form() ->
     ?assertEqual({ok, #{}}, py_option:check(map, #{}, with_maps())),
     ?assertEqual({ok, #{size => 0, inner => #{b => <<"/x">>}}},
-                 py_option:check(map, #{size => 0, inner => #{b => "/x"}}, with_maps())).
+                 py_option:check(map, #{size => 0, inner => #{b => "/x"}}, with_maps())),
+    ?assertEqual({ok, #{size => 0, inner => #{b => <<"/x">>}}},
+                 py_option:check(map, [{size, 0}, {inner, [{b, "/x"}]}, {size, 1}], with_maps())),
+    ?assertMatch({ok, #{size := 2}}, py_pool_options:check([{size, 2}])).
 
 wrong_key() ->
     {error, {badarg, {option, {memory, heep}, <<"heep is no option; there are: heap, ", _/binary>>}}} =
@@ -137,7 +140,7 @@ nothing_secret() ->
          ?assertEqual({Name, nomatch}, {Name, string:find(Text, "hush")})
      end || {Name, Value} <- [{init, [<<"hush">>, {7}]}, {init, {"hush"}}, {env, [{"A", {"hush"}}]},
                               {env, #{"A" => {"hush"}}}]],
-    {error, {badarg, {options, Text}}} = py_pool_options:check([{env, [{"A", "hush"}]}]),
+    {error, {badarg, {options, Text}}} = py_pool_options:check([{env, [{"A", "hush"}]}, hush]),
     ?assertEqual(<<"a pool's options must be a map, not a list">>, Text).
 
 %% A long value is cut.
@@ -157,7 +160,7 @@ completed() ->
 no_map() ->
     [?assertMatch({error, {badarg, {options, <<"a pool's options must be a map, not ", _/binary>>}}},
                   py_pool_options:check(Given))
-     || Given <- [[size], [{size, 1} | size], size, 7]].
+     || Given <- [[size], [{size, 1, 2}], [{size, 1} | x], size, 7]].
 
 limits() ->
     [?assertEqual({error, Text}, py_pool_options:limits(Limits))
@@ -223,6 +226,7 @@ call() ->
              filename => <<"x.py">>, line => 7},
     Options = Wire#{pool => pdf, timeout => ?LONGEST, recycle => false},
     ?assertEqual({opts, pdf, ?LONGEST, false, Wire}, py_options:call(Options)),
+    ?assertEqual({opts, pdf, ?LONGEST, false, Wire}, py_options:call(maps:to_list(Options))),
     ?assertEqual(lists:sort([Name || {Name, _, _, _} <- py_options:table()]),
                  lists:sort(maps:keys(Options))).
 
@@ -230,7 +234,7 @@ call() ->
 misuses() ->
     Call = fun py_options:call/1,
     [{Call, -1, "the options must be milliseconds, infinity or a map, not -1"},
-     {Call, [], "the options must be milliseconds, infinity or a map, not []"},
+     {Call, [traceback], "the options must be milliseconds, infinity or a map, not [traceback]"},
      {Call, ?LONGEST + 1, "the options must be milliseconds, infinity or a map, not 4294967296"},
      {Call, #{timeout => -1}, "timeout must be milliseconds or infinity, not -1"},
      [{Call, #{pool => Wrong}, "pool must be a pool's name, {Pool, Id} or {Pool, all}, not " ++ Shown}
@@ -251,7 +255,8 @@ misuses() ->
                                  {chink, 1, "chink is no option; there are: timeout, pool, "
                                             "traceback, none, binaries, arrays, filename, line, tags, frames, "
                                             "capture, recycle, chunk"}]],
-     {fun py_options:uncaptured/1, #{capture => false}, "capture is not an option here"},
+     [{fun py_options:uncaptured/1, Given, "capture is not an option here"}
+      || Given <- [#{capture => false}, [{capture, false}]]],
      [{fun py_options:plain/1, #{Name => Value}, atom_to_list(Name) ++ " is not an option here"}
       || {Name, Value} <- [{none, null}, {recycle, false}, {chunk, 1}]],
      [{fun py_args:memory_stats/1, #{Name => yes}, Text}

@@ -4,7 +4,7 @@
 %% error:badarg in the calling process. Pure.
 -module(py_args).
 
--export([call/4, calls/1, eval/2, exec/1, source/1, gc/1, tracemalloc_start/1]).
+-export([call/4, calls/1, eval/2, exec/1, exec/2, source/1, gc/1, tracemalloc_start/1]).
 -export([memory_stats/1, gc_threshold/1, history/1, what/1, pool/1, definition/1]).
 -export([traced/1, census/1, referrers/2]).
 
@@ -31,6 +31,13 @@ eval(Code, Locals) ->
 exec(Code) ->
     {exec, text(Code)}.
 
+-spec exec(term(), term()) -> py_wire:op().
+exec(Code, Locals) ->
+    case names(Locals) of
+        None when map_size(None) =:= 0 -> exec(Code);
+        Names -> {exec, text(Code), Names}
+    end.
+
 %% Where a stream's items come from.
 -spec source(term()) -> py_wire:op().
 source({eval, Code, Locals}) -> {stream, eval(Code, Locals)};
@@ -42,11 +49,11 @@ source(Code) -> {stream, eval(Code, #{})}.
 -spec gc(term()) -> #{generation := 0..2, trim := boolean()}.
 gc(Generation) when is_integer(Generation), Generation >= 0, Generation =< 2 ->
     gc(#{generation => Generation});
-gc(Options) when is_map(Options) ->
-    options(Options, [{generation, {integer, 0, 2}, 2, "with the younger ones"},
-                      {trim, boolean, false, "whether free memory is given back"}]);
-gc(Other) ->
-    must_be(Other, "the argument", "a generation (0, 1 or 2) or a map of options").
+gc(Given) ->
+    py_option:map(Given) =/= wrong
+        orelse must_be(Given, "the argument", "a generation (0, 1 or 2) or a map of options"),
+    options(Given, [{generation, {integer, 0, 2}, 2, "with the younger ones"},
+                    {trim, boolean, false, "whether free memory is given back"}]).
 
 %% What was asked for, as errors name it.
 -spec what(term()) -> py_wire:what().
@@ -118,11 +125,14 @@ referrers(Type, Options) ->
 
 %% ---------------------------------------------------------------------------
 
-options(Options, Table) when is_map(Options) ->
-    maps:map(fun(Name, Value) -> option(Name, Value, Options, Table) end,
-             maps:merge(py_option:defaults(Table), Options));
-options(Options, _) ->
-    must_be(Options, "the options", "a map").
+options(Given, Table) ->
+    case py_option:map(Given) of
+        {ok, Options} ->
+            maps:map(fun(Name, Value) -> option(Name, Value, Options, Table) end,
+                     maps:merge(py_option:defaults(Table), Options));
+        wrong ->
+            must_be(Given, "the options", "a map")
+    end.
 
 option(Name, Value, Options, Table) ->
     case py_option:check(Name, Value, Table) of
@@ -137,8 +147,11 @@ args(Args) when length(Args) >= 0 -> Args;
 args(Other) -> must_be(Other, "the arguments", "a proper list").
 
 %% The program checks the names in it. A timeout here was meant for the options.
-names(Map, _) when is_map(Map) ->
-    Map;
-names(Other, What) ->
-    badarg(Other, [What, " must be a map from names to values, not ", py_option:shown(Other),
-                   "; options, or a timeout, are the argument behind them"]).
+names(Given, What) ->
+    case py_option:map(Given) of
+        {ok, Map} ->
+            Map;
+        wrong ->
+            badarg(Given, [What, " must be a map from names to values, not ", py_option:shown(Given),
+                           "; options, or a timeout, are the argument behind them"])
+    end.

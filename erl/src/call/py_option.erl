@@ -7,7 +7,7 @@
 %% test/unit/options.escript, which also prints README's rows anew. Pure.
 -module(py_option).
 
--export([check/3, defaults/1, text/1, shown/1, kind/1]).
+-export([check/3, defaults/1, map/1, text/1, shown/1, kind/1]).
 -export_type([row/0, key/0, values/0, place/0, complaint/0]).
 
 -include("py.hrl").
@@ -119,6 +119,19 @@ expected(environment) -> "a list of {Name, Value}, perhaps behind clear, or a ma
 expected(trims) -> "never or a list of idle, {after_growth, Bytes}, {every, Ms}";
 expected({map, _, Keys}) -> ["a map (which may have ", names(Keys), ")"].
 
+%% Names with values, which may also be written as a list of pairs. Of two pairs
+%% with one name the first counts, as in proplists.
+-spec map(term()) -> {ok, map()} | wrong.
+map(Map) when is_map(Map) ->
+    {ok, Map};
+map(List) when length(List) >= 0 ->
+    case lists:all(fun(Pair) -> is_tuple(Pair) andalso tuple_size(Pair) =:= 2 end, List) of
+        true -> {ok, maps:from_list(lists:reverse(List))};
+        false -> wrong
+    end;
+map(_) ->
+    wrong.
+
 -spec defaults([row()]) -> #{atom() => term()}.
 defaults(Table) ->
     maps:from_list([{Name, default(Default)} || {Name, _, Default, _} <- Table]).
@@ -153,7 +166,9 @@ value(code, Code) -> [utf8(Part) || Part <- texts(Code)];
 value(environment, Env) when is_map(Env) -> value(environment, maps:to_list(Env));
 value(environment, [clear | Env]) -> [clear | value(environment, Env)];
 value(environment, Env) -> [variable(Variable) || Variable <- Env];
-value({map, _, Keys}, Map) -> maps:map(fun(Key, Value) -> key(Key, Value, Keys) end, Map).
+value({map, _, Keys}, Given) ->
+    {ok, Map} = map(Given),
+    maps:map(fun(Key, Value) -> key(Key, Value, Keys) end, Map).
 
 key(Key, Value, Keys) ->
     case check(Key, Value, Keys) of

@@ -47,12 +47,15 @@ table() ->
 
 %% ---------------------------------------------------------------------------
 
-%% A timeout or a map; anything else raises error:badarg.
+%% A timeout, a map or a list of pairs; anything else raises error:badarg.
 -spec call(term()) -> #opts{}.
-call(Map) when is_map(Map) ->
-    maps:fold(fun(Name, Value, Opts) -> option(Name, Value, Opts, Map) end, #opts{}, Map);
-call(Timeout) ->
-    #opts{timeout = timeout(Timeout, "the options", "milliseconds, infinity or a map")}.
+call(Given) ->
+    case py_option:map(Given) of
+        {ok, Map} ->
+            maps:fold(fun(Name, Value, Opts) -> option(Name, Value, Opts, Map) end, #opts{}, Map);
+        wrong ->
+            #opts{timeout = timeout(Given, "the options", "milliseconds, infinity or a map")}
+    end.
 
 option(Name, Value, Opts, Map) ->
     case py_option:check(Name, Value, table()) of
@@ -93,13 +96,15 @@ plain(Options) ->
 whole(#opts{pool = Name} = Opts, _) when is_atom(Name) -> Opts;
 whole(_, Options) -> badarg(Options, "pool must be a pool's name here").
 
-not_here(Names, Opts, Options) when is_map(Options) ->
-    case [Name || Name <- Names, is_map_key(Name, Options)] of
+not_here(Names, Opts, Options) ->
+    Given = case py_option:map(Options) of
+        {ok, Map} -> Map;
+        wrong -> #{}    % a timeout
+    end,
+    case [Name || Name <- Names, is_map_key(Name, Given)] of
         [] -> Opts;
         [Name | _] -> badarg(Options, io_lib:format("~tp is not an option here", [Name]))
-    end;
-not_here(_, Opts, _) ->
-    Opts.
+    end.
 
 %% A timeout and nothing else.
 -spec timeout(term()) -> timeout().

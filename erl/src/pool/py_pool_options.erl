@@ -208,12 +208,12 @@ recycle() ->
                     close_grace := non_neg_integer(), drain := non_neg_integer(), _ => _}.
 
 -spec check(term()) -> {ok, pool()} | {error, {badarg, term()}}.
-check(Options) ->
+check(Given) ->
     Table = table(),
-    case pairs(Options) of
+    case py_option:map(Given) of
         {ok, Map} -> check(maps:to_list(Map), Table, py_option:defaults(Table));
         wrong -> {error, {badarg, {options, text("a pool's options must be a map, not a ~ts",
-                                                 [py_option:kind(Options)])}}}
+                                                 [py_option:kind(Given)])}}}
     end.
 
 check([], _, Pool) ->
@@ -241,7 +241,7 @@ limits(Limits) ->
           {ok, #{atom() => pool()}} | {error, {badarg, term()}}.
 environment(Env) ->
     Own = maps:without([pools, included_applications], maps:from_list(Env)),
-    case pairs(proplists:get_value(pools, Env, #{})) of
+    case py_option:map(proplists:get_value(pools, Env, #{})) of
         {ok, #{default := _}} ->
             wrong_pools("pools must not have default: its options stand beside pools", []);
         {ok, Pools} ->
@@ -259,16 +259,6 @@ with_default(#{size := 0} = Own, Others) ->
     end;
 with_default(Own, {ok, Others}) -> pools([{default, Own}], Others);
 with_default(_, Error) -> Error.
-
-%% Configuration files, above all those of Elixir, have lists of pairs as well.
-pairs(Map) when is_map(Map) ->
-    {ok, Map};
-pairs(List) ->
-    try
-        {ok, maps:from_list(List)}
-    catch
-        error:_ -> wrong
-    end.
 
 wrong_pools(Format, Args) ->
     {error, {badarg, {option, pools, text(Format, Args)}}}.

@@ -4,11 +4,13 @@
 import io
 import sys
 
+import erlang
 from erlang import _log, _output
 
 
 def setup() -> None:
-    """Make printed lines appear at once: nobody flushes a worker."""
+    """Make printed lines appear at once: nobody flushes a worker.  Code that
+    is evaluated or executed knows this package."""
     # Since 3.13 the first traceback does this: too late, when a file of the
     # user's may have that name.
     __import__("tokenize")
@@ -21,3 +23,4 @@ def setup() -> None:
         )
     _output.install()
     _log.install()
+    sys.modules["__main__"].erlang = erlang  # type: ignore[attr-defined]
