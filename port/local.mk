@@ -37,6 +37,7 @@ port_libport_a_SOURCES = \
 	port/value/stack.c port/value/stack.h \
 	port/value/tagged.c port/value/tagged.h \
 	port/value/text.c port/value/text.h \
+	port/value/unique.c port/value/unique.h \
 	port/task/arg.c port/task/arg.h \
 	port/task/capture.c port/task/capture.h \
 	port/task/hint.c port/task/hint.h \

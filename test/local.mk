@@ -190,6 +190,7 @@ c_tests = \
 	test/c/test_frame \
 	test/c/test_heap \
 	test/c/test_jobs \
+	test/c/test_keys \
 	test/c/test_message \
 	test/c/test_nomemory \
 	test/c/test_put \

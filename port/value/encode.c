@@ -17,10 +17,10 @@
 #include <math.h>
 
 #include "value/classes.h"
-#include "value/keys.h"
 #include "value/place.h"
 #include "value/scalar.h"
 #include "value/stack.h"
+#include "value/unique.h"
 #include "wire/protocol.h"
 #include "wire/put.h"
 
@@ -168,13 +168,6 @@ static int encode_set(struct encoder *e, PyObject *obj)
 
 /* ---- dicts ---- */
 
-/* Keys of these types differ in Erlang because they differ in Python. */
-static bool is_plain_key(PyObject *key)
-{
-    return PyUnicode_CheckExact(key) || PyLong_CheckExact(key) ||
-           classes_exactly(Py_TYPE(key)) == ERL_ATOM;
-}
-
 static int encode_key(struct encoder *e, PyObject *key)
 {
     e->in_key++;
@@ -183,97 +176,78 @@ static int encode_key(struct encoder *e, PyObject *key)
     return rc;
 }
 
-static int encode_pair(struct encoder *e, PyObject *key, PyObject *value,
-                       size_t i)
+static int encode_pair(struct encoder *e, struct unique *u, PyObject *key,
+                       PyObject *value, size_t i)
 {
+    if (!u->noting && (e->in_key || !unique_is_plain(key)) &&
+        unique_note_from(u, i) < 0)
+        return -1;
+    const size_t key_at = e->out->len;
     if (encode_key(e, key) < 0) {
         place_nth_key(&e->place, i);
         return -1;
     }
+    const size_t value_at = e->out->len;
     if (encode_term(e, value) < 0) {
         place_key(&e->place, key);
         return -1;
     }
+    if (u->noting)
+        keys_note(&u->keys, key_at, value_at, e->out->len);
     return 0;
 }
 
-/* Exactly n pairs; clears *plain if a key is not a plain one. */
-static int encode_pairs(struct encoder *e, PyObject *dict, size_t n,
-                        bool *plain)
+/* Exactly n pairs. */
+static int encode_pairs(struct encoder *e, struct unique *u)
 {
     PyObject *key = NULL, *value = NULL;
     Py_ssize_t at = 0;
     size_t i = 0;
-    while (python_dict_next(dict, &at, &key, &value)) {
-        int rc = i < n ? encode_pair(e, key, value, i) : changed(dict);
-        *plain = *plain && is_plain_key(key);
+    while (python_dict_next(u->dict, &at, &key, &value)) {
+        int rc = i < u->n ? encode_pair(e, u, key, value, i) : changed(u->dict);
+        unique_came(u, key);
         Py_DECREF(key);
         Py_DECREF(value);
         if (rc < 0)
             return -1;
         i++;
     }
-    return i == n ? 0 : changed(dict);
-}
-
-/* A short repr of the i-th key. */
-static PyObject *nth_key(PyObject *dict, size_t i)
-{
-    PyObject *key = NULL, *value = NULL, *repr = NULL;
-    Py_ssize_t at = 0;
-    for (size_t k = 0; !repr && python_dict_next(dict, &at, &key, &value);
-         k++) {
-        if (k == i)
-            repr = python_short_repr(key);
-        Py_DECREF(key);
-        Py_DECREF(value);
-    }
-    return repr ? repr : PyUnicode_FromString("?");
-}
-
-static void refuse_same_keys(PyObject *dict, const size_t same[2])
-{
-    PyObject *first = nth_key(dict, same[0]);
-    PyObject *second = nth_key(dict, same[1]);
-    if (first && second)
-        PyErr_Format(PyExc_ValueError,
-                     "keys %U and %U become the same Erlang term", first,
-                     second);
-    Py_XDECREF(first);
-    Py_XDECREF(second);
+    return i == u->n ? 0 : changed(u->dict);
 }
 
 /* A map that is a part of a key is sorted, so that it can be compared. */
-static int check_keys(struct encoder *e, PyObject *dict, size_t start, size_t n)
+static int check_keys(struct encoder *e, const struct unique *u)
 {
-    size_t same[2] = {0, 0};
-    if (check_stack(KEYS_STACK) < 0)
+    if (check_stack(KEYS_STACK) < 0 || unique_check(u, e->out) < 0)
         return -1;
-    int rc = keys_check(e->out, start, n, same);
-    if (rc > 0)
-        refuse_same_keys(dict, same);
-    else if (rc < 0 || (e->in_key && keys_sort(e->out, start, n) < 0))
-        PyErr_NoMemory();
-    return PyErr_Occurred() ? -1 : 0;
+    if (!e->in_key || keys_sort(&u->keys, e->out) == 0)
+        return 0;
+    PyErr_NoMemory();
+    return -1;
 }
 
-/* A key may have come twice if user code changed the dict, even a plain key. */
-static int encode_dict(struct encoder *e, PyObject *obj)
+static int encode_map(struct encoder *e, struct unique *u)
 {
-    const size_t n = (size_t)PyDict_Size(obj);
     const unsigned long lowered = e->lowered;
-    bool plain = true;
-    if (put_map(e->out, n) < 0)
-        return -1;
-    if (n == 0)
-        return 0;
-    const size_t start = e->out->len;
-    if (enter(e) < 0 || encode_pairs(e, obj, n, &plain) < 0)
+    if (enter(e) < 0 || encode_pairs(e, u) < 0)
         return -1;
     leave(e);
-    if (plain && lowered == e->lowered && !e->in_key)
+    if (lowered != e->lowered && unique_unchanged(u) < 0)
+        return -1;
+    return u->noting ? check_keys(e, u) : 0;
+}
+
+static int encode_dict(struct encoder *e, PyObject *obj)
+{
+    struct unique u;
+    unique_init(&u, obj);
+    if (put_map(e->out, u.n) < 0)
+        return -1;
+    if (u.n == 0)
         return 0;
-    return check_keys(e, obj, start, n);
+    int rc = encode_map(e, &u);
+    unique_end(&u);
+    return rc;
 }
 
 /* ---- what has a function, and one more condition ---- */

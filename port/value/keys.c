@@ -15,16 +15,38 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "wire/scan.h"
+#include "wire/protocol.h"
 
 /* Bytes of the tag and the count of a list. */
 #define LIST_HEAD 5
 
+int keys_begin(struct keys *k, size_t n, size_t first)
+{
+    k->n = n;
+    k->noted = 0;
+    k->first = first;
+    buf_init(&k->early, FRAME_LIMIT);
+    k->pairs = calloc(n, sizeof *k->pairs);
+    return k->pairs ? 0 : -1;
+}
+
+void keys_end(struct keys *k)
+{
+    free(k->pairs);
+    buf_free(&k->early);
+}
+
+void keys_note(struct keys *k, size_t key, size_t value, size_t end)
+{
+    k->pairs[k->noted++] = (struct keys_pair){key, value, end};
+}
+
+/* ---- in order ---- */
+
 struct key {
     const char *p;
     size_t len;
-    size_t pair_len; /* with the value behind it */
-    size_t i;        /* its number in the map */
+    size_t i; /* its number in the map */
 };
 
 static int compare(const void *left, const void *right)
@@ -35,33 +57,18 @@ static int compare(const void *left, const void *right)
     return memcmp(a->p, b->p, a->len);
 }
 
-/* Finds where each key is. The bytes are our own: scanning them cannot fail,
- * but if it does nothing is known about the keys. */
-static int find_keys(const struct buf *b, size_t at, size_t n, struct key *keys)
+/* The keys, sorted; the caller frees them. NULL: no memory. */
+static struct key *sorted_keys(const struct keys *k, const struct buf *b)
 {
-    struct err err = {""};
-    for (size_t i = 0; i < n; i++) {
-        const size_t start = at;
-        if (scan_term(b->data, b->len, &at, &err) < 0)
-            return -1;
-        keys[i] = (struct key){b->data + start, at - start, 0, i};
-        if (scan_term(b->data, b->len, &at, &err) < 0)
-            return -1;
-        keys[i].pair_len = at - start;
+    struct key *keys = calloc(k->n, sizeof *keys);
+    if (!keys)
+        return NULL;
+    for (size_t i = 0; i < k->n; i++) {
+        const struct keys_pair *pair = &k->pairs[i];
+        const char *data = i < k->first ? k->early.data : b->data;
+        keys[i] = (struct key){data + pair->key, pair->value - pair->key, i};
     }
-    return 0;
-}
-
-/* The keys of n > 0 pairs, sorted; the caller frees them. NULL: no memory. */
-static struct key *sorted_keys(const struct buf *b, size_t start, size_t n)
-{
-    struct key *keys = calloc(n, sizeof *keys);
-    if (keys && find_keys(b, start, n, keys) < 0) {
-        free(keys);
-        keys = NULL;
-    }
-    if (keys)
-        qsort(keys, n, sizeof *keys, compare);
+    qsort(keys, k->n, sizeof *keys, compare);
     return keys;
 }
 
@@ -78,28 +85,28 @@ static int find_same(const struct key *keys, size_t n, size_t same[2])
     return 0;
 }
 
-int keys_check(const struct buf *b, size_t start, size_t n, size_t same[2])
+int keys_check(const struct keys *k, const struct buf *b, size_t same[2])
 {
-    if (n == 0)
-        return 0;
-    struct key *keys = sorted_keys(b, start, n);
-    int rc = keys ? find_same(keys, n, same) : -1;
+    struct key *keys = sorted_keys(k, b);
+    int rc = keys ? find_same(keys, k->n, same) : -1;
     free(keys);
     return rc;
 }
 
-int keys_sort(struct buf *b, size_t start, size_t n)
+int keys_sort(const struct keys *k, struct buf *b)
 {
-    if (n < 2)
+    if (k->n < 2)
         return 0;
-    const size_t len = b->len - start;
-    struct key *keys = sorted_keys(b, start, n);
+    const size_t start = k->pairs[0].key;
+    const size_t len = k->pairs[k->n - 1].end - start;
+    struct key *keys = sorted_keys(k, b);
     char *copy = malloc(len);
     char *to = copy;
     if (keys && copy) {
-        for (size_t i = 0; i < n; i++) {
-            memcpy(to, keys[i].p, keys[i].pair_len);
-            to += keys[i].pair_len;
+        for (size_t i = 0; i < k->n; i++) {
+            const struct keys_pair *pair = &k->pairs[keys[i].i];
+            memcpy(to, b->data + pair->key, pair->end - pair->key);
+            to += pair->end - pair->key;
         }
         memcpy(b->data + start, copy, len);
     }
@@ -108,6 +115,8 @@ int keys_sort(struct buf *b, size_t start, size_t n)
     free(copy);
     return rc;
 }
+
+/* ---- lists ---- */
 
 /* The number in a list's head. */
 static int list_arity(const struct buf *b, size_t at)

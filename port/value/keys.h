@@ -13,14 +13,38 @@
 /* The most bytes of stack that keys_check and keys_sort need. */
 #define KEYS_STACK ((size_t)36 * 1024)
 
-/* Looks at the n pairs that end at the end of b and start at b->data[start].
- * Returns 0 when all keys differ; 1 when two are the same term, with their
- * numbers in same[0] < same[1]; -1 when there was no memory to look. */
-int keys_check(const struct buf *b, size_t start, size_t n, size_t same[2]);
+/* Where a key and its value are in a buf: from, between and to. */
+struct keys_pair {
+    size_t key, value, end;
+};
 
-/* Puts these n pairs in the order of their keys' bytes. 0, or -1 when there
- * was no memory for that. */
-int keys_sort(struct buf *b, size_t start, size_t n);
+/* The pairs of a map, noted while they are written, so that nobody has to look
+ * for them in what is nested. */
+struct keys {
+    struct keys_pair *pairs; /* owned */
+    size_t n;                /* of the map */
+    size_t noted;
+    size_t first;     /* so many keys were written before this was begun … */
+    struct buf early; /* … and once more here. Owned */
+};
+
+/* For a map of n > 0 pairs, `first` of which are written: the caller writes the
+ * keys of these into k->early, too, and notes them. 0/-1: no memory. Then and
+ * later keys_end frees what there is. */
+int keys_begin(struct keys *k, size_t n, size_t first);
+void keys_end(struct keys *k);
+
+/* The next pair; there is room for n. */
+void keys_note(struct keys *k, size_t key, size_t value, size_t end);
+
+/* Looks at all n pairs, which were noted. Returns 0 when all keys differ; 1
+ * when two are the same term, with their numbers in same[0] < same[1]; -1 when
+ * there was no memory to look. */
+int keys_check(const struct keys *k, const struct buf *b, size_t same[2]);
+
+/* Puts the pairs in the order of their keys' bytes; k->first is 0. 0, or -1
+ * when there was no memory for that. */
+int keys_sort(const struct keys *k, struct buf *b);
 
 /* Of a list that starts at `start`, ends at the end of b, and whose tail starts
  * at `tail`: makes [1 | [2 | 3]] the same bytes as [1, 2 | 3]. */
