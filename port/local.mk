@@ -132,6 +132,7 @@ dist_pypackage_DATA = \
 	port/python/erlang/_hint.py \
 	port/python/erlang/_holders.py \
 	port/python/erlang/_log.py \
+	port/python/erlang/_main.py \
 	port/python/erlang/_memory.py \
 	port/python/erlang/_names.py \
 	port/python/erlang/_numpy.py \

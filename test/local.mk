@@ -116,6 +116,7 @@ test_scripts = \
 	test/worker/logs.escript \
 	test/worker/orphans.escript \
 	test/worker/send.escript \
+	test/worker/spawned.escript \
 	test/worker/thread.escript \
 	test/worker/userproc.escript \
 	test/worker/watch.escript

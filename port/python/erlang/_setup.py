@@ -3,14 +3,15 @@
 
 import io
 import sys
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 
 import erlang
 from erlang import _log, _output
 
 
 def setup() -> None:
-    """Make printed lines appear at once: nobody flushes a worker.  Code that
-    is evaluated or executed knows this package."""
+    """Make printed lines appear at once: nobody flushes a worker."""
     # Since 3.13 the first traceback does this: too late, when a file of the
     # user's may have that name.
     __import__("tokenize")
@@ -23,4 +24,11 @@ def setup() -> None:
         )
     _output.install()
     _log.install()
-    sys.modules["__main__"].erlang = erlang  # type: ignore[attr-defined]
+    _prepare_main(sys.modules["__main__"])
+
+
+def _prepare_main(main: ModuleType) -> None:
+    """Code there knows this package.  In a process that multiprocessing
+    spawns, `_main` is what has the place of that module."""
+    main.erlang = erlang  # type: ignore[attr-defined]
+    main.__spec__ = ModuleSpec("erlang._main", None)
