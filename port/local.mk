@@ -40,6 +40,7 @@ port_libport_a_SOURCES = \
 	port/value/unique.c port/value/unique.h \
 	port/task/arg.c port/task/arg.h \
 	port/task/capture.c port/task/capture.h \
+	port/task/code.c port/task/code.h \
 	port/task/hint.c port/task/hint.h \
 	port/task/map.c port/task/map.h \
 	port/task/name.c port/task/name.h \

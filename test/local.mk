@@ -103,6 +103,7 @@ test_scripts = \
 	test/pool/supervised.escript \
 	test/program/frames.escript \
 	test/program/heap.escript \
+	test/program/names.escript \
 	test/program/paths.escript \
 	test/program/program.escript \
 	test/program/random.escript \
@@ -186,6 +187,7 @@ c_tests = \
 	test/c/test_account \
 	test/c/test_atoms \
 	test/c/test_buf \
+	test/c/test_code \
 	test/c/test_event \
 	test/c/test_exception \
 	test/c/test_frame \

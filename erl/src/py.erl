@@ -479,7 +479,7 @@ memory_stats(Target) ->
 %% `rss', `peak' and `swap'; and `id', `os_pid', `calls', `uptime' (ms), `baseline'
 %% (the `rss' when it was ready) and `growth' since then; its `limits' and what is
 %% `left' of them. With `#{detail => true}'
-%% there are also `pss', `uss', `children', `arenas', `malloc', `blocks', `objects'
+%% there are also `pss', `uss', `children', `arenas', `malloc', `blocks', `objects', `compiled'
 %% and a `diagnosis', as far as they can be had (`docs/memory.md'). A pool's map has
 %% Python's numbers of all workers, of which `answered' of the `asked' are new, and
 %% the workers' own maps as `workers'.

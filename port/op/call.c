@@ -26,19 +26,31 @@ static PyObject *named_function(struct task *task)
     return found;
 }
 
-/* erlang._call.call with __main__ for its globals. */
-static PyObject *make_trampoline(void)
+/* erlang._call.call with these names for its globals. */
+static PyObject *make_trampoline(PyObject *names)
 {
-    PyObject *call = NULL, *code = NULL, *names = NULL, *made = NULL;
+    PyObject *call = NULL, *code = NULL, *made = NULL;
 
     if ((call = python_attribute("erlang._call", "call")) &&
-        (code = PyObject_GetAttrString(call, "__code__")) &&
-        (names = eval_names()))
+        (code = PyObject_GetAttrString(call, "__code__")))
         made = PyFunction_New(code, names);
     Py_XDECREF(call);
     Py_XDECREF(code);
-    Py_XDECREF(names);
     return made;
+}
+
+/* Made once for each module that is __main__. Where there is none, the last one
+ * serves. */
+static PyObject *trampoline(void)
+{
+    static PyObject *made;
+    PyObject *names = eval_main();
+    if (!names && !PyErr_Occurred() && !made)
+        names = PyDict_New();
+    if (names && (!made || PyFunction_GET_GLOBALS(made) != names))
+        Py_XSETREF(made, make_trampoline(names));
+    Py_XDECREF(names);
+    return PyErr_Occurred() ? NULL : Py_XNewRef(made);
 }
 
 /* Calls with a Python frame underneath: builtins.eval and locals need one, and
@@ -46,11 +58,11 @@ static PyObject *make_trampoline(void)
 static PyObject *call_in_frame(PyObject *function, PyObject *args,
                                PyObject *kwargs)
 {
-    static PyObject *trampoline;
-    if (!trampoline && !(trampoline = make_trampoline()))
-        return NULL;
-    return PyObject_CallFunctionObjArgs(trampoline, function, args, kwargs,
-                                        NULL);
+    PyObject *const values[] = {function, args, kwargs};
+    PyObject *call = trampoline();
+    PyObject *value = call ? PyObject_Vectorcall(call, values, 3, NULL) : NULL;
+    Py_XDECREF(call);
+    return value;
 }
 
 PyObject *op_call(struct task *task)

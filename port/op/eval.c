@@ -5,65 +5,30 @@
 
 #include "op/op.h"
 #include "task/arg.h"
+#include "task/code.h"
 #include "task/hint.h"
 #include "value/python.h"
 
-/* Compiled expressions by their text: most callers send the same few texts. */
-#define CACHED_MAX 512
-#define CACHED_TEXT_MAX 4096
-static PyObject *compiled;
+/* Looked up each time: user code may put another module there. */
+PyObject *eval_main(void)
+{
+    static PyObject *name;
+    if (!name && !(name = PyUnicode_InternFromString("__main__")))
+        return NULL;
+    PyObject *main = python_imported(name);
+    PyObject *names = NULL;
+    if (main && PyModule_Check(main))
+        names = Py_XNewRef(PyModule_GetDict(main));
+    Py_XDECREF(main);
+    return names;
+}
 
+/* What is no module may have a __dict__, too. */
 PyObject *eval_names(void)
 {
-    return python_attribute("__main__", "__dict__");
-}
-
-/* What may be indented: "expression" or "statements". Most code begins with
- * neither a blank nor a byte order mark. */
-static PyObject *unindented(PyObject *text, const char *what)
-{
-    const Py_UCS4 first =
-        PyUnicode_GET_LENGTH(text) ? PyUnicode_READ_CHAR(text, 0) : 0;
-    if (first == 0xfeff || Py_UNICODE_ISSPACE(first))
-        return python_call("erlang._indent", what, "(O)", text);
-    return Py_NewRef(text);
-}
-
-/* mode: "eval" or "exec", as Python's compile has it. */
-static PyObject *compile_text(PyObject *text, const char *mode,
-                              const char *what, const struct task_opts *opts)
-{
-    PyObject *source = unindented(text, what), *code = NULL;
-    if (source)
-        code = python_call("erlang._source", "compiled", "(Osz#l)", source,
-                           mode, opts->filename,
-                           (Py_ssize_t)opts->filename_len, opts->line);
-    Py_XDECREF(source);
-    return code;
-}
-
-static int remember(PyObject *text, PyObject *code)
-{
-    if (PyUnicode_GetLength(text) > CACHED_TEXT_MAX)
-        return 0;
-    if (PyDict_Size(compiled) >= CACHED_MAX)
-        PyDict_Clear(compiled);
-    return PyDict_SetItem(compiled, text, code);
-}
-
-static PyObject *expression(PyObject *text, const struct task_opts *opts)
-{
-    if (opts->filename || opts->line != 1)
-        return compile_text(text, "eval", opts);
-    if (!compiled && !(compiled = PyDict_New()))
-        return NULL;
-    PyObject *code = python_dict_get(compiled, text);
-    if (code || PyErr_Occurred())
-        return code;
-    code = compile_text(text, "eval", "expression", opts);
-    if (code && remember(text, code) < 0)
-        Py_CLEAR(code);
-    return code;
+    PyObject *names = eval_main();
+    return names || PyErr_Occurred() ? names
+                                     : python_attribute("__main__", "__dict__");
 }
 
 /* The names that the expression sees. Locals become globals of a copy, so
@@ -87,7 +52,7 @@ PyObject *op_eval(struct task *task)
 
     if (!(text = arg_text(task, "code")) ||
         !(locals = arg_names(task, "locals")) ||
-        !(code = expression(text, &task->opts)) ||
+        !(code = code_of_expression(text, &task->opts)) ||
         !(names = names_with(locals)))
         goto out;
     value = PyEval_EvalCode(code, names, names);
@@ -161,7 +126,7 @@ PyObject *op_exec(struct task *task)
 
     if (!(text = arg_text(task, "code")) ||
         (task->req->op_arity > 1 && !(locals = arg_names(task, "locals"))) ||
-        !(code = compile_text(text, "exec", "statements", &task->opts)) ||
+        !(code = code_of_statements(text, &task->opts)) ||
         !(names = eval_names()))
         goto out;
     none = locals ? run_with(code, names, locals)

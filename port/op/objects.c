@@ -12,6 +12,7 @@
 #include "census/sweep.h"
 #include "memory/heap_arena.h"
 #include "memory/heap_hook.h"
+#include "task/code.h"
 #include "task/map.h"
 #include "value/python.h"
 #include "wire/clock.h"
@@ -135,6 +136,8 @@ static int describe(PyObject *map)
     int rc = blocks ? describe_large(map, blocks) : -1;
     if (rc == 0)
         rc = map_take(map, "blocks", Py_NewRef(blocks));
+    if (rc == 0)
+        rc = map_take(map, "compiled", code_kept());
     Py_XDECREF(blocks);
     return rc;
 }

@@ -18,6 +18,10 @@
 /* "…" in UTF-8: something was left out here. */
 #define PYTHON_ELLIPSIS "\xe2\x80\xa6"
 
+/* What sys.modules has under that name, as it stands there; NULL without an
+ * exception when there is nothing. Runs no Python code. */
+PyObject *python_imported(PyObject *name);
+
 /* Imports (or finds) a module by its full name. */
 PyObject *python_module(const char *name);
 

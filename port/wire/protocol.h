@@ -106,6 +106,8 @@
     X(traced_memory_current) X(traced_memory_peak) X(size) X(count) \
     X(heap) X(current) X(peak) X(limit) X(arenas) X(bytes) \
     X(unused) X(malloc) X(used) X(free) X(pieces) X(large) X(whole) X(blocks) \
+    X(compiled) X(eval) X(exec) X(texts) X(characters) X(hits) X(misses) \
+    X(dropped) \
     X(sites) X(rest) X(module) X(frame) X(cycle) X(unknown) \
     /* stacks and tracebacks */ \
     X(type) X(message) X(frames) X(function) X(cause) X(context) X(notes) \

@@ -82,14 +82,14 @@ detail() ->
     {ok, #{workers := Workers}} = py:memory_stats(default, #{detail => true}),
     ?assertEqual(2, length([ok || #{pss := Pss, uss := Uss} <- Workers,
                                   Uss > ?MB, Pss >= Uss])),
-    [?assertMatch(#{children := #{count := 0, rss := 0}, blocks := Blocks,
+    [?assertMatch(#{children := #{count := 0, rss := 0}, blocks := Blocks, compiled := #{eval := _, exec := _},
                     arenas := #{count := _, bytes := Bytes, unused := Unused},
                     malloc := #{used := Used, free := Free, pieces := Pieces}}
                       when Blocks > 0 andalso Unused < Bytes andalso Used > 0 andalso Pieces =< Free,
                   Worker)
      || fixture:has_glibc(), Worker <- Workers],
     {ok, Plain} = py:memory_stats({default, 1}, #{detail => false}),
-    ?assertEqual([], [Key || Key <- [pss, uss, children, arenas, malloc, blocks, objects, diagnosis],
+    ?assertEqual([], [Key || Key <- [pss, uss, children, arenas, malloc, blocks, objects, compiled, diagnosis],
                              is_map_key(Key, Plain)]).
 
 options() ->
