@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * bigint: int's own methods do the work, whatever class the object has.
+ * bigint: Python has two's complement to offer, Erlang sends a sign and the
+ * absolute value.
  */
 #include "config.h"
 
 #include "value/bigint.h"
 
 #include "wire/put.h"
+
+/* Integers of up to that many bytes need no memory of their own. */
+#define FEW 256
 
 static PyObject *from_few_bytes(const unsigned char *bytes, size_t n)
 {
@@ -16,17 +20,11 @@ static PyObject *from_few_bytes(const unsigned char *bytes, size_t n)
     return PyLong_FromUnsignedLongLong(v);
 }
 
-static PyObject *from_many_bytes(const unsigned char *bytes, size_t n)
-{
-    return PyObject_CallMethod((PyObject *)&PyLong_Type, "from_bytes", "y#s",
-                               (const char *)bytes, (Py_ssize_t)n, "little");
-}
-
 PyObject *bigint_from_bytes(const unsigned char *bytes, size_t n, bool negative)
 {
     PyObject *value = n <= sizeof(unsigned long long)
                           ? from_few_bytes(bytes, n)
-                          : from_many_bytes(bytes, n);
+                          : python_int_from_bytes(bytes, n);
     if (!value || !negative)
         return value;
     PyObject *result = PyNumber_Negative(value);
@@ -34,32 +32,43 @@ PyObject *bigint_from_bytes(const unsigned char *bytes, size_t n, bool negative)
     return result;
 }
 
-/* The absolute value's bytes, least first. */
-static PyObject *long_bytes(PyObject *obj)
+/* In two's complement: all bits change, and 1 is added. */
+static void negate(unsigned char *bytes, size_t n)
 {
-    PyObject *const type = (PyObject *)&PyLong_Type;
-    PyObject *bits = NULL, *bytes = NULL;
-    PyObject *positive = PyObject_CallMethod(type, "__abs__", "O", obj);
-    if (positive)
-        bits = PyObject_CallMethod(type, "bit_length", "O", positive);
-    if (bits)
-        bytes = PyObject_CallMethod(type, "to_bytes", "Ons", positive,
-                                    PyLong_AsSsize_t(bits) / 8 + 1, "little");
-    Py_XDECREF(bits);
-    Py_XDECREF(positive);
-    return bytes;
+    unsigned carry = 1;
+    for (size_t i = 0; i < n; i++) {
+        carry += (unsigned char)~bytes[i];
+        bytes[i] = (unsigned char)carry;
+        carry >>= 8;
+    }
+}
+
+static int encode_into(struct buf *out, PyObject *obj, bool negative,
+                       unsigned char *bytes, size_t n)
+{
+    if (python_int_bytes(obj, bytes, n) < 0)
+        return -1;
+    if (negative)
+        negate(bytes, n);
+    while (n > 0 && bytes[n - 1] == 0)
+        n--;
+    return put_big(out, negative, bytes, n);
 }
 
 int bigint_encode(struct buf *out, PyObject *obj, bool negative)
 {
-    PyObject *bytes = long_bytes(obj);
-    if (!bytes)
+    unsigned char few[FEW];
+    const Py_ssize_t n = python_int_size(obj);
+    if (n < 0)
         return -1;
-    const char *p = PyBytes_AS_STRING(bytes);
-    size_t n = (size_t)PyBytes_GET_SIZE(bytes);
-    while (n > 0 && p[n - 1] == 0)
-        n--;
-    int rc = put_big(out, negative, p, n);
-    Py_DECREF(bytes);
+    if (n <= FEW)
+        return encode_into(out, obj, negative, few, (size_t)n);
+    unsigned char *many = PyMem_Malloc((size_t)n);
+    int rc = -1;
+    if (many)
+        rc = encode_into(out, obj, negative, many, (size_t)n);
+    else
+        PyErr_NoMemory();
+    PyMem_Free(many);
     return rc;
 }

@@ -81,6 +81,43 @@ PyObject *python_type_name(PyTypeObject *type)
 #endif
 }
 
+#if PY_VERSION_HEX >= 0x030d0000
+Py_ssize_t python_int_size(PyObject *obj)
+{
+    return PyLong_AsNativeBytes(obj, NULL, 0, Py_ASNATIVEBYTES_LITTLE_ENDIAN);
+}
+
+int python_int_bytes(PyObject *obj, unsigned char *bytes, size_t n)
+{
+    return PyLong_AsNativeBytes(obj, bytes, (Py_ssize_t)n,
+                                Py_ASNATIVEBYTES_LITTLE_ENDIAN) < 0
+               ? -1
+               : 0;
+}
+
+PyObject *python_int_from_bytes(const unsigned char *bytes, size_t n)
+{
+    return PyLong_FromUnsignedNativeBytes(bytes, n,
+                                          Py_ASNATIVEBYTES_LITTLE_ENDIAN);
+}
+#else
+Py_ssize_t python_int_size(PyObject *obj)
+{
+    const size_t bits = _PyLong_NumBits(obj);
+    return bits == (size_t)-1 ? -1 : (Py_ssize_t)(bits / 8 + 1);
+}
+
+int python_int_bytes(PyObject *obj, unsigned char *bytes, size_t n)
+{
+    return _PyLong_AsByteArray((PyLongObject *)obj, bytes, n, 1, 1);
+}
+
+PyObject *python_int_from_bytes(const unsigned char *bytes, size_t n)
+{
+    return _PyLong_FromByteArray(bytes, n, 1, 0);
+}
+#endif
+
 #if PY_VERSION_HEX >= 0x030c0000
 int python_visit_objects(int (*visit)(PyObject *obj, void *arg), void *arg)
 {

@@ -56,6 +56,16 @@ PyObject *python_short_repr(PyObject *obj);
  * an exception that is set; NULL only when there is no memory. */
 PyObject *python_plain_str(PyObject *obj);
 
+/* How many bytes hold an int, or an instance of a subclass, in two's
+ * complement; it may be more than it takes. -1 with an exception. */
+Py_ssize_t python_int_size(PyObject *obj);
+
+/* Fills so many bytes with it, least byte first. 0/-1. */
+int python_int_bytes(PyObject *obj, unsigned char *bytes, size_t n);
+
+/* An int that is not negative, from its bytes, least byte first. */
+PyObject *python_int_from_bytes(const unsigned char *bytes, size_t n);
+
 /* Shows `visit` every object that the collector knows, until that returns 0. It
  * may run no Python code. Before 3.12 that takes a list of all of them, 8 bytes
  * each, and those that are frozen are not seen. 0/-1. */
