@@ -31,6 +31,7 @@ port_libport_a_SOURCES = \
 	port/value/exception.c port/value/exception.h \
 	port/value/form.h \
 	port/value/keys.c port/value/keys.h \
+	port/value/memo.c port/value/memo.h \
 	port/value/place.c port/value/place.h \
 	port/value/python.c port/value/python.h \
 	port/value/scalar.c port/value/scalar.h \

@@ -4,6 +4,7 @@
 #include "loop/jobs.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "process/fds.h"
@@ -18,7 +19,7 @@ static struct {
     pthread_cond_t wake; /* for the sentinel */
 
     struct queue waiting;
-    size_t n_waiting;
+    atomic_size_t n_waiting; /* changes with the lock */
 
     const char *id; /* of what runs; NULL between jobs */
     size_t id_len;
@@ -61,12 +62,13 @@ static struct job *job_of(struct queued *queued)
 
 struct job *job_take(struct frame *frame)
 {
-    struct job *job = calloc(1, sizeof *job);
+    struct job *job = malloc(sizeof *job);
     if (!job) {
         free(frame);
         return NULL;
     }
     job->frame = frame;
+    job->queued.next = NULL;
     return job;
 }
 
@@ -109,10 +111,7 @@ struct job *jobs_pop(void)
 
 bool jobs_waiting(void)
 {
-    lock();
-    bool waiting = jobs.n_waiting > 0;
-    unlock();
-    return waiting;
+    return jobs.n_waiting > 0;
 }
 
 /* With the lock: the link that points to the waiting job with the id of `req`,

@@ -70,7 +70,7 @@ PyObject *op_call(struct task *task)
     PyObject *function = NULL, *args = NULL, *kwargs = NULL, *value = NULL;
 
     if ((function = named_function(task)) && (args = arg_list(task, "args")) &&
-        (kwargs = arg_names(task, "kwargs")))
+        (kwargs = arg_any_names(task, "kwargs")))
         value = call_in_frame(function, args, kwargs);
     if (!value)
         hint_add(args, kwargs);

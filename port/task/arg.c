@@ -4,6 +4,7 @@
 #include "task/arg.h"
 
 #include <ei.h>
+#include <string.h>
 
 #include "value/decode.h"
 #include "value/classes.h"
@@ -28,6 +29,20 @@ PyObject *arg_text(struct task *task, const char *what)
 PyObject *arg_names(struct task *task, const char *what)
 {
     return arg(task, what, value_decode_names);
+}
+
+/* Bytes of an empty map, behind its tag all zero. */
+#define NO_NAMES 5
+
+PyObject *arg_any_names(struct task *task, const char *what)
+{
+    static const char none[NO_NAMES] = {ERL_MAP_EXT};
+    const struct request *req = task->req;
+    if (req->len - task->at < NO_NAMES ||
+        memcmp(req->frame + task->at, none, NO_NAMES) != 0)
+        return arg_names(task, what);
+    task->at += NO_NAMES;
+    return Py_NewRef(Py_None);
 }
 
 /* The argument, if it is of that type. */

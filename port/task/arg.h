@@ -15,6 +15,9 @@ PyObject *arg_text(struct task *task, const char *what);
 /* A map with names for keys as a dict with exact str keys. */
 PyObject *arg_names(struct task *task, const char *what);
 
+/* The same, but None for an empty map. */
+PyObject *arg_any_names(struct task *task, const char *what);
+
 /* A list of values, as a list. */
 PyObject *arg_list(struct task *task, const char *what);
 

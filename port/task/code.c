@@ -78,7 +78,8 @@ static PyObject *find(struct kept *kept, PyObject *text)
 
 /* ---- compiling --------------------------------------------------------- */
 
-/* What texts of this kind are called by Python's compile, and by erlang._indent. */
+/* What texts of this kind are called by Python's compile, and by
+ * erlang._indent. */
 struct kind {
     struct kept kept;
     const char *mode, *what;

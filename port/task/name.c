@@ -3,11 +3,52 @@
 
 #include "task/name.h"
 
+#include <stdint.h>
+
+/* Specs of modules whose import is over, which it stays: a reload makes another
+ * spec. Owned, so nothing else can have their addresses. */
+#define OVER 64
+static PyObject *over[OVER];
+
+static PyObject **place_of(PyObject *spec)
+{
+    return &over[(uintptr_t)spec / sizeof *spec % OVER];
+}
+
+/* As Python has it: what has no such attribute is not being imported. */
+static bool is_over(PyObject *spec)
+{
+    PyObject *begun = PyObject_GetAttrString(spec, "_initializing");
+    const bool is = !begun || begun == Py_False;
+    Py_XDECREF(begun);
+    PyErr_Clear();
+    return is;
+}
+
+/* Without running Python code. NULL: it is no ordinary module, or has none. */
+static PyObject *spec_of(PyObject *module)
+{
+    static PyObject *key;
+    if (!PyModule_CheckExact(module) ||
+        (!key && !(key = PyUnicode_InternFromString("__spec__"))))
+        return NULL;
+    return python_dict_get(PyModule_GetDict(module), key);
+}
+
 /* The module if it is imported already, else NULL (with an exception only
- * when the look-up itself failed). */
+ * when the look-up itself failed). PyImport_GetModule waits for one that
+ * another thread is just importing, which takes it a while to find out. */
 static PyObject *imported(PyObject *name)
 {
-    return PyImport_GetModule(name);
+    PyObject *module = python_imported(name);
+    PyObject *spec = module ? spec_of(module) : NULL;
+    if (module && (!spec || *place_of(spec) != spec)) {
+        if (spec && is_over(spec))
+            Py_XSETREF(*place_of(spec), Py_NewRef(spec));
+        Py_SETREF(module, PyErr_Occurred() ? NULL : PyImport_GetModule(name));
+    }
+    Py_XDECREF(spec);
+    return module;
 }
 
 static PyObject *split(PyObject *path)
@@ -70,7 +111,7 @@ PyObject *name_module(PyObject *module)
 
 PyObject *name_attribute(PyObject *object, PyObject *path)
 {
-    if (PyUnicode_FindChar(path, '.', 0, PyUnicode_GetLength(path), 1) < 0)
+    if (!python_has_char(path, '.'))
         return PyObject_GetAttr(object, path);
     PyObject *parts = split(path);
     if (!parts)

@@ -103,29 +103,27 @@ static PyObject *decode_float_text(struct decoder *d, size_t n)
 
 /* ---- atoms and binaries ---- */
 
-static bool is_text(const char *text, size_t len, const char *other, size_t n)
+/* With a size that the compiler knows. */
+#define IS_TEXT(text, len, other) \
+    ((len) == sizeof(other) - 1 && memcmp(text, other, sizeof(other) - 1) == 0)
+
+static bool is_none(const struct decoder *d, const char *text, size_t len)
 {
-    return len == n && memcmp(text, other, n) == 0;
+    return IS_TEXT(text, len, "none") || IS_TEXT(text, len, "nil") ||
+           IS_TEXT(text, len, "undefined") ||
+           (len == (size_t)d->form->none_len &&
+            memcmp(text, d->form->none, len) == 0);
 }
 
 /* The atoms that are constants in Python, or NULL. The atom that None is sent
  * as (option `none`) is None when it comes, too. */
 static PyObject *constant(const struct decoder *d, const char *text, size_t len)
 {
-    static const struct {
-        const char *text;
-        size_t len;
-        PyObject *value;
-    } constants[] = {
-        {"true", 4, Py_True}, {"false", 5, Py_False},    {"none", 4, Py_None},
-        {"nil", 3, Py_None},  {"undefined", 9, Py_None},
-    };
-    for (size_t i = 0; i < sizeof constants / sizeof *constants; i++)
-        if (is_text(text, len, constants[i].text, constants[i].len))
-            return Py_NewRef(constants[i].value);
-    if (is_text(text, len, d->form->none, (size_t)d->form->none_len))
-        return Py_NewRef(Py_None);
-    return NULL;
+    if (IS_TEXT(text, len, "true"))
+        return Py_NewRef(Py_True);
+    if (IS_TEXT(text, len, "false"))
+        return Py_NewRef(Py_False);
+    return is_none(d, text, len) ? Py_NewRef(Py_None) : NULL;
 }
 
 static PyObject *decode_atom(struct decoder *d, size_t n)

@@ -52,12 +52,12 @@ static void refuse_equal_key(PyObject *dict, PyObject *key)
 
 int dict_add(PyObject *dict, PyObject *key, PyObject *value)
 {
-    const Py_ssize_t before = PyDict_Size(dict);
+    const Py_ssize_t before = PyDict_GET_SIZE(dict);
     if (PyDict_SetItem(dict, key, value) < 0) {
         refuse_key(key);
         return -1;
     }
-    if (PyDict_Size(dict) == before) {
+    if (PyDict_GET_SIZE(dict) == before) {
         refuse_equal_key(dict, key);
         return -1;
     }

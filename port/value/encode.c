@@ -15,6 +15,7 @@
 #include "value/encode.h"
 
 #include <math.h>
+#include <stdint.h>
 
 #include "value/classes.h"
 #include "value/place.h"
@@ -301,6 +302,9 @@ static const struct row CORE[] = {
 
 #define CORE_ROWS (sizeof CORE / sizeof *CORE)
 
+/* Places for what was found, by addresses. */
+#define FOUND 64
+
 /* The classes of the package: their types are known only at run time. */
 static const struct row ERLANG[ERL_CLASSES] = {
     [ERL_ATOM] = {NULL, scalar_atom, NULL},
@@ -312,13 +316,31 @@ static const struct row ERLANG[ERL_CLASSES] = {
     [ERL_IMPROPER_LIST] = {NULL, NULL, encode_improper_list},
 };
 
-static const struct row *exact_row(PyTypeObject *type)
+static const struct row *find_row(PyTypeObject *type)
 {
     for (size_t i = 0; i < CORE_ROWS; i++)
         if (CORE[i].type == type)
             return &CORE[i];
     enum erl_class class = classes_exactly(type);
     return class == ERL_OTHER ? NULL : &ERLANG[class];
+}
+
+/* What was found is kept: none of these types ever goes away. */
+static const struct row *exact_row(PyTypeObject *type)
+{
+    static struct {
+        PyTypeObject *type;
+        const struct row *row;
+    } found[FOUND];
+    const size_t i = (uintptr_t)type / FOUND % FOUND;
+    if (found[i].type == type)
+        return found[i].row;
+    const struct row *row = find_row(type);
+    if (row) {
+        found[i].type = type;
+        found[i].row = row;
+    }
+    return row;
 }
 
 /* For subclasses. Erlang's types come first: an Atom is a str too. */
@@ -368,8 +390,11 @@ static int encode_lowered(struct encoder *e, PyObject *obj)
     return rc;
 }
 
+/* Integers are what the longest lists are made of: they need no look-up. */
 static int encode_term(struct encoder *e, PyObject *obj)
 {
+    if (PyLong_CheckExact(obj))
+        return scalar_int(e->out, obj);
     if (obj == Py_None)
         return put_atom(e->out, e->form->none, (size_t)e->form->none_len);
     const struct row *row = exact_row(Py_TYPE(obj));

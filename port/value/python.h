@@ -14,6 +14,7 @@
 #include <Python.h>
 
 #include <stdbool.h>
+#include <string.h>
 
 /* "…" in UTF-8: something was left out here. */
 #define PYTHON_ELLIPSIS "\xe2\x80\xa6"
@@ -109,6 +110,31 @@ static inline PyObject *python_item(PyObject *sequence, Py_ssize_t i)
     PyObject *item = PySequence_Fast_GET_ITEM(sequence, i);
     Py_INCREF(item);
     return item;
+}
+
+/* True for an int of at most one digit, which most are, and its value. */
+static inline bool python_is_small_int(PyObject *obj, long *value)
+{
+#if PY_VERSION_HEX >= 0x030c0000
+    if (!PyUnstable_Long_IsCompact((PyLongObject *)obj))
+        return false;
+    *value = (long)PyUnstable_Long_CompactValue((PyLongObject *)obj);
+#else
+    const Py_ssize_t sign = Py_SIZE(obj);
+    if (sign < -1 || sign > 1)
+        return false;
+    *value = sign * (long)((PyLongObject *)obj)->ob_digit[0];
+#endif
+    return true;
+}
+
+/* Whether a str has this character, which is ASCII. */
+static inline bool python_has_char(PyObject *text, char c)
+{
+    const Py_ssize_t n = PyUnicode_GET_LENGTH(text);
+    if (PyUnicode_IS_ASCII(text))
+        return memchr(PyUnicode_1BYTE_DATA(text), c, (size_t)n) != NULL;
+    return PyUnicode_FindChar(text, (Py_UCS4)c, 0, n, 1) >= 0;
 }
 
 /* The next pair of a dict, two new references; false at the end. Never runs

@@ -24,6 +24,9 @@ int scalar_bool(struct buf *out, PyObject *obj)
 int scalar_int(struct buf *out, PyObject *obj)
 {
     int overflow = 0;
+    long small = 0;
+    if (python_is_small_int(obj, &small))
+        return put_long(out, small);
     long long v = PyLong_AsLongLongAndOverflow(obj, &overflow);
     if (overflow)
         return bigint_encode(out, obj, overflow < 0);
@@ -70,9 +73,8 @@ static int refuse_surrogate(void)
 static int encode_text(struct buf *out, PyObject *obj, put_fn *put)
 {
     if (PyUnicode_IS_ASCII(obj)) {
-        Py_ssize_t n = 0;
-        const char *text = PyUnicode_AsUTF8AndSize(obj, &n);
-        return text ? put(out, text, (size_t)n) : -1;
+        const char *text = (const char *)PyUnicode_1BYTE_DATA(obj);
+        return put(out, text, (size_t)PyUnicode_GET_LENGTH(obj));
     }
     PyObject *utf8 = PyUnicode_AsUTF8String(obj);
     if (!utf8)

@@ -9,11 +9,11 @@
 /* Bytes of stack that are kept for Python code: of a small stack, half. */
 #define KEPT ((size_t)64 * 1024)
 
-/* A thread's stack, which grows down to its lowest address. Size 0: it is not
- * known. */
+/* A thread's stack, which grows down to its lowest address, and how much of it
+ * is kept. None: it is not known. */
 struct stack {
     uintptr_t lowest;
-    size_t size;
+    size_t kept;
 };
 
 static struct stack stack_of_thread(void)
@@ -28,7 +28,7 @@ static struct stack stack_of_thread(void)
         pthread_attr_destroy(&attr);
     }
 #endif
-    return (struct stack){(uintptr_t)lowest, size};
+    return (struct stack){(uintptr_t)lowest, size / 2 < KEPT ? size / 2 : KEPT};
 }
 
 /* Not by the address of a local: AddressSanitizer keeps those elsewhere. What
@@ -42,7 +42,5 @@ bool stack_is_low(size_t need)
         known = true;
     }
     const size_t left = (uintptr_t)__builtin_frame_address(0) - stack.lowest;
-    const size_t half = stack.size / 2;
-    const size_t kept = half < KEPT ? half : KEPT;
-    return stack.size > 0 && left < (need > kept ? need : kept);
+    return stack.kept > 0 && left < (need > stack.kept ? need : stack.kept);
 }

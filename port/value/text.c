@@ -9,11 +9,16 @@
 #include <limits.h>
 
 #include "value/classes.h"
+#include "value/memo.h"
 #include "value/stack.h"
 #include "wire/buf.h"
 #include "wire/etf.h"
 #include "wire/protocol.h"
 #include "wire/put.h"
+
+/* Names that are kept, and how long each may be in bytes. */
+#define KEPT 512
+#define KEPT_MAX 64
 
 #define NOT_TEXT "not an atom, a binary or a string"
 
@@ -30,6 +35,15 @@ static PyObject *from_utf8(const char *bytes, size_t len)
     if (!text && PyErr_ExceptionMatches(PyExc_UnicodeDecodeError))
         bad("not UTF-8");
     return text;
+}
+
+/* The same; a short text is likely to be a name, which will come again. */
+static PyObject *from_name(const char *bytes, size_t len)
+{
+    static struct memo_slot slots[KEPT];
+    static const struct memo memo = {slots, KEPT, from_utf8};
+    return len <= KEPT_MAX ? memo_get(&memo, bytes, len)
+                           : from_utf8(bytes, len);
 }
 
 /* Surrogates pass here: from_utf8 refuses them. */
@@ -119,14 +133,25 @@ static PyObject *from_chardata(const unsigned char **p)
     return text;
 }
 
+static PyObject *from_binary(const unsigned char **p)
+{
+    const size_t n = etf_number(p, 4);
+    *p += n;
+    return from_name((const char *)*p - n, n);
+}
+
 /* An integer may be a part of chardata, but is not chardata by itself. */
 PyObject *text_decode(const unsigned char **p)
 {
     char scratch[ETF_ATOM_SIZE];
     size_t len = 0;
+    if (**p == ERL_BINARY_EXT) {
+        ++*p;
+        return from_binary(p);
+    }
     const char *atom = etf_atom(p, scratch, &len);
     if (atom)
-        return from_utf8(atom, len);
+        return from_name(atom, len);
     if (**p == ERL_SMALL_INTEGER_EXT || **p == ERL_INTEGER_EXT) {
         bad(NOT_TEXT);
         return NULL;

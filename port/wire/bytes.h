@@ -16,6 +16,12 @@ static inline uint32_t bytes_get(const void *p, size_t width)
 {
     const unsigned char *byte = p;
     uint32_t v = 0;
+    if (width == 1)
+        return *byte;
+    if (width == 4) {
+        memcpy(&v, p, 4);
+        return be32toh(v);
+    }
     for (size_t i = 0; i < width; i++)
         v = v << 8 | byte[i];
     return v;

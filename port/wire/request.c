@@ -16,7 +16,6 @@
 #include "wire/etf.h"
 #include "wire/protocol.h"
 #include "wire/scan.h"
-#include "wire/utf8.h"
 
 static const struct control {
     const char *name;
@@ -70,17 +69,35 @@ static bool get_tuple(const char *frame, size_t len, size_t *at, size_t *arity)
     return true;
 }
 
-/* Moves *at behind the scanned atom that starts there; false: it is no atom.
- * All names of ours are ASCII and short: name is "" for an atom that is not. */
+/* Neither a zero nor a part of a longer character. */
+static bool is_ascii(const char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if (text[i] == '\0' || text[i] & 0x80)
+            return false;
+    return true;
+}
+
+/* All names of ours are ASCII and short: "" for one that is not. */
+static void copy_name(const char *text, size_t len, char *name)
+{
+    const size_t n = len <= REQUEST_OP_MAX && is_ascii(text, len) ? len : 0;
+    memcpy(name, text, n);
+    name[n] = '\0';
+}
+
+/* Moves *at behind the scanned atom that starts there; false: it is no atom. */
 static bool get_name(const char *frame, size_t *at, char *name)
 {
-    const unsigned char *const start = (const unsigned char *)frame + *at;
-    const unsigned char *p = start;
-    const int len = etf_name(&p, name, REQUEST_OP_MAX + 1);
-    if (len >= 0 && utf8_length(name, (size_t)len) != len)
-        *name = '\0';
-    *at += (size_t)(p - start);
-    return p > start;
+    char scratch[ETF_ATOM_SIZE];
+    const unsigned char *p = (const unsigned char *)frame + *at;
+    size_t len = 0;
+    const char *text = etf_atom(&p, scratch, &len);
+    if (!text)
+        return false;
+    copy_name(text, len, name);
+    *at = (size_t)((const char *)p - frame);
+    return true;
 }
 
 /* Scans the whole frame. The parts that it found are valid even if it fails. */

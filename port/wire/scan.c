@@ -86,7 +86,8 @@ static int cut_off_count(const struct scan *s, const struct tag *t,
 }
 
 /* The count behind the tag at s->at. */
-static int get_count(const struct scan *s, const struct tag *t, uint32_t *count)
+static inline int get_count(const struct scan *s, const struct tag *t,
+                            uint32_t *count)
 {
     if (rest(s) < 1u + t->width)
         return cut_off(s, t->name);
@@ -98,7 +99,7 @@ static int get_count(const struct scan *s, const struct tag *t, uint32_t *count)
 static int walk_bytes(struct scan *s, const struct tag *t, struct level *inner)
 {
     (void)inner;
-    uint32_t count;
+    uint32_t count = 0;
     if (get_count(s, t, &count) < 0)
         return -1;
     size_t head = 1u + t->width;
@@ -117,7 +118,7 @@ static int walk_bytes(struct scan *s, const struct tag *t, struct level *inner)
 static int walk_elements(struct scan *s, const struct tag *t,
                          struct level *inner)
 {
-    uint32_t count;
+    uint32_t count = 0;
     if (get_count(s, t, &count) < 0)
         return -1;
     size_t head = 1u + t->width;
@@ -152,7 +153,7 @@ static int walk_atom(struct scan *s, const struct tag *t)
 static int walk_node(struct scan *s, const struct tag *t, struct level *inner)
 {
     (void)inner;
-    uint32_t count;
+    uint32_t count = 0;
     if (get_count(s, t, &count) < 0)
         return -1;
     if (t->width > 0 && (count < 1 || count > REF_WORDS))
@@ -181,7 +182,7 @@ static int walk_export(struct scan *s, const struct tag *t, struct level *inner)
  * the free variables, which are walked as elements. */
 static int walk_fun(struct scan *s, const struct tag *t, struct level *inner)
 {
-    uint32_t size;
+    uint32_t size = 0;
     if (get_count(s, t, &size) < 0)
         return -1;
     if (size > rest(s) - 1)
@@ -317,16 +318,28 @@ static int walk_one(struct scan *s, struct level *inner)
     return t->walk(s, t, inner);
 }
 
-/* Integers are what the longest lists are made of: past them without a call.
- * It stops in front of whatever walk_one has to look at. */
-static void skip_integers(struct scan *s, struct level *level)
+/* The bytes of a binary that is whole, else 0. */
+static inline size_t whole_binary(const unsigned char *p, size_t left)
+{
+    if (*p != ERL_BINARY_EXT || left < 5)
+        return 0;
+    const size_t n = bytes_get(p + 1, 4);
+    return n <= left - 5 ? 5 + n : 0;
+}
+
+/* Integers and texts are what the longest lists are made of: past them without
+ * a call. It stops in front of whatever walk_one has to look at. */
+static inline void skip_simple(struct scan *s, struct level *level)
 {
     const unsigned char *p = s->p + s->at, *end = s->p + s->n;
     uint32_t todo = level->left;
     for (; todo > 0 && p < end; todo--) {
-        int small = *p == ERL_SMALL_INTEGER_EXT, large = *p == ERL_INTEGER_EXT;
-        int size = small ? 2 : large ? 5 : 0;
-        if (size == 0 || size > end - p)
+        const bool small = *p == ERL_SMALL_INTEGER_EXT;
+        const size_t left = (size_t)(end - p);
+        const size_t size = small                   ? 2
+                            : *p == ERL_INTEGER_EXT ? 5
+                                                    : whole_binary(p, left);
+        if (size == 0 || size > left)
             break;
         p += size;
     }
@@ -340,7 +353,7 @@ static int walk_term(struct scan *s)
     struct level *level = levels;
     *level = (struct level){1, 0};
     for (;;) {
-        skip_integers(s, level);
+        skip_simple(s, level);
         while (level->left == 0) {
             if (level->end > 0 && level->end != s->at)
                 return fail(s, "fun", "does not end where it says");
@@ -364,9 +377,11 @@ static int walk_term(struct scan *s)
 int scan_term(const char *p, size_t n, size_t *at, struct err *err)
 {
     struct scan s = {(const unsigned char *)p, n, *at, err};
+    struct level alone = {1, 0};
     if (n > FRAME_LIMIT)
         return err_set(err, "a frame of %zu bytes is too long", n);
-    if (walk_term(&s) < 0)
+    skip_simple(&s, &alone);
+    if (alone.left > 0 && walk_term(&s) < 0)
         return -1;
     *at = s.at;
     return 0;

@@ -13,6 +13,7 @@ main(_) ->
         {"__main__ replaced, by a module and by something else, and put back", fun main_replaced/0},
         {"__main__ removed", fun main_removed/0},
         {"a module replaced, removed, forbidden, imported again", fun module_replaced/0},
+        {"a module that another thread is just importing is waited for", fun importing/0},
         {"an attribute changed, removed, deeper down", fun attribute_changed/0},
         {"what a text was compiled to is told", fun compiled/0}
     ]).
@@ -99,6 +100,23 @@ module_replaced() ->
         {{exec, <<"sys.modules['made'] = None">>}, ok}, {Called, 'AttributeError'},
         {{exec, <<"sys.modules['gc'] = None">>}, ok}, {{gc, 0}, 'ModuleNotFoundError'}
     ]).
+
+%% It is in sys.modules all the while, and has its function only at the end.
+importing() ->
+    Dir = fixture:tmpdir(),
+    ok = file:write_file(filename:join(Dir, "slow.py"),
+                         <<"import sys, time\nwhile not hasattr(sys, 'go_on'): time.sleep(0.01)\n"
+                           "time.sleep(0.2)\nname = lambda: 1\n">>),
+    steps([
+        {{call, 'sys', 'path.insert', [0, list_to_binary(Dir)], #{}}, {ok, none}},
+        {{exec, <<"import sys, threading, time\n"
+                  "thread = threading.Thread(target=lambda: __import__('slow'))\nthread.start()\n"
+                  "while 'slow' not in sys.modules: time.sleep(0.01)\nsys.go_on = True">>}, ok},
+        {{call, slow, name, [], #{}}, {ok, 1}},
+        {{call, slow, name, [], #{}}, {ok, 1}},
+        {{eval, <<"thread.join()">>, #{}}, {ok, none}}
+    ]),
+    ok = file:del_dir_r(Dir).
 
 attribute_changed() ->
     Called = {call, made, name, [], #{}},

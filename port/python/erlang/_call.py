@@ -3,8 +3,8 @@
 
 
 def call(function, args, kwargs):
-    """Call the function.
+    """Call the function; kwargs may be None.
 
     The worker runs this code with the names of __main__ for its globals.
     """
-    return function(*args, **kwargs)
+    return function(*args, **kwargs) if kwargs else function(*args)
