@@ -103,6 +103,7 @@ test_scripts = \
 	test/pool/supervised.escript \
 	test/program/frames.escript \
 	test/program/heap.escript \
+	test/program/instructions.escript \
 	test/program/names.escript \
 	test/program/paths.escript \
 	test/program/program.escript \
@@ -132,6 +133,7 @@ test_modules = \
 	test/lib/figure.erl \
 	test/lib/fixture.erl \
 	test/lib/generate.erl \
+	test/lib/instructions.erl \
 	test/lib/logbook.erl \
 	test/lib/loopback.erl \
 	test/lib/machine.erl \
@@ -157,6 +159,7 @@ $(test_beams): %.beam: %.erl
 
 # Python that misbehaves on purpose, and other material of the tests.
 test_data = \
+	test/program/instructions.table \
 	test/py/atoms.py \
 	test/py/chatty.py \
 	test/py/farewell.py \
@@ -248,6 +251,11 @@ stage_env = \
 	PYPORT='$(abs_top_builddir)/$(stage)/priv/pyport'; \
 	ERL_LIBS='$(abs_top_builddir)/lib'; \
 	export top_srcdir top_builddir PYTHON PYPORT ERL_LIBS;
+# What the program was compiled with, and how: its instructions are counted.
+build_env = \
+	PYPORT_CC='$(CC)'; \
+	PYPORT_CFLAGS='$(CFLAGS) $(SWITCH_CFLAGS)'; \
+	export PYPORT_CC PYPORT_CFLAGS;
 # A VM that waits spins for a while in case that something comes. Where others
 # need the CPUs, it uses up its share of them by that, and is then late when
 # something comes: beside two processes that burn both CPUs, timer:sleep(100)
@@ -259,6 +267,7 @@ AM_TESTS_ENVIRONMENT = $(stage_env) \
 	ERL_AFLAGS='-pa "$(abs_top_builddir)/test/lib" $(polite)'; \
 	CMOCKA_MESSAGE_OUTPUT=TAP; \
 	PYPORT_SANITIZERS='$(SANITIZERS)'; \
+	$(build_env) \
 	export LC_ALL ERL_AFLAGS CMOCKA_MESSAGE_OUTPUT PYPORT_SANITIZERS; \
 	$(sanitizer_env)
 
@@ -286,6 +295,12 @@ leak: all $(test_beams)
 	@$(stage_env) ERL_AFLAGS='-pa "$(abs_top_builddir)/test/lib" $(polite)' \
 	  CALLS='$(CALLS)' TEST_TIMEOUT=infinity \
 	  $(SHELL) $(srcdir)/test/run $(ESCRIPT) $(srcdir)/test/pool/recycle.escript
+
+# make instructions: counts anew what test/program/instructions.escript compares.
+.PHONY: instructions
+instructions: all $(test_beams)
+	@$(stage_env) $(build_env) ERL_AFLAGS='-pa $(abs_top_builddir)/test/lib' \
+	  $(ESCRIPT) $(srcdir)/test/program/instructions.escript renew
 
 # libFuzzer's targets; `make fuzz` runs each for FUZZ_SECONDS, and keeps what
 # it learns in the build directory.

@@ -5,7 +5,7 @@
 %% which valgrind writes down what it has (`listen', which nothing else here uses).
 -module(instructions).
 
--export([available/0, rows/0, count/0, count/1, python/0, table/0, table_file/0, growth/2]).
+-export([available/0, rows/0, count/1, build/0, table/0, renew/0]).
 -export_type([row/0]).
 
 -type row() :: atom().
@@ -20,13 +20,17 @@
 -define(MARK, "op_listen").
 -define(LIMIT, 120_000).
 
-%% What it takes to count here; why it cannot be done.
+%% Whether instructions can be counted here, and are those of an ordinary build.
 -spec available() -> ok | {no, unicode:chardata()}.
 available() ->
-    case {os:find_executable("valgrind"), os:getenv("PYPORT_SANITIZERS", "")} of
-        {false, _} -> {no, "there is no valgrind"};
-        {_, ""} -> ok;
-        {_, Names} -> {no, ["the program is built with sanitizers: ", Names]}
+    Flags = os:getenv("PYPORT_CFLAGS", "-O2"),
+    Rules = [{os:find_executable("valgrind") =:= false, "there is no valgrind"},
+             {os:getenv("PYPORT_SANITIZERS", "") =/= "", "the program is built with sanitizers"},
+             {string:find(Flags, "--coverage") =/= nomatch, "the program is built for coverage"},
+             {string:find(Flags, "-O2") =:= nomatch, "the program is not compiled with -O2"}],
+    case [Why || {true, Why} <- Rules] of
+        [] -> ok;
+        [Why | _] -> {no, Why}
     end.
 
 %% Each row: for one request, or for one item of a list that goes there and back.
@@ -55,10 +59,7 @@ item(Row, Item) ->
     List = [Item(I) || I <- lists:seq(1, ?ITEMS)],
     {Row, {eval, <<"x">>, #{x => List}}, ?LISTS, ?LISTS * ?ITEMS}.
 
--spec count() -> #{row() => pos_integer()}.
-count() ->
-    count(rows()).
-
+%% What each of these rows takes.
 -spec count([row()]) -> #{row() => pos_integer()}.
 count(Rows) ->
     Dir = fixture:tmpdir(),
@@ -110,23 +111,52 @@ counted(Dir, N) ->
 %% ---------------------------------------------------------------------------
 %% The table
 
-%% The version by which the table has its rows: "3.11.2".
--spec python() -> string().
-python() ->
-    string:trim(os:cmd(fixture:python() ++ " -c 'import platform; print(platform.python_version())'")).
+%% What the numbers depend on, by which the table has them: "3.11.2, gcc 12".
+-spec build() -> string().
+build() ->
+    Compiler = hd(string:lexemes(os:getenv("PYPORT_CC", "gcc"), " ")),
+    said(fixture:python() ++ " -c 'import platform; print(platform.python_version())'") ++ ", "
+        ++ filename:basename(Compiler) ++ " " ++ hd(string:lexemes(said(Compiler ++ " -dumpversion"), ".")).
 
--spec table_file() -> file:filename().
-table_file() ->
+said(Command) ->
+    string:trim(os:cmd(Command)).
+
+%% The numbers of this build, if there are any.
+-spec table() -> {ok, #{row() => pos_integer()}} | none.
+table() ->
+    case lists:keyfind(build(), 1, tables()) of
+        {_, Table} -> {ok, Table};
+        false -> none
+    end.
+
+tables() ->
+    {ok, Tables} = file:consult(file()),
+    Tables.
+
+file() ->
     filename:join([os:getenv("top_srcdir", "."), "test", "program", "instructions.table"]).
 
-%% By version.
--spec table() -> #{string() => #{row() => pos_integer()}}.
-table() ->
-    {ok, Versions} = file:consult(table_file()),
-    maps:from_list(Versions).
+%% Counts anew for this build, and writes the table. Says what has changed.
+-spec renew() -> ok.
+renew() ->
+    ok = available(),
+    New = count(rows()),
+    Old = case table() of {ok, Table} -> Table; none -> #{} end,
+    [io:format("~-14s~8s~8b~n", [Row, shown(Row, Old), maps:get(Row, New)]) || Row <- rows()],
+    Tables = lists:keystore(build(), 1, tables(), {build(), New}),
+    ok = file:write_file(file(), [head() | [lines(Entry) || Entry <- lists:sort(Tables)]]).
 
-%% The rows that have grown by more than so many percent.
--spec growth({map(), map()}, number()) -> [{row(), pos_integer(), pos_integer()}].
-growth({Before, Now}, Percent) ->
-    [{Row, Old, New} || {Row, Old} <- lists:sort(maps:to_list(Before)),
-                        New <- [maps:get(Row, Now)], New * 100 > Old * (100 + Percent)].
+shown(Row, Table) ->
+    case Table of
+        #{Row := N} -> integer_to_list(N);
+        #{} -> "-"
+    end.
+
+head() ->
+    "%% SPDX-License-Identifier: Apache-2.0\n"
+    "%% Instructions for a request, or an item there and back, by versions of Python and\n"
+    "%% the compiler. Made by `make instructions'.\n".
+
+lines({Build, Table}) ->
+    Rows = [[atom_to_list(Row), " => ", integer_to_list(maps:get(Row, Table))] || Row <- rows()],
+    io_lib:format("{~p, #{~n    ~ts~n}}.~n", [Build, lists:join(",\n    ", Rows)]).
