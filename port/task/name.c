@@ -109,10 +109,25 @@ PyObject *name_module(PyObject *module)
     return object;
 }
 
+/* A module's own names come first, but for those that its class has descriptors
+ * for: they begin with an underscore. */
+static PyObject *own_name(PyObject *object, PyObject *name)
+{
+    if (!PyModule_CheckExact(object) || python_begins_with(name, '_'))
+        return NULL;
+    return python_dict_get(PyModule_GetDict(object), name);
+}
+
+static PyObject *attribute(PyObject *object, PyObject *name)
+{
+    PyObject *own = own_name(object, name);
+    return own || PyErr_Occurred() ? own : PyObject_GetAttr(object, name);
+}
+
 PyObject *name_attribute(PyObject *object, PyObject *path)
 {
     if (!python_has_char(path, '.'))
-        return PyObject_GetAttr(object, path);
+        return attribute(object, path);
     PyObject *parts = split(path);
     if (!parts)
         return NULL;

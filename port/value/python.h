@@ -137,6 +137,23 @@ static inline bool python_has_char(PyObject *text, char c)
     return PyUnicode_FindChar(text, (Py_UCS4)c, 0, n, 1) >= 0;
 }
 
+static inline bool python_begins_with(PyObject *text, char c)
+{
+    return PyUnicode_GET_LENGTH(text) > 0 &&
+           PyUnicode_READ_CHAR(text, 0) == (Py_UCS4)c;
+}
+
+/* A str that others of the same text are compared with by its address. Python
+ * 3.12 would keep it for ever: there it stays as it is. */
+static inline void python_intern(PyObject **text)
+{
+#if PY_VERSION_HEX < 0x030c0000
+    PyUnicode_InternInPlace(text);
+#else
+    (void)text;
+#endif
+}
+
 /* The next pair of a dict, two new references; false at the end. Never runs
  * Python code and never fails, but pairs may be missed or come twice when the
  * dict changes in between: the caller counts. */

@@ -37,11 +37,19 @@ static PyObject *from_utf8(const char *bytes, size_t len)
     return text;
 }
 
+static PyObject *new_name(const char *bytes, size_t len)
+{
+    PyObject *text = from_utf8(bytes, len);
+    if (text)
+        python_intern(&text);
+    return text;
+}
+
 /* The same; a short text is likely to be a name, which will come again. */
 static PyObject *from_name(const char *bytes, size_t len)
 {
     static struct memo_slot slots[KEPT];
-    static const struct memo memo = {slots, KEPT, from_utf8};
+    static const struct memo memo = {slots, KEPT, new_name};
     return len <= KEPT_MAX ? memo_get(&memo, bytes, len)
                            : from_utf8(bytes, len);
 }
