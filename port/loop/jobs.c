@@ -67,8 +67,7 @@ struct job *job_take(struct frame *frame)
         free(frame);
         return NULL;
     }
-    job->frame = frame;
-    job->queued.next = NULL;
+    *job = (struct job){.frame = frame};
     return job;
 }
 
