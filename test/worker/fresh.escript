@@ -17,7 +17,7 @@ main(_) ->
 %% These, and what they import themselves, which depends on Python's version.
 %% `erlang._source' is what the eval needs that looks at them.
 -define(NEEDED, "__future__, atexit, contextlib, faulthandler, gc, linecache, logging, "
-                "threading, tokenize, traceback, typing, warnings").
+                "threading, tokenize, traceback, warnings").
 -define(OWN, [<<"_erlang">>, <<"_tracemalloc">>, <<"erlang">>, <<"erlang._locks">>,
               <<"erlang._log">>, <<"erlang._output">>, <<"erlang._setup">>,
               <<"erlang._signals">>, <<"erlang._source">>]).

@@ -10,7 +10,10 @@ from __future__ import annotations
 
 import functools
 import os
-from typing import Callable
+
+TYPE_CHECKING = False  # importing typing takes memory
+if TYPE_CHECKING:
+    from typing import Callable
 
 
 def _parent_of(pid: int) -> int:

@@ -10,7 +10,10 @@ from __future__ import annotations
 import _imp
 import _thread
 import sys
-from typing import Iterator
+
+TYPE_CHECKING = False  # importing typing takes memory
+if TYPE_CHECKING:
+    from typing import Iterator
 
 # Modules, and packages with all that is in them, whose code calls acquire()
 # first and enters a `try` then.  loop/moment.c raises nothing there.

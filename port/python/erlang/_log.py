@@ -13,10 +13,13 @@ import sys
 import threading
 import traceback
 import warnings
-from types import TracebackType
-from typing import Any
 
 from erlang import Atom, _output
+
+TYPE_CHECKING = False  # importing typing takes memory
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Any
 
 _LEVELS = (
     (logging.CRITICAL, Atom("critical")),

@@ -22,11 +22,17 @@ import os
 import sys
 import threading
 import time
-from typing import Any, BinaryIO, Dict
 
 from erlang import Atom, SendError
 
 import _erlang
+
+TYPE_CHECKING = False  # importing typing takes memory
+if TYPE_CHECKING:
+    from typing import Any, BinaryIO, Dict
+
+    # What an event says beside its text.
+    More = Dict[Atom, Any]
 
 # Longer lines and texts are cut.
 _LINE_MAX = 8192
@@ -38,9 +44,6 @@ _PATIENCE = 1.0
 # Characters that are kept for a call with the option `capture`: more than are
 # sent (CAPTURE_LIMIT), so that task/capture.c sees that there were more.
 _CAPTURE_MAX = (1 << 20) + 1
-
-# What an event says beside its text.
-More = Dict[Atom, Any]
 
 
 class _Budget:

@@ -13,9 +13,12 @@ from __future__ import annotations
 
 import faulthandler
 import os
-from typing import Any, Callable, Dict, NoReturn, Tuple
 
 import _signal  # type: ignore[import]
+
+TYPE_CHECKING = False  # importing typing takes memory
+if TYPE_CHECKING:
+    from typing import Any, Callable, Dict, NoReturn, Tuple
 
 _set = _signal.signal
 # By number: ours, and what it would be in an ordinary Python.
