@@ -41,6 +41,7 @@ erl_sources = \
 	erl/src/pool/py_pool_tend.erl \
 	erl/src/pool/py_pools.erl \
 	erl/src/worker/py_worker.erl \
+	erl/src/worker/py_worker_bill.erl \
 	erl/src/worker/py_worker_boot.erl \
 	erl/src/worker/py_worker_end.erl \
 	erl/src/worker/py_worker_jobs.erl \
@@ -83,6 +84,7 @@ erl_sources = \
 	erl/src/look/py_mem_sites.erl \
 	erl/src/look/py_mem_stats.erl \
 	erl/src/look/py_mem_tend.erl \
+	erl/src/look/py_mem_top.erl \
 	erl/src/look/py_mem_traced.erl \
 	erl/src/look/py_stack.erl
 erl_headers = \

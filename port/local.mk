@@ -42,6 +42,7 @@ port_libport_a_SOURCES = \
 	port/task/arg.c port/task/arg.h \
 	port/task/capture.c port/task/capture.h \
 	port/task/code.c port/task/code.h \
+	port/task/gc_pause.c port/task/gc_pause.h \
 	port/task/hint.c port/task/hint.h \
 	port/task/map.c port/task/map.h \
 	port/task/name.c port/task/name.h \
@@ -59,10 +60,10 @@ port_libport_a_SOURCES = \
 	port/census/search.c port/census/search.h \
 	port/census/sweep.c port/census/sweep.h \
 	port/census/tally.c port/census/tally.h \
+	port/op/bill.c port/op/bill.h \
 	port/op/call.c \
 	port/op/census.c \
 	port/op/eval.c port/op/eval.h \
-	port/op/gc_pause.c port/op/gc_pause.h \
 	port/op/heap.c \
 	port/op/heap_limit.c \
 	port/op/hello.c \

@@ -37,6 +37,7 @@ unit_scripts = \
 	test/unit/streams.escript \
 	test/unit/tenure.escript \
 	test/unit/time.escript \
+	test/unit/top.escript \
 	test/unit/trim.escript \
 	test/unit/unknown_atom.escript \
 	test/unit/urgent.escript \
@@ -67,6 +68,7 @@ test_scripts = \
 	test/docs/examples.escript \
 	test/docs/pages.escript \
 	test/memory/collector.escript \
+	test/memory/bill.escript \
 	test/memory/budget.escript \
 	test/memory/census.escript \
 	test/memory/cgroup.escript \

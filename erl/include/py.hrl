@@ -19,6 +19,7 @@
     size :: pos_integer(),
     table :: ets:table(),
     load :: atomics:atomics_ref(),
+    bills = none :: ets:table() | none, % what calls have cost (py_worker_bill)
     timeout :: timeout(),
     max_frame :: pos_integer(),
     interrupt_grace :: non_neg_integer(),
@@ -44,7 +45,7 @@
 %% another one waits for the answer. Times are monotonic: the arrival in
 %% microseconds, because it orders those who wait; the deadline in milliseconds.
 %% An answer to it is the message
-%% {ReplyTo, {reply, Frame} | {reply, Frame, Output} | {opened, StreamId}
+%% {ReplyTo, {reply, Frame} | {reply, Frame, Ahead} | {opened, StreamId}
 %%           | {go, Worker} | again | {error, Reason}}.
 -record(req, {
     reply_to :: reference() | undefined,
@@ -56,6 +57,7 @@
     named = false :: boolean(),         % bound to whichever worker has the slot
     binds = false :: boolean(),         % whether its owner is bound afterwards
     recycle = true :: boolean(),        % whether it counts (py_worker_tenure)
+    bill = false :: boolean(),          % whether its caller wants to see it
     returned = false :: boolean(),
     arrival :: integer(),
     deadline :: integer() | infinity,

@@ -19,7 +19,7 @@
     deadline :: py_time:deadline(),
     left = false :: boolean(),
     recalled = false :: boolean(),
-    output = none :: none | binary()    % the frame with what it has printed
+    ahead = [] :: [binary()]            % frames that belong to its reply, the last first
 }).
 
 %% py_worker_live carries them out, in their order.

@@ -67,7 +67,7 @@
 -export([unquarantine/1, unquarantine/2]).
 -export_type([name/0, args/0, kwargs/0, code/0, locals/0, options/0, pool_options/0]).
 -export_type([keywords/0, memory_limits/0, recycle_limits/0]).
--export_type([result/0, source/0, stream/0, target/0, each/0]).
+-export_type([result/0, bill/0, source/0, stream/0, target/0, each/0]).
 
 -include("py.hrl").
 
@@ -94,6 +94,7 @@
     tags => false | in | true,
     frames => records | columns | arrays,
     capture => boolean(),
+    bill => boolean(),
     recycle => boolean(),
     chunk => pos_integer()
 } | keywords().
@@ -103,9 +104,10 @@
 %% (`none'), what binaries become (`str'), what numpy arrays become (`list'), the file
 %% and the line that the code is said to come from, where tagged tuples stand for
 %% dates and their like (`in': in arguments), what tables become (`records'), whether
-%% what Python prints comes as the last element of the result tuple (`false'; for call,
-%% eval, exec and spawn_call only), how many items a stream's chunk has at most (1000).
-%% Wherever there is a map of names or options, a list of pairs will do.
+%% what Python prints comes as the last element of the result tuple, and behind it what
+%% the call has cost, its bill() (`false'; for call, eval, exec and spawn_call only),
+%% how many items a stream's chunk has at most (1000). Wherever there is a map of names
+%% or options, a list of pairs will do.
 -type keywords() :: [{atom(), term()}].
 %% A map of options as a list of pairs.
 -type pool_options() :: #{
@@ -125,6 +127,7 @@
     memory => memory_limits(),
     recycle => recycle_limits(),
     quarantine => pos_integer() | infinity,
+    bill => boolean(),
     trim => never | [idle | {after_growth, pos_integer()} | {every, pos_integer()}],
     guard => auto | python | kernel | off,
     send => pids | all | [atom()],
@@ -144,6 +147,7 @@
 %% a request or a reply may have (268435456); whether what Python prints and
 %% logs goes to Erlang's logger (`true'); limits of each worker's memory; when a
 %% worker is replaced by a fresh one, and when it gives memory back ({@link trim/1});
+%% whether what calls cost is summed up by function ({@link py_mem:top/2});
 %% whom `erlang.send' may send to
 %% (`pids': no names), and the messages in a receiver's queue beyond which it
 %% waits (10000); milliseconds that a call which is out of time has to stop when interrupted (500) and its program then has to end
@@ -179,8 +183,17 @@
 } | keywords().
 %% When a worker is replaced; README says of each key what it means.
 -type result() :: {ok, term()} | {error, term()}
-                | {ok, term(), Output :: binary()} | {error, term(), Output :: binary()}.
+                | {ok, term(), extra()} | {error, term(), extra()}
+                | {ok, term(), Output :: binary(), bill()}
+                | {error, term(), Output :: binary(), bill()}.
 %% With the option `pool => {Pool, all}' the term is each(), and so it is for exec.
+-type extra() :: Output :: binary() | bill().
+%% What comes behind a result, with the options `capture' and `bill'.
+-type bill() :: #{time => non_neg_integer(), heap_delta => integer(),
+                  heap_peak => non_neg_integer(), rss_delta => integer(),
+                  gc_runs => non_neg_integer(), gc_pause => non_neg_integer()}.
+%% What a call has cost: bytes, and times in microseconds. It is empty if the call did
+%% not end by itself.
 -type source() :: code() | {eval, code(), locals()}
                 | {name(), name(), args()} | {name(), name(), args(), kwargs()}.
 %% What a stream iterates over: the value of an expression, or of a call.
@@ -237,7 +250,8 @@ exec(Code) ->
 %% From now on the calling process stays with the worker that ran them.
 -spec exec(code(), options()) ->
           ok | {error, term()} | each()
-        | {ok, Output :: binary()} | {error, term(), Output :: binary()}.
+        | {ok, extra()} | {error, term(), extra()}
+        | {ok, Output :: binary(), bill()} | {error, term(), Output :: binary(), bill()}.
 exec(Code, Options) ->
     py_request:exec(py_args:exec(Code), py_options:call(Options)).
 

@@ -15,6 +15,7 @@
 -export([traced/1, traced/2, snapshot/1, diff/2, diff/3]).
 -export([objects/1, objects/2, growth/1, growth/2, uncollectable/1]).
 -export([referrers/2, referrers/3]).
+-export([top/1, top/2, top/3]).
 -export_type([threshold/0, snapshot/0, traced_options/0]).
 
 %% What has to pile up in each generation before it is collected; 0 in the first
@@ -206,3 +207,36 @@ referrers(Target, Type) ->
           {ok, [map()]} | py:each() | {error, term()}.
 referrers(Target, Type, Options) ->
     py_mem_referrers:referrers(Target, py_args:referrers(Type, Options)).
+
+%% @equiv top(default, By, #{})
+-spec top(py_mem_top:by()) -> {ok, [py_mem_top:row()]} | {error, term()}.
+top(By) ->
+    top(default, By, #{}).
+
+%% @equiv top(Target, By, #{})
+-spec top(py:target(), py_mem_top:by()) -> {ok, [py_mem_top:row()]} | py:each() | {error, term()}.
+top(Target, By) ->
+    top(Target, By, #{}).
+
+%% @doc What calls have cost, by function, the most expensive first:
+%% ``{ok, [#{what := {<<"shop">>, <<"remember">>}, growth := _} | _]} =
+%% py_mem:top(pdf, memory)''. The pool needs the option `bill'; without it the answer
+%% is `{error, {not_enabled, bill}}'. What `eval' and `exec' have run is under these
+%% names, and there are ten rows at most, or `#{top => N}'.
+%%
+%% `memory' orders by `growth', the bytes of Python's heap that calls have left
+%% behind, `time' by the `time' that they took in all, and `calls' by how many there were.
+%% `peak' is the most that one call needed beyond what was there, `rss_growth' what
+%% was added to the process's memory meanwhile, `p50' and `p99' how long a call took: half
+%% of them, and 99 of 100, were quicker. Times are microseconds in the worker, without
+%% the wait for it, and p50 and p99 right within an eighth. A pool's rows are of all
+%% workers that it has had, and `workers' the slots where the function ran.
+%%
+%% Each slot has 200 functions, 1 KB for each; what comes later is counted as `other'.
+%% Calls that did not end by themselves are not there, nor are streams. What threads
+%% of Python's do meanwhile is on the bill of the call that runs.
+-spec top(py:target(), py_mem_top:by(), #{top => 1..100000}) ->
+          {ok, [py_mem_top:row()]} | py:each() | {error, term()}.
+top(Target, By, Options) ->
+    #{top := Top} = py_args:census(Options),
+    py_mem_top:top(Target, py_args:top(By), Top).

@@ -31,7 +31,8 @@ static struct {
     size_t (*unused)(void);    /* constant once there are threads */
     _Atomic(ptrdiff_t) own;    /* held, as the main thread has counted */
     _Atomic(ptrdiff_t) shared; /* and all the others */
-    _Atomic(size_t) peak;
+    _Atomic(size_t) peak;      /* since it is watched, or reset */
+    _Atomic(size_t) earlier;   /* the peak before it was watched */
     _Atomic(size_t) limit;
     _Atomic(size_t) base;    /* the limit, or what was above it when it came */
     _Atomic(size_t) ceiling; /* for the running job; there is none between */
@@ -290,17 +291,39 @@ void heap_account_init(size_t limit, size_t (*unused)(void))
     set(&account.base, limit);
 }
 
+static size_t larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
 void heap_account_reset_peak(void)
 {
+    set(&account.earlier, 0);
     set(&account.peak, 0);
     raise_peak(held());
 }
 
+size_t heap_account_watch(void)
+{
+    const size_t now = held();
+    set(&account.earlier, larger(get(&account.earlier), get(&account.peak)));
+    set(&account.peak, now);
+    return now;
+}
+
+size_t heap_account_watched(void)
+{
+    const size_t most = get(&account.peak);
+    raise_peak(get(&account.earlier));
+    return most;
+}
+
 void heap_account_read(struct heap_numbers *numbers)
 {
-    *numbers = (struct heap_numbers){.current = in_use(held()),
-                                     .peak = get(&account.peak),
-                                     .limit = get(&account.limit)};
+    *numbers = (struct heap_numbers){
+        .current = in_use(held()),
+        .peak = larger(get(&account.earlier), get(&account.peak)),
+        .limit = get(&account.limit)};
 }
 
 bool heap_account_describe(char *text, size_t size)

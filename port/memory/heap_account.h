@@ -64,6 +64,12 @@ bool heap_account_is_nearly_full(void);
 /* From now on the peak is the most that is held from now on. */
 void heap_account_reset_peak(void);
 
+/* Watches the most that is held, beside the peak, until the other is called.
+ * The first returns what is held now, the second what was held at most. Main
+ * thread. */
+size_t heap_account_watch(void);
+size_t heap_account_watched(void);
+
 void heap_account_read(struct heap_numbers *numbers);
 
 /* Writes what the running job, or the last one, was refused. False: nothing. */

@@ -8,10 +8,10 @@
 #include <limits.h>
 
 #include "op/op.h"
-#include "op/gc_pause.h"
 #include "op/trace.h"
 #include "memory/heap_account.h"
 #include "task/arg.h"
+#include "task/gc_pause.h"
 #include "task/map.h"
 #include "value/python.h"
 

@@ -5,8 +5,9 @@
 
 #include <string.h>
 
-#include "op/stream.h"
 #include "memory/heap_hook.h"
+#include "op/bill.h"
+#include "op/stream.h"
 #include "talk/module.h"
 #include "task/capture.h"
 #include "task/reply.h"
@@ -99,7 +100,8 @@ bool op_is_stream(const struct request *req)
     return row && row->run == op_stream;
 }
 
-/* Text that is printed while an urgent request runs belongs to the busy job. */
+/* Text that is printed while an urgent request runs belongs to the busy job,
+ * and so does what is allocated. */
 static int read_options(struct task *task, bool is_job, struct err *err)
 {
     const struct request *req = task->req;
@@ -107,6 +109,8 @@ static int read_options(struct task *task, bool is_job, struct err *err)
         return -1;
     if (!is_job && task->opts.capture)
         return err_set(err, "option 'capture': '%s' is no job", req->op);
+    if ((!is_job || op_is_stream(req)) && task->opts.bill)
+        return err_set(err, "option 'bill': '%s' is no call", req->op);
     return 0;
 }
 
@@ -169,6 +173,8 @@ static void send_result_take(const struct op_row *row, struct task *task,
         buf_rewind(out, mark);
         reply_exception(out, &task->opts.form);
     }
+    if (task->opts.bill)
+        bill_send(task);
     reply_send(out);
 }
 
@@ -189,6 +195,8 @@ void op_run(const struct request *req, struct buf *out)
     const struct op_row *row = find(req);
     const bool is_stream = op_is_stream(req);
     const bool runs = prepare(row, &task, &err) == 0;
+    if (runs && task.opts.bill)
+        bill_begin();
     PyObject *value = runs ? run(row, &task) : NULL;
 
     if (is_stream && value && stream_open_take(&task, value) == 0)

@@ -120,6 +120,8 @@ static int read_value(const char *key, const char *buf, int *at,
         return read_choice(buf, at, "false", "true", &form->traceback);
     if (strcmp(key, "capture") == 0)
         return read_choice(buf, at, "false", "true", &opts->capture);
+    if (strcmp(key, "bill") == 0)
+        return read_choice(buf, at, "false", "true", &opts->bill);
     if (strcmp(key, "chunk") == 0)
         return read_number(buf, at, 1, ITEMS_MAX, &opts->chunk);
     if (strcmp(key, "credit") == 0)

@@ -12,6 +12,7 @@
 struct task_opts {
     struct form form;
     bool capture;         /* what is printed comes with the reply */
+    bool bill;            /* and what the job has cost */
     const char *filename; /* of the code, in the frame; NULL: it has none */
     int filename_len;
     long line;   /* at which the code begins there */

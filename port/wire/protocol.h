@@ -85,7 +85,7 @@
  */
 #define PROTOCOL_ATOMS(X) \
     /* replies */ \
-    X(ok) X(error) X(chunk) X(output) X(undefined) \
+    X(ok) X(error) X(chunk) X(output) X(bill) X(undefined) \
     X(badarg) X(cancelled) X(not_started) X(overloaded) X(start_failed) \
     X(unsupported) \
     /* values */ \
@@ -109,6 +109,7 @@
     X(compiled) X(eval) X(exec) X(texts) X(characters) X(hits) X(misses) \
     X(dropped) \
     X(sites) X(rest) X(module) X(frame) X(cycle) X(unknown) \
+    X(time) X(heap_delta) X(heap_peak) X(rss_delta) X(gc_runs) X(gc_pause) \
     /* stacks and tracebacks */ \
     X(type) X(message) X(frames) X(function) X(cause) X(context) X(notes) \
     X(position) X(offset) X(end_line) X(end_offset) X(formatted) X(args) \

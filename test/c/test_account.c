@@ -98,6 +98,25 @@ static void what_is_free_in_arenas_is_not_in_use(void **state)
     in_arenas = 0;
 }
 
+static void what_one_job_needs_is_watched(void **state)
+{
+    (void)state;
+    heap_account_reset_peak();
+    heap_account_add(MIB);
+    heap_account_sub(MIB);
+    heap_account_add(500);
+    assert_int_equal(heap_account_watch(), 500);
+    assert_int_equal(peak(), MIB);
+    heap_account_add(100);
+    heap_account_sub(100);
+    assert_int_equal(heap_account_watched(), 600);
+    assert_int_equal(peak(), MIB);
+    assert_int_equal(heap_account_watch(), 500);
+    heap_account_add(2 * MIB);
+    assert_int_equal(heap_account_watched(), 2 * MIB + 500);
+    assert_int_equal(peak(), 2 * MIB + 500);
+}
+
 static void *add_and_sub(void *unused_argument)
 {
     for (int i = 0; i < ROUNDS; i++) {
@@ -326,6 +345,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(what_is_added_and_freed_is_counted),
         TEST(what_is_free_in_arenas_is_not_in_use),
+        TEST(what_one_job_needs_is_watched),
         TEST(threads_count_together),
         TEST(without_a_limit_there_is_room),
         TEST(between_jobs_there_is_room),

@@ -23,7 +23,7 @@ main(_) ->
          || {Name, Kinds, Started} <- starts()],
         {"the next job starts when the first is answered", fun next_starts/0},
         {"a reply goes to whoever waits", fun reply/0},
-        {"a reply comes after what was printed", fun output/0},
+        {"a reply comes after what belongs to it", fun ahead/0},
         {"a reply that nobody knows", fun unknown/0},
         {"a stream's first chunk opens it", fun opened/0},
         {"a stream that ends before its first item", fun empty_stream/0},
@@ -152,10 +152,11 @@ reply() ->
     {Behind, _} = py_worker_jobs:reply(2, frame(2), sent([req(1), req(2)])),
     ?assertEqual([{answer, 2, {reply, frame(2)}}], Behind).
 
-output() ->
-    Jobs = py_worker_jobs:output(1, <<"printed">>, sent([req(1), req(2)])),
+ahead() ->
+    Jobs = lists:foldl(fun(Frame, Acc) -> py_worker_jobs:ahead(1, Frame, Acc) end,
+                       sent([req(1), req(2)]), [<<"printed">>, <<"bill">>]),
     {[progress, Answer], _} = py_worker_jobs:reply(1, frame(1), Jobs),
-    ?assertEqual({answer, 1, {reply, frame(1), <<"printed">>}}, Answer).
+    ?assertEqual({answer, 1, {reply, frame(1), [<<"printed">>, <<"bill">>]}}, Answer).
 
 unknown() ->
     ?assertEqual(unknown, py_worker_jobs:reply(7, frame(7), sent([req(1)]))),

@@ -222,7 +222,7 @@ call() ->
      || Target <- [pdf, {pdf, 2}]],
     ?assertEqual({opts, {pdf, all}, default, true, #{}}, py_options:call(#{pool => {pdf, all}})),
     Wire = #{traceback => true, none => null, binaries => bytes, arrays => binary,
-             tags => true, frames => columns, capture => true, chunk => 1_000_000,
+             tags => true, frames => columns, capture => true, bill => true, chunk => 1_000_000,
              filename => <<"x.py">>, line => 7},
     Options = Wire#{pool => pdf, timeout => ?LONGEST, recycle => false},
     ?assertEqual({opts, pdf, ?LONGEST, false, Wire}, py_options:call(Options)),
@@ -254,9 +254,10 @@ misuses() ->
                                  {line, 0, "line must be an integer from 1 to 1000000, not 0"},
                                  {chink, 1, "chink is no option; there are: timeout, pool, "
                                             "traceback, none, binaries, arrays, filename, line, tags, frames, "
-                                            "capture, recycle, chunk"}]],
+                                            "capture, bill, recycle, chunk"}]],
      [{fun py_options:uncaptured/1, Given, "capture is not an option here"}
       || Given <- [#{capture => false}, [{capture, false}]]],
+     {fun py_options:uncaptured/1, #{bill => true}, "bill is not an option here"},
      [{fun py_options:plain/1, #{Name => Value}, atom_to_list(Name) ++ " is not an option here"}
       || {Name, Value} <- [{none, null}, {recycle, false}, {chunk, 1}]],
      [{fun py_args:memory_stats/1, #{Name => yes}, Text}

@@ -16,7 +16,7 @@ main(_) ->
         table:rows("reply_id", fun py_wire:reply_id/1, ids()),
         table:rows("is_not_started", fun py_wire:is_not_started/1, not_started()),
         table:rows("chunk_items", fun py_wire:chunk_items/1, chunks()),
-        table:rows("is_output", fun py_wire:is_output/1, outputs()),
+        table:rows("ahead", fun py_wire:ahead/1, ahead()),
         table:rows("event", fun py_wire:event/1, events()),
         table:rows("message_id", fun py_wire:message_id/1, messages()),
         table:rows("receiver_name", fun py_wire:receiver_name/1, receivers()),
@@ -97,10 +97,11 @@ chunks() ->
      {"an atom in Latin-1", [Named(<<100, 5:16, "chunk">>, Two)], 2},
      {"another atom", [Named(<<119, 5, "chuck">>, Two)], final}].
 
-outputs() ->
-    [{"output", [reply(1, {output, <<"said">>})], true},
-     {"a result", [reply(1, {ok, <<"output">>})], false},
-     {"another atom", [reply(1, {outputs, <<>>})], false}].
+ahead() ->
+    [{"what was printed", [reply(1, {output, <<"said">>})], output},
+     {"a bill", [reply(1, {bill, #{time => 1}})], bill},
+     {"a result", [reply(1, {ok, <<"output">>})], none},
+     {"another atom", [reply(1, {outputs, <<>>})], none}].
 
 %% As the program writes it: atoms in UTF-8.
 said(Term) ->

@@ -6,7 +6,7 @@
 
 -export([call/4, calls/1, eval/2, exec/1, exec/2, source/1, gc/1, tracemalloc_start/1]).
 -export([memory_stats/1, gc_threshold/1, history/1, what/1, pool/1, definition/1]).
--export([traced/1, census/1, referrers/2]).
+-export([traced/1, census/1, referrers/2, top/1]).
 
 -import(py_options, [text/1, must_be/3, badarg/2]).
 
@@ -112,10 +112,15 @@ traced(Options) ->
                       {include, patterns, ["*"], "only files like these"},
                       {exclude, patterns, [], "no files like these"}]).
 
-%% The options of py_mem:objects and growth, complete.
+%% The options of py_mem:objects, growth and top, complete.
 -spec census(term()) -> #{top := pos_integer()}.
 census(Options) ->
     options(Options, [{top, {integer, 1, 100_000}, 10, "how many there are at most"}]).
+
+%% By what py_mem:top orders.
+-spec top(term()) -> memory | time | calls.
+top(By) when By =:= memory; By =:= time; By =:= calls -> By;
+top(Other) -> badarg(Other, "not memory, time or calls").
 
 %% What py_mem:referrers looks for.
 -spec referrers(term(), term()) -> py_wire:op().

@@ -39,6 +39,9 @@ table() ->
      {capture, boolean, false,
       "whether [what it prints](docs/operation.md#logs) comes with the result; "
       "for `call`, `eval`, `exec` and `spawn_call`"},
+     {bill, boolean, false,
+      "whether [what it has cost](docs/memory.md#what-calls-cost) comes with the result; "
+      "for `call`, `eval`, `exec` and `spawn_call`"},
      {recycle, boolean, true,
       "whether it counts where the pool's workers are [recycled](docs/recycling.md); with `false` its "
       "worker's limits are not looked at while it runs"},
@@ -77,10 +80,10 @@ single(Options) ->
         Opts -> Opts
     end.
 
-%% The same for one that cannot return what Python prints.
+%% The same for one that can return neither what Python prints nor a bill.
 -spec uncaptured(term()) -> #opts{}.
 uncaptured(Options) ->
-    not_here([capture], single(Options), Options).
+    not_here([capture, bill], single(Options), Options).
 
 %% The same for one that uses all workers of a pool.
 -spec spread(term()) -> #opts{}.

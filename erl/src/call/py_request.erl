@@ -113,16 +113,21 @@ prepare(Kind, Op, #opts{pool = Target, wire = Wire, recycle = Recycle} = Opts) -
     What = py_wire:what(Op),
     case open(py_target:pool(Target), What) of
         {ok, Pool} ->
-            {Arity, Body} = py_wire:body(Op, Wire),
+            {Arity, Body} = py_wire:body(Op, billed(Pool, Op, Wire)),
             Now = erlang:monotonic_time(microsecond),
             Req = #req{caller = self(), owner = self(), kind = Kind, what = What,
-                       arrival = Now, recycle = Recycle,
+                       arrival = Now, recycle = Recycle, bill = maps:get(bill, Wire, false),
                        deadline = deadline(Opts, Pool, Now div 1000), arity = Arity,
                        size = iolist_size(Body), body = py_secret:hide(Body)},
             ticket(Target, Pool, Req);
         {error, _} = Error ->
             Error
     end.
+
+%% Where the costs of calls are summed up, each has a bill.
+billed(#pool{bills = none}, _, Wire) -> Wire;
+billed(_, Op, Wire) when element(1, Op) =:= stream -> Wire;
+billed(_, _, Wire) -> Wire#{bill => true}.
 
 open(Name, What) ->
     case py_pool_board:open(Name) of

@@ -46,13 +46,16 @@
 new(Name, #{size := Size, timeout := Timeout, max_frame := MaxFrame,
             interrupt_grace := InterruptGrace, close_grace := CloseGrace,
             drain := Drain} = Options) ->
-    Pool = #pool{name = Name, size = Size, load = py_pool_load:new(Size),
+    Pool = #pool{name = Name, size = Size, load = py_pool_load:new(Size), bills = bills(Options),
                  table = ets:new(?MODULE, [public, {read_concurrency, true}]),
                  timeout = Timeout, max_frame = MaxFrame,
                  interrupt_grace = InterruptGrace, close_grace = CloseGrace,
                  drain = Drain, refuses = maps:get(quarantine, Options, infinity) =/= infinity},
     persistent_term:put({py, Name}, Pool),
     Pool.
+
+bills(#{bill := true}) -> ets:new(py_worker_bill, [public, {write_concurrency, true}]);
+bills(_) -> none.
 
 %% From now on there is no such pool.
 -spec delete(atom()) -> ok.

@@ -64,6 +64,9 @@ care() ->
      {quarantine, {limit, 1}, infinity,
       "workers that a function may cost their memory before it is "
       "[refused](docs/recycling.md#quarantine)"},
+     {bill, boolean, false,
+      "whether [what calls cost](docs/memory.md#what-calls-cost) is summed up by function, for "
+      "`py_mem:top`; then Python's heap is counted, too, as with `account`"},
      {trim, trims, [idle, {after_growth, ?GROWTH}],
       "when a worker gives back [what it has free](docs/memory.md#giving-memory-back)"}].
 
@@ -158,6 +161,7 @@ recycle() ->
     memory := memory_limits(),
     recycle := recycle_limits(),
     quarantine := pos_integer() | infinity,
+    bill := boolean(),
     trim := never | [idle | {after_growth, pos_integer()} | {every, pos_integer()}],
     logs := boolean(),
     guard := auto | python | kernel | off,
@@ -203,7 +207,7 @@ recycle() ->
                     timeout := timeout(), max_queue := non_neg_integer(),
                     queue_timeout := timeout(), max_frame := pos_integer(), logs := boolean(),
                     memory := memory_limits(), recycle := recycle_limits(),
-                    quarantine := pos_integer() | infinity,
+                    quarantine := pos_integer() | infinity, bill := boolean(),
                     start_timeout := non_neg_integer(), interrupt_grace := non_neg_integer(),
                     close_grace := non_neg_integer(), drain := non_neg_integer(), _ => _}.
 
@@ -217,12 +221,16 @@ check(Given) ->
     end.
 
 check([], _, Pool) ->
-    {ok, Pool};
+    {ok, counted(Pool)};
 check([{Name, Value} | Rest], Table, Pool) ->
     case py_option:check(Name, Value, Table) of
         {ok, Checked} -> check(Rest, Table, Pool#{Name := Checked});
         {wrong, Place, Text} -> {error, {badarg, {option, Place, Text}}}
     end.
+
+%% A bill has to know what is in use.
+counted(#{bill := true, memory := Limits} = Pool) -> Pool#{memory := Limits#{account => true}};
+counted(Pool) -> Pool.
 
 text(Format, Args) ->
     unicode:characters_to_binary(io_lib:format(Format, Args)).

@@ -10,9 +10,12 @@
 %% What a worker, or the pool, answers a request with.
 -type answer() :: final() | {opened, py_wire:id()} | {go, pid()} | again.
 %% The answers that make a result.
--type final() :: {reply, binary()} | {reply, binary(), Output :: binary()} | {error, term()}.
+-type final() :: {reply, binary()} | {reply, binary(), Ahead :: [binary()]} | {error, term()}.
 -type result() :: ok | {ok, term()} | {error, term()}
-                | {ok, term(), binary()} | {error, term(), binary()}.
+                | {ok, term(), extra()} | {error, term(), extra()}
+                | {ok, term(), binary(), map()} | {error, term(), binary(), map()}.
+%% What a job has printed, or its bill.
+-type extra() :: binary() | map().
 
 %% A worker answers whatever it has accepted before it ends. If it ended in
 %% order and without an answer, it never accepted the request.
@@ -26,14 +29,17 @@ answer({down, Reason}) -> {error, {worker_exit, Reason}}.
 
 -spec result(final()) -> result().
 result({reply, Frame}) -> decode(Frame);
-result({reply, Frame, Output}) -> with_output(decode(Frame), Output);
+result({reply, Frame, Ahead}) -> extended(decode(Frame), [extra(Other) || Other <- Ahead]);
 result({error, _} = Error) -> Error.
 
 %% The same for a request with these options: whoever asked for what is printed
-%% gets a text in any case.
+%% gets a text in any case, and whoever asked for the bill a map.
 -spec result(final(), map()) -> result().
-result({error, Reason}, #{capture := true}) -> {error, Reason, <<>>};
-result(Answer, _) -> result(Answer).
+result({error, _} = Error, Options) ->
+    extended(Error, [Empty || {Name, Empty} <- [{capture, <<>>}, {bill, #{}}],
+                              maps:get(Name, Options, false)]);
+result(Answer, _) ->
+    result(Answer).
 
 %% Atoms that do not exist on this node are not made: an error names them.
 %% A chunk of a stream decodes to {ok, Items}.
@@ -50,10 +56,10 @@ decoded({ok, _} = Ok) -> Ok;
 decoded({chunk, Items}) -> {ok, Items};
 decoded({error, Reason}) -> {error, py_exception:reason(Reason)}.
 
-%% With the option `capture' the text is the last element.
-with_output(Result, Frame) ->
-    {_Id, {output, Text}} = binary_to_term(Frame, [safe]),
-    case Result of
-        ok -> {ok, Text};
-        {Tag, Value} -> {Tag, Value, Text}
-    end.
+%% With the option `capture' a text comes behind the result, and with `bill' a map.
+extra(Frame) ->
+    {_Id, {_Option, Extra}} = binary_to_term(Frame, [safe]),
+    Extra.
+
+extended(ok, Extras) -> list_to_tuple([ok | Extras]);
+extended(Result, Extras) -> list_to_tuple(tuple_to_list(Result) ++ Extras).

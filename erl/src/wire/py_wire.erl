@@ -9,8 +9,8 @@
 
 -export([what/1, named/1, body/2, request/3]).
 -export([cancel/1, take_back/1, more/2, stop/1, ack/1, answer/2, resume/0, quit/0]).
--export([reply_id/1, is_not_started/1, chunk_items/1, is_output/1, event/1, message_id/1, receiver_name/1,
-         atoms/0]).
+-export([reply_id/1, is_not_started/1, chunk_items/1, ahead/1, event/1, message_id/1]).
+-export([receiver_name/1, atoms/0]).
 -export_type([id/0, op/0, what/0]).
 
 -include("py_protocol.hrl").
@@ -143,11 +143,12 @@ items(_) -> final.
 list_length(<<108, N:32, _/binary>>) -> N;
 list_length(<<106>>) -> 0.
 
-%% Whether a frame is {Id, {output, Text}}, what a job has printed: the reply
-%% is still to come.
--spec is_output(binary()) -> boolean().
-is_output(<<_:8/binary, ?TUPLE, 2, ?ATOM, 6, "output", _/binary>>) -> true;
-is_output(_) -> false.
+%% Whether a frame is {Id, {output, Text}}, what a job has printed, or
+%% {Id, {bill, Map}}, what it has cost: the reply is still to come.
+-spec ahead(binary()) -> output | bill | none.
+ahead(<<_:8/binary, ?TUPLE, 2, ?ATOM, 6, "output", _/binary>>) -> output;
+ahead(<<_:8/binary, ?TUPLE, 2, ?ATOM, 4, "bill", _/binary>>) -> bill;
+ahead(_) -> none.
 
 %% What a frame without an Id is: a message, or its sender's change of mind; the
 %% program's last words; or something else, which is not looked into.

@@ -11,7 +11,7 @@
 %% nothing else does. Pure.
 -module(py_worker_jobs).
 
--export([new/0, push/4, next/1, output/3, reply/3, put_back/3]).
+-export([new/0, push/4, next/1, ahead/3, reply/3, put_back/3]).
 -export([is_idle/1, count/1, calls/1, load/1, callers/1, owner/2, running/1]).
 -export([request/2, requests/1, has_free/1]).
 -export([expire/2, stuck/2, soonest/1, leave/3, take_back/1, hand_over/1, give_up/2]).
@@ -90,11 +90,12 @@ is_stream(#job{req = #req{kind = Kind}}) -> is_tuple(Kind).
 has_started(#job{state = {started, _}}) -> true;
 has_started(#job{}) -> false.
 
-%% What the job has printed, ahead of its reply.
--spec output(py_wire:id(), binary(), jobs()) -> jobs().
-output(Id, Frame, #jobs{sent = Sent} = J) ->
+%% A frame that comes ahead of the job's reply, and belongs to it: what it has
+%% printed, or what it has cost.
+-spec ahead(py_wire:id(), binary(), jobs()) -> jobs().
+ahead(Id, Frame, #jobs{sent = Sent} = J) ->
     J#jobs{sent = [case Job of
-                       #job{id = Id} -> Job#job{output = Frame};
+                       #job{id = Id, ahead = Ahead} -> Job#job{ahead = [Frame | Ahead]};
                        #job{} -> Job
                    end || Job <- Sent]}.
 
@@ -135,11 +136,11 @@ finish(Job, Frame, J) ->
 unwanted(#job{id = Id}, final, J) -> {[{ended, Id}], J};
 unwanted(#job{deadline = Deadline} = Job, _Items, J) -> {[], put_back(Job, Deadline, J)}.
 
-done(#job{req = #req{reply_to = From} = Req, output = Output}, Frame,
+done(#job{req = #req{reply_to = From} = Req, ahead = Ahead}, Frame,
      #jobs{calls = Calls} = J) ->
-    Answer = case Output of
-                 none -> {reply, Frame};
-                 _ -> {reply, Frame, Output}
+    Answer = case Ahead of
+                 [] -> {reply, Frame};
+                 _ -> {reply, Frame, lists:reverse(Ahead)}
              end,
     {home(Req) ++ [{answer, From, Answer}], J#jobs{calls = Calls + 1}}.
 

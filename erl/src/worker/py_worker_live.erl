@@ -99,10 +99,11 @@ watch(Caller, #live{callers = Callers, jobs = Jobs, streams = Streams, tenure = 
 
 %% A frame from the program that has the Id of a request.
 -spec reply(py_wire:id(), binary(), live()) -> live().
-reply(Id, Frame, #live{jobs = Jobs} = L) ->
-    case py_wire:is_output(Frame) of
-        true -> L#live{jobs = py_worker_jobs:output(Id, Frame, Jobs)};
-        false -> job_reply(Id, Frame, note(Id, L))
+reply(Id, Frame, #live{pool = Pool, slot = Slot, jobs = Jobs} = L) ->
+    case py_wire:ahead(Frame) of
+        none -> job_reply(Id, Frame, note(Id, L));
+        output -> L#live{jobs = py_worker_jobs:ahead(Id, Frame, Jobs)};
+        bill -> L#live{jobs = py_worker_bill:ahead(Id, Frame, Pool, Slot, Jobs)}
     end.
 
 %% Should the program say that it has run out of memory, this is what did it.

@@ -3,8 +3,8 @@
  * gc_pause: how often the garbage collector has run, and for how long Python
  * stood still meanwhile. GIL held.
  */
-#ifndef PORT_OP_GC_PAUSE_H
-#define PORT_OP_GC_PAUSE_H
+#ifndef PORT_TASK_GC_PAUSE_H
+#define PORT_TASK_GC_PAUSE_H
 
 #include "value/python.h"
 
@@ -16,5 +16,8 @@ int gc_pause_init(void);
  * microseconds `total` and `longest`. A new reference, or NULL with an
  * exception. */
 PyObject *gc_pause_list(void);
+
+/* How many collections there were, and their nanoseconds. */
+void gc_pause_sum(long long *runs, long long *total);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-#include "op/gc_pause.h"
+#include "task/gc_pause.h"
 
 #include "task/map.h"
 #include "wire/clock.h"
@@ -75,6 +75,15 @@ int gc_pause_init(void)
     Py_XDECREF(callbacks);
     Py_XDECREF(callback);
     return rc;
+}
+
+void gc_pause_sum(long long *runs, long long *total)
+{
+    *runs = *total = 0;
+    for (int i = 0; i < GENERATIONS; i++) {
+        *runs += pauses.of[i].count;
+        *total += pauses.of[i].total;
+    }
 }
 
 static int fill(PyObject *map, const struct pause *pause)

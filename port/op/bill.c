@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "op/bill.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "memory/heap_account.h"
+#include "memory/heap_hook.h"
+#include "task/gc_pause.h"
+#include "task/reply.h"
+#include "wire/clock.h"
+#include "wire/put.h"
+
+#define NS_PER_US 1000
+
+/* Where things stand. What is not known is -1. */
+struct reading {
+    long long at;
+    long long rss;
+    long long used; /* of Python's heap, where it is counted */
+    long long runs; /* of the garbage collector */
+    long long pause;
+};
+
+static struct {
+    struct reading before;
+    size_t held; /* of Python's heap, with what is free in arenas */
+} bill;
+
+/* The second number of statm. Without stdio, because nothing is to be allocated
+ * for it. */
+static long long read_rss(void)
+{
+    char text[128];
+    long long pages = -1;
+    const int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    const ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+    if (fd >= 0)
+        close(fd);
+    text[n > 0 ? n : 0] = '\0';
+    if (sscanf(text, "%*s %lld", &pages) != 1)
+        return -1;
+    return pages * sysconf(_SC_PAGESIZE);
+}
+
+static long long read_used(void)
+{
+    struct heap_numbers heap;
+    if (!heap_hook_counts())
+        return -1;
+    heap_account_read(&heap);
+    return (long long)heap.current;
+}
+
+static struct reading take(void)
+{
+    struct reading now = {
+        .at = clock_now(), .rss = read_rss(), .used = read_used()};
+    gc_pause_sum(&now.runs, &now.pause);
+    return now;
+}
+
+void bill_begin(void)
+{
+    bill.before = take();
+    bill.held = heap_account_watch();
+    bill.before.at = clock_now(); /* to look takes time, too */
+}
+
+/* What it found free in arenas, and took, was held before. */
+static long long peak(long long grown)
+{
+    const long long more =
+        (long long)heap_account_watched() - (long long)bill.held;
+    return more > grown ? more : grown > 0 ? grown : 0;
+}
+
+static void put_number(struct buf *out, const char *key, long long n)
+{
+    put_atom_z(out, key);
+    put_long(out, n);
+}
+
+static void put_heap(struct buf *out, long long grown)
+{
+    put_number(out, "heap_delta", grown);
+    put_number(out, "heap_peak", peak(grown));
+}
+
+static void put_bill(struct buf *out, const struct reading *now)
+{
+    const struct reading *before = &bill.before;
+    const bool counts = now->used >= 0;
+    const bool sees = now->rss >= 0 && before->rss >= 0;
+    put_tuple(out, 2);
+    put_atom_z(out, "bill");
+    put_map(out, 3 + (counts ? 2 : 0) + (sees ? 1 : 0));
+    put_number(out, "time", (now->at - before->at) / NS_PER_US);
+    put_number(out, "gc_runs", now->runs - before->runs);
+    put_number(out, "gc_pause", (now->pause - before->pause) / NS_PER_US);
+    if (counts)
+        put_heap(out, now->used - before->used);
+    if (sees)
+        put_number(out, "rss_delta", now->rss - before->rss);
+}
+
+void bill_send(const struct task *task)
+{
+    const struct request *req = task->req;
+    const struct reading now = take();
+    struct buf out;
+
+    buf_init(&out, 0);
+    reply_begin(&out, req->frame + req->id_at, req->id_len);
+    put_bill(&out, &now);
+    if (out.why == BUF_OK)
+        reply_send(&out);
+    buf_free(&out);
+}

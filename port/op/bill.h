@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * bill: what a job has cost, from before its arguments are decoded until its
+ * value is encoded and freed. One job at a time. Main thread, GIL held.
+ */
+#ifndef PORT_OP_BILL_H
+#define PORT_OP_BILL_H
+
+#include "task/task.h"
+
+/* The job begins. */
+void bill_begin(void);
+
+/* It is over: sends {Id, {bill, Map}}, ahead of its reply. Raises nothing. */
+void bill_send(const struct task *task);
+
+#endif
