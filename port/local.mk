@@ -124,6 +124,7 @@ dist_pypackage_DATA = \
 	port/python/erlang/_attributes.py \
 	port/python/erlang/_arrays.py \
 	port/python/erlang/_call.py \
+	port/python/erlang/_caches.py \
 	port/python/erlang/_census.py \
 	port/python/erlang/_encode.py \
 	port/python/erlang/_form.py \

@@ -11,6 +11,7 @@ unit_scripts = \
 	test/unit/diagnosis.escript \
 	test/unit/exception.escript \
 	test/unit/figure.escript \
+	test/unit/fit.escript \
 	test/unit/history.escript \
 	test/unit/jobs.escript \
 	test/unit/ladder.escript \
@@ -77,6 +78,7 @@ test_scripts = \
 	test/memory/guide.escript \
 	test/memory/history.escript \
 	test/memory/malloc.escript \
+	test/memory/leak_test.escript \
 	test/memory/limits.escript \
 	test/memory/referrers.escript \
 	test/memory/set_memory.escript \
@@ -164,6 +166,8 @@ test_data = \
 	test/program/instructions.table \
 	test/py/atoms.py \
 	test/py/chatty.py \
+	test/py/clean.py \
+	test/py/drip.py \
 	test/py/farewell.py \
 	test/py/glutton.py \
 	test/py/hoard.py \

@@ -16,6 +16,7 @@
 -export([objects/1, objects/2, growth/1, growth/2, uncollectable/1]).
 -export([referrers/2, referrers/3]).
 -export([top/1, top/2, top/3]).
+-export([leak_test/3, leak_test/4]).
 -export_type([threshold/0, snapshot/0, traced_options/0]).
 
 %% What has to pile up in each generation before it is collected; 0 in the first
@@ -240,3 +241,32 @@ top(Target, By) ->
 top(Target, By, Options) ->
     #{top := Top} = py_args:census(Options),
     py_mem_top:top(Target, py_args:top(By), Top).
+
+%% @equiv leak_test(Module, Function, Args, #{})
+-spec leak_test(py:name(), py:name(), py:args()) -> py_mem_leak:result().
+leak_test(Module, Function, Args) ->
+    leak_test(Module, Function, Args, #{}).
+
+%% @doc Whether a function leaks: ``ok = py_mem:leak_test(json, dumps, [[1, 2]])''. If it
+%% does: ``{leak, #{kind := python, bytes_per_call := 1064,
+%% sites := [#{file := _, line := 12, function := <<"remember">>} | _]}}''.
+%%
+%% A pool of one worker, `py_leak_test', is started for it, with the options of the pool
+%% `default' or `#{pool => Name}' and what `exec_all' has defined there, so no other call
+%% is in the way; one test can run at a time. It is called 100 times (`warmup'), then
+%% 1000 times (`runs'), and measured eight times after a collection meanwhile. What fills up
+%% once or goes up and down is no leak. What grows steadily has to do so again, in twice
+%% as many calls; where it is not clear, they are doubled once or twice more. The caches
+%% of `functools.lru_cache' are emptied, if they have a limit, and so is that of `re'. A
+%% function that fails, or whose result cannot be sent, ends the test with its error.
+%%
+%% `kind' is what grows most: `python', the objects; `c', what C code has taken from
+%% `malloc' or mapped; or `fragmentation', what is free in pieces that nobody can give
+%% back. `sites' are the lines that have allocated what remains, found by tracing while
+%% it is called once more as often, those with most first, five at most. Lines of C code
+%% are not known. A cache that is filled by more calls than that looks like a leak.
+-spec leak_test(py:name(), py:name(), py:args(),
+                #{pool => atom(), runs => pos_integer(), warmup => non_neg_integer()}) ->
+          py_mem_leak:result().
+leak_test(Module, Function, Args, Options) ->
+    py_mem_leak:test(py_args:call(Module, Function, Args, #{}), py_args:leak_test(Options)).

@@ -10,6 +10,7 @@ main(_) ->
     tap:run([
         table:rows("missing", fun missing/2, missing()),
         table:rows("all", fun py_pool_steps:all/1, progress()),
+        table:rows("code", fun py_pool_steps:code/1, codes()),
         table:rows("repeated", fun kept/2, repeated()),
         table:rows("repeated, for a worker that is under way", fun under_way/3, under_way()),
         table:rows("definitions", fun shown/2, definitions()),
@@ -81,6 +82,13 @@ once() ->
 
 ran_once() ->
     py_pool_steps:ran_once(once()).
+
+%% The same as texts, without settings.
+codes() ->
+    [{"none", [py_pool_steps:new([])], []},
+     {"init, and what came later, in order", [grown()], [<<"a">>, <<"b">>, <<"c">>]},
+     {"no settings", [traced(5, init())], [<<"a">>, <<"b">>]},
+     {"what is repeated, where it is", [append("a", grown())], [<<"a">>, <<"b">>, <<"c">>, <<"a">>]}].
 
 traced(Frames, Steps) ->
     py_pool_steps:set({tracemalloc_start, Frames}, Steps).

@@ -6,7 +6,7 @@
 
 -export([call/4, calls/1, eval/2, exec/1, exec/2, source/1, gc/1, tracemalloc_start/1]).
 -export([memory_stats/1, gc_threshold/1, history/1, what/1, pool/1, definition/1]).
--export([traced/1, census/1, referrers/2, top/1]).
+-export([traced/1, census/1, referrers/2, top/1, leak_test/1]).
 
 -import(py_options, [text/1, must_be/3, badarg/2]).
 
@@ -116,6 +116,13 @@ traced(Options) ->
 -spec census(term()) -> #{top := pos_integer()}.
 census(Options) ->
     options(Options, [{top, {integer, 1, 100_000}, 10, "how many there are at most"}]).
+
+%% The options of py_mem:leak_test, complete.
+-spec leak_test(term()) -> py_mem_leak:options().
+leak_test(Options) ->
+    options(Options, [{pool, atom, default, "whose workers its own is like"},
+                      {runs, {integer, 8, 1_000_000}, 1000, "calls that are measured"},
+                      {warmup, {integer, 0, 1_000_000}, 100, "calls before"}]).
 
 %% By what py_mem:top orders.
 -spec top(term()) -> memory | time | calls.

@@ -6,7 +6,7 @@
 %% A pool of the caller's own (start_linked/2) is started in the caller's process.
 -module(py_pool_life).
 
--export([start/2, start_linked/2, stop/2, drain_all/0, leftovers/0]).
+-export([start/2, start_linked/2, options/1, stop/2, drain_all/0, leftovers/0]).
 
 -include("py.hrl").
 
@@ -30,6 +30,14 @@ start_own(Name, Options) ->
         {error, already_present} -> remove(Name), start_own(Name, Options);
         {error, {already_started, _}} = Error -> Error;
         {error, _} = Error -> remove(Name), Error
+    end.
+
+%% What a pool was started with.
+-spec options(atom()) -> {ok, py_pool_options:hidden()} | {error, {no_pool, atom()}}.
+options(Name) ->
+    case supervisor:get_childspec(py_sup, {pool, Name}) of
+        {ok, #{start := {py_pool_sup, start_link, [Name, Options]}}} -> {ok, Options};
+        {error, not_found} -> {error, {no_pool, Name}}
     end.
 
 await(Name, Sup) ->

@@ -21,7 +21,7 @@
 -module(py_pool_steps).
 
 -export([new/1, new/2, is_once_due/1, ran_once/1]).
--export([append/2, forget/2, definitions/1, set/2, limits/1, none/0, missing/2, all/1]).
+-export([append/2, forget/2, definitions/1, code/1, set/2, limits/1, none/0, missing/2, all/1]).
 -export_type([steps/0, step/0, done/0, id/0, definition/0]).
 
 %% The most characters of its text that a definition is shown with.
@@ -120,6 +120,11 @@ definitions(#steps{places = Places}) ->
 
 definition(Id, {exec, Text}) ->
     #{id => Id, begins => string:slice(Text, 0, ?BEGINNING), size => byte_size(Text)}.
+
+%% All code that a new worker runs, in order.
+-spec code(steps()) -> [binary()].
+code(#steps{places = Places}) ->
+    [Text || #place{code = Code} <- Places, {exec, Text} <- [py_secret:show(Code)]].
 
 %% From now on every worker has what this operation sets.
 -spec set(py_wire:op(), steps()) -> steps().

@@ -12,7 +12,7 @@
 -behaviour(gen_server).
 
 -export([start_link/0]).
--export([start/2, start_checked/2, start_link/2, claim/1, child_spec/2]).
+-export([start/2, start_checked/2, start_like/3, start_link/2, claim/1, child_spec/2]).
 -export([stop/1, stop/2, drain_all/0, names/0, restart/1, lift/2]).
 -export([define/2, definitions/1, forget/2, version/1, info/1]).
 -export([init/1, handle_continue/2, handle_call/3, handle_cast/2, handle_info/2]).
@@ -53,6 +53,21 @@ start(Name, Options) ->
 -spec start_checked(atom(), py_pool_options:pool()) -> {ok, pid()} | {error, term()}.
 start_checked(Name, Options) ->
     ask({Name, {start, py_pool_options:hide(Options)}}, {error, {not_started, py}}).
+
+%% Starts a pool that has this one's options, apart from some, and runs what that one
+%% has to run. Its heap is counted, and it has no part in a budget.
+-spec start_like(atom(), Other :: atom(), map()) -> {ok, pid()} | {error, term()}.
+start_like(Name, Other, Changes) ->
+    case py_pool_life:options(Other) of
+        {ok, #{init := Init, memory := Limits} = Options} ->
+            Steps = py_pool_kept:steps(Other, py_pool_steps:new(py_secret:show(Init))),
+            Counted = (maps:remove(budget, Limits))#{account => true},
+            Own = Options#{init_once => py_secret:hide([]), memory => Counted,
+                           init => py_secret:hide(py_pool_steps:code(Steps))},
+            ask({Name, {start, maps:merge(Own, Changes)}}, {error, {not_started, py}});
+        {error, _} = Error ->
+            Error
+    end.
 
 %% The same for a pool that is linked to the calling process and ends with it. The
 %% options are hidden, because they stand in reports of the caller's supervisor.

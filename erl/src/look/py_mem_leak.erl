@@ -1,0 +1,143 @@
+%% SPDX-License-Identifier: Apache-2.0
+%%
+%% Whether a function leaks: it is called again and again in a worker of its own,
+%% started like those of a pool, where nobody else allocates anything.
+-module(py_mem_leak).
+
+-export([test/2]).
+-export_type([options/0, result/0, site/0]).
+
+-include("py.hrl").
+
+-type options() :: #{pool := atom(), runs := pos_integer(), warmup := non_neg_integer()}.
+-type site() :: #{file := binary(), line := pos_integer(), function := binary(),
+                  bytes_per_call := pos_integer()}.
+-type result() :: ok | {leak, #{kind := py_mem_fit:kind(), bytes_per_call := pos_integer(),
+                                sites := [site()]}}
+                | {error, term()}.
+
+%% The pool that is there meanwhile.
+-define(POOL, py_leak_test).
+-define(WORKER, {?POOL, 1}).
+%% So many measurements are taken during the runs.
+-define(ROUNDS, 8).
+%% How often what has grown is measured, until it is clear what it is.
+-define(TIMES, 4).
+%% What each site has to have of what has grown most: one in ?SHARE.
+-define(SHARE, 10).
+-define(SITES, 5).
+
+-spec test(py_wire:op(), options()) -> result().
+test(Op, #{pool := Pool} = Options) ->
+    {Keeper, Ref} = py_ask:spawn(fun(From, Watch) -> keep(Pool, From, Watch) end),
+    case py_ask:await_until(Ref, infinity) of
+        {answer, {ok, _}} -> finally(Keeper, fun() -> run(Op, Options) end);
+        {answer, {error, _} = Error} -> Error;
+        {down, Reason} -> {error, {worker_exit, Reason}}
+    end.
+
+%% The pool ends with the test, whatever becomes of the caller: another process has
+%% started it.
+keep(Pool, From, Watch) ->
+    Started = py_pools:start_like(?POOL, Pool, #{size => 1, bill => false, recycle => #{},
+                                                 trim => never, quarantine => infinity}),
+    py_ask:answer(From, Started),
+    case Started of
+        {ok, _} -> receive {'DOWN', Watch, process, _, _} -> stop() end;
+        {error, _} -> ok
+    end.
+
+stop() ->
+    _ = py_pools:stop(?POOL, 0),
+    ok.
+
+finally(Keeper, Fun) ->
+    try
+        Fun()
+    catch
+        throw:{error, _} = Error -> Error
+    after
+        stop(),
+        exit(Keeper, kill)
+    end.
+
+run(Op, #{runs := Runs, warmup := Warmup}) ->
+    Calls = fun(N) -> calls(N, Op, #opts{pool = ?POOL}) end,
+    Calls(Warmup),
+    case measured(Calls, Runs div ?ROUNDS, ?TIMES, ok) of
+        {leak, Kind, Bytes, SoFar} ->
+            {leak, #{kind => Kind, bytes_per_call => Bytes, sites => sites(Calls, Warmup + SoFar, Runs)}};
+        ok ->
+            ok
+    end.
+
+calls(0, _, _) ->
+    ok;
+calls(N, Op, Opts) ->
+    case py_request:run(Op, Opts) of
+        {ok, _} -> calls(N - 1, Op, Opts);
+        {error, _} = Error -> throw(Error)
+    end.
+
+%% A leak is what is one a second time. Each time takes twice as long.
+measured(Calls, Each, Times, Before) ->
+    First = sample(),
+    Others = [begin Calls(Each), sample() end || _ <- lists:seq(1, ?ROUNDS)],
+    case {py_mem_fit:leak([First | Others], ?ROUNDS * Each), Before} of
+        {{leak, Kind, Bytes}, {leak, Kind, Once}} when 2 * Bytes >= Once ->
+            {leak, Kind, Bytes, 2 * ?ROUNDS * Each};
+        {Found, _} when Found =/= ok, Times > 1 ->
+            measured(Calls, 2 * Each, Times - 1, Found);
+        _ ->
+            ok
+    end.
+
+%% ---------------------------------------------------------------------------
+%% What there is
+
+%% What can be freed is freed before. Not every C library can give something back.
+sample() ->
+    settle(),
+    [{_, _, OsPid}] = workers(),
+    py_mem_fit:sample(maps:merge(told(ask(memory_detail)), py_os_proc:shares(OsPid))).
+
+settle() ->
+    calls(1, {call, 'erlang._caches', clear, [], #{}}, #opts{pool = ?POOL}),
+    _ = py_mem_tend:gc(?WORKER, #{generation => 2, trim => true}),
+    ok.
+
+workers() ->
+    case py_pool_board:find(?POOL) of
+        {ok, Pool} -> py_pool_board:workers(Pool);
+        {error, _} = Error -> throw(Error)
+    end.
+
+ask(Op) ->
+    [{_, Result}] = py_fanout:ask(workers(), urgent, Op, infinity),
+    Result.
+
+told({ok, Told}) -> Told;
+told({error, _} = Error) -> throw(Error).
+
+%% ---------------------------------------------------------------------------
+%% Where it comes from
+
+%% The lines that have allocated what is there after so many more calls, those with
+%% most first. What C has allocated for itself no line has. A list that grows has to be
+%% made larger once, after at most an eighth more calls, before tracing knows of it.
+sites(Calls, SoFar, Runs) ->
+    _ = py_mem_tend:once(?WORKER, {tracemalloc_start, 1}),
+    Calls(SoFar div 4),
+    Before = snapshot(),
+    Calls(Runs),
+    {ok, Rows} = py_mem_sites:diff(Before, snapshot(), py_args:traced(#{top => ?SITES})),
+    Sites = [Row || #{line := Line, bytes_diff := Bytes} = Row <- Rows, Line > 0, Bytes >= Runs],
+    [site(Row, Runs) || #{bytes_diff := Bytes} = Row <- Sites,
+                        Bytes * ?SHARE >= maps:get(bytes_diff, hd(Sites))].
+
+snapshot() ->
+    settle(),
+    told(py_mem_traced:snapshot(?WORKER)).
+
+site(#{bytes_diff := Bytes} = Row, Runs) ->
+    (maps:with([file, line, function], Row))#{bytes_per_call => round(Bytes / Runs)}.
