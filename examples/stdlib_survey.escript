@@ -2,9 +2,9 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
 %% A survey of Python's standard library by Python itself, in a pool of worker
-%% processes: what is in it, what it costs, how memory comes back, how a limit
-%% holds, and what happens when one worker dies in the middle. Run it with `make demo`; or with the application on
-%% ERL_LIBS:
+%% processes: what is in it, what it costs, how memory comes back, how a leak is
+%% found, how a limit holds, and what happens when one worker dies in the middle. Run
+%% it with `make demo`; or with the application on ERL_LIBS:
 %%
 %%     escript examples/stdlib_survey.escript [--files N]
 %%
@@ -21,7 +21,7 @@ main(Args) ->
     Results = survey(Files),
     table(Results),
     memory(Files),
-    tracing(Files),
+    hunt(Files),
     limits(),
     crash(Files, Results),
     ok = application:stop(py),
@@ -223,21 +223,34 @@ mb(Bytes) -> Bytes / 1_000_000.
 sample(Files, Part, Number) ->
     lists:sublist(Files, 1 + length(Files) div Part, Number).
 
-%% Tracing shows which lines hold what was allocated since it started. The leak
-%% is in one worker, so the same process asks all: it is bound by its exec.
-tracing(Files) ->
-    ok = py:exec(<<"import survey">>),
-    ok = py:tracemalloc_start(2),
-    [{ok, none} = py:call(survey, keep, [File]) || File <- sample(Files, 4, 15)],
-    {ok, #{traced_memory_current := Current, traced_memory_peak := Peak}} = py:memory_stats(),
-    {ok, Top} = py:call(survey, growth, [3]),
-    ok = py:tracemalloc_stop(),
-    {ok, Kept} = py:call(survey, forget, []),
-    say("~ntraced while ~b files were parsed and kept: ~.1f MB now, ~.1f MB at the peak",
-        [Kept, mb(Current), mb(Peak)]),
-    [say("  ~8b kB in ~7b pieces  ~ts  ~ts", [Kb, Count, Place, Source])
-     || #{<<"kb">> := Kb, <<"count">> := Count, <<"place">> := Place,
-          <<"source">> := Source} <- Top].
+%% ---------------------------------------------------------------------------
+%% A leak is hunted: three functions run in a pool that sums up what calls cost, and
+%% one of them keeps what it makes. Which one, and at which line?
+
+hunt(Files) ->
+    {ok, _} = py:start_pool(billed, #{size => 2, bill => true, python_path => here(),
+                                      init => <<"import survey">>}),
+    [{ok, _} = py:call(survey, Function, [File], #{}, #{pool => billed})
+     || File <- sample(Files, 4, 15), Function <- [survey, keep, longest]],
+    {ok, [#{what := {Module, Leaking}} | _] = Rows} = py_mem:top(billed, memory),
+    say("~nthree functions have parsed 15 files each, and one of them leaks", []),
+    say("  ~-20ts~8ts~12ts~12ts~14ts", ["function", "calls", "half below", "all below", "left behind"]),
+    [say("  ~-20ts~8b~9.1f ms~9.1f ms~11b kB", [Name, Calls, P50 / 1000, P99 / 1000, Growth div 1000])
+     || #{what := {_, Name}, calls := Calls, p50 := P50, p99 := P99, growth := Growth} <- Rows],
+    named(Module, Leaking, hd(sample(Files, 4, 15))),
+    ok = py:stop_pool(billed).
+
+%% The function by itself, in a worker of its own, with the same file again and again.
+named(Module, Function, File) ->
+    {leak, #{kind := Kind, bytes_per_call := Bytes, sites := Sites}} =
+        py_mem:leak_test(Module, Function, [File], #{pool => billed, runs => 40, warmup => 5}),
+    say("  ~ts.~ts leaks ~b bytes at each call (~p), of a file of ~b:",
+        [Module, Function, Bytes, Kind, filelib:file_size(File)]),
+    [say("    ~8b bytes  ~ts", [Own, lists:join(" > ", [place(Frame) || Frame <- Frames])])
+     || #{bytes_per_call := Own, frames := Frames} <- Sites].
+
+place(#{file := File, line := Line, function := Function}) ->
+    io_lib:format("~ts (~ts:~b)", [Function, filename:basename(File), Line]).
 
 %% ---------------------------------------------------------------------------
 %% Limits, in a pool of its own: what Python takes too much of is a MemoryError, and

@@ -5,12 +5,9 @@ from __future__ import annotations
 
 import ast
 import ctypes
-import linecache
-import os
 import pathlib
 import sysconfig
 import time
-import tracemalloc
 import typing
 
 FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -88,27 +85,10 @@ def keep(path: str) -> None:
     kept.append((source, ast.parse(source)))
 
 
-def forget() -> int:
-    """Lets go of what was kept."""
-    number = len(kept)
-    kept.clear()
-    return number
-
-
-def growth(most: int) -> list[dict[str, typing.Any]]:
-    """The lines that hold the most memory since tracing started, they or what they called."""
-    snapshot = tracemalloc.take_snapshot().filter_traces([tracemalloc.Filter(False, "<unknown>")])
-    top = snapshot.statistics("lineno", cumulative=True)[:most]
-    return [
-        {
-            "place": f"{os.path.basename(frame.filename)}:{frame.lineno}",
-            "source": linecache.getline(frame.filename, frame.lineno).strip(),
-            "kb": stat.size // 1024,
-            "count": stat.count,
-        }
-        for stat in top
-        for frame in stat.traceback[:1]
-    ]
+def longest(path: str) -> int:
+    """Parses a file and says how many lines its longest statement has."""
+    nodes = ast.walk(ast.parse(pathlib.Path(path).read_bytes()))
+    return max((stmt.end_lineno or 0) - stmt.lineno for stmt in nodes if isinstance(stmt, ast.stmt))
 
 
 def hoard() -> None:

@@ -263,8 +263,8 @@ leak_test(Module, Function, Args) ->
 %% `kind' is what grows most: `python', the objects; `c', what C code has taken from
 %% `malloc' or mapped; or `fragmentation', what is free in pieces that nobody can give
 %% back. `sites' are the lines that have allocated what remains, found by tracing while
-%% it is called once more as often, those with most first, five at most. Lines of C code
-%% are not known. A cache that is filled by more calls than that looks like a leak.
+%% it is called once more as often, those with most first, five at most; `frames' is how
+%% one comes to a line, the outermost first. Lines of C code are not known. A cache that is filled by more calls than that looks like a leak.
 -spec leak_test(py:name(), py:name(), py:args(),
                 #{pool => atom(), runs => pos_integer(), warmup => non_neg_integer()}) ->
           py_mem_leak:result().

@@ -41,8 +41,9 @@ one_of_three() ->
         test(remember, [<<"some words">>]),
     ?assert(Bytes > 1000 andalso Bytes < 1500),
     site(<<"remember">>, "_seen.append(", Bytes, Site),
-    {leak, #{sites := [Same]}} = test(handle, [<<"some words">>]),
-    site(<<"remember">>, "_seen.append(", Bytes, Same).
+    {leak, #{sites := [#{frames := Frames} = Same]}} = test(handle, [<<"some words">>]),
+    site(<<"remember">>, "_seen.append(", Bytes, Same),
+    ?assertMatch([#{function := <<"handle">>, line := _}, #{function := <<"remember">>}], Frames).
 
 %% The line is the one with this text, and most of what remains comes from there.
 site(Function, Text, Bytes, #{file := File, line := Line, function := Named, bytes_per_call := Own}) ->

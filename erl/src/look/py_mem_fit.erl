@@ -74,11 +74,10 @@ largest({Bytes, Kind}, Calls) ->
     {leak, Kind, max(1, round(Bytes / Calls))}.
 
 %% What is looked at, and from how many bytes on it is no chance: the heap is counted
-%% exactly, though each look may leave something in Python's lists of free objects;
-%% malloc has no block below 32 bytes, and keeps some for later; the kernel counts
-%% roughly, and arenas are taken by the megabyte.
+%% exactly; malloc has no block below 32 bytes, and keeps some for later; the kernel
+%% counts roughly, and arenas are taken by the megabyte.
 looks(Calls) ->
-    [{python, python, max(4 * Calls, 4096)},
+    [{python, python, max(4 * Calls, 1024)},
      {c, c, max(16 * Calls, 16384)},
      {c, mapped, max(8 * Calls, 2_000_000)},
      {fragmentation, free, max(64 * Calls, 200_000)}].

@@ -11,7 +11,7 @@
 
 -type options() :: #{pool := atom(), runs := pos_integer(), warmup := non_neg_integer()}.
 -type site() :: #{file := binary(), line := pos_integer(), function := binary(),
-                  bytes_per_call := pos_integer()}.
+                  bytes_per_call := pos_integer(), frames := [map()]}.
 -type result() :: ok | {leak, #{kind := py_mem_fit:kind(), bytes_per_call := pos_integer(),
                                 sites := [site()]}}
                 | {error, term()}.
@@ -26,6 +26,9 @@
 %% What each site has to have of what has grown most: one in ?SHARE.
 -define(SHARE, 10).
 -define(SITES, 5).
+%% The way to a site has so many frames at most, and is among so many that were taken.
+-define(FRAMES, 16).
+-define(WAYS, 1000).
 
 -spec test(py_wire:op(), options()) -> result().
 test(Op, #{pool := Pool} = Options) ->
@@ -123,21 +126,30 @@ told({error, _} = Error) -> throw(Error).
 %% Where it comes from
 
 %% The lines that have allocated what is there after so many more calls, those with
-%% most first. What C has allocated for itself no line has. A list that grows has to be
-%% made larger once, after at most an eighth more calls, before tracing knows of it.
+%% most first, and the way to each. What C has allocated for itself no line has. A list
+%% that grows has to be made larger once, after at most an eighth more calls, before
+%% tracing knows of it.
 sites(Calls, SoFar, Runs) ->
-    _ = py_mem_tend:once(?WORKER, {tracemalloc_start, 1}),
+    _ = py_mem_tend:once(?WORKER, {tracemalloc_start, ?FRAMES}),
     Calls(SoFar div 4),
     Before = snapshot(),
     Calls(Runs),
-    {ok, Rows} = py_mem_sites:diff(Before, snapshot(), py_args:traced(#{top => ?SITES})),
-    Sites = [Row || #{line := Line, bytes_diff := Bytes} = Row <- Rows, Line > 0, Bytes >= Runs],
-    [site(Row, Runs) || #{bytes_diff := Bytes} = Row <- Sites,
-                        Bytes * ?SHARE >= maps:get(bytes_diff, hd(Sites))].
+    After = snapshot(),
+    Grown = fun(By, Top) -> grown(Before, After, #{by => By, top => Top}, Runs) end,
+    Ways = [Frames || #{frames := Frames} <- Grown(traceback, ?WAYS)],
+    Sites = [Row || #{line := Line} = Row <- Grown(line, ?SITES), Line > 0],
+    [site(Row, Ways, Runs) || #{bytes_diff := Bytes} = Row <- Sites,
+                              Bytes * ?SHARE >= maps:get(bytes_diff, hd(Sites))].
+
+grown(Before, After, Options, Runs) ->
+    {ok, Rows} = py_mem_sites:diff(Before, After, py_args:traced(Options)),
+    [Row || #{bytes_diff := Bytes} = Row <- Rows, Bytes >= Runs].
 
 snapshot() ->
     settle(),
     told(py_mem_traced:snapshot(?WORKER)).
 
-site(#{bytes_diff := Bytes} = Row, Runs) ->
-    (maps:with([file, line, function], Row))#{bytes_per_call => round(Bytes / Runs)}.
+site(#{bytes_diff := Bytes} = Row, Ways, Runs) ->
+    Line = maps:with([file, line, function], Row),
+    Frames = hd([Way || Way <- Ways, lists:last(Way) =:= Line] ++ [[Line]]),
+    Line#{bytes_per_call => round(Bytes / Runs), frames => Frames}.
