@@ -72,7 +72,7 @@ c() ->
 %% A page and more, for a function that keeps hardly anything of Python's.
 mapped() ->
     {leak, #{kind := c, bytes_per_call := Bytes}} = py_mem:leak_test(drip, mapped, [16384]),
-    ?assert(Bytes > 16000 andalso Bytes < 18000).
+    ?assert(Bytes > 15_000 andalso Bytes < 18_000).
 
 pieces() ->
     fixture:has_glibc() andalso begin

@@ -21,6 +21,7 @@
 -define(WORKER, {?POOL, 1}).
 %% So many measurements are taken during the runs.
 -define(ROUNDS, 8).
+-define(TUNABLES, "GLIBC_TUNABLES").
 %% How often what has grown is measured, until it is clear what it is.
 -define(TIMES, 4).
 %% What each site has to have of what has grown most: one in ?SHARE.
@@ -42,13 +43,27 @@ test(Op, #{pool := Pool} = Options) ->
 %% The pool ends with the test, whatever becomes of the caller: another process has
 %% started it.
 keep(Pool, From, Watch) ->
-    Started = py_pools:start_like(?POOL, Pool, #{size => 1, bill => false, recycle => #{},
-                                                 trim => never, quarantine => infinity}),
+    Started = py_pools:start_like(?POOL, Pool, fun alone/1),
     py_ask:answer(From, Started),
     case Started of
         {ok, _} -> receive {'DOWN', Watch, process, _, _} -> stop() end;
         {error, _} -> ok
     end.
+
+%% A worker that is left alone, and counts exactly.
+alone(#{memory := Limits, env := Env} = Options) ->
+    Options#{size := 1, bill := false, recycle := #{}, trim := never, quarantine := infinity,
+             memory := (maps:remove(budget, Limits))#{account => true},
+             env := py_secret:hide(tuned(py_secret:show(Env)))}.
+
+%% What glibc's malloc keeps for the next block of the same size would look as if it
+%% were in use.
+tuned(Env) ->
+    Tunables = case proplists:get_value(?TUNABLES, Env, os:getenv(?TUNABLES)) of
+                   false -> "";
+                   Others -> Others ++ ":"
+               end,
+    lists:keystore(?TUNABLES, 1, Env, {?TUNABLES, Tunables ++ "glibc.malloc.tcache_count=0"}).
 
 stop() ->
     _ = py_pools:stop(?POOL, 0),

@@ -54,17 +54,18 @@ start(Name, Options) ->
 start_checked(Name, Options) ->
     ask({Name, {start, py_pool_options:hide(Options)}}, {error, {not_started, py}}).
 
-%% Starts a pool that has this one's options, apart from some, and runs what that one
-%% has to run. Its heap is counted, and it has no part in a budget.
--spec start_like(atom(), Other :: atom(), map()) -> {ok, pid()} | {error, term()}.
-start_like(Name, Other, Changes) ->
+%% Starts a pool that has this one's options, as the fun changes them, and runs what
+%% that one has to run.
+-spec start_like(atom(), Other :: atom(),
+                 fun((py_pool_options:hidden()) -> py_pool_options:hidden())) ->
+          {ok, pid()} | {error, term()}.
+start_like(Name, Other, Change) ->
     case py_pool_life:options(Other) of
-        {ok, #{init := Init, memory := Limits} = Options} ->
+        {ok, #{init := Init} = Options} ->
             Steps = py_pool_kept:steps(Other, py_pool_steps:new(py_secret:show(Init))),
-            Counted = (maps:remove(budget, Limits))#{account => true},
-            Own = Options#{init_once => py_secret:hide([]), memory => Counted,
-                           init => py_secret:hide(py_pool_steps:code(Steps))},
-            ask({Name, {start, maps:merge(Own, Changes)}}, {error, {not_started, py}});
+            Own = Options#{init_once := py_secret:hide([]),
+                           init := py_secret:hide(py_pool_steps:code(Steps))},
+            ask({Name, {start, Change(Own)}}, {error, {not_started, py}});
         {error, _} = Error ->
             Error
     end.
