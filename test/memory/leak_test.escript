@@ -23,6 +23,7 @@ main(_) ->
 %% A sanitizer keeps what was freed.
 leaks() ->
     [{"one of three functions leaks: its line", fun one_of_three/0},
+     {"tests, bills and traces name the same one", fun agreed/0},
      {"of a list that grows, the line", fun list/0},
      {"what fills up is no leak", fun fills/0},
      {"memory of C's", fun c/0},
@@ -44,6 +45,26 @@ one_of_three() ->
     {leak, #{sites := [#{frames := Frames} = Same]}} = test(handle, [<<"some words">>]),
     site(<<"remember">>, "_seen.append(", Bytes, Same),
     ?assertMatch([#{function := <<"handle">>, line := _}, #{function := <<"remember">>}], Frames).
+
+%% Whoever asks, in whichever way: it is the function, and where lines are known, the line.
+agreed() ->
+    {ok, _} = py:start_pool(hunted, #{size => 1, bill => true, python_path => [fixture:python_path()],
+                                      init => <<"import leaky">>}),
+    ok = py:tracemalloc_start(hunted),
+    Run = fun(N) -> [{ok, _} = py:call(leaky, F, [<<"some words">>], #{}, #{pool => hunted})
+                     || _ <- lists:seq(1, N), F <- [parse, remember, answer]] end,
+    _ = Run(50),
+    {ok, Before} = py_mem:snapshot(hunted),
+    _ = Run(500),
+    {ok, After} = py_mem:snapshot(hunted),
+    ok = py:tracemalloc_stop(hunted),
+    {ok, [#{file := File, line := Line, function := Name} | _]} = py_mem:diff(Before, After),
+    {ok, [#{what := {<<"leaky">>, Most}} | _]} = py_mem:top(hunted, memory),
+    {leak, #{sites := [#{file := Of, line := At, function := In}]}} =
+        py_mem:leak_test(leaky, remember, [<<"some words">>], #{pool => hunted}),
+    ok = py:stop_pool(hunted),
+    ?assertEqual([<<"remember">>, <<"remember">>, <<"remember">>], [Name, Most, In]),
+    ?assertEqual({File, Line}, {Of, At}).
 
 %% The line is the one with this text, and most of what remains comes from there.
 site(Function, Text, Bytes, #{file := File, line := Line, function := Named, bytes_per_call := Own}) ->
