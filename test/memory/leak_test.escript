@@ -13,7 +13,6 @@ main(_) ->
     tap:run(fixture:with_app(#{size => 1, init => <<"import leaky, drip, clean">>}, [
         [{What, 120_000, fun() -> ok = fixture:unless_sanitized(), Test() end}
          || {What, Test} <- leaks()],
-        {"its own worker has what the pool's have", fun alike/0},
         {"a function that fails", fun failing/0},
         {"one test at a time, and nothing stays", fun alone/0},
         {"its caller dies", fun killed/0},
@@ -30,7 +29,8 @@ leaks() ->
      {"memory that C code has mapped", fun mapped/0},
      {"free memory in pieces", fun pieces/0},
      {"none of the library's functions leaks", fun clean/0},
-     {"few runs of a function that takes long", fun few/0}].
+     {"few runs of a function that takes long", fun few/0},
+     {"its own worker has what the pool's have", fun alike/0}].
 
 test(Function, Args) ->
     py_mem:leak_test(leaky, Function, Args).
