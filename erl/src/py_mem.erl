@@ -234,7 +234,8 @@ top(Target, By) ->
 %% workers that it has had, and `workers' the slots where the function ran.
 %%
 %% Each slot has 200 functions, 1 KB for each; what comes later is counted as `other'.
-%% Calls that did not end by themselves are not there, nor are streams. What threads
+%% In a large heap `growth' and `peak' are of some calls, chosen by chance, and growth
+%% an estimate of all. Calls that did not end by themselves are not there, nor are streams. What threads
 %% of Python's do meanwhile is on the bill of the call that runs.
 -spec top(py:target(), py_mem_top:by(), #{top => 1..100000}) ->
           {ok, [py_mem_top:row()]} | py:each() | {error, term()}.

@@ -4,10 +4,12 @@
 #include "op/bill.h"
 
 #include <fcntl.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include "memory/heap_account.h"
+#include "memory/heap_arena.h"
 #include "memory/heap_hook.h"
 #include "task/gc_pause.h"
 #include "task/reply.h"
@@ -15,6 +17,8 @@
 #include "wire/put.h"
 
 #define NS_PER_US 1000
+/* A look at so many arenas takes tens of microseconds. */
+#define ARENAS 16
 
 /* Where things stand. What is not known is -1. */
 struct reading {
@@ -27,8 +31,11 @@ struct reading {
 
 static struct {
     struct reading before;
-    size_t held; /* of Python's heap, with what is free in arenas */
-} bill;
+    size_t held;   /* of Python's heap, with what is free in arenas */
+    size_t one_in; /* so many jobs the heap is looked at */
+    bool looks;    /* in this one */
+    uint32_t chance;
+} bill = {.chance = 2463534242};
 
 /* The second number of statm. Without stdio, because nothing is to be allocated
  * for it. */
@@ -49,7 +56,7 @@ static long long read_rss(void)
 static long long read_used(void)
 {
     struct heap_numbers heap;
-    if (!heap_hook_counts())
+    if (!bill.looks)
         return -1;
     heap_account_read(&heap);
     return (long long)heap.current;
@@ -63,8 +70,20 @@ static struct reading take(void)
     return now;
 }
 
-void bill_begin(void)
+/* Marsaglia's xorshift: what comes every second time is not looked at always.
+ */
+static uint32_t draw(void)
 {
+    bill.chance ^= bill.chance << 13;
+    bill.chance ^= bill.chance >> 17;
+    bill.chance ^= bill.chance << 5;
+    return bill.chance;
+}
+
+void bill_begin(enum bill_kind kind)
+{
+    bill.one_in = kind == BILL_SOME ? 1 + heap_arena_count() / ARENAS : 1;
+    bill.looks = heap_hook_counts() && draw() % bill.one_in == 0;
     bill.before = take();
     bill.held = heap_account_watch();
     bill.before.at = clock_now(); /* to look takes time, too */
@@ -88,6 +107,8 @@ static void put_heap(struct buf *out, long long grown)
 {
     put_number(out, "heap_delta", grown);
     put_number(out, "heap_peak", peak(grown));
+    if (bill.one_in > 1)
+        put_number(out, "one_in", (long long)bill.one_in);
 }
 
 static void put_bill(struct buf *out, const struct reading *now)
@@ -97,7 +118,7 @@ static void put_bill(struct buf *out, const struct reading *now)
     const bool sees = now->rss >= 0 && before->rss >= 0;
     put_tuple(out, 2);
     put_atom_z(out, "bill");
-    put_map(out, 3 + (counts ? 2 : 0) + (sees ? 1 : 0));
+    put_map(out, 3 + (counts ? 2 + (bill.one_in > 1) : 0) + (sees ? 1 : 0));
     put_number(out, "time", (now->at - before->at) / NS_PER_US);
     put_number(out, "gc_runs", now->runs - before->runs);
     put_number(out, "gc_pause", (now->pause - before->pause) / NS_PER_US);

@@ -8,8 +8,9 @@
 
 #include "task/task.h"
 
-/* The job begins. */
-void bill_begin(void);
+/* The job begins. Of the heap BILL_SOME looks only at one job in so many where
+ * a look takes long, chosen by chance; the bill says in how many. */
+void bill_begin(enum bill_kind kind);
 
 /* It is over: sends {Id, {bill, Map}}, ahead of its reply. Raises nothing. */
 void bill_send(const struct task *task);

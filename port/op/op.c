@@ -196,7 +196,7 @@ void op_run(const struct request *req, struct buf *out)
     const bool is_stream = op_is_stream(req);
     const bool runs = prepare(row, &task, &err) == 0;
     if (runs && task.opts.bill)
-        bill_begin();
+        bill_begin(task.opts.bill);
     PyObject *value = runs ? run(row, &task) : NULL;
 
     if (is_stream && value && stream_open_take(&task, value) == 0)

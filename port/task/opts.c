@@ -54,6 +54,18 @@ static int read_one_of(const char *buf, int *at, const char *const names[],
     return -1;
 }
 
+static int read_bill(const char *buf, int *at, enum bill_kind *kind)
+{
+    static const char *const names[] = {[BILL_NONE] = "false",
+                                        [BILL_WHOLE] = "true",
+                                        [BILL_SOME] = "some"};
+    int which = 0;
+    if (read_one_of(buf, at, names, 3, &which) < 0)
+        return -1;
+    *kind = (enum bill_kind)which;
+    return 0;
+}
+
 static int read_tags(const char *buf, int *at, struct form *form)
 {
     static const char *const names[] = {
@@ -121,7 +133,7 @@ static int read_value(const char *key, const char *buf, int *at,
     if (strcmp(key, "capture") == 0)
         return read_choice(buf, at, "false", "true", &opts->capture);
     if (strcmp(key, "bill") == 0)
-        return read_choice(buf, at, "false", "true", &opts->bill);
+        return read_bill(buf, at, &opts->bill);
     if (strcmp(key, "chunk") == 0)
         return read_number(buf, at, 1, ITEMS_MAX, &opts->chunk);
     if (strcmp(key, "credit") == 0)

@@ -9,10 +9,13 @@
 #include "wire/err.h"
 #include "wire/request.h"
 
+/* Nothing; all; or of the heap, where a look takes long, only now and then. */
+enum bill_kind { BILL_NONE, BILL_WHOLE, BILL_SOME };
+
 struct task_opts {
     struct form form;
     bool capture;         /* what is printed comes with the reply */
-    bool bill;            /* and what the job has cost */
+    enum bill_kind bill;  /* and what the job has cost */
     const char *filename; /* of the code, in the frame; NULL: it has none */
     int filename_len;
     long line;   /* at which the code begins there */

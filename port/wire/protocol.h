@@ -110,6 +110,7 @@
     X(dropped) \
     X(sites) X(rest) X(module) X(frame) X(cycle) X(unknown) \
     X(time) X(heap_delta) X(heap_peak) X(rss_delta) X(gc_runs) X(gc_pause) \
+    X(one_in) \
     /* stacks and tracebacks */ \
     X(type) X(message) X(frames) X(function) X(cause) X(context) X(notes) \
     X(position) X(offset) X(end_line) X(end_offset) X(formatted) X(args) \

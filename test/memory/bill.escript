@@ -24,6 +24,7 @@ main(_) ->
         {"it does not move the peak", fun unmoved/0},
         {"where there is no place for it", fun nowhere/0},
         {"the program: what is no call", fun no_call/0},
+        {"the program: a heap that is large", 120_000, fun large/0},
         {"a leak is named: the function that keeps most", fun top/0},
         {"by time and by calls", fun orders/0},
         {"of one worker, of each, of a pool", fun targets/0},
@@ -132,7 +133,31 @@ no_call() ->
     raw:send(Port, {2, {eval, <<"1">>, #{}}, ?BILL}),
     ?assertMatch({2, {bill, #{time := _}}}, raw:recv(Port)),
     ?assertEqual({2, {ok, 1}}, raw:recv(Port)),
+    raw:send(Port, {3, {eval, <<"1">>, #{}}, #{bill => any}}),
+    ?assertMatch({3, {error, {badarg, _}}}, raw:recv(Port)),
     ok = raw:close(Port).
+
+%% In a heap of which a look takes long, one call in N stands for N. Whoever wants to
+%% see his bill gets a whole one.
+large() ->
+    Port = raw:open(["--account"]),
+    raw:send(Port, {1, {exec, <<"large = [(n,) for n in range(2_000_000)]\nkept = []\ndef keep(): kept.append(bytes(1000))">>}}),
+    {1, ok} = raw:recv(Port, 60_000),
+    #{heap_delta := _} = Whole = billed_keep(Port, true),
+    ?assertNot(is_map_key(one_in, Whole)),
+    Bills = [billed_keep(Port, some) || _ <- lists:seq(1, 2000)],
+    Looks = [{Delta, N} || #{heap_delta := Delta, one_in := N} <- Bills],
+    ?assert(length(Looks) > 50 andalso length(Looks) < 1000),
+    ?assertEqual([], [Bill || #{heap_delta := _} = Bill <- Bills, not is_map_key(one_in, Bill)]),
+    Sum = lists:sum([Delta * N || {Delta, N} <- Looks]),
+    ?assert(Sum > 1_000_000 andalso Sum < 3_500_000),
+    ok = raw:close(Port).
+
+billed_keep(Port, Kind) ->
+    raw:send(Port, {2, {call, '__main__', keep, [], #{}}, #{bill => Kind}}),
+    {2, {bill, Bill}} = raw:recv(Port),
+    {2, {ok, none}} = raw:recv(Port),
+    Bill.
 
 %% ---------------------------------------------------------------------------
 %% By function

@@ -12,6 +12,7 @@ main(_) ->
         {"a time is at most an eighth away from its bucket's", fun near/0},
         {"buckets are in the order of times", fun ordered/0},
         {"bills are added up", fun added/0},
+        {"a bill that stands for others", fun stands_for_others/0},
         {"the largest peak stays", fun peak/0},
         {"each worker has rows of its own", fun slots/0},
         {"names that are atoms or texts are one function", fun names/0},
@@ -54,6 +55,10 @@ added() ->
                  sum(1, Table)),
     [{1, {<<"m">>, <<"f">>}, #{times := Times}}] = py_worker_bill:sums(Table, all),
     ?assertEqual([{7, 1}, {9, 1}], [{I, N} || {I, N} <- lists:enumerate(0, Times), N > 0]).
+
+stands_for_others() ->
+    Table = table([{1, eval, #{heap_delta => 100, heap_peak => 7, one_in => 3}}, {1, eval, #{}}]),
+    ?assertMatch(#{growth := 300, peak := 7, calls := 2}, sum(1, Table)).
 
 peak() ->
     Table = table([{1, eval, #{heap_peak => Peak}} || Peak <- [5, 9, 2]]),

@@ -124,10 +124,12 @@ prepare(Kind, Op, #opts{pool = Target, wire = Wire, recycle = Recycle} = Opts) -
             Error
     end.
 
-%% Where the costs of calls are summed up, each has a bill.
+%% Where the costs of calls are summed up, each has a bill, though not a whole one if
+%% that takes long and nobody wants to see it.
 billed(#pool{bills = none}, _, Wire) -> Wire;
 billed(_, Op, Wire) when element(1, Op) =:= stream -> Wire;
-billed(_, _, Wire) -> Wire#{bill => true}.
+billed(_, _, #{bill := true} = Wire) -> Wire;
+billed(_, _, Wire) -> Wire#{bill => some}.
 
 open(Name, What) ->
     case py_pool_board:open(Name) of

@@ -5,7 +5,8 @@
 %%   {{Slot, What}, Calls, Time, Growth, RssGrowth, Peak, Pause, N0, N1, …}
 %%   {Slot, how many of these rows there are}
 %%
-%% N0, N1, … count calls by how long they took. A row never gets larger, and there
+%% N0, N1, … count calls by how long they took. A bill of one call in N stands for N of
+%% them. A row never gets larger, and there
 %% are ?MOST for each slot; functions that come later are counted together, as `other'.
 -module(py_worker_bill).
 
@@ -78,7 +79,8 @@ make(Table, Slot, What) ->
     Key.
 
 add_to(Key, Table, #{time := Time, gc_pause := Pause} = Bill) ->
-    Added = [1, Time, maps:get(heap_delta, Bill, 0), maps:get(rss_delta, Bill, 0), 0, Pause],
+    Growth = maps:get(heap_delta, Bill, 0) * maps:get(one_in, Bill, 1),
+    Added = [1, Time, Growth, maps:get(rss_delta, Bill, 0), 0, Pause],
     Places = lists:seq(?FIRST, ?FIRST_BUCKET - 1),
     _ = ets:update_counter(Table, Key, [{?FIRST_BUCKET + bucket(Time), 1} | lists:zip(Places, Added)]),
     Peak = maps:get(heap_peak, Bill, 0),
