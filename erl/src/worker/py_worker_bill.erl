@@ -108,7 +108,7 @@ sum([{Slot, What} | Numbers]) ->
 %% the middle of its bucket. The last one has all that took longer than an hour.
 
 %% Which bucket a time (microseconds) belongs to.
--spec bucket(non_neg_integer()) -> 0..?BUCKETS - 1.
+-spec bucket(non_neg_integer()) -> Bucket :: non_neg_integer().
 bucket(Time) when Time < 4 -> Time;
 bucket(Time) -> bucket(Time, 0).
 
