@@ -15,7 +15,8 @@ dist_guide_DATA = \
 	docs/protocol.md \
 	docs/python.md \
 	docs/security.md \
-	docs/types.md
+	docs/types.md \
+	docs/watching.md
 
 .PHONY: docs
 docs: all

@@ -78,11 +78,14 @@ erl_sources = \
 	erl/src/look/py_mem_census.erl \
 	erl/src/look/py_mem_detail.erl \
 	erl/src/look/py_mem_diagnosis.erl \
+	erl/src/look/py_mem_figure.erl \
 	erl/src/look/py_mem_history.erl \
 	erl/src/look/py_mem_fit.erl \
 	erl/src/look/py_mem_leak.erl \
 	erl/src/look/py_mem_limit.erl \
+	erl/src/look/py_mem_overview.erl \
 	erl/src/look/py_mem_referrers.erl \
+	erl/src/look/py_mem_report.erl \
 	erl/src/look/py_mem_sites.erl \
 	erl/src/look/py_mem_stats.erl \
 	erl/src/look/py_mem_tend.erl \

@@ -19,6 +19,8 @@ unit_scripts = \
 	test/unit/line.escript \
 	test/unit/load.escript \
 	test/unit/mem.escript \
+	test/unit/mem_figure.escript \
+	test/unit/mem_report.escript \
 	test/unit/memory.escript \
 	test/unit/options.escript \
 	test/unit/os_exit.escript \
@@ -81,6 +83,7 @@ test_scripts = \
 	test/memory/leak_test.escript \
 	test/memory/limits.escript \
 	test/memory/referrers.escript \
+	test/memory/report.escript \
 	test/memory/set_memory.escript \
 	test/memory/heap.escript \
 	test/memory/rss.escript \

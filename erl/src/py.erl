@@ -672,7 +672,7 @@ info() ->
 %% The map has `name', `size', `options' (of `env' the names, of `init' and `init_once' the size),
 %% `queue' (`waiting', `max') and `workers':
 %% for each `id', `pid', `os_pid', `state' (`starting', `idle', `busy', `down'),
-%% `calls' and `restarts'.
+%% `calls', `restarts' and what it is `running'.
 -spec info(atom()) -> map() | {error, {no_pool | not_started, atom()}}.
 info(Name) ->
     py_pools:info(py_args:pool(Name)).

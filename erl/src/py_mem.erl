@@ -17,6 +17,7 @@
 -export([referrers/2, referrers/3]).
 -export([top/1, top/2, top/3]).
 -export([leak_test/3, leak_test/4]).
+-export([overview/0, report/0, report/1]).
 -export_type([threshold/0, snapshot/0, traced_options/0]).
 
 %% What has to pile up in each generation before it is collected; 0 in the first
@@ -271,3 +272,45 @@ leak_test(Module, Function, Args) ->
           py_mem_leak:result().
 leak_test(Module, Function, Args, Options) ->
     py_mem_leak:test(py_args:call(Module, Function, Args, #{}), py_args:leak_test(Options)).
+
+%% @doc All pools, by name, with all that is known of their workers:
+%% ``[#{name := default, workers := [#{id := 1, state := idle, rss := _} | _]} | _] =
+%% py_mem:overview()''. A pool's map has what {@link py:info/1} has, without the
+%% options, and its limits as `memory'; a worker's map is the one there, with the
+%% numbers of {@link py:memory_stats/1}. Workers that have nothing to do are not asked
+%% and not woken, so this can be called every second.
+-spec overview() -> [map()].
+overview() ->
+    py_mem_overview:all().
+
+%% @doc Prints a table of all pools and their workers, to be read in the shell:
+%% ``ok = py_mem:report()''. It begins with all of them, then comes each pool:
+%%
+%% <dl>
+%% <dt>its line</dt><dd>workers, how many are busy, calls that wait, what all workers
+%%   have in memory, the pool's budget if it has one; what was recycled, and what is
+%%   refused</dd>
+%% <dt>`rss', `peak', `growth'</dt><dd>in memory now, at most, and added since the
+%%   worker was ready</dd>
+%% <dt>`/min'</dt><dd>by how much it has grown in each of the last ten minutes; if it has
+%%   a limit `rss', below the table stands when it will reach it</dd>
+%% <dt>`limit'</dt><dd>of its limits the one that it has used most of</dd>
+%% <dt>`mostly'</dt><dd>what the memory is, as {@link py:memory_stats/2} has it as
+%%   `diagnosis'; what the words mean stands at the end</dd>
+%% </dl>
+%% `K', `M' and `G' are a thousand, a million and a thousand million bytes. What cannot
+%% be known is left empty. It takes as long as `memory_stats' with `detail'.
+-spec report() -> ok.
+report() ->
+    print(py_mem_overview:detailed()).
+
+%% @doc The same of one pool, or of one worker: ``ok = py_mem:report({pdf, 2})''.
+-spec report(py:target()) -> ok | {error, term()}.
+report(Target) ->
+    case py_mem_overview:detailed(Target) of
+        {ok, Pools} -> print(Pools);
+        {error, _} = Error -> Error
+    end.
+
+print(Pools) ->
+    io:put_chars([[Line, $\n] || Line <- py_mem_report:lines(Pools)]).

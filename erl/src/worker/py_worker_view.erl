@@ -15,10 +15,11 @@
 -type live() :: #live{}.
 
 -spec info(live()) -> #{state := idle | busy, calls := non_neg_integer(),
+                        running := py_wire:what() | none,
                         in_flight := non_neg_integer(), streams := non_neg_integer()}.
 info(#live{jobs = Jobs, streams = Streams} = L) ->
     State = case is_running(L) of true -> busy; false -> idle end,
-    #{state => State, calls => py_worker_jobs:calls(Jobs),
+    #{state => State, calls => py_worker_jobs:calls(Jobs), running => running(L),
       in_flight => py_worker_jobs:count(Jobs),
       streams => py_worker_streams:count(Streams)}.
 

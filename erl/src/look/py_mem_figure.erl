@@ -1,0 +1,56 @@
+%% SPDX-License-Identifier: Apache-2.0
+%%
+%% Figures as a person reads them, in a few characters. Pure.
+-module(py_mem_figure).
+
+-export([bytes/1, change/1, duration/1, nearest/1, columns/1]).
+
+%% In decimal units: 812K, 13.7M, 1.2G.
+-spec bytes(non_neg_integer()) -> string().
+bytes(N) when N < 1000 -> integer_to_list(N);
+bytes(N) when N < 999_500 -> lists:flatten(io_lib:format("~bK", [round(N / 1000)]));
+bytes(N) -> unit(N / 1_000_000, "MGTPE").
+
+unit(N, [_ | [_ | _] = Larger]) when N >= 999.95 -> unit(N / 1000, Larger);
+unit(N, [Unit | _]) -> lists:flatten(io_lib:format("~.1f~c", [N, Unit])).
+
+%% What was added, or taken away.
+-spec change(integer()) -> string().
+change(0) -> "0";
+change(N) when N < 0 -> [$- | bytes(-N)];
+change(N) -> [$+ | bytes(N)].
+
+%% Of milliseconds, in its largest unit: 12s, 4m, 3h, 2d.
+-spec duration(non_neg_integer()) -> string().
+duration(Ms) when Ms < 120_000 -> integer_to_list(Ms div 1000) ++ "s";
+duration(Ms) when Ms < 7_200_000 -> integer_to_list(Ms div 60_000) ++ "m";
+duration(Ms) when Ms < 172_800_000 -> integer_to_list(Ms div 3_600_000) ++ "h";
+duration(Ms) -> integer_to_list(Ms div 86_400_000) ++ "d".
+
+%% Of a worker's limits the one that it has used most of, and how much: rss 41%.
+-spec nearest(#{limits => map(), left => map(), _ => _}) -> string().
+nearest(#{limits := Limits, left := Left}) ->
+    Used = [{100 * (Limit - Rest) div Limit, Key}
+            || {Key, Rest} <- maps:to_list(Left), Limit <- [maps:get(Key, Limits, 0)], Limit > 0],
+    case lists:sort(Used) of
+        [] -> "";
+        All -> {Percent, Key} = lists:last(All),
+               lists:flatten(io_lib:format("~ts ~b%", [Key, Percent]))
+    end;
+nearest(_) ->
+    "".
+
+%% Rows of as many cells become lines: each column as wide as it has to be, numbers to
+%% the right. Of each column the alignment comes first, then the rows.
+-spec columns([[left | right | string()]]) -> [string()].
+columns([Aligned | Rows]) ->
+    Widths = [lists:max([0 | [string:length(Cell) || Cell <- Column]])
+              || Column <- transposed(Rows, length(Aligned))],
+    [string:trim(lists:join("  ", lists:zipwith3(fun pad/3, Aligned, Widths, Row)), trailing)
+     || Row <- Rows].
+
+transposed(Rows, Count) ->
+    [[lists:nth(N, Row) || Row <- Rows] || N <- lists:seq(1, Count)].
+
+pad(left, Width, Cell) -> string:pad(Cell, Width, trailing);
+pad(right, Width, Cell) -> string:pad(Cell, Width, leading).
