@@ -30,7 +30,8 @@ c_layers() ->
       "wire" => []}.
 
 erl_layers() ->
-    #{"src" => ["look", "pool", "memory", "call", "worker", "talk", "os", "wire", "board"],
+    #{"top" => ["look"],
+      "src" => ["look", "pool", "memory", "call", "worker", "talk", "os", "wire", "board"],
       "look" => ["pool", "memory", "call", "worker", "talk", "os", "wire", "board"],
       "pool" => ["memory", "call", "worker", "talk", "os", "wire", "board"],
       "memory" => ["call", "worker", "talk", "os", "wire", "board"],
@@ -162,7 +163,8 @@ only_sends(Function) ->
 
 sends({File, Module, _, Forms}) ->
     Behaviours = attribute(behaviour, Forms) ++ attribute(behavior, Forms),
-    IsProcess = lists:member(gen_server, Behaviours) orelse lists:member(gen_statem, Behaviours),
+    IsProcess = lists:member(gen_server, Behaviours) orelse lists:member(gen_statem, Behaviours)
+        orelse lists:member(gen_event, Behaviours),
     Sends = subtrees(fun(Node) -> {element(1, Node), element(3, Node)} =:= {op, '!'} end, Forms),
     [found(File, line(Send), "a message is sent by a module that is no process", [])
      || not IsProcess, Module =/= py_ask, Send <- Sends].

@@ -91,7 +91,16 @@ erl_sources = \
 	erl/src/look/py_mem_tend.erl \
 	erl/src/look/py_mem_top.erl \
 	erl/src/look/py_mem_traced.erl \
-	erl/src/look/py_stack.erl
+	erl/src/look/py_stack.erl \
+	erl/src/top/py_top.erl \
+	erl/src/top/py_top_args.erl \
+	erl/src/top/py_top_functions.erl \
+	erl/src/top/py_top_node.erl \
+	erl/src/top/py_top_signal.erl \
+	erl/src/top/py_top_state.erl \
+	erl/src/top/py_top_tty.erl \
+	erl/src/top/py_top_view.erl \
+	erl/src/top/py_top_worker.erl
 erl_headers = \
 	erl/include/py.hrl \
 	erl/include/py_worker_jobs.hrl \
@@ -139,6 +148,16 @@ $(stage)/ebin/py.app: erl/src/py.app.src Makefile
 	  $(SED) 's/ /, /g'` && $(SED) -e 's/{vsn, git}/{vsn, "$(VERSION)"}/' \
 	  -e "s/{modules, \[\]}/{modules, [$$modules]}/" \
 	  $(srcdir)/erl/src/py.app.src >$@.tmp && mv $@.tmp $@
+
+# py_top watches a node from outside: one file, which can be copied anywhere.
+nodist_bin_SCRIPTS = bin/py_top
+top_files = py.app py_mem_figure.beam \
+	$(notdir $(filter $(stage)/ebin/py_top%,$(erl_beams)))
+bin/py_top: $(top_files:%=$(stage)/ebin/%) build-aux/archive.escript
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && $(ESCRIPT) \
+	  $(srcdir)/build-aux/archive.escript $@ py_top $(stage)/ebin $(top_files)
+EXTRA_DIST += build-aux/archive.escript
+CLEANFILES += bin/py_top
 
 # Dialyzer's table of OTP's own applications takes a minute, once.
 plt = dialyzer/otp-$(ERLANG_OTP_RELEASE).plt

@@ -41,6 +41,9 @@ unit_scripts = \
 	test/unit/tenure.escript \
 	test/unit/time.escript \
 	test/unit/top.escript \
+	test/unit/top_args.escript \
+	test/unit/top_state.escript \
+	test/unit/top_view.escript \
 	test/unit/trim.escript \
 	test/unit/unknown_atom.escript \
 	test/unit/urgent.escript \
@@ -116,6 +119,7 @@ test_scripts = \
 	test/program/program.escript \
 	test/program/random.escript \
 	test/program/version.escript \
+	test/top/top.escript \
 	test/worker/busy.escript \
 	test/worker/capture.escript \
 	test/worker/death.escript \
@@ -185,6 +189,7 @@ test_data = \
 	test/py/procs.py \
 	test/py/raiser.py \
 	test/py/samples.py \
+	test/py/terminal.py \
 	test/py/wedge.py \
 	test/c/embed.h \
 	test/c/peer.h \
