@@ -32,7 +32,7 @@ defmodule Mix.Tasks.Compile.Pyport do
     if File.read(manifest()) == {:ok, built} do
       :noop
     else
-      Enum.each(~w(ebin include priv), &copy/1)
+      Enum.each(~w(doc ebin include priv), &copy/1)
       File.mkdir_p!(Path.dirname(manifest()))
       File.write!(manifest(), built)
       :ok

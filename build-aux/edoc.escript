@@ -1,7 +1,8 @@
 #!/usr/bin/env escript
 %% SPDX-License-Identifier: Apache-2.0
 %%
-%% edoc.escript DIRECTORY SOURCE...: the modules' reference as HTML.
+%% edoc.escript DIRECTORY SOURCE...: the public modules' reference as HTML, with an
+%% overview that leads to the guides, which are there already.
 -mode(compile).
 
 main([Dir | Names]) ->
@@ -12,5 +13,23 @@ main([Dir | Names]) ->
 
 make(Dir, Names) ->
     Sources = [filename:join(os:getenv("top_srcdir", "."), Name) || Name <- Names],
-    ok = edoc:files(Sources, [{application, py}, {dir, Dir}, {new, true}]),
+    Overview = filename:join(Dir, "overview.edoc"),
+    ok = file:write_file(Overview, unicode:characters_to_binary(overview(Dir))),
+    ok = edoc:files(Sources, [{application, py}, {dir, Dir}, {new, true}, {overview, Overview},
+                              {file_suffix, ".html"}]),
     io:format("docs: ~ts~n", [filename:absname(filename:join(Dir, "index.html"))]).
+
+overview(Dir) ->
+    Guides = lists:sort(filelib:wildcard("*.html", Dir)) -- own(),
+    ["@title py: Python for Erlang\n@doc Python in supervised operating-system processes. "
+     "The module {@link py} is for every day, {@link py_mem} for who investigates memory.\n"
+     "<h2>Guides</h2>\n<ul>\n", [guide(Guide) || Guide <- ["README.html" | Guides -- ["README.html"]]],
+     "</ul>\n"].
+
+%% What edoc makes.
+own() ->
+    ["index.html", "overview-summary.html", "modules-frame.html", "packages-frame.html"
+     | [atom_to_list(Module) ++ ".html" || Module <- [py, py_mem]]].
+
+guide(Name) ->
+    ["<li><a href=\"", Name, "\" target=\"_top\">", filename:basename(Name, ".html"), "</a></li>\n"].

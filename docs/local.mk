@@ -1,23 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
-# The guide's pages, and the reference that edoc makes of the modules.
+# The guide's pages, and beside them the reference that edoc makes of the public
+# modules: lib/py/doc/index.html.
 
 # Laid out as here, so that the links between them hold.
 dist_doc_DATA = HACKING.md LICENSE NEWS.md README.md
 guidedir = $(docdir)/docs
 dist_guide_DATA = \
-	docs/architecture.md \
-	docs/limits.md \
-	docs/leaks.md \
-	docs/memory.md \
-	docs/messages.md \
-	docs/operation.md \
-	docs/recycling.md \
-	docs/protocol.md \
-	docs/python.md \
-	docs/security.md \
 	docs/types.md \
-	docs/watching.md
+	docs/python.md \
+	docs/memory.md \
+	docs/limits.md \
+	docs/recycling.md \
+	docs/leaks.md \
+	docs/watching.md \
+	docs/operation.md \
+	docs/security.md \
+	docs/protocol.md \
+	docs/architecture.md \
+	docs/messages.md
+guides = README.md $(dist_guide_DATA) HACKING.md NEWS.md
+EXTRA_DIST += build-aux/guides.escript
 
 .PHONY: docs
 docs: all
-	@$(stage_env) $(ESCRIPT) $(srcdir)/build-aux/edoc.escript doc $(erl_sources)
+	@cp $(srcdir)/LICENSE $(stage)/doc && \
+	  $(ESCRIPT) $(srcdir)/build-aux/guides.escript $(stage)/doc \
+	  $(guides:%=$(srcdir)/%)
+	@$(stage_env) $(ESCRIPT) $(srcdir)/build-aux/edoc.escript $(stage)/doc \
+	  $(foreach m,$(erl_public),$(filter %/$(m).erl,$(erl_sources)))

@@ -135,6 +135,17 @@ $(erl_beams): $(erl_compiled)
 	@test -f $@ || { rm -f $(erl_compiled); \
 	  $(MAKE) $(AM_MAKEFLAGS) $(erl_compiled); }
 
+# What h(py, call) says in the shell, beside the beams, where it looks for it.
+erl_public = py py_mem
+erl_chunks = $(erl_public:%=$(stage)/doc/chunks/%.chunk)
+pychunksdir = $(pydir)/doc/chunks
+nodist_pychunks_DATA = $(erl_chunks)
+$(erl_chunks): $(stage)/doc/chunks/%.chunk: %.erl $(erl_headers) \
+		$(nodist_pyinclude_DATA) build-aux/chunks.escript
+	$(AM_V_GEN)$(ESCRIPT) $(srcdir)/build-aux/chunks.escript $@ $< \
+	  $(stage)/include $(srcdir)/erl/include
+EXTRA_DIST += build-aux/chunks.escript
+
 # What both sides know, from the one place where it is written.
 $(stage)/include/py_protocol.hrl: port/wire/protocol.h build-aux/protocol.awk
 	$(AM_V_GEN)$(MKDIR_P) $(@D) && $(AWK) \

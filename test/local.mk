@@ -73,6 +73,7 @@ test_scripts = \
 	test/docs/docs.escript \
 	test/docs/examples.escript \
 	test/docs/pages.escript \
+	test/docs/reference.escript \
 	test/memory/collector.escript \
 	test/memory/bill.escript \
 	test/memory/budget.escript \
