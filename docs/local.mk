@@ -3,7 +3,7 @@
 # modules: lib/py/doc/index.html.
 
 # Laid out as here, so that the links between them hold.
-dist_doc_DATA = HACKING.md LICENSE NEWS.md README.md
+dist_doc_DATA = HACKING.md LICENSE NEWS.md README.md SECURITY.md
 guidedir = $(docdir)/docs
 dist_guide_DATA = \
 	docs/types.md \
@@ -13,12 +13,14 @@ dist_guide_DATA = \
 	docs/recycling.md \
 	docs/leaks.md \
 	docs/watching.md \
+	docs/recipes.md \
+	docs/deploy.md \
 	docs/operation.md \
 	docs/security.md \
 	docs/protocol.md \
 	docs/architecture.md \
 	docs/messages.md
-guides = README.md $(dist_guide_DATA) HACKING.md NEWS.md
+guides = README.md $(dist_guide_DATA) HACKING.md SECURITY.md NEWS.md
 EXTRA_DIST += build-aux/guides.escript
 
 .PHONY: docs
