@@ -29,4 +29,4 @@ docs: all
 	  $(ESCRIPT) $(srcdir)/build-aux/guides.escript $(stage)/doc \
 	  $(guides:%=$(srcdir)/%)
 	@$(stage_env) $(ESCRIPT) $(srcdir)/build-aux/edoc.escript $(stage)/doc \
-	  $(foreach m,$(erl_public),$(filter %/$(m).erl,$(erl_sources)))
+	  $(erl_public_sources)

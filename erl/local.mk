@@ -137,13 +137,14 @@ $(erl_beams): $(erl_compiled)
 
 # What h(py, call) says in the shell, beside the beams, where it looks for it.
 erl_public = py py_mem
+erl_public_sources = $(foreach m,$(erl_public),$(filter %/$(m).erl,$(erl_sources)))
 erl_chunks = $(erl_public:%=$(stage)/doc/chunks/%.chunk)
 pychunksdir = $(pydir)/doc/chunks
 nodist_pychunks_DATA = $(erl_chunks)
-$(erl_chunks): $(stage)/doc/chunks/%.chunk: %.erl $(erl_headers) \
-		$(nodist_pyinclude_DATA) build-aux/chunks.escript
-	$(AM_V_GEN)$(ESCRIPT) $(srcdir)/build-aux/chunks.escript $@ $< \
-	  $(stage)/include $(srcdir)/erl/include
+$(erl_chunks): $(stage)/doc/chunks/%.chunk: $(erl_public_sources) \
+		$(erl_headers) $(nodist_pyinclude_DATA) build-aux/chunks.escript
+	$(AM_V_GEN)$(ESCRIPT) $(srcdir)/build-aux/chunks.escript $@ \
+	  $(filter %/$*.erl,$^) $(stage)/include $(srcdir)/erl/include
 EXTRA_DIST += build-aux/chunks.escript
 
 # What both sides know, from the one place where it is written.

@@ -170,4 +170,5 @@ EXTRA_DIST += build-aux/installed
 uninstall-hook:
 	rm -rf '$(DESTDIR)$(pypackagedir)/__pycache__'
 	-cd '$(DESTDIR)$(pydir)' 2>/dev/null && \
-	  rmdir priv/python/erlang priv/python priv ebin include '$(DESTDIR)$(pydir)'
+	  rmdir priv/python/erlang priv/python priv ebin include doc/chunks doc \
+	  '$(DESTDIR)$(pydir)'
