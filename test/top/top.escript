@@ -174,7 +174,7 @@ functions() ->
     fixture:wait_until(fun() ->
         Lines = screen(Terminal),
         lists:any(fun(Text) -> has(Lines, Text) end,
-                  ["functions by memory", "counts no costs"])
+                  ["FUNCTION ", "no call has ended", "counts no costs"])
     end),
     quit(Terminal).
 

@@ -139,7 +139,7 @@ functions() ->
     Row = #{what => {<<"shop">>, <<"remember">>}, calls => 10, time => 1_500_000, p50 => 900,
             p99 => 12_000, growth => 2_000_000, peak => 3_000_000, workers => [1, 2]},
     Known = py_top_state:heard(functions, {ok, [Row, Row#{what => other}]}, 0, S),
-    [_, "", " functions by memory",
+    [_, "", " functions of pool maths by memory",
      " FUNCTION       CALLS  TIME    P50     P99  GROWTH  PEAK  WORKERS",
      " shop:remember     10  1.5s  900us  12.0ms   +2.0M  3.0M        2",
      " other             10  1.5s  900us  12.0ms   +2.0M  3.0M        2" | _] = trimmed(Known, 24, 80),

@@ -6,16 +6,16 @@
 -export([lines/2]).
 
 -spec lines(py_top_state:state(), py_top_view:screen()) -> [py_top_view:line()].
-lines(#{functions := {ok, Rows}, by := By}, _) ->
-    [{plain, ""}, {bold, text(" functions by ~ts", [By])} | table(Rows)];
-lines(#{functions := none}, _) ->
-    [{plain, ""}];
-lines(#{functions := {error, {not_enabled, bill}}}, _) ->
-    [{plain, ""}, {plain, " this pool counts no costs: give it the option bill => true"}];
-lines(#{functions := {error, unknown}}, _) ->
-    [{plain, ""}, {plain, " this version of py counts no costs"}];
-lines(#{functions := {error, Why}}, _) ->
-    [{plain, ""}, {plain, text(" ~0tp", [Why])}].
+lines(#{functions := Answer, by := By} = S, _) ->
+    [{plain, ""}, {bold, text(" functions of pool ~tp by ~ts", [py_top_state:pool(S), By])}
+     | answer(Answer)].
+
+answer(none) -> [];
+answer({ok, Rows}) -> table(Rows);
+answer({error, {not_enabled, bill}}) ->
+    [{plain, " this pool counts no costs: give it the option bill => true"}];
+answer({error, unknown}) -> [{plain, " this version of py counts no costs"}];
+answer({error, Why}) -> [{plain, text(" ~0tp", [Why])}].
 
 table([]) ->
     [{plain, " no call has ended yet"}];

@@ -4,7 +4,7 @@
 %% answers and by keys. Pure.
 -module(py_top_state).
 
--export([new/1, key/2, questions/1, heard/4, failed/2, rows/1, chosen/1, samples/2, rate/2]).
+-export([new/1, key/2, questions/1, heard/4, failed/2, rows/1, chosen/1, pool/1, samples/2, rate/2]).
 -export_type([state/0, key/0, row/0]).
 
 -type key() :: char() | up | down | page_up | page_down | home | 'end' | enter | escape | quit | other.
@@ -51,7 +51,8 @@ stack(#{view := worker}, {ok, #{pool := Pool, id := Id, state := busy}}) ->
 stack(_, _) ->
     [].
 
-%% The pool that functions are shown of.
+%% The pool of which functions are shown.
+-spec pool(state()) -> atom().
 pool(#{only := all} = S) ->
     case chosen(S) of
         {ok, #{pool := Pool}} -> Pool;
