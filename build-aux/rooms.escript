@@ -30,8 +30,9 @@ c_layers() ->
       "wire" => []}.
 
 erl_layers() ->
-    #{"top" => ["look"],
-      "src" => ["look", "pool", "memory", "call", "worker", "talk", "os", "wire", "board"],
+    #{"top" => ["show"],
+      "show" => [],
+      "src" => ["show", "look", "pool", "memory", "call", "worker", "talk", "os", "wire", "board"],
       "look" => ["pool", "memory", "call", "worker", "talk", "os", "wire", "board"],
       "pool" => ["memory", "call", "worker", "talk", "os", "wire", "board"],
       "memory" => ["call", "worker", "talk", "os", "wire", "board"],

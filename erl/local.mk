@@ -78,20 +78,20 @@ erl_sources = \
 	erl/src/look/py_mem_census.erl \
 	erl/src/look/py_mem_detail.erl \
 	erl/src/look/py_mem_diagnosis.erl \
-	erl/src/look/py_mem_figure.erl \
 	erl/src/look/py_mem_history.erl \
 	erl/src/look/py_mem_fit.erl \
 	erl/src/look/py_mem_leak.erl \
 	erl/src/look/py_mem_limit.erl \
 	erl/src/look/py_mem_overview.erl \
 	erl/src/look/py_mem_referrers.erl \
-	erl/src/look/py_mem_report.erl \
 	erl/src/look/py_mem_sites.erl \
 	erl/src/look/py_mem_stats.erl \
 	erl/src/look/py_mem_tend.erl \
 	erl/src/look/py_mem_top.erl \
 	erl/src/look/py_mem_traced.erl \
 	erl/src/look/py_stack.erl \
+	erl/src/show/py_mem_figure.erl \
+	erl/src/show/py_mem_report.erl \
 	erl/src/top/py_top.erl \
 	erl/src/top/py_top_args.erl \
 	erl/src/top/py_top_functions.erl \
