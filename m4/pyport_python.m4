@@ -188,3 +188,29 @@ AC_DEFUN([_PYPORT_PYTHON_CHOOSE_LINK], [
   pyenv:          PYTHON_CONFIGURE_OPTS=--enable-shared pyenv install $py_version
   or choose another: PYTHON=/path/to/python3.x])])
 ])
+
+# PYPORT_CHECK_FRAMES
+# -------------------
+# The heap profile reads Python's frames as structs, which differ from version
+# to version: it is left out where they are not known.
+AC_DEFUN([PYPORT_CHECK_FRAMES], [
+  AC_ARG_ENABLE([profile],
+    [AS_HELP_STRING([--disable-profile],
+      [leave out the heap profile, which knows CPython 3.10 to 3.14])],
+    [], [enable_profile=auto])
+  AC_MSG_CHECKING([whether the frames of CPython $py_version are known])
+  AS_CASE([$py_version],
+    [3.10], [pyport_frames=yes],
+    [3.11|3.12|3.13|3.14],
+      [AS_IF([test -f "$py_include/internal/pycore_frame.h"],
+        [pyport_frames=yes], [pyport_frames="no: no internal headers"])],
+    [pyport_frames=no])
+  AC_MSG_RESULT([$pyport_frames])
+  AS_IF([test "x$enable_profile" = xyes && test "x$pyport_frames" != xyes],
+    [AC_MSG_ERROR([--enable-profile: the frames of CPython $py_version are not known, only
+  those of 3.10 to 3.14 with their internal headers; leave the option out, and everything else works])])
+  AS_IF([test "x$enable_profile" != xno && test "x$pyport_frames" = xyes],
+    [pyport_profile=yes
+     AC_DEFINE([HAVE_FRAMES], [1], [The frames of this CPython are known.])],
+    [pyport_profile=no])
+])

@@ -77,6 +77,9 @@ AC_DEFUN([PYPORT_SWITCHES], [
     SWITCH_CFLAGS="$SWITCH_CFLAGS --coverage -fprofile-update=atomic"
     SWITCH_LDFLAGS="$SWITCH_LDFLAGS --coverage"])
   AS_IF([test "x$enable_werror" = xyes], [SWITCH_ERLCFLAGS=-Werror])
+  AS_IF([test "x$pyport_sanitizers" != x],
+    [AC_DEFINE([PYPORT_CHECKS], [1],
+       [Built for tests: what must never happen ends the program.])])
   _PYPORT_CHECK_SWITCHES
   SANITIZERS=$pyport_sanitizers
   AC_SUBST([SANITIZERS])

@@ -30,6 +30,7 @@ AC_DEFUN([PYPORT_SUMMARY], [
     C compiler     $CC $CFLAGS
     Python         $PYTHON ($py_full, $pyport_link)
     Erlang/OTP     $ERLANG_OTP_RELEASE ($ERL)
+    heap profile   $pyport_profile
     switches      ${pyport_switches:- none}
     C tests        cmocka: $have_cmocka
     properties     PropEr: $have_proper

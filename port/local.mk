@@ -30,6 +30,7 @@ port_libport_a_SOURCES = \
 	port/value/encode.c port/value/encode.h \
 	port/value/exception.c port/value/exception.h \
 	port/value/form.h \
+	port/value/frames.c port/value/frames.h \
 	port/value/keys.c port/value/keys.h \
 	port/value/memo.c port/value/memo.h \
 	port/value/place.c port/value/place.h \
@@ -72,17 +73,24 @@ port_libport_a_SOURCES = \
 	port/op/memory.c \
 	port/op/objects.c port/op/objects.h \
 	port/op/op.c port/op/op.h \
+	port/op/profile.c \
 	port/op/stack.c \
 	port/op/stream.c port/op/stream.h \
 	port/op/trace.c port/op/trace.h \
-	port/op/trim.c \
+	port/memory/chance.c port/memory/chance.h \
 	port/memory/heap_account.c port/memory/heap_account.h \
 	port/memory/heap_arena.c port/memory/heap_arena.h \
 	port/memory/heap_hook.c port/memory/heap_hook.h \
+	port/memory/heap_names.c port/memory/heap_names.h \
 	port/memory/heap_numpy.c port/memory/heap_numpy.h \
+	port/memory/heap_pace.c port/memory/heap_pace.h \
+	port/memory/heap_profile.c port/memory/heap_profile.h \
+	port/memory/heap_samples.c port/memory/heap_samples.h \
+	port/memory/heap_sites.c port/memory/heap_sites.h \
 	port/memory/heap_sized.c port/memory/heap_sized.h \
 	port/memory/mallinfo.c port/memory/mallinfo.h \
 	port/memory/malloc.c port/memory/malloc.h \
+	port/memory/pages.c port/memory/pages.h \
 	port/process/crash.c port/process/crash.h \
 	port/process/fds.c port/process/fds.h \
 	port/process/fork.c port/process/fork.h \
@@ -109,7 +117,7 @@ port_libport_a_SOURCES = \
 	port/loop/work.c port/loop/work.h
 
 # What a program needs to contain the whole of pyport.
-PORT_LIBS = port/libport.a port/libwire.a $(EI_LIBS) $(PYTHON_LIBS)
+PORT_LIBS = port/libport.a port/libwire.a $(EI_LIBS) $(PYTHON_LIBS) -lm
 
 pyprivdir = $(pydir)/priv
 pypriv_PROGRAMS = lib/py/priv/pyport

@@ -214,12 +214,19 @@ c_tests = \
 	test/c/test_keys \
 	test/c/test_message \
 	test/c/test_nomemory \
+	test/c/test_profile \
 	test/c/test_put \
+	test/c/test_reentry \
 	test/c/test_request \
 	test/c/test_scan \
 	test/c/test_stream \
 	test/c/test_value
 LDADD = $(PORT_LIBS) $(CMOCKA_LIBS)
+# The hook as it is in builds for tests, whatever this build is.
+test_c_test_reentry_SOURCES = test/c/test_reentry.c port/memory/heap_profile.c
+test_c_test_reentry_CPPFLAGS = $(AM_CPPFLAGS) -UPYPORT_CHECKS -DPYPORT_CHECKS=1
+test_c_test_profile_SOURCES = test/c/test_profile.c port/memory/heap_profile.c
+test_c_test_profile_CPPFLAGS = $(AM_CPPFLAGS) -UPYPORT_CHECKS -DPYPORT_CHECKS=1
 # The two in which memory runs out.
 test_c_test_buf_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=realloc
 test_c_test_frame_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc

@@ -114,7 +114,7 @@ int interp_start(const struct options *options, struct err *err)
     wait_init();
     if (module_add(options->worker) < 0)
         return err_set(err, "no memory");
-    PyStatus status = heap_hook_install(options->heap, options->account);
+    PyStatus status = heap_hook_install(&options->heap);
     if (PyStatus_Exception(status))
         return status_error(status, err);
     if (initialize(interpreter, err) < 0)

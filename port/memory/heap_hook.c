@@ -18,6 +18,7 @@
 #include "memory/heap_arena.h"
 #include "memory/heap_numpy.h"
 #include "memory/heap_sized.h"
+#include "value/frames.h"
 
 /* The largest block that pymalloc puts into an arena. */
 #define SMALL 512
@@ -264,18 +265,20 @@ static void begin_counting(const struct kind *kind)
 
 static void begin_asking(void)
 {
-    PyMemAllocatorEx hook = blocks();
+    const PyMemAllocatorEx asking = blocks();
+    PyMemAllocatorEx hook =
+        heap_profile_is_in() ? heap_profile_on(&asking) : asking;
     PyMem_SetAllocator(PYMEM_DOMAIN_MEM, &hook);
     PyMem_SetAllocator(PYMEM_DOMAIN_OBJ, &hook);
     below.asks = true;
 }
 
 /* Python's own checks come above it, and are slow anyway: with them there is no
- * way in later. */
+ * way in later. With samples there is a hook anyway. */
 static void put_in(const struct kind *kind, bool limited)
 {
     begin_counting(kind);
-    if (limited || kind->checks)
+    if (limited || kind->checks || heap_profile_is_in())
         begin_asking();
     if (!kind->checks)
         return;
@@ -301,18 +304,43 @@ static PyStatus prepare(int allocator)
     return Py_PreInitialize(&config);
 }
 
-PyStatus heap_hook_install(size_t limit, bool account)
+static PyStatus begin_profile(const struct heap_profile_options *profile)
 {
-    const bool wanted = limit || account;
-    const struct kind *kind = wanted ? find_kind() : NULL;
-    PyStatus status = prepare(kind ? kind->allocator : PYMEM_ALLOCATOR_NOT_SET);
-    if (PyStatus_Exception(status))
-        return status;
-    if (wanted && !kind)
+    if (!frames_are_known())
+        return PyStatus_Error("the profile: this program does not know the "
+                              "frames of this version of Python");
+    return heap_profile_init(profile) == 0 ? PyStatus_Ok()
+                                           : PyStatus_NoMemory();
+}
+
+/* Whether more than arenas is counted. */
+static bool is_wanted(const struct heap_hook_options *options)
+{
+    return options->limit || options->account || options->profile.rate;
+}
+
+/* What may fail. */
+static PyStatus begin(const struct kind *kind,
+                      const struct heap_hook_options *options)
+{
+    if (is_wanted(options) && !kind)
         return PyStatus_Error("a heap of this kind (PYTHONMALLOC) cannot be "
                               "counted");
     if (heap_arena_init() < 0)
         return PyStatus_NoMemory();
+    return options->profile.rate ? begin_profile(&options->profile)
+                                 : PyStatus_Ok();
+}
+
+PyStatus heap_hook_install(const struct heap_hook_options *options)
+{
+    const size_t limit = options->limit;
+    const struct kind *kind = is_wanted(options) ? find_kind() : NULL;
+    PyStatus status = prepare(kind ? kind->allocator : PYMEM_ALLOCATOR_NOT_SET);
+    if (!PyStatus_Exception(status))
+        status = begin(kind, options);
+    if (PyStatus_Exception(status))
+        return status;
     heap_account_init(limit ? limit : HEAP_NO_LIMIT, heap_arena_unused);
     count_arenas();
     if (kind)

@@ -13,12 +13,19 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "memory/heap_profile.h"
 #include "value/python.h"
 
+struct heap_hook_options {
+    size_t limit; /* bytes, or HEAP_NO_LIMIT; 0: none is given */
+    bool account;
+    struct heap_profile_options profile;
+};
+
 /* Prepares Python (Py_PreInitialize) and puts the hook in. Only arenas are
- * counted, unless there is a limit (bytes or HEAP_NO_LIMIT; 0: none is given)
- * or `account` asks for more. Call once, before Python starts. */
-PyStatus heap_hook_install(size_t limit, bool account);
+ * counted, unless there is a limit or a profile, or `account` asks for more.
+ * Call once, before Python starts. */
+PyStatus heap_hook_install(const struct heap_hook_options *options);
 
 /* Whether Python's heap is counted. */
 bool heap_hook_counts(void);

@@ -52,6 +52,9 @@ static const struct op_row rows[] = {
     {"uncollectable", 0, true, op_uncollectable, "uncollectable"},
     {"referrers", 2, true, op_referrers, "referrers"},
     {"traced", 0, true, op_traced, "traced"},
+    {"heap_profile", 1, true, op_heap_profile, "heap_profile"},
+    {"profile_mark", 0, true, op_profile_mark, "profile_mark"},
+    {"profile_switch", 1, true, op_profile_switch, "profile_switch"},
 };
 
 /* What needs no Python. */

@@ -59,6 +59,8 @@ op_fn op_census, op_growth, op_uncollectable, op_referrers;
 op_fn op_set_memory;
 /* trace.c  tracemalloc_start   {tracemalloc_start, NFrame}   traced … */
 op_fn op_tracemalloc_start, op_tracemalloc_stop, op_tracemalloc_top, op_traced;
+/* profile.c  {heap_profile, SinceMark}   profile_mark   {profile_switch, On} */
+op_fn op_heap_profile, op_profile_mark, op_profile_switch;
 /* listen.c  {listen, Boolean, Window} */
 op_fn op_listen;
 /* stack.c  stack */
@@ -68,10 +70,8 @@ op_fn op_stack;
  * its reply. */
 typedef void op_bare_fn(const struct task *task, struct buf *out);
 
-/* heap.c  memory_detail */
-op_bare_fn op_memory_detail;
-/* trim.c  trim */
-op_bare_fn op_trim;
+/* heap.c  memory_detail   trim */
+op_bare_fn op_memory_detail, op_trim;
 /* limit.c  {set_limits, Limits} */
 op_bare_fn op_set_limits;
 

@@ -59,6 +59,10 @@ static const char usage[] =
     "                     is a MemoryError (at least " HEAP_LEAST ", or\n"
     "                     infinity)\n"
     "  --account          count what Python's heap has in use\n"
+    "  --profile BYTES,SAMPLES,PER-SECOND\n"
+    "                     sample one allocation in so many bytes; how many\n"
+    "                     samples are kept and how many new ones there are in\n"
+    "                     a second at most\n"
     "  --help             print this and exit\n"
     "  --version          print the versions and exit\n"
     "\n"
@@ -128,6 +132,7 @@ static const struct option longs[] = {
     {"pause", no_argument, NULL, 'P'},
     {"heap", required_argument, NULL, 'b'},
     {"account", no_argument, NULL, 'a'},
+    {"profile", required_argument, NULL, 'f'},
     {"cgroup", required_argument, NULL, 'c'},
     LIMIT("address-space", LIMIT_ADDRESS_SPACE),
     LIMIT("data", LIMIT_DATA),
@@ -149,6 +154,20 @@ static size_t read_heap(const char *text)
     return (size_t)read_number(text, LEAST_HEAP, LONG_MAX,
                                "--heap wants infinity or bytes from " HEAP_LEAST
                                ", not ");
+}
+
+/* Three numbers. Their ranges are the pool option's. */
+static struct heap_profile_options read_profile(const char *text)
+{
+    unsigned long rate = 0, samples = 0, per_second = 0;
+    char end = 0;
+    if (sscanf(text, "%lu,%lu,%lu%c", &rate, &samples, &per_second, &end) !=
+            3 ||
+        rate < LEAST_PROFILE_RATE || rate > MOST_PROFILE_RATE ||
+        samples < LEAST_PROFILE_SAMPLES || samples > MOST_PROFILE_SAMPLES ||
+        per_second < 1 || per_second > MOST_PROFILE_PER_SECOND)
+        wrong("--profile wants BYTES,SAMPLES,PER-SECOND, not ", text);
+    return (struct heap_profile_options){rate, samples, (unsigned)per_second};
 }
 
 /* What is printed by itself. */
@@ -175,6 +194,24 @@ static void read_numeric(int option, struct options *options)
             read_number(optarg, 1, INT_MAX, "--worker wants a number, not ");
 }
 
+/* What is to be done about the heap; false: that is no such option. */
+static bool read_heap_option(int option, struct heap_hook_options *heap)
+{
+    switch (option) {
+    case 'b':
+        heap->limit = read_heap(optarg);
+        return true;
+    case 'a':
+        heap->account = true;
+        return true;
+    case 'f':
+        heap->profile = read_profile(optarg);
+        return true;
+    default:
+        return false;
+    }
+}
+
 static void read_option(int option, struct options *options)
 {
     switch (option) {
@@ -195,12 +232,6 @@ static void read_option(int option, struct options *options)
     case 'g':
         options->guard = read_guard(optarg);
         return;
-    case 'b':
-        options->heap = read_heap(optarg);
-        return;
-    case 'a':
-        options->account = true;
-        return;
     case 'c':
         options->limits.cgroup = optarg;
         return;
@@ -208,7 +239,8 @@ static void read_option(int option, struct options *options)
     case 'V':
         answer(option);
     default:
-        wrong("wrong option", "");
+        if (!read_heap_option(option, &options->heap))
+            wrong("wrong option", "");
     }
 }
 

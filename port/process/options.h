@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "memory/heap_hook.h"
 #include "process/guard.h"
 #include "process/limit.h"
 
@@ -20,9 +21,8 @@ struct options {
     struct limits limits;
     long interrupt_grace; /* ms */
     long worker;          /* its number in its pool; 0: not given */
-    size_t heap;  /* bytes Python may use, or HEAP_NO_LIMIT; 0: not given */
-    bool account; /* what Python uses is counted */
-    bool pause;   /* after a job that has run out of memory */
+    struct heap_hook_options heap;
+    bool pause; /* after a job that has run out of memory */
 };
 
 /* Reads the command line; the strings are argv's, `paths` is the caller's to

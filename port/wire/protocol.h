@@ -50,6 +50,17 @@
 /* The least that Python's heap can be limited to, in bytes. */
 #define LEAST_HEAP 1048576
 
+/* The profile of the heap: one sample in so many bytes, by itself and at the
+ * least; how many samples are kept; how many new ones a second may have. */
+#define DEFAULT_PROFILE_RATE 524288
+#define LEAST_PROFILE_RATE 64
+#define MOST_PROFILE_RATE 1073741824
+#define DEFAULT_PROFILE_SAMPLES 4096
+#define LEAST_PROFILE_SAMPLES 16
+#define MOST_PROFILE_SAMPLES 65536
+#define DEFAULT_PROFILE_PER_SECOND 1000
+#define MOST_PROFILE_PER_SECOND 1000000
+
 /* Items in a chunk of a stream at most: the default, and the most that a
  * request may ask for (of credit, too). */
 #define DEFAULT_CHUNK 1000
@@ -108,6 +119,7 @@
     X(unused) X(malloc) X(used) X(free) X(pieces) X(large) X(whole) X(blocks) \
     X(compiled) X(eval) X(exec) X(texts) X(characters) X(hits) X(misses) \
     X(dropped) \
+    X(rate) X(samples) X(thinned) X(missed) X(unnamed) X(raw) X(on) \
     X(sites) X(rest) X(module) X(frame) X(cycle) X(unknown) \
     X(time) X(heap_delta) X(heap_peak) X(rss_delta) X(gc_runs) X(gc_pause) \
     X(one_in) \

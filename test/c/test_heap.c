@@ -206,7 +206,8 @@ static int start(void **state)
 {
     (void)state;
     unsetenv("PYTHONMALLOC");
-    PyStatus status = heap_hook_install(0, true);
+    PyStatus status =
+        heap_hook_install(&(struct heap_hook_options){.account = true});
     if (PyStatus_Exception(status))
         Py_ExitStatusException(status);
     embed_start();

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * heap_pace: how often samples are taken: every so many bytes, and more seldom
+ * where there would be too many of them in a second, or altogether.
+ */
+#ifndef PORT_MEMORY_HEAP_PACE_H
+#define PORT_MEMORY_HEAP_PACE_H
+
+/* The rate that was asked for, in bytes, and how many samples a second may
+ * have. Call once. */
+void heap_pace_init(double rate, unsigned most);
+
+/* The rate now. Any thread, no GIL. */
+double heap_pace_rate(void);
+
+/* The rate that no sample is below. GIL held, as in all that follows. */
+double heap_pace_least(void);
+
+/* There is one more. */
+void heap_pace_took(void);
+
+/* There are too many of them: from now on there are half as many. */
+void heap_pace_double(void);
+
+#endif
