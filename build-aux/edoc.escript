@@ -22,14 +22,15 @@ make(Dir, Names) ->
 overview(Dir) ->
     Guides = lists:sort(filelib:wildcard("*.html", Dir)) -- own(),
     ["@title py: Python for Erlang\n@doc Python in supervised operating-system processes. "
-     "The module {@link py} is for every day, {@link py_mem} for who investigates memory.\n"
+     "The module {@link py} is for every day, {@link py_mem} for who investigates memory, "
+     "{@link py_profile} for what has it.\n"
      "<h2>Guides</h2>\n<ul>\n", [guide(Guide) || Guide <- ["README.html" | Guides -- ["README.html"]]],
      "</ul>\n"].
 
 %% What edoc makes.
 own() ->
     ["index.html", "overview-summary.html", "modules-frame.html", "packages-frame.html"
-     | [atom_to_list(Module) ++ ".html" || Module <- [py, py_mem]]].
+     | [atom_to_list(Module) ++ ".html" || Module <- [py, py_mem, py_profile]]].
 
 guide(Name) ->
     ["<li><a href=\"", Name, "\" target=\"_top\">", filename:basename(Name, ".html"), "</a></li>\n"].

@@ -32,7 +32,8 @@ c_layers() ->
 erl_layers() ->
     #{"top" => ["show"],
       "show" => [],
-      "src" => ["show", "look", "pool", "memory", "call", "worker", "talk", "os", "wire", "board"],
+      "src" => ["show", "profile", "look", "pool", "memory", "call", "worker", "talk", "os", "wire", "board"],
+      "profile" => ["look", "pool", "memory", "call", "worker", "talk", "os", "wire", "board"],
       "look" => ["pool", "memory", "call", "worker", "talk", "os", "wire", "board"],
       "pool" => ["memory", "call", "worker", "talk", "os", "wire", "board"],
       "memory" => ["call", "worker", "talk", "os", "wire", "board"],

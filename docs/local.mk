@@ -12,6 +12,7 @@ dist_guide_DATA = \
 	docs/limits.md \
 	docs/recycling.md \
 	docs/leaks.md \
+	docs/profile.md \
 	docs/watching.md \
 	docs/recipes.md \
 	docs/deploy.md \

@@ -6,6 +6,7 @@ erl_sources = \
 	erl/src/py_app.erl \
 	erl/src/py_sup.erl \
 	erl/src/py_mem.erl \
+	erl/src/py_profile.erl \
 	erl/src/call/py_args.erl \
 	erl/src/call/py_async.erl \
 	erl/src/call/py_binding.erl \
@@ -90,6 +91,9 @@ erl_sources = \
 	erl/src/look/py_mem_top.erl \
 	erl/src/look/py_mem_traced.erl \
 	erl/src/look/py_stack.erl \
+	erl/src/profile/py_profile_flame.erl \
+	erl/src/profile/py_profile_heap.erl \
+	erl/src/profile/py_profile_sites.erl \
 	erl/src/show/py_mem_figure.erl \
 	erl/src/show/py_mem_report.erl \
 	erl/src/top/py_top.erl \
@@ -136,7 +140,7 @@ $(erl_beams): $(erl_compiled)
 	  $(MAKE) $(AM_MAKEFLAGS) $(erl_compiled); }
 
 # What h(py, call) says in the shell, beside the beams, where it looks for it.
-erl_public = py py_mem
+erl_public = py py_mem py_profile
 erl_public_sources = $(foreach m,$(erl_public),$(filter %/$(m).erl,$(erl_sources)))
 erl_chunks = $(erl_public:%=$(stage)/doc/chunks/%.chunk)
 pychunksdir = $(pydir)/doc/chunks

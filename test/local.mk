@@ -25,6 +25,7 @@ unit_scripts = \
 	test/unit/options.escript \
 	test/unit/os_exit.escript \
 	test/unit/os_limit.escript \
+	test/unit/profile.escript \
 	test/unit/quarantine.escript \
 	test/unit/queue.escript \
 	test/unit/recycle.escript \
@@ -85,6 +86,7 @@ test_scripts = \
 	test/memory/history.escript \
 	test/memory/malloc.escript \
 	test/memory/leak_test.escript \
+	test/memory/profile.escript \
 	test/memory/limits.escript \
 	test/memory/referrers.escript \
 	test/memory/report.escript \

@@ -66,7 +66,7 @@
 -export([pools/0, info/0, info/1]).
 -export([unquarantine/1, unquarantine/2]).
 -export_type([name/0, args/0, kwargs/0, code/0, locals/0, options/0, pool_options/0]).
--export_type([keywords/0, memory_limits/0, recycle_limits/0]).
+-export_type([keywords/0, memory_limits/0, recycle_limits/0, profile_options/0]).
 -export_type([result/0, bill/0, source/0, stream/0, target/0, each/0]).
 
 -include("py.hrl").
@@ -129,6 +129,7 @@
     quarantine => pos_integer() | infinity,
     bill => boolean(),
     trim => never | [idle | {after_growth, pos_integer()} | {every, pos_integer()}],
+    profile => boolean() | profile_options(),
     guard => auto | python | kernel | off,
     send => pids | all | [atom()],
     send_limit => pos_integer() | infinity,
@@ -147,7 +148,8 @@
 %% a request or a reply may have (268435456); whether what Python prints and
 %% logs goes to Erlang's logger (`true'); limits of each worker's memory; when a
 %% worker is replaced by a fresh one, and when it gives memory back ({@link trim/1});
-%% whether what calls cost is summed up by function ({@link py_mem:top/2});
+%% whether what calls cost is summed up by function ({@link py_mem:top/2}); whether
+%% samples say which code has the memory ({@link py_profile});
 %% whom `erlang.send' may send to
 %% (`pids': no names), and the messages in a receiver's queue beyond which it
 %% waits (10000); milliseconds that a call which is out of time has to stop when interrupted (500) and its program then has to end
@@ -182,6 +184,13 @@
     min_calls => non_neg_integer()
 } | keywords().
 %% When a worker is replaced; README says of each key what it means.
+-type profile_options() :: #{
+    rate => pos_integer(),
+    samples => pos_integer(),
+    per_second => pos_integer()
+}.
+%% How many samples {@link py_profile} has of the heap; README says of each key what
+%% it means.
 -type result() :: {ok, term()} | {error, term()}
                 | {ok, term(), extra()} | {error, term(), extra()}
                 | {ok, term(), Output :: binary(), bill()}

@@ -22,9 +22,11 @@ row({Key, Kind, Doc}) ->
 %% The options that are maps: each option's name, its type's name, its keys.
 -spec maps([py_option:row()]) -> [{atom(), atom(), [py_option:key()]}].
 maps(Table) ->
-    [{Option, Type, Keys} || {Option, {map, Type, Keys}, _, _} <- Table].
+    [{Option, Type, Keys} || {Option, {Kind, Type, Keys}, _, _} <- Table,
+                             Kind =:= map orelse Kind =:= switch].
 
 values(Name, {map, _, _}) -> io_lib:format("[a map](#~s)", [Name]);
+values(Name, {switch, _, _}) -> io_lib:format("`true`, `false`, [a map](#~s)", [Name]);
 values(_, Kind) -> values(Kind).
 
 values(boolean) -> "`true`, `false`";
@@ -87,6 +89,7 @@ type(_, {integer, _, _}) -> "integer()";
 type(_, share) -> "pos_integer() | {percent, 1..100} | infinity";
 type(_, {limit, 0}) -> "non_neg_integer() | infinity";
 type(_, {limit, Least}) when Least > 0 -> "pos_integer() | infinity";
+type(_, {switch, Name, _}) -> ["boolean() | ", atom_to_list(Name), "()"];
 type(_, {map, Name, _}) -> [atom_to_list(Name), "()"];
 type(_, names) -> "pids | all | [atom()]";
 type(_, time) -> "non_neg_integer()";

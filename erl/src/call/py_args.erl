@@ -6,7 +6,7 @@
 
 -export([call/4, calls/1, eval/2, exec/1, exec/2, source/1, gc/1, tracemalloc_start/1]).
 -export([memory_stats/1, gc_threshold/1, history/1, what/1, pool/1, definition/1]).
--export([traced/1, census/1, referrers/2, top/1, leak_test/1]).
+-export([traced/1, profile/1, census/1, referrers/2, top/1, leak_test/1]).
 
 -import(py_options, [text/1, must_be/3, badarg/2]).
 
@@ -111,6 +111,14 @@ traced(Options) ->
                       {top, {integer, 1, 100_000}, 10, "how many there are at most"},
                       {include, patterns, ["*"], "only files like these"},
                       {exclude, patterns, [], "no files like these"}]).
+
+%% The options of py_profile:heap, complete.
+-spec profile(term()) -> #{by := line | file | traceback, top := pos_integer(),
+                           since := start | mark}.
+profile(Options) ->
+    options(Options, [{by, {one_of, [line, file, traceback]}, line, "what is summed up"},
+                      {top, {integer, 1, 100_000}, 10, "how many there are at most"},
+                      {since, {one_of, [start, mark]}, start, "what was allocated since then"}]).
 
 %% The options of py_mem:objects, growth and top, complete.
 -spec census(term()) -> #{top := pos_integer()}.

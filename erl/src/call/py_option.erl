@@ -36,7 +36,8 @@
     | code                  % one text or a list of them
     | environment           % variables: a list, perhaps behind `clear', or a map
     | trims                 % never or a list of rules (py_pool_trim)
-    | {map, Name :: atom(), [key()]}.   % `py' has a type of that name
+    | {map, Name :: atom(), [key()]}    % `py' has a type of that name
+    | {switch, Name :: atom(), [key()]}.    % the same, or whether it is on
 
 %% Where a wrong value is: the option, or in it, if it is a map, a key.
 -type place() :: atom() | {atom(), place()}.
@@ -117,6 +118,7 @@ expected(names) -> "pids, all or a list of names";
 expected(code) -> "a text or a list of them";
 expected(environment) -> "a list of {Name, Value}, perhaps behind clear, or a map, with texts or false for values";
 expected(trims) -> "never or a list of idle, {after_growth, Bytes}, {every, Ms}";
+expected({switch, _, Keys}) -> ["true, false or a map (which may have ", names(Keys), ")"];
 expected({map, _, Keys}) -> ["a map (which may have ", names(Keys), ")"].
 
 %% Names with values, which may also be written as a list of pairs. Of two pairs
@@ -166,6 +168,8 @@ value(code, Code) -> [utf8(Part) || Part <- texts(Code)];
 value(environment, Env) when is_map(Env) -> value(environment, maps:to_list(Env));
 value(environment, [clear | Env]) -> [clear | value(environment, Env)];
 value(environment, Env) -> [variable(Variable) || Variable <- Env];
+value({switch, _, _}, On) when is_boolean(On) -> On;
+value({switch, Name, Keys}, Given) -> value({map, Name, Keys}, Given);
 value({map, _, Keys}, Given) ->
     {ok, Map} = map(Given),
     maps:map(fun(Key, Value) -> key(Key, Value, Keys) end, Map).

@@ -15,8 +15,10 @@
 -type options() :: #{cwd := binary() | undefined, venv := binary() | undefined,
                      python_path := [binary()], env := [clear | {string(), string() | false}],
                      max_frame := pos_integer(), memory := py_os_limit:limits(),
-                     guard := atom(),
+                     guard := atom(), profile := boolean() | map(),
                      interrupt_grace := non_neg_integer(), worker := pos_integer(), _ => _}.
+
+-include("py_protocol.hrl").
 
 -define(POLL, 10).
 %% How long killing may take.
@@ -96,11 +98,22 @@ bytes(String) ->
 
 %% Relative directories are relative to the VM's, wherever the program runs.
 args(#{venv := Venv, python_path := Path, max_frame := MaxFrame, memory := Memory,
-       guard := Guard, interrupt_grace := Grace, worker := Worker}) ->
+       guard := Guard, interrupt_grace := Grace, worker := Worker, profile := Profile}) ->
     lists:append([["--venv", filename:absname(Venv)] || Venv =/= undefined])
         ++ lists:append([["--path", filename:absname(Dir)] || Dir <- Path])
         ++ ["--pause", "--max-frame", integer_to_list(MaxFrame), "--guard", atom_to_list(Guard),
-            "--interrupt-grace", integer_to_list(Grace), "--worker", integer_to_list(Worker) | py_os_limit:args(Memory)].
+            "--interrupt-grace", integer_to_list(Grace), "--worker", integer_to_list(Worker)
+            | py_os_limit:args(Memory)]
+        ++ profile(Profile).
+
+profile(false) -> [];
+profile(true) -> profile(#{});
+profile(Given) ->
+    Numbers = [maps:get(Key, Given, Default)
+               || {Key, Default} <- [{rate, ?DEFAULT_PROFILE_RATE},
+                                     {samples, ?DEFAULT_PROFILE_SAMPLES},
+                                     {per_second, ?DEFAULT_PROFILE_PER_SECOND}]],
+    ["--profile", lists:append(lists:join(",", [integer_to_list(N) || N <- Numbers]))].
 
 os_pid(Port) ->
     case erlang:port_info(Port, os_pid) of

@@ -5,7 +5,7 @@
 -module(py_pool_options).
 
 -export([table/0, check/1, limits/1, environment/1, hide/1, describe/1]).
--export_type([pool/0, memory_limits/0, recycle_limits/0, hidden/0]).
+-export_type([pool/0, memory_limits/0, recycle_limits/0, profile_options/0, hidden/0]).
 
 -include("py.hrl").
 -include("py_protocol.hrl").
@@ -68,7 +68,9 @@ care() ->
       "whether [what calls cost](docs/memory.md#what-calls-cost) is summed up by function, for "
       "`py_mem:top`; then Python's heap is counted, too, as with `account`"},
      {trim, trims, [idle, {after_growth, ?GROWTH}],
-      "when a worker gives back [what it has free](docs/memory.md#giving-memory-back)"}].
+      "when a worker gives back [what it has free](docs/memory.md#giving-memory-back)"},
+     {profile, {switch, profile_options, profile()}, false,
+      "whether samples say [which code has the memory](docs/profile.md)"}].
 
 talk() ->
     [{logs, boolean, true,
@@ -144,6 +146,16 @@ recycle() ->
      {min_calls, {integer, 0, infinity},
       "calls before which `rss`, `growth`, `age` and `idle` are not looked at"}].
 
+%% What `profile' may have.
+profile() ->
+    [{rate, {integer, ?LEAST_PROFILE_RATE, ?MOST_PROFILE_RATE},
+      "one allocation in so many bytes is sampled; without it 524288"},
+     {samples, {integer, ?LEAST_PROFILE_SAMPLES, ?MOST_PROFILE_SAMPLES},
+      "samples that are kept; when there are more the rate doubles, and half of them go; without it "
+      "4096"},
+     {per_second, {integer, 1, ?MOST_PROFILE_PER_SECOND},
+      "new samples in a second, beyond which the rate doubles for some time; without it 1000"}].
+
 %% Complete and checked. Times are milliseconds.
 -type pool() :: #{
     size := pos_integer(),
@@ -163,6 +175,7 @@ recycle() ->
     quarantine := pos_integer() | infinity,
     bill := boolean(),
     trim := never | [idle | {after_growth, pos_integer()} | {every, pos_integer()}],
+    profile := boolean() | profile_options(),
     logs := boolean(),
     guard := auto | python | kernel | off,
     send := pids | all | [atom()],
@@ -198,6 +211,12 @@ recycle() ->
     memory_errors => pos_integer(),
     jitter => non_neg_integer(),
     min_calls => non_neg_integer()
+}.
+
+-type profile_options() :: #{
+    rate => pos_integer(),
+    samples => pos_integer(),
+    per_second => pos_integer()
 }.
 
 %% The same, with what nobody is to read in a report out of sight.
