@@ -87,6 +87,7 @@ test_scripts = \
 	test/memory/malloc.escript \
 	test/memory/leak_test.escript \
 	test/memory/profile.escript \
+	test/memory/profile_soak.escript \
 	test/memory/limits.escript \
 	test/memory/referrers.escript \
 	test/memory/report.escript \
@@ -190,6 +191,7 @@ test_data = \
 	test/py/planted.py \
 	test/py/processor.py \
 	test/py/procs.py \
+	test/py/profiled.py \
 	test/py/raiser.py \
 	test/py/samples.py \
 	test/py/terminal.py \
@@ -307,11 +309,18 @@ endif
 
 # make soak SECONDS=3600: what `make check` does for a few seconds.
 SECONDS = 60
-.PHONY: soak leak
+.PHONY: soak soak-profile leak
 soak: all $(test_beams)
 	@$(stage_env) ERL_AFLAGS='-pa "$(abs_top_builddir)/test/lib" $(polite)' \
 	  SOAK_SECONDS='$(SECONDS)' TEST_TIMEOUT=infinity \
 	  $(SHELL) $(srcdir)/test/run $(ESCRIPT) $(srcdir)/test/pool/soak.escript
+
+# make soak-profile SECONDS=600: the same for the heap's samples.
+soak-profile: all $(test_beams)
+	@$(stage_env) ERL_AFLAGS='-pa $(abs_top_builddir)/test/lib $(polite)' \
+	  SOAK_SECONDS='$(SECONDS)' TEST_TIMEOUT=infinity PYTHONMALLOC= \
+	  $(SHELL) $(srcdir)/test/run $(ESCRIPT) \
+	  $(srcdir)/test/memory/profile_soak.escript
 
 # make leak CALLS=100000: the same for a function that leaks, in a pool that
 # recycles its workers.

@@ -3,17 +3,22 @@
 
 #include "memory/heap_pace.h"
 
+#include <math.h>
 #include <stdatomic.h>
-#include <stdint.h>
 #include <time.h>
+
+/* A second has so many turns. What one had too many of the next begin with the
+ * half of, so it comes to a rate that is right. */
+#define TURNS 8
+#define PARTS 32
 
 static struct {
     _Atomic(double) rate;
+    double wanted; /* the rate that was asked for */
     double least;
     unsigned most; /* in a second */
     unsigned left; /* until the rate doubles */
-    unsigned half; /* of what may come then */
-    time_t second;
+    long turn;
 } pace;
 
 static void set_rate(double rate)
@@ -31,49 +36,56 @@ double heap_pace_least(void)
     return pace.least;
 }
 
-/* Half of what a second may have comes at its rate, a quarter at twice that,
- * and so on: so it has never more. */
-static void begin(time_t second)
+/* Half of what a turn may have comes at its first rate, and then the rate
+ * doubles with each small part of it: so there are hardly ever more. */
+static void begin(long turn)
 {
-    pace.second = second;
-    pace.left = pace.half = pace.most / 2 + 1;
+    pace.turn = turn;
+    pace.left = pace.most / TURNS / 2 + 1;
 }
 
 void heap_pace_init(double rate, unsigned most)
 {
-    pace.least = rate;
+    pace.wanted = pace.least = rate;
     pace.most = most;
     set_rate(rate);
     begin(0);
 }
 
-/* The kernel keeps it in a page of ours: reading it is no system call. */
-static time_t now(void)
+/* The kernel keeps the time in a page of ours: reading it is no system call. */
+static long now(void)
 {
     struct timespec time = {0, 0};
     clock_gettime(CLOCK_MONOTONIC_COARSE, &time);
-    return time.tv_sec;
+    return (long)time.tv_sec * TURNS + time.tv_nsec * TURNS / 1000000000;
 }
 
-/* What was too much for one second may not be for the next. */
-static void relax(void)
+/* What was too much for some turns may not be for the next, and a heap may
+ * shrink. */
+static void relax(long turns, bool has_room)
 {
-    const double half = heap_pace_rate() / 2;
-    set_rate(half > pace.least ? half : pace.least);
+    if (has_room && pace.least > pace.wanted)
+        pace.least /= 2;
+    const double rate =
+        ldexp(heap_pace_rate(), turns < 100 ? -(int)turns : -100);
+    set_rate(rate > pace.least ? rate : pace.least);
+}
+
+void heap_pace_look(bool has_room)
+{
+    const long turn = now();
+    if (turn == pace.turn)
+        return;
+    relax(turn - pace.turn, has_room);
+    begin(turn);
 }
 
 void heap_pace_took(void)
 {
-    const time_t second = now();
-    if (second != pace.second) {
-        relax();
-        begin(second);
-    }
     if (--pace.left > 0)
         return;
     set_rate(2 * heap_pace_rate());
-    pace.half = pace.half / 2 + 1;
-    pace.left = pace.half;
+    pace.left = pace.most / TURNS / PARTS + 1;
 }
 
 void heap_pace_double(void)

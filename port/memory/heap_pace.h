@@ -6,6 +6,8 @@
 #ifndef PORT_MEMORY_HEAP_PACE_H
 #define PORT_MEMORY_HEAP_PACE_H
 
+#include <stdbool.h>
+
 /* The rate that was asked for, in bytes, and how many samples a second may
  * have. Call once. */
 void heap_pace_init(double rate, unsigned most);
@@ -15,6 +17,10 @@ double heap_pace_rate(void);
 
 /* The rate that no sample is below. GIL held, as in all that follows. */
 double heap_pace_least(void);
+
+/* To be called now and then: the rate goes down again when it can. Whether
+ * there could be many more samples. */
+void heap_pace_look(bool has_room);
 
 /* There is one more. */
 void heap_pace_took(void);

@@ -21,10 +21,14 @@
 /* What a block with its end at a page's may need more. */
 #define PAGE HEAP_SAMPLES_PAGE
 
+/* Times the rate that was asked for. */
+#define FAR 4
+
 static struct {
     PyMemAllocatorEx below;
     uintptr_t begin; /* the range of small samples */
     size_t size;
+    int64_t far; /* nobody draws further ahead: the rate may change */
     uint64_t mark;
     bool is_in;
     bool is_on;
@@ -32,8 +36,9 @@ static struct {
 
 /* Each thread draws by itself: that needs no lock, and comes to the same. */
 static _Thread_local struct {
-    int64_t left; /* bytes until the next sample; below 0: it is due */
-    double rate;  /* with which they were drawn; 0: nothing was drawn yet */
+    int64_t left;   /* bytes until the next sample; below 0: it is due */
+    double rate;    /* with which they were drawn */
+    bool is_sample; /* what is due, or there is only to be drawn again */
     bool is_exempt;
     bool is_inside; /* the hook */
 } drawn;
@@ -60,21 +65,27 @@ static void draw(void)
 {
     drawn.rate = heap_pace_rate();
     drawn.left = chance_interval(drawn.rate);
+    drawn.is_sample = drawn.left <= hook.far;
+    if (!drawn.is_sample)
+        drawn.left = hook.far;
 }
 
 /* The rate with which the block that was due is a sample; 0: it is none. */
-static double rate_of(size_t n)
+static double rate_of_due(void)
 {
-    double rate = drawn.rate;
-    draw();
-    if (rate == 0) {
-        drawn.left -= (int64_t)n;
-        if (drawn.left >= 0)
-            return 0;
-        rate = drawn.rate;
+    const bool can_sample = hook.is_on && !drawn.is_exempt && frames_can_read();
+    if (can_sample)
+        heap_pace_look(heap_samples_are_few());
+    while (drawn.left < 0 && !drawn.is_sample) {
+        const int64_t past = -drawn.left;
         draw();
+        drawn.left -= past;
     }
-    return hook.is_on && !drawn.is_exempt && frames_can_read() ? rate : 0;
+    if (drawn.left >= 0)
+        return 0;
+    const double rate = drawn.rate;
+    draw();
+    return can_sample ? rate : 0;
 }
 
 static bool is_in_range(const void *block)
@@ -170,7 +181,7 @@ static void *allocate_sample(size_t n, double rate, bool zero)
 
 static void *allocate(size_t n, bool zero)
 {
-    const double rate = rate_of(n);
+    const double rate = rate_of_due();
     void *block = NULL;
     n = n ? n : 1;
     drawn.is_inside = true;
@@ -294,7 +305,7 @@ static void *profile_realloc(void *ctx, void *block, size_t n)
     struct heap_sample *sample = may_be_sample(block) ? find(block) : NULL;
     if (!due && !sample)
         return hook.below.realloc(hook.below.ctx, block, n);
-    const double rate = due ? rate_of(n) : 0;
+    const double rate = due ? rate_of_due() : 0;
     drawn.is_inside = true;
     block = reallocate(block, sample, n ? n : 1, rate);
     drawn.is_inside = false;
@@ -328,6 +339,7 @@ int heap_profile_init(const struct heap_profile_options *options)
         return -1;
     heap_samples_range(&hook.begin, &hook.size);
     heap_pace_init((double)options->rate, options->per_second);
+    hook.far = FAR * (int64_t)options->rate;
     hook.is_in = true;
     hook.is_on = true;
     return 0;

@@ -131,6 +131,11 @@ static size_t most(void)
     return (table.room - (table.used - table.live)) / ENTRIES_FOR_EACH;
 }
 
+bool heap_samples_are_few(void)
+{
+    return table.live < most() / 4;
+}
+
 /* Large blocks are samples at almost any rate. */
 static void make_room(void)
 {

@@ -51,6 +51,9 @@ void heap_samples_range(uintptr_t *begin, size_t *size);
  * is given back by heap_samples_remove. */
 struct heap_sample *heap_samples_new(void);
 
+/* Whether there could be many more samples. */
+bool heap_samples_are_few(void);
+
 /* Its place in the range. */
 char *heap_samples_slot(const struct heap_sample *sample);
 

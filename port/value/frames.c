@@ -17,6 +17,8 @@
 #include <internal/pycore_interpframe.h>
 #elif PY_VERSION_HEX >= 0x030b0000
 #include <internal/pycore_frame.h>
+#else
+#include <frameobject.h>
 #endif
 #endif
 

@@ -441,7 +441,7 @@ static void a_second_has_never_too_many(void **state)
     const uint64_t mark = numbers().last;
     for (int i = 0; i < 100000; i++)
         PyMem_Free(PyMem_Malloc(RATE));
-    assert_in_range(numbers().last - mark, 50, 400);
+    assert_in_range(numbers().last - mark, 10, 200);
     assert_true(heap_pace_rate() > 10 * RATE);
 }
 
