@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # make bench: what a call costs, beside a floor measured in the same run.
-# make bench-memory: what counting and limiting memory costs, as ratios.
+# make bench-memory: what counting, limiting and sampling memory costs, as ratios.
 
 EXTRA_PROGRAMS += bench/echo
 bench_echo_LDADD =

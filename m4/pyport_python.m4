@@ -200,11 +200,13 @@ AC_DEFUN([PYPORT_CHECK_FRAMES], [
     [], [enable_profile=auto])
   AC_MSG_CHECKING([whether the frames of CPython $py_version are known])
   AS_CASE([$py_version],
-    [3.10], [pyport_frames=yes],
-    [3.11|3.12|3.13|3.14],
-      [AS_IF([test -f "$py_include/internal/pycore_frame.h"],
-        [pyport_frames=yes], [pyport_frames="no: no internal headers"])],
-    [pyport_frames=no])
+    [3.10], [pyport_header=frameobject.h],
+    [3.11|3.12|3.13], [pyport_header=internal/pycore_frame.h],
+    [3.14], [pyport_header=internal/pycore_interpframe.h],
+    [pyport_header=])
+  AS_IF([test "x$pyport_header" = x], [pyport_frames=no],
+    [test -f "$py_include/$pyport_header"], [pyport_frames=yes],
+    [pyport_frames="no ($pyport_header is missing)"])
   AC_MSG_RESULT([$pyport_frames])
   AS_IF([test "x$enable_profile" = xyes && test "x$pyport_frames" != xyes],
     [AC_MSG_ERROR([--enable-profile: the frames of CPython $py_version are not known, only

@@ -71,6 +71,16 @@ def documents():
         json.loads(json.dumps(DOC))
 
 
+def pages():
+    """What a web server does: a request parsed, rows looked up, a page made."""
+    for i in range(1500):
+        pairs = (pair.split("=") for pair in f"user=u{i}&page={i % 9}&q=a+b".split("&"))
+        query = {name: value.replace("+", " ") for name, value in pairs}
+        rows = [row for row in DOC["rows"][:60] if row["id"] % 9 == int(query["page"])]
+        cells = [f"<tr><td>{row['name']}</td><td>{row['value']:.2f}</td></tr>" for row in rows]
+        json.loads(json.dumps({"query": query, "html": "\n".join(cells)}))
+
+
 WORST = ["small_blocks", "large_blocks"]
 ORDINARY = [
     "counting",
@@ -79,6 +89,7 @@ ORDINARY = [
     "objects",
     "splitting",
     "documents",
+    "pages",
 ]
 
 

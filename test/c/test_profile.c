@@ -92,13 +92,14 @@ static double error_of(struct sums sums, double bytes)
     return (sums.bytes - bytes) / sqrt(sums.variance);
 }
 
-/* Small blocks as large as they are, and in the mean of many looks nothing is
- * left of the error. */
+/* Within three standard errors; and in the mean of many looks nothing is left
+ * of the error. */
 static void estimates_are_as_good_as_they_say(void **state)
 {
     static const size_t sizes[] = {16, 48, 256, 512};
     double sum = 0, squares = 0;
     const int looks = 100;
+    int outside = 0;
     (void)state;
     for (int i = 0; i < looks; i++) {
         const size_t n = sizes[i % 4];
@@ -106,12 +107,13 @@ static void estimates_are_as_good_as_they_say(void **state)
         const uint64_t mark = numbers().last;
         allocate(n);
         const double off = error_of(since(mark), (double)(exact() - before));
-        assert_true(fabs(off) < 3);
+        outside += fabs(off) > 3;
         sum += off;
         squares += off * off;
         free_all();
         assert_int_equal(since(mark).n, 0);
     }
+    assert_true(outside <= 2); /* one in 370 */
     assert_true(fabs(sum / looks) < 3 / sqrt(looks));
     assert_true(squares / looks > 0.6 && squares / looks < 1.5);
 }
