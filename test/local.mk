@@ -317,8 +317,9 @@ soak: all $(test_beams)
 
 # make soak-profile SECONDS=600: the same for the heap's samples.
 soak-profile: all $(test_beams)
-	@$(stage_env) ERL_AFLAGS='-pa $(abs_top_builddir)/test/lib $(polite)' \
-	  SOAK_SECONDS='$(SECONDS)' TEST_TIMEOUT=infinity PYTHONMALLOC= \
+	@$(stage_env) $(sanitizer_env) \
+	  ERL_AFLAGS='-pa $(abs_top_builddir)/test/lib $(polite)' \
+	  SOAK_SECONDS='$(SECONDS)' TEST_TIMEOUT=infinity \
 	  $(SHELL) $(srcdir)/test/run $(ESCRIPT) \
 	  $(srcdir)/test/memory/profile_soak.escript
 
