@@ -320,6 +320,7 @@ soak-profile: all $(test_beams)
 	@$(stage_env) $(sanitizer_env) \
 	  ERL_AFLAGS='-pa $(abs_top_builddir)/test/lib $(polite)' \
 	  SOAK_SECONDS='$(SECONDS)' TEST_TIMEOUT=infinity \
+	  PYPORT_SANITIZERS='$(SANITIZERS)' \
 	  $(SHELL) $(srcdir)/test/run $(ESCRIPT) \
 	  $(srcdir)/test/memory/profile_soak.escript
 
