@@ -263,22 +263,31 @@ static void begin_counting(const struct kind *kind)
     below.counts = true;
 }
 
+static void put_above(PyMemAllocatorEx hook)
+{
+    PyMem_SetAllocator(PYMEM_DOMAIN_MEM, &hook);
+    PyMem_SetAllocator(PYMEM_DOMAIN_OBJ, &hook);
+}
+
+/* Below the hook that takes samples, if there is one. */
 static void begin_asking(void)
 {
     const PyMemAllocatorEx asking = blocks();
-    PyMemAllocatorEx hook =
-        heap_profile_is_in() ? heap_profile_on(&asking) : asking;
-    PyMem_SetAllocator(PYMEM_DOMAIN_MEM, &hook);
-    PyMem_SetAllocator(PYMEM_DOMAIN_OBJ, &hook);
+    if (heap_profile_is_in())
+        heap_profile_put_below(&asking);
+    else
+        put_above(asking);
     below.asks = true;
 }
 
 /* Python's own checks come above it, and are slow anyway: with them there is no
- * way in later. With samples there is a hook anyway. */
+ * way in later. */
 static void put_in(const struct kind *kind, bool limited)
 {
     begin_counting(kind);
-    if (limited || kind->checks || heap_profile_is_in())
+    if (heap_profile_is_in())
+        put_above(heap_profile_on(&below.blocks));
+    if (limited || kind->checks)
         begin_asking();
     if (!kind->checks)
         return;
@@ -366,7 +375,7 @@ void heap_hook_end_job(bool failed)
         heap_account_forget_refusal();
 }
 
-/* Whether nothing is above the allocators that the hook belongs on. */
+/* Whether nothing is where the hook belongs. */
 static bool is_free(PyMemAllocatorDomain domain)
 {
     PyMemAllocatorEx now;
@@ -379,7 +388,8 @@ int heap_hook_limit(size_t limit)
     if (!below.counts)
         return -1;
     if (!below.asks) {
-        if (!is_free(PYMEM_DOMAIN_OBJ) || !is_free(PYMEM_DOMAIN_MEM))
+        if (!heap_profile_is_in() &&
+            (!is_free(PYMEM_DOMAIN_OBJ) || !is_free(PYMEM_DOMAIN_MEM)))
             return -1;
         begin_asking();
     }

@@ -57,7 +57,7 @@ static void enter(void)
 static bool is_due(size_t n)
 {
     enter();
-    drawn.left -= (int64_t)(n ? n : 1);
+    drawn.left -= (int64_t)n;
     return drawn.left < 0;
 }
 
@@ -350,6 +350,11 @@ PyMemAllocatorEx heap_profile_on(const PyMemAllocatorEx *allocator)
     hook.below = *allocator;
     return (PyMemAllocatorEx){allocator->ctx, profile_malloc, profile_calloc,
                               profile_realloc, profile_free};
+}
+
+void heap_profile_put_below(const PyMemAllocatorEx *allocator)
+{
+    hook.below = *allocator;
 }
 
 bool heap_profile_is_in(void)

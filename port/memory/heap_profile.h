@@ -30,6 +30,9 @@ int heap_profile_init(const struct heap_profile_options *options);
 /* The same allocator with samples, for OBJ and MEM. Call once. */
 PyMemAllocatorEx heap_profile_on(const PyMemAllocatorEx *allocator);
 
+/* Another one in its place, with the same blocks. GIL held. */
+void heap_profile_put_below(const PyMemAllocatorEx *allocator);
+
 /* Whether there is a profile at all. */
 bool heap_profile_is_in(void);
 
