@@ -12,6 +12,7 @@ port_libwire_a_SOURCES = \
 	port/wire/clock.c port/wire/clock.h \
 	port/wire/err.c port/wire/err.h \
 	port/wire/etf.c port/wire/etf.h \
+	port/wire/batch.c port/wire/batch.h \
 	port/wire/frame.c port/wire/frame.h \
 	port/wire/output.c port/wire/output.h \
 	port/wire/protocol.h \

@@ -15,6 +15,7 @@
 #include "talk/answer.h"
 #include "talk/event.h"
 #include "task/reply.h"
+#include "wire/batch.h"
 #include "wire/output.h"
 #include "wire/protocol.h"
 #include "wire/request.h"
@@ -164,7 +165,8 @@ static void request(struct job *job, bool busy)
     job_free(job);
 }
 
-bool route_frame(struct frame *frame, bool busy)
+/* Takes the frame of one request, or of control. */
+static bool route_one(struct frame *frame, bool busy)
 {
     struct err err = {""};
     bool quit = false;
@@ -186,24 +188,72 @@ bool route_frame(struct frame *frame, bool busy)
     return !quit;
 }
 
-void route_refused(struct frame *frame, const struct err *why)
+static void refuse(const char *data, size_t len, const struct err *why)
 {
     struct request req;
-    request_parse_id(frame->data, frame->len, &req);
+    request_parse_id(data, len, &req);
     answer_badarg(&req, why);
-    free(frame);
 }
 
-void route_no_memory(struct frame *frame, const struct err *why)
+static void no_memory(const char *data, size_t len, const struct err *why)
 {
     char limits[LIMITS_SIZE] = "";
     struct err full = {""};
     struct request req;
-    request_parse_id(frame->data, frame->len, &req);
+    request_parse_id(data, len, &req);
     const bool limited = limit_describe(limits, sizeof limits);
     err_set(&full, "%s, for the arguments%s%s", why->text, limited ? "; " : "",
             limits);
     answer_no_memory(&req, &full);
     pause_after_refusal();
+}
+
+/* ---- frames ----------------------------------------------------------- */
+
+/* Each job owns what it is made of. */
+static bool route_part(const char *part, size_t len, bool busy)
+{
+    struct err err = {""};
+    struct frame *frame = frame_copy(part, len);
+    if (frame)
+        return route_one(frame, busy);
+    err_set(&err, "no memory for a request of %zu bytes", len);
+    no_memory(part, len, &err);
+    return true;
+}
+
+static bool route_batch(const struct frame *frame, bool busy)
+{
+    struct err err = {""};
+    struct batch batch;
+    const char *part = NULL;
+    size_t len = 0;
+    bool go_on = true;
+    if (batch_begin(&batch, frame->data, frame->len, &err) < 0)
+        refuse(frame->data, frame->len, &err);
+    else
+        while (go_on && batch_next(&batch, &part, &len))
+            go_on = route_part(part, len, busy);
+    return go_on;
+}
+
+bool route_frame(struct frame *frame, bool busy)
+{
+    if (!batch_is(frame->data, frame->len))
+        return route_one(frame, busy);
+    const bool go_on = route_batch(frame, busy);
+    free(frame);
+    return go_on;
+}
+
+void route_refused(struct frame *frame, const struct err *why)
+{
+    refuse(frame->data, frame->len, why);
+    free(frame);
+}
+
+void route_no_memory(struct frame *frame, const struct err *why)
+{
+    no_memory(frame->data, frame->len, why);
     free(frame);
 }

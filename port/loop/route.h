@@ -2,8 +2,8 @@
  *
  * route: where each frame goes. Control is acted on at once, an urgent
  * request goes to the clerk while Python is busy, a job to the queue; a
- * frame that cannot be understood is answered at once. Called by the reader,
- * without the GIL.
+ * frame that cannot be understood is answered at once. A batch goes there
+ * request by request. Called by the reader, without the GIL.
  */
 #ifndef PORT_LOOP_ROUTE_H
 #define PORT_LOOP_ROUTE_H

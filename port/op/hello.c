@@ -46,7 +46,8 @@ static int add_feature(PyObject *list, const char *name)
 static PyObject *features(void)
 {
     PyObject *list = PyList_New(0);
-    if (list && add_feature(list, "quit") < 0)
+    if (list &&
+        (add_feature(list, "quit") < 0 || add_feature(list, "batch") < 0))
         Py_CLEAR(list);
     return list;
 }

@@ -130,6 +130,14 @@ static struct frame *new_frame(size_t length)
     return f;
 }
 
+struct frame *frame_copy(const char *data, size_t len)
+{
+    struct frame *f = new_frame(len);
+    if (f != NULL)
+        memcpy(f->data, data, len);
+    return f;
+}
+
 /* The frame whose header has just been taken. */
 static enum frame_status read_frame(struct frame_reader *r, size_t length,
                                     struct frame **out, struct err *err)

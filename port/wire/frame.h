@@ -58,6 +58,9 @@ void frame_reader_init(struct frame_reader *r, int fd, size_t max_frame);
 enum frame_status frame_read(struct frame_reader *r, struct frame **out,
                              struct err *err);
 
+/* A frame with these bytes; NULL: no memory. */
+struct frame *frame_copy(const char *data, size_t len);
+
 /* True when the next frame_read will not wait for input. */
 bool frame_buffered(const struct frame_reader *r);
 

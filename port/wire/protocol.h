@@ -104,7 +104,7 @@
     X(float) X(complex) X(decimal) X(date) X(time) X(datetime) X(timedelta) \
     /* hello */ \
     X(protocol) X(pyport) X(python) X(version) X(os_pid) X(executable) \
-    X(features) X(max_frame) X(max_depth) X(exceptions) X(quit) \
+    X(features) X(max_frame) X(max_depth) X(exceptions) X(quit) X(batch) \
     X(guard) X(off) X(kernel) \
     /* events */ \
     X(event) X(send) X(withdraw) X(log) X(crash) X(spoilt) X(paused) \

@@ -3,14 +3,16 @@
 %%! +pc unicode
 %%
 %% make_corpus DIR: writes what the fuzzers start from, one frame a file:
-%% DIR/terms (for scan and decode) and DIR/requests (for scan).
+%% DIR/terms (for scan and decode), DIR/requests (for scan) and DIR/batches.
 -mode(compile).
 
 main([Dir]) ->
     Terms = lists:flatmap(fun forms/1, terms()) ++ old_forms(),
     write(filename:join(Dir, "terms"), Terms),
     Requests = [term_to_binary(Request) || Request <- requests()],
-    write(filename:join(Dir, "requests"), Requests);
+    write(filename:join(Dir, "requests"), Requests),
+    write(filename:join(Dir, "batches"), [term_to_binary(Requests)
+                                          | [term_to_binary([Request]) || Request <- Requests]]);
 main(_) ->
     io:put_chars(standard_error, "usage: make_corpus.escript DIR\n"),
     halt(64).

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * batch: splitting a frame of many requests.
+ */
+#include "config.h"
+
+#include "wire/batch.h"
+
+#include <ei.h>
+
+#include "wire/bytes.h"
+#include "wire/protocol.h"
+
+/* The version byte, the list's tag and its length. */
+#define LIST_HEAD 6
+/* A binary's tag and its length. */
+#define PART_HEAD 5
+
+bool batch_is(const char *frame, size_t len)
+{
+    return len >= LIST_HEAD && frame[0] == (char)TERM_VERSION &&
+           frame[1] == ERL_LIST_EXT;
+}
+
+static size_t part_length(const char *head)
+{
+    return bytes_get(head + 1, PART_HEAD - 1);
+}
+
+int batch_begin(struct batch *b, const char *frame, size_t len, struct err *err)
+{
+    const size_t n = bytes_get(frame + 2, LIST_HEAD - 2);
+    size_t at = LIST_HEAD;
+    for (size_t i = 0; i < n; i++) {
+        if (len - at < PART_HEAD || frame[at] != ERL_BINARY_EXT)
+            return err_set(err, "byte %zu: a list must be one of binaries", at);
+        const size_t length = part_length(frame + at);
+        at += PART_HEAD;
+        if (len - at < length)
+            return err_set(err, "byte %zu: a binary of %zu bytes ends too soon",
+                           at, length);
+        at += length;
+    }
+    if (len - at != 1 || frame[at] != ERL_NIL_EXT)
+        return err_set(err, "byte %zu: the list must end here", at);
+    *b = (struct batch){.at = frame + LIST_HEAD, .left = n};
+    return 0;
+}
+
+bool batch_next(struct batch *b, const char **part, size_t *len)
+{
+    if (b->left == 0)
+        return false;
+    *len = part_length(b->at);
+    *part = b->at + PART_HEAD;
+    b->at = *part + *len;
+    b->left--;
+    return true;
+}
