@@ -51,6 +51,7 @@ erl_sources = \
 	erl/src/worker/py_worker_memory.erl \
 	erl/src/worker/py_worker_reaper.erl \
 	erl/src/worker/py_worker_rest.erl \
+	erl/src/worker/py_worker_send.erl \
 	erl/src/worker/py_worker_streams.erl \
 	erl/src/worker/py_worker_sup.erl \
 	erl/src/worker/py_worker_tenure.erl \

@@ -35,6 +35,7 @@ unit_scripts = \
 	test/unit/roll.escript \
 	test/unit/room.escript \
 	test/unit/rooms.escript \
+	test/unit/send.escript \
 	test/unit/sites.escript \
 	test/unit/slots.escript \
 	test/unit/steps.escript \
@@ -115,6 +116,7 @@ test_scripts = \
 	test/pool/soak.escript \
 	test/pool/starts.escript \
 	test/pool/supervised.escript \
+	test/program/batch.escript \
 	test/program/frames.escript \
 	test/program/heap.escript \
 	test/program/instructions.escript \
@@ -208,6 +210,7 @@ test_data = \
 c_tests = \
 	test/c/test_account \
 	test/c/test_atoms \
+	test/c/test_batch \
 	test/c/test_buf \
 	test/c/test_code \
 	test/c/test_event \
@@ -340,11 +343,12 @@ instructions: all $(test_beams)
 # libFuzzer's targets; `make fuzz` runs each for FUZZ_SECONDS, and keeps what
 # it learns in the build directory.
 FUZZ_SECONDS = 30
-fuzz_targets = test/fuzz/fuzz_scan test/fuzz/fuzz_decode
+fuzz_targets = test/fuzz/fuzz_scan test/fuzz/fuzz_batch test/fuzz/fuzz_decode
 fuzz_ldflags = $(AM_LDFLAGS) -fsanitize=fuzzer
 EXTRA_PROGRAMS += $(fuzz_targets)
 EXTRA_DIST += test/fuzz/make_corpus.escript
 test_fuzz_fuzz_scan_LDFLAGS = $(fuzz_ldflags)
+test_fuzz_fuzz_batch_LDFLAGS = $(fuzz_ldflags)
 test_fuzz_fuzz_decode_LDFLAGS = $(fuzz_ldflags)
 fuzz_flags = -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -print_funcs=0 \
 	-print_final_stats=1 \
@@ -357,6 +361,8 @@ fuzz: all
 	@$(ESCRIPT) $(srcdir)/test/fuzz/make_corpus.escript test/fuzz/corpus
 	@$(stage_env) $(sanitizer_env) cd test/fuzz && \
 	  ./fuzz_scan $(fuzz_flags) corpus/terms corpus/requests
+	@$(stage_env) $(sanitizer_env) cd test/fuzz && \
+	  ./fuzz_batch $(fuzz_flags) corpus/batches corpus/requests
 	@$(stage_env) $(sanitizer_env) cd test/fuzz && \
 	  ./fuzz_decode $(fuzz_flags) corpus/terms
 else

@@ -2,9 +2,11 @@
 %%
 %% What callers, a pool and its workers share. Nothing here is for users.
 
-%% Requests in flight to one worker, at most; and how many bytes they may have
-%% (one larger request may go when nothing else is in flight).
--define(WINDOW, 8).
+%% Requests in flight to one worker: as many as it answers in a moment, at least
+%% and at most this many (py_worker_send); and how many bytes they may have (one
+%% larger request may go when nothing else is in flight).
+-define(LEAST_WINDOW, 8).
+-define(MOST_WINDOW, 256).
 -define(WINDOW_BYTES, 65536).
 
 %% The most items in a stream's chunk.

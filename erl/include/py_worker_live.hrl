@@ -16,6 +16,9 @@
     ladder :: py_worker_ladder:ladder(),
     rest = py_worker_rest:new() :: py_worker_rest:rest(),
     callers = py_watch:new() :: py_watch:callers(),
+    send :: py_worker_send:send(),
+    hello :: #{python := binary(), guard := atom(), os_pid := pos_integer()},   % it said so
+    now :: integer(),                   % when the clock was read last
     since = none :: none | integer(),   % when the program began what it is at
     busy = false :: boolean(),
     timer = none :: none | {reference(), integer()},
@@ -24,6 +27,5 @@
     spared = false :: boolean(),        % it runs nothing new for a while
     retiring = false :: boolean(),      % another worker has this slot
     tenure :: py_worker_tenure:tenure(),
-    last = none :: none | #req{},       % what the program was at last
     sealed = false :: boolean()         % the pool stops: it takes nothing more
 }).

@@ -90,7 +90,7 @@ spared() ->
     with_pool(2, ?BUDGET, fun(Pool) ->
         [#{pid := Worker, os_pid := First}, #{os_pid := Second}] = fixture:workers(poor),
         ok = py_worker:spare(Worker, true),
-        #{state := idle} = py_worker:info(Worker),
+        #{state := idle} = py_worker:info(Worker, infinity),
         ?assertEqual([Second], who_works(Pool)),
         ok = py_worker:spare(Worker, false),
         fixture:wait_until(fun() -> lists:sort([First, Second]) =:= who_works(Pool) end)

@@ -199,7 +199,7 @@ in_time() ->
     fixture:wait_until(fun() -> element(2, process_info(Worker, message_queue_len)) > 0 end),
     Stopper = stopper(),
     fixture:wait_until(fun() -> py_pool_load:is_stopping(Pool) end),
-    ok = py_pool_load:set(Pool, 1, 0),
+    ok = py_pool_load:set(Pool, 1, {0, 8}),
     %% The pool asks the worker, too.
     fixture:wait_until(fun() -> element(2, process_info(Worker, message_queue_len)) > 1 end),
     ok = sys:resume(Worker),

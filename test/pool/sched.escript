@@ -25,6 +25,9 @@ main(_) ->
         {"what was sent to a worker before it became busy runs elsewhere", fun handed_back/0},
         {"a stream that is not read holds up nobody", fun beside_stream/0},
         {"requests bound to a busy worker wait for it", fun bound_waits/0},
+        {"a crowd of short calls: each runs at most once, each caller hears the truth",
+         60_000, fun crowd/0},
+        {"a crowd of short calls, and a long one in between", fun crowd_beside_slow/0},
         {"in order of arrival", fun in_order/0},
         {"in order of arrival, of what one bound process asks", fun bound_in_order/0},
         {"max_queue: what is more is refused at once", fun overloaded/0},
@@ -100,6 +103,48 @@ beside_stream() ->
         {ok, [0 | _]} = py:stream_next(Stream),
         ok = py:stream_close(Stream)
     end).
+
+%% Many processes whose calls come to one worker together; now and then one ends it.
+crowd() ->
+    File = filename:join(fixture:tmpdir(), "ran"),
+    Init = ["fd = os.open('", File, "', os.O_WRONLY | os.O_CREAT | os.O_APPEND)\n"
+            "def run(n):\n    os.write(fd, b'%d\\n' % n)\n    n % 997 or os._exit(3)\n    return n\n"],
+    with_pool(#{init => ["import os\n", Init]}, fun(In) ->
+        Numbers = fun(Caller) -> [1000 * Caller + I || I <- lists:seq(1, 60)] end,
+        Answers = lists:append(asked(lists:map(Numbers, lists:seq(1, 100)), In)),
+        {ok, Text} = file:read_file(File),
+        Ran = [binary_to_integer(Line) || Line <- string:lexemes(Text, "\n")],
+        ?assertEqual(length(Ran), length(lists:usort(Ran))),
+        Ok = [N || {N, {ok, N}} <- Answers],
+        Failed = [N || {N, {error, {worker_exit, {status, 3}}}} <- Answers],
+        ?assertEqual([], Answers -- ([{N, {ok, N}} || N <- Ok]
+                                     ++ [{N, {error, {worker_exit, {status, 3}}}} || N <- Failed])),
+        ?assertEqual(lists:sort(Ran), lists:sort(Ok ++ Failed)),
+        ?assertEqual([], [N || N <- Failed, N rem 997 =/= 0])
+    end).
+
+%% What each of these lists of numbers comes to, if a process calls one after another.
+asked(Lists, In) ->
+    Ask = fun(N) -> {N, py:call('__main__', run, [N], #{}, In)} end,
+    Callers = [spawn_monitor(fun() -> exit({asked, lists:map(Ask, Numbers)}) end) || Numbers <- Lists],
+    [receive {'DOWN', Monitor, _, _, {asked, Answers}} -> Answers end || {_, Monitor} <- Callers].
+
+%% The worker takes many by then. Those behind the long call go to the other worker.
+crowd_beside_slow() ->
+    In = #{pool => default},
+    Short = fun(N) -> spawn_monitor(fun() -> times(N, In) end) end,
+    Crowd = [Short(300) || _ <- lists:seq(1, 64)],
+    Ref = py:spawn_call(time, sleep, [2]),
+    {Ms, _} = figure:within(1500, fun() ->
+        [?assertEqual(normal, receive {'DOWN', M, _, _, Why} -> Why end) || {_, M} <- Crowd]
+    end),
+    tap:note("19,200 short calls beside a long one: ~.1f ms", [Ms]),
+    ?assertEqual({ok, none}, py:await(Ref)).
+
+times(0, _) -> ok;
+times(N, In) ->
+    {ok, 3} = py:call(operator, add, [1, 2], #{}, In),
+    times(N - 1, In).
 
 bound_waits() ->
     ok = py:exec(<<"mine = 'here'">>),

@@ -18,6 +18,8 @@ main(_) ->
         {"jobs are sent in order, and keep no body", fun order/0},
         {"a window of jobs is sent, no more", fun window/0},
         {"a window of bytes is sent, and one larger job alone", fun bytes/0},
+        {"a window that grows and shrinks", fun other_window/0},
+        {"jobs behind the first are as those before them", fun behind/0},
         {"more than may wait are refused, with how many wait", fun full/0},
         [{"may have started: " ++ Name, fun() -> started(Kinds, Started) end}
          || {Name, Kinds, Started} <- starts()],
@@ -108,10 +110,10 @@ order() ->
     ?assertEqual(none, py_worker_jobs:next(Jobs)).
 
 window() ->
-    {Ids, Jobs} = send(waiting([req(Id) || Id <- lists:seq(1, ?WINDOW + 2)])),
-    ?assertEqual(lists:seq(1, ?WINDOW), Ids),
-    ?assertMatch({[?WINDOW + 1], _}, send(replied(1, Jobs))),
-    ?assertEqual(?WINDOW + 2, py_worker_jobs:count(Jobs)).
+    {Ids, Jobs} = send(waiting([req(Id) || Id <- lists:seq(1, ?LEAST_WINDOW + 2)])),
+    ?assertEqual(lists:seq(1, ?LEAST_WINDOW), Ids),
+    ?assertMatch({[?LEAST_WINDOW + 1], _}, send(replied(1, Jobs))),
+    ?assertEqual(?LEAST_WINDOW + 2, py_worker_jobs:count(Jobs)).
 
 bytes() ->
     Half = ?WINDOW_BYTES div 2,
@@ -119,8 +121,37 @@ bytes() ->
     {[1], Jobs} = send(waiting([sized(2 * ?WINDOW_BYTES, req(1)), req(2)])),
     ?assertMatch({[2], _}, send(replied(1, Jobs))).
 
+other_window() ->
+    Many = [req(Id) || Id <- lists:seq(1, 20)],
+    Wide = py_worker_jobs:set_window(16, waiting(Many)),
+    {Ids, Sent} = send(Wide),
+    ?assertEqual(lists:seq(1, 16), Ids),
+    Narrow = py_worker_jobs:set_window(?LEAST_WINDOW, replied(1, Sent)),
+    ?assertEqual(none, py_worker_jobs:next(Narrow)),
+    ?assertEqual({19, 0}, py_worker_jobs:load(Narrow)),
+    Left = lists:foldl(fun replied/2, Narrow, lists:seq(2, 9)),
+    ?assertMatch({[17], _}, send(Left)).
+
+%% Each rule, of a job that has others before it and of one that has a stream.
+behind() ->
+    Three = fun() -> sent([stream(1), req(2), from(dead, req(3)), until(5, req(4))]) end,
+    ?assertEqual([1, 2], failed(Three())),
+    ?assertEqual([1, 3], failed(replied(2, Three()))),
+    ?assertEqual([1, 2], failed(replied(4, Three()))),
+    {[Printed], _} = py_worker_jobs:reply(3, frame(3), py_worker_jobs:ahead(3, <<"text">>, Three())),
+    ?assertMatch({answer, 3, {reply, _, [<<"text">>]}}, Printed),
+    {Cancels, Left} = py_worker_jobs:leave(dead, 9, Three()),
+    ?assertEqual([{send, py_wire:cancel(3)}], Cancels),
+    ?assertMatch({[{ended, 3}], _}, py_worker_jobs:reply(3, frame(3), Left)),
+    {Late, _} = py_worker_jobs:expire(5, Three()),
+    ?assertEqual([{answer, 4, {error, timeout}}, {send, py_wire:cancel(4)}], Late),
+    {Back, _} = py_worker_jobs:take_back(Three()),
+    ?assertEqual([{send, py_wire:take_back(Id)} || Id <- [1, 2, 3, 4]], Back),
+    ?assertEqual(unknown, py_worker_jobs:reply(9, frame(9), Three())),
+    ?assertEqual([1, 2, 3, 4], lists:sort([Id || #req{reply_to = Id} <- py_worker_jobs:requests(Three())])).
+
 full() ->
-    Jobs = sent([req(Id) || Id <- lists:seq(1, ?WINDOW + ?MAX)]),
+    Jobs = sent([req(Id) || Id <- lists:seq(1, ?LEAST_WINDOW + ?MAX)]),
     ?assertMatch({[{answer, 99, {error, {overloaded, ?MAX, ?MAX}}}], Jobs},
                  push(req(99), ?MAX, Jobs)),
     ?assertMatch({[], _}, push(req(99), ?MAX, replied(1, Jobs))).
@@ -179,11 +210,11 @@ empty_stream() ->
 %% One has started, two is sent, nine waits; the others are in time.
 expire() ->
     Reqs = [until(case lists:member(Id, [1, 2, 9]) of true -> 10; false -> 11 end, req(Id))
-            || Id <- lists:seq(1, ?WINDOW + 2)],
+            || Id <- lists:seq(1, ?LEAST_WINDOW + 2)],
     {Effects, Jobs} = py_worker_jobs:expire(10, sent(Reqs)),
     ?assertEqual([{answer, 9, {error, timeout}}, {answer, 1, {error, timeout}},
                   {answer, 2, {error, timeout}}, {send, py_wire:cancel(2)}], Effects),
-    ?assertEqual(?WINDOW + 1, py_worker_jobs:count(Jobs)).
+    ?assertEqual(?LEAST_WINDOW + 1, py_worker_jobs:count(Jobs)).
 
 expire_once() ->
     {[_], Jobs} = py_worker_jobs:expire(10, sent([until(10, req(1))])),
@@ -233,10 +264,10 @@ leave() ->
     Other = list_to_pid("<0.1.0>"),
     Waiting = waiting([from(Other, req(10)), req(11)],
                       sent([from(Other, req(1)), req(2), from(Other, req(3))]
-                           ++ [req(Id) || Id <- lists:seq(4, ?WINDOW)])),
+                           ++ [req(Id) || Id <- lists:seq(4, ?LEAST_WINDOW)])),
     {Effects, Jobs} = py_worker_jobs:leave(Other, 10, Waiting),
     ?assertEqual([{send, py_wire:cancel(1)}, {send, py_wire:cancel(3)}], Effects),
-    ?assertEqual(?WINDOW + 1, py_worker_jobs:count(Jobs)),
+    ?assertEqual(?LEAST_WINDOW + 1, py_worker_jobs:count(Jobs)),
     ?assertEqual([], [Id || {answer, Id, _} <- py_worker_jobs:give_up(failed, Jobs),
                             lists:member(Id, [1, 3, 10])]).
 
@@ -248,11 +279,11 @@ leave_until() ->
      end || {Deadline, Until} <- [{5, 5}, {20, 10}, {infinity, 10}]].
 
 take_back() ->
-    Sent = sent([req(1), bound(2)] ++ [bound(Id) || Id <- lists:seq(3, ?WINDOW)]),
+    Sent = sent([req(1), bound(2)] ++ [bound(Id) || Id <- lists:seq(3, ?LEAST_WINDOW)]),
     {Effects, Jobs} = py_worker_jobs:take_back(waiting([req(10), bound(11)], Sent)),
     ?assertMatch([{requeue, #req{reply_to = 10}}, {send, _}], Effects),
     ?assertEqual({send, py_wire:take_back(1)}, lists:last(Effects)),
-    ?assertEqual(?WINDOW + 1, py_worker_jobs:count(Jobs)).
+    ?assertEqual(?LEAST_WINDOW + 1, py_worker_jobs:count(Jobs)).
 
 take_back_once() ->
     {[{send, _}, {send, _}], Jobs} = py_worker_jobs:take_back(sent([req(1), req(2)])),
@@ -260,13 +291,13 @@ take_back_once() ->
 
 hand_over() ->
     Named = fun(Id) -> (bound(Id))#req{named = true} end,
-    Jobs = waiting([Named(10), bound(11)], sent([Named(1), bound(2) | [req(Id) || Id <- lists:seq(3, ?WINDOW)]])),
+    Jobs = waiting([Named(10), bound(11)], sent([Named(1), bound(2) | [req(Id) || Id <- lists:seq(3, ?LEAST_WINDOW)]])),
     ?assertMatch({[], _}, py_worker_jobs:take_back(waiting([Named(10)], sent([Named(1)])))),
     {Effects, Left} = py_worker_jobs:hand_over(Jobs),
     ?assertMatch([{requeue, #req{reply_to = 10}} | _], Effects),
-    ?assertEqual([py_wire:take_back(Id) || Id <- [1 | lists:seq(3, ?WINDOW)]],
+    ?assertEqual([py_wire:take_back(Id) || Id <- [1 | lists:seq(3, ?LEAST_WINDOW)]],
                  [Frame || {send, Frame} <- Effects]),
-    ?assertEqual(?WINDOW + 1, py_worker_jobs:count(Left)),
+    ?assertEqual(?LEAST_WINDOW + 1, py_worker_jobs:count(Left)),
     ?assertEqual([true, true, false],
                  [py_worker_jobs:has_free(sent([Req])) || Req <- [req(1), Named(1), bound(1)]]).
 
@@ -288,12 +319,12 @@ give_up() ->
                  py_worker_jobs:give_up(failed, Jobs)).
 
 loads() ->
-    [{"nothing", [], 0},
-     {"what is sent", [1, 1, 1], 3},
-     {"full of bytes", [?WINDOW_BYTES], ?WINDOW},
-     {"full of jobs", lists:duplicate(?WINDOW, 1), ?WINDOW},
-     {"more than a window", lists:duplicate(?WINDOW + 3, 1), ?WINDOW + 3},
-     {"one that waits for room", [?WINDOW_BYTES - 1, 2], ?WINDOW}].
+    [{"nothing", [], {0, ?LEAST_WINDOW}},
+     {"what is sent", [1, 1, 1], {3, ?LEAST_WINDOW}},
+     {"full of bytes", [?WINDOW_BYTES], {1, 0}},
+     {"full of jobs", lists:duplicate(?LEAST_WINDOW, 1), {?LEAST_WINDOW, ?LEAST_WINDOW}},
+     {"more than a window", lists:duplicate(?LEAST_WINDOW + 3, 1), {?LEAST_WINDOW + 3, 0}},
+     {"one that waits for room", [?WINDOW_BYTES - 1, 2], {2, 0}}].
 
 load(Sizes, Load) ->
     Jobs = sent([sized(Size, req(Id)) || {Id, Size} <- lists:enumerate(Sizes)]),

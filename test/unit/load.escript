@@ -7,7 +7,7 @@
 -mode(compile).
 -include_lib("stdlib/include/assert.hrl").
 
-%% Requests that a worker has at a time.
+%% Requests that a worker takes.
 -define(WINDOW, 8).
 
 main(_) ->
@@ -41,12 +41,14 @@ no_workers(Pool) ->
 
 %% {What, the workers' loads, the slots of which one is picked}
 picked() ->
-    Busy = py_pool_load:busy(1),
+    Busy = {1, 0},
     [{"one that has nothing to do", [1, 0, 1], [2]},
      {"the one with the least", [3, 2, 1], [3]},
      {"one of several", [1, 1, 5], [1, 2]},
      {"no busy one", [Busy, 7, Busy], [2]},
      {"nobody whose window is full", [?WINDOW, ?WINDOW - 1, ?WINDOW], [2]},
+     {"whoever has room, with more to do than another", [?WINDOW, {?WINDOW + 1, 64}, Busy], [2]},
+     {"the one with less, whatever its window", [5, {6, 64}, Busy], [1]},
      {"none, if all are full or busy", [?WINDOW, Busy, ?WINDOW + 1], []}].
 
 picks(Loads, Slots, Pool) ->
@@ -63,7 +65,7 @@ in_turn(Pool) ->
               || _ <- lists:seq(1, 3 * ?WINDOW)],
     [?assertEqual(?WINDOW, length([P || P <- Picked, P =:= W])) || W <- Workers],
     ?assertEqual(full, py_pool_board:pick(Pool)),
-    py_pool_load:set(Pool, 2, 0),
+    py_pool_load:set(Pool, 2, {0, ?WINDOW}),
     ?assertEqual({ok, lists:nth(2, Workers)}, py_pool_board:pick(Pool)).
 
 left(Pool) ->
@@ -85,7 +87,7 @@ places(Pool) ->
     py_pool_load:set_waiting(Pool, 5),
     py_pool_load:set_oom_kills(Pool, 7),
     ?assertNot(py_pool_load:is_stopping(Pool)),
-    [py_pool_load:set(Pool, Slot, ?WINDOW) || Slot <- [1, 2, 3]],
+    [py_pool_load:set(Pool, Slot, {?WINDOW, ?WINDOW}) || Slot <- [1, 2, 3]],
     ?assert(py_pool_load:has_waiting(Pool)),
     ?assertNot(py_pool_load:claim_oom_kill(Pool, 7)),
     ?assertEqual(full, py_pool_board:pick(Pool)).
@@ -94,8 +96,8 @@ places(Pool) ->
 idles() ->
     [{"nobody has anything", [0, 0, 0], 0, true},
      {"somebody has", [0, 1, 0], 0, false},
-     {"somebody is busy", [0, py_pool_load:busy(1), 0], 0, false},
-     {"somebody takes nothing more, and has nothing", [0, py_pool_load:busy(0), 0], 0, true},
+     {"somebody is busy", [0, {1, 0}, 0], 0, false},
+     {"somebody takes nothing more, and has nothing", [0, {0, 0}, 0], 0, true},
      {"a caller waits", [0, 0, 0], 1, false},
      {"workers that are not there have nothing", [0], 0, true}].
 
@@ -128,6 +130,9 @@ join(Pool, Loads) ->
     [begin
          Worker = spawn(fun() -> ok end),
          py_pool_board:join(Pool, Slot, Worker, 1000 + Slot),
-         py_pool_load:set(Pool, Slot, Load),
+         py_pool_load:set(Pool, Slot, whole(Load)),
          Worker
      end || {Slot, Load} <- lists:zip(lists:seq(1, length(Loads)), Loads)].
+
+whole({_, _} = Load) -> Load;
+whole(N) -> {N, ?WINDOW}.

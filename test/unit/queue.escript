@@ -15,20 +15,20 @@ main(_) ->
     tap:run([
         {"where there is room, nobody waits", in_pool(0, fun room/1)},
         {"places are given in the order of arrival", in_pool(0, fun order/1)},
-        {"what comes back from a worker has its old place", in_pool(?WINDOW, fun old_place/1)},
-        {"no more get a place than there is room for", in_pool(?WINDOW - 2, fun some/1)},
-        {"more than may wait are refused, with how many wait", in_pool(?WINDOW, fun full/1)},
-        {"what comes back is not refused", in_pool(?WINDOW, fun returned/1)},
-        {"who asks again waits once", in_pool(?WINDOW, fun again/1)},
-        {"who comes too late is out of time", in_pool(?WINDOW, fun late/1)},
-        {"the soonest deadline is first, whoever came first", in_pool(?WINDOW, fun deadlines/1)},
-        {"if no worker can start, they are told why", in_pool(?WINDOW, fun broken/1)},
-        {"the queue's patience is no deadline", in_pool(?WINDOW, fun patience/1)},
-        {"a timer that is out of date says nothing", in_pool(?WINDOW, fun old_timer/1)},
-        {"one of several timers with the same end", in_pool(?WINDOW, fun same_end/1)},
-        {"the dead keep no place", in_pool(?WINDOW, fun dead/1)},
+        {"what comes back from a worker has its old place", in_pool(?LEAST_WINDOW, fun old_place/1)},
+        {"no more get a place than there is room for", in_pool(?LEAST_WINDOW - 2, fun some/1)},
+        {"more than may wait are refused, with how many wait", in_pool(?LEAST_WINDOW, fun full/1)},
+        {"what comes back is not refused", in_pool(?LEAST_WINDOW, fun returned/1)},
+        {"who asks again waits once", in_pool(?LEAST_WINDOW, fun again/1)},
+        {"who comes too late is out of time", in_pool(?LEAST_WINDOW, fun late/1)},
+        {"the soonest deadline is first, whoever came first", in_pool(?LEAST_WINDOW, fun deadlines/1)},
+        {"if no worker can start, they are told why", in_pool(?LEAST_WINDOW, fun broken/1)},
+        {"the queue's patience is no deadline", in_pool(?LEAST_WINDOW, fun patience/1)},
+        {"a timer that is out of date says nothing", in_pool(?LEAST_WINDOW, fun old_timer/1)},
+        {"one of several timers with the same end", in_pool(?LEAST_WINDOW, fun same_end/1)},
+        {"the dead keep no place", in_pool(?LEAST_WINDOW, fun dead/1)},
         {"the death of somebody who had a place already", in_pool(0, fun dead_later/1)},
-        {"the death of somebody else", in_pool(?WINDOW, fun stranger/1)}
+        {"the death of somebody else", in_pool(?LEAST_WINDOW, fun stranger/1)}
     ]).
 
 %% A pool with one worker, this process, which has so much to do.
@@ -37,7 +37,7 @@ in_pool(Load, Test) ->
         Pool = py_pool_board:new(unit, #{size => 1, timeout => 1, max_frame => 1024,
                                          interrupt_grace => 1, close_grace => 1, drain => 1}),
         ok = py_pool_board:join(Pool, 1, self(), undefined),
-        ok = py_pool_load:set(Pool, 1, Load),
+        ok = py_pool_load:set(Pool, 1, {Load, ?LEAST_WINDOW}),
         try Test(Pool) after py_pool_board:delete(unit) end
     end.
 
@@ -69,7 +69,7 @@ answer(#req{reply_to = ReplyTo}) ->
 
 %% The worker has room for so many: who has a place, in order?
 granted(Room, Pool, Reqs, Queue) ->
-    ok = py_pool_load:set(Pool, 1, ?WINDOW - Room),
+    ok = py_pool_load:set(Pool, 1, {?LEAST_WINDOW - Room, ?LEAST_WINDOW}),
     Next = py_pool_queue:grant(Queue),
     {[Req#req.arrival || Req <- Reqs, answer(Req) =:= {go, self()}], Next}.
 
@@ -84,7 +84,7 @@ room(Pool) ->
     ?assertNot(py_pool_load:has_waiting(Pool)).
 
 order(Pool) ->
-    ok = py_pool_load:set(Pool, 1, ?WINDOW),
+    ok = py_pool_load:set(Pool, 1, {?LEAST_WINDOW, ?LEAST_WINDOW}),
     Reqs = [req(N) || N <- [2, 1, 3]],
     Queue = enter(Reqs, queue(Pool)),
     ?assert(py_pool_load:has_waiting(Pool)),
@@ -126,7 +126,7 @@ again(Pool) ->
     Reqs = [req(1, Caller, infinity), (req(1, Caller, infinity))#req{returned = true}],
     Queue = enter(Reqs, queue(Pool)),
     ?assertEqual(1, py_pool_queue:waiting(Queue)),
-    _ = granted(?WINDOW, Pool, [], Queue),
+    _ = granted(?LEAST_WINDOW, Pool, [], Queue),
     ?assertEqual([none, {go, self()}], answers(Reqs)).
 
 late(Pool) ->
@@ -197,7 +197,7 @@ dead(Pool) ->
     Reqs = [#req{caller = First}, _] = [req(1), req(2)],
     {gone, Queue} = py_pool_queue:gone(First, enter(Reqs, queue(Pool))),
     ?assertEqual(1, py_pool_queue:waiting(Queue)),
-    ?assertMatch({[2], _}, granted(?WINDOW, Pool, Reqs, Queue)).
+    ?assertMatch({[2], _}, granted(?LEAST_WINDOW, Pool, Reqs, Queue)).
 
 dead_later(Pool) ->
     #req{caller = Caller} = Req = req(1),

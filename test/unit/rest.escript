@@ -32,7 +32,7 @@ at_rest(Last) ->
 
 second() ->
     ?assertMatch({[wait, ask], _}, ticks([0, 0], py_worker_rest:new())),
-    ?assert(is_integer(py_worker_rest:soonest(0, py_worker_rest:new()))).
+    ?assert(is_integer(py_worker_rest:soonest(0, 0, py_worker_rest:new()))).
 
 follow() ->
     {Done, _} = ticks([1, 2, 3, 4], py_worker_rest:new()),
@@ -40,18 +40,18 @@ follow() ->
 
 known() ->
     Rest = at_rest(7),
-    ?assertEqual(infinity, py_worker_rest:soonest(7, Rest)),
+    ?assertEqual(infinity, py_worker_rest:soonest(7, 0, Rest)),
     ?assertMatch({[wait, wait, wait], _}, ticks([7, 7, 7], Rest)).
 
 one() ->
     Rest = asked(7),
-    ?assertEqual(infinity, py_worker_rest:soonest(7, Rest)),
-    ?assertEqual(infinity, py_worker_rest:soonest(8, Rest)),
+    ?assertEqual(infinity, py_worker_rest:soonest(7, 0, Rest)),
+    ?assertEqual(infinity, py_worker_rest:soonest(8, 0, Rest)),
     ?assertMatch({[wait, wait, wait], _}, ticks([7, 8, 8], Rest)).
 
 meanwhile() ->
     {false, Rest} = py_worker_rest:answered(8, asked(7)),
-    ?assert(is_integer(py_worker_rest:soonest(8, Rest))),
+    ?assert(is_integer(py_worker_rest:soonest(8, 0, Rest))),
     ?assertMatch({[wait, ask], _}, ticks([8, 8], Rest)).
 
 moved() ->

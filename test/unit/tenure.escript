@@ -112,9 +112,9 @@ used_up_then() ->
     ?assertMatch({[{replace, memory_errors}], _}, ran_out(T)).
 
 patience() ->
-    ?assertEqual(1000, py_worker_tenure:patience(1000, 50, new(#{}))),
-    ?assertEqual(4950, py_worker_tenure:patience(1000, 50, new(#{age => 5000}))),
-    ?assertEqual(1000, py_worker_tenure:patience(1000, 6000, new(#{age => 5000}))).
+    ?assertEqual(1000, py_worker_tenure:patience(recycled, 1000, 50, new(#{}))),
+    ?assertEqual(4950, py_worker_tenure:patience(recycled, 1000, 50, new(#{age => 5000}))),
+    ?assertEqual(1000, py_worker_tenure:patience(recycled, 1000, 6000, new(#{age => 5000}))).
 
 may_end(Why, Abandoned, Done, Free) ->
     Retired = py_worker_tenure:retire(Why, new(#{})),

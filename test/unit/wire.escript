@@ -11,6 +11,7 @@
 main(_) ->
     tap:run([
         table:rows("a request is", fun request/3, requests()),
+        {"a batch is a list of requests, as long as it says", fun batch/0},
         table:rows("it is called", fun py_wire:what/1, names()),
         table:rows("control", fun erlang:binary_to_term/1, controls()),
         table:rows("reply_id", fun py_wire:reply_id/1, ids()),
@@ -27,6 +28,15 @@ main(_) ->
 request(Id, Op, Opts) ->
     {Arity, Body} = py_wire:body(Op, Opts),
     binary_to_term(iolist_to_binary(py_wire:request(Id, Arity, Body))).
+
+batch() ->
+    Ops = [{1, {call, math, sqrt, [4], #{}}}, {2, version}, {3, {eval, binary:copy(<<"x">>, 100_000), #{}}}],
+    Parts = [begin {Arity, Body} = py_wire:body(Op, #{}), {Id, Arity, Body, iolist_size(Body)} end
+             || {Id, Op} <- Ops],
+    Batch = iolist_to_binary(py_wire:batch(Parts)),
+    ?assertEqual(Ops, [binary_to_term(Part) || Part <- binary_to_term(Batch)]),
+    ?assertEqual(byte_size(Batch), py_wire:batch_head()
+                 + lists:sum([py_wire:part_size(Size) || {_, _, _, Size} <- Parts])).
 
 requests() ->
     Large = binary:copy(<<"x">>, 100_000),

@@ -3,9 +3,9 @@
 %% How much each worker of a pool has to do, and the pool's few other numbers
 %% that everybody reads and nobody asks a process for: an array of atomics.
 %%
-%% A worker's load is how many requests it has in flight, as it last wrote
-%% itself, or more than that (BUSY, ABSENT). A caller that picks a worker adds
-%% one to its load as a hint to others. The worker overwrites it with the truth
+%% A worker's load is how many requests it has in flight, and how many it takes,
+%% its window, as it last wrote itself. A caller that picks a worker adds one to
+%% its load as a hint to others. The worker overwrites it with the truth
 %% at its next step, so whatever a caller that dies in between leaves behind does
 %% not last.
 %%
@@ -15,7 +15,7 @@
 %% two sees the other.
 -module(py_pool_load).
 
--export([new/1, least/1, claim/2, set/3, set_absent/2, busy/1, is_idle/1, has_work/2]).
+-export([new/1, least/1, claim/2, set/3, set_absent/2, is_idle/1, has_work/2]).
 -export([set_use/4, use/2]).
 -export([set_waiting/2, has_waiting/1, set_stopping/1, is_stopping/1]).
 -export([set_oom_kills/2, claim_oom_kill/2]).
@@ -43,9 +43,12 @@
 -define(HELD, (1 bsl 60)).
 -define(STREAMING, (1 bsl 59)).
 
-%% Loads of a worker that is not to be picked.
--define(BUSY, (1 bsl 20)).
--define(ABSENT, (1 bsl 30)).
+%% A load: the window above the number of requests. A worker whose window is 0 is
+%% not picked.
+-define(LOAD(N, Window), (((Window) bsl 32) bor (N))).
+-define(IN_FLIGHT(Load), ((Load) band 16#ffffffff)).
+-define(TAKES(Load), ((Load) bsr 32)).
+-define(ABSENT, 0).
 
 %% For a pool of Size workers. There is no worker yet.
 -spec new(pos_integer()) -> atomics:atomics_ref().
@@ -61,18 +64,22 @@ new(Size) ->
 -spec least(#pool{}) -> {ok, slot()} | full.
 least(#pool{size = Size, load = Load}) ->
     First = erlang:system_info(scheduler_id) rem Size,
-    case least(Load, Size, First, Size, none, ?WINDOW) of
+    case least(Load, Size, First, Size, none, infinity) of
         none -> full;
         Slot -> {ok, Slot}
     end.
 
 %% Starts at a place of the scheduler's own, so that callers spread out.
-least(_, _, _, 0, Slot, _) -> Slot;
+least(_, _, _, 0, Slot, _) ->
+    Slot;
 least(Load, Size, I, Left, Slot, Least) ->
-    case atomics:get(Load, ?PLACE(I + 1)) of
-        N when N =< 0 -> I + 1;
-        N when N < Least -> least(Load, Size, (I + 1) rem Size, Left - 1, I + 1, N);
-        _ -> least(Load, Size, (I + 1) rem Size, Left - 1, Slot, Least)
+    Own = atomics:get(Load, ?PLACE(I + 1)),
+    case ?IN_FLIGHT(Own) of
+        0 when ?TAKES(Own) > 0 -> I + 1;
+        N when N < Least, N < ?TAKES(Own) ->
+            least(Load, Size, (I + 1) rem Size, Left - 1, I + 1, N);
+        _ ->
+            least(Load, Size, (I + 1) rem Size, Left - 1, Slot, Least)
     end.
 
 %% A caller's hint to others that it is on its way there.
@@ -80,25 +87,20 @@ least(Load, Size, I, Left, Slot, Least) ->
 claim(#pool{load = Load}, Slot) ->
     atomics:add(Load, ?PLACE(Slot), 1).
 
-%% A worker's own truth.
--spec set(#pool{}, slot(), non_neg_integer()) -> ok.
-set(#pool{load = Load}, Slot, N) ->
-    atomics:put(Load, ?PLACE(Slot), N).
+%% A worker's own truth: so many in flight, of so many that it takes.
+-spec set(#pool{}, slot(), {non_neg_integer(), Window :: non_neg_integer()}) -> ok.
+set(#pool{load = Load}, Slot, {N, Window}) ->
+    atomics:put(Load, ?PLACE(Slot), ?LOAD(N, Window)).
 
 %% There is no worker to be picked in this slot.
 -spec set_absent(#pool{}, slot()) -> ok.
-set_absent(Pool, Slot) ->
-    set(Pool, Slot, ?ABSENT).
-
-%% The load of a worker with so much in flight that runs something long.
--spec busy(non_neg_integer()) -> pos_integer().
-busy(InFlight) ->
-    ?BUSY + InFlight.
+set_absent(#pool{load = Load}, Slot) ->
+    atomics:put(Load, ?PLACE(Slot), ?ABSENT).
 
 %% Whether the worker of this slot has something to do, as it last said.
 -spec has_work(#pool{}, slot()) -> boolean().
 has_work(#pool{load = Load}, Slot) ->
-    atomics:get(Load, ?PLACE(Slot)) band (?BUSY - 1) > 0.
+    ?IN_FLIGHT(atomics:get(Load, ?PLACE(Slot))) > 0.
 
 %% How many calls a worker has answered, and whether it has one now during which it
 %% must not be recycled, or at least a stream, even one that waits for its consumer.
@@ -114,8 +116,9 @@ in_hand(held) -> ?HELD.
 -spec use(#pool{}, slot()) -> #{calls := non_neg_integer(), held := boolean(), idle := boolean()}.
 use(#pool{load = Load, size = Size}, Slot) ->
     Use = atomics:get(Load, ?USE_PLACE(Size, Slot)),
+    Own = atomics:get(Load, ?PLACE(Slot)),
     #{calls => Use band (?STREAMING - 1), held => Use >= ?HELD,
-      idle => Use < ?STREAMING andalso atomics:get(Load, ?PLACE(Slot)) =< 0}.
+      idle => Use < ?STREAMING andalso ?IN_FLIGHT(Own) =:= 0 andalso ?TAKES(Own) > 0}.
 
 %% Whether no worker has anything to do, and no caller waits. One that takes nothing
 %% more may have nothing to do, either.

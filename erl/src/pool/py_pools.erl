@@ -343,6 +343,6 @@ with_workers({error, _} = Error) ->
     Error.
 
 worker(#{state := live, pid := Pid} = Worker) ->
-    maps:merge(Worker, py_worker:info(Pid));
+    maps:merge(Worker, py_worker:info(Pid, infinity));
 worker(Worker) ->
     Worker#{calls => 0}.

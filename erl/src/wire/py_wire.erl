@@ -7,7 +7,7 @@
 %% they are; so a reply is matched to its request by its first eight bytes.
 -module(py_wire).
 
--export([what/1, named/1, body/2, request/3]).
+-export([what/1, named/1, body/2, request/3, batch/1, batch_head/0, part_size/1]).
 -export([cancel/1, take_back/1, more/2, stop/1, ack/1, answer/2, resume/0, quit/0]).
 -export([reply_id/1, is_not_started/1, chunk_items/1, ahead/1, event/1, message_id/1]).
 -export([receiver_name/1, atoms/0]).
@@ -26,6 +26,13 @@
 -define(ATOM, 119).
 -define(LONG_ATOM, 118).
 -define(BINARY, 109).
+-define(LIST, 108).
+-define(NIL, 106).
+%% Bytes in front of a request's body, and of a binary's.
+-define(REQUEST_HEAD, 8).
+-define(PART_HEAD, 5).
+%% A version, a list's tag and length, and its end.
+-define(BATCH_HEAD, 7).
 
 %% What a request is called where its arguments must not be seen.
 -spec what(op()) -> what().
@@ -75,6 +82,21 @@ is_flat(Term) -> is_number(Term) orelse is_atom(Term).
 -spec request(id(), 2 | 3, iodata()) -> iodata().
 request(Id, Arity, Body) ->
     [<<?TERM_VERSION, ?TUPLE, Arity, ?INTEGER, Id:32>>, Body].
+
+%% Several requests in one frame, each with the size of its body. A request in it
+%% takes part_size/1 bytes, and all that is around them batch_head/0.
+-spec batch([{id(), 2 | 3, iodata(), non_neg_integer()}, ...]) -> iodata().
+batch(Requests) ->
+    [<<?TERM_VERSION, ?LIST, (length(Requests)):32>>,
+     [[<<?BINARY, (Size + ?REQUEST_HEAD):32>>, request(Id, Arity, Body)]
+      || {Id, Arity, Body, Size} <- Requests],
+     ?NIL].
+
+-spec batch_head() -> pos_integer().
+batch_head() -> ?BATCH_HEAD.
+
+-spec part_size(non_neg_integer()) -> pos_integer().
+part_size(Size) -> ?PART_HEAD + ?REQUEST_HEAD + Size.
 
 -spec cancel(id()) -> binary().
 cancel(Id) ->

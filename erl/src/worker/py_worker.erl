@@ -13,7 +13,7 @@
 -module(py_worker).
 -behaviour(gen_server).
 
--export([start_link/1, info/1, info/2, seal/2]).
+-export([start_link/1, info/2, seal/2]).
 -export([request/2, pull/4, close_stream/2, let_go/2, report/1, spoilt/1, ran_out/2]).
 -export([steps/2, live/1, retire/3, exceeded/2, spare/2]).
 -export([init/1, handle_continue/2, handle_call/3, handle_cast/2, handle_info/2,
@@ -34,10 +34,9 @@
     port :: port() | undefined,
     os_pid :: pos_integer() | undefined,
     events :: py_talk_events:events() | undefined,
-    python :: binary() | undefined,     % its version
-    guard :: atom(),                    % which one holds
     quits = false :: boolean(),         % whether it understands `quit'
     excess = none :: none | map(),      % the memory for which it is being killed
+    large = false :: boolean(),         % whether a large frame has come in this step
     phase = opening :: phase()
 }).
 
@@ -57,17 +56,17 @@
 -define(INFO_LIMIT, 1_000).
 %% How long a program whose start takes too long has to say where it is (ms).
 -define(LATE, 100).
+%% Room for some calls between one collection of its garbage and the next.
+-define(HEAP_WORDS, 4096).
+%% How many more messages a live worker deals with before it settles.
+-define(MOST_STEPS, 32).
 
 -spec start_link(args()) -> gen_server:start_ret().
 start_link(Args) ->
-    gen_server:start_link(?MODULE, Args, []).
+    gen_server:start_link(?MODULE, Args, [{spawn_opt, [{min_heap_size, ?HEAP_WORDS}]}]).
 
-%% What the worker knows of itself.
--spec info(pid()) -> #{state := atom(), calls := non_neg_integer(), _ => _}.
-info(Worker) ->
-    info(Worker, ?INFO_LIMIT).
-
-%% The same within Limit milliseconds; a worker that does not answer is down.
+%% What the worker knows of itself, within Limit milliseconds, at most a second; one
+%% that does not answer is down.
 -spec info(pid(), timeout()) -> #{state := atom(), calls := non_neg_integer(), _ => _}.
 info(Worker, Limit) ->
     try
@@ -192,15 +191,14 @@ no_program(Text, #state{pool = Pool} = S) ->
 
 -spec handle_call(term(), gen_server:from(), #state{}) ->
           {reply, term(), #state{}} | {noreply, #state{}} | {stop, term(), #state{}}.
-handle_call(info, _From, #state{phase = {live, Live}, os_pid = OsPid} = S) ->
-    #state{python = Python, guard = Guard} = S,
-    {reply, (py_worker_view:info(Live))#{os_pid => OsPid, python => Python, guard => Guard}, S};
+handle_call(info, _From, #state{phase = {live, Live}} = S) ->
+    {reply, py_worker_view:info(Live), S};
 handle_call(info, _From, #state{os_pid = OsPid} = S) ->
     {reply, #{state => starting, calls => 0, os_pid => OsPid}, S};
 handle_call(seal, From, #state{phase = {live, Live}} = S) ->
     {Sealed, Next} = py_worker_live:seal(Live),
     gen_server:reply(From, Sealed),
-    settle(Next, S);
+    settle(S#state{phase = {live, Next}});
 handle_call(seal, _From, S) ->
     {reply, true, S};
 handle_call(_, _From, S) ->
@@ -224,29 +222,35 @@ handle_info({'EXIT', Pid, Reason}, #state{events = Events} = S) when is_pid(Pid)
         true -> {stop, {helper, Reason}, S};
         false -> {noreply, S}   % anybody may send that
     end;
-handle_info({?MODULE, {exceeded, Excess}}, #state{excess = none, phase = Phase} = S) ->
-    {noreply, S#state{excess = Excess#{running => running(Phase)}}};
+handle_info({?MODULE, {exceeded, Excess}}, S) ->
+    {noreply, killing(Excess, S)};
 handle_info(Message, #state{phase = {starting, Boot, Timer}} = S) ->
     starting(Message, Boot, Timer, S);
-handle_info(Message, #state{phase = {live, Live}} = S) ->
-    settle(live_step(Message, Live), S).
+handle_info(Message, #state{phase = {live, _}} = S) ->
+    settle(more(?MOST_STEPS, live_step(Message, S))).
 
-running({live, Live}) -> py_worker_view:running(Live);
-running(_) -> start.
+killing(Excess, #state{excess = none, phase = {live, Live}} = S) ->
+    S#state{excess = Excess#{running => py_worker_view:running(Live)}};
+killing(Excess, #state{excess = none} = S) ->
+    S#state{excess = Excess#{running => start}};
+killing(_, S) ->
+    S.
+
+frame(Id, Frame, #state{phase = {starting, Boot, Timer}} = S) when is_integer(Id) ->
+    step_done(Frame, Boot, Timer, S);
+frame(Id, Frame, #state{phase = {live, _}} = S) ->
+    settle(more(?MOST_STEPS, frame_step(Id, Frame, S)));
+frame(none, Frame, S) ->
+    {noreply, frame_step(none, Frame, S)}.
 
 %% A frame that is no reply is an event.
-frame(none, Frame, #state{port = Port, events = Events} = S) ->
-    {noreply, S#state{events = py_talk_events:handle(Frame, Port, Events)}};
-frame(_, Frame, #state{phase = {starting, Boot, Timer}} = S) ->
-    step_done(Frame, Boot, Timer, S);
-frame(0, Frame, #state{phase = {live, Live}} = S) ->
-    learned(py_result:decode(Frame), S),
-    settle(py_worker_live:numbers(Live), S);
-frame(Id, Frame, #state{phase = {live, Live}} = S) ->
-    case settle(py_worker_live:reply(Id, Frame, Live), S) of
-        {noreply, Next} when byte_size(Frame) >= ?LARGE -> {noreply, Next, hibernate};
-        Next -> Next
-    end.
+frame_step(none, Frame, #state{port = Port, events = Events} = S) ->
+    S#state{events = py_talk_events:handle(Frame, Port, Events)};
+frame_step(0, Frame, #state{phase = {live, Live}} = S) ->
+    S#state{phase = {live, py_worker_live:numbers(py_result:decode(Frame), Live)}};
+frame_step(Id, Frame, #state{phase = {live, Live}, large = Large} = S) ->
+    S#state{phase = {live, py_worker_live:reply(Id, Frame, Live)},
+            large = Large orelse byte_size(Frame) >= ?LARGE}.
 
 %% ---------------------------------------------------------------------------
 %% Starting
@@ -310,15 +314,11 @@ greeted({run, _, Boot}, #state{pool = Pool, os_pid = OsPid} = S) ->
 greeted({failed, _}, S) ->
     S.
 
-go_live(#{python := Python, guard := Guard}, #state{pool = Pool, options = Options} = S) ->
+go_live(Hello, #state{pool = Pool, options = Options} = S) ->
     Live = py_worker_live:new(#{pool => Pool, pool_pid => S#state.pool_pid, slot => S#state.slot,
                                 port => S#state.port, os_pid => S#state.os_pid,
-                                options => Options}),
-    settle(Live, S#state{python = Python, guard = Guard}).
-
-learned({ok, Numbers}, #state{pool = Pool, slot = Slot}) ->
-    py_worker_rest:learn(Pool, Slot, self(), Numbers);
-learned({error, _}, _) -> ok.
+                                options => Options, hello => Hello}),
+    settle(S#state{phase = {live, Live}}).
 
 not_started(Text) ->
     {shutdown, {python_start, Text}}.
@@ -326,24 +326,42 @@ not_started(Text) ->
 %% ---------------------------------------------------------------------------
 %% Live
 
-live_step({?MODULE, {request, Req}}, L) -> py_worker_live:request(Req, L);
-live_step({?MODULE, {pull, From, Id, Deadline}}, L) -> py_worker_live:pull(Id, From, Deadline, L);
-live_step({?MODULE, {close, Id}}, L) -> py_worker_live:close(Id, L);
-live_step({?MODULE, report}, L) -> L;   % each step reports
-live_step({?MODULE, spoilt}, L) -> py_worker_live:spoilt(L);
-live_step({?MODULE, {spare, Spared}}, L) -> py_worker_live:spare(Spared, L);
-live_step({?MODULE, {let_go, Pid}}, L) -> py_worker_live:let_go(Pid, L);
-live_step({?MODULE, {ran_out, What}}, L) -> py_worker_live:ran_out(What, L);
-live_step({?MODULE, {retire, Why, Limit}}, L) -> py_worker_live:retire(Why, Limit, L);
-live_step({?MODULE, abandon}, L) -> py_worker_live:abandon(L);
-live_step({timeout, Timer, tick}, L) -> py_worker_live:tick(Timer, L);
-live_step({'DOWN', _, process, Pid, _}, L) -> py_worker_live:caller_gone(Pid, L);
-live_step(_, L) -> L.
+%% What has piled up meanwhile is dealt with before others hear of the load and the
+%% time is kept: under load that is most of the work. These messages come in their
+%% order; all others wait for their turn.
+more(0, S) ->
+    S;
+more(N, #state{port = Port} = S) ->
+    receive
+        {Port, {data, Frame}} -> more(N - 1, frame_step(py_wire:reply_id(Frame), Frame, S));
+        {?MODULE, _} = Message -> more(N - 1, live_step(Message, S));
+        {'DOWN', _, process, _, _} = Message -> more(N - 1, live_step(Message, S))
+    after 0 ->
+        S
+    end.
 
-settle(Live, S) ->
+live_step({?MODULE, {exceeded, Excess}}, S) -> killing(Excess, S);
+live_step(Message, #state{phase = {live, Live}} = S) -> S#state{phase = {live, step(Message, Live)}}.
+
+step({?MODULE, {request, Req}}, L) -> py_worker_live:request(Req, L);
+step({?MODULE, {pull, From, Id, Deadline}}, L) -> py_worker_live:pull(Id, From, Deadline, L);
+step({?MODULE, {close, Id}}, L) -> py_worker_live:close(Id, L);
+step({?MODULE, report}, L) -> L;   % each step reports
+step({?MODULE, spoilt}, L) -> py_worker_live:spoilt(L);
+step({?MODULE, {spare, Spared}}, L) -> py_worker_live:spare(Spared, L);
+step({?MODULE, {let_go, Pid}}, L) -> py_worker_live:let_go(Pid, L);
+step({?MODULE, {ran_out, What}}, L) -> py_worker_live:ran_out(What, L);
+step({?MODULE, {retire, Why, Limit}}, L) -> py_worker_live:retire(Why, Limit, L);
+step({?MODULE, abandon}, L) -> py_worker_live:abandon(L);
+step({timeout, Timer, tick}, L) -> py_worker_live:tick(Timer, L);
+step({'DOWN', _, process, Pid, _}, L) -> py_worker_live:caller_gone(Pid, L);
+step(_, L) -> L.
+
+settle(#state{phase = {live, Live}, large = Large} = S) ->
     case py_worker_live:settle(Live) of
+        {live, _} = Phase when Large -> {noreply, S#state{phase = Phase, large = false}, hibernate};
         {live, _} = Phase -> {noreply, S#state{phase = Phase}};
-        {retired, Why} -> {stop, {shutdown, Why}, S#state{phase = {live, Live}}}
+        {retired, Why} -> {stop, {shutdown, Why}, S}
     end.
 
 %% ---------------------------------------------------------------------------
@@ -353,15 +371,13 @@ settle(Live, S) ->
 ended(_, Reason, #state{phase = {live, Live}, events = Events} = S) ->
     Why = py_talk_events:explain(py_worker_view:cause(killed_by(Reason, S), Live), Events),
     {stop, {shutdown, {worker_exit, Why}}, S};
-ended(Status, Reason, #state{events = Events} = S) ->
+ended(Status, Reason, #state{events = Events, options = #{memory := Limits}, phase = Phase} = S) ->
+    Why = py_talk_events:explain(killed_by(Reason, S), Events),
     Text = case py_talk_events:start_failure(Events) of
-               none -> start_failure(Status, py_talk_events:explain(killed_by(Reason, S), Events), S);
+               none -> py_worker_end:start_failure(Status, Why, at(Phase), Limits);
                Said -> Said
            end,
     {stop, not_started(Text), S}.
-
-start_failure(Status, Reason, #state{options = #{memory := Limits}, phase = Phase}) ->
-    py_worker_end:start_failure(Status, Reason, at(Phase), Limits).
 
 at({starting, Boot, _}) -> py_worker_boot:step(Boot);
 at(opening) -> "the start of the program".
@@ -373,12 +389,10 @@ killed_by(Reason, #state{excess = Excess, pool = Pool}) ->
 terminate(Reason, #state{phase = {live, Live}, port = Port} = S) ->
     Why = py_worker_end:why(Reason),
     py_worker_live:give_up(Why, Live),
-    case Port =:= undefined andalso py_worker_view:is_closing(Live) of
-        true -> ok;     % py_worker_reaper sees to it
-        false ->
-            #{state := State} = py_worker_view:info(Live),
-            end_program(py_worker_end:grace(State), Why, S)
-    end;
+    #{state := State} = py_worker_view:info(Live),
+    IsReaped = Port =:= undefined andalso py_worker_view:is_closing(Live),
+    IsReaped orelse end_program(py_worker_end:grace(State), Why, S),
+    ok;
 terminate(Reason, S) ->
     end_program(py_worker_end:grace(busy), py_worker_end:why(Reason), S).
 
@@ -392,8 +406,8 @@ end_program(Grace, Why, #state{port = Port, os_pid = OsPid, quits = Quits, event
 format_status(Status) ->
     maps:map(fun shown/2, Status).
 
-shown(state, #state{slot = Slot, os_pid = OsPid, phase = {live, Live}}) ->
-    (py_worker_view:info(Live))#{slot => Slot, os_pid => OsPid};
+shown(state, #state{slot = Slot, phase = {live, Live}}) ->
+    (py_worker_view:info(Live))#{slot => Slot};
 shown(message, {Port, {data, Frame}}) when is_binary(Frame) ->
     {Port, {data, byte_size(Frame)}};
 shown(_, Term) ->

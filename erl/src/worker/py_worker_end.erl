@@ -8,7 +8,7 @@
 %% Whatever others still want of the worker is refused, so nobody waits for this.
 -module(py_worker_end).
 
--export([run/1, grace/1, why/1, killed_by/3, start_failure/4]).
+-export([run/1, grace/1, why/1, killed_by/3, start_failure/4, cost/3]).
 -export_type([ending/0]).
 
 -include("py.hrl").
@@ -37,6 +37,12 @@ why({shutdown, Why}) when Why =:= restarted; Why =:= recycled -> Why;
 why({shutdown, _}) -> shutdown;
 why(shutdown) -> shutdown;
 why(_) -> internal_error.
+
+%% What it was at may cost others their memory, too: the pool hears of it.
+-spec cost(term(), pid(), py_worker_view:live()) -> ok.
+cost(oom, Pool, Live) -> py_pool:heard(Pool, {cost, py_worker_view:running(Live), oom});
+cost({memory, #{running := What}} = Why, Pool, _) -> py_pool:heard(Pool, {cost, What, Why});
+cost(_, _, _) -> ok.
 
 %% How it ended: killed for its memory, perhaps; by us, if it was above a limit and is
 %% being killed. The kernel counts the processes that it killed for want of memory.

@@ -12,7 +12,8 @@
 -module(py_worker_jobs).
 
 -export([new/0, push/4, next/1, ahead/3, reply/3, put_back/3]).
--export([is_idle/1, count/1, calls/1, load/1, callers/1, owner/2, running/1]).
+-export([note/2, last/1]).
+-export([is_idle/1, count/1, calls/1, set_window/2, load/1, callers/1, owner/2, running/1]).
 -export([request/2, requests/1, has_free/1]).
 -export([expire/2, stuck/2, soonest/1, leave/3, take_back/1, hand_over/1, give_up/2]).
 -export_type([jobs/0, job/0]).
@@ -21,12 +22,15 @@
 -include("py_worker_jobs.hrl").
 
 -record(jobs, {
-    sent = [] :: [job()],               % oldest first, at most ?WINDOW
+    sent = [] :: [job()],               % oldest first
+    behind = [] :: [job()],             % sent after them, youngest first (behind/2)
+    window = ?LEAST_WINDOW :: pos_integer(),    % how many may be sent
     n = 0 :: non_neg_integer(),         % how many
     bytes = 0 :: non_neg_integer(),     % how large together
     waiting = queue:new() :: queue:queue(job()),
     n_waiting = 0 :: non_neg_integer(),
     calls = 0 :: non_neg_integer(),     % answered with a reply, ever
+    last = none :: none | #req{},       % what the program was at last
     soonest = infinity :: py_time:deadline()
 }).
 
@@ -44,8 +48,8 @@ new() ->
 %% lets it go.
 -spec push(py_wire:id(), #req{}, Max :: non_neg_integer(), jobs()) -> {[effect()], jobs()}.
 push(_, #req{reply_to = From}, Max, #jobs{n = N, n_waiting = Waiting} = J)
-  when N + Waiting >= Max + ?WINDOW ->
-    {[{answer, From, {error, {overloaded, N + Waiting - ?WINDOW, Max}}}], J};
+  when N + Waiting >= Max + J#jobs.window ->
+    {[{answer, From, {error, {overloaded, N + Waiting - J#jobs.window, Max}}}], J};
 push(Id, #req{deadline = Deadline} = Req, _, #jobs{waiting = Waiting} = J) ->
     Job = #job{id = Id, req = Req, deadline = Deadline},
     {[], J#jobs{waiting = queue:in(Job, Waiting), n_waiting = J#jobs.n_waiting + 1,
@@ -56,20 +60,42 @@ push(Id, #req{deadline = Deadline} = Req, _, #jobs{waiting = Waiting} = J) ->
 -spec next(jobs()) -> {job(), jobs()} | none.
 next(#jobs{n_waiting = 0}) ->
     none;
-next(#jobs{n = N}) when N >= ?WINDOW ->
+next(#jobs{n = N, window = Window}) when N >= Window ->
     none;
 next(#jobs{n = N, bytes = Bytes, waiting = Waiting} = J) ->
     #job{req = #req{size = Size}} = Job = queue:get(Waiting),
     case N =:= 0 orelse Bytes + Size =< ?WINDOW_BYTES of
-        true -> {Job, sent(Job, Size, J)};
+        true -> {Job, send(Job, Size, J)};
         false -> none
     end.
 
 %% The body belongs to the caller: here it is not needed any more.
-sent(#job{req = Req} = Job, Size, #jobs{sent = Sent} = J) ->
+send(#job{req = Req} = Job, Size, J) ->
     Kept = Job#job{state = sent, req = Req#req{body = []}},
-    J#jobs{sent = may_start(Sent ++ [Kept]), n = J#jobs.n + 1, bytes = J#jobs.bytes + Size,
-           waiting = queue:drop(J#jobs.waiting), n_waiting = J#jobs.n_waiting - 1}.
+    behind(Kept, J#jobs{n = J#jobs.n + 1, bytes = J#jobs.bytes + Size,
+                        waiting = queue:drop(J#jobs.waiting),
+                        n_waiting = J#jobs.n_waiting - 1}).
+
+%% Behind a job nothing can have started: so what comes there is only kept, youngest
+%% first, until somebody looks at all (gather/1) or nothing else is left (advance/2).
+behind(Job, #jobs{sent = Sent, behind = Behind} = J) ->
+    case lists:all(fun is_stream/1, Sent) of
+        true -> J#jobs{sent = may_start(Sent ++ [Job])};
+        false -> J#jobs{behind = [Job | Behind]}
+    end.
+
+advance(Sent, #jobs{behind = Behind} = J) ->
+    case Behind =/= [] andalso lists:all(fun is_stream/1, Sent) of
+        true -> J#jobs{sent = may_start(Sent ++ lists:reverse(Behind)), behind = []};
+        false -> J#jobs{sent = may_start(Sent)}
+    end.
+
+gather(#jobs{behind = []} = J) -> J;
+gather(#jobs{} = J) -> J#jobs{sent = sent(J), behind = []}.
+
+%% All that the program has, oldest first.
+sent(#jobs{sent = Sent, behind = []}) -> Sent;
+sent(#jobs{sent = Sent, behind = Behind}) -> Sent ++ lists:reverse(Behind).
 
 %% The program runs jobs in the order in which they were sent. So of those that
 %% are not answered, only the first can have started; and the streams before it,
@@ -93,22 +119,24 @@ has_started(#job{}) -> false.
 %% A frame that comes ahead of the job's reply, and belongs to it: what it has
 %% printed, or what it has cost.
 -spec ahead(py_wire:id(), binary(), jobs()) -> jobs().
-ahead(Id, Frame, #jobs{sent = Sent} = J) ->
-    J#jobs{sent = [case Job of
+ahead(Id, Frame, J) ->
+    J#jobs{behind = [],
+           sent = [case Job of
                        #job{id = Id, ahead = Ahead} -> Job#job{ahead = [Frame | Ahead]};
                        #job{} -> Job
-                   end || Job <- Sent]}.
+                   end || Job <- sent(J)]}.
 
 %% The program has answered this one.
 -spec reply(py_wire:id(), binary(), jobs()) -> {[effect()], jobs()} | unknown.
-reply(Id, Frame, #jobs{sent = Sent} = J) ->
+reply(Id, Frame, #jobs{sent = Sent, behind = Behind} = J) ->
     case lists:keytake(Id, #job.id, Sent) of
         {value, Job, Rest} -> replied(Job, Frame, without(Job, Rest, J));
-        false -> unknown
+        false when Behind =:= [] -> unknown;
+        false -> reply(Id, Frame, gather(J))
     end.
 
-without(#job{req = #req{size = Size}}, Rest, #jobs{n = N, bytes = Bytes} = J) ->
-    J#jobs{sent = may_start(Rest), n = N - 1, bytes = Bytes - Size}.
+without(#job{req = #req{size = Size} = Req}, Rest, #jobs{n = N, bytes = Bytes} = J) ->
+    advance(Rest, J#jobs{n = N - 1, bytes = Bytes - Size, last = Req}).
 
 replied(Job, Frame, J) ->
     {Effects, Next} = Finished = finish(Job, Frame, J),
@@ -155,6 +183,16 @@ put_back(#job{req = #req{size = Size}} = Job, Deadline, #jobs{sent = Sent} = J) 
     J#jobs{sent = may_start([Ending | Sent]), n = J#jobs.n + 1, bytes = J#jobs.bytes + Size,
            soonest = min(Deadline, J#jobs.soonest)}.
 
+%% The program was at something that is no job.
+-spec note(#req{} | none, jobs()) -> jobs().
+note(Req, J) ->
+    J#jobs{last = Req}.
+
+%% What the program was at when it said something last.
+-spec last(jobs()) -> #req{} | none.
+last(#jobs{last = Last}) ->
+    Last.
+
 %% ---------------------------------------------------------------------------
 %% What there is
 
@@ -172,10 +210,17 @@ count(#jobs{n = N, n_waiting = Waiting}) ->
 calls(#jobs{calls = Calls}) ->
     Calls.
 
-%% As others are to see it: below ?WINDOW there is room for one more.
--spec load(jobs()) -> non_neg_integer().
-load(#jobs{n = N, bytes = Bytes, n_waiting = 0}) when Bytes < ?WINDOW_BYTES -> N;
-load(#jobs{n = N, n_waiting = Waiting}) -> max(?WINDOW, N + Waiting).
+%% From now on this many may be sent.
+-spec set_window(pos_integer(), jobs()) -> jobs().
+set_window(Window, J) ->
+    J#jobs{window = Window}.
+
+%% As others are to see it (py_pool_load): how many there are, of how many.
+-spec load(jobs()) -> {non_neg_integer(), Window :: non_neg_integer()}.
+load(#jobs{n = N, bytes = Bytes, n_waiting = 0, window = Window}) when Bytes < ?WINDOW_BYTES ->
+    {N, Window};
+load(#jobs{n = N, n_waiting = Waiting}) ->
+    {N + Waiting, 0}.
 
 %% The processes that have a job here.
 -spec callers(jobs()) -> [pid()].
@@ -184,8 +229,8 @@ callers(#jobs{} = J) ->
 
 %% Whose job this is that the program has, if anybody hears of it.
 -spec owner(py_wire:id() | none, jobs()) -> pid() | none.
-owner(Id, #jobs{sent = Sent}) ->
-    case lists:keyfind(Id, #job.id, Sent) of
+owner(Id, #jobs{} = J) ->
+    case lists:keyfind(Id, #job.id, sent(J)) of
         #job{req = #req{owner = Owner}} -> Owner;
         false -> none
     end.
@@ -202,8 +247,8 @@ running(#jobs{sent = Sent}) ->
 
 %% The one with this Id that the program has.
 -spec request(py_wire:id(), jobs()) -> #req{} | none.
-request(Id, #jobs{sent = Sent}) ->
-    case lists:keyfind(Id, #job.id, Sent) of
+request(Id, #jobs{} = J) ->
+    case lists:keyfind(Id, #job.id, sent(J)) of
         #job{req = Req} -> Req;
         false -> none
     end.
@@ -217,8 +262,8 @@ requests(#jobs{} = J) ->
 has_free(#jobs{} = J) ->
     lists:any(fun(#job{left = Left} = Job) -> not Left andalso may_move(Job) end, all(J)).
 
-all(#jobs{sent = Sent, waiting = Waiting}) ->
-    Sent ++ queue:to_list(Waiting).
+all(#jobs{waiting = Waiting} = J) ->
+    sent(J) ++ queue:to_list(Waiting).
 
 %% ---------------------------------------------------------------------------
 %% Time
@@ -229,8 +274,9 @@ all(#jobs{sent = Sent, waiting = Waiting}) ->
 -spec expire(Now :: integer(), jobs()) -> {[effect()], jobs()}.
 expire(Now, #jobs{soonest = Soonest} = J) when Now < Soonest ->
     {[], J};
-expire(Now, #jobs{sent = Sent} = J) ->
-    {Late, Kept} = drop_waiting(fun(#job{deadline = D}) -> D =< Now end, J),
+expire(Now, J) ->
+    {Late, #jobs{sent = Sent} = Kept} =
+        drop_waiting(fun(#job{deadline = D}) -> D =< Now end, gather(J)),
     {Marked, Effects} = lists:mapfoldr(fun(Job, Acc) -> expire(Now, Job, Acc) end, [], Sent),
     Next = Kept#jobs{sent = Marked},
     Deadlines = [D || #job{deadline = D} <- all(Next), D > Now],
@@ -269,11 +315,11 @@ stuck(Now, #jobs{sent = Sent}) ->
 %% A caller is gone. Its jobs that were sent are cancelled and keep their
 %% places, until their own deadlines or this one; the others are dropped.
 -spec leave(pid(), py_time:deadline(), jobs()) -> {[effect()], jobs()}.
-leave(Caller, Latest, #jobs{sent = Sent} = J) ->
+leave(Caller, Latest, J) ->
     IsHis = fun(#job{req = #req{caller = Pid}, left = Left}) ->
                 not Left andalso Pid =:= Caller
             end,
-    {_, Kept} = drop_waiting(IsHis, J),
+    {_, #jobs{sent = Sent} = Kept} = drop_waiting(IsHis, gather(J)),
     {[cancel(Job) || Job <- Sent, IsHis(Job)],
      lists:foldl(fun(Job, Acc) -> left(Job, Latest, Acc) end, Kept,
                  lists:filter(IsHis, Sent))}.
@@ -296,8 +342,8 @@ take_back(J) ->
 hand_over(J) ->
     take_back(fun may_move/1, J).
 
-take_back(May, #jobs{sent = Sent} = J) ->
-    {Free, Kept} = drop_waiting(May, J),
+take_back(May, J) ->
+    {Free, #jobs{sent = Sent} = Kept} = drop_waiting(May, gather(J)),
     Recall = fun(#job{left = false, recalled = false} = Job) -> May(Job);
                 (#job{}) -> false
              end,

@@ -20,7 +20,7 @@
 -module(py_worker_live).
 
 -export([new/1, settle/1]).
--export([request/2, reply/3, numbers/1, pull/4, close/2, tick/2, caller_gone/2, let_go/2]).
+-export([request/2, reply/3, numbers/2, pull/4, close/2, tick/2, caller_gone/2, let_go/2]).
 -export([spoilt/1, ran_out/2, spare/2, retire/3, abandon/1, seal/1]).
 -export([refuse/1, give_up/2]).
 -export_type([live/0, args/0]).
@@ -32,17 +32,21 @@
 
 -type live() :: py_worker_view:live().
 -type args() :: #{pool := #pool{}, pool_pid := pid(), slot := pos_integer(), port := port(),
-                  os_pid := pos_integer() | undefined, options := py_worker:options()}.
+                  os_pid := pos_integer() | undefined, options := py_worker:options(),
+                  hello := #{python := binary(), guard := atom(), _ => _}}.
 
 -define(LAST_ID, 16#7fffffff).
 
 -spec new(args()) -> live().
 new(#{pool := Pool, pool_pid := PoolPid, slot := Slot, port := Port, os_pid := OsPid,
-      options := #{max_queue := MaxQueue} = Options}) ->
-    Tenure = py_worker_tenure:new(Options, rand:uniform(), py_time:now_ms()),
+      options := #{max_queue := MaxQueue} = Options, hello := Hello}) ->
+    Now = py_time:now_ms(),
+    Tenure = py_worker_tenure:new(Options, rand:uniform(), Now),
     L = #live{pool = Pool, pool_pid = PoolPid, slot = Slot, port = Port, max_queue = MaxQueue,
-          about = py_talk_log:metadata(Pool, Slot, OsPid), tenure = Tenure,
-          ladder = py_worker_ladder:new(Pool#pool.interrupt_grace)},
+              about = py_talk_log:metadata(Pool, Slot, OsPid), tenure = Tenure, now = Now,
+              hello = maps:with([python, guard, os_pid], Hello),
+              send = py_worker_send:new(Hello, Pool#pool.max_frame),
+              ladder = py_worker_ladder:new(Pool#pool.interrupt_grace)},
     tenure(py_worker_tenure:use(Tenure), L).
 
 %% ---------------------------------------------------------------------------
@@ -54,63 +58,58 @@ request(Req, #live{sealed = true} = L) ->
     refuse(Req),
     L;
 request(#req{deadline = Deadline, reply_to = From} = Req, L) ->
-    case Deadline =< py_time:now_ms() of
+    Now = py_time:now_ms(),
+    case Deadline =< Now of
         true -> effect({answer, From, {error, timeout}}, L);
-        false -> accept(Req, L)
+        false -> accept(Req, Now, L)
     end.
 
-accept(#req{kind = urgent} = Req, #live{max_queue = Max} = L) ->
-    {Id, Next} = next_id(L),
-    urgent(py_worker_urgent:push(Id, Req, Max, L#live.urgent), Next);
-accept(#req{named = true} = Req, #live{tenure = Tenure} = L) ->
+accept(#req{kind = urgent} = Req, _, #live{max_queue = Max} = L) ->
+    Id = next_id(L#live.last_id, L#live.streams),
+    urgent(py_worker_urgent:push(Id, Req, Max, L#live.urgent), L#live{last_id = Id});
+accept(#req{named = true} = Req, Now, #live{tenure = Tenure} = L) ->
     case py_worker_tenure:is_open(Tenure) of
-        true -> push(Req, L);
+        true -> push(Req, Now, L);
         false -> refuse(Req), L     % for its successor
     end;
-accept(#req{bound = Bound} = Req, L) ->
+accept(#req{bound = Bound} = Req, Now, L) ->
     case Bound orelse py_worker_view:takes_new(L) of
-        true -> push(Req, L);
+        true -> push(Req, Now, L);
         false -> enter(Req, L), L
     end.
 
-push(#req{caller = Caller} = Req, #live{max_queue = Max, tenure = Tenure} = L) ->
-    {Id, Next} = next_id(L),
+push(#req{caller = Caller} = Req, Now, #live{max_queue = Max, tenure = Tenure} = L) ->
+    Id = next_id(L#live.last_id, L#live.streams),
     case py_worker_jobs:push(Id, Req, Max, L#live.jobs) of
-        {[], _} = Pushed ->
-            tenure(py_worker_tenure:take(Req, Tenure), jobs(Pushed, watch(Caller, Next)));
+        {[], Jobs} ->
+            Pushed = L#live{last_id = Id, jobs = Jobs, callers = watch(Caller, L), now = Now},
+            tenure(py_worker_tenure:take(Req, Tenure), first(Pushed));
         Refused ->
-            jobs(Refused, Next)
+            jobs(Refused, L)
     end.
+
+%% A program that has nothing to do gets it at once.
+first(#live{since = none, now = Now} = L) -> send_waiting(L#live{since = Now});
+first(L) -> L.
 
 %% Ids come again after two thousand million; a stream may be that old.
-next_id(#live{last_id = Last, streams = Streams} = L) ->
+next_id(Last, Streams) ->
     Id = Last rem ?LAST_ID + 1,
     case py_worker_streams:is_open(Id, Streams) of
-        true -> next_id(L#live{last_id = Id});
-        false -> {Id, L#live{last_id = Id}}
+        true -> next_id(Id, Streams);
+        false -> Id
     end.
 
-watch(Caller, #live{callers = Callers, jobs = Jobs, streams = Streams, tenure = Tenure} = L) ->
-    Busy = fun() ->
-               py_worker_jobs:callers(Jobs) ++ py_worker_streams:callers(Streams)
-                   ++ py_worker_tenure:homes(Tenure)
-           end,
-    L#live{callers = py_watch:watch(Caller, Busy, Callers)}.
+watch(Caller, #live{callers = Callers} = L) ->
+    py_watch:watch(Caller, fun() -> py_worker_view:callers(L) end, Callers).
 
 %% A frame from the program that has the Id of a request.
 -spec reply(py_wire:id(), binary(), live()) -> live().
 reply(Id, Frame, #live{pool = Pool, slot = Slot, jobs = Jobs} = L) ->
     case py_wire:ahead(Frame) of
-        none -> job_reply(Id, Frame, note(Id, L));
+        none -> job_reply(Id, Frame, L);
         output -> L#live{jobs = py_worker_jobs:ahead(Id, Frame, Jobs)};
         bill -> L#live{jobs = py_worker_bill:ahead(Id, Frame, Pool, Slot, Jobs)}
-    end.
-
-%% Should the program say that it has run out of memory, this is what did it.
-note(Id, #live{jobs = Jobs, streams = Streams} = L) ->
-    case py_worker_jobs:request(Id, Jobs) of
-        none -> L#live{last = py_worker_streams:request(Id, Streams)};
-        Req -> L#live{last = Req}
     end.
 
 job_reply(Id, Frame, #live{jobs = Jobs} = L) ->
@@ -122,20 +121,26 @@ job_reply(Id, Frame, #live{jobs = Jobs} = L) ->
 stream_reply(Id, Frame, #live{streams = Streams} = L) ->
     case py_worker_streams:reply(Id, Frame, Streams) of
         unknown -> urgent_reply(Id, Frame, L);
-        Replied -> streams(Replied, L)
+        Replied -> streams(Replied, note(py_worker_streams:request(Id, Streams), L))
     end.
 
 urgent_reply(Id, Frame, #live{urgent = Urgent} = L) ->
     case py_worker_urgent:reply(Id, Frame, Urgent) of
         unknown -> L;   % nobody waits for it any more
-        Replied -> urgent(Replied, L)
+        Replied -> urgent(Replied, note(none, L))
     end.
 
+%% Should the program say that it has run out of memory, this is what did it. A job
+%% notes itself.
+note(Req, #live{jobs = Jobs} = L) ->
+    L#live{jobs = py_worker_jobs:note(Req, Jobs)}.
+
 %% The program has said its numbers, because it was asked when it had nothing to do.
--spec numbers(live()) -> live().
-numbers(#live{rest = Rest, last_id = Last, jobs = Jobs} = L) ->
+-spec numbers(py_result:result(), live()) -> live().
+numbers(Result, #live{pool = Pool, slot = Slot, rest = Rest, last_id = Last, jobs = Jobs} = L) ->
+    py_worker_rest:heard(Result, Pool, Slot, self()),
     {IsResting, Next} = py_worker_rest:answered(Last, Rest),
-    IsResting andalso py_pool_board:rest(L#live.pool, L#live.slot, self(), py_worker_jobs:calls(Jobs)),
+    IsResting andalso py_pool_board:rest(Pool, Slot, self(), py_worker_jobs:calls(Jobs)),
     L#live{rest = Next}.
 
 %% A stream's consumer asks for the next chunk.
@@ -176,10 +181,13 @@ spoilt(#live{tenure = Tenure} = L) ->
 %% The program has paused, because a job has run out of memory or nearly has. It
 %% goes on when it has heard what it is to give back.
 -spec ran_out(memory_error | heap, live()) -> live().
-ran_out(heap, #live{last = none, pool = Pool, slot = Slot, about = #{os_pid := OsPid}} = L) ->
+ran_out(What, #live{jobs = Jobs} = L) ->
+    ran_out(What, py_worker_jobs:last(Jobs), L).
+
+ran_out(heap, none, #live{pool = Pool, slot = Slot, about = #{os_pid := OsPid}} = L) ->
     py_worker_reaper:full(Pool, Slot, OsPid),
     effect({send, py_wire:resume()}, L);
-ran_out(What, #live{pool = Pool, about = #{os_pid := OsPid}, tenure = Tenure, last = Last} = L) ->
+ran_out(What, Last, #live{pool = Pool, about = #{os_pid := OsPid}, tenure = Tenure} = L) ->
     IsLimited = py_os_limit:is_met(py_pool_board:limits(Pool, self()))
         orelse py_os_proc:is_limited(OsPid),
     effect({send, py_wire:resume()},
@@ -195,10 +203,7 @@ spare(false, L) ->
 %% Another worker has this one's slot.
 -spec retire(restarted | recycled, Limit :: non_neg_integer(), live()) -> live().
 retire(Why, Drain, #live{tenure = Tenure} = L) ->
-    Limit = case Why of
-                restarted -> Drain;
-                recycled -> py_worker_tenure:patience(Drain, py_time:now_ms(), Tenure)
-            end,
+    Limit = py_worker_tenure:patience(Why, Drain, py_time:now_ms(), Tenure),
     _ = erlang:send_after(Limit, self(), {py_worker, abandon}),
     L#live{retiring = true, tenure = py_worker_tenure:retire(Why, Tenure)}.
 
@@ -216,16 +221,20 @@ seal(L) ->
 %% The timer says that it is time for something.
 -spec tick(reference(), live()) -> live().
 tick(Timer, #live{timer = {Timer, _}} = L) ->
-    tick_at(py_time:now_ms(), L#live{timer = none});
-tick(_, L) ->
-    L.
+    Now = py_time:now_ms(),
+    tick_at(Now, L#live{timer = none, now = Now});
+tick(_, L) -> L.
 
 %% Streams come first: those that end are jobs again.
 tick_at(Now, L) ->
-    L1 = streams(py_worker_streams:expire(Now, L#live.streams), L),
+    L1 = streams(py_worker_streams:expire(Now, L#live.streams), measure(Now, L)),
     L2 = jobs(py_worker_jobs:expire(Now, L1#live.jobs), L1),
     L3 = urgent(py_worker_urgent:expire(Now, L2#live.urgent), L2),
     look(climb(Now, mark_busy(Now, L3))).
+
+measure(Now, #live{jobs = Jobs, send = Send} = L) ->
+    {Window, Next} = py_worker_send:tick(Now, py_worker_jobs:calls(Jobs), Send),
+    L#live{jobs = py_worker_jobs:set_window(Window, Jobs), send = Next}.
 
 %% A worker that has lost its slot is not shown.
 look(#live{since = none, retiring = false, sealed = false, last_id = Last, rest = Rest} = L) ->
@@ -239,8 +248,7 @@ look(L) -> L.
 mark_busy(Now, #live{busy = false, since = Since} = L)
   when is_integer(Since), Now - Since >= ?TICK_MS ->
     jobs(py_worker_jobs:take_back(L#live.jobs), L#live{busy = true});
-mark_busy(_, L) ->
-    L.
+mark_busy(_, L) -> L.
 
 climb(Now, L) ->
     Next = ladder(py_worker_ladder:expire(Now, L#live.ladder), L),
@@ -252,8 +260,7 @@ climb(Now, L) ->
     end.
 
 %% Whoever has spoilt the program stays known.
-interrupts(_, #live{spoilt = true} = L) ->
-    L;
+interrupts(_, #live{spoilt = true} = L) -> L;
 interrupts(Id, #live{jobs = Jobs} = L) ->
     L#live{interrupted = py_worker_jobs:owner(Id, Jobs)}.
 
@@ -265,6 +272,9 @@ streams({Effects, Streams}, L) -> effects(Effects, L#live{streams = Streams}).
 urgent({Effects, Urgent}, L) -> effects(Effects, L#live{urgent = Urgent}).
 ladder({Effects, Ladder}, L) -> effects(Effects, L#live{ladder = Ladder}).
 
+%% Most of the time nothing is new.
+tenure({[], Tenure}, #live{tenure = Tenure} = L) ->
+    L;
 tenure({Effects, Tenure}, L) ->
     lists:foldl(fun closing/2, L#live{tenure = Tenure}, Effects).
 
@@ -275,8 +285,8 @@ closing(prepare, #live{pool_pid = Pool, slot = Slot} = L) ->
 closing({replace, calls}, #live{pool_pid = Pool, slot = Slot} = L) ->
     py_pool:replace(Pool, Slot, self(), calls, none),
     L;
-closing({replace, Why}, #live{pool_pid = Pool, slot = Slot, jobs = Jobs, last = Last} = L) ->
-    py_pool:replace(Pool, Slot, self(), Why, what(Last)),
+closing({replace, Why}, #live{pool_pid = Pool, slot = Slot, jobs = Jobs} = L) ->
+    py_pool:replace(Pool, Slot, self(), Why, what(py_worker_jobs:last(Jobs))),
     jobs(py_worker_jobs:hand_over(Jobs), L).
 
 what(#req{what = What}) -> What;
@@ -333,10 +343,10 @@ settle(L) ->
     end.
 
 %% What could not be written, because the program has just ended, stays unsent.
-send_waiting(#live{jobs = Jobs, port = Port} = L) ->
-    case py_worker_jobs:next(Jobs) of
-        {#job{id = Id, req = #req{arity = Arity, body = Body}}, Sent} ->
-            case py_os_port:send(Port, py_wire:request(Id, Arity, py_secret:show(Body))) of
+send_waiting(#live{jobs = Jobs, send = Send, port = Port} = L) ->
+    case py_worker_send:next(Jobs, Send) of
+        {Frame, Sent} ->
+            case py_os_port:send(Port, Frame) of
                 true -> send_waiting(L#live{jobs = Sent});
                 false -> L
             end;
@@ -348,7 +358,7 @@ send_waiting(#live{jobs = Jobs, port = Port} = L) ->
 keep_time(#live{since = Since} = L) ->
     case py_worker_view:is_running(L) of
         IsRunning when IsRunning =:= is_integer(Since) -> L;
-        true -> L#live{since = py_time:now_ms()};
+        true -> Now = py_time:now_ms(), L#live{since = Now, now = Now};
         false -> L#live{since = none, busy = false}
     end.
 
@@ -375,22 +385,14 @@ arm(At, #live{timer = Timer} = L) ->
 
 %% Answers everything, by the rules of the pure modules.
 -spec give_up(term(), live()) -> ok.
-give_up(Why, #live{pool = Pool, slot = Slot} = L) ->
+give_up(Why, #live{pool = Pool, pool_pid = PoolPid, slot = Slot} = L) ->
     py_pool_board:leave(Pool, Slot, self()),
     py_pool_board:died(Pool, self(), Why, py_worker_view:culprit(L)),
-    cost(Why, L),
+    py_worker_end:cost(Why, PoolPid, L),
     Failed = {error, {worker_exit, Why}},
     _ = effects(py_worker_jobs:give_up(Failed, L#live.jobs)
                     ++ py_worker_urgent:give_up(Failed, L#live.urgent)
                     ++ py_worker_streams:give_up(Failed, L#live.streams), L),
-    ok.
-
-%% What it was at may have cost others their memory, too.
-cost(oom, #live{pool_pid = Pool} = L) ->
-    py_pool:heard(Pool, {cost, py_worker_view:running(L), oom});
-cost({memory, #{running := What}} = Why, #live{pool_pid = Pool}) ->
-    py_pool:heard(Pool, {cost, What, Why});
-cost(_, _) ->
     ok.
 
 %% Answers a request to a worker that is not live.

@@ -7,8 +7,8 @@
 %% request. All but the last section is pure.
 -module(py_worker_rest).
 
--export([remember/4, learn/4]).
--export([new/0, question/0, soonest/2, tick/2, answered/2, moved/3]).
+-export([remember/4, learn/4, heard/4]).
+-export([new/0, question/0, soonest/3, tick/2, answered/2, moved/3]).
 -export_type([rest/0]).
 
 -include("py.hrl").
@@ -32,11 +32,11 @@ question() ->
     {Arity, Body} = py_wire:body(memory_stats, #{}),
     py_wire:request(py_worker_boot:id(), Arity, Body).
 
-%% When to look again at a program that has nothing to do.
--spec soonest(py_wire:id(), rest()) -> py_time:deadline().
-soonest(Last, #rest{known = Last}) -> infinity;
-soonest(_, #rest{asked = none}) -> py_time:now_ms() + ?TICK_MS;
-soonest(_, _) -> infinity.
+%% When to look at a program that has nothing to do, if something has happened then.
+-spec soonest(py_wire:id(), Then :: integer(), rest()) -> py_time:deadline().
+soonest(Last, _, #rest{known = Last}) -> infinity;
+soonest(_, Then, #rest{asked = none}) -> Then + ?TICK_MS;
+soonest(_, _, _) -> infinity.
 
 %% A program has nothing to do: whether to ask it now.
 -spec tick(py_wire:id(), rest()) -> {ask | wait, rest()}.
@@ -67,6 +67,11 @@ remember(Pool, Slot, OsPid, Numbers) ->
     py_pool_board:update_memory(Pool, Slot, fun(Before) ->
         py_worker_memory:new(self(), Baseline, Numbers, py_time:now_ms(), Before)
     end).
+
+%% The calling worker's program has been asked.
+-spec heard(py_result:result(), #pool{}, pos_integer(), pid()) -> ok.
+heard({ok, Numbers}, Pool, Slot, Worker) -> learn(Pool, Slot, Worker, Numbers);
+heard({error, _}, _, _, _) -> ok.
 
 %% A worker has said its numbers, whoever has asked for them.
 -spec learn(#pool{}, pos_integer(), pid(), py_worker_memory:numbers()) -> ok.

@@ -9,7 +9,7 @@
 %% a call counts once it is taken, and no more if it was given back.
 -module(py_worker_tenure).
 
--export([new/3, jittered/3, is_open/1, holds/1, patience/3]).
+-export([new/3, jittered/3, is_open/1, holds/1, patience/4]).
 -export([use/1, take/2, given_back/2, ran_out/4, spoil/1]).
 -export([bind/2, let_go/2, homes/1, retire/2, abandon/1, may_end/3]).
 -export_type([tenure/0, effect/0, closing/0]).
@@ -21,7 +21,7 @@
 
 -record(tenure, {
     calls = infinity :: pos_integer() | infinity,
-    taken = 0 :: non_neg_integer(),
+    taken = 0 :: non_neg_integer(),     % of them, if there is a limit
     errors = limited :: pos_integer() | limited,  % the last of them closes it
     age = 0 :: non_neg_integer(),
     since :: integer(),
@@ -71,6 +71,8 @@ holds(#tenure{held = Held}) -> Held.
 -spec take(#req{}, tenure()) -> {[effect()], tenure()}.
 take(#req{recycle = false}, T) ->
     {[], T#tenure{held = true}};
+take(_, #tenure{calls = infinity} = T) ->
+    {[], T};
 take(_, #tenure{taken = N} = T) ->
     use(T#tenure{taken = N + 1}).
 
@@ -87,6 +89,7 @@ use(T) ->
 %% It has given this one back, which another worker runs.
 -spec given_back(#req{}, tenure()) -> tenure().
 given_back(#req{recycle = false}, T) -> T;
+given_back(_, #tenure{calls = infinity} = T) -> T;
 given_back(_, #tenure{taken = N} = T) -> T#tenure{taken = N - 1}.
 
 %% The program has paused: a job has met MemoryError, or its heap is nearly full.
@@ -125,9 +128,12 @@ let_go(Pid, #tenure{homes = Homes} = T) -> T#tenure{homes = maps:remove(Pid, Hom
 homes(#tenure{homes = Homes}) -> maps:keys(Homes).
 
 %% How many milliseconds those who need it have if another worker gets its slot:
-%% those of the pool, or until it is as old as a worker may be.
--spec patience(non_neg_integer(), Now :: integer(), tenure()) -> non_neg_integer().
-patience(Drain, Now, #tenure{since = Since, age = Age}) ->
+%% those of the pool; of one that is recycled, or until it is as old as it may be.
+-spec patience(restarted | recycled, non_neg_integer(), Now :: integer(), tenure()) ->
+          non_neg_integer().
+patience(restarted, Drain, _, _) ->
+    Drain;
+patience(recycled, Drain, Now, #tenure{since = Since, age = Age}) ->
     max(Drain, Since + Age - Now).
 
 %% Another worker has its slot.

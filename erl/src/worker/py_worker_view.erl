@@ -4,7 +4,7 @@
 %% has to decide something, whether it may end; and its load, which others read.
 -module(py_worker_view).
 
--export([info/1, running/1, is_running/1, takes_new/1, wake/1, is_done/1, may_end/1]).
+-export([info/1, running/1, callers/1, is_running/1, takes_new/1, wake/1, is_done/1, may_end/1]).
 -export([cause/2, is_closing/1, culprit/1, publish/1]).
 -export_type([live/0]).
 
@@ -17,11 +17,11 @@
 -spec info(live()) -> #{state := idle | busy, calls := non_neg_integer(),
                         running := py_wire:what() | none,
                         in_flight := non_neg_integer(), streams := non_neg_integer()}.
-info(#live{jobs = Jobs, streams = Streams} = L) ->
+info(#live{jobs = Jobs, streams = Streams, hello = Hello} = L) ->
     State = case is_running(L) of true -> busy; false -> idle end,
-    #{state => State, calls => py_worker_jobs:calls(Jobs), running => running(L),
-      in_flight => py_worker_jobs:count(Jobs),
-      streams => py_worker_streams:count(Streams)}.
+    Hello#{state => State, calls => py_worker_jobs:calls(Jobs), running => running(L),
+           in_flight => py_worker_jobs:count(Jobs),
+           streams => py_worker_streams:count(Streams)}.
 
 %% What the program is running now, if it is; without arguments.
 -spec running(live()) -> py_wire:what() | none.
@@ -30,6 +30,12 @@ running(#live{jobs = Jobs, streams = Streams}) ->
         none -> py_worker_streams:running(Streams);
         What -> What
     end.
+
+%% The processes that have something here.
+-spec callers(live()) -> [pid()].
+callers(#live{jobs = Jobs, streams = Streams, tenure = Tenure}) ->
+    py_worker_jobs:callers(Jobs) ++ py_worker_streams:callers(Streams)
+        ++ py_worker_tenure:homes(Tenure).
 
 %% Whether the program has something to do.
 -spec is_running(live()) -> boolean().
@@ -62,8 +68,8 @@ wake(#live{jobs = Jobs, streams = Streams, urgent = Urgent, ladder = Ladder} = L
             min(py_worker_urgent:soonest(Urgent), py_worker_ladder:soonest(Ladder)))).
 
 next_tick(#live{since = Since, busy = false}) when is_integer(Since) -> Since + ?TICK_MS;
-next_tick(#live{since = none, retiring = false, sealed = false, rest = Rest, last_id = Last}) ->
-    py_worker_rest:soonest(Last, Rest);
+next_tick(#live{since = none, retiring = false, sealed = false, rest = Rest} = L) ->
+    py_worker_rest:soonest(L#live.last_id, L#live.now, Rest);
 next_tick(#live{}) -> infinity.
 
 %% ---------------------------------------------------------------------------
@@ -105,18 +111,22 @@ publish(#live{sealed = true, pool = Pool, slot = Slot}) ->
 publish(L) ->
     publish(load(L), L).
 
-publish(Load, #live{pool = Pool, slot = Slot, pool_pid = PoolPid, jobs = Jobs} = L) ->
+publish({N, Window} = Load, #live{pool = Pool, slot = Slot, pool_pid = PoolPid, jobs = Jobs} = L) ->
     py_pool_load:set(Pool, Slot, Load),
     py_pool_load:set_use(Pool, Slot, py_worker_jobs:calls(Jobs), in_hand(L)),
-    case Load < ?WINDOW andalso py_pool_load:has_waiting(Pool) of
+    case N < Window andalso py_pool_load:has_waiting(Pool) of
         true -> py_pool:room(PoolPid, Slot);
         false -> ok
     end.
 
+%% Streams take places in the window, too.
 load(#live{jobs = Jobs, streams = Streams} = L) ->
     case takes_new(L) of
-        true -> py_worker_jobs:load(Jobs) + py_worker_streams:active(Streams);
-        false -> py_pool_load:busy(py_worker_jobs:count(Jobs))
+        true ->
+            {N, Window} = py_worker_jobs:load(Jobs),
+            {N + py_worker_streams:active(Streams), Window};
+        false ->
+            {py_worker_jobs:count(Jobs), 0}
     end.
 
 %% Whether limits are not looked at now, or at least not how long it is idle.

@@ -1,0 +1,75 @@
+%% SPDX-License-Identifier: Apache-2.0
+%%
+%% How requests are sent to a worker's program: how many it may have, and which go
+%% together in one frame. Pure.
+%%
+%% The window is what it answers in a moment. So callers of short calls need not
+%% wait in the pool, and nobody waits long behind others while another worker has
+%% nothing to do. It is seen from one tick to the next while the program is at work;
+%% one that is slow, or has rested, has the least.
+-module(py_worker_send).
+
+-export([new/2, tick/3, next/2]).
+-export_type([send/0]).
+
+-include("py.hrl").
+-include("py_worker_jobs.hrl").
+
+%% The moment (ms).
+-define(AHEAD_MS, 2).
+
+-record(send, {
+    most :: integer(),                          % bytes of requests in one frame
+    seen = none :: none | integer(),            % the last tick
+    answered = 0 :: non_neg_integer()           % by then
+}).
+
+-opaque send() :: #send{}.
+
+%% For a program that said this, and takes frames of so many bytes.
+-spec new(#{_ => _}, pos_integer()) -> send().
+new(Hello, MaxFrame) ->
+    case lists:member(batch, maps:get(features, Hello, [])) of
+        true -> #send{most = MaxFrame - py_wire:batch_head()};
+        false -> #send{most = 0}
+    end.
+
+%% The time has come to look again: the window from now on.
+-spec tick(Now :: integer(), Answered :: non_neg_integer(), send()) -> {pos_integer(), send()}.
+tick(Now, Answered, #send{seen = Seen, answered = Before} = S) ->
+    {window(Now, Seen, Answered - Before), S#send{seen = Now, answered = Answered}}.
+
+window(_, none, _) ->
+    ?LEAST_WINDOW;
+window(Now, Seen, Answered) ->
+    Ahead = Answered * ?AHEAD_MS div max(1, Now - Seen),
+    max(?LEAST_WINDOW, min(?MOST_WINDOW, Ahead)).
+
+%% The next frame, if something may be sent, and the jobs once it is sent. What has
+%% piled up goes together; a lone request has its own short form, and may be larger.
+-spec next(py_worker_jobs:jobs(), send()) -> {iodata(), py_worker_jobs:jobs()} | none.
+next(Jobs, #send{most = Most}) ->
+    case py_worker_jobs:next(Jobs) of
+        {Job, Sent} -> more([Job], Most - part_size(Job), Sent);
+        none -> none
+    end.
+
+more(Ready, Room, Jobs) ->
+    case py_worker_jobs:next(Jobs) of
+        {#job{} = Job, Sent} ->
+            case Room - part_size(Job) of
+                Left when Left >= 0 -> more([Job | Ready], Left, Sent);
+                _ -> {frame(Ready), Jobs}
+            end;
+        none ->
+            {frame(Ready), Jobs}
+    end.
+
+part_size(#job{req = #req{size = Size}}) -> py_wire:part_size(Size).
+
+frame([#job{id = Id, req = #req{arity = Arity, body = Body}}]) ->
+    py_wire:request(Id, Arity, py_secret:show(Body));
+frame(Ready) ->
+    py_wire:batch([{Id, Arity, py_secret:show(Body), Size}
+                   || #job{id = Id, req = #req{arity = Arity, body = Body, size = Size}}
+                          <- lists:reverse(Ready)]).
