@@ -7,13 +7,14 @@ noinst_LIBRARIES += port/libwire.a port/libport.a
 WIRE_CPPFLAGS = -I$(top_srcdir)/port $(EI_CPPFLAGS)
 port_libwire_a_CPPFLAGS = $(WIRE_CPPFLAGS)
 port_libwire_a_SOURCES = \
+	port/wire/batch.c port/wire/batch.h \
 	port/wire/buf.c port/wire/buf.h \
 	port/wire/bytes.h \
 	port/wire/clock.c port/wire/clock.h \
 	port/wire/err.c port/wire/err.h \
 	port/wire/etf.c port/wire/etf.h \
-	port/wire/batch.c port/wire/batch.h \
 	port/wire/frame.c port/wire/frame.h \
+	port/wire/keys.c port/wire/keys.h \
 	port/wire/output.c port/wire/output.h \
 	port/wire/protocol.h \
 	port/wire/put.c port/wire/put.h \
@@ -32,7 +33,6 @@ port_libport_a_SOURCES = \
 	port/value/exception.c port/value/exception.h \
 	port/value/form.h \
 	port/value/frames.c port/value/frames.h \
-	port/value/keys.c port/value/keys.h \
 	port/value/memo.c port/value/memo.h \
 	port/value/place.c port/value/place.h \
 	port/value/python.c port/value/python.h \

@@ -24,12 +24,10 @@
 %% <dt>`{stopping, Name}'</dt><dd>the pool takes no new requests; this one has not
 %%   started</dd>
 %% <dt>`cancelled'</dt><dd>{@link cancel/1} was called</dd>
-%% <dt>`{badarg, What}'</dt><dd>there is no Python form of a value, or no such
-%%   request</dd>
+%% <dt>`{badarg, What}'</dt><dd>there is no Python form of a value, or no such request</dd>
 %% <dt>`{unknown_atom, Name}'</dt><dd>Python returned an atom that this node
 %%   does not have</dd>
-%% <dt>`{no_pool, Name}'</dt><dd>there is no such pool, or it has been
-%%   stopped</dd>
+%% <dt>`{no_pool, Name}'</dt><dd>there is no such pool, or it has been stopped</dd>
 %% <dt>`{not_started, py}'</dt><dd>the application is not started</dd>
 %% <dt>`{python_start, Text}'</dt><dd>the call has waited in vain: no worker of the
 %%   pool can start, and the text says why</dd>

@@ -56,9 +56,8 @@ static int read_one_of(const char *buf, int *at, const char *const names[],
 
 static int read_bill(const char *buf, int *at, enum bill_kind *kind)
 {
-    static const char *const names[] = {[BILL_NONE] = "false",
-                                        [BILL_WHOLE] = "true",
-                                        [BILL_SOME] = "some"};
+    static const char *const names[] = {
+        [BILL_NONE] = "false", [BILL_WHOLE] = "true", [BILL_SOME] = "some"};
     int which = 0;
     if (read_one_of(buf, at, names, 3, &which) < 0)
         return -1;

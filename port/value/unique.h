@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #include "value/classes.h"
-#include "value/keys.h"
+#include "wire/keys.h"
 #include "value/python.h"
 
 /* A dict while its pairs are written. */

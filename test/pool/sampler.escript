@@ -29,10 +29,10 @@ rounds(N) ->
 rounds(N, Name) ->
     {ok, Pool} = py_pool_board:find(Name),
     {ok, Pid} = py_pool_board:pool(Pool),
-    ok = py_pool_board:set_pool(Pool, self()),
+    ok = py_pool_board:set_process(Pool, pool, self()),
     Rounds = [receive {py_pool, {heard, {sampled, Samples}}} -> Samples after ?LIMIT -> none end
               || _ <- lists:seq(1, N)],
-    ok = py_pool_board:set_pool(Pool, Pid),
+    ok = py_pool_board:set_process(Pool, pool, Pid),
     receive {py_pool, {heard, {sampled, _}}} -> Rounds after 0 -> Rounds end.
 
 hears() ->

@@ -54,7 +54,7 @@ alone() ->
     Once = py_pool_steps:new([<<"o">>], [<<"a">>]),
     {First, Ref, Started} = start(1, S),
     {S1, [{steps, First, [Code]}]} = py_pool_slots:ready({1, First}, 77, Once, 0, Started),
-    ?assertEqual(code(<<"o">>), Code),
+    ?assertEqual(code({init_once, 1}, <<"o">>), Code),
     %% It dies: the one that takes its place has to run it.
     {slot, Died, _} = py_pool_slots:down(Ref, killed, 0, S1),
     {Next, _, Again} = start(1, Died),
@@ -64,7 +64,7 @@ alone() ->
     Ran = py_pool_steps:ran_once(Once),
     ?assertMatch({_, [{steps, Next, [_]}]}, py_pool_slots:ready({1, Next}, 77, Ran, 0, S4)),
     {Other, _, S5} = start(2, S4),
-    ?assertEqual({steps, Other, [code(<<"a">>)]},
+    ?assertEqual({steps, Other, [code({init, 1}, <<"a">>)]},
                  hd(element(2, py_pool_slots:ready({2, Other}, 78, Ran, 0, S5)))).
 
 steps() ->

@@ -33,7 +33,7 @@ exec(Code) ->
 
 -spec exec(term(), term()) -> py_wire:op().
 exec(Code, Locals) ->
-    case names(Locals) of
+    case names(Locals, "the locals") of
         None when map_size(None) =:= 0 -> exec(Code);
         Names -> {exec, text(Code), Names}
     end.

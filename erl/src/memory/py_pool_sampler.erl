@@ -55,7 +55,7 @@ histories(Pool, Workers) ->
 -spec init(#pool{}) -> {ok, #state{}}.
 init(Pool) ->
     process_flag(trap_exit, true),
-    py_pool_board:set_sampler(Pool, self()),
+    py_pool_board:set_process(Pool, sampler, self()),
     py_pool_relief:clear(Pool),
     Now = py_time:now_ms(),
     {ok, arm(#state{pool = Pool, all_at = Now, budget_at = Now})}.

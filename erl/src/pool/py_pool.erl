@@ -127,7 +127,7 @@ tell(Pool, Message) ->
           {ok, #state{}, {continue, [py_pool_slots:effect()]}}.
 init({#pool{name = Name, size = Size} = Pool,
       #{max_queue := Max, queue_timeout := Patience} = Options}) ->
-    py_pool_board:set_pool(Pool, self()),
+    py_pool_board:set_process(Pool, pool, self()),
     Steps = py_pool_kept:steps(Name, first_steps(Options)),
     {Slots, Effects} = py_pool_slots:new(Size, py_pool_steps:is_once_due(Steps)),
     {ok, #state{pool = Pool, options = Options, slots = Slots, steps = Steps,
@@ -384,16 +384,11 @@ broken(Why, #state{slots = Slots, queue = Q} = S) ->
     S#state{queue = py_pool_queue:broken(Broken, Q)}.
 
 tell_starters(#state{slots = Slots} = S) ->
-    case py_pool_slots:all_started(Slots) of
-        true -> tell_starters(ok, S);
-        false -> S
-    end.
+    case py_pool_slots:all_started(Slots) of true -> tell_starters(ok, S); false -> S end.
 
 tell_starters(Answer, #state{starters = Starters} = S) ->
     [gen_server:reply(From, Answer) || From <- Starters],
     S#state{starters = []}.
-
-%% ---------------------------------------------------------------------------
 
 describe(#state{pool = #pool{name = Name, size = Size}, queue = Queue, slots = Slots,
                 tend = Tend} = S) ->

@@ -20,8 +20,7 @@
 -module(py_pool_board).
 
 -export([new/2, delete/1, find/1, open/1, refusal/1, names/0, with_pool/2, with_open/2]).
--export([set_supervisor/3, supervisor/1, set_pool/2, pool/1, set_workers/2, workers_sup/1]).
--export([set_sampler/2, sampler/1, call/4]).
+-export([set_supervisor/3, supervisor/1, set_process/3, pool/1, workers_sup/1, sampler/1, call/4]).
 -export([join/4, leave/3, pick/1, workers/1, worker/2]).
 -export([set_program/4, programs/1, forget_program/2]).
 -export([set_refused/2, why_refused/2, is_first/2, forget_first/2]).
@@ -72,10 +71,7 @@ find(Name) ->
 
 %% There is no pool of this name, or there cannot be any.
 missing(Name) ->
-    case whereis(py_sup) of
-        undefined -> {error, {not_started, py}};
-        _ -> {error, {no_pool, Name}}
-    end.
+    {error, case whereis(py_sup) of undefined -> {not_started, py}; _ -> {no_pool, Name} end}.
 
 %% The pool, if it takes new requests.
 -spec open(atom()) -> {ok, #pool{}} | {error, {no_pool | stopping | not_started, atom()}}.
@@ -133,9 +129,10 @@ supervisor(Name) ->
         _ -> none
     end.
 
--spec set_pool(#pool{}, pid()) -> ok.
-set_pool(Pool, Pid) ->
-    insert(Pool, {pool, Pid}).
+%% A process of the pool that others ask.
+-spec set_process(#pool{}, pool | workers | sampler, pid()) -> ok.
+set_process(Pool, What, Pid) ->
+    insert(Pool, {What, Pid}).
 
 -spec pool(#pool{}) -> {ok, pid()} | {error, {no_pool | stopping | not_started, atom()}}.
 pool(Pool) ->
@@ -158,17 +155,9 @@ call({ok, Pid}, Pool, Request, Timeout) ->
 call({error, _} = Error, _, _, _) ->
     Error.
 
--spec set_workers(#pool{}, pid()) -> ok.
-set_workers(Pool, Supervisor) ->
-    insert(Pool, {workers, Supervisor}).
-
 -spec workers_sup(#pool{}) -> {ok, pid()} | {error, {no_pool | stopping | not_started, atom()}}.
 workers_sup(Pool) ->
     pid(Pool, workers).
-
--spec set_sampler(#pool{}, pid()) -> ok.
-set_sampler(Pool, Pid) ->
-    insert(Pool, {sampler, Pid}).
 
 -spec sampler(#pool{}) -> {ok, pid()} | {error, {no_pool | stopping | not_started, atom()}}.
 sampler(Pool) ->

@@ -199,14 +199,11 @@ handle_call(seal, From, #state{phase = {live, Live}} = S) ->
     {Sealed, Next} = py_worker_live:seal(Live),
     gen_server:reply(From, Sealed),
     settle(S#state{phase = {live, Next}});
-handle_call(seal, _From, S) ->
-    {reply, true, S};
-handle_call(_, _From, S) ->
-    {reply, {error, badarg}, S}.
+handle_call(seal, _From, S) -> {reply, true, S};
+handle_call(_, _From, S) -> {reply, {error, badarg}, S}.
 
 -spec handle_cast(term(), #state{}) -> {noreply, #state{}}.
-handle_cast(_, S) ->
-    {noreply, S}.
+handle_cast(_, S) -> {noreply, S}.
 
 %% What may come in any phase; everything else is for the phase.
 -spec handle_info(term(), #state{}) ->
@@ -233,15 +230,13 @@ killing(Excess, #state{excess = none, phase = {live, Live}} = S) ->
     S#state{excess = Excess#{running => py_worker_view:running(Live)}};
 killing(Excess, #state{excess = none} = S) ->
     S#state{excess = Excess#{running => start}};
-killing(_, S) ->
-    S.
+killing(_, S) -> S.
 
 frame(Id, Frame, #state{phase = {starting, Boot, Timer}} = S) when is_integer(Id) ->
     step_done(Frame, Boot, Timer, S);
 frame(Id, Frame, #state{phase = {live, _}} = S) ->
     settle(more(?MOST_STEPS, frame_step(Id, Frame, S)));
-frame(none, Frame, S) ->
-    {noreply, frame_step(none, Frame, S)}.
+frame(none, Frame, S) -> {noreply, frame_step(none, Frame, S)}.
 
 %% A frame that is no reply is an event.
 frame_step(none, Frame, #state{port = Port, events = Events} = S) ->
@@ -255,8 +250,7 @@ frame_step(Id, Frame, #state{phase = {live, Live}, large = Large} = S) ->
 %% ---------------------------------------------------------------------------
 %% Starting
 
-starting({?MODULE, {steps, Steps}}, Boot, _, S) ->
-    boot(py_worker_boot:steps(Steps, Boot), S);
+starting({?MODULE, {steps, Steps}}, Boot, _, S) -> boot(py_worker_boot:steps(Steps, Boot), S);
 starting({?MODULE, live}, Boot, _, S) ->
     py_worker_rest:remember(S#state.pool, S#state.slot, S#state.os_pid, py_worker_boot:memory(Boot)),
     go_live(py_worker_boot:hello(Boot), S);
@@ -264,8 +258,7 @@ starting({?MODULE, {ran_out, What}}, _, _, #state{port = Port} = S) ->
     What =:= heap andalso py_worker_reaper:full(S#state.pool, S#state.slot, S#state.os_pid),
     _ = py_os_port:send(Port, py_wire:resume()),
     {noreply, S};
-starting({?MODULE, {retire, Why, _}}, _, _, S) ->
-    {stop, {shutdown, Why}, S};
+starting({?MODULE, {retire, Why, _}}, _, _, S) -> {stop, {shutdown, Why}, S};
 starting({?MODULE, {request, Req}}, _, _, S) ->
     py_worker_live:refuse(Req),
     {noreply, S};
@@ -273,8 +266,7 @@ starting({timeout, Timer, boot}, Boot, Timer, S) ->
     ask(stack, #{}, S),
     {noreply, S#state{phase = {starting, Boot, {late, erlang:start_timer(?LATE, self(), boot)}}}};
 starting({timeout, Timer, boot}, Boot, {late, Timer}, S) -> too_late({error, timeout}, Boot, S);
-starting(_, _, _, S) ->
-    {noreply, S}.
+starting(_, _, _, S) -> {noreply, S}.
 
 boot({run, Step, Boot}, #state{options = #{start_timeout := Limit}} = S) ->
     ask(py_worker_boot:op(Step), py_worker_boot:opts(Step), S),
@@ -283,8 +275,7 @@ boot({run, Step, Boot}, #state{options = #{start_timeout := Limit}} = S) ->
 boot({done, Boot}, #state{pool_pid = Pool, slot = Slot, os_pid = OsPid} = S) ->
     py_pool:ready(Pool, Slot, self(), OsPid),
     {noreply, S#state{phase = {starting, Boot, none}}};
-boot({failed, Text}, S) ->
-    {stop, not_started(Text), S}.
+boot({failed, Text}, S) -> {stop, not_started(Text), S}.
 
 ask(Op, Opts, #state{port = Port}) ->
     {Arity, Body} = py_wire:body(Op, Opts),
@@ -293,8 +284,7 @@ ask(Op, Opts, #state{port = Port}) ->
 too_late(Where, Boot, #state{options = #{start_timeout := Limit}} = S) ->
     {stop, not_started(py_worker_boot:late(Limit, Where, Boot)), S}.
 
-step_done(Frame, Boot, {late, _}, S) ->
-    too_late(py_result:decode(Frame), Boot, S);
+step_done(Frame, Boot, {late, _}, S) -> too_late(py_result:decode(Frame), Boot, S);
 step_done(Frame, Boot, Timer, S) ->
     _ = erlang:cancel_timer(Timer),
     Next = py_worker_boot:result(py_result:decode(Frame), Boot),
@@ -311,8 +301,7 @@ greeted({run, _, Boot}, #state{pool = Pool, os_pid = OsPid} = S) ->
     py_pool_board:set_version(Pool, Version),
     py_os_proc:hold_input(OsPid),
     S#state{quits = lists:member(quit, maps:get(features, Hello, []))};
-greeted({failed, _}, S) ->
-    S.
+greeted({failed, _}, S) -> S.
 
 go_live(Hello, #state{pool = Pool, options = Options} = S) ->
     Live = py_worker_live:new(#{pool => Pool, pool_pid => S#state.pool_pid, slot => S#state.slot,
@@ -320,8 +309,7 @@ go_live(Hello, #state{pool = Pool, options = Options} = S) ->
                                 options => Options, hello => Hello}),
     settle(S#state{phase = {live, Live}}).
 
-not_started(Text) ->
-    {shutdown, {python_start, Text}}.
+not_started(Text) -> {shutdown, {python_start, Text}}.
 
 %% ---------------------------------------------------------------------------
 %% Live
@@ -329,8 +317,7 @@ not_started(Text) ->
 %% What has piled up meanwhile is dealt with before others hear of the load and the
 %% time is kept: under load that is most of the work. These messages come in their
 %% order; all others wait for their turn.
-more(0, S) ->
-    S;
+more(0, S) -> S;
 more(N, #state{port = Port} = S) ->
     receive
         {Port, {data, Frame}} -> more(N - 1, frame_step(py_wire:reply_id(Frame), Frame, S));
@@ -410,5 +397,4 @@ shown(state, #state{slot = Slot, phase = {live, Live}}) ->
     (py_worker_view:info(Live))#{slot => Slot};
 shown(message, {Port, {data, Frame}}) when is_binary(Frame) ->
     {Port, {data, byte_size(Frame)}};
-shown(_, Term) ->
-    Term.
+shown(_, Term) -> Term.

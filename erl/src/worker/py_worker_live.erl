@@ -209,8 +209,7 @@ retire(Why, Drain, #live{tenure = Tenure} = L) ->
 
 %% The time of those who need this very worker is up.
 -spec abandon(live()) -> live().
-abandon(#live{tenure = Tenure} = L) ->
-    L#live{tenure = py_worker_tenure:abandon(Tenure)}.
+abandon(#live{tenure = Tenure} = L) -> L#live{tenure = py_worker_tenure:abandon(Tenure)}.
 
 %% The pool stops. Whether there is nothing left to do; then there never will be.
 -spec seal(live()) -> {boolean(), live()}.

@@ -27,7 +27,7 @@ workers(Sup) ->
 
 -spec init(#pool{}) -> {ok, {supervisor:sup_flags(), [supervisor:child_spec()]}}.
 init(Pool) ->
-    py_pool_board:set_workers(Pool, self()),
+    py_pool_board:set_process(Pool, workers, self()),
     Worker = #{id => worker, start => {py_worker, start_link, []},
                restart => temporary, shutdown => ?SHUTDOWN},
     {ok, {#{strategy => simple_one_for_one}, [Worker]}}.

@@ -9,7 +9,7 @@
  */
 #include "config.h"
 
-#include "value/keys.h"
+#include "wire/keys.h"
 
 #include <ei.h>
 #include <stdlib.h>

@@ -3,8 +3,8 @@
  * keys: do the keys of an encoded map differ? What is inside a key is put into
  * one form first, so that equal keys have equal bytes. No Python, no GIL.
  */
-#ifndef PORT_VALUE_KEYS_H
-#define PORT_VALUE_KEYS_H
+#ifndef PORT_WIRE_KEYS_H
+#define PORT_WIRE_KEYS_H
 
 #include <stddef.h>
 
