@@ -19,6 +19,7 @@ main(_) ->
         {"a traceback names the file and the line that an option says", fun given_names/0},
         {"a file that is there is shown as it is", fun real_file/0},
         {"the source of a function that exec defined", fun source/0},
+        {"a stack shows the lines of code that runs", fun stack/0},
         {"a text is kept as long as there is code of it", fun kept/0},
         {"a statement given to eval", fun statements/0},
         [hinted(Row) || Row <- hints()],
@@ -215,6 +216,21 @@ source() ->
     Text = <<"def source(x):\n    return x\n">>,
     ok = py:exec(<<"# first\n", Text/binary>>),
     ?assertEqual({ok, Text}, py:eval("__import__('inspect').getsource(source)")).
+
+stack() ->
+    Go = filename:join(fixture:tmpdir(), "go"),
+    Code = ["import os, time\nwhile not os.path.exists('", Go, "'):\n    time.sleep(0.01)"],
+    Runner = spawn_monitor(fun() -> ok = py:exec(Code) end),
+    fixture:wait_until(fun() -> lists:member(<<"time.sleep(0.01)">>, stack_lines()) end),
+    ok = file:write_file(Go, <<>>),
+    {Pid, Monitor} = Runner,
+    receive {'DOWN', Monitor, process, Pid, Reason} -> ?assertEqual(normal, Reason) end.
+
+%% Of what exec runs, in any worker.
+stack_lines() ->
+    {ok, Workers} = py:stack(default),
+    [Text || {_, {ok, Stacks}} <- Workers, #{frames := Frames} <- Stacks,
+             #{file := <<"<exec ", _/binary>>, text := Text} <- Frames].
 
 kept() ->
     ok = py:exec(<<"class Kept:\n    def m(self): return lambda: 'here to stay'\nkept = Kept().m()">>),
