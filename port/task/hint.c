@@ -11,22 +11,13 @@ static bool may_have_one(PyObject *exc)
            type == PyExc_ModuleNotFoundError;
 }
 
-static PyObject *explain(PyObject *exc, PyObject *args, PyObject *names)
-{
-    PyObject *no_names = names ? NULL : PyDict_New();
-    PyObject *none = NULL;
-    if (names || no_names)
-        none = python_call("erlang._hint", "explain", "(OOO)", exc,
-                           args ? args : Py_None, names ? names : no_names);
-    Py_XDECREF(no_names);
-    return none;
-}
-
 void hint_add(PyObject *args, PyObject *names)
 {
     PyObject *exc = python_fetch_error();
     if (exc && may_have_one(exc)) {
-        PyObject *none = explain(exc, args, names);
+        PyObject *none =
+            python_call("erlang._hint", "explain", "(OOO)", exc,
+                        args ? args : Py_None, names ? names : Py_None);
         if (!none)
             PyErr_Clear();
         Py_XDECREF(none);

@@ -27,15 +27,17 @@ _BEGINNING = 30
 
 
 def explain(
-    exc: BaseException, args: Optional[List[Any]], names: Dict[str, Any]
+    exc: BaseException,
+    args: Optional[List[Any]],
+    names: Optional[Dict[str, Any]],
 ) -> None:
     """Add a hint to the message, if there is one.
 
     names are the keyword arguments of a call, which has args, or the locals of
-    an expression.
+    an expression; None: there are none.
     """
     if len(exc.args) == 1 and type(exc.args[0]) is str:
-        hint = _hint(exc, exc.args[0], args, names)
+        hint = _hint(exc, exc.args[0], args, names or {})
         if hint and hint not in exc.args[0]:
             exc.args = (f"{exc.args[0]} ({hint})",)
             if isinstance(exc, ImportError):
