@@ -170,7 +170,8 @@ static void an_id_is_free_once_the_stream_is_over(void **state)
     open_stream(&seven, "fails()", 5);
     assert_true(step());
     assert_string_equal(reply(), "{7,{chunk,[1]}}");
-    assert_string_equal(reply(), "{7,{error,{<<\"Over\">>,<<\"over\">>}}}");
+    assert_string_equal(reply(),
+                        "{7,{error,{<<\"builtins.Over\">>,<<\"over\">>}}}");
     open_stream(&seven, "iter(range(9))", 0);
     assert_true(step());
     assert_string_equal(reply(), "{7,{chunk,[0,1,2]}}");
