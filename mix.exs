@@ -17,7 +17,7 @@ defmodule Mix.Tasks.Compile.Pyport do
            stderr_to_stdout: true
          ) do
       {_, 0} -> {install(), []}
-      {_, _} -> Mix.raise("pyport was not built: what ./bootstrap says above")
+      {_, _} -> Mix.raise("pyport could not be built: see what ./bootstrap has said")
     end
   end
 
@@ -62,7 +62,8 @@ defmodule Mix.Tasks.Compile.Pyport do
   mix does that with one which it has just fetched, as the file .fetch says.
   """
   def notice_python do
-    with python when python not in [nil, ""] <- System.get_env("PYTHON"),
+    with true <- File.exists?(".fetch"),
+         python when python not in [nil, ""] <- System.get_env("PYTHON"),
          {:ok, recorded} <- File.read(@recorded),
          false <- String.contains?(recorded, "'PYTHON=#{python}'") do
       File.touch(".fetch")

@@ -617,7 +617,8 @@ stack(Worker) ->
 %% ``{ok, _} = py:start_pool(science, #{size => 2, venv => "/opt/science"})''. If
 %% Python cannot start: `{error, {python_start, Text}}'; if an option is wrong:
 %% `{error, {badarg, {option, Key, Text}}}', where the text says what it must be and
-%% what came.
+%% what came. The application supervises it: as a child of your own supervisor use
+%% {@link child_spec/2}.
 -spec start_pool(atom(), pool_options()) -> {ok, pid()} | {error, term()}.
 start_pool(Name, Options) ->
     py_pools:start(py_args:pool(Name), Options).

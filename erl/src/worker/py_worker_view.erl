@@ -14,7 +14,8 @@
 
 -type live() :: #live{}.
 
--spec info(live()) -> #{state := idle | busy, calls := non_neg_integer(),
+-spec info(live()) -> #{python := binary(), guard := atom(), os_pid := pos_integer(),
+                        state := idle | busy, calls := non_neg_integer(),
                         running := py_wire:what() | none,
                         in_flight := non_neg_integer(), streams := non_neg_integer()}.
 info(#live{jobs = Jobs, streams = Streams, hello = Hello} = L) ->
