@@ -8,14 +8,16 @@ defmodule Mix.Tasks.Compile.Pyport do
   @moduledoc false
   use Mix.Task.Compiler
 
-  @recorded ".bootstrap-arguments"
+  # How this tree is configured, and where mix has copies of what was built in it.
+  @configured ".bootstrap-arguments"
+  @builds ".mix-builds"
+  @manifest "compile.pyport"
 
   @impl true
   def run(_args) do
-    case System.cmd(Path.expand("bootstrap"), ["--no-install"],
-           into: IO.stream(),
-           stderr_to_stdout: true
-         ) do
+    bootstrap = Path.expand("bootstrap")
+
+    case System.cmd(bootstrap, ["--no-install"], into: IO.stream(), stderr_to_stdout: true) do
       {_, 0} -> {install(), []}
       {_, _} -> Mix.raise("pyport could not be built: see what ./bootstrap has said")
     end
@@ -23,6 +25,8 @@ defmodule Mix.Tasks.Compile.Pyport do
 
   @impl true
   def manifests, do: [manifest()]
+
+  defp manifest, do: Path.join(Mix.Project.manifest_path(), @manifest)
 
   # A copy, because one tree may be built for several environments of a project,
   # each with a Python of its own.
@@ -33,8 +37,9 @@ defmodule Mix.Tasks.Compile.Pyport do
       :noop
     else
       Enum.each(~w(doc ebin include priv), &copy/1)
-      File.mkdir_p!(Path.dirname(manifest()))
+      File.mkdir_p!(Mix.Project.manifest_path())
       File.write!(manifest(), built)
+      File.write!(@builds, Enum.join(Enum.uniq([Mix.Project.manifest_path() | builds()]), "\n"))
       :ok
     end
   end
@@ -46,28 +51,39 @@ defmodule Mix.Tasks.Compile.Pyport do
     File.cp_r!(Path.join("lib/py", dir), target)
   end
 
-  # What make has made, and when.
+  # For which Python, and what make has made, and when.
   defp built do
-    for file <- Path.wildcard("lib/py/**/*"), into: "" do
+    for file <- Path.wildcard("lib/py/**/*"), into: read(@configured) do
       %{mtime: time, size: size} = File.stat!(file, time: :posix)
       "#{file} #{time} #{size}\n"
     end
   end
 
-  defp manifest, do: Path.join(Mix.Project.manifest_path(), "compile.pyport")
+  defp builds, do: String.split(read(@builds), "\n", trim: true)
+
+  defp read(file) do
+    case File.read(file) do
+      {:ok, text} -> text
+      {:error, _} -> ""
+    end
+  end
 
   @doc """
-  Has mix compile a dependency again that was built for another Python.
+  Has mix compile those copies again that are for another Python than PYTHON.
 
-  mix does that with one which it has just fetched, as the file .fetch says.
+  mix compiles a dependency when it is new, and that it is not new is what the
+  file compile.fetch says.
   """
   def notice_python do
-    with true <- File.exists?(".fetch"),
-         python when python not in [nil, ""] <- System.get_env("PYTHON"),
-         {:ok, recorded} <- File.read(@recorded),
-         false <- String.contains?(recorded, "'PYTHON=#{python}'") do
-      File.touch(".fetch")
+    with python when python not in [nil, ""] <- System.get_env("PYTHON") do
+      for path <- builds(), not for_python?(path, python) do
+        File.rm(Path.join(path, "compile.fetch"))
+      end
     end
+  end
+
+  defp for_python?(path, python) do
+    String.contains?(read(Path.join(path, @manifest)), "'PYTHON=#{python}'")
   end
 end
 
