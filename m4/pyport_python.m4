@@ -121,9 +121,13 @@ AC_DEFUN([_PYPORT_PYTHON_SHARED_FLAGS], [
 # The archive in the config directory: the interpreter becomes part of our
 # program, as it is part of most distributions' python3. Such archives are
 # often not position independent, hence no-pie; extension modules look their
-# symbols up in the program, hence export-dynamic.
+# symbols up in the program, hence export-dynamic. Debian 13 builds its archive
+# with an archive that it does not install, and which only the built-in module
+# _sha2 needs: port/loop/sha2.h.
 AC_DEFUN([_PYPORT_PYTHON_STATIC_FLAGS], [
   py_static_libs="$py_archive $py_modlibs $py_syslibs -lm"
+  py_sha2_archive=Modules/_hacl/libHacl_Hash_SHA2.a
+  py_no_sha2_libs=`AS_ECHO(["$py_static_libs"]) | $SED "s|$py_sha2_archive||"`
 ])
 
 # _PYPORT_TRY_PYTHON(HOW, IF-WORKS, IF-NOT)
@@ -132,13 +136,15 @@ AC_DEFUN([_PYPORT_PYTHON_STATIC_FLAGS], [
 # with that of $PYTHON and import the extension modules that $PYTHON has.
 AC_DEFUN([_PYPORT_TRY_PYTHON], [
   AC_MSG_CHECKING([whether a program with $PYTHON inside works (link: $1)])
-  AS_CASE([$1],
-    [static], [PYTHON_LDFLAGS="-Wl,--export-dynamic" PYTHON_LIBS=$py_static_libs
-               PIE_CFLAGS=-fno-pie PIE_LDFLAGS=-no-pie],
+  AS_CASE(["$1"],
+    [static*], [PYTHON_LDFLAGS="-Wl,--export-dynamic" PYTHON_LIBS=$py_static_libs
+                PIE_CFLAGS=-fno-pie PIE_LDFLAGS=-no-pie],
     [PYTHON_LDFLAGS=$py_rpath PYTHON_LIBS=$py_shared_libs
      PIE_CFLAGS= PIE_LDFLAGS=])
   pyport_save_CPPFLAGS=$CPPFLAGS pyport_save_CFLAGS=$CFLAGS
   pyport_save_LDFLAGS=$LDFLAGS pyport_save_LIBS=$LIBS
+  AS_CASE(["$1"], [*_sha2], [PYTHON_LIBS=$py_no_sha2_libs
+                             CPPFLAGS="$CPPFLAGS -DPYPORT_NO_SHA2"])
   CPPFLAGS="$CPPFLAGS $PYTHON_CPPFLAGS" CFLAGS="$CFLAGS $PIE_CFLAGS"
   LDFLAGS="$LDFLAGS $PIE_LDFLAGS $PYTHON_LDFLAGS" LIBS="$PYTHON_LIBS -pthread $LIBS"
   pyport_works=no
@@ -152,15 +158,29 @@ AC_DEFUN([_PYPORT_TRY_PYTHON], [
 
 m4_define([_PYPORT_EMBED_PROGRAM], [AC_LANG_SOURCE([[
 #include <Python.h>
+#ifdef PYPORT_NO_SHA2
+#include "$srcdir/port/loop/sha2.h"
+#define STUB(name) void name(void) {}
+SHA2_MISSING(STUB)
+#endif
 
 static const char code@<:@@:>@ =
     "import sys, importlib\n"
     "assert '%d.%d.%d' % sys.version_info@<:@:3@:>@ == '$py_full', sys.version\n"
-    "for name in '$py_modules'.split(): importlib.import_module(name)\n";
+    "for name in '$py_modules'.split(): importlib.import_module(name)\n"
+    "import hashlib, random\n"
+    "hashlib.sha512(b'')\n";
 
 int main(void)
 {
     PyConfig config;
+#ifdef PYPORT_NO_SHA2
+    struct _inittab *row = PyImport_Inittab;
+    while (row->name && strcmp(row->name, "_sha2") != 0)
+        row++;
+    for (; row->name; row++)
+        row@<:@0@:>@ = row@<:@1@:>@;
+#endif
     PyConfig_InitPythonConfig(&config);
     if (PyStatus_Exception(PyConfig_SetBytesString(
             &config, &config.executable, "$PYTHON"))
@@ -175,7 +195,12 @@ AC_DEFUN([_PYPORT_PYTHON_CHOOSE_LINK], [
   AS_IF([test "x$with_python_link" = xstatic ||
          { test "x$with_python_link" = xauto && test "x$pyport_sanitizers" = x; }],
     [AS_IF([test -f "$py_archive"],
-      [_PYPORT_TRY_PYTHON([static], [pyport_link=static])])])
+      [_PYPORT_TRY_PYTHON([static], [pyport_link=static],
+        [AS_CASE([$py_static_libs], [*"$py_sha2_archive"*],
+          [_PYPORT_TRY_PYTHON([static, without _sha2], [pyport_link=static
+            PYTHON_LDFLAGS="$PYTHON_LDFLAGS -Wl,-u,sha2_remove"
+            AC_DEFINE([PYPORT_NO_SHA2], [1],
+              [Python's archive has no objects for its module _sha2.])])])])])])
   AS_IF([test "x$pyport_link$with_python_link" = xnonestatic],
     [AC_MSG_ERROR([a static link of $py_archive does not work (see config.log);
   leave --with-python-link out, or choose shared])])

@@ -114,6 +114,7 @@ port_libport_a_SOURCES = \
 	port/loop/reader.c port/loop/reader.h \
 	port/loop/route.c port/loop/route.h \
 	port/loop/sentinel.c port/loop/sentinel.h \
+	port/loop/sha2.c port/loop/sha2.h \
 	port/loop/spoil.c port/loop/spoil.h \
 	port/loop/work.c port/loop/work.h
 

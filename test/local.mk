@@ -124,6 +124,7 @@ test_scripts = \
 	test/program/paths.escript \
 	test/program/program.escript \
 	test/program/random.escript \
+	test/program/static.escript \
 	test/program/version.escript \
 	test/top/top.escript \
 	test/worker/busy.escript \

@@ -10,6 +10,7 @@
 #include "loop/handlers.h"
 #include "loop/interrupt.h"
 #include "loop/paths.h"
+#include "loop/sha2.h"
 #include "loop/spoil.h"
 #include "op/objects.h"
 #include "process/crash.h"
@@ -112,6 +113,7 @@ int interp_start(const struct options *options, struct err *err)
                                           sizeof interpreter, err) < 0)
         return -1;
     wait_init();
+    sha2_remove();
     if (module_add(options->worker) < 0)
         return err_set(err, "no memory");
     PyStatus status = heap_hook_install(&options->heap);

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "loop/sha2.h"
 #include "talk/module.h"
 #include "value/classes.h"
 #include "value/exception.h"
@@ -73,6 +74,7 @@ static inline bool embed_holds(const char *expression, PyObject *x)
 static inline void embed_start(void)
 {
     PyConfig config;
+    sha2_remove();
     if (module_add(0) < 0)
         embed_die("no memory");
     embed_configure(&config);
