@@ -16,12 +16,13 @@ static const char *const class_names[ERL_CLASSES] = {
     [ERL_IMPROPER_LIST] = "ImproperList",
 };
 
-/* All owned, all set by classes_init but for the functions: their modules are
+/* All owned, all set by classes_init but for the last three: their modules are
  * imported when first needed, because that takes a while. */
 static PyObject *classes[ERL_CLASSES];
 static PyObject *badarg;
 static PyObject *cancelled;
 static PyObject *send_error;
+static PyObject *form_class;
 static PyObject *lower;
 static PyObject *revive;
 
@@ -117,10 +118,11 @@ PyObject *classes_form(const struct form *form)
         [FRAMES_COLUMNS] = "columns",
         [FRAMES_ARRAYS] = "arrays",
     };
-    return python_call("erlang._form", "Form", "(OOs)",
-                       form->arrays_binary ? Py_True : Py_False,
-                       form->tags == TAGS_BOTH ? Py_True : Py_False,
-                       frames[form->frames]);
+    if (!form_class && !(form_class = python_attribute("erlang._form", "Form")))
+        return NULL;
+    return PyObject_CallFunction(
+        form_class, "OOs", form->arrays_binary ? Py_True : Py_False,
+        form->tags == TAGS_BOTH ? Py_True : Py_False, frames[form->frames]);
 }
 
 PyObject *classes_lower(PyObject *obj, PyObject *form)

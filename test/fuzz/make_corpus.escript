@@ -40,11 +40,14 @@ terms() ->
     Lists = [[], "abc", [1, 2, 300], [a, [b, [c, []]]], [1 | 2], ["a", <<"b">> | c],
              lists:seq(1, 300)],
     Tuples = [{}, {1}, {a, {b, {c}}}, list_to_tuple(lists:seq(1, 300))],
+    Tagged = [{float, nan}, {complex, 1.0, nan}, {date, {2026, 2, 28}},
+              {time, {1, 2, 3}, 4, none}, {datetime, {{2026, 2, 28}, {1, 2, 3}}, 0, 3600},
+              {timedelta, -1, 0, 0}, {decimal, <<"1.5">>}, {ndarray, <<"|u1">>, {2}, <<1, 255>>}],
     Maps = [#{}, #{a => 1}, #{<<"k">> => #{1 => []}, {t} => "v"}, #{#{} => #{}},
             #{1 => a, 1.0 => b}],
     Opaque = [self(), make_ref(), hd(erlang:ports()), fun lists:map/2, fun(X) -> X end,
               fun(X) -> [X | Variables] end],
-    All = lists:append([Numbers, Atoms, Texts, Lists, Tuples, Maps, Opaque]),
+    All = lists:append([Numbers, Atoms, Texts, Lists, Tuples, Tagged, Maps, Opaque]),
     [nest(50, [deep]), nest(50, {deep}), nest(50, #{deep => deep}), All | All].
 
 nest(0, Term) -> Term;
