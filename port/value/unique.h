@@ -43,7 +43,7 @@ static inline void unique_end(struct unique *u)
 static inline bool unique_is_plain(PyObject *key)
 {
     return PyUnicode_CheckExact(key) || PyLong_CheckExact(key) ||
-           classes_exactly(Py_TYPE(key)) == ERL_ATOM;
+           Py_IS_TYPE(key, classes_type(ERL_ATOM));
 }
 
 /* From the i-th key on they are noted; those before are plain. */
