@@ -173,7 +173,7 @@ def _to_ndarray(dtype: Any, shape: Any, data: Any) -> Any:
     size = kind.itemsize
     for n in shape:
         size *= n
-    if kind.hasobject or min(shape, default=0) < 0 or size != len(data):
+    if kind.hasobject or kind.itemsize == 0 or size != len(data):
         raise ValueError
     return numpy.ndarray(shape, kind, data)
 
