@@ -122,6 +122,7 @@ test_scripts = \
 	test/program/instructions.escript \
 	test/program/names.escript \
 	test/program/paths.escript \
+	test/program/profile.escript \
 	test/program/program.escript \
 	test/program/random.escript \
 	test/program/static.escript \

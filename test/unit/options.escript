@@ -92,12 +92,13 @@ right() ->
      {max_frame, 65_536, 65_536}, {max_frame, 16#7fffffff, 16#7fffffff}, {logs, false, false},
      {send, pids, pids}, {send, all, all}, {send, [], []}, {send, [a, 'B c'], [a, 'B c']},
      {send_limit, 1, 1}, {send_limit, infinity, infinity},
+     {profile, true, true}, {profile, #{}, #{}}, {profile, #{rate => 64}, #{rate => 64}},
      {trim, never, never}, {trim, [], []},
      {trim, [idle, {after_growth, 1}, {every, ?LONGEST}],
       [idle, {after_growth, 1}, {every, ?LONGEST}]}].
 
 wrong() ->
-    [{sise, 2}, {size, 0}, {size, 10_001}, {size, 2.0}, {timeout, -1}, {timeout, ?LONGEST + 1},
+    [{profile, yes}, {profile, []}, {sise, 2}, {size, 0}, {size, 10_001}, {size, 2.0}, {timeout, -1}, {timeout, ?LONGEST + 1},
      {timeout, forever}, {drain, infinity}, {python_path, 7}, {python_path, ["a\0b"]},
      {python_path, [a]}, {venv, undefined}, {venv, <<255>>}, {cwd, "a\0b"}, {env, 7}, {env, [7]},
      {env, [{"A=B", "x"}]}, {env, [{"", "x"}]}, {env, [{"A", 7}]}, {env, [{"A", "x"}, clear | []]}, {env, clear}, {init, 7},
