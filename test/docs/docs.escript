@@ -63,7 +63,8 @@ block(Name, Session, #{line := Line, language := Language, run := Run, text := T
     {io_lib:format("~ts:~b ~ts", [Name, Line, Language]), 150_000,
      fun() ->
          Run orelse tap:skip("an illustration (no-run)"),
-         Name =:= "docs/memory.md" andalso fixture:unless_sanitized(),
+         lists:member(Name, ["docs/memory.md", "docs/profile.md"])
+             andalso fixture:unless_sanitized(),
          run(Language, Session, Text)
      end}.
 

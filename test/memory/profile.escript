@@ -114,7 +114,9 @@ merged() ->
         ?assert(abs(Both - One - Two) =< 2)
     end).
 
+%% A sanitizer's malloc does not tell.
 rest() ->
+    fixture:unless_sanitized(),
     leaky(#{}, fun() ->
         exec(<<"import ctypes; libc = ctypes.CDLL(None); libc.malloc.restype = ctypes.c_void_p">>),
         {ok, #{rest := Before, bytes := Bytes}} = py_profile:heap(leaky),
