@@ -73,7 +73,7 @@ static void draw(void)
 /* The rate with which the block that was due is a sample; 0: it is none. */
 static double rate_of_due(void)
 {
-    const bool can_sample = hook.is_on && !drawn.is_exempt && frames_can_read();
+    const bool can_sample = frames_can_read() && hook.is_on && !drawn.is_exempt;
     if (can_sample)
         heap_pace_look(heap_samples_are_few());
     while (drawn.left < 0 && !drawn.is_sample) {
