@@ -121,7 +121,7 @@
     X(dropped) \
     X(rate) X(samples) X(thinned) X(missed) X(unnamed) X(raw) X(on) \
     X(sites) X(rest) X(module) X(frame) X(cycle) X(unknown) \
-    X(time) X(heap_delta) X(heap_peak) X(rss_delta) X(gc_runs) X(gc_pause) \
+    X(heap_delta) X(heap_peak) X(rss_delta) X(gc_runs) X(gc_pause) \
     X(one_in) \
     /* stacks and tracebacks */ \
     X(type) X(message) X(frames) X(function) X(cause) X(context) X(notes) \

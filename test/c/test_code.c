@@ -19,12 +19,14 @@
 #define TEXT_MAX 4096
 #define CHARS_MAX (256 * 1024)
 
-typedef PyObject *code_fn(PyObject *text);
+typedef PyObject *code_fn(PyObject *text, const struct task_opts *opts);
+
+static const struct task_opts no_opts = {.line = 1};
 
 static PyObject *compile(code_fn *code_of, const char *text)
 {
     PyObject *str = PyUnicode_FromString(text);
-    PyObject *code = code_of(str);
+    PyObject *code = code_of(str, &no_opts);
     Py_DECREF(str);
     return code;
 }
@@ -71,6 +73,25 @@ static void the_same_text_has_the_same_code(void **state)
     assert_int_equal(kept("exec", "texts"), 1);
     Py_DECREF(first);
     Py_DECREF(again);
+    Py_DECREF(other);
+}
+
+/* Whose text is somebody's file is compiled with that name, each time. */
+static void what_has_a_file_is_not_kept(void **state)
+{
+    (void)state;
+    const struct task_opts named = {
+        .line = 1, .filename = "x.py", .filename_len = 4};
+    const struct task_opts below = {.line = 7};
+    const long texts = kept("exec", "texts");
+    PyObject *text = PyUnicode_FromString("in_a_file = 1");
+    PyObject *code = code_of_statements(text, &named);
+    PyObject *other = code_of_statements(text, &below);
+    assert_non_null(code);
+    assert_non_null(other);
+    assert_int_equal(kept("exec", "texts"), texts);
+    Py_DECREF(text);
+    Py_DECREF(code);
     Py_DECREF(other);
 }
 
@@ -124,6 +145,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_same_text_has_the_same_code),
+        cmocka_unit_test(what_has_a_file_is_not_kept),
         cmocka_unit_test(what_is_wrong_is_not_kept),
         cmocka_unit_test(a_long_text_is_not_kept),
         cmocka_unit_test(the_one_used_longest_ago_goes),

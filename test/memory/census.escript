@@ -192,7 +192,7 @@ imports() ->
 wrong() ->
     [?assertError(badarg, Look(default, Options))
      || Look <- [fun py_mem:objects/2, fun py_mem:growth/2],
-        Options <- [[], #{top => 0}, #{top => all}, #{by => type}]],
+        Options <- [[top], #{top => 0}, #{top => all}, #{by => type}]],
     [?assertError(badarg, Look(Target))
      || Look <- [fun py_mem:objects/1, fun py_mem:growth/1, fun py_mem:uncollectable/1],
         Target <- [<<"default">>, {default, 0}]].

@@ -262,6 +262,6 @@ imports() ->
 
 wrong() ->
     [?assertError(badarg, py_mem:referrers(default, <<"dict">>, Options))
-     || Options <- [[], #{sample => 0}, #{sample => 101}, #{other => 1}]],
+     || Options <- [[sample], #{sample => 0}, #{sample => 101}, #{other => 1}]],
     [?assertError(badarg, py_mem:referrers(default, Type)) || Type <- [1, {dict}, <<255>>]],
     ?assertError(badarg, py_mem:referrers({default, 0}, <<"dict">>)).

@@ -269,7 +269,7 @@ shown() ->
 
 misuse() ->
     [?assertError(badarg, py:set_memory(Limits))
-     || Limits <- [[], 7, #{heep => 1}, #{address_space => 0}, #{core => -1}, #{files => many}]],
+     || Limits <- [[heap], 7, #{heep => 1}, #{address_space => 0}, #{core => -1}, #{files => many}]],
     ?assertError(badarg, py:set_memory({default, 0}, #{files => 100})),
     [?assertError(badarg, py:set_memory(Target, #{budget => 1 bsl 40}))
      || Target <- [{default, 1}, {default, all}]].

@@ -98,7 +98,7 @@ right() ->
       [idle, {after_growth, 1}, {every, ?LONGEST}]}].
 
 wrong() ->
-    [{profile, yes}, {profile, []}, {sise, 2}, {size, 0}, {size, 10_001}, {size, 2.0}, {timeout, -1}, {timeout, ?LONGEST + 1},
+    [{profile, yes}, {profile, [rate]}, {sise, 2}, {size, 0}, {size, 10_001}, {size, 2.0}, {timeout, -1}, {timeout, ?LONGEST + 1},
      {timeout, forever}, {drain, infinity}, {python_path, 7}, {python_path, ["a\0b"]},
      {python_path, [a]}, {venv, undefined}, {venv, <<255>>}, {cwd, "a\0b"}, {env, 7}, {env, [7]},
      {env, [{"A=B", "x"}]}, {env, [{"", "x"}]}, {env, [{"A", 7}]}, {env, [{"A", "x"}, clear | []]}, {env, clear}, {init, 7},
@@ -184,7 +184,7 @@ environments() ->
      {"what OTP puts there", [{size, 3}, {included_applications, []}], #{default => 3}},
      {"no default pool", [{size, 0}, {pools, #{a => #{size => 1}}}], #{a => 1}},
      {"no default pool, but its options are wrong", [{size, 0}, {timeout, a}],
-      {option, timeout, <<"timeout must be milliseconds, or infinity, not a">>}},
+      {option, timeout, <<"timeout must be milliseconds or infinity, not a">>}},
      {"no pool at all", [{size, 0}], #{}},
      {"lists for maps", [{size, 3}, {pools, [{a, [{size, 1}]}, {b, #{size => 2}}]}],
       #{default => 3, a => 1, b => 2}},
@@ -199,7 +199,7 @@ environments() ->
      {"pools that are no map", [{pools, [a]}],
       {option, pools, <<"pools must be a map from names to options, not a list">>}},
      {"options that are no map", [{pools, [{a, 1}]}],
-      {pool, a, {options, <<"a pool's options must be a map, not an integer">>}}}].
+      {pool, a, {options, <<"a pool's options must be a map, not a number">>}}}].
 
 environment({What, Env, Expected}) ->
     {["the environment: ", What], fun() ->

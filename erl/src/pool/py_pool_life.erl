@@ -32,13 +32,16 @@ start_own(Name, Options) ->
         {error, _} = Error -> remove(Name), Error
     end.
 
-%% What a pool was started with.
--spec options(atom()) -> {ok, py_pool_options:hidden()} | {error, {no_pool, atom()}}.
+%% What a pool was started with, as its supervisor knows it, whosever that is.
+-spec options(atom()) ->
+          {ok, py_pool_options:hidden()} | {error, {no_pool | stopping | not_started, atom()}}.
 options(Name) ->
-    case supervisor:get_childspec(py_sup, {pool, Name}) of
-        {ok, #{start := {py_pool_sup, start_link, [Name, Options]}}} -> {ok, Options};
-        {error, not_found} -> {error, {no_pool, Name}}
-    end.
+    py_pool_board:with_open(Name, fun(Pool) ->
+        case py_pool_board:supervisor(Name) of
+            {_, Sup} -> py_pool_sup:options(Sup, Pool);
+            none -> py_pool_board:refusal(Pool)
+        end
+    end).
 
 await(Name, Sup) ->
     case py_pool_board:with_pool(Name, fun ready/1) of

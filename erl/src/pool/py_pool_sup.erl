@@ -10,7 +10,7 @@
 -module(py_pool_sup).
 -behaviour(supervisor).
 
--export([start_link/3, start_members/2, stop_children/1, init/1]).
+-export([start_link/3, start_members/2, stop_children/1, options/2, init/1]).
 -export_type([whose/0]).
 
 -include("py.hrl").
@@ -34,6 +34,16 @@ stop_children(Sup) ->
         ok
     catch
         exit:_ -> ok
+    end.
+
+%% What the pool was started with. It may end meanwhile.
+-spec options(pid(), #pool{}) -> {ok, py_pool_options:hidden()} | {error, term()}.
+options(Sup, Pool) ->
+    try
+        {ok, #{start := {_, _, [_, Options]}}} = supervisor:get_childspec(Sup, members),
+        {ok, Options}
+    catch
+        exit:_ -> py_pool_board:refusal(Pool)
     end.
 
 -spec init({whose(), atom(), py_pool_options:hidden()}

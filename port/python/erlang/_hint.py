@@ -10,14 +10,17 @@ from typing import Any, Dict, Iterator, List, Optional
 # The options of a call, which some take for keyword arguments.
 OPTIONS = {
     "arrays",
+    "bill",
     "binaries",
     "capture",
     "chunk",
     "filename",
+    "frames",
     "line",
     "none",
     "pool",
     "recycle",
+    "tags",
     "timeout",
     "traceback",
 }
