@@ -21,8 +21,7 @@
 %%   its budget</dd>
 %% <dt>`{quarantined, What, Why}'</dt><dd>the pool refuses this function, which has
 %%   cost its workers their memory ({@link unquarantine/2})</dd>
-%% <dt>`{stopping, Name}'</dt><dd>the pool takes no new requests; this one has not
-%%   started</dd>
+%% <dt>`{stopping, Name}'</dt><dd>the pool ends; this request has not started</dd>
 %% <dt>`cancelled'</dt><dd>{@link cancel/1} was called</dd>
 %% <dt>`{badarg, What}'</dt><dd>there is no Python form of a value, or no such request</dd>
 %% <dt>`{unknown_atom, Name}'</dt><dd>Python returned an atom that this node
@@ -31,8 +30,7 @@
 %% <dt>`{not_started, py}'</dt><dd>the application is not started</dd>
 %% <dt>`{python_start, Text}'</dt><dd>the call has waited in vain: no worker of the
 %%   pool can start, and the text says why</dd>
-%% <dt>`{no_worker, {Name, Id}}'</dt><dd>the option `pool' names a worker that is not
-%%   there</dd>
+%% <dt>`{no_worker, {Name, Id}}'</dt><dd>`pool' names a worker that is not there</dd>
 %% </dl>
 %% Wrong arguments of a function here raise `error:badarg'.
 %%
