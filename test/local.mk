@@ -202,6 +202,7 @@ test_data = \
 	test/py/wedge.py \
 	test/c/embed.h \
 	test/c/peer.h \
+	test/c/profiled.h \
 	test/c/rows.h \
 	test/c/show.h \
 	test/c/talk.h \
@@ -228,12 +229,15 @@ c_tests = \
 	test/c/test_reentry \
 	test/c/test_request \
 	test/c/test_scan \
+	test/c/test_stacks \
 	test/c/test_stream \
 	test/c/test_value
 LDADD = $(PORT_LIBS) $(CMOCKA_LIBS)
 # The hook as it is in builds for tests, whatever this build is.
 test_c_test_reentry_SOURCES = test/c/test_reentry.c port/memory/heap_profile.c
 test_c_test_reentry_CPPFLAGS = $(AM_CPPFLAGS) -UPYPORT_CHECKS -DPYPORT_CHECKS=1
+test_c_test_stacks_SOURCES = test/c/test_stacks.c port/memory/heap_profile.c
+test_c_test_stacks_CPPFLAGS = $(AM_CPPFLAGS) -UPYPORT_CHECKS -DPYPORT_CHECKS=1
 test_c_test_profile_SOURCES = test/c/test_profile.c port/memory/heap_profile.c
 test_c_test_profile_CPPFLAGS = $(AM_CPPFLAGS) -UPYPORT_CHECKS -DPYPORT_CHECKS=1
 # The two in which memory runs out.

@@ -24,7 +24,7 @@ struct place {
 
 /* Hash tables by open addressing, in which 0 is free. A text is its length, two
  * bytes, and behind it itself; the first begins at 2. */
-static struct names {
+struct names {
     uint32_t text_at[TEXT_PLACES];
     uint32_t place_at[PLACES];
     struct place places[HEAP_NAMES_MOST];
@@ -32,16 +32,28 @@ static struct names {
     size_t used;
     uint32_t n_texts;
     uint32_t n_places;
-    size_t missing;
-} * names;
+    uint32_t again[HEAP_NAMES_MOST]; /* numbers in the next table */
+};
+
+static struct names *names;
+static struct names *spare;
+static bool is_used;  /* the spare one has names of a time before */
+static uint32_t kept; /* places, when it was begun anew */
+static size_t missing;
+
+static void begin(void)
+{
+    names->used = 2;
+    names->n_places = 1;
+}
 
 int heap_names_init(void)
 {
     names = pages_reserve(sizeof *names);
-    if (!names)
+    spare = pages_reserve(sizeof *spare);
+    if (!names || !spare)
         return -1;
-    names->used = 2;
-    names->n_places = 1;
+    begin();
     return 0;
 }
 
@@ -87,16 +99,21 @@ static uint32_t add_text(const char *chars, size_t n)
     return (uint32_t)at;
 }
 
-static uint32_t text_of(PyObject *str)
+static uint32_t text_with(const char *chars, size_t n)
 {
-    char chars[TEXT_LONGEST];
-    const size_t n = frames_text(str, chars, sizeof chars);
     uint32_t i = hash(chars, n) % TEXT_PLACES;
     while (names->text_at[i] && !is_text(names->text_at[i], chars, n))
         i = (i + 1) % TEXT_PLACES;
     if (!names->text_at[i])
         names->text_at[i] = add_text(chars, n);
     return names->text_at[i];
+}
+
+static uint32_t text_of(PyObject *str)
+{
+    char chars[TEXT_LONGEST];
+    const size_t n = frames_text(str, chars, sizeof chars);
+    return text_with(chars, n);
 }
 
 /* ---- places ----------------------------------------------------------- */
@@ -130,8 +147,57 @@ uint32_t heap_names_number(const struct frame_place *place)
                                 place->line};
     const uint32_t number = known.file && known.name ? number_of(&known) : 0;
     if (number == HEAP_NAMES_UNKNOWN)
-        names->missing++;
+        missing++;
     return number;
+}
+
+/* ---- when there is no room -------------------------------------------- */
+
+/* There is room for more than one stack. */
+#define NEARLY(most) ((most) - (most) / 32)
+
+static bool is_nearly_full(void)
+{
+    return names->n_places > NEARLY(HEAP_NAMES_MOST) ||
+           names->n_texts > NEARLY(TEXTS_MOST) ||
+           names->used > NEARLY(TEXT_SIZE);
+}
+
+bool heap_names_are_full(void)
+{
+    return is_nearly_full() && kept < HEAP_NAMES_MOST / 2;
+}
+
+void heap_names_renew(void)
+{
+    struct names *full = names;
+    names = spare;
+    spare = full;
+    if (is_used)
+        memset(names, 0, sizeof *names);
+    is_used = true;
+    kept = 0;
+    begin();
+}
+
+/* A text of the table before. */
+static uint32_t text_again(uint32_t text)
+{
+    uint16_t length;
+    memcpy(&length, spare->text + text, sizeof length);
+    return text_with(spare->text + text + sizeof length, length);
+}
+
+uint32_t heap_names_again(uint32_t number)
+{
+    if (number == HEAP_NAMES_UNKNOWN || spare->again[number])
+        return spare->again[number];
+    const struct place *place = &spare->places[number];
+    const struct place now = {text_again(place->file), text_again(place->name),
+                              place->line};
+    spare->again[number] = now.file && now.name ? number_of(&now) : 0;
+    kept = names->n_places;
+    return spare->again[number];
 }
 
 struct heap_name heap_names_get(uint32_t number)
@@ -144,5 +210,5 @@ struct heap_name heap_names_get(uint32_t number)
 
 size_t heap_names_missing(void)
 {
-    return names->missing;
+    return missing;
 }

@@ -2,7 +2,8 @@
  *
  * heap_names: the places in code where samples were allocated, by numbers. The
  * names are copied: code may be freed before its samples are. There is room for
- * so many and no more. GIL held.
+ * so many and no more; when it is used up, those are kept that samples still
+ * have. GIL held.
  */
 #ifndef PORT_MEMORY_HEAP_NAMES_H
 #define PORT_MEMORY_HEAP_NAMES_H
@@ -29,6 +30,15 @@ int heap_names_init(void);
 
 /* A place's number; HEAP_NAMES_UNKNOWN when there is no room left. */
 uint32_t heap_names_number(const struct frame_place *place);
+
+/* Whether there is little room left, and leaving out what nobody needs would
+ * help. */
+bool heap_names_are_full(void);
+
+/* Begins anew, without any place: whoever has a number then asks for the one
+ * that it has from now on. */
+void heap_names_renew(void);
+uint32_t heap_names_again(uint32_t number);
 
 /* What stands behind a number. */
 struct heap_name heap_names_get(uint32_t number);

@@ -108,9 +108,19 @@ static struct heap_sample *find(const void *block)
 
 /* ---- samples ---------------------------------------------------------- */
 
+/* Code that is made again and again has ever new names. */
+static void make_room_for_names(void)
+{
+    if (!heap_names_are_full())
+        return;
+    heap_names_renew();
+    heap_samples_rename(heap_names_again);
+}
+
 static void take_stack(struct heap_sample *sample)
 {
     struct frame_place places[HEAP_SAMPLES_DEPTH];
+    make_room_for_names();
     const int n = frames_read(places, HEAP_SAMPLES_DEPTH);
     sample->depth = (uint32_t)n;
     for (int i = 0; i < n; i++)
@@ -120,12 +130,12 @@ static void take_stack(struct heap_sample *sample)
 /* The entry has its block. */
 static void *sampled(struct heap_sample *sample, size_t n, double rate)
 {
-    sample->size = n;
-    sample->rate = rate;
     if (rate > 0) {
         take_stack(sample);
         heap_pace_took();
     }
+    sample->size = n;
+    sample->rate = rate;
     void *block = sample->block;
     heap_samples_put(sample);
     return block;

@@ -209,6 +209,20 @@ void heap_samples_clear(void)
     table.live = 0;
 }
 
+static void rename_frames(struct heap_sample *sample,
+                          uint32_t (*again)(uint32_t number))
+{
+    for (uint32_t i = 0; i < sample->depth; i++)
+        sample->frames[i] = again(sample->frames[i]);
+}
+
+void heap_samples_rename(uint32_t (*again)(uint32_t number))
+{
+    for (size_t i = 0; i < table.begun; i++)
+        if (counts(&table.entries[i]))
+            rename_frames(&table.entries[i], again);
+}
+
 void heap_samples_visit(uint64_t after,
                         void (*visit)(const struct heap_sample *, void *),
                         void *arg)

@@ -77,6 +77,9 @@ void heap_samples_miss(size_t n, double rate);
 /* None of the samples so far counts: this process is a child. */
 void heap_samples_clear(void);
 
+/* Their places have other numbers now. */
+void heap_samples_rename(uint32_t (*again)(uint32_t number));
+
 /* Shows all that live, with a number above `after`. */
 void heap_samples_visit(uint64_t after,
                         void (*visit)(const struct heap_sample *, void *),

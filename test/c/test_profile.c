@@ -19,58 +19,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "embed.h"
 #include "memory/chance.h"
 #include "memory/heap_account.h"
 #include "memory/heap_hook.h"
-#include "memory/heap_names.h"
 #include "memory/heap_pace.h"
 #include "memory/heap_samples.h"
+#include "profiled.h"
 
-#define RATE 2048
-#define SAMPLES 4096
 #define BLOCKS 20000
 
 static char *blocks[BLOCKS];
-
-/* ---- what is said of them --------------------------------------------- */
-
-struct sums {
-    double bytes;
-    double variance;
-    size_t n;
-};
-
-static void add(const struct heap_sample *sample, void *arg)
-{
-    struct sums *sums = arg;
-    const double p = chance_of(sample->size, sample->rate);
-    const double size = (double)sample->size;
-    sums->bytes += size / p;
-    sums->variance += size * size * (1 - p) / p / p;
-    sums->n++;
-}
-
-static struct sums since(uint64_t mark)
-{
-    struct sums sums = {0, 0, 0};
-    heap_samples_visit(mark, add, &sums);
-    return sums;
-}
-
-static struct heap_samples_numbers numbers(void)
-{
-    struct heap_samples_numbers read;
-    heap_samples_read(&read);
-    return read;
-}
-
-static size_t exact(void)
-{
-    struct heap_numbers heap;
-    heap_account_read(&heap);
-    return heap.current;
-}
 
 /* ---- estimates -------------------------------------------------------- */
 
@@ -269,102 +227,6 @@ static void a_child_has_no_samples(void **state)
     free_all();
 }
 
-/* ---- names ------------------------------------------------------------ */
-
-struct wanted {
-    const char *name;
-    int line;
-    size_t innermost;
-    size_t outer;
-};
-
-static bool is(uint32_t number, const char *name, int line)
-{
-    const struct heap_name known = heap_names_get(number);
-    return known.name_size == strlen(name) &&
-           memcmp(known.name, name, known.name_size) == 0 &&
-           (line == 0 || known.line == line);
-}
-
-static void look_for(const struct heap_sample *sample, void *arg)
-{
-    struct wanted *wanted = arg;
-    for (uint32_t i = 0; i < sample->depth; i++)
-        if (is(sample->frames[i], wanted->name, wanted->line))
-            *(i == 0 ? &wanted->innermost : &wanted->outer) += 1;
-}
-
-static struct wanted found(uint64_t mark, const char *name, int line)
-{
-    struct wanted wanted = {name, line, 0, 0};
-    heap_samples_visit(mark, look_for, &wanted);
-    return wanted;
-}
-
-static void samples_know_their_lines(void **state)
-{
-    const uint64_t mark = numbers().last;
-    (void)state;
-    embed_run("kept = []\n"
-              "def leak(n):\n"
-              "    for i in range(n):\n"
-              "        kept.append(\n"
-              "            bytes(1000))\n"
-              "        i = None\n"
-              "def run():\n"
-              "    x = 1\n"
-              "    leak(3000)\n"
-              "run()");
-    const struct wanted leak = found(mark, "leak", 5);
-    assert_true(leak.innermost > 500);
-    assert_true(found(mark, "run", 9).outer >= leak.innermost);
-    embed_run("kept.clear()");
-    assert_true(found(mark, "leak", 0).innermost < 3);
-}
-
-static void generators_classes_and_lambdas_have_lines(void **state)
-{
-    const uint64_t mark = numbers().last;
-    (void)state;
-    embed_run("def generate():\n"
-              "    while True:\n"
-              "        yield bytes(5000)\n"
-              "stock = [b for b, _ in zip(generate(), range(500))]\n"
-              "make = lambda: \\\n"
-              "    bytes(5000)\n"
-              "stock += [make() for _ in range(500)]\n"
-              "class Made:\n"
-              "    stock.extend(map(lambda _:\n"
-              "        bytearray(5000), range(500)))\n");
-    assert_true(found(mark, "generate", 3).innermost > 300);
-    assert_true(found(mark, "<lambda>", 6).innermost > 300);
-    assert_true(found(mark, "Made", 9).outer > 300);
-    embed_run("del stock");
-}
-
-/* Their names stay. */
-static void code_may_be_freed(void **state)
-{
-    const uint64_t mark = numbers().last;
-    (void)state;
-    embed_run(
-        "import gc\n"
-        "saved = []\n"
-        "for i in range(200):\n"
-        "    space = {'saved': saved}\n"
-        "    exec(compile('def short_%d():\\n"
-        "    saved.append(bytes(20000))\\n' % i, 'gone', 'exec'), space)\n"
-        "    space['short_%d' % i]()\n"
-        "    del space\n"
-        "gc.collect()\n");
-    for (int i = 0; i < 200; i += 50) {
-        char name[20];
-        snprintf(name, sizeof name, "short_%d", i);
-        assert_int_equal(found(mark, name, 2).innermost, 1);
-    }
-    embed_run("saved.clear()");
-}
-
 /* ---- load ------------------------------------------------------------- */
 
 /* Threads start and end, garbage is collected, tracing is on, children are
@@ -447,28 +309,6 @@ static void a_second_has_never_too_many(void **state)
     assert_true(heap_pace_rate() > 10 * RATE);
 }
 
-/* The allocator that this test is about, and always the same numbers. */
-static int start(void **state)
-{
-    (void)state;
-    unsetenv("PYTHONMALLOC");
-    const struct heap_hook_options options = {
-        .profile = {RATE, SAMPLES, 1000000000}};
-    PyStatus status = heap_hook_install(&options);
-    if (PyStatus_Exception(status))
-        Py_ExitStatusException(status);
-    embed_start();
-    chance_seed(20261125);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    embed_stop();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -480,9 +320,6 @@ int main(void)
         cmocka_unit_test(what_cannot_grow_stays),
         cmocka_unit_test(it_can_be_switched),
         cmocka_unit_test(a_child_has_no_samples),
-        cmocka_unit_test(samples_know_their_lines),
-        cmocka_unit_test(generators_classes_and_lambdas_have_lines),
-        cmocka_unit_test(code_may_be_freed),
         cmocka_unit_test(it_stands_a_load),
         cmocka_unit_test(there_are_never_more_than_so_many),
         cmocka_unit_test(a_second_has_never_too_many),
