@@ -220,6 +220,6 @@ imports() ->
 
 wrong() ->
     [?assertError(badarg, py_mem:traced(default, Options))
-     || Options <- [[top], #{by => function}, #{top => 0}, #{include => 1}, #{exclude => [a]},
+     || Options <- [[by], #{by => function}, #{top => 0}, #{include => 1}, #{exclude => [a]},
                     #{other => 1}]],
     [?assertError(badarg, py_mem:traced(Target)) || Target <- [<<"default">>, {default, 0}]].

@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a worker does to its interpreter before the first request."""
 
+from __future__ import annotations
+
 import io
 import sys
-from importlib.machinery import ModuleSpec
-from types import ModuleType
 
 import erlang
 from erlang import _log, _output
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def setup() -> None:
@@ -27,8 +31,10 @@ def setup() -> None:
     _prepare_main(sys.modules["__main__"])
 
 
-def _prepare_main(main: ModuleType) -> None:
+def _prepare_main(main: Any) -> None:
     """Code there knows this package.  In a process that multiprocessing
     spawns, `_main` is what has the place of that module."""
-    main.erlang = erlang  # type: ignore[attr-defined]
-    main.__spec__ = ModuleSpec("erlang._main", None)
+    main.erlang = erlang
+    # ModuleSpec, without an import of the module that has it.
+    spec: Any = type(erlang.__spec__)
+    main.__spec__ = spec("erlang._main", None)
