@@ -145,4 +145,4 @@ killed() ->
 
 wrong() ->
     [?assertError(badarg, py_mem:leak_test(math, sqrt, [4], Options))
-     || Options <- [#{runs => 1}, #{pool => {default, 1}}, #{run => 10}, []]].
+     || Options <- [#{runs => 1}, #{pool => {default, 1}}, #{run => 10}, [runs]]].
