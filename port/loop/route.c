@@ -188,13 +188,6 @@ static bool route_one(struct frame *frame, bool busy)
     return !quit;
 }
 
-static void refuse(const char *data, size_t len, const struct err *why)
-{
-    struct request req;
-    request_parse_id(data, len, &req);
-    answer_badarg(&req, why);
-}
-
 static void no_memory(const char *data, size_t len, const struct err *why)
 {
     char limits[LIMITS_SIZE] = "";
@@ -222,33 +215,31 @@ static bool route_part(const char *part, size_t len, bool busy)
     return true;
 }
 
-static bool route_batch(const struct frame *frame, bool busy)
+static bool route_batch(struct batch *batch, bool busy)
 {
-    struct err err = {""};
-    struct batch batch;
     const char *part = NULL;
     size_t len = 0;
     bool go_on = true;
-    if (batch_begin(&batch, frame->data, frame->len, &err) < 0)
-        refuse(frame->data, frame->len, &err);
-    else
-        while (go_on && batch_next(&batch, &part, &len))
-            go_on = route_part(part, len, busy);
+    while (go_on && batch_next(batch, &part, &len))
+        go_on = route_part(part, len, busy);
     return go_on;
 }
 
 bool route_frame(struct frame *frame, bool busy)
 {
-    if (!batch_is(frame->data, frame->len))
+    struct batch batch;
+    if (!batch_begin(&batch, frame->data, frame->len))
         return route_one(frame, busy);
-    const bool go_on = route_batch(frame, busy);
+    const bool go_on = route_batch(&batch, busy);
     free(frame);
     return go_on;
 }
 
 void route_refused(struct frame *frame, const struct err *why)
 {
-    refuse(frame->data, frame->len, why);
+    struct request req;
+    request_parse_id(frame->data, frame->len, &req);
+    answer_badarg(&req, why);
     free(frame);
 }
 

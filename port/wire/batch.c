@@ -16,7 +16,7 @@
 /* A binary's tag and its length. */
 #define PART_HEAD 5
 
-bool batch_is(const char *frame, size_t len)
+static bool is_list(const char *frame, size_t len)
 {
     return len >= LIST_HEAD && frame[0] == (char)TERM_VERSION &&
            frame[1] == ERL_LIST_EXT;
@@ -27,24 +27,25 @@ static size_t part_length(const char *head)
     return bytes_get(head + 1, PART_HEAD - 1);
 }
 
-int batch_begin(struct batch *b, const char *frame, size_t len, struct err *err)
+bool batch_begin(struct batch *b, const char *frame, size_t len)
 {
+    if (!is_list(frame, len))
+        return false;
     const size_t n = bytes_get(frame + 2, LIST_HEAD - 2);
     size_t at = LIST_HEAD;
     for (size_t i = 0; i < n; i++) {
         if (len - at < PART_HEAD || frame[at] != ERL_BINARY_EXT)
-            return err_set(err, "byte %zu: a list must be one of binaries", at);
+            return false;
         const size_t length = part_length(frame + at);
         at += PART_HEAD;
         if (len - at < length)
-            return err_set(err, "byte %zu: a binary of %zu bytes ends too soon",
-                           at, length);
+            return false;
         at += length;
     }
     if (len - at != 1 || frame[at] != ERL_NIL_EXT)
-        return err_set(err, "byte %zu: the list must end here", at);
+        return false;
     *b = (struct batch){.at = frame + LIST_HEAD, .left = n};
-    return 0;
+    return true;
 }
 
 bool batch_next(struct batch *b, const char **part, size_t *len)

@@ -15,19 +15,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "wire/err.h"
-
 struct batch {
     const char *at; /* the next part's head */
     size_t left;    /* parts */
 };
 
-/* Whether a frame is a list, and so no request. */
-bool batch_is(const char *frame, size_t len);
-
-/* Checks the whole list. Returns 0, or -1 with the text in err. */
-int batch_begin(struct batch *b, const char *frame, size_t len,
-                struct err *err);
+/* Whether a frame is one, all of it; then it can be split. */
+bool batch_begin(struct batch *b, const char *frame, size_t len);
 
 /* The next part: *part is borrowed. False: there is none. */
 bool batch_next(struct batch *b, const char **part, size_t *len);

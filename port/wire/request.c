@@ -109,7 +109,8 @@ static int split(const char *frame, size_t len, struct parts *parts,
         frame[0] != (char)TERM_VERSION) {
         int rc = scan_frame(frame, len, err);
         return rc < 0 ? rc
-                      : err_set(err, "a frame must be a tuple, resume or quit");
+                      : err_set(err, "a frame must be a tuple, a list of "
+                                     "binaries, resume or quit");
     }
     for (; parts->found < parts->arity; parts->found++) {
         if (parts->found == MAX_PARTS)

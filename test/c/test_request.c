@@ -221,7 +221,8 @@ static void quit(void **state)
     assert_int_equal(r.kind, REQUEST);
     make("quid");
     assert_int_equal(parse(), -1);
-    assert_string_equal(err.text, "a frame must be a tuple, resume or quit");
+    assert_string_equal(err.text, "a frame must be a tuple, a list of "
+                                  "binaries, resume or quit");
 }
 
 static void more_wants_a_positive_integer(void **state)

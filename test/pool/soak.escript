@@ -214,13 +214,14 @@ no_messages() ->
     [?assert(length([M || {trace, P, _, M} <- Second, P =:= Pid]) =< at_most(Message))
      || {trace, Pid, _, Message} <- Second].
 
-%% What our processes are told in this time (ms).
+%% What our processes are told in this time (ms). That there is nothing more, which a
+%% worker hears when it has looked behind a message, is no message.
 heard_for(Time) ->
     Ours = processes_of_py(),
     [1 = erlang:trace(Pid, true, ['receive']) || Pid <- Ours],
     timer:sleep(Time),
     [erlang:trace(Pid, false, ['receive']) || Pid <- Ours, is_process_alive(Pid)],
-    traced().
+    [Trace || {trace, _, 'receive', Message} = Trace <- traced(), Message =/= timeout].
 
 is_expected({trace, _, 'receive', Message}) -> at_most(Message) > 0.
 

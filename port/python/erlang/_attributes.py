@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterator, List
-
 from . import Atom
+
+TYPE_CHECKING = False  # importing typing would take memory in every worker
+if TYPE_CHECKING:
+    from typing import Any, Dict, Iterator, List
 
 # Attributes that programs look at, and that are no part of an instance's dict:
 # those of built-in exceptions, and properties of well-known libraries.

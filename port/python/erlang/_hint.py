@@ -5,7 +5,10 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any, Dict, Iterator, List, Optional
+
+TYPE_CHECKING = False  # importing typing would take memory in every worker
+if TYPE_CHECKING:
+    from typing import Any, Dict, Iterator, List, Optional
 
 # The options of a call, which some take for keyword arguments.
 OPTIONS = {

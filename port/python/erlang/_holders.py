@@ -20,10 +20,13 @@ from types import (
     MethodType,
     TracebackType,
 )
-from typing import Any
 
 from erlang import Atom
 from erlang._names import full_name
+
+TYPE_CHECKING = False  # a foreign typing may be in the way
+if TYPE_CHECKING:
+    from typing import Any
 
 _OWN = os.path.dirname(__file__) + os.sep
 _OPTIMIZED = 1  # CO_OPTIMIZED: a function, whose variables are in no dict

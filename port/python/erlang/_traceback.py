@@ -8,10 +8,15 @@ import os
 import traceback
 from collections import deque
 from types import TracebackType
-from typing import Any, Dict, Iterable, Iterator
 
 from . import Atom, _attributes, _source
 from ._names import full_name
+
+TYPE_CHECKING = False  # importing typing would take memory in every worker
+if TYPE_CHECKING:
+    from typing import Any, Dict, Iterable, Iterator
+
+    _Map = Dict[Atom, Any]
 
 # Frames of one traceback that are kept from each of its ends.
 _FRAMES = 250
@@ -33,8 +38,6 @@ _POSITION = (
     (Atom("end_offset"), "end_offset", int),
     (Atom("text"), "text", str),
 )
-
-_Map = Dict[Atom, Any]
 
 
 def describe(exc: BaseException) -> _Map:
