@@ -352,7 +352,7 @@ FUZZ_SECONDS = 30
 fuzz_targets = test/fuzz/fuzz_scan test/fuzz/fuzz_batch test/fuzz/fuzz_decode
 fuzz_ldflags = $(AM_LDFLAGS) -fsanitize=fuzzer
 EXTRA_PROGRAMS += $(fuzz_targets)
-EXTRA_DIST += test/fuzz/make_corpus.escript
+EXTRA_DIST += test/fuzz/fuzz.h test/fuzz/make_corpus.escript
 test_fuzz_fuzz_scan_LDFLAGS = $(fuzz_ldflags)
 test_fuzz_fuzz_batch_LDFLAGS = $(fuzz_ldflags)
 test_fuzz_fuzz_decode_LDFLAGS = $(fuzz_ldflags)
