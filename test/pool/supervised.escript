@@ -214,13 +214,18 @@ start_during_stop() ->
     is_gone().
 
 race() ->
+    [race_once() || _ <- lists:seq(1, 5)].
+
+race_once() ->
     Starts = [fun() -> py:start_link(own, #{size => 1}) end,
               fun() -> py:start_pool(own, #{size => 1}) end],
     Self = self(),
     Pids = [spawn(fun() ->
+                      receive start -> ok end,
                       Self ! {self(), (lists:nth(N rem 2 + 1, Starts))()},
                       receive stop -> ok end
                   end) || N <- lists:seq(1, 20)],
+    [Pid ! start || Pid <- Pids],
     Results = [result(Pid) || Pid <- Pids],
     [Pool] = [Pool || {ok, Pool} <- Results],
     ?assertEqual(19, fixture:count(fun(R) -> R =:= {error, {already_started, Pool}} end, Results)),

@@ -19,7 +19,7 @@
 %%                                had to be ended
 -module(py_pool_board).
 
--export([new/2, delete/1, find/1, open/1, refusal/1, names/0, with_pool/2, with_open/2]).
+-export([new/2, publish/1, delete/1, find/1, open/1, refusal/1, names/0, with_pool/2, with_open/2]).
 -export([set_supervisor/3, supervisor/1, set_process/3, pool/1, workers_sup/1, sampler/1, call/4]).
 -export([join/4, leave/3, pick/1, workers/1, worker/2]).
 -export([set_program/4, programs/1, forget_program/2]).
@@ -38,20 +38,22 @@
 %% ---------------------------------------------------------------------------
 %% Pools
 
-%% Makes the pool known. Its table belongs to the calling process.
+%% A pool that nobody knows yet. Its table belongs to the calling process.
 -spec new(atom(), #{size := pos_integer(), timeout := timeout(), max_frame := pos_integer(),
                     interrupt_grace := non_neg_integer(), close_grace := non_neg_integer(),
                     drain := non_neg_integer(), _ => _}) -> #pool{}.
-new(Name, #{size := Size, timeout := Timeout, max_frame := MaxFrame,
-            interrupt_grace := InterruptGrace, close_grace := CloseGrace,
-            drain := Drain} = Options) ->
-    Pool = #pool{name = Name, size = Size, load = py_pool_load:new(Size), bills = bills(Options),
-                 table = ets:new(?MODULE, [public, {read_concurrency, true}]),
-                 timeout = Timeout, max_frame = MaxFrame,
-                 interrupt_grace = InterruptGrace, close_grace = CloseGrace,
-                 drain = Drain, refuses = maps:get(quarantine, Options, infinity) =/= infinity},
-    persistent_term:put({py, Name}, Pool),
-    Pool.
+new(Name, #{size := Size, timeout := Timeout, max_frame := MaxFrame, drain := Drain,
+            interrupt_grace := InterruptGrace, close_grace := CloseGrace} = Options) ->
+    #pool{name = Name, size = Size, load = py_pool_load:new(Size), bills = bills(Options),
+          table = ets:new(?MODULE, [public, {read_concurrency, true}]),
+          timeout = Timeout, max_frame = MaxFrame, drain = Drain,
+          interrupt_grace = InterruptGrace, close_grace = CloseGrace,
+          refuses = maps:get(quarantine, Options, infinity) =/= infinity}.
+
+%% From now on the pool is known by its name.
+-spec publish(#pool{}) -> ok.
+publish(#pool{name = Name} = Pool) ->
+    persistent_term:put({py, Name}, Pool).
 
 bills(#{bill := true}) -> ets:new(py_worker_bill, [public, {write_concurrency, true}]);
 bills(_) -> none.
@@ -203,10 +205,7 @@ set_version(Pool, Version) ->
 
 -spec version(#pool{}) -> {ok, binary()} | {error, no_worker}.
 version(Pool) ->
-    case value(Pool, version) of
-        none -> {error, no_worker};
-        Version -> {ok, Version}
-    end.
+    case value(Pool, version) of none -> {error, no_worker}; Version -> {ok, Version} end.
 
 %% The workers that are ready, in the order of their slots.
 -spec workers(#pool{}) -> [worker()].

@@ -51,17 +51,20 @@ options(Sup, Pool) ->
           {ok, {supervisor:sup_flags(), [supervisor:child_spec()]}} | ignore.
 init({members, Pool, Options}) ->
     {ok, members(Pool, Options)};
-init({own, Name, Options}) ->
-    {ok, pool(own, Name, Options)};
-init({linked, Name, Options}) ->
-    case py_pools:claim(Name) of
-        true -> {ok, pool(linked, Name, Options)};
+init({Whose, Name, Options}) ->
+    Pool = py_pool_board:new(Name, Options),
+    py_pool_board:set_supervisor(Pool, Whose, self()),
+    case publish(Whose, Pool) of
+        true -> {ok, pool(Pool, Options)};
         false -> ignore
     end.
 
-pool(Whose, Name, Options) ->
-    Pool = py_pool_board:new(Name, Options),
-    py_pool_board:set_supervisor(Pool, Whose, self()),
+%% Whoever gives the name to one that is linked makes that known, so that nobody else
+%% is given it meanwhile.
+publish(own, Pool) -> py_pool_board:publish(Pool) =:= ok;
+publish(linked, Pool) -> py_pools:claim(Pool).
+
+pool(Pool, Options) ->
     Members = #{id => members, type => supervisor,
                 start => {?MODULE, start_members, [Pool, Options]}},
     Drain = #{id => drain, start => {py_pool_drain, start_link, [Pool]}, shutdown => infinity},

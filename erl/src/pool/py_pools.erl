@@ -19,7 +19,7 @@
 
 -include("py.hrl").
 
--type work() :: {start, py_pool_options:hidden()} | {stop, timeout() | drain} | claim.
+-type work() :: {start, py_pool_options:hidden()} | {stop, timeout() | drain} | {claim, #pool{}}.
 %% Whoever wants it done, if anybody waits.
 -type wish() :: {gen_server:from() | none, work()}.
 
@@ -92,10 +92,10 @@ start_linked(Name, Options) ->
     end.
 
 %% By the supervisor of a pool that is to be linked: whether it has the name now,
-%% for as long as it lives.
--spec claim(atom()) -> boolean().
-claim(Name) ->
-    ask({Name, claim}, false).
+%% for as long as it lives. Then the pool is known.
+-spec claim(#pool{}) -> boolean().
+claim(#pool{name = Name} = Pool) ->
+    ask({Name, {claim, Pool}}, false).
 
 ask(Question, Otherwise) ->
     try
@@ -158,15 +158,14 @@ handle_continue(leftovers, S) ->
           {reply, term(), #state{}} | {noreply, #state{}}.
 handle_call({_, {start, _}}, _, #state{closing = true} = S) ->
     {reply, {error, {not_started, py}}, S};
-handle_call({_, claim}, _, #state{closing = true} = S) ->
+handle_call({_, {claim, _}}, _, #state{closing = true} = S) ->
     {reply, false, S};
-handle_call({Name, claim}, From, S) ->
-    {noreply, wish(Name, {From, claim}, S)};
 handle_call({refusal, _}, _, #state{closing = true} = S) ->
     {reply, {error, {not_started, py}}, S};
 handle_call({refusal, Name}, _, S) ->
     {reply, refusal(py_pool_board:supervisor(Name)), S};
-handle_call({Name, {Kind, _} = Work}, From, S) when Kind =:= start; Kind =:= stop ->
+handle_call({Name, {Kind, _} = Work}, From, S)
+  when Kind =:= start; Kind =:= stop; Kind =:= claim ->
     {noreply, wish(Name, {From, Work}, S)};
 handle_call(drain_all, From, #state{turns = Turns} = S) ->
     _ = spawn_link(fun() -> gen_server:reply(From, py_pool_life:drain_all()) end),
@@ -211,12 +210,15 @@ free(false, Name, Monitor, #state{linked = Linked} = S) ->
     py_pool_kept:forget(Name),
     S#state{linked = maps:remove(Name, Linked)}.
 
-give({Pid, _} = From, Name, #state{linked = Linked} = S) ->
-    Free = py_pool_board:find(Name) =:= {error, {no_pool, Name}},
-    gen_server:reply(From, Free),
-    case Free of
-        true -> S#state{linked = Linked#{Name => {Pid, monitor(process, Pid)}}};
-        false -> S
+give({Pid, _} = From, #pool{name = Name} = Pool, #state{linked = Linked} = S) ->
+    case py_pool_board:find(Name) of
+        {error, {no_pool, Name}} ->
+            py_pool_board:publish(Pool),
+            gen_server:reply(From, true),
+            S#state{linked = Linked#{Name => {Pid, monitor(process, Pid)}}};
+        _ ->
+            gen_server:reply(From, false),
+            S
     end.
 
 %% ---------------------------------------------------------------------------
@@ -269,8 +271,8 @@ ended(_, Name, #turn{wish = {From, {stop, _}}, waiting = Waiting}, S) ->
 
 next(Name, [], #state{turns = Turns} = S) ->
     S#state{turns = maps:remove(Name, Turns)};
-next(Name, [{From, claim} | Rest], S) ->
-    next(Name, Rest, give(From, Name, settle(Name, S)));
+next(Name, [{From, {claim, Pool}} | Rest], S) ->
+    next(Name, Rest, give(From, Pool, settle(Name, S)));
 next(Name, [Wish | Rest], S) ->
     #state{turns = Turns} = Settled = settle(Name, S),
     Settled#state{turns = Turns#{Name => turn(Name, Wish, Rest)}}.
@@ -282,7 +284,7 @@ close(Name, #turn{wish = {_, {Kind, _}}, waiting = Waiting} = Turn) ->
               _ -> 0
           end, Turn),
     [answer(From, {error, {not_started, py}}) || {From, {start, _}} <- Waiting],
-    [answer(From, false) || {From, claim} <- Waiting],
+    [answer(From, false) || {From, {claim, _}} <- Waiting],
     Turn#turn{waiting = [Wish || {_, {stop, _}} = Wish <- Waiting]}.
 
 %% ---------------------------------------------------------------------------
