@@ -26,6 +26,8 @@
 -type effect() ::
     %% Write this frame to the program.
     {send, iodata()}
+    %% Ask the program to give these back, if it has not started them.
+    | {recall, [py_wire:id(), ...]}
     %% Answer somebody who waits.
     | {answer, py_ask:from(), py_result:answer()}
     %% This request has not started: the pool finds another worker for it.

@@ -38,6 +38,7 @@ main(_) ->
         {"a stream that is to end has started, and is first", fun put_back/0},
         {"a caller is gone: each job by its state", fun leave/0},
         {"what is left has until its deadline, or the caller's", fun leave_until/0},
+        {"far too many: what is behind goes elsewhere", fun far_too_many/0},
         {"busy: what may run elsewhere goes there", fun take_back/0},
         {"busy: the program is asked once for each job", fun take_back_once/0},
         {"used up: what names the worker is for its successor", fun hand_over/0},
@@ -123,10 +124,10 @@ bytes() ->
 
 other_window() ->
     Many = [req(Id) || Id <- lists:seq(1, 20)],
-    Wide = py_worker_jobs:set_window(16, waiting(Many)),
+    {[], Wide} = py_worker_jobs:set_window({16, 16}, waiting(Many)),
     {Ids, Sent} = send(Wide),
     ?assertEqual(lists:seq(1, 16), Ids),
-    Narrow = py_worker_jobs:set_window(?LEAST_WINDOW, replied(1, Sent)),
+    {[], Narrow} = py_worker_jobs:set_window({?LEAST_WINDOW, 16}, replied(1, Sent)),
     ?assertEqual(none, py_worker_jobs:next(Narrow)),
     ?assertEqual({19, 0}, py_worker_jobs:load(Narrow)),
     Left = lists:foldl(fun replied/2, Narrow, lists:seq(2, 9)),
@@ -146,7 +147,7 @@ behind() ->
     {Late, _} = py_worker_jobs:expire(5, Three()),
     ?assertEqual([{answer, 4, {error, timeout}}, {send, py_wire:cancel(4)}], Late),
     {Back, _} = py_worker_jobs:take_back(Three()),
-    ?assertEqual([{send, py_wire:take_back(Id)} || Id <- [1, 2, 3, 4]], Back),
+    ?assertEqual([{recall, [1, 2, 3, 4]}], Back),
     ?assertEqual(unknown, py_worker_jobs:reply(9, frame(9), Three())),
     ?assertEqual([1, 2, 3, 4], lists:sort([Id || #req{reply_to = Id} <- py_worker_jobs:requests(Three())])).
 
@@ -278,15 +279,24 @@ leave_until() ->
          ?assertEqual({true, 1}, py_worker_jobs:stuck(Until, Jobs))
      end || {Deadline, Until} <- [{5, 5}, {20, 10}, {infinity, 10}]].
 
+far_too_many() ->
+    {[], Wide} = py_worker_jobs:set_window({16, 16}, py_worker_jobs:new()),
+    Reqs = [req(Id) || Id <- lists:seq(1, 14)] ++ [bound(15), req(16), req(17)],
+    {_, Sent} = send(waiting(Reqs, Wide)),
+    {Effects, Narrow} = py_worker_jobs:set_window({12, 15}, Sent),
+    ?assertMatch([{requeue, #req{reply_to = 17}}, {recall, [13, 14, 16]}], Effects),
+    ?assertEqual({[], Narrow}, py_worker_jobs:set_window({12, 15}, Narrow)),
+    {Back, _} = py_worker_jobs:reply(14, frame(14, {error, not_started}), Narrow),
+    ?assertMatch([{requeue, #req{reply_to = 14}}], Back).
+
 take_back() ->
     Sent = sent([req(1), bound(2)] ++ [bound(Id) || Id <- lists:seq(3, ?LEAST_WINDOW)]),
     {Effects, Jobs} = py_worker_jobs:take_back(waiting([req(10), bound(11)], Sent)),
-    ?assertMatch([{requeue, #req{reply_to = 10}}, {send, _}], Effects),
-    ?assertEqual({send, py_wire:take_back(1)}, lists:last(Effects)),
+    ?assertMatch([{requeue, #req{reply_to = 10}}, {recall, [1]}], Effects),
     ?assertEqual(?LEAST_WINDOW + 1, py_worker_jobs:count(Jobs)).
 
 take_back_once() ->
-    {[{send, _}, {send, _}], Jobs} = py_worker_jobs:take_back(sent([req(1), req(2)])),
+    {[{recall, [1, 2]}], Jobs} = py_worker_jobs:take_back(sent([req(1), req(2)])),
     ?assertEqual({[], Jobs}, py_worker_jobs:take_back(Jobs)).
 
 hand_over() ->
@@ -295,8 +305,8 @@ hand_over() ->
     ?assertMatch({[], _}, py_worker_jobs:take_back(waiting([Named(10)], sent([Named(1)])))),
     {Effects, Left} = py_worker_jobs:hand_over(Jobs),
     ?assertMatch([{requeue, #req{reply_to = 10}} | _], Effects),
-    ?assertEqual([py_wire:take_back(Id) || Id <- [1 | lists:seq(3, ?LEAST_WINDOW)]],
-                 [Frame || {send, Frame} <- Effects]),
+    ?assertEqual([1 | lists:seq(3, ?LEAST_WINDOW)],
+                 lists:append([Ids || {recall, Ids} <- Effects])),
     ?assertEqual(?LEAST_WINDOW + 1, py_worker_jobs:count(Left)),
     ?assertEqual([true, true, false],
                  [py_worker_jobs:has_free(sent([Req])) || Req <- [req(1), Named(1), bound(1)]]).

@@ -14,6 +14,7 @@ main(_) ->
         {"at first it takes the least", fun first/0},
         table:rows("from one tick to the next", fun window/2, windows()),
         {"each tick is by itself", fun ticks/0},
+        {"what is asked back", fun recall/0},
         table:rows("sent", fun frames/3, sent())
     ]).
 
@@ -21,26 +22,35 @@ new() ->
     py_worker_send:new(#{features => [quit, batch]}, 65536).
 
 first() ->
-    ?assertMatch({?LEAST_WINDOW, _}, py_worker_send:tick(10, 1_000_000, new())).
+    ?assertMatch({{?LEAST_WINDOW, ?MOST_WINDOW}, _}, py_worker_send:tick(10, 1_000_000, new())).
 
 windows() ->
-    [{What, [Ms, Answered], Window} || {What, Ms, Answered, Window} <-
-        [{"nothing is answered", 10, 0, ?LEAST_WINDOW},
-         {"slow calls", 10, 5, ?LEAST_WINDOW},
-         {"what it answers in two milliseconds", 10, 500, 100},
-         {"no more than the most", 10, 1_000_000, ?MOST_WINDOW},
-         {"after a rest", 60_000, 500, ?LEAST_WINDOW},
-         {"no time at all", 0, 20, 40}]].
+    [{What, [Ms, Answered], Windows} || {What, Ms, Answered, Windows} <-
+        [{"nothing is answered", 10, 0, {?LEAST_WINDOW, 2 * ?LEAST_WINDOW}},
+         {"slow calls", 10, 5, {?LEAST_WINDOW, 2 * ?LEAST_WINDOW}},
+         {"what it answers in two milliseconds, and in twenty", 10, 500, {100, 1000}},
+         {"no more than the most", 10, 1_000_000, {?MOST_WINDOW, 2_000_000}},
+         {"after a rest", 60_000, 500, {?LEAST_WINDOW, 2 * ?LEAST_WINDOW}},
+         {"no time at all", 0, 20, {40, 400}}]].
 
 window(Ms, Answered) ->
     {_, Window} = py_worker_send:tick(1000, 50, new()),
-    {Size, _} = py_worker_send:tick(1000 + Ms, 50 + Answered, Window),
-    Size.
+    {Sizes, _} = py_worker_send:tick(1000 + Ms, 50 + Answered, Window),
+    Sizes.
 
 ticks() ->
     {_, One} = py_worker_send:tick(0, 0, new()),
-    {200, Two} = py_worker_send:tick(10, 1000, One),
-    ?assertMatch({?LEAST_WINDOW, _}, py_worker_send:tick(20, 1000, Two)).
+    {{200, _}, Two} = py_worker_send:tick(10, 1000, One),
+    ?assertMatch({{?LEAST_WINDOW, _}, _}, py_worker_send:tick(20, 1000, Two)).
+
+%% The program takes it apart as it does many requests.
+recall() ->
+    ?assertEqual([py_wire:take_back(1)], py_worker_send:recall([1], new())),
+    [Frame] = py_worker_send:recall([1, 2], new()),
+    ?assertEqual([{take_back, 1}, {take_back, 2}],
+                 [binary_to_term(Part) || Part <- binary_to_term(iolist_to_binary(Frame))]),
+    Lone = py_worker_send:new(#{}, 65536),
+    ?assertEqual([py_wire:take_back(Id) || Id <- [1, 2]], py_worker_send:recall([1, 2], Lone)).
 
 %% ---------------------------------------------------------------------------
 

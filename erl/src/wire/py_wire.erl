@@ -7,7 +7,7 @@
 %% they are; so a reply is matched to its request by its first eight bytes.
 -module(py_wire).
 
--export([what/1, named/1, body/2, request/3, batch/1, batch_head/0, part_size/1]).
+-export([what/1, named/1, body/2, request/3, batch/1, batch_head/0, part_size/1, controls/1]).
 -export([cancel/1, take_back/1, more/2, stop/1, ack/1, answer/2, resume/0, quit/0]).
 -export([reply_id/1, is_not_started/1, chunk_items/1, ahead/1, event/1, message_id/1]).
 -export([receiver_name/1, atoms/0]).
@@ -87,10 +87,16 @@ request(Id, Arity, Body) ->
 %% takes part_size/1 bytes, and all that is around them batch_head/0.
 -spec batch([{id(), 2 | 3, iodata(), non_neg_integer()}, ...]) -> iodata().
 batch(Requests) ->
-    [<<?TERM_VERSION, ?LIST, (length(Requests)):32>>,
-     [[<<?BINARY, (Size + ?REQUEST_HEAD):32>>, request(Id, Arity, Body)]
-      || {Id, Arity, Body, Size} <- Requests],
-     ?NIL].
+    list([[<<?BINARY, (Size + ?REQUEST_HEAD):32>>, request(Id, Arity, Body)]
+          || {Id, Arity, Body, Size} <- Requests]).
+
+list(Parts) ->
+    [<<?TERM_VERSION, ?LIST, (length(Parts)):32>>, Parts, ?NIL].
+
+%% Control that goes together.
+-spec controls([binary(), ...]) -> iodata().
+controls(Controls) ->
+    list([[<<?BINARY, (byte_size(Control)):32>>, Control] || Control <- Controls]).
 
 -spec batch_head() -> pos_integer().
 batch_head() -> ?BATCH_HEAD.

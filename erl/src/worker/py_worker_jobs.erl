@@ -210,10 +210,14 @@ count(#jobs{n = N, n_waiting = Waiting}) ->
 calls(#jobs{calls = Calls}) ->
     Calls.
 
-%% From now on this many may be sent.
--spec set_window(pos_integer(), jobs()) -> jobs().
-set_window(Window, J) ->
-    J#jobs{window = Window}.
+%% From now on this many may be sent. If the program has far too many, because it has
+%% become slow, those behind would wait while others have nothing to do.
+-spec set_window({Window :: pos_integer(), TooMany :: pos_integer()}, jobs()) ->
+          {[effect()], jobs()}.
+set_window({Window, TooMany}, #jobs{n = N} = J) when N > TooMany ->
+    take_back(fun is_free/1, Window, J#jobs{window = Window});
+set_window({Window, _}, J) ->
+    {[], J#jobs{window = Window}}.
 
 %% As others are to see it (py_pool_load): how many there are, of how many.
 -spec load(jobs()) -> {non_neg_integer(), Window :: non_neg_integer()}.
@@ -334,23 +338,28 @@ left(#job{id = Id, deadline = Deadline} = Job, Latest, #jobs{sent = Sent} = J) -
 %% program is asked, once for each job, to give back what it has not started.
 -spec take_back(jobs()) -> {[effect()], jobs()}.
 take_back(J) ->
-    take_back(fun is_free/1, J).
+    take_back(fun is_free/1, 0, J).
 
 %% The worker must not run anything new. The same, and what names it is for its
 %% successor.
 -spec hand_over(jobs()) -> {[effect()], jobs()}.
 hand_over(J) ->
-    take_back(fun may_move/1, J).
+    take_back(fun may_move/1, 0, J).
 
-take_back(May, J) ->
-    {Free, #jobs{sent = Sent} = Kept} = drop_waiting(May, gather(J)),
+%% All but the first ones that the program has.
+take_back(May, Keep, J) ->
+    {Free, #jobs{n = N, sent = All} = Kept} = drop_waiting(May, gather(J)),
+    {First, Sent} = lists:split(min(Keep, N), All),
     Recall = fun(#job{left = false, recalled = false} = Job) -> May(Job);
                 (#job{}) -> false
              end,
     Marked = [Job#job{recalled = Job#job.recalled orelse Recall(Job)} || Job <- Sent],
     {[{requeue, Req} || #job{req = Req} <- Free]
-         ++ [{send, py_wire:take_back(Id)} || #job{id = Id} = Job <- Sent, Recall(Job)],
-     Kept#jobs{sent = Marked}}.
+         ++ recall([Id || #job{id = Id} = Job <- Sent, Recall(Job)]),
+     Kept#jobs{sent = First ++ Marked}}.
+
+recall([]) -> [];
+recall(Ids) -> [{recall, Ids}].
 
 %% Whether any worker may run it.
 is_free(#job{req = #req{bound = Bound}}) -> not Bound.

@@ -197,8 +197,7 @@ ran_out(What, Last, #live{pool = Pool, about = #{os_pid := OsPid}, tenure = Tenu
 -spec spare(boolean(), live()) -> live().
 spare(true, #live{jobs = Jobs} = L) ->
     jobs(py_worker_jobs:take_back(Jobs), L#live{spared = true});
-spare(false, L) ->
-    L#live{spared = false}.
+spare(false, L) -> L#live{spared = false}.
 
 %% Another worker has this one's slot.
 -spec retire(restarted | recycled, Limit :: non_neg_integer(), live()) -> live().
@@ -232,8 +231,8 @@ tick_at(Now, L) ->
     look(climb(Now, mark_busy(Now, L3))).
 
 measure(Now, #live{jobs = Jobs, send = Send} = L) ->
-    {Window, Next} = py_worker_send:tick(Now, py_worker_jobs:calls(Jobs), Send),
-    L#live{jobs = py_worker_jobs:set_window(Window, Jobs), send = Next}.
+    {Windows, Next} = py_worker_send:tick(Now, py_worker_jobs:calls(Jobs), Send),
+    jobs(py_worker_jobs:set_window(Windows, Jobs), L#live{send = Next}).
 
 %% A worker that has lost its slot is not shown.
 look(#live{since = none, retiring = false, sealed = false, last_id = Last, rest = Rest} = L) ->
@@ -300,8 +299,9 @@ effect({answer, From, Answer}, L) ->
 effect({send, Frame}, #live{port = Port} = L) ->
     _ = py_os_port:send(Port, Frame),
     L;
-effect(progress, L) ->
-    L#live{since = none, busy = false};
+effect({recall, Ids}, #live{send = Send} = L) ->
+    effects([{send, Frame} || Frame <- py_worker_send:recall(Ids, Send)], L);
+effect(progress, L) -> L#live{since = none, busy = false};
 effect({requeue, #req{named = Named} = Req}, #live{tenure = Tenure} = L) ->
     _ = case Named of true -> refuse(Req); false -> enter(Req, L) end,
     L#live{tenure = py_worker_tenure:given_back(Req, Tenure)};

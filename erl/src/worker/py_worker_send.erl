@@ -9,7 +9,7 @@
 %% one that is slow, or has rested, has the least.
 -module(py_worker_send).
 
--export([new/2, tick/3, next/2]).
+-export([new/2, tick/3, next/2, recall/2]).
 -export_type([send/0]).
 
 -include("py.hrl").
@@ -17,6 +17,8 @@
 
 %% The moment (ms).
 -define(AHEAD_MS, 2).
+%% What takes longer than this is far ahead, even if the VM was held up meanwhile (ms).
+-define(FAR_MS, 20).
 
 -record(send, {
     most :: integer(),                          % bytes of requests in one frame
@@ -34,16 +36,18 @@ new(Hello, MaxFrame) ->
         false -> #send{most = 0}
     end.
 
-%% The time has come to look again: the window from now on.
--spec tick(Now :: integer(), Answered :: non_neg_integer(), send()) -> {pos_integer(), send()}.
+%% The time has come to look again: the window from now on, and how many are far too
+%% many, if the program has them from before.
+-spec tick(Now :: integer(), Answered :: non_neg_integer(), send()) ->
+          {{pos_integer(), pos_integer()}, send()}.
 tick(Now, Answered, #send{seen = Seen, answered = Before} = S) ->
-    {window(Now, Seen, Answered - Before), S#send{seen = Now, answered = Answered}}.
+    {windows(Now, Seen, Answered - Before), S#send{seen = Now, answered = Answered}}.
 
-window(_, none, _) ->
-    ?LEAST_WINDOW;
-window(Now, Seen, Answered) ->
-    Ahead = Answered * ?AHEAD_MS div max(1, Now - Seen),
-    max(?LEAST_WINDOW, min(?MOST_WINDOW, Ahead)).
+windows(_, none, _) ->
+    {?LEAST_WINDOW, ?MOST_WINDOW};
+windows(Now, Seen, Answered) ->
+    In = fun(Ms) -> Answered * Ms div max(1, Now - Seen) end,
+    {max(?LEAST_WINDOW, min(?MOST_WINDOW, In(?AHEAD_MS))), max(2 * ?LEAST_WINDOW, In(?FAR_MS))}.
 
 %% The next frame, if something may be sent, and the jobs once it is sent. What has
 %% piled up goes together; a lone request has its own short form, and may be larger.
@@ -63,6 +67,15 @@ more(Ready, Room, Jobs) ->
             end;
         none ->
             {frame(Ready), Jobs}
+    end.
+
+%% The frames that ask for these jobs back: one, which is small. Between short jobs
+%% the program reads a frame at a time, so many would come too late.
+-spec recall([py_wire:id(), ...], send()) -> [iodata()].
+recall(Ids, #send{most = Most}) ->
+    case [py_wire:take_back(Id) || Id <- Ids] of
+        [_, _ | _] = Frames when Most > 0 -> [py_wire:controls(Frames)];
+        Frames -> Frames
     end.
 
 part_size(#job{req = #req{size = Size}}) -> py_wire:part_size(Size).
