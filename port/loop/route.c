@@ -144,13 +144,20 @@ static int check_id(const struct request *req, struct err *err)
                    req->id_len);
 }
 
+/* What is urgent waits neither for the job that runs, nor for those that came
+ * before it. */
+static bool would_wait(bool busy)
+{
+    return busy || jobs_waiting() || stream_ready();
+}
+
 static void request(struct job *job, bool busy)
 {
     if (op_is_bare(&job->req)) {
         aide_push(job);
         return;
     }
-    if (busy && op_is_urgent(&job->req)) {
+    if (op_is_urgent(&job->req) && would_wait(busy)) {
         clerk_push(job);
         return;
     }
@@ -203,25 +210,26 @@ static void no_memory(const char *data, size_t len, const struct err *why)
 
 /* ---- frames ----------------------------------------------------------- */
 
-/* Each job owns what it is made of. */
-static bool route_part(const char *part, size_t len, bool busy)
+/* Each job owns what it is made of. What comes together might wait for each
+ * other, as for a job that runs. */
+static bool route_part(const char *part, size_t len)
 {
     struct err err = {""};
     struct frame *frame = frame_copy(part, len);
     if (frame)
-        return route_one(frame, busy);
+        return route_one(frame, true);
     err_set(&err, "no memory for a request of %zu bytes", len);
     no_memory(part, len, &err);
     return true;
 }
 
-static bool route_batch(struct batch *batch, bool busy)
+static bool route_batch(struct batch *batch)
 {
     const char *part = NULL;
     size_t len = 0;
     bool go_on = true;
     while (go_on && batch_next(batch, &part, &len))
-        go_on = route_part(part, len, busy);
+        go_on = route_part(part, len);
     return go_on;
 }
 
@@ -230,7 +238,7 @@ bool route_frame(struct frame *frame, bool busy)
     struct batch batch;
     if (!batch_begin(&batch, frame->data, frame->len))
         return route_one(frame, busy);
-    const bool go_on = route_batch(&batch, busy);
+    const bool go_on = route_batch(&batch);
     free(frame);
     return go_on;
 }

@@ -12,7 +12,8 @@ main(_) ->
         {"a list that is no batch is answered as a whole", fun no_batch/0},
         {"what is wrong in a batch is its own", fun wrong_in_batch/0},
         {"a job ends the program: those before it were answered", fun end_in_batch/0},
-        {"quit in a batch", fun quit_in_batch/0}
+        {"quit in a batch", fun quit_in_batch/0},
+        {"what is urgent does not wait for the jobs before it", fun urgent_in_batch/0}
     ]).
 
 send_batch(Port, Requests) ->
@@ -52,6 +53,12 @@ end_in_batch() ->
     ?assertEqual([{Id, {ok, Id}} || Id <- lists:seq(1, 25)],
                  [raw:recv(Port) || _ <- lists:seq(1, 25)]),
     ?assertEqual({exit_status, 3}, raw:recv(Port)).
+
+urgent_in_batch() ->
+    Port = raw:open(),
+    send_batch(Port, [{1, {eval, <<"__import__('time').sleep(0.3)">>, #{}}}, {2, stack}, {3, gc}]),
+    ?assertMatch([{2, {ok, _}}, {3, {ok, _}}, {1, {ok, none}}], [raw:recv(Port) || _ <- [1, 2, 3]]),
+    ok = raw:close(Port).
 
 quit_in_batch() ->
     Port = raw:open(),
