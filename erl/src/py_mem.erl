@@ -234,7 +234,8 @@ top(Target, By) ->
 %% the wait for it, and p50 and p99 right within an eighth. A pool's rows are of all
 %% workers that it has had, and `workers' the slots where the function ran.
 %%
-%% Each slot has 200 functions, 1 KB for each; what comes later is counted as `other'.
+%% Each slot has 200 functions, 1 KB for each; what comes later is counted as `other',
+%% and so is what has a name of more than 255 bytes.
 %% In a large heap `growth' and `peak' are of some calls, chosen by chance, and growth
 %% an estimate of all. Calls that did not end by themselves are not there, nor are streams. What threads
 %% of Python's do meanwhile is on the bill of the call that runs.

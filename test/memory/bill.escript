@@ -29,6 +29,7 @@ main(_) ->
         {"by time and by calls", fun orders/0},
         {"of one worker, of each, of a pool", fun targets/0},
         {"whatever makes the call", fun ways/0},
+        {"names that are too long for a row", fun long/0},
         {"sums outlive their workers", fun outlived/0},
         {"a pool without the option", fun off/0},
         {"wrong arguments", fun wrong/0}
@@ -220,6 +221,17 @@ ways() ->
         {ok, Rows} = py_mem:top(billed, calls),
         ?assertEqual([{{<<"math">>, <<"sqrt">>}, 6}, {exec, 1}],
                      [{What, N} || #{what := What, calls := N} <- Rows])
+    end).
+
+%% Whoever calls chooses the names, and sums have a fixed size.
+long() ->
+    billed(#{size => 1}, fun() ->
+        Name = fun(N) -> binary:copy(<<"x">>, N) end,
+        [{error, _} = py:call(Module, Function, [], #{}, #{pool => billed})
+         || {Module, Function} <- [{Name(255), f}, {Name(256), f}, {os, Name(255)}, {os, Name(1_000_000)}]],
+        {ok, Rows} = py_mem:top(billed, calls),
+        ?assertEqual(lists:sort([{other, 2}, {{Name(255), <<"f">>}, 1}, {{<<"os">>, Name(255)}, 1}]),
+                     lists:sort([{What, N} || #{what := What, calls := N} <- Rows]))
     end).
 
 outlived() ->

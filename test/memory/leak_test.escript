@@ -14,6 +14,7 @@ main(_) ->
         [{What, 120_000, fun() -> ok = fixture:unless_sanitized(), Test() end}
          || {What, Test} <- leaks()],
         {"a function that fails", fun failing/0},
+        {"what its pool has switched on is not counted", fun unswayed/0},
         {"one test at a time, and nothing stays", fun alone/0},
         {"its caller dies", fun killed/0},
         {"wrong arguments", fun wrong/0}
@@ -128,6 +129,15 @@ failing() ->
     ?assertMatch({error, {'ValueError', _}}, test(failing, [1])),
     ?assertMatch({error, {worker_exit, {status, 3}}}, py_mem:leak_test(os, '_exit', [3])),
     ?assertEqual({error, {no_pool, nobody}}, py_mem:leak_test(math, sqrt, [4], #{pool => nobody})).
+
+%% A block that is sampled is larger than it was asked for.
+unswayed() ->
+    {ok, _} = py:start_pool(sampled, #{size => 1, python_path => [fixture:python_path()], bill => true,
+                                       profile => #{rate => 512, per_second => 1_000_000}}),
+    {leak, #{kind := python, bytes_per_call := Bytes}} =
+        py_mem:leak_test(leaky, remember, [<<"some words">>], #{pool => sampled}),
+    ok = py:stop_pool(sampled),
+    ?assert(Bytes > 1000 andalso Bytes < 1500).
 
 alone() ->
     {Pid, Monitor} = spawn_monitor(fun() -> exit(py_mem:leak_test(time, sleep, [0.01], #{runs => 100})) end),

@@ -50,9 +50,10 @@ keep(Pool, From, Watch) ->
         {error, _} -> ok
     end.
 
-%% A worker that is left alone, and counts exactly.
+%% A worker that is left alone, and counts exactly: blocks that are sampled are larger.
 alone(#{memory := Limits, env := Env} = Options) ->
-    Options#{size := 1, bill := false, recycle := #{}, trim := never, quarantine := infinity,
+    Options#{size := 1, bill := false, profile := false, recycle := #{}, trim := never,
+             quarantine := infinity,
              memory := (maps:remove(budget, Limits))#{account => true},
              env := py_secret:hide(tuned(py_secret:show(Env)))}.
 

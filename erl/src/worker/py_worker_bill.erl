@@ -6,8 +6,9 @@
 %%   {Slot, how many of these rows there are}
 %%
 %% N0, N1, … count calls by how long they took. A bill of one call in N stands for N of
-%% them. A row never gets larger, and there
-%% are ?MOST for each slot; functions that come later are counted together, as `other'.
+%% them. A row never gets larger, and there are ?MOST for each slot; functions that come
+%% later are counted together, as `other', and so are those with names longer than
+%% ?NAME_BYTES bytes, which are no module's: whoever calls chooses them.
 -module(py_worker_bill).
 
 -export([ahead/5, add/4, sums/2, bucket/1, time/1]).
@@ -22,6 +23,7 @@
                      gc_pause := non_neg_integer(), times := [non_neg_integer()]}.
 
 -define(MOST, 200).
+-define(NAME_BYTES, 255).
 -define(BUCKETS, 124).
 -define(SUMS, [calls, time, growth, rss_growth, peak, gc_pause]).
 -define(FIRST, 2).
@@ -59,8 +61,12 @@ add(Table, Slot, What, Bill) ->
 
 function(What) ->
     case py_wire:named(What) of
-        {Module, Function, _} -> {Module, Function};
-        Operation -> Operation
+        {Module, Function, _} when byte_size(Module) =< ?NAME_BYTES, byte_size(Function) =< ?NAME_BYTES ->
+            {Module, Function};
+        {_, _, _} ->
+            other;
+        Operation ->
+            Operation
     end.
 
 %% The key of a row that is there.
@@ -73,10 +79,14 @@ key(Table, Slot, What) ->
 make(Table, Slot, What) ->
     Key = case ets:update_counter(Table, Slot, {2, 1, ?MOST, ?MOST}, {Slot, 0}) of
               ?MOST -> {Slot, other};
-              _ -> {Slot, What}
+              _ -> {Slot, own(What)}
           end,
     _ = ets:insert_new(Table, erlang:make_tuple(?FIRST_BUCKET + ?BUCKETS - 1, 0, [{1, Key}])),
     Key.
+
+%% A name may be a part of a larger binary.
+own({Module, Function}) -> {binary:copy(Module), binary:copy(Function)};
+own(What) -> What.
 
 add_to(Key, Table, #{time := Time, gc_pause := Pause} = Bill) ->
     Growth = maps:get(heap_delta, Bill, 0) * maps:get(one_in, Bill, 1),
