@@ -10,7 +10,8 @@ main(_) ->
              table:rows("change", fun py_mem_figure:change/1, changes()),
              table:rows("duration", fun py_mem_figure:duration/1, durations()),
              table:rows("nearest", fun py_mem_figure:nearest/1, limits()),
-             table:rows("columns", fun py_mem_figure:columns/1, columns())]).
+             table:rows("columns", fun py_mem_figure:columns/1, columns()),
+             table:rows("visible", fun py_mem_figure:visible/1, names())]).
 
 bytes() ->
     [{"none", [0], "0"},
@@ -47,3 +48,10 @@ columns() ->
     [{"no rows", [[[left]]], []},
      {"aligned", [[[left, right, left], ["a", "1", "x"], ["bb", "10", ""]]],
       ["a    1  x", "bb  10"]}].
+
+names() ->
+    [{"words", ["naïve 数 fn"], "naïve 数 fn"},
+     {"a command to the terminal", ["\e[2Jx\e]0;y\b"], "?[2Jx?]0;y?"},
+     {"the same in one character", [[16#9b, $2, $J]], "?2J"},
+     {"lines", ["a\r\n\tb"], "a???b"},
+     {"turned around", [[16#202e, $a, 16#2066]], "?a?"}].

@@ -18,6 +18,7 @@ main(_) ->
         {"one worker", fun one/0},
         {"a worker that starts", fun starting/0},
         {"functions", fun functions/0},
+        {"names that tell the terminal what to do", fun hostile/0},
         {"no answer", fun trouble/0}
     ]).
 
@@ -152,3 +153,17 @@ functions() ->
 trouble() ->
     {alarm, " the node is gone" ++ _} =
         lists:last(py_top_view:lines(py_top_state:failed("the node is gone", state()), screen(24, 80))).
+
+hostile() ->
+    Name = <<"\e[2J\r\n\x{202e}"/utf8>>,
+    Pool = pool(a, []),
+    Worker = (worker(1))#{state => busy, running => {Name, Name, 1}},
+    S = py_top_state:heard(overview, [Pool#{workers => [Worker]}], 0, py_top_state:new(n@h)),
+    Row = #{what => {Name, Name}, calls => 1, time => 1, p50 => 1, p99 => 1, growth => 0, peak => 0,
+            workers => [1]},
+    Stack = {ok, [#{thread => Name, frames => [#{file => Name, line => 1, function => Name, text => Name}]}]},
+    Views = [S, py_top_state:heard(stack, Stack, 0, typed([enter], S)),
+             py_top_state:heard(functions, {ok, [Row]}, 0, typed([$f], S)),
+             py_top_state:failed(unicode:characters_to_list(Name), S)],
+    [?assertEqual([], [C || C <- lists:append(lines(View, 24, 100)), C < $\s orelse C =:= 16#202e])
+     || View <- Views].

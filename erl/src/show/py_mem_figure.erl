@@ -3,7 +3,7 @@
 %% Figures as a person reads them, in a few characters. Pure.
 -module(py_mem_figure).
 
--export([bytes/1, change/1, duration/1, nearest/1, columns/1]).
+-export([bytes/1, change/1, duration/1, nearest/1, columns/1, visible/1]).
 
 %% In decimal units: 812K, 13.7M, 1.2G.
 -spec bytes(non_neg_integer()) -> string().
@@ -54,3 +54,13 @@ transposed(Rows, Count) ->
 
 pad(left, Width, Cell) -> string:pad(Cell, Width, trailing);
 pad(right, Width, Cell) -> string:pad(Cell, Width, leading).
+
+%% Names and lines of code are chosen by those who are watched. None of them may tell the
+%% terminal what to do, begin a line or turn the text around.
+-spec visible(string()) -> string().
+visible(Text) ->
+    [case is_hidden(C) of true -> $?; false -> C end || C <- Text].
+
+is_hidden(C) when C < $\s; C >= 16#7f, C < 16#a0 -> true;
+is_hidden(C) when C =:= 16#200e; C =:= 16#200f; C >= 16#2028, C =< 16#202e -> true;
+is_hidden(C) -> C >= 16#2066 andalso C =< 16#2069.

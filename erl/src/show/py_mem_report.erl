@@ -98,4 +98,4 @@ meaning(c_heap) -> "c_heap: what C libraries take; nothing in Python gives it ba
 meaning(children) -> "children: other processes that the worker has started".
 
 text(Format, Args) ->
-    lists:flatten(io_lib:format(Format, Args)).
+    py_mem_figure:visible(lists:flatten(io_lib:format(Format, Args))).

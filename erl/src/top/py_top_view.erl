@@ -21,7 +21,7 @@
 lines(S, #{rows := Rows, columns := Columns} = Screen) ->
     Head = head(S, Screen),
     Body = body(S, Screen#{rows := left(Rows, 2)}),
-    [{Style, fit(Text, Columns)}
+    [{Style, fit(py_mem_figure:visible(Text), Columns)}
      || {Style, Text} <- [Head | filled(Body, left(Rows, 2))] ++ foot(S, Rows)].
 
 left(infinity, _) -> infinity;
