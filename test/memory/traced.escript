@@ -21,6 +21,7 @@ main(_) ->
         {"a worker that is busy", fun busy/0},
         {"a snapshot stays small", fun bounded/0},
         {"functions in functions, methods, lambdas", fun names/0},
+        {"names that are no text", fun no_text/0},
         {"nothing is imported before it is used", fun imports/0},
         {"wrong options", fun wrong/0}
     ])).
@@ -178,6 +179,41 @@ bounded() ->
         {ok, Rows} = py_mem:traced(leaky, #{include => "many", top => 100_000}),
         ?assert(length(Rows) > 15_000)
     end).
+
+%% A folder's name need not be UTF-8, and there are half characters.
+no_text() ->
+    Code = <<"import threading\n"
+             "odd = 'caf\\udce9'\n"
+             "done = threading.Event()\n"
+             "exec(compile('''\n"
+             "kept = []\n"
+             "def keep():\n"
+             "    kept.append(bytes(500_000))\n"
+             "    done.wait()\n"
+             "''', odd, 'exec'))\n"
+             "keep.__code__ = keep.__code__.replace(co_name=odd)\n"
+             "if hasattr(keep.__code__, 'co_qualname'):\n"
+             "    keep.__code__ = keep.__code__.replace(co_qualname=odd)\n"
+             "keep.__qualname__ = odd\n"
+             "threading.Thread(target=keep, name=odd, daemon=True).start()\n">>,
+    Odd = <<"caf\\udce9">>,
+    leaky(#{size => 1}, fun() ->
+        ok = py:tracemalloc_start(leaky),
+        ok = py:exec_all(Code, #{pool => leaky}),
+        fixture:wait_until(fun() -> {ok, true} =:= py:eval(<<"bool(kept)">>, #{}, #{pool => leaky}) end),
+        ?assertMatch({ok, [#{file := Odd, function := Odd, line := 4}]}, py_mem:traced(leaky, #{top => 1})),
+        {ok, [#{thread := Odd, frames := Frames}]} = py:stack({leaky, 1}),
+        ?assertMatch([_], [Frame || #{file := File, function := Function} = Frame <- Frames,
+                                    {File, Function} =:= {Odd, Odd}])
+    end),
+    Port = raw:open(),
+    raw:send(Port, {1, {tracemalloc_start, 1}}),
+    {1, ok} = raw:recv(Port),
+    raw:send(Port, {2, {exec, <<"exec(compile('kept = bytes(500_000)', 'caf\\udce9', 'exec'))">>}}),
+    {2, ok} = raw:recv(Port),
+    raw:send(Port, {3, {tracemalloc_top, 1}}),
+    ?assertMatch({3, {ok, [#{file := Odd}]}}, raw:recv(Port)),
+    ok = raw:close(Port).
 
 names() ->
     leaky(#{size => 1}, fun() ->

@@ -77,12 +77,17 @@ def _described(
     names = _names(frames, functions)
     return [
         {
-            Atom("file"): file.encode("utf-8", "backslashreplace").decode(),
+            Atom("file"): _text(file),
             Atom("line"): line,
-            Atom("function"): names.get((file, line), "<module>"),
+            Atom("function"): _text(names.get((file, line), "<module>")),
         }
         for file, line in frames
     ]
+
+
+def _text(name: str) -> str:
+    """Names may have what is no text; that of a file has what is no UTF-8."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def _names(
