@@ -98,7 +98,8 @@ static bool may_be_sample(const void *block)
     return is_in_range(block) || (uintptr_t)block % PAGE == 0;
 }
 
-/* Interpreters with a GIL of their own have no samples. */
+/* Interpreters with a GIL of their own have none of the samples, and must not
+ * look for any. */
 static struct heap_sample *find(const void *block)
 {
     if (!block || (!is_in_range(block) && frames_are_apart()))

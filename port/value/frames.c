@@ -20,6 +20,9 @@
 #else
 #include <frameobject.h>
 #endif
+#if PY_VERSION_HEX >= 0x030c0000
+#include <internal/pycore_interp.h>
+#endif
 #endif
 
 /* More than that are not looked at, whatever they are. */
@@ -48,10 +51,21 @@ bool frames_can_read(void)
     return is_own(thread) && thread->interp == PyInterpreterState_Main();
 }
 
+/* Before 3.12 all interpreters have one. */
+static bool has_other_gil(const PyInterpreterState *interp)
+{
+#if defined HAVE_FRAMES && PY_VERSION_HEX >= 0x030c0000
+    return interp != PyInterpreterState_Main() && interp->ceval.own_gil;
+#else
+    (void)interp;
+    return false;
+#endif
+}
+
 bool frames_are_apart(void)
 {
     const PyThreadState *thread = state();
-    return is_own(thread) && thread->interp != PyInterpreterState_Main();
+    return is_own(thread) && has_other_gil(thread->interp);
 }
 
 /* ---- tables of lines -------------------------------------------------- */

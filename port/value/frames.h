@@ -26,8 +26,8 @@ bool frames_are_known(void);
  */
 bool frames_can_read(void);
 
-/* Whether it runs Python in another interpreter, which may have a GIL of its
- * own. */
+/* Whether it runs Python in another interpreter that has a GIL of its own. One
+ * that has not shares objects with the main one, and frees them. */
 bool frames_are_apart(void);
 
 /* The innermost frames, that one first: how many, `most` at most. Frames that

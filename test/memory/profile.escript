@@ -22,6 +22,7 @@ main(_) ->
         {"a worker that is busy", fun busy/0},
         {"tracing, a limit and a profile together", fun together/0},
         {"the samples stand for what the heap has grown by", fun grown/0},
+        {"interpreters that share objects with the main one", fun shared/0},
         {"never more samples than are wanted", fun bounded/0},
         {"with Python's own checks, and with malloc alone", fun kinds/0},
         {"a program of which nobody knows the frames, and wrong options", fun wrong/0},
@@ -180,6 +181,30 @@ both() ->
     {ok, #{heap := #{current := Heap}}} = py:memory_stats({leaky, 1}, #{detail => true}),
     {ok, Profile} = py_profile:heap(leaky, #{since => mark}),
     {Heap, Profile}.
+
+%% They free what the main one has allocated, large samples, too.
+shared() ->
+    Code = <<"try:\n"
+             "    try:\n"
+             "        import _xxsubinterpreters as interpreters\n"
+             "    except ImportError:\n"
+             "        import _interpreters as interpreters\n"
+             "except ImportError:\n"
+             "    interpreters = None\n"
+             "def create():\n"
+             "    for how in ({'isolated': False}, {'config': 'legacy'}):\n"
+             "        try:\n"
+             "            return interpreters.create(**how)\n"
+             "        except TypeError:\n"
+             "            pass\n"
+             "for _ in range(5 if interpreters else 0):\n"
+             "    other = create()\n"
+             "    interpreters.run_string(other, 'import sys, json; kept = [sys.intern(str(n) * 3) for n in range(50_000)]')\n"
+             "    interpreters.destroy(other)\n">>,
+    leaky(#{profile => #{rate => 512, per_second => 1_000_000}}, fun() ->
+        ?assertEqual(ok, py:exec(Code, #{pool => leaky, timeout => 60_000})),
+        {ok, #{sites := [_ | _]}} = py_profile:heap(leaky)
+    end).
 
 bounded() ->
     leaky(#{profile => #{rate => 512, samples => 200, per_second => 1000000}}, fun() ->
