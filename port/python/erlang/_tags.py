@@ -108,18 +108,18 @@ def _to_date(parts: Any) -> datetime.date:
     return datetime.date(*_ints(parts, 3))
 
 
-def _to_time(parts: Any, us: int = 0, offset: Any = None) -> datetime.time:
+def _to_time(parts: Any, *fraction: Any) -> datetime.time:
     import datetime
 
+    us, offset = fraction or (0, None)  # both or none
     hour, minute, second, us = _ints(parts, 3) + _ints((us,), 1)
     return datetime.time(hour, minute, second, us, _zone(offset))
 
 
-def _to_datetime(
-    parts: Any, us: int = 0, offset: Any = None
-) -> datetime.datetime:
+def _to_datetime(parts: Any, *fraction: Any) -> datetime.datetime:
     import datetime
 
+    us, offset = fraction or (0, None)
     date, time = parts
     all_parts = _ints(date, 3) + _ints(time, 3) + _ints((us,), 1)
     return datetime.datetime(*all_parts, _zone(offset))  # type: ignore[misc, arg-type]
