@@ -89,6 +89,8 @@ indented() ->
      {"by tabs", "\tif True:\n\t\tvalue = 2\n", 2},
      {"with lines that are empty", "  value = 3\n\n   \n  value += 1", 4},
      {"a string of several lines", "  value = '''a\n    b\n  '''", <<"a\n  b\n">>},
+     {"blanks in a string, where nothing is indented", "\nvalue = '''a\n   \n'''", <<"a\n   \n">>},
+     {"blanks in a string", "  value = '''a\n    \n  '''", <<"a\n  \n">>},
      {"a comment in front", "    # why\n    value = 5", 5},
      {"a comment further in", "    # why\nvalue = 6", 6},
      {"a byte order mark", [16#feff, "value = 7"], 7},

@@ -22,4 +22,4 @@ def statements(text: str) -> str:
     lines = text.removeprefix(_MARK).split("\n")
     blanks = [line[: -len(line.lstrip(" \t"))] for line in lines if line.strip()]
     margin = len(os.path.commonprefix(blanks))
-    return "\n".join(line[margin:] if line.strip() else "" for line in lines)
+    return "\n".join(line[margin:] for line in lines)
