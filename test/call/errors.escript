@@ -19,6 +19,7 @@ main(_) ->
         {"a traceback names the file and the line that an option says", fun given_names/0},
         {"a file that is there is shown as it is", fun real_file/0},
         {"the source of a function that exec defined", fun source/0},
+        {"the lines of a text with odd characters in it", fun odd_lines/0},
         {"a stack shows the lines of code that runs", fun stack/0},
         {"a text is kept as long as there is code of it", fun kept/0},
         {"a statement given to eval", fun statements/0},
@@ -36,6 +37,7 @@ main(_) ->
         {"attributes of exceptions that are built-in", fun known_attributes/0},
         {"attributes of a program's own exceptions", fun own_attributes/0},
         {"attributes that are large, deep, circular or play tricks", fun odd_attributes/0},
+        {"an exception whose attributes all fail", fun hostile/0},
         {"an exception group", fun group/0},
         {"the position of a syntax error", fun syntax_position/0},
         {"a deep recursion is an error, with a traceback of sane size", fun recursion/0},
@@ -217,6 +219,16 @@ source() ->
     ok = py:exec(<<"# first\n", Text/binary>>),
     ?assertEqual({ok, Text}, py:eval("__import__('inspect').getsource(source)")).
 
+%% Python's lines end at \n, \r and both; those of str.splitlines at others, too.
+odd_lines() ->
+    [?assertMatch({Char, #{line := 3, text := <<"1/0">>}}, {Char, third_line(Char)})
+     || Char <- [$\v, $\f, 16#1c, 16#85, 16#2028]].
+
+third_line(Char) ->
+    Code = ["x = 'a", Char, "b'\r\ny = 2\r1/0\n"],
+    {error, {_, _, #{frames := [Frame]}}} = py:exec(Code, #{}, #{traceback => true}),
+    Frame.
+
 stack() ->
     Go = filename:join(fixture:tmpdir(), "go"),
     Code = ["import os, time\nwhile not os.path.exists('", Go, "'):\n    time.sleep(0.01)"],
@@ -332,6 +344,15 @@ odd_attributes() ->
     ?assertMatch(<<"<object object at ", _/binary>>, Thing),
     ?assertEqual([], [Name || Name <- [<<"method">>, <<"fails">>, <<"_private">>], is_map_key(Name, Odd)]),
     ?assert(byte_size(term_to_binary(Odd)) < 200_000).
+
+hostile() ->
+    Trace = trace(hostile, []),
+    ?assertMatch(#{type := <<"raiser.Hostile">>, frames := [_ | _], formatted := _,
+                   args := [<<"<Leaving: repr() raised SystemExit>">>, <<"<Long of 1>">>,
+                            <<"<raiser.Liar>">>],
+                   cause := #{type := <<"KeyError">>},
+                   attributes := #{<<"fine">> := 1}}, Trace),
+    ?assertEqual([<<"fine">>], maps:keys(maps:get(attributes, Trace))).
 
 group() ->
     since({3, 11}),

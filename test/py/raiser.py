@@ -85,6 +85,47 @@ def odd() -> None:
     raise error
 
 
+class Leaving:
+    """What ends the program when it is shown."""
+
+    def __repr__(self) -> str:
+        raise SystemExit
+
+
+class Long(list):  # type: ignore[type-arg]
+    """A list whose length cannot be had."""
+
+    def __len__(self) -> int:
+        raise RuntimeError("no length")
+
+
+class Liar:
+    """What says that it is a list."""
+
+    __class__ = list  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return "<raiser.Liar>"
+
+
+class Hostile(Exception):
+    """An exception with attributes that fail, each in its own way."""
+
+    def __getattribute__(self, name: str) -> object:
+        if name in ("args", "code", "__cause__", "__notes__", "__traceback__"):
+            raise KeyboardInterrupt
+        if name == "__dict__":
+            return {"fine": 1, "missing": 2}
+        if name == "fine":
+            return 1
+        raise RuntimeError(name)
+
+
+def hostile() -> None:
+    """An exception of which little can be asked."""
+    raise Hostile(Leaving(), Long([1]), Liar()) from KeyError("cause")
+
+
 def unprintable() -> None:
     """An exception whose str() raises."""
     raise Unprintable()

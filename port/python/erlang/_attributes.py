@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from . import Atom
+from . import Atom, Cancelled
+from ._names import short_name
 
 TYPE_CHECKING = False  # importing typing would take memory in every worker
 if TYPE_CHECKING:
@@ -34,9 +35,13 @@ _CONTAINERS = (list, tuple, dict, set, frozenset)
 _KEYS = (int, str, Atom)
 
 
+# Not exc.args: its class may have its own idea of that.
+_args_of = vars(BaseException)["args"].__get__
+
+
 def args(exc: BaseException) -> List[Any]:
     """The arguments that the exception was made with."""
-    return [_Cut().plain(arg, _DEPTH) for arg in exc.args[:_MOST_ITEMS]]
+    return [_Cut().plain(arg, _DEPTH) for arg in _args_of(exc)[:_MOST_ITEMS]]
 
 
 def attributes(exc: BaseException) -> Dict[str, Any]:
@@ -44,7 +49,7 @@ def attributes(exc: BaseException) -> Dict[str, Any]:
 
     What is private, callable or None is left out.
     """
-    found = ((name, _get(exc, name)) for name in _names(exc))
+    found = ((name, get(exc, name)) for name in _names(exc))
     return {
         name: _Cut().plain(value, _DEPTH)
         for name, value in found
@@ -53,18 +58,21 @@ def attributes(exc: BaseException) -> Dict[str, Any]:
 
 
 def _names(exc: BaseException) -> Iterator[str]:
-    own = getattr(exc, "__dict__", None)
+    own = get(exc, "__dict__")
     names = list(own)[:_MOST_ITEMS] if type(own) is dict else []
-    hidden = _ELSEWHERE if isinstance(exc, SyntaxError) else {"args"}
+    hidden = _ELSEWHERE if issubclass(type(exc), SyntaxError) else {"args"}
     for name in dict.fromkeys((*_KNOWN, *names)):
         if type(name) is str and not name.startswith("_") and name not in hidden:
             yield _clean(name)
 
 
-def _get(exc: BaseException, name: str) -> Any:
+def get(exc: BaseException, name: str) -> Any:
+    """The attribute; None if there is none, or a property fails, however it does."""
     try:
         return getattr(exc, name, None)
-    except Exception:  # a property that fails
+    except Cancelled:
+        raise
+    except BaseException:
         return None
 
 
@@ -78,7 +86,7 @@ class _Cut:
         """The value if it is of a core type, at most this deep; else its repr."""
         kind = type(value)
         self.room -= 1
-        if isinstance(value, _CONTAINERS):
+        if issubclass(kind, _CONTAINERS):
             return self._items(value, depth - 1 if self.room > 0 else -1)
         if value is None or kind in (bool, int, float):
             return value
@@ -98,7 +106,9 @@ class _Cut:
                 self._key(key): self.plain(item, depth)
                 for key, item in list(value.items())[:_MOST_ITEMS]
             }
-        return self._text(f"<{kind.__name__} of {len(value)}>", _MOST_REPR)
+        base = next(cls for cls in _CONTAINERS if issubclass(kind, cls))
+        size = base.__len__(value)
+        return self._text(f"<{short_name(kind)} of {size}>", _MOST_REPR)
 
     def _key(self, key: Any) -> Any:
         """Not a and b"a", which would be equal in Erlang."""
@@ -113,8 +123,11 @@ class _Cut:
 def _repr(value: Any) -> str:
     try:
         return repr(value)
-    except Exception as failure:
-        return f"<{type(value).__name__}: repr() raised {type(failure).__name__}>"
+    except Cancelled:
+        raise
+    except BaseException as failure:
+        raised = short_name(type(failure))
+        return f"<{short_name(type(value))}: repr() raised {raised}>"
 
 
 def _clean(text: str) -> str:

@@ -85,8 +85,15 @@ def lower(obj: Any, form: Form) -> Any:
     except (MemoryError, RecursionError):
         raise
     except Exception as exc:
-        why = f"{full_name(type(exc))}: {exc}"
+        why = f"{full_name(type(exc))}: {_said(exc)}"
         raise TypeError(f"cannot encode {full_name(cls)}: {why}") from exc
+
+
+def _said(exc: Exception) -> str:
+    try:
+        return str(exc)
+    except Exception as failure:
+        return f"<no message: str() raised {full_name(type(failure))}>"
 
 
 def _advice(cls: type) -> str:

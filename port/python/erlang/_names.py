@@ -6,6 +6,7 @@ from __future__ import annotations
 # Not cls.__qualname__: a metaclass may have its own idea of attributes.
 _module_of = vars(type)["__module__"].__get__
 _qualname_of = vars(type)["__qualname__"].__get__
+short_name = vars(type)["__name__"].__get__
 
 
 def full_name(cls: type) -> str:

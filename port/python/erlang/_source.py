@@ -8,6 +8,7 @@ there is code of it.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from types import CodeType
@@ -64,7 +65,8 @@ class _Kept:
         """Put the lines where linecache looks for them.  No time: never checked."""
         if self.entry is None:
             text = self.key[1]
-            lines = ["\n"] * self.above + text.splitlines(True)
+            # Not splitlines, which ends a line at \f and others, too.
+            lines = ["\n"] * self.above + list(io.StringIO(text, None))
             self.entry = (len(text), None, lines, self.name)
         cache[self.name] = self.entry
 

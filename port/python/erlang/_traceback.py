@@ -9,8 +9,8 @@ import traceback
 from collections import deque
 from types import TracebackType
 
-from . import Atom, _attributes, _source
-from ._names import full_name
+from . import Atom, Cancelled, _attributes, _source
+from ._names import full_name, short_name
 
 TYPE_CHECKING = False  # importing typing would take memory in every worker
 if TYPE_CHECKING:
@@ -30,6 +30,13 @@ _OWN = os.path.dirname(__file__) + os.sep
 
 _GROUP = getattr(builtins, "BaseExceptionGroup", ())
 
+# Not exc.__cause__ and so on: its class may have its own idea of attributes.
+_OF = vars(BaseException)
+_traceback_of = _OF["__traceback__"].__get__
+_cause_of = _OF["__cause__"].__get__
+_context_of = _OF["__context__"].__get__
+_suppresses = _OF["__suppress_context__"].__get__
+
 _POSITION = (
     (Atom("file"), "filename", str),
     (Atom("line"), "lineno", int),
@@ -46,16 +53,18 @@ def describe(exc: BaseException) -> _Map:
     type, message and frames are always there; args, attributes, cause or
     context (what Python would print), notes, position (of a SyntaxError) and
     exceptions (of a group) where the exception has them; formatted is the whole
-    as Python prints it.  Frames of this package are left out.  Never raises an Exception,
-    whatever the exception's class does.
+    as Python prints it.  Frames of this package are left out.  Raises nothing but
+    Cancelled, whatever the exception's class does.
     """
     try:
         _source.show_all()
         trace = _Walk().trace(exc, 0)
         trace[Atom("formatted")] = _clean(_formatted(exc))
         return trace
-    except Exception as failure:
-        why = f"<no traceback: {type(failure).__name__} while it was made>"
+    except Cancelled:
+        raise
+    except BaseException as failure:
+        why = f"<no traceback: {short_name(type(failure))} while it was made>"
         return {
             Atom("type"): _type_name(exc),
             Atom("message"): why,
@@ -74,7 +83,7 @@ class _Walk:
         trace: _Map = {
             Atom("type"): _type_name(exc),
             Atom("message"): _message(exc),
-            Atom("frames"): [_frame(f) for f in _frames(exc.__traceback__)],
+            Atom("frames"): [_frame(f) for f in _frames(_traceback_of(exc))],
         }
         if args := _attributes.args(exc):
             trace[Atom("args")] = args
@@ -82,7 +91,7 @@ class _Walk:
             trace[Atom("attributes")] = attributes
         if notes := _notes(exc):
             trace[Atom("notes")] = notes
-        if isinstance(exc, SyntaxError):
+        if issubclass(type(exc), SyntaxError):
             trace[Atom("position")] = _position(exc)
         if depth < _DEPTH:
             self.add_linked(trace, exc, depth)
@@ -92,7 +101,7 @@ class _Walk:
         for name, other in _linked(exc):
             if self.wants(other):
                 trace[name] = self.trace(other, depth + 1)
-        if isinstance(exc, _GROUP):
+        if issubclass(type(exc), _GROUP):
             trace[Atom("exceptions")] = [
                 self.trace(member, depth + 1)
                 for member in _members(exc)
@@ -105,10 +114,11 @@ class _Walk:
 
 def _linked(exc: BaseException) -> Iterator[tuple[Atom, BaseException]]:
     """The exception that Python would print before this one."""
-    if exc.__cause__ is not None:
-        yield Atom("cause"), exc.__cause__
-    elif exc.__context__ is not None and not exc.__suppress_context__:
-        yield Atom("context"), exc.__context__
+    cause, context = _cause_of(exc), _context_of(exc)
+    if cause is not None:
+        yield Atom("cause"), cause
+    elif context is not None and not _suppresses(exc):
+        yield Atom("context"), context
 
 
 def _clean(text: str) -> str:
@@ -123,28 +133,33 @@ def _type_name(exc: BaseException) -> str:
 def _message(exc: BaseException) -> str:
     try:
         return _clean(str(exc))
-    except Exception as failure:
-        return f"<no message: str() raised {type(failure).__name__}>"
+    except Cancelled:
+        raise
+    except BaseException as failure:
+        return f"<no message: str() raised {short_name(type(failure))}>"
 
 
 def _members(exc: BaseException) -> tuple[BaseException, ...]:
     """What an exception group has in it."""
-    return getattr(exc, "exceptions") if isinstance(exc, _GROUP) else ()
+    if not issubclass(type(exc), _GROUP):
+        return ()
+    members: tuple[BaseException, ...] = vars(_GROUP)["exceptions"].__get__(exc)
+    return members
 
 
 def _notes(exc: BaseException) -> list[str]:
-    notes = getattr(exc, "__notes__", None)
-    if not isinstance(notes, (list, tuple)):
+    notes = _attributes.get(exc, "__notes__")
+    if type(notes) not in (list, tuple):
         return []
-    return [_clean(note) for note in notes if isinstance(note, str)]
+    return [_clean(note) for note in notes if issubclass(type(note), str)]
 
 
 def _position(exc: SyntaxError) -> _Map:
     position: _Map = {}
     for name, attribute, kind in _POSITION:
-        value = getattr(exc, attribute, None)
-        if isinstance(value, kind):
-            position[name] = _clean(value) if kind is str else value  # type: ignore[arg-type]
+        value = _attributes.get(exc, attribute)
+        if issubclass(type(value), kind):
+            position[name] = _clean(value) if kind is str else value
     return position
 
 
@@ -194,12 +209,14 @@ def _formatted(exc: BaseException) -> str:
     if _is_small(exc):
         try:
             return "".join(_python_format(exc))
-        except Exception:
+        except Cancelled:
+            raise
+        except BaseException:
             pass  # the exception's class or an attribute plays tricks
     return "".join(
         [
             "Traceback (most recent call last):\n",
-            *traceback.format_list(_frames(exc.__traceback__)),
+            *traceback.format_list(_frames(_traceback_of(exc))),
             f"{_type_name(exc)}: {_message(exc)}\n",
         ]
     )
@@ -207,7 +224,7 @@ def _formatted(exc: BaseException) -> str:
 
 def _python_format(exc: BaseException) -> Iterator[str]:
     tree = traceback.TracebackException(
-        type(exc), exc, exc.__traceback__, limit=-2 * _FRAMES, compact=True
+        type(exc), exc, _traceback_of(exc), limit=-2 * _FRAMES, compact=True
     )
     _leave_out_own(tree)
     return tree.format()
@@ -220,7 +237,8 @@ def _is_small(exc: BaseException) -> bool:
         exc = todo.pop()
         if id(exc) not in seen:
             seen.add(id(exc))
-            todo += [e for e in (exc.__cause__, exc.__context__) if e]
+            linked = _cause_of(exc), _context_of(exc)
+            todo += [e for e in linked if e is not None]
             todo += _members(exc)
     return not todo
 
