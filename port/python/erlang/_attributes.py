@@ -107,7 +107,7 @@ class _Cut:
                 for key, item in list(value.items())[:_MOST_ITEMS]
             }
         base = next(cls for cls in _CONTAINERS if issubclass(kind, cls))
-        size = base.__len__(value)
+        size = vars(base)["__len__"](value)
         return self._text(f"<{short_name(kind)} of {size}>", _MOST_REPR)
 
     def _key(self, key: Any) -> Any:

@@ -154,7 +154,7 @@ def _notes(exc: BaseException) -> list[str]:
     return [_clean(note) for note in notes if issubclass(type(note), str)]
 
 
-def _position(exc: SyntaxError) -> _Map:
+def _position(exc: BaseException) -> _Map:
     position: _Map = {}
     for name, attribute, kind in _POSITION:
         value = _attributes.get(exc, attribute)
