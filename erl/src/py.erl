@@ -100,7 +100,7 @@
 %% (`none'), what binaries become (`str'), what numpy arrays become (`list'), the file
 %% and the line that the code is said to come from, where tagged tuples stand for
 %% dates and their like (`in': in arguments), what tables become (`records'), whether
-%% what Python prints comes as the last element of the result tuple, and behind it what
+%% what Python prints comes as the last element of the result tuple, and after it what
 %% the call has cost, its bill() (`false'; for call, eval, exec and spawn_call only),
 %% how many items a stream's chunk has at most (1000). Wherever there is a map of names
 %% or options, a list of pairs will do.
@@ -193,7 +193,7 @@
                 | {error, term(), Output :: binary(), bill()}.
 %% With the option `pool => {Pool, all}' the term is each(), and so it is for exec.
 -type extra() :: Output :: binary() | bill().
-%% What comes behind a result, with the options `capture' and `bill'.
+%% What comes after a result, with the options `capture' and `bill'.
 -type bill() :: #{time => non_neg_integer(), heap_delta => integer(),
                   heap_peak => non_neg_integer(), rss_delta => integer(),
                   gc_runs => non_neg_integer(), gc_pause => non_neg_integer()}.
@@ -224,7 +224,7 @@ call(Module, Function, Args, Kwargs) ->
     py_request:run(py_args:call(Module, Function, Args, Kwargs), #opts{}).
 
 %% @doc Calls a Python function: ``{ok, 2.0} = py:call(math, sqrt, [4])''. Options
-%% come behind the keyword arguments, even if there are none:
+%% come after the keyword arguments, even if there are none:
 %% ``py:call(math, sqrt, [4], #{}, #{timeout => 100})''.
 -spec call(name(), name(), args(), kwargs(), options()) -> result().
 call(Module, Function, Args, Kwargs, Options) ->
@@ -241,7 +241,7 @@ eval(Code, Locals) ->
     py_request:run(py_args:eval(Code, Locals), #opts{}).
 
 %% @doc Evaluates an expression: ``{ok, 6} = py:eval(<<"x * 2">>, #{x => 3})''.
-%% Options come behind the locals. Statements are for {@link exec/1}.
+%% Options come after the locals. Statements are for {@link exec/1}.
 -spec eval(code(), locals(), options()) -> result().
 eval(Code, Locals, Options) ->
     py_request:run(py_args:eval(Code, Locals), py_options:call(Options)).

@@ -63,7 +63,8 @@ not_started() ->
 %% {What, the call, what is said behind Python's own words; nothing where it would
 %% not help}
 hints() ->
-    Behind = <<"the options of a call, such as timeout, come behind its keyword arguments">>,
+    Behind = <<"the options of a call, such as timeout, come after its keyword arguments">>,
+    Bytes = <<"a binary arrives as str: send {bytes, Binary}, or see the option binaries">>,
     Text = fun(Where) -> <<Where/binary, " may be an Erlang string: send text as a binary">> end,
     [{"options in the place of keyword arguments",
       fun() -> py:call(math, sqrt, [4], #{timeout => 100}) end, Behind},
@@ -80,15 +81,21 @@ hints() ->
      {"a list that is no string", fun() -> py:call(json, loads, [[1, 2, 3]]) end, none},
      {"a list of other things", fun() -> py:call(json, loads, [[$a, b]]) end, none},
      {"an empty list", fun() -> py:call(json, loads, [[]]) end, none},
-     {"text where bytes are wanted", fun() -> py:call(zlib, compress, [<<"x">>]) end,
-      <<"a binary arrives as str: send {bytes, Binary}, or see the option binaries">>}].
+     [{["text where bytes are wanted: ", atom_to_list(Function)],
+       fun() -> py:call(Module, Function, [<<"x">>]) end, Bytes}
+      || {Module, Function} <- [{zlib, compress}, {hashlib, md5}, {builtins, bytes}]],
+     {"text where bytes are wanted, as a local",
+      fun() -> py:eval(<<"__import__('zlib').compress(s)">>, #{s => <<"x">>}) end, Bytes},
+     {"text of the code's own", fun() -> py:eval(<<"__import__('zlib').compress('x')">>) end, none}].
 
+hinted(Rows) when is_list(Rows) ->
+    [hinted(Row) || Row <- Rows];
 hinted({What, Call, Hint}) ->
     {["a hint: ", What], fun() ->
         {error, {Class, Message}} = Call(),
         ?assert(lists:member(Class, ['TypeError', 'AttributeError'])),
         case Hint of
-            none -> ?assertEqual(nomatch, re:run(Message, "send text as|come behind|arrives as str"));
+            none -> ?assertEqual(nomatch, re:run(Message, "send text as|come after|arrives as str"));
             _ -> ?assertEqual(<<"(", Hint/binary, ")">>, string:find(Message, <<"(", Hint/binary>>))
         end
     end}.

@@ -142,7 +142,7 @@ nothing_secret() ->
      end || {Name, Value} <- [{init, [<<"hush">>, {7}]}, {init, {"hush"}}, {env, [{"A", {"hush"}}]},
                               {env, #{"A" => {"hush"}}}]],
     {error, {badarg, {options, Text}}} = py_pool_options:check([{env, [{"A", "hush"}]}, hush]),
-    ?assertEqual(<<"a pool's options must be a map, not a list">>, Text).
+    ?assertEqual(<<"a pool's options must be a map or a list of pairs, not this list">>, Text).
 
 %% A long value is cut.
 came() ->
@@ -159,13 +159,13 @@ completed() ->
     ?assertEqual(erlang:system_info(schedulers_online), maps:get(size, Pool)).
 
 no_map() ->
-    [?assertMatch({error, {badarg, {options, <<"a pool's options must be a map, not ", _/binary>>}}},
+    [?assertMatch({error, {badarg, {options, <<"a pool's options must be a map or a list of pairs, not ", _/binary>>}}},
                   py_pool_options:check(Given))
      || Given <- [[size], [{size, 1, 2}], [{size, 1} | x], size, 7]].
 
 limits() ->
     [?assertEqual({error, Text}, py_pool_options:limits(Limits))
-     || {Limits, Text} <- [{#{rss => 0}, <<"rss must be an integer from 1 on, or infinity, not 0">>},
+     || {Limits, Text} <- [{#{rss => 0}, <<"rss must be an integer of at least 1, or infinity, not 0">>},
                            {#{budget => {percent, 101}},
                             <<"budget must be bytes, {percent, 1..100} or infinity, not {percent,101}">>}]],
     {error, <<"heep is no option; there are: heap, ", _/binary>>} =
@@ -197,9 +197,9 @@ environments() ->
      {"a pool whose name is no atom", [{pools, #{"a" => #{}}}],
       {option, pools, <<"pools must have atoms for names, not \"a\"">>}},
      {"pools that are no map", [{pools, [a]}],
-      {option, pools, <<"pools must be a map from names to options, not a list">>}},
+      {option, pools, <<"pools must be a map or a list of pairs, not this list">>}},
      {"options that are no map", [{pools, [{a, 1}]}],
-      {pool, a, {options, <<"a pool's options must be a map, not a number">>}}}].
+      {pool, a, {options, <<"a pool's options must be a map or a list of pairs, not this number">>}}}].
 
 environment({What, Env, Expected}) ->
     {["the environment: ", What], fun() ->
@@ -234,9 +234,11 @@ call() ->
 %% {the check, what it is given, what is said about it}
 misuses() ->
     Call = fun py_options:call/1,
-    [{Call, -1, "the options must be milliseconds, infinity or a map, not -1"},
-     {Call, [traceback], "the options must be milliseconds, infinity or a map, not [traceback]"},
-     {Call, ?LONGEST + 1, "the options must be milliseconds, infinity or a map, not 4294967296"},
+    [{Call, -1, "the options must be milliseconds, infinity, a map or a list of pairs, not -1"},
+     {Call, [traceback],
+      "the options must be milliseconds, infinity, a map or a list of pairs, not [traceback]"},
+     {Call, ?LONGEST + 1,
+      "the options must be milliseconds, infinity, a map or a list of pairs, not 4294967296"},
      {Call, #{timeout => -1}, "timeout must be milliseconds or infinity, not -1"},
      [{Call, #{pool => Wrong}, "pool must be a pool's name, {Pool, Id} or {Pool, all}, not " ++ Shown}
       || {Wrong, Shown} <- [{"pdf", "\"pdf\""}, {{pdf, 0}, "{pdf,0}"}, {{pdf, any}, "{pdf,any}"},
@@ -250,8 +252,8 @@ misuses() ->
                                  {none, 7, "none must be an atom, not 7"},
                                  {binaries, list, "binaries must be str or bytes, not list"},
                                  {chunk, 0, "chunk must be an integer from 1 to 1000000, not 0"},
-                                 {filename, <<>>, "filename must be a text (a binary or a string), "
-                                                  "not <<>>"},
+                                 {filename, <<>>, "filename must be a text that is not empty and has no "
+                                                  "NUL (a binary or a string), not <<>>"},
                                  {line, 0, "line must be an integer from 1 to 1000000, not 0"},
                                  {chink, 1, "chink is no option; there are: timeout, pool, "
                                             "traceback, none, binaries, arrays, filename, line, tags, frames, "
@@ -268,12 +270,12 @@ misuses() ->
       "the thresholds must be {N0, N1, N2}, numbers of objects below 2 to the power of 31, "
       "not {700,10}"},
      [{fun(Kwargs) -> py_args:call(math, sqrt, [4], Kwargs) end, Given,
-       "the keyword arguments must be a map from names to values, not " ++ Shown ++
-           "; options, or a timeout, are the argument behind them"}
+       "the keyword arguments must be a map or a list of pairs, not " ++ Shown ++
+           "; options, or a timeout, are the argument after them"}
       || {Given, Shown} <- [{1000, "1000"}, {infinity, "infinity"}]],
      {fun(Locals) -> py_args:eval("1", Locals) end, 1000,
-      "the locals must be a map from names to values, not 1000; options, or a timeout, are the "
-      "argument behind them"},
+      "the locals must be a map or a list of pairs, not 1000; options, or a timeout, are the "
+      "argument after them"},
      {fun py_args:calls/1, [{math, sqrt}],
       "a call must be {Module, Function, Args} or {Module, Function, Args, Kwargs}, not {math,sqrt}"},
      {fun py_options:timeout/1, #{}, "a timeout must be milliseconds or infinity, not #{}"},

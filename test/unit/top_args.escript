@@ -16,6 +16,6 @@ lines() ->
      {"help", [["shop", "--help"]], help},
      {"help, short", [["-h"]], help},
      {"the version", [["--version", "x"]], version},
-     {"an option without its word", [["--cookie"]], {error, "--cookie needs a word behind it"}},
+     {"an option without its word", [["--cookie"]], {error, "--cookie needs a word after it"}},
      {"an unknown option", [["--foo", "shop"]], {error, "there is no option --foo"}},
      {"two nodes", [["a", "b"]], {error, "one node can be watched, and not b, too"}}].

@@ -172,6 +172,6 @@ names(Given, What) ->
         {ok, Map} ->
             Map;
         wrong ->
-            badarg(Given, [What, " must be a map from names to values, not ", py_option:shown(Given),
-                           "; options, or a timeout, are the argument behind them"])
+            badarg(Given, [What, " must be a map or a list of pairs, not ", py_option:shown(Given),
+                           "; options, or a timeout, are the argument after them"])
     end.

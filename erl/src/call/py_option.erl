@@ -104,19 +104,19 @@ expected(target) -> py_target:expected();
 expected({one_of, Values}) ->
     {Others, [Last]} = lists:split(length(Values) - 1, Values),
     [listed(Others, ", "), " or ", listed([Last], "")];
-expected({integer, Least, infinity}) -> io_lib:format("an integer from ~b on", [Least]);
+expected({integer, Least, infinity}) -> io_lib:format("an integer of at least ~b", [Least]);
 expected({integer, Least, Most}) -> io_lib:format("an integer from ~b to ~b", [Least, Most]);
 expected({limit, Least}) -> [expected({integer, Least, infinity}), ", or infinity"];
 expected(share) -> "bytes, {percent, 1..100} or infinity";
 expected(time) -> "milliseconds";
 expected(timeout) -> "milliseconds or infinity";
-expected(text) -> "a text (a binary or a string)";
+expected(text) -> "a text that is not empty and has no NUL (a binary or a string)";
 expected(directory) -> "a directory";
 expected(directories) -> "a directory or a list of them";
 expected(patterns) -> "a pattern or a list of them";
 expected(names) -> "pids, all or a list of names";
 expected(code) -> "a text or a list of them";
-expected(environment) -> "a list of {Name, Value}, perhaps behind clear, or a map, with texts or false for values";
+expected(environment) -> "a map or a list of pairs, which may begin with clear; values are texts or false";
 expected(trims) -> "never or a list of idle, {after_growth, Bytes}, {every, Ms}";
 expected({switch, _, Keys}) -> ["true, false or a map (which may have ", names(Keys), ")"];
 expected({map, _, Keys}) -> ["a map (which may have ", names(Keys), ")"].

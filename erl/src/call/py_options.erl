@@ -57,7 +57,8 @@ call(Given) ->
         {ok, Map} ->
             maps:fold(fun(Name, Value, Opts) -> option(Name, Value, Opts, Map) end, #opts{}, Map);
         wrong ->
-            #opts{timeout = timeout(Given, "the options", "milliseconds, infinity or a map")}
+            #opts{timeout = timeout(Given, "the options",
+                                    "milliseconds, infinity, a map or a list of pairs")}
     end.
 
 option(Name, Value, Opts, Map) ->

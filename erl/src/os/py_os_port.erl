@@ -44,7 +44,7 @@ program() ->
 check_dirs(#{cwd := Cwd, venv := Venv, python_path := Path}) ->
     Wrong = [["cwd is not a directory: ", shown(Cwd)] || not is_dir(Cwd)]
         ++ [["venv is not a directory: ", shown(Venv)] || not is_dir(Venv)]
-        ++ [["python_path has what is not there: ", shown(Dir)]
+        ++ [["python_path names what is not there: ", shown(Dir)]
             || Dir <- Path, not filelib:is_file(Dir)],
     case Wrong of
         [] -> ok;

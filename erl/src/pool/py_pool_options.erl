@@ -235,8 +235,8 @@ check(Given) ->
     Table = table(),
     case py_option:map(Given) of
         {ok, Map} -> check(maps:to_list(Map), Table, py_option:defaults(Table));
-        wrong -> {error, {badarg, {options, text("a pool's options must be a map, not a ~ts",
-                                                 [py_option:kind(Given)])}}}
+        wrong -> {error, {badarg, {options, text("a pool's options must be a map or a list of pairs, "
+                                                 "not this ~ts", [py_option:kind(Given)])}}}
     end.
 
 check([], _, Pool) ->
@@ -274,7 +274,7 @@ environment(Env) ->
         {ok, Pools} ->
             with_default(Own, pools(maps:to_list(Pools), #{}));
         wrong ->
-            wrong_pools("pools must be a map from names to options, not a ~ts",
+            wrong_pools("pools must be a map or a list of pairs, not this ~ts",
                         [py_option:kind(proplists:get_value(pools, Env))])
     end.
 

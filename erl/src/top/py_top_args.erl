@@ -19,7 +19,7 @@ parse(["--once" | Words], Args) -> parse(Words, Args#{once => true});
 parse(["--cookie", Cookie | Words], Args) -> parse(Words, Args#{cookie => Cookie});
 parse(["--name", Name | Words], Args) -> parse(Words, Args#{name => Name});
 parse([Option | _], _) when Option =:= "--cookie"; Option =:= "--name" ->
-    {error, Option ++ " needs a word behind it"};
+    {error, Option ++ " needs a word after it"};
 parse([[$- | _] = Option | _], _) -> {error, "there is no option " ++ Option};
 parse([Node | Words], Args) when not is_map_key(node, Args) -> parse(Words, Args#{node => Node});
 parse([Word | _], _) -> {error, "one node can be watched, and not " ++ Word ++ ", too"}.

@@ -58,16 +58,24 @@ def _hint(
     options = OPTIONS & names.keys() if args is not None else None
     if options and "keyword" in text:
         return (
-            f"the options of a call, such as {min(options)}, come behind its"
+            f"the options of a call, such as {min(options)}, come after its"
             " keyword arguments"
         )
-    if "bytes" in text and text.endswith(("not 'str'", "not str")):
+    given = (*(args or ()), *names.values())
+    if _wants_bytes(text) and any(type(value) is str for value in given):
         return "a binary arrives as str: send {bytes, Binary}, or see the option binaries"
     if "list" in text:
         where = next(_texts(args, names), None)
         # Not the text itself: arguments are not for the log.
         return where and f"{where} may be an Erlang string: send text as a binary"
     return None
+
+
+def _wants_bytes(text: str) -> bool:
+    """Whether a str came where bytes were meant."""
+    if "bytes" in text and text.endswith(("not 'str'", "not str")):
+        return True
+    return text.endswith(("encoded before hashing", "argument without an encoding"))
 
 
 def _module(name: str) -> Optional[str]:
