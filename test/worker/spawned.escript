@@ -8,11 +8,17 @@
 -include_lib("stdlib/include/assert.hrl").
 
 -define(INIT, <<"
-    import multiprocessing as mp, concurrent.futures as cf
+    import multiprocessing as mp, enum, concurrent.futures as cf
     def sq(x): return x * x
     class C:
         def __init__(self): self.a = 1
         def m(self, x): return x
+        @staticmethod
+        def s(x): return x
+        @classmethod
+        def c(cls, x): return x
+        class D: pass
+    M = enum.Enum('M', 'one')
     class L(list): pass
     class S(set): pass
     class E:
@@ -54,6 +60,11 @@ unknown() ->
      {"executed('spawn', sq, 3)", <<"sq">>},
      {"executed('forkserver', sq, 3)", <<"sq">>},
      {"run('spawn', C().m, 3)", <<"C.m">>},
+     {"run('spawn', C.s, 3)", <<"C.s">>},
+     {"run('spawn', C.c, 3)", <<"C.c">>},
+     {"run('spawn', len, C.D())", <<"C.D">>},
+     {"run('spawn', str, M.one)", <<>>}, % M or M.one, by the version of Python
+     {"run('spawn', list, M)", <<"M">>},
      {"run('spawn', len, C())", <<"C">>},
      {"run('spawn', len, L([1]))", <<"L">>},
      {"run('spawn', len, S([1]))", <<"S">>},

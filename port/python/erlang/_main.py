@@ -39,6 +39,18 @@ class _Unknown(type):
             return object.__new__(cls)  # type: ignore[arg-type]
         _refuse(cls.__name__)
 
+    def _use(cls, *args: Any) -> Any:
+        _refuse(cls.__name__)
+
+    __contains__ = __getitem__ = __iter__ = __len__ = __str__ = _use
+
+    def __bool__(cls) -> bool:
+        return True
+
+    def __getattr__(cls, name: str) -> Any:
+        """A static method, a nested class, or a member of an Enum."""
+        return _unknown(name, f"{cls.__name__}.{name}")
+
 
 class _Instance:
     """What stands for an object of a class that is not known."""
