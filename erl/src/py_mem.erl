@@ -261,7 +261,8 @@ leak_test(Module, Function, Args) ->
 %% once or goes up and down is no leak. What grows steadily has to do so again, in twice
 %% as many calls; where it is not clear, they are doubled once or twice more. The caches
 %% of `functools.lru_cache' are emptied, if they have a limit, and so is that of `re'. A
-%% function that fails, or whose result cannot be sent, ends the test with its error.
+%% function that fails, or whose result cannot be sent, ends the test with its error; so
+%% does a limit that it meets, and whatever else ends its worker.
 %%
 %% `kind' is what grows most: `python', the objects; `c', what C code has taken from
 %% `malloc' or mapped; or `fragmentation', what is free in pieces that nobody can give

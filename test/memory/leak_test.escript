@@ -15,6 +15,8 @@ main(_) ->
          || {What, Test} <- leaks()],
         {"a function that fails", fun failing/0},
         {"what its pool has switched on is not counted", fun unswayed/0},
+        {"a limit that it meets", fun limited/0},
+        {"its worker is replaced meanwhile", fun replaced/0},
         {"one test at a time, and nothing stays", fun alone/0},
         {"its caller dies", fun killed/0},
         {"wrong arguments", fun wrong/0}
@@ -138,6 +140,27 @@ unswayed() ->
         py_mem:leak_test(leaky, remember, [<<"some words">>], #{pool => sampled}),
     ok = py:stop_pool(sampled),
     ?assert(Bytes > 1000 andalso Bytes < 1500).
+
+%% A leak that fills the heap is not one that nobody has seen.
+limited() ->
+    {ok, _} = py:start_pool(tight, #{size => 1, memory => #{heap => 30_000_000}}),
+    ok = py:exec_all(<<"kept = []\ndef keep():\n    kept.append(bytes(100_000))">>, #{pool => tight}),
+    ?assertMatch({error, {'MemoryError', _}}, py_mem:leak_test('__main__', keep, [], #{pool => tight})),
+    ?assertMatch({leak, #{kind := python}},
+                 py_mem:leak_test('__main__', keep, [], #{pool => tight, runs => 16, warmup => 1})),
+    ok = py:stop_pool(tight).
+
+%% Between two calls nobody else hears of it.
+replaced() ->
+    {Pid, Monitor} = spawn_monitor(fun() -> exit(py_mem:leak_test(time, sleep, [0.01], #{runs => 100})) end),
+    fixture:wait_until(fun() ->
+        case py:info(py_leak_test) of
+            #{workers := [#{calls := N}]} -> N > 0;
+            {error, _} -> false
+        end
+    end),
+    ok = py:restart_workers(py_leak_test),
+    receive {'DOWN', Monitor, process, Pid, Result} -> ?assertEqual({error, {worker_exit, restarted}}, Result) end.
 
 alone() ->
     {Pid, Monitor} = spawn_monitor(fun() -> exit(py_mem:leak_test(time, sleep, [0.01], #{runs => 100})) end),

@@ -18,6 +18,8 @@
 
 %% The pool that is there meanwhile.
 -define(POOL, py_leak_test).
+%% Its worker is not replaced by one that has forgotten what was measured.
+-define(OPTS, #opts{pool = ?POOL, recycle = false}).
 -define(WORKER, {?POOL, 1}).
 %% So many measurements are taken during the runs.
 -define(ROUNDS, 8).
@@ -80,8 +82,14 @@ finally(Keeper, Fun) ->
         exit(Keeper, kill)
     end.
 
-run(Op, #{runs := Runs, warmup := Warmup}) ->
-    Calls = fun(N) -> calls(N, Op, #opts{pool = ?POOL}) end,
+run(Op, Options) ->
+    Worker = workers(),
+    Result = found(Op, Options),
+    workers() =:= Worker orelse throw({error, {worker_exit, restarted}}),
+    Result.
+
+found(Op, #{runs := Runs, warmup := Warmup}) ->
+    Calls = fun(N) -> calls(N, Op, ?OPTS) end,
     Calls(Warmup),
     case measured(Calls, Runs div ?ROUNDS, ?TIMES, ok) of
         {leak, Kind, Bytes, SoFar} ->
@@ -121,7 +129,7 @@ sample() ->
     py_mem_fit:sample(maps:merge(told(ask(memory_detail)), py_os_proc:shares(OsPid))).
 
 settle() ->
-    calls(1, {call, 'erlang._caches', clear, [], #{}}, #opts{pool = ?POOL}),
+    calls(1, {call, 'erlang._caches', clear, [], #{}}, ?OPTS),
     _ = py_mem_tend:gc(?WORKER, #{generation => 2, trim => true}),
     ok.
 
