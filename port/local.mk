@@ -156,6 +156,7 @@ dist_pypackage_DATA = \
 	port/python/erlang/_signals.py \
 	port/python/erlang/_sites.py \
 	port/python/erlang/_source.py \
+	port/python/erlang/_spawn.py \
 	port/python/erlang/_stack.py \
 	port/python/erlang/_tags.py \
 	port/python/erlang/_times.py \

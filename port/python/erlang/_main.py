@@ -25,8 +25,8 @@ _READERS = (
 
 def _refuse(name: str) -> NoReturn:
     raise RuntimeError(
-        f"{name} is a name in __main__ of the worker, which this process does"
-        " not know: put it into a module that both import, or use the start"
+        f"{name} is a name in __main__ of the worker, which a spawned process"
+        " does not know: put it into a module on python_path, or use the start"
         " method fork"
     )
 

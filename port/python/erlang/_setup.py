@@ -13,6 +13,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+# ModuleSpec, without an import of the module that has it.
+_ModuleSpec: Any = type(erlang.__spec__)
+
 
 def setup() -> None:
     """Make printed lines appear at once: nobody flushes a worker."""
@@ -31,10 +34,28 @@ def setup() -> None:
     _prepare_main(sys.modules["__main__"])
 
 
+class _Spec(_ModuleSpec):
+    """The name of `__main__` as multiprocessing knows it: in a process that it
+    spawns, `_main` has the place of that module.
+
+    It asks for the name when it is about to spawn.  So nothing has to watch for
+    its import.
+    """
+
+    @property
+    def name(self) -> str:
+        if "multiprocessing.reduction" in sys.modules:
+            from erlang import _spawn
+
+            _spawn.install()
+        return "erlang._main"
+
+    @name.setter
+    def name(self, name: str) -> None:
+        """The name is what it is."""
+
+
 def _prepare_main(main: Any) -> None:
-    """Code there knows this package.  In a process that multiprocessing
-    spawns, `_main` is what has the place of that module."""
+    """Code there knows this package."""
     main.erlang = erlang
-    # ModuleSpec, without an import of the module that has it.
-    spec: Any = type(erlang.__spec__)
-    main.__spec__ = spec("erlang._main", None)
+    main.__spec__ = _Spec("erlang._main", None)
