@@ -31,6 +31,7 @@ in_pool(Test) ->
     fun() ->
         Pool = py_pool_board:new(unit, #{size => 3, timeout => 1, max_frame => 1024,
                                          interrupt_grace => 1, close_grace => 1, drain => 1}),
+        ok = py_pool_board:publish(Pool),
         try Test(Pool) after py_pool_board:delete(unit) end
     end.
 
