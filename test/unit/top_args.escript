@@ -18,4 +18,6 @@ lines() ->
      {"the version", [["--version", "x"]], version},
      {"an option without its word", [["--cookie"]], {error, "--cookie needs a word after it"}},
      {"an unknown option", [["--foo", "shop"]], {error, "there is no option --foo"}},
+     {"a word that no atom can be", [["--cookie", lists:duplicate(300, $x)]],
+      {error, "this is too long: " ++ lists:duplicate(20, $x) ++ "..."}},
      {"two nodes", [["a", "b"]], {error, "one node can be watched, and not b, too"}}].

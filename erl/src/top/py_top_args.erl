@@ -8,9 +8,15 @@
 
 -type args() :: #{node => string(), name => string(), cookie => string(), once => true}.
 
+%% Names and cookies become atoms, which have so many characters at most.
+-define(LONGEST, 255).
+
 -spec parse([string()]) -> {ok, args()} | help | version | {error, string()}.
 parse(Words) ->
-    parse(Words, #{}).
+    case [Word || Word <- Words, length(Word) > ?LONGEST] of
+        [] -> parse(Words, #{});
+        [Word | _] -> {error, "this is too long: " ++ lists:sublist(Word, 20) ++ "..."}
+    end.
 
 parse([], Args) -> {ok, Args};
 parse([Word | _], _) when Word =:= "--help"; Word =:= "-h" -> help;

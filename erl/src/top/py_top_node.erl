@@ -11,6 +11,8 @@
 
 %% How long an answer may take (ms).
 -define(LIMIT, 5_000).
+%% How many characters the name of a node has, with its host, at most.
+-define(LONGEST, 255).
 
 %% Connects to the node that is meant, and makes sure that it can be watched.
 -spec connect(py_top_args:args()) -> {ok, node()} | {error, string()}.
@@ -40,6 +42,8 @@ this_host() ->
 listed(Names) ->
     lists:flatten(lists:join(", ", [Name || {Name, _} <- Names])).
 
+connect(FullName, _) when length(FullName) > ?LONGEST ->
+    {error, "this is too long for the name of a node"};
 connect(FullName, Args) ->
     Node = list_to_atom(FullName),
     case begin_distribution(FullName, Args) of
