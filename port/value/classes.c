@@ -14,6 +14,7 @@ static const char *const class_names[ERL_CLASSES] = {
     [ERL_FUN] = "Fun",
     [ERL_BITSTRING] = "BitString",
     [ERL_IMPROPER_LIST] = "ImproperList",
+    [ERL_MEMORY] = "_Memory",
 };
 
 /* All owned, all set by classes_init but for the last three: their modules are

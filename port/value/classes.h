@@ -21,6 +21,7 @@ enum erl_class {
     ERL_FUN,
     ERL_BITSTRING,
     ERL_IMPROPER_LIST,
+    ERL_MEMORY,
     ERL_CLASSES, /* how many there are */
     ERL_OTHER = ERL_CLASSES
 };

@@ -314,6 +314,7 @@ static const struct row ERLANG[ERL_CLASSES] = {
     [ERL_FUN] = {NULL, scalar_opaque, NULL},
     [ERL_BITSTRING] = {NULL, scalar_bitstring, NULL},
     [ERL_IMPROPER_LIST] = {NULL, NULL, encode_improper_list},
+    [ERL_MEMORY] = {NULL, scalar_memory, NULL},
 };
 
 static const struct row *find_row(PyTypeObject *type)

@@ -110,18 +110,78 @@ static bool is_bytes(const Py_buffer *buffer)
            (strcmp(format, "B") == 0 || strcmp(format, "c") == 0);
 }
 
+static const char *item_of(const Py_buffer *buffer, const char *row, int dim,
+                           Py_ssize_t i)
+{
+    const char *item = row + i * buffer->strides[dim];
+    if (buffer->suboffsets && buffer->suboffsets[dim] >= 0)
+        item = *(char *const *)item + buffer->suboffsets[dim];
+    return item;
+}
+
+/* A row lies in one piece if its items follow each other and are no pointers.
+ */
+static bool is_piece(const Py_buffer *buffer, int dim)
+{
+    return dim == buffer->ndim - 1 &&
+           buffer->strides[dim] == buffer->itemsize &&
+           (!buffer->suboffsets || buffer->suboffsets[dim] < 0);
+}
+
+static char *copy_piece(char *to, const char *from, Py_ssize_t size)
+{
+    memcpy(to, from, (size_t)size);
+    return to + size;
+}
+
+/* Copies what the dimensions from `dim` on hold, in the order of the indexes,
+ * and returns where it ends. PyBuffer_ToContiguous puts each row elsewhere
+ * first, and most of these are but one row. */
+static char *copy_rows(char *to, const Py_buffer *buffer, const char *from,
+                       int dim)
+{
+    if (dim == buffer->ndim)
+        return copy_piece(to, from, buffer->itemsize);
+    const Py_ssize_t n = buffer->shape[dim];
+    if (is_piece(buffer, dim))
+        return copy_piece(to, from, n * buffer->itemsize);
+    for (Py_ssize_t i = 0; i < n; i++)
+        to = copy_rows(to, buffer, item_of(buffer, from, dim, i), dim + 1);
+    return to;
+}
+
 /* Straight into the reply: there is no copy on the way. */
+static int put_buffer(struct buf *out, const Py_buffer *buffer)
+{
+    if (PyBuffer_IsContiguous(buffer, 'C'))
+        return put_binary(out, buffer->buf, (size_t)buffer->len);
+    char *to = put_binary_room(out, (size_t)buffer->len);
+    if (!to)
+        return -1;
+    copy_rows(to, buffer, buffer->buf, 0);
+    return 0;
+}
+
 int scalar_memoryview(struct buf *out, PyObject *obj)
 {
     Py_buffer buffer;
     if (PyObject_GetBuffer(obj, &buffer, PyBUF_FULL_RO) < 0)
         return -1;
-    int rc = 1;
-    if (is_bytes(&buffer)) {
-        char *to = put_binary_room(out, (size_t)buffer.len);
-        rc = to ? PyBuffer_ToContiguous(to, &buffer, buffer.len, 'C') : -1;
-    }
+    int rc = is_bytes(&buffer) ? put_buffer(out, &buffer) : 1;
     PyBuffer_Release(&buffer);
+    return rc;
+}
+
+int scalar_memory(struct buf *out, PyObject *obj)
+{
+    Py_buffer buffer;
+    int rc = -1;
+    PyObject *owner = PyObject_GetAttrString(obj, "owner");
+    if (owner && PyObject_GetBuffer(owner, &buffer, PyBUF_FULL_RO) == 0) {
+        rc = put_buffer(out, &buffer);
+        PyBuffer_Release(&buffer);
+    }
+    Py_XDECREF(owner);
     return rc;
 }
 

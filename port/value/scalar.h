@@ -22,6 +22,9 @@ scalar_fn scalar_str, scalar_bytes, scalar_bytearray;
  * nothing is appended. */
 scalar_fn scalar_memoryview;
 
+/* The bytes of the memory that an erlang._Memory stands for. */
+scalar_fn scalar_memory;
+
 scalar_fn scalar_atom, scalar_opaque, scalar_bitstring;
 
 #endif

@@ -157,6 +157,14 @@ static const struct {
      "[<<\"ab\">>,<<\"cd\">>,<<\"ef\">>]"},
     {"[memoryview(b'abcdef')[::2], array.array('B', b'gh')]",
      "[<<\"ace\">>,<<\"gh\">>]"},
+    {"erlang._Memory(memoryview(array.array('h', [1, 2, 3]))[::-2])",
+     "<<3,0,1,0>>"},
+    /* Behind pointers, as some libraries keep images. */
+    {"(lambda find: b'dfac' if not find('_testbuffer') else"
+     " (lambda t: erlang._Memory(t.ndarray(list(b'abcdef'), [2, 3],"
+     " format='b', flags=t.ND_PIL)[::-1, ::2]))(__import__('_testbuffer')))"
+     "(__import__('importlib.util').util.find_spec)",
+     "<<\"dfac\">>"},
     {"(1, (2,), ())", "{1,{2},{}}"},
     {"tuple(range(256)) == (0,) * 256", "false"},
     {"[set(), {7}, frozenset(['x'])]", "[[],[7],[<<\"x\">>]]"},

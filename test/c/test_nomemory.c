@@ -96,7 +96,9 @@ static void each_allocation_may_fail(void **state)
     PyObject *x = embed_eval(
         "[1, 2**70, -2**3000, 1.5, 'a', '\\u20ac', b'b', bytearray(b'c'), {1},"
         " (2, {'k': [3]}), Atom('ok'), erlang.BitString(b'a', 5),"
-        " erlang.ImproperList([4], 5), {None: 1, 2.5: 3}, frozenset([6]),"
+        " erlang.ImproperList([4], 5), memoryview(b'abc')[::2],"
+        " erlang._Memory(memoryview(b'abc')[::-1]), {None: 1, 2.5: 3},"
+        " frozenset([6]),"
         " __import__('datetime').date(2026, 1, 1),"
         " erlang.Fun(b'\\x71\\x77\\x01a\\x77\\x01b\\x61\\x01')]");
     if (!x || encode(&out, x, &form) < 0)

@@ -17,6 +17,7 @@ main(_) ->
         [value(<<"pandas">>, Row) || Row <- tables() ++ columns() ++ single()],
         {"a table of pyarrow", fun arrow/0},
         {"a large array is copied once, into the reply", fun copies/0},
+        {"an array in another order is not put in order first", fun no_third_copy/0},
         {"pandas is not imported for a class of its own", fun not_imported/0}
     ])).
 
@@ -43,6 +44,16 @@ arrays() ->
       #{arrays => binary}, {ndarray, <<"|u1">>, {3}, <<0, 2, 4>>}},
      {"arrays => binary of a transposed array",
       "numpy.array([[1, 2], [3, 4]], dtype='u1').T",
+      #{arrays => binary}, {ndarray, <<"|u1">>, {2, 2}, <<1, 3, 2, 4>>}},
+     {"arrays => binary of an array backwards", "numpy.array([[1, 2], [3, 4]], '>i2')[::-1, ::-1]",
+      #{arrays => binary}, {ndarray, <<">i2">>, {2, 2}, <<4:16, 3:16, 2:16, 1:16>>}},
+     {"arrays => binary of one row many times", "numpy.broadcast_to(numpy.arange(2, dtype='u1'), (2, 2))",
+      #{arrays => binary}, {ndarray, <<"|u1">>, {2, 2}, <<0, 1, 0, 1>>}},
+     {"arrays => binary of texts with steps", "numpy.array(['a', 'b', 'c'], '<U1')[::2]",
+      #{arrays => binary}, {ndarray, <<"<U1">>, {2}, <<$a:32/little, $c:32/little>>}},
+     {"arrays => binary of times with steps", "numpy.array([1, 2, 3], '<m8[s]')[::2]",
+      #{arrays => binary}, {ndarray, <<"<m8[s]">>, {2}, <<1:64/little, 3:64/little>>}},
+     {"arrays => binary of a matrix, transposed", "numpy.matrix([[1, 2], [3, 4]], 'u1').T",
       #{arrays => binary}, {ndarray, <<"|u1">>, {2, 2}, <<1, 3, 2, 4>>}},
      {"arrays => binary of no dimension", "numpy.array(5, 'u1')", #{arrays => binary},
       {ndarray, <<"|u1">>, {}, <<5>>}},
@@ -206,6 +217,27 @@ copies() ->
     {ok, [Peak, _]} = py:eval(Status, #{}, Pool),
     ?assert(Peak - Before < 2.5 * byte_size(Bytes), {Before, Peak}),
     ok = py:stop_pool(large).
+
+%% Nothing of its size is allocated by Python while it is encoded.
+no_third_copy() ->
+    has(<<"numpy">>) orelse tap:skip("this Python has no numpy"),
+    {ok, _} = py:start_pool(traced, #{size => 1, init => [?INIT,
+        <<"import array\nx = {'turned': numpy.ones((1000, 500)).T, 'steps': numpy.ones(500000)[::2],"
+          " 'times': numpy.zeros(500000, 'M8[s]')[::-1], 'array': array.array('d', bytes(4000000)),"
+          " 'view': memoryview(array.array('d', bytes(4000000)))[::2]}">>]}),
+    Of = fun(Key, Options) ->
+        py:eval(<<"x[k]">>, #{k => Key}, Options#{pool => traced})
+    end,
+    [begin
+         {ok, _} = Of(Key, #{arrays => binary}),
+         ok = py:exec(<<"import tracemalloc\ntracemalloc.start()">>, #{}, #{pool => traced}),
+         {ok, {ndarray, _, _, Bytes}} = Of(Key, #{arrays => binary}),
+         {ok, {_, Peak}} = py:eval(<<"tracemalloc.get_traced_memory()">>, #{}, #{pool => traced}),
+         ok = py:exec(<<"tracemalloc.stop()">>, #{}, #{pool => traced}),
+         ?assert(byte_size(Bytes) >= 2_000_000),
+         ?assert(Peak < 500_000, {Key, Peak})
+     end || Key <- [<<"turned">>, <<"steps">>, <<"times">>, <<"array">>, <<"view">>]],
+    ok = py:stop_pool(traced).
 
 not_imported() ->
     {ok, _} = py:start_pool(bare, #{size => 1}),

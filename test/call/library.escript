@@ -88,6 +88,8 @@ binaries() ->
     [{"array.array('i', [1, -2])", {ndarray, <<"<i4">>, {2}, <<1, 0, 0, 0, 254, 255, 255, 255>>}},
      {"memoryview(array.array('f', [0.5]))", {ndarray, <<"<f4">>, {1}, <<0.5:32/float-little>>}},
      {"(ctypes.c_int16.__ctype_be__ * 2)(3, 4)", {ndarray, <<">i2">>, {2}, <<3:16, 4:16>>}},
+     {"memoryview(array.array('h', [1, 2, 3]))[::-2]", {ndarray, <<"<i2">>, {2}, <<3, 0, 1, 0>>}},
+     {"memoryview(array.array('h'))", {ndarray, <<"<i2">>, {0}, <<>>}},
      {"memoryview(b'ab').cast('B', (2, 1))", {ndarray, <<"|u1">>, {2, 1}, <<"ab">>}},
      {"array.array('B', [1])", <<1>>},
      {"memoryview(b'a')", <<"a">>}].

@@ -217,6 +217,15 @@ class ImproperList(list):
         return f"ImproperList({super().__repr__()}, {self.tail!r})"
 
 
+class _Memory:
+    """The bytes of an object's memory, row by row, whatever they mean."""
+
+    __slots__ = ("owner",)
+
+    def __init__(self, owner):
+        self.owner = owner
+
+
 def encoder(cls, function=None):
     """Teach the encoder a class: `function(obj)` returns something simpler.
 

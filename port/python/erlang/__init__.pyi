@@ -57,6 +57,9 @@ class ImproperList(list[_T]):
 class LogHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None: ...
 
+class _Memory:
+    def __init__(self, owner: object) -> None: ...
+
 @overload
 def encoder(cls: type) -> Callable[[_F], _F]: ...
 @overload

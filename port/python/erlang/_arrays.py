@@ -6,7 +6,7 @@ from __future__ import annotations
 import struct
 import sys
 
-from . import Atom
+from . import Atom, _Memory
 from ._form import Unsuited, imported
 from ._times import span
 
@@ -72,11 +72,14 @@ def binary(obj: Any) -> Any:
 
 
 def _bytes_of(obj: Any) -> Any:
-    """The array's own memory if it is in order, so that nothing is copied."""
-    if obj.nbytes == 0 or not obj.flags.c_contiguous:
-        return obj.tobytes()
+    """The array's own memory, so that nothing is copied here.
+
+    Not all items have a format that a buffer may have, but plain bytes have.
+    """
+    if obj.nbytes == 0:
+        return b""
     plain = imported("numpy", "asarray")(obj)
-    return memoryview(plain.reshape(-1).view("u1"))
+    return _Memory(plain.view(f"V{obj.itemsize}"))
 
 
 def _structures(obj: Any) -> Any:
@@ -142,7 +145,7 @@ def _numbers(view: memoryview, letter: str, form: Form) -> Any:
         raise Unsuited(what)
     if form.binary:
         dtype = _order(view) + kind + str(view.itemsize)
-        return Atom("ndarray"), dtype, view.shape, view.tobytes()
+        return Atom("ndarray"), dtype, view.shape, _Memory(view)
     try:
         return view.tolist()
     except NotImplementedError:  # in another order of bytes
