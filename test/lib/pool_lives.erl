@@ -125,7 +125,10 @@ is_answered({Pid, Ref}) ->
 
 is_whole() ->
     try
-        fixture:wait_until(fun() -> length(os_pids()) =:= ?SIZE end, ?LIMIT),
+        %% Nobody may have noticed yet that a program was killed just now.
+        fixture:wait_until(fun() ->
+            length([OsPid || OsPid <- os_pids(), fixture:is_running(OsPid)]) =:= ?SIZE
+        end, ?LIMIT),
         Calls = [request(fun() -> {ok, 2} = py:eval(<<"1 + 1">>, #{}, in()) end)
                  || _ <- lists:seq(1, 4 * ?SIZE)],
         Answered = lists:all(fun is_answered/1, Calls),

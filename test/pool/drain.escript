@@ -33,6 +33,7 @@ main(_) ->
             {"restart_workers under load: a slot is never empty", fun restart_named/0},
             {"restart_workers replays init, exec_all and tracing", fun replays/0},
             {"restart_workers tells a bound process once", fun restart_bound/0},
+            {"a call right behind the news that its worker was replaced", fun restart_just_before/0},
             {"restart_workers waits for a long call, up to drain", fun restart_beside_long/0},
             {"restart_workers when the successor cannot start", fun no_successor/0},
             {"restart_workers beside exec_all that fails", fun restart_beside_exec_all/0},
@@ -345,6 +346,21 @@ restart_bound() ->
     ?assertEqual(ok, py:restart_workers()),
     ?assertMatch({error, {worker_exit, _}}, py:eval(<<"mine">>)),
     ?assertMatch({error, {'NameError', _}}, py:eval(<<"mine">>)).
+
+%% What is behind the news in the worker's mailbox comes too late for it.
+restart_just_before() ->
+    In = start(#{}),
+    ok = py:exec(<<"mine = 1">>, In),
+    {ok, Pool} = py_pool_board:find(p),
+    [{_, Worker, _}] = py_pool_board:workers(Pool),
+    ok = sys:suspend(Worker),
+    ok = py_worker:retire(Worker, restarted, 1000),
+    _ = spawn_link(fun() ->
+        fixture:wait_until(fun() -> element(2, process_info(Worker, message_queue_len)) > 1 end),
+        ok = sys:resume(Worker)
+    end),
+    ?assertMatch({error, {worker_exit, _}}, py:eval(<<"mine">>, #{}, In)),
+    ?assertEqual(ok, py:stop_pool(p)).
 
 restart_beside_long() ->
     In = start(#{drain => 5000}),

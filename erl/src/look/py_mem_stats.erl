@@ -26,7 +26,7 @@ ask(Pool, Workers, Detail) ->
     Seen = [{Worker, seen(Pool, Worker)} || Worker <- Workers],
     Awake = [Worker || {Worker, {awake, _}} <- Seen],
     Sent = py_fanout:send(Awake, urgent, memory_stats, Deadline),
-    Own = [own(Worker, State, Deadline) || {Worker, {State, _}} <- Seen],
+    Own = [own(Pool, Worker, State, Deadline) || {Worker, {State, _}} <- Seen],
     More = details(Detail, Workers, [Doing || {Doing, _} <- Own], Deadline),
     Answers = maps:from_list(py_fanout:collect(Sent, Deadline)),
     [{Worker, of_worker(Pool, Worker, maps:merge(maps:merge(Kernel, Calls), Details),
@@ -43,12 +43,13 @@ seen(Pool, {Id, Pid, OsPid}) ->
         {error, false} -> {awake, Kernel}
     end.
 
-%% What the worker knows by itself: what it does, and how many calls it has had.
-own(_, {resting, Calls}, _) ->
+%% What the worker knows by itself: what it does, and how many calls it has had. One
+%% that does not answer has said that when it last did something.
+own(_, _, {resting, Calls}, _) ->
     {resting, #{calls => Calls}};
-own({_, Pid, _}, State, Deadline) ->
+own(Pool, {Id, Pid, _}, State, Deadline) ->
     case py_worker:info(Pid, py_time:left(Deadline)) of
-        #{state := down} -> {down, #{}};
+        #{state := down} -> {down, maps:with([calls], py_pool_load:use(Pool, Id))};
         #{calls := Calls} when State =:= stopped -> {stopped, #{calls => Calls}};
         #{state := Doing, calls := Calls} -> {Doing, #{calls => Calls}}
     end.

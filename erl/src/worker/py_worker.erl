@@ -191,8 +191,7 @@ no_program(Text, #state{pool = Pool} = S) ->
 
 -spec handle_call(term(), gen_server:from(), #state{}) ->
           {reply, term(), #state{}} | {noreply, #state{}} | {stop, term(), #state{}}.
-handle_call(info, _From, #state{phase = {live, Live}} = S) ->
-    {reply, py_worker_view:info(Live), S};
+handle_call(info, _From, #state{phase = {live, Live}} = S) -> {reply, py_worker_view:info(Live), S};
 handle_call(info, _From, #state{os_pid = OsPid} = S) ->
     {reply, #{state => starting, calls => 0, os_pid => OsPid}, S};
 handle_call(seal, From, #state{phase = {live, Live}} = S) ->
@@ -219,10 +218,11 @@ handle_info({'EXIT', Pid, Reason}, #state{events = Events} = S) when is_pid(Pid)
         true -> {stop, {helper, Reason}, S};
         false -> {noreply, S}   % anybody may send that
     end;
-handle_info({?MODULE, {exceeded, Excess}}, S) ->
-    {noreply, killing(Excess, S)};
+handle_info({?MODULE, {exceeded, Excess}}, S) -> {noreply, killing(Excess, S)};
 handle_info(Message, #state{phase = {starting, Boot, Timer}} = S) ->
     starting(Message, Boot, Timer, S);
+handle_info({?MODULE, {retire, _, _}} = Message, #state{phase = {live, _}} = S) ->
+    settle(live_step(Message, S));
 handle_info(Message, #state{phase = {live, _}} = S) ->
     settle(more(?MOST_STEPS, live_step(Message, S))).
 
@@ -321,10 +321,10 @@ more(0, S) -> S;
 more(N, #state{port = Port} = S) ->
     receive
         {Port, {data, Frame}} -> more(N - 1, frame_step(py_wire:reply_id(Frame), Frame, S));
+        {?MODULE, {retire, _, _}} = Message -> live_step(Message, S);    % it may end now
         {?MODULE, _} = Message -> more(N - 1, live_step(Message, S));
         {'DOWN', _, process, _, _} = Message -> more(N - 1, live_step(Message, S))
-    after 0 ->
-        S
+    after 0 -> S
     end.
 
 live_step({?MODULE, {exceeded, Excess}}, S) -> killing(Excess, S);
