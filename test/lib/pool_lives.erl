@@ -65,9 +65,14 @@ happens(restart) -> [request(fun() -> py:restart_workers(?POOL) end)];
 happens(set_memory) -> [request(fun() -> py:set_memory(?POOL, #{files => 200}) end)];
 happens(define) -> [request(fun() -> py:exec_all(<<"a = 1">>, in()) end)];
 happens(pause) -> timer:sleep(150), [];
-happens(kill_program) -> [fixture:kill("KILL", OsPid) || OsPid <- one(os_pids())], [];
+happens(kill_program) -> lists:foreach(fun kill_program/1, one(os_pids())), [];
 happens(kill_worker) -> [exit(Pid, kill) || Pid <- one(workers())], [];
 happens(kill_pool) -> [exit(Pid, kill) || {ok, Pid} <- [py_pool_board:pool(pool())]], [].
+
+%% Its worker may notice later.
+kill_program(OsPid) ->
+    fixture:kill("KILL", OsPid),
+    fixture:wait_until(fun() -> not fixture:is_running(OsPid) end).
 
 %% Those of the workers that are ready; none while the pool is started anew.
 os_pids() ->

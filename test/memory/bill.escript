@@ -141,6 +141,7 @@ no_call() ->
 %% In a heap of which a look takes long, one call in N stands for N. Whoever wants to
 %% see his bill gets a whole one.
 large() ->
+    ok = fixture:unless_sanitized(),
     Port = raw:open(["--account"]),
     raw:send(Port, {1, {exec, <<"large = [(n,) for n in range(2_000_000)]\nkept = []\ndef keep(): kept.append(bytes(1000))">>}}),
     {1, ok} = raw:recv(Port, 60_000),

@@ -14,8 +14,6 @@ main(_) ->
         [{What, 120_000, fun() -> ok = fixture:unless_sanitized(), Test() end}
          || {What, Test} <- leaks()],
         {"a function that fails", fun failing/0},
-        {"what its pool has switched on is not counted", fun unswayed/0},
-        {"a limit that it meets", fun limited/0},
         {"its worker is replaced meanwhile", fun replaced/0},
         {"one test at a time, and nothing stays", fun alone/0},
         {"its caller dies", fun killed/0},
@@ -33,7 +31,9 @@ leaks() ->
      {"free memory in pieces", fun pieces/0},
      {"none of the library's functions leaks", fun clean/0},
      {"few runs of a function that takes long", fun few/0},
-     {"its own worker has what the pool's have", fun alike/0}].
+     {"its own worker has what the pool's have", fun alike/0},
+     {"what its pool has switched on is not counted", fun unswayed/0},
+     {"a limit that it meets", fun limited/0}].
 
 test(Function, Args) ->
     py_mem:leak_test(leaky, Function, Args).
