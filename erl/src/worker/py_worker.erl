@@ -221,10 +221,8 @@ handle_info({'EXIT', Pid, Reason}, #state{events = Events} = S) when is_pid(Pid)
 handle_info({?MODULE, {exceeded, Excess}}, S) -> {noreply, killing(Excess, S)};
 handle_info(Message, #state{phase = {starting, Boot, Timer}} = S) ->
     starting(Message, Boot, Timer, S);
-handle_info({?MODULE, {retire, _, _}} = Message, #state{phase = {live, _}} = S) ->
-    settle(live_step(Message, S));
 handle_info(Message, #state{phase = {live, _}} = S) ->
-    settle(more(?MOST_STEPS, live_step(Message, S))).
+    settle(steps(Message, ?MOST_STEPS, S)).
 
 killing(Excess, #state{excess = none, phase = {live, Live}} = S) ->
     S#state{excess = Excess#{running => py_worker_view:running(Live)}};
@@ -316,16 +314,18 @@ not_started(Text) -> {shutdown, {python_start, Text}}.
 
 %% What has piled up meanwhile is dealt with before others hear of the load and the
 %% time is kept: under load that is most of the work. These messages come in their
-%% order; all others wait for their turn.
+%% order, all others wait for their turn. Behind a retire it may end at once.
 more(0, S) -> S;
 more(N, #state{port = Port} = S) ->
     receive
         {Port, {data, Frame}} -> more(N - 1, frame_step(py_wire:reply_id(Frame), Frame, S));
-        {?MODULE, {retire, _, _}} = Message -> live_step(Message, S);    % it may end now
-        {?MODULE, _} = Message -> more(N - 1, live_step(Message, S));
-        {'DOWN', _, process, _, _} = Message -> more(N - 1, live_step(Message, S))
+        {?MODULE, _} = Message -> steps(Message, N - 1, S);
+        {'DOWN', _, process, _, _} = Message -> steps(Message, N - 1, S)
     after 0 -> S
     end.
+
+steps({?MODULE, {retire, _, _}} = Message, _, S) -> live_step(Message, S);
+steps(Message, N, S) -> more(N, live_step(Message, S)).
 
 live_step({?MODULE, {exceeded, Excess}}, S) -> killing(Excess, S);
 live_step(Message, #state{phase = {live, Live}} = S) -> S#state{phase = {live, step(Message, Live)}}.

@@ -20,7 +20,7 @@
 }).
 
 -opaque boot() :: #boot{}.
--type step() :: {code, From :: {init | definition, pos_integer()}, py_secret:secret(py_wire:op())}
+-type step() :: {code, From :: {init_once | init | definition, pos_integer()}, py_secret:secret(py_wire:op())}
               | py_wire:op().
 -type next() :: {run, step(), boot()}     % send this
               | {done, boot()}                  % ask the pool for more
