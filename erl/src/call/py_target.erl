@@ -4,7 +4,7 @@
 %% them by itself.
 -module(py_target).
 
--export([run/3, is_target/1, expected/0, pool/1, each/1]).
+-export([run/3, is_target/1, check/1, expected/0, pool/1, each/1]).
 -export_type([target/0, answer/0]).
 
 -include("py.hrl").
@@ -19,6 +19,11 @@
 is_target({Name, all}) -> is_atom(Name);
 is_target({Name, Id}) -> is_atom(Name) andalso is_integer(Id) andalso Id > 0;
 is_target(Name) -> is_atom(Name).
+
+%% Raises error:badarg if it is none.
+-spec check(term()) -> true.
+check(Target) ->
+    is_target(Target) orelse py_options:must_be(Target, "the target", expected()).
 
 %% What it may be, for errors.
 -spec expected() -> string().
@@ -37,7 +42,7 @@ pool(Name) -> Name.
           Together :: fun((#pool{}, py_fanout:results()) -> answer())) ->
           answer() | {error, {no_pool | not_started, atom()} | {no_worker, {atom(), pos_integer()}}}.
 run(Target, Ask, Together) ->
-    is_target(Target) orelse py_options:must_be(Target, "the target", expected()),
+    check(Target),
     py_pool_board:with_pool(pool(Target), fun(Pool) -> run(Target, Pool, Ask, Together) end).
 
 run({_, all}, Pool, Ask, _) -> each(Ask(Pool, py_pool_board:workers(Pool)));

@@ -22,20 +22,17 @@
 %% All pools, by name. No program is asked that has nothing to do.
 -spec all() -> [pool()].
 all() ->
-    lists:flatmap(fun(Name) -> with_stats(Name, false, #{}) end, names()).
-
-names() ->
-    lists:sort(py_pool_board:names()).
+    lists:flatmap(fun(Name) -> with_stats(Name, false, #{}) end, py_pools:names()).
 
 %% The same with details, and with how the workers grow.
 -spec detailed() -> [pool()].
 detailed() ->
-    lists:flatmap(fun of_pool/1, names()).
+    lists:flatmap(fun of_pool/1, py_pools:names()).
 
 %% Only the pool or the worker that is meant.
 -spec detailed(py_target:target()) -> {ok, [pool()]} | {error, term()}.
 detailed(Target) ->
-    py_target:is_target(Target) orelse py_options:badarg(Target, "not " ++ py_target:expected()),
+    py_target:check(Target),
     Name = py_target:pool(Target),
     case of_pool(Name) of
         [Pool] -> only(Target, Pool);
