@@ -4,7 +4,7 @@
 %% line, file or traceback, filtered, merged over workers, compared. Pure.
 -module(py_mem_sites).
 
--export([snapshot/3, is_snapshot/1, rows/2, diff/3]).
+-export([snapshot/3, is_snapshot/1, rows/2, diff/3, key/3, largest/2]).
 -export_type([snapshot/0, options/0, row/0]).
 
 %% What was in use then, in each worker. A site's frames are places in the tuple
@@ -34,9 +34,7 @@ is_worker(_) ->
 %% The largest first.
 -spec rows(snapshot(), options()) -> [row()].
 rows(Snapshot, #{top := Top} = Options) ->
-    Sums = maps:to_list(sums(Snapshot, Options)),
-    Largest = lists:sublist(lists:sort(fun({_, A}, {_, B}) -> A >= B end, Sums), Top),
-    [row(Key, Sum) || {Key, Sum} <- Largest].
+    [row(Key, Sum) || {Key, Sum} <- largest(Top, sums(Snapshot, Options))].
 
 %% What has grown most first; a worker that was replaced meanwhile does not count.
 -spec diff(Before :: snapshot(), After :: snapshot(), options()) ->
@@ -83,6 +81,13 @@ add(Key, Bytes, Count, Id, Sums) ->
     {SoFar, N, Ids} = maps:get(Key, Sums, {0, 0, []}),
     Sums#{Key => {SoFar + Bytes, N + Count, [Id | Ids -- [Id]]}}.
 
+%% As many of the sums as that. A sum is a tuple that begins with bytes.
+-spec largest(pos_integer(), #{Key => Sum}) -> [{Key, Sum}].
+largest(Top, Sums) ->
+    lists:sublist(lists:sort(fun({_, A}, {_, B}) -> A >= B end, maps:to_list(Sums)), Top).
+
+%% What a site is summed up by: the beginning of a row.
+-spec key(line | file | traceback, Indexes :: [non_neg_integer()], Frames :: tuple()) -> map().
 key(line, [Index | _], Frames) -> element(Index + 1, Frames);
 key(file, [Index | _], Frames) -> maps:with([file], element(Index + 1, Frames));
 key(traceback, Indexes, Frames) ->

@@ -75,20 +75,14 @@ add({Bytes, Variance, Count, [Id]}, {SumBytes, SumVariance, SumCount, Ids}) ->
     {SumBytes + Bytes, SumVariance + Variance, SumCount + Count, [Id | Ids -- [Id]]}.
 
 rows(Parts, #{by := By, top := Top}) ->
-    Sums = maps:to_list(lists:foldl(fun(Part, Sums) -> add_part(By, Part, Sums) end, #{}, Parts)),
-    Largest = lists:sublist(lists:sort(fun({_, A}, {_, B}) -> A >= B end, Sums), Top),
-    [row(Key, Sum) || {Key, Sum} <- Largest].
+    Sums = lists:foldl(fun(Part, Sums) -> add_part(By, Part, Sums) end, #{}, Parts),
+    [row(Key, Sum) || {Key, Sum} <- py_mem_sites:largest(Top, Sums)].
 
 add_part(By, #{id := Id, frames := Frames, sites := Sites}, Sums) ->
     lists:foldl(fun(Site, Acc) ->
-        Key = key(By, element(1, Site), Frames),
+        Key = py_mem_sites:key(By, element(1, Site), Frames),
         Acc#{Key => add(numbers(Site, Id), maps:get(Key, Acc, nothing()))}
     end, Sums, Sites).
-
-key(line, [Index | _], Frames) -> element(Index + 1, Frames);
-key(file, [Index | _], Frames) -> maps:with([file], element(Index + 1, Frames));
-key(traceback, Indexes, Frames) ->
-    #{frames => lists:reverse([element(Index + 1, Frames) || Index <- Indexes])}.
 
 row(Key, {Bytes, Variance, Count, Ids}) ->
     Key#{bytes => round(Bytes), error => deviation(Variance), count => round(Count),
