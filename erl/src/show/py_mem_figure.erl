@@ -3,7 +3,8 @@
 %% Figures as a person reads them, in a few characters. Pure.
 -module(py_mem_figure).
 
--export([bytes/1, change/1, duration/1, nearest/1, columns/1, visible/1]).
+-export([bytes/1, change/1, duration/1, rss/1, nearest/1, used/1, known/3, counted/2]).
+-export([columns/1, text/2, visible/1]).
 
 %% In decimal units: 812K, 13.7M, 1.2G.
 -spec bytes(non_neg_integer()) -> string().
@@ -27,18 +28,43 @@ duration(Ms) when Ms < 7_200_000 -> integer_to_list(Ms div 60_000) ++ "m";
 duration(Ms) when Ms < 172_800_000 -> integer_to_list(Ms div 3_600_000) ++ "h";
 duration(Ms) -> integer_to_list(Ms div 86_400_000) ++ "d".
 
+%% Of workers together, as far as it is known.
+-spec rss([#{rss => non_neg_integer(), _ => _}]) -> string().
+rss(Workers) -> bytes(lists:sum([Rss || #{rss := Rss} <- Workers])).
+
 %% Of a worker's limits the one that it has used most of, and how much: rss 41%.
 -spec nearest(#{limits => map(), left => map(), _ => _}) -> string().
-nearest(#{limits := Limits, left := Left}) ->
-    Used = [{100 * (Limit - Rest) div Limit, Key}
+nearest(Worker) ->
+    case used(Worker) of
+        {Thousandths, Key} -> text("~ts ~b%", [Key, Thousandths div 10]);
+        none -> ""
+    end.
+
+%% The same as a number.
+-spec used(#{limits => map(), left => map(), _ => _}) ->
+          {Thousandths :: integer(), Limit :: atom()} | none.
+used(#{limits := Limits, left := Left}) ->
+    Used = [{1000 * (Limit - Rest) div Limit, Key}
             || {Key, Rest} <- maps:to_list(Left), Limit <- [maps:get(Key, Limits, 0)], Limit > 0],
-    case lists:sort(Used) of
-        [] -> "";
-        All -> {Percent, Key} = lists:last(All),
-               lists:flatten(io_lib:format("~ts ~b%", [Key, Percent]))
+    case Used of
+        [] -> none;
+        _ -> lists:max(Used)
     end;
-nearest(_) ->
-    "".
+used(_) ->
+    none.
+
+%% What of a worker may be unknown yet is nothing then.
+-spec known(atom(), fun((term()) -> string()), map()) -> string().
+known(Key, Text, Worker) ->
+    case Worker of
+        #{Key := Value} -> Text(Value);
+        _ -> ""
+    end.
+
+%% 1 worker, 2 workers.
+-spec counted(string(), list()) -> string().
+counted(Word, [_]) -> "1 " ++ Word;
+counted(Word, All) -> text("~b ~tss", [length(All), Word]).
 
 %% Rows of as many cells become lines: each column as wide as it has to be, numbers to
 %% the right. Of each column the alignment comes first, then the rows.
@@ -54,6 +80,10 @@ transposed(Rows, Count) ->
 
 pad(left, Width, Cell) -> string:pad(Cell, Width, trailing);
 pad(right, Width, Cell) -> string:pad(Cell, Width, leading).
+
+-spec text(io:format(), [term()]) -> string().
+text(Format, Args) ->
+    unicode:characters_to_list(io_lib:format(Format, Args)).
 
 %% Names and lines of code are chosen by those who are watched. None of them may tell the
 %% terminal what to do, begin a line or turn the text around.

@@ -5,6 +5,8 @@
 
 -export([lines/1]).
 
+-import(py_mem_figure, [known/3, counted/2, rss/1]).
+
 %% More is not read.
 -define(MOST_GROWING, 5).
 
@@ -16,23 +18,16 @@ lines(Pools) ->
 
 summary(Pools) ->
     Workers = lists:append([Workers || #{workers := Workers} <- Pools]),
-    text("~b ~ts, ~b ~ts, ~ts in memory",
-         [length(Pools), plural("pool", Pools), length(Workers), plural("worker", Workers),
-          rss(Workers)]).
-
-rss(Workers) ->
-    py_mem_figure:bytes(lists:sum([Rss || #{rss := Rss} <- Workers])).
-
-plural(Word, [_]) -> Word;
-plural(Word, _) -> Word ++ "s".
+    text("~ts, ~ts, ~ts in memory",
+         [counted("pool", Pools), counted("worker", Workers), rss(Workers)]).
 
 pool(#{workers := Workers} = Pool) ->
     ["", head(Pool)] ++ happened(Pool) ++ [""] ++ table(Workers) ++ growing(Workers).
 
 head(#{name := Name, workers := Workers, queue := #{waiting := Waiting}} = Pool) ->
     Busy = length([busy || #{state := busy} <- Workers]),
-    text("~tp: ~b ~ts, ~b busy, ~b ~ts, ~ts in memory~ts",
-         [Name, length(Workers), plural("worker", Workers), Busy, Waiting,
+    text("~tp: ~ts, ~b busy, ~b ~ts, ~ts in memory~ts",
+         [Name, counted("worker", Workers), Busy, Waiting,
           case Waiting of 1 -> "call waits"; _ -> "calls wait" end, rss(Workers), budget(Pool)]).
 
 budget(#{memory := #{budget := {percent, N}}}) -> text(", budget ~b %", [N]);
@@ -63,21 +58,15 @@ table(Workers) ->
 
 row(#{id := Id, state := State, calls := Calls} = Worker) ->
     [integer_to_list(Id), os_pid(Worker), atom_to_list(State), integer_to_list(Calls),
-     figure(rss, fun py_mem_figure:bytes/1, Worker),
-     figure(peak, fun py_mem_figure:bytes/1, Worker),
-     figure(growth, fun py_mem_figure:change/1, Worker),
-     figure(slope, fun(Bytes) -> py_mem_figure:change(60 * Bytes) end, Worker),
+     known(rss, fun py_mem_figure:bytes/1, Worker),
+     known(peak, fun py_mem_figure:bytes/1, Worker),
+     known(growth, fun py_mem_figure:change/1, Worker),
+     known(slope, fun(Bytes) -> py_mem_figure:change(60 * Bytes) end, Worker),
      py_mem_figure:nearest(Worker),
-     figure(diagnosis, fun atom_to_list/1, Worker)].
+     known(diagnosis, fun atom_to_list/1, Worker)].
 
 os_pid(#{os_pid := OsPid}) when is_integer(OsPid) -> integer_to_list(OsPid);
 os_pid(_) -> "".
-
-figure(Key, Text, Worker) ->
-    case Worker of
-        #{Key := Value} -> Text(Value);
-        _ -> ""
-    end.
 
 %% Those that will reach a limit, the first one first.
 growing(Workers) ->
@@ -98,4 +87,4 @@ meaning(c_heap) -> "c_heap: what C libraries take; nothing in Python gives it ba
 meaning(children) -> "children: other processes that the worker has started".
 
 text(Format, Args) ->
-    py_mem_figure:visible(lists:flatten(io_lib:format(Format, Args))).
+    py_mem_figure:visible(py_mem_figure:text(Format, Args)).

@@ -5,6 +5,8 @@
 
 -export([lines/2]).
 
+-import(py_mem_figure, [text/2]).
+
 -spec lines(py_top_state:state(), py_top_view:screen()) -> [py_top_view:line()].
 lines(#{functions := Answer, by := By} = S, _) ->
     [{plain, ""}, {bold, text(" functions of pool ~tp by ~ts", [py_top_state:pool(S), By])}
@@ -44,6 +46,3 @@ micros(N) when N < 1000 -> text("~bus", [N]);
 micros(N) when N < 1_000_000 -> text("~.1fms", [N / 1000]);
 micros(N) when N < 120_000_000 -> text("~.1fs", [N / 1_000_000]);
 micros(N) -> py_mem_figure:duration(N div 1000).
-
-text(Format, Args) ->
-    unicode:characters_to_list(io_lib:format(Format, Args)).

@@ -128,15 +128,12 @@ rows_of(Pools) ->
 
 order(name, _, _) -> 0;
 order(rate, Row, S) -> -rate(Row, S);
-order(limit, Row, _) -> -used(Row);
+order(limit, Row, _) ->
+    case py_mem_figure:used(Row) of
+        {Thousandths, _} -> -Thousandths;
+        none -> 0
+    end;
 order(Key, Row, _) -> -maps:get(Key, Row, 0).
-
-%% The part of its nearest limit that it has used, in thousandths.
-used(#{limits := Limits, left := Left}) ->
-    lists:max([0 | [1000 * (Limit - Rest) div Limit
-                    || {Key, Rest} <- maps:to_list(Left),
-                       Limit <- [maps:get(Key, Limits, 0)], Limit > 0]]);
-used(_) -> 0.
 
 %% The worker that was chosen, or the first one.
 -spec chosen(state()) -> {ok, row()} | none.

@@ -44,8 +44,8 @@ open(Path, Saved) ->
 
 %% A shell that puts all back when its input ends without a word.
 guard(Path, Saved) ->
-    Script = "read word || { stty -F \"$0\" \"$1\"; printf '\\033[0m\\033[?25h\\033[?1049l' >\"$0\"; }",
-    open_port({spawn_executable, "/bin/sh"}, [{args, ["-c", Script, Path, Saved]}, out]).
+    Script = "read word || { stty -F \"$0\" \"$1\"; printf %s \"$2\" >\"$0\"; }",
+    open_port({spawn_executable, "/bin/sh"}, [{args, ["-c", Script, Path, Saved, ?LEAVE]}, out]).
 
 -spec close(tty()) -> ok.
 close(#tty{path = Path, saved = Saved, output = Output, guard = Guard}) ->

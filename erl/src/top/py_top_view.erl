@@ -3,8 +3,10 @@
 %% What is known as lines for a screen of some size. Pure.
 -module(py_top_view).
 
--export([lines/2, spark/4, fit/2]).
+-export([lines/2, spark/4, fit/2, left/2]).
 -export_type([style/0, screen/0, line/0]).
+
+-import(py_mem_figure, [known/3, counted/2, rss/1, text/2]).
 
 -type style() :: plain | bold | reverse | alarm.
 -type line() :: {style(), string()}.
@@ -24,6 +26,8 @@ lines(S, #{rows := Rows, columns := Columns} = Screen) ->
     [{Style, fit(py_mem_figure:visible(Text), Columns)}
      || {Style, Text} <- [Head | filled(Body, left(Rows, 2))] ++ foot(S, Rows)].
 
+%% How many rows are left, one at least.
+-spec left(Rows :: pos_integer() | infinity, Used :: non_neg_integer()) -> pos_integer() | infinity.
 left(infinity, _) -> infinity;
 left(Rows, Used) -> max(1, Rows - Used).
 
@@ -40,15 +44,10 @@ head(#{node := Node, pools := Pools} = S, #{columns := Columns, clock := Clock})
                  rss(Workers), paused(S)]),
     {reverse, fit(Text, Columns - length(Clock) - 2) ++ " " ++ Clock ++ " "}.
 
-counted(Word, [_]) -> "1 " ++ Word;
-counted(Word, All) -> text("~b ~tss", [length(All), Word]).
-
 paused(#{paused := true}) -> "  PAUSED";
 paused(_) -> "".
 
 busy(Workers) -> length([busy || #{state := busy} <- Workers]).
-
-rss(Workers) -> py_mem_figure:bytes(lists:sum([Rss || #{rss := Rss} <- Workers])).
 
 foot(_, infinity) -> [];
 foot(#{trouble := Why}, _) when Why =/= none -> [{alarm, " " ++ Why}];
@@ -135,22 +134,16 @@ mark(_, _, Title) -> Title.
 cells(#{pool := Pool, id := Id, state := State, calls := Calls} = Row, S, Screen, Wide) ->
     [text("~tp", [Pool]), integer_to_list(Id), state(State), count(Calls),
      count(py_top_state:rate(Row, S)),
-     figure(rss, fun py_mem_figure:bytes/1, Row),
+     known(rss, fun py_mem_figure:bytes/1, Row),
      spark(py_top_state:samples(Row, S), spark_width(Wide), maps:get(now, Screen),
            maps:get(utf8, Screen)),
-     figure(growth, fun py_mem_figure:change/1, Row),
+     known(growth, fun py_mem_figure:change/1, Row),
      py_mem_figure:nearest(Row),
      runs(Row)].
 
 %% In five characters.
 state(starting) -> "start";
 state(State) -> atom_to_list(State).
-
-figure(Key, Text, Row) ->
-    case Row of
-        #{Key := Value} -> Text(Value);
-        _ -> ""
-    end.
 
 %% It has six characters, or five.
 count(N) when N < 100_000 -> integer_to_list(N);
@@ -233,6 +226,3 @@ help() ->
                  "  LIMIT is the limit that it has used most of.",
                  "  K, M, G are a thousand, a million, a thousand million bytes.",
                  "  No worker that is idle is asked or woken, unless you press d."]].
-
-text(Format, Args) ->
-    unicode:characters_to_list(io_lib:format(Format, Args)).

@@ -5,19 +5,18 @@
 
 -export([lines/2]).
 
+-import(py_mem_figure, [text/2]).
+
 %% Frames are shown from the innermost on, which is below.
 -spec lines(py_top_state:state(), py_top_view:screen()) -> [py_top_view:line()].
-lines(S, Screen) ->
+lines(S, #{rows := Rows} = Screen) ->
     case py_top_state:chosen(S) of
         {ok, Row} ->
             Above = about(Row) ++ memory(Row, S, Screen) ++ limits(Row) ++ details(S) ++ [{plain, ""}],
-            Above ++ runs(Row) ++ stack(S, room(Screen, length(Above) + 1));
+            Above ++ runs(Row) ++ stack(S, py_top_view:left(Rows, length(Above) + 1));
         none ->
             [{plain, " this worker is gone"}]
     end.
-
-room(#{rows := infinity}, _) -> infinity;
-room(#{rows := Rows}, Used) -> max(1, Rows - Used).
 
 about(#{pool := Pool, id := Id, state := State, calls := Calls} = Row) ->
     [{plain, ""},
@@ -126,6 +125,3 @@ number(_) -> "?".
 
 last(infinity, Lines) -> Lines;
 last(Room, Lines) -> lists:nthtail(max(0, length(Lines) - Room), Lines).
-
-text(Format, Args) ->
-    unicode:characters_to_list(io_lib:format(Format, Args)).
