@@ -10,6 +10,7 @@
 main(_) ->
     tap:run(fixture:with_app(#{size => 1}, [
         {"it has imported what it needs, and no more", fun imports/0},
+        {"nor has one that counts its memory", fun counting/0},
         {"looking at it imports nothing", fun looked_at/0},
         {"it does not grow", fun same/0}
     ])).
@@ -23,23 +24,33 @@ main(_) ->
               <<"erlang._signals">>, <<"erlang._source">>]).
 
 imports() ->
+    imports(default, ?OWN).
+
+%% It waits for numpy, too.
+counting() ->
+    fixture:unless_sanitized(),
+    {ok, _} = py:start_pool(counting, #{size => 1, memory => #{account => true}}),
+    imports(counting, [<<"erlang._numpy">> | ?OWN]),
+    ok = py:stop_pool(counting).
+
+imports(Pool, Own) ->
     Command = [fixture:python(), " -c \"import sys, " ?NEEDED "; print(*sys.modules)\""],
     Ordinary = list_to_binary(string:trim(os:cmd(lists:flatten(Command)))),
-    Modules = modules(),
+    Modules = modules(Pool),
     tap:note("~b modules", [length(Modules)]),
-    ?assertEqual([], (Modules -- ?OWN) -- binary:split(Ordinary, <<" ">>, [global])).
+    ?assertEqual([], (Modules -- Own) -- binary:split(Ordinary, <<" ">>, [global])).
 
-modules() ->
-    {ok, Modules} = py:eval(<<"sorted(__import__('sys').modules)">>),
+modules(Pool) ->
+    {ok, Modules} = py:eval(<<"sorted(__import__('sys').modules)">>, #{}, #{pool => Pool}),
     Modules.
 
 looked_at() ->
-    Before = modules(),
+    Before = modules(default),
     {ok, _} = py:memory_stats(),
     {ok, _} = py:gc(),
     {ok, _} = py:trim(),
     {ok, [_ | _]} = py_mem:gc_threshold({default, all}),
-    ?assertEqual(Before, modules()).
+    ?assertEqual(Before, modules(default)).
 
 %% It may shrink, when it is trimmed.
 same() ->

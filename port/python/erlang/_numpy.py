@@ -1,15 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tells the program when numpy is imported, without importing it."""
 
+from __future__ import annotations
+
 import sys
-from importlib.machinery import ModuleSpec, PathFinder
-from types import ModuleType
-from typing import Any, Callable, Optional
+
+TYPE_CHECKING = False  # importing these would take memory in every worker
+if TYPE_CHECKING:
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+    from typing import Any, Callable
+
+    Callback = Callable[[ModuleType], None]
 
 # numpy's module in C: since 2.0, and before.
 MODULES = ("numpy._core._multiarray_umath", "numpy.core._multiarray_umath")
-
-Callback = Callable[[ModuleType], None]
 
 
 class _Watch:
@@ -20,9 +25,11 @@ class _Watch:
 
     def find_spec(
         self, name: str, path: Any = None, target: Any = None
-    ) -> Optional[ModuleSpec]:
+    ) -> ModuleSpec | None:
         if name not in MODULES:
             return None
+        from importlib.machinery import PathFinder
+
         spec = PathFinder.find_spec(name, path, target)
         if spec is not None and spec.loader is not None:
             self._follow(spec.loader)
