@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from . import Atom, Cancelled
-from ._names import short_name
+from ._names import clean, short_name
 
 TYPE_CHECKING = False  # importing typing would take memory in every worker
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def _names(exc: BaseException) -> Iterator[str]:
     hidden = _ELSEWHERE if issubclass(type(exc), SyntaxError) else {"args"}
     for name in dict.fromkeys((*_KNOWN, *names)):
         if type(name) is str and not name.startswith("_") and name not in hidden:
-            yield _clean(name)
+            yield clean(name)
 
 
 def get(exc: BaseException, name: str) -> Any:
@@ -93,8 +93,8 @@ class _Cut:
         if kind is bytes:
             return self._text(value, _MOST_TEXT)
         if kind in (str, Atom):
-            return _clean(self._text(str(value), _MOST_TEXT))
-        return _clean(self._text(_repr(value), _MOST_REPR))
+            return clean(self._text(str(value), _MOST_TEXT))
+        return clean(self._text(_repr(value), _MOST_REPR))
 
     def _items(self, value: Any, depth: int) -> Any:
         """Not their repr, which might be endless."""
@@ -128,8 +128,3 @@ def _repr(value: Any) -> str:
     except BaseException as failure:
         raised = short_name(type(failure))
         return f"<{short_name(type(value))}: repr() raised {raised}>"
-
-
-def _clean(text: str) -> str:
-    """An exact str without lone surrogates."""
-    return str.encode(text, "utf-8", "backslashreplace").decode()

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from erlang._names import full_name
+from erlang._names import clean, full_name
 
 # How many types are told, and remembered: those that take most.
 _TYPES = 10_000
@@ -20,7 +20,7 @@ def by_type(found: Iterable[tuple[type, int, int]]) -> list[_Row]:
     """The types whose objects take most; types with one name are one."""
     sums: dict[str, tuple[int, int]] = {}
     for cls, size, count in found:
-        name = _text(full_name(cls))
+        name = clean(full_name(cls))
         known = sums.get(name, (0, 0))
         sums[name] = (known[0] + size, known[1] + count)
     rows = [(name, size, count) for name, (size, count) in sums.items()]
@@ -46,7 +46,3 @@ def growth(
 def _grown(row: _Row, before: tuple[int, int]) -> tuple[str, int, int, int, int]:
     name, size, count = row
     return name, size, count, size - before[0], count - before[1]
-
-
-def _text(name: object) -> str:
-    return str(name).encode("utf-8", "backslashreplace").decode()

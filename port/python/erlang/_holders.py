@@ -22,7 +22,7 @@ from types import (
 )
 
 from erlang import Atom
-from erlang._names import full_name
+from erlang._names import clean, full_name
 
 TYPE_CHECKING = False  # a foreign typing may be in the way
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ def described(
         pieces, form, types = _path(chain, kind == _MODULE)
         key = kind, start + form
         count = rows[key][4] + 1 if key in rows else 1
-        row = kind, _text(start + pieces), _text(start + form), types, count
+        row = kind, clean(start + pieces), clean(start + form), types, count
         rows[key] = (*rows[key][:4], count) if key in rows else row
     return list(rows.values())
 
@@ -163,7 +163,7 @@ def described(
 def _path(chain: list[Any], names: bool) -> tuple[str, str, list[str]]:
     """How one leads to the next; `names`: the first has a module's names."""
     pieces, form = "", ""
-    types = ["module" if names else _text(full_name(type(chain[0])))]
+    types = ["module" if names else clean(full_name(type(chain[0])))]
     for holder, held in zip(chain, chain[1:]):
         if _is_dict_of(holder, held) and held is not chain[-1]:
             names = True
@@ -172,7 +172,7 @@ def _path(chain: list[Any], names: bool) -> tuple[str, str, list[str]]:
         names = False
         pieces += piece
         form += general
-        types.append(_text(full_name(type(held))))
+        types.append(clean(full_name(type(held))))
     return pieces, form, types
 
 
@@ -285,7 +285,3 @@ def _short(key: object) -> str:
     if key is None or type(key) in (int, float, bool):
         return repr(key)[:_SHOWN]
     return f"<{full_name(type(key))}>"
-
-
-def _text(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode()

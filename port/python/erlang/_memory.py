@@ -6,6 +6,7 @@ from __future__ import annotations
 import tracemalloc
 
 from erlang import Atom
+from erlang._names import clean
 
 
 def trace(frames: int) -> None:
@@ -29,15 +30,10 @@ def top(n: int) -> list[dict[Atom, object]]:
     )
     return [
         {
-            Atom("file"): _text(line.traceback[0].filename),
+            Atom("file"): clean(line.traceback[0].filename),
             Atom("line"): line.traceback[0].lineno,
             Atom("size"): line.size,
             Atom("count"): line.count,
         }
         for line in snapshot.statistics("lineno")[:n]
     ]
-
-
-def _text(file: str) -> str:
-    """The name of a file may be no UTF-8."""
-    return file.encode("utf-8", "backslashreplace").decode()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a class is called in messages."""
+"""What a class is called in messages, and names as text."""
 
 from __future__ import annotations
 
@@ -13,3 +13,8 @@ def full_name(cls: type) -> str:
     """The class's name with its module, unless it is one of builtins."""
     module, name = _module_of(cls), _qualname_of(cls)
     return name if module == "builtins" else f"{module}.{name}"
+
+
+def clean(text: str) -> str:
+    """An exact str without lone surrogates, which names of files may have."""
+    return str.encode(text, "utf-8", "backslashreplace").decode()

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from types import CodeType, FunctionType
 
 from erlang import Atom
+from erlang._names import clean
 
 # How many tracebacks are kept, and behind them how many lines; and how many of
 # a traceback's frames, the innermost ones.
@@ -77,17 +78,12 @@ def _described(
     names = _names(frames, functions)
     return [
         {
-            Atom("file"): _text(file),
+            Atom("file"): clean(file),
             Atom("line"): line,
-            Atom("function"): _text(names.get((file, line), "<module>")),
+            Atom("function"): clean(names.get((file, line), "<module>")),
         }
         for file, line in frames
     ]
-
-
-def _text(name: str) -> str:
-    """Names may have what is no text; that of a file has what is no UTF-8."""
-    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def _names(

@@ -9,22 +9,18 @@ import traceback
 from types import FrameType
 
 from erlang import Atom, _source
+from erlang._names import clean
 
 _OWN = __file__.rpartition("/")[0] + "/"
-
-
-def _text(text: str) -> str:
-    """What is no text is in names of files that are no UTF-8, and in others."""
-    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _frames(innermost: FrameType | None) -> list[dict[Atom, object]]:
     return [
         {
-            Atom("file"): _text(frame.filename),
+            Atom("file"): clean(frame.filename),
             Atom("line"): frame.lineno,
-            Atom("function"): _text(frame.name),
-            Atom("text"): _text(frame.line or ""),
+            Atom("function"): clean(frame.name),
+            Atom("text"): clean(frame.line or ""),
         }
         for frame in traceback.extract_stack(innermost)
         if not frame.filename.startswith(_OWN)
@@ -43,7 +39,7 @@ def stacks() -> list[dict[Atom, object]]:
     found = sorted(sys._current_frames().items(), key=lambda item: item[0] != main)
     return [
         {
-            Atom("thread"): _text(names.get(ident, str(ident))),
+            Atom("thread"): clean(names.get(ident, str(ident))),
             Atom("frames"): frames,
         }
         for ident, innermost in found

@@ -10,7 +10,7 @@ from collections import deque
 from types import TracebackType
 
 from . import Atom, Cancelled, _attributes, _source
-from ._names import full_name, short_name
+from ._names import clean, full_name, short_name
 
 TYPE_CHECKING = False  # importing typing would take memory in every worker
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def describe(exc: BaseException) -> _Map:
     try:
         _source.show_all()
         trace = _Walk().trace(exc, 0)
-        trace[Atom("formatted")] = _clean(_formatted(exc))
+        trace[Atom("formatted")] = clean(_formatted(exc))
         return trace
     except Cancelled:
         raise
@@ -121,18 +121,13 @@ def _linked(exc: BaseException) -> Iterator[tuple[Atom, BaseException]]:
         yield Atom("context"), context
 
 
-def _clean(text: str) -> str:
-    """An exact str without lone surrogates."""
-    return str.encode(text, "utf-8", "backslashreplace").decode()
-
-
 def _type_name(exc: BaseException) -> str:
-    return _clean(full_name(type(exc)))
+    return clean(full_name(type(exc)))
 
 
 def _message(exc: BaseException) -> str:
     try:
-        return _clean(str(exc))
+        return clean(str(exc))
     except Cancelled:
         raise
     except BaseException as failure:
@@ -151,7 +146,7 @@ def _notes(exc: BaseException) -> list[str]:
     notes = _attributes.get(exc, "__notes__")
     if type(notes) not in (list, tuple):
         return []
-    return [_clean(note) for note in notes if issubclass(type(note), str)]
+    return [clean(note) for note in notes if issubclass(type(note), str)]
 
 
 def _position(exc: BaseException) -> _Map:
@@ -159,7 +154,7 @@ def _position(exc: BaseException) -> _Map:
     for name, attribute, kind in _POSITION:
         value = _attributes.get(exc, attribute)
         if issubclass(type(value), kind):
-            position[name] = _clean(value) if kind is str else value
+            position[name] = clean(value) if kind is str else value
     return position
 
 
@@ -194,13 +189,13 @@ def _summaries(pairs: Iterable[Any]) -> traceback.StackSummary:
 
 def _frame(frame: traceback.FrameSummary) -> _Map:
     described: _Map = {
-        Atom("file"): _clean(frame.filename),
-        Atom("function"): _clean(frame.name),
+        Atom("file"): clean(frame.filename),
+        Atom("function"): clean(frame.name),
     }
     if frame.lineno is not None:
         described[Atom("line")] = frame.lineno
     if frame.line:
-        described[Atom("text")] = _clean(frame.line)
+        described[Atom("text")] = clean(frame.line)
     return described
 
 
