@@ -18,10 +18,14 @@ if TYPE_CHECKING:
 
 # The letters of struct, by what numpy calls their kind.
 _KINDS = {
-    "i": "bhilqn",
-    "u": "BHILQN",
-    "f": "efd",
-    "b": "?",
+    letter: kind
+    for kind, letters in {
+        "i": "bhilqn",
+        "u": "BHILQN",
+        "f": "efd",
+        "b": "?",
+    }.items()
+    for letter in letters
 }
 
 
@@ -38,10 +42,8 @@ def rule(cls: type) -> Lower | None:
 
 def _scalar(obj: Any, form: Form) -> Any:
     dtype = obj.dtype
-    if dtype.names is not None:
-        return _structures(imported("numpy", "asarray")(obj))
-    if dtype.kind in "Mm":
-        return _times(imported("numpy", "asarray")(obj))
+    if dtype.names is not None or dtype.kind in "Mm":
+        return nested(imported("numpy", "asarray")(obj))
     item = obj.item()
     if isinstance(item, imported("numpy", "generic")):
         raise Unsuited(f": no term for {dtype}")
@@ -131,15 +133,8 @@ def of_buffer(obj: Any, form: Form) -> Any:
     return _numbers(view, letter, form)
 
 
-def _kind(letter: str) -> str | None:
-    for kind, letters in _KINDS.items():
-        if letter in letters:
-            return kind
-    return None
-
-
 def _numbers(view: memoryview, letter: str, form: Form) -> Any:
-    kind = _kind(letter) if letter else None
+    kind = _KINDS.get(letter)
     if kind is None:
         what = f": its items are neither bytes nor numbers but {view.format!r}"
         raise Unsuited(what)

@@ -169,10 +169,9 @@ def _core(cls: type) -> Lower | None:
 
 def _buffer_or(last: Lower | None) -> Lower:
     """The object's memory; where it gives no access to that, the last rule."""
+    from ._arrays import of_buffer
 
     def lower_it(obj: Any, form: Form) -> Any:
-        from ._arrays import of_buffer
-
         try:
             return of_buffer(obj, form)
         except Unsuited:

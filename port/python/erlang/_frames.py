@@ -107,10 +107,7 @@ def _timestamp(obj: Any, form: Form) -> Any:
 def _timedelta(obj: Any, form: Form) -> Any:
     if form.tags and not obj.nanoseconds:
         return _tags.of_timedelta(obj)
-    whole = obj.days * 86400 + obj.seconds
-    return _times.span(
-        (whole * 10**6 + obj.microseconds) * 1000 + obj.nanoseconds, "ns"
-    )
+    return _times.timedelta(obj, obj.nanoseconds)
 
 
 def _text(obj: Any, form: Form) -> str:

@@ -24,9 +24,11 @@ def span(count: int, unit: str) -> str:
     raise Unsuited(": a span of time without a unit")
 
 
-def timedelta(obj: datetime.timedelta) -> str:
+def timedelta(obj: datetime.timedelta, nanoseconds: int = 0) -> str:
+    """With as many nanoseconds more, which pandas has."""
     seconds = obj.days * 86400 + obj.seconds
-    return _iso(seconds * 10**6 + obj.microseconds, 6)
+    micros = seconds * 10**6 + obj.microseconds
+    return _iso(micros * 1000 + nanoseconds, 9)
 
 
 def zone(obj: datetime.tzinfo) -> str:
