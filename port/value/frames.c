@@ -12,6 +12,10 @@
 
 #include "value/frames.h"
 
+#include <string.h>
+
+#include "wire/utf8.h"
+
 #ifdef HAVE_FRAMES
 #if PY_VERSION_HEX >= 0x030e0000
 #include <internal/pycore_interpframe.h>
@@ -24,9 +28,6 @@
 #include <internal/pycore_interp.h>
 #endif
 #endif
-
-/* More than that are not looked at, whatever they are. */
-#define STEPS_MOST 1000
 
 /* ---- who runs --------------------------------------------------------- */
 
@@ -285,6 +286,9 @@ static PyCodeObject *code_of(const frame *f)
     return has_begun(f, (PyCodeObject *)code) ? (PyCodeObject *)code : NULL;
 }
 
+/* More than that are not looked at, whatever they are. */
+#define STEPS_MOST 1000
+
 int frames_read(struct frame_place *places, int most)
 {
     int n = 0, steps = 0;
@@ -309,7 +313,6 @@ int frames_read(struct frame_place *places, int most)
 {
     (void)places;
     (void)most;
-    (void)STEPS_MOST;
     return 0;
 }
 
@@ -321,20 +324,6 @@ bool frames_are_known(void)
 #endif
 
 /* ---- text ------------------------------------------------------------- */
-
-/* How many bytes a character takes. */
-static size_t bytes_of(Py_UCS4 c)
-{
-    return c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
-}
-
-static void put_character(Py_UCS4 c, size_t n, char *to)
-{
-    static const unsigned char leads[] = {0, 0, 0xc0, 0xe0, 0xf0};
-    for (size_t i = n; i-- > 1; c >>= 6)
-        to[i] = (char)(0x80 | (c & 0x3f));
-    to[0] = (char)(leads[n] | c);
-}
 
 /* Half a character of UTF-16 is none. */
 static Py_UCS4 shown(Py_UCS4 c)
@@ -350,11 +339,11 @@ size_t frames_text(PyObject *text, char *to, size_t size)
     const int kind = (int)PyUnicode_KIND(text);
     const void *data = PyUnicode_DATA(text);
     for (Py_ssize_t i = 0; i < PyUnicode_GET_LENGTH(text); i++) {
-        const Py_UCS4 c = shown(PyUnicode_READ(kind, data, i));
-        const size_t n = bytes_of(c);
+        char utf8[4];
+        const size_t n = utf8_put(shown(PyUnicode_READ(kind, data, i)), utf8);
         if (n > size - used)
             break;
-        put_character(c, n, to + used);
+        memcpy(to + used, utf8, n);
         used += n;
     }
     return used;

@@ -15,6 +15,7 @@
 #include "wire/etf.h"
 #include "wire/protocol.h"
 #include "wire/put.h"
+#include "wire/utf8.h"
 
 /* Names that are kept, and how long each may be in bytes. */
 #define KEPT 512
@@ -58,24 +59,9 @@ static PyObject *from_name(const char *bytes, size_t len)
 static int add_char(struct buf *b, uint32_t c)
 {
     char utf8[4];
-    size_t n = 0;
-    if (c < 0x80) {
-        utf8[n++] = (char)c;
-    } else if (c < 0x800) {
-        utf8[n++] = (char)(0xc0 | c >> 6);
-    } else if (c < 0x10000) {
-        utf8[n++] = (char)(0xe0 | c >> 12);
-        utf8[n++] = (char)(0x80 | (c >> 6 & 0x3f));
-    } else if (c < 0x110000) {
-        utf8[n++] = (char)(0xf0 | c >> 18);
-        utf8[n++] = (char)(0x80 | (c >> 12 & 0x3f));
-        utf8[n++] = (char)(0x80 | (c >> 6 & 0x3f));
-    } else {
+    if (c >= 0x110000)
         return bad("a code point is over 1114111");
-    }
-    if (c >= 0x80)
-        utf8[n++] = (char)(0x80 | (c & 0x3f));
-    return put_raw(b, utf8, n);
+    return put_raw(b, utf8, utf8_put(c, utf8));
 }
 
 static int add_chars(struct buf *b, const unsigned char **p)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * utf8: text as Erlang has it in atoms: no overlong forms, no surrogates; and
- * where it may be cut.
+ * utf8: text as Erlang has it in atoms: no overlong forms, no surrogates;
+ * where it may be cut, and how a character is written.
  */
 #ifndef PORT_WIRE_UTF8_H
 #define PORT_WIRE_UTF8_H
@@ -27,6 +27,18 @@ static inline size_t utf8_char(const unsigned char *p, size_t n)
     }
     bool surrogate = c >= 0xd800 && c <= 0xdfff;
     return c < least[size] || c > 0x10ffff || surrogate ? 0 : size;
+}
+
+/* Writes c < 0x110000, which may be a surrogate, to where there is room for 4
+ * bytes. Returns how many it has taken. */
+static inline size_t utf8_put(uint32_t c, char *to)
+{
+    static const unsigned char leads[] = {0, 0, 0xc0, 0xe0, 0xf0};
+    const size_t n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+    for (size_t i = n; i-- > 1; c >>= 6)
+        to[i] = (char)(0x80 | (c & 0x3f));
+    to[0] = (char)(leads[n] | c);
+    return n;
 }
 
 /* How many of the first n bytes of a longer text may be kept without cutting a
