@@ -157,8 +157,9 @@ static PyObject *decode_binary(struct decoder *d, size_t n)
 /* {bytes, B} behind its arity. */
 static PyObject *bytes(struct decoder *d)
 {
-    char name[ETF_ATOM_SIZE];
-    etf_name(&d->p, name, sizeof name);
+    char scratch[ETF_ATOM_SIZE];
+    size_t len = 0;
+    etf_atom(&d->p, scratch, &len);
     d->p++; /* the binary's tag */
     uint32_t n = etf_number(&d->p, 4);
     d->p += n;

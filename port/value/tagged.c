@@ -76,20 +76,28 @@ static bool is_small_tuple(const unsigned char **p, int nested)
 /* Moves behind a number, an atom, a binary or a tuple of these. */
 static bool is_small(const unsigned char **p, int nested)
 {
-    static const size_t width[UINT8_MAX + 1] = {
-        [ERL_SMALL_INTEGER_EXT] = 1,
-        [ERL_INTEGER_EXT] = 4,
-        [NEW_FLOAT_EXT] = 8,
-    };
-    const unsigned char tag = **p;
-    if (tag == ERL_SMALL_TUPLE_EXT || tag == ERL_BINARY_EXT || width[tag] > 0)
+    switch (**p) {
+    case ERL_SMALL_INTEGER_EXT:
+        *p += 2;
+        return true;
+    case ERL_INTEGER_EXT:
+        *p += 5;
+        return true;
+    case NEW_FLOAT_EXT:
+        *p += 9;
+        return true;
+    case ERL_BINARY_EXT: {
         ++*p;
-    else
-        return is_atom(p);
-    if (tag == ERL_SMALL_TUPLE_EXT)
+        const uint32_t size = etf_number(p, 4);
+        *p += size;
+        return true;
+    }
+    case ERL_SMALL_TUPLE_EXT:
+        ++*p;
         return is_small_tuple(p, nested);
-    *p += tag == ERL_BINARY_EXT ? etf_number(p, 4) : width[tag];
-    return true;
+    default:
+        return is_atom(p);
+    }
 }
 
 enum tagged tagged_look(const unsigned char *p, size_t n)
