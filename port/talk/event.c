@@ -11,28 +11,25 @@
 #include "wire/protocol.h"
 #include "wire/put.h"
 
-static int put_event(struct buf *out, const char *name, PyObject *data)
-{
-    struct form form;
-    form_init(&form);
-    put_version(out);
-    put_tuple(out, 3);
-    put_atom_z(out, "event");
-    if (put_atom_z(out, name) < 0) {
-        PyErr_SetString(PyExc_ValueError, "an event's name is an atom");
-        return -1;
-    }
-    return value_encode(out, data, &form, name);
-}
-
-void event_begin(struct buf *out, const char *name)
+int event_begin(struct buf *out, const char *name)
 {
     buf_init(out, 0);
     output_begin(out);
     put_version(out);
     put_tuple(out, 3);
     put_atom_z(out, "event");
-    put_atom_z(out, name);
+    return put_atom_z(out, name);
+}
+
+static int put_event(struct buf *out, const char *name, PyObject *data)
+{
+    struct form form;
+    form_init(&form);
+    if (event_begin(out, name) < 0) {
+        PyErr_SetString(PyExc_ValueError, "an event's name is an atom");
+        return -1;
+    }
+    return value_encode(out, data, &form, name);
 }
 
 /* Neither a forked child nor a program that is ending has anybody to send to.
@@ -42,8 +39,6 @@ int event_send(const char *name, PyObject *data, bool wait)
     struct buf out;
     if (!output_is_open())
         return wait ? wait_refuse() : 0;
-    buf_init(&out, 0);
-    output_begin(&out);
     int sent = put_event(&out, name, data);
     if (sent == 0 && output_is_open())
         sent = window_take(WINDOW_LINES, out.len - FRAME_HEADER, wait);
