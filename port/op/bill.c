@@ -4,10 +4,10 @@
 #include "op/bill.h"
 
 #include <fcntl.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <unistd.h>
 
+#include "memory/chance.h"
 #include "memory/heap_account.h"
 #include "memory/heap_arena.h"
 #include "memory/heap_hook.h"
@@ -16,7 +16,6 @@
 #include "wire/clock.h"
 #include "wire/put.h"
 
-#define NS_PER_US 1000
 /* A look at so many arenas takes tens of microseconds. */
 #define ARENAS 16
 
@@ -34,8 +33,7 @@ static struct {
     size_t held;   /* of Python's heap, with what is free in arenas */
     size_t one_in; /* so many jobs the heap is looked at */
     bool looks;    /* in this one */
-    uint32_t chance;
-} bill = {.chance = 2463534242};
+} bill;
 
 /* The second number of statm. Without stdio, because nothing is to be allocated
  * for it. */
@@ -70,20 +68,11 @@ static struct reading take(void)
     return now;
 }
 
-/* Marsaglia's xorshift: what comes every second time is not looked at always.
- */
-static uint32_t draw(void)
-{
-    bill.chance ^= bill.chance << 13;
-    bill.chance ^= bill.chance >> 17;
-    bill.chance ^= bill.chance << 5;
-    return bill.chance;
-}
-
+/* By chance: what comes every second time is not looked at always. */
 void bill_begin(enum bill_kind kind)
 {
     bill.one_in = kind == BILL_SOME ? 1 + heap_arena_count() / ARENAS : 1;
-    bill.looks = heap_hook_counts() && draw() % bill.one_in == 0;
+    bill.looks = heap_hook_counts() && chance_says(1.0 / (double)bill.one_in);
     bill.before = take();
     bill.held = heap_account_watch();
     bill.before.at = clock_now(); /* to look takes time, too */
@@ -119,9 +108,9 @@ static void put_bill(struct buf *out, const struct reading *now)
     put_tuple(out, 2);
     put_atom_z(out, "bill");
     put_map(out, 3 + (counts ? 2 + (bill.one_in > 1) : 0) + (sees ? 1 : 0));
-    put_number(out, "time", (now->at - before->at) / NS_PER_US);
+    put_number(out, "time", (now->at - before->at) / CLOCK_NS_PER_US);
     put_number(out, "gc_runs", now->runs - before->runs);
-    put_number(out, "gc_pause", (now->pause - before->pause) / NS_PER_US);
+    put_number(out, "gc_pause", (now->pause - before->pause) / CLOCK_NS_PER_US);
     if (counts)
         put_heap(out, now->used - before->used);
     if (sees)

@@ -7,7 +7,6 @@
 #include "wire/clock.h"
 
 #define GENERATIONS 3
-#define NS_PER_US 1000
 
 struct pause {
     long long count;
@@ -89,11 +88,11 @@ void gc_pause_sum(long long *runs, long long *total)
 static int fill(PyObject *map, const struct pause *pause)
 {
     if (map_take(map, "count", PyLong_FromLongLong(pause->count)) < 0 ||
-        map_take(map, "total", PyLong_FromLongLong(pause->total / NS_PER_US)) <
-            0)
+        map_take(map, "total",
+                 PyLong_FromLongLong(pause->total / CLOCK_NS_PER_US)) < 0)
         return -1;
     return map_take(map, "longest",
-                    PyLong_FromLongLong(pause->longest / NS_PER_US));
+                    PyLong_FromLongLong(pause->longest / CLOCK_NS_PER_US));
 }
 
 static PyObject *describe(const struct pause *pause)

@@ -8,6 +8,7 @@
 
 #include <pthread.h>
 
+#define CLOCK_NS_PER_US 1000L
 #define CLOCK_NS_PER_MS 1000000L
 
 /* Nanoseconds since some moment in the past. */
