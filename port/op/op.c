@@ -112,7 +112,7 @@ static int read_options(struct task *task, bool is_job, struct err *err)
         return -1;
     if (!is_job && task->opts.capture)
         return err_set(err, "option 'capture': '%s' is no job", req->op);
-    if ((!is_job || op_is_stream(req)) && task->opts.bill)
+    if (task->opts.bill && (!is_job || op_is_stream(req)))
         return err_set(err, "option 'bill': '%s' is no call", req->op);
     return 0;
 }

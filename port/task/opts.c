@@ -30,36 +30,37 @@ static int read_name(const char *buf, int *at, char *name, size_t size)
     return len;
 }
 
+/* Which of n atoms it is; -1: none of them. */
+static int read_one_of(const char *buf, int *at, const char *const names[],
+                       int n)
+{
+    char name[CHOICE_SIZE];
+    if (read_name(buf, at, name, sizeof name) < 0)
+        return -1;
+    for (int i = 0; i < n; ++i)
+        if (strcmp(name, names[i]) == 0)
+            return i;
+    return -1;
+}
+
 /* One of two atoms; *flag says whether it is the second. */
 static int read_choice(const char *buf, int *at, const char *no,
                        const char *yes, bool *flag)
 {
-    char name[CHOICE_SIZE];
-    if (read_name(buf, at, name, sizeof name) < 0)
+    const char *const names[] = {no, yes};
+    const int which = read_one_of(buf, at, names, 2);
+    if (which < 0)
         return -1;
-    *flag = strcmp(name, yes) == 0;
-    return *flag || strcmp(name, no) == 0 ? 0 : -1;
-}
-
-/* One of n atoms: *which says which. */
-static int read_one_of(const char *buf, int *at, const char *const names[],
-                       int n, int *which)
-{
-    char name[CHOICE_SIZE];
-    if (read_name(buf, at, name, sizeof name) < 0)
-        return -1;
-    for (*which = 0; *which < n; ++*which)
-        if (strcmp(name, names[*which]) == 0)
-            return 0;
-    return -1;
+    *flag = which == 1;
+    return 0;
 }
 
 static int read_bill(const char *buf, int *at, enum bill_kind *kind)
 {
     static const char *const names[] = {
         [BILL_NONE] = "false", [BILL_WHOLE] = "true", [BILL_SOME] = "some"};
-    int which = 0;
-    if (read_one_of(buf, at, names, 3, &which) < 0)
+    const int which = read_one_of(buf, at, names, 3);
+    if (which < 0)
         return -1;
     *kind = (enum bill_kind)which;
     return 0;
@@ -69,8 +70,8 @@ static int read_tags(const char *buf, int *at, struct form *form)
 {
     static const char *const names[] = {
         [TAGS_OFF] = "false", [TAGS_IN] = "in", [TAGS_BOTH] = "true"};
-    int which = 0;
-    if (read_one_of(buf, at, names, 3, &which) < 0)
+    const int which = read_one_of(buf, at, names, 3);
+    if (which < 0)
         return -1;
     form->tags = (enum tags)which;
     return 0;
@@ -81,8 +82,8 @@ static int read_frames(const char *buf, int *at, struct form *form)
     static const char *const names[] = {[FRAMES_RECORDS] = "records",
                                         [FRAMES_COLUMNS] = "columns",
                                         [FRAMES_ARRAYS] = "arrays"};
-    int which = 0;
-    if (read_one_of(buf, at, names, 3, &which) < 0)
+    const int which = read_one_of(buf, at, names, 3);
+    if (which < 0)
         return -1;
     form->frames = (enum frames)which;
     return 0;
