@@ -37,7 +37,6 @@ struct names {
 
 static struct names *names;
 static struct names *spare;
-static bool is_used;  /* the spare one has names of a time before */
 static uint32_t kept; /* places, when it was begun anew */
 static size_t missing;
 
@@ -59,16 +58,16 @@ int heap_names_init(void)
 
 /* ---- texts ------------------------------------------------------------ */
 
-static size_t length_of(uint32_t text)
+static size_t length_of(const struct names *in, uint32_t text)
 {
     uint16_t length;
-    memcpy(&length, names->text + text, sizeof length);
+    memcpy(&length, in->text + text, sizeof length);
     return length;
 }
 
-static const char *chars_of(uint32_t text)
+static const char *chars_of(const struct names *in, uint32_t text)
 {
-    return names->text + text + sizeof(uint16_t);
+    return in->text + text + sizeof(uint16_t);
 }
 
 /* FNV-1a. */
@@ -82,7 +81,8 @@ static uint32_t hash(const char *bytes, size_t n)
 
 static bool is_text(uint32_t text, const char *chars, size_t n)
 {
-    return length_of(text) == n && memcmp(chars_of(text), chars, n) == 0;
+    return length_of(names, text) == n &&
+           memcmp(chars_of(names, text), chars, n) == 0;
 }
 
 /* 0: there is no room. */
@@ -173,9 +173,8 @@ void heap_names_renew(void)
     struct names *full = names;
     names = spare;
     spare = full;
-    if (is_used)
+    if (names->used > 0)
         memset(names, 0, sizeof *names);
-    is_used = true;
     kept = 0;
     begin();
 }
@@ -183,9 +182,7 @@ void heap_names_renew(void)
 /* A text of the table before. */
 static uint32_t text_again(uint32_t text)
 {
-    uint16_t length;
-    memcpy(&length, spare->text + text, sizeof length);
-    return text_with(spare->text + text + sizeof length, length);
+    return text_with(chars_of(spare, text), length_of(spare, text));
 }
 
 uint32_t heap_names_again(uint32_t number)
@@ -203,9 +200,10 @@ uint32_t heap_names_again(uint32_t number)
 struct heap_name heap_names_get(uint32_t number)
 {
     const struct place *place = &names->places[number];
-    return (struct heap_name){chars_of(place->file), length_of(place->file),
-                              chars_of(place->name), length_of(place->name),
-                              place->line};
+    return (struct heap_name){chars_of(names, place->file),
+                              length_of(names, place->file),
+                              chars_of(names, place->name),
+                              length_of(names, place->name), place->line};
 }
 
 size_t heap_names_missing(void)

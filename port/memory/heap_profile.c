@@ -148,14 +148,13 @@ static char *next_page(void *base)
     return (char *)base + (past ? PAGE - past : 0);
 }
 
-static bool put_in_range(struct heap_sample *sample, size_t n, bool zero)
+static void put_in_range(struct heap_sample *sample, size_t n, bool zero)
 {
     sample->base = NULL;
     sample->block = heap_samples_slot(sample);
     if (zero)
         memset(sample->block, 0, n);
     heap_account_add(n);
-    return true;
 }
 
 static bool put_on_page(struct heap_sample *sample, void *base)
@@ -180,14 +179,13 @@ static void *allocate_sample(size_t n, double rate, bool zero)
         heap_samples_miss(n, rate);
         return NULL;
     }
-    const bool placed =
-        n <= HEAP_SAMPLES_SLOT
-            ? put_in_range(sample, n, zero)
-            : put_on_page(sample, allocate_below(n + PAGE, zero));
-    if (placed)
-        return sampled(sample, n, rate);
-    heap_samples_remove(sample);
-    return NULL;
+    if (n <= HEAP_SAMPLES_SLOT)
+        put_in_range(sample, n, zero);
+    else if (!put_on_page(sample, allocate_below(n + PAGE, zero))) {
+        heap_samples_remove(sample);
+        return NULL;
+    }
+    return sampled(sample, n, rate);
 }
 
 static void *allocate(size_t n, bool zero)

@@ -100,7 +100,8 @@ static bool counts(const struct heap_sample *sample)
     return sample->block && sample->rate > 0 && sample->number > table.cleared;
 }
 
-void heap_samples_forget(struct heap_sample *sample)
+/* The block is no sample from now on, but the entry stays. */
+static void forget(struct heap_sample *sample)
 {
     table.live -= counts(sample);
     sample->rate = 0;
@@ -114,7 +115,7 @@ static void thin(struct heap_sample *sample, double rate)
         sample->rate = rate;
         return;
     }
-    heap_samples_forget(sample);
+    forget(sample);
     table.thinned++;
 }
 
@@ -186,7 +187,7 @@ struct heap_sample *heap_samples_find(const void *block)
 
 void heap_samples_remove(struct heap_sample *sample)
 {
-    heap_samples_forget(sample);
+    forget(sample);
     if (sample->base)
         cut_out(sample);
     else if (sample->block)

@@ -62,9 +62,6 @@ char *heap_samples_slot(const struct heap_sample *sample);
  */
 void heap_samples_put(struct heap_sample *sample);
 
-/* The block is no sample from now on, but the entry stays. */
-void heap_samples_forget(struct heap_sample *sample);
-
 /* The entry of a block, or NULL. */
 struct heap_sample *heap_samples_find(const void *block);
 
