@@ -90,7 +90,7 @@ static PyObject *hidden_by(PyObject *names, PyObject *locals)
  * the exception that is set. */
 static void uncover(PyObject *names, PyObject *locals, PyObject *hidden)
 {
-    PyObject *exc = PyErr_Occurred() ? python_fetch_error() : NULL;
+    PyObject *exc = python_fetch_error();
     PyObject *key = NULL, *value = NULL;
     Py_ssize_t at = 0;
     while (python_dict_next(locals, &at, &key, &value)) {

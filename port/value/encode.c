@@ -258,7 +258,7 @@ static int encode_no_number(struct encoder *e, PyObject *obj)
     const bool tagged = e->form->tags == TAGS_BOTH;
     if (tagged && (put_tuple(e->out, 2) < 0 || put_atom_z(e->out, "float") < 0))
         return -1;
-    return scalar_float(e->out, obj);
+    return scalar_no_number(e->out, obj);
 }
 
 static int encode_float(struct encoder *e, PyObject *obj)

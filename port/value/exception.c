@@ -120,7 +120,7 @@ static PyObject *qualified_name(PyTypeObject *type)
     if (!name) {
         PyErr_Clear();
         name = PyUnicode_FromFormat("?.%s", type->tp_name);
-    } else if (PyUnicode_FindChar(name, '.', 0, PY_SSIZE_T_MAX, 1) < 0) {
+    } else if (!python_has_char(name, '.')) {
         Py_SETREF(name, PyUnicode_FromFormat("builtins.%U", name));
     }
     return name;

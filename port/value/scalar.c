@@ -33,11 +33,9 @@ int scalar_int(struct buf *out, PyObject *obj)
     return put_long(out, v);
 }
 
-int scalar_float(struct buf *out, PyObject *obj)
+int scalar_no_number(struct buf *out, PyObject *obj)
 {
     const double v = PyFloat_AS_DOUBLE(obj);
-    if (isfinite(v))
-        return put_double(out, v);
     if (isnan(v))
         return put_atom_z(out, "nan");
     return put_atom_z(out, v > 0 ? "infinity" : "neg_infinity");

@@ -15,7 +15,11 @@
 
 typedef int scalar_fn(struct buf *out, PyObject *obj);
 
-scalar_fn scalar_bool, scalar_int, scalar_float;
+scalar_fn scalar_bool, scalar_int;
+
+/* A float that is not finite: the atom nan, infinity or neg_infinity. */
+scalar_fn scalar_no_number;
+
 scalar_fn scalar_str, scalar_bytes, scalar_bytearray;
 
 /* A memoryview of bytes, in one dimension at most; 1 for any other: then
