@@ -55,19 +55,19 @@ after_form(N, Lines) ->
 
 functions(Forms, Lines) ->
     Exported = lists:append([List || {attribute, _, export, List} <- Forms]),
-    [{{function, F, A}, Anno, [signature(Spec)], doc(above(erl_anno:line(Anno) - 1, Lines)),
+    [{{function, F, A}, Anno, [signature(F, A)], doc(above(erl_anno:line(Anno) - 1, Lines)),
       #{signature => [Spec]}}
      || {attribute, Anno, spec, {{F, A}, _}} = Spec <- Forms, lists:member({F, A}, Exported)].
 
 types(Forms, Lines) ->
     Exported = lists:append([List || {attribute, _, export_type, List} <- Forms]),
-    [{{type, Name, length(Args)}, Anno, [unicode:characters_to_binary(io_lib:format("~ts/~b", [Name, length(Args)]))],
+    [{{type, Name, length(Args)}, Anno, [signature(Name, length(Args))],
       doc(below(after_form(erl_anno:line(Anno), Lines), Lines)), #{signature => [Type]}}
      || {attribute, Anno, Kind, {Name, _, Args}} = Type <- Forms, Kind =:= type orelse Kind =:= opaque,
         lists:member({Name, length(Args)}, Exported)].
 
-signature({attribute, _, spec, {{F, A}, _}}) ->
-    unicode:characters_to_binary(io_lib:format("~ts/~b", [F, A])).
+signature(Name, Arity) ->
+    bin(io_lib:format("~ts/~b", [Name, Arity])).
 
 %% ---------------------------------------------------------------------------
 %% What they say

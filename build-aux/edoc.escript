@@ -14,13 +14,13 @@ main([Dir | Names]) ->
 make(Dir, Names) ->
     Sources = [filename:join(os:getenv("top_srcdir", "."), Name) || Name <- Names],
     Overview = filename:join(Dir, "overview.edoc"),
-    ok = file:write_file(Overview, unicode:characters_to_binary(overview(Dir))),
+    ok = file:write_file(Overview, unicode:characters_to_binary(overview(Dir, Names))),
     ok = edoc:files(Sources, [{application, py}, {dir, Dir}, {new, true}, {overview, Overview},
                               {file_suffix, ".html"}]),
     io:format("docs: ~ts~n", [filename:absname(filename:join(Dir, "index.html"))]).
 
-overview(Dir) ->
-    Guides = lists:sort(filelib:wildcard("*.html", Dir)) -- own(),
+overview(Dir, Names) ->
+    Guides = filelib:wildcard("*.html", Dir) -- own(Names),
     ["@title py: Python for Erlang\n@doc Python in supervised operating-system processes. "
      "The module {@link py} is for every day, {@link py_mem} for who investigates memory, "
      "{@link py_profile} for what has it.\n"
@@ -28,9 +28,9 @@ overview(Dir) ->
      "</ul>\n"].
 
 %% What edoc makes.
-own() ->
+own(Names) ->
     ["index.html", "overview-summary.html", "modules-frame.html", "packages-frame.html"
-     | [atom_to_list(Module) ++ ".html" || Module <- [py, py_mem, py_profile]]].
+     | [filename:basename(Name, ".erl") ++ ".html" || Name <- Names]].
 
 guide(Name) ->
     ["<li><a href=\"", Name, "\" target=\"_top\">", filename:basename(Name, ".html"), "</a></li>\n"].
