@@ -258,6 +258,9 @@ misuses() ->
                                  {chink, 1, "chink is no option; there are: timeout, pool, "
                                             "traceback, none, binaries, arrays, filename, line, tags, frames, "
                                             "capture, bill, recycle, chunk"}]],
+     {fun py_args:top/1, size, "the order must be memory, time or calls, not size"},
+     {fun py_profile_sites:stacks/1, x, "the argument must be a profile or a snapshot, not x"},
+     {fun py_target:check/1, #{}, "the target must be a pool's name, {Pool, Id} or {Pool, all}, not #{}"},
      [{fun py_options:uncaptured/1, Given, "capture is not an option here"}
       || Given <- [#{capture => false}, [{capture, false}]]],
      {fun py_options:uncaptured/1, #{bill => true}, "bill is not an option here"},

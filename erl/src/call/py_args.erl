@@ -135,7 +135,7 @@ leak_test(Options) ->
 %% By what py_mem:top orders.
 -spec top(term()) -> memory | time | calls.
 top(By) when By =:= memory; By =:= time; By =:= calls -> By;
-top(Other) -> badarg(Other, "not memory, time or calls").
+top(Other) -> must_be(Other, "the order", "memory, time or calls").
 
 %% What py_mem:referrers looks for.
 -spec referrers(term(), term()) -> py_wire:op().

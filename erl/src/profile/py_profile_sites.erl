@@ -98,6 +98,6 @@ stacks(#{stacks := Snapshot}) ->
     stacks(Snapshot);
 stacks(Snapshot) ->
     py_mem_sites:is_snapshot(Snapshot)
-        orelse py_options:badarg(Snapshot, "neither a profile nor a snapshot"),
+        orelse py_options:must_be(Snapshot, "the argument", "a profile or a snapshot"),
     [{lists:reverse([element(Index + 1, Frames) || Index <- Indexes]), Bytes}
      || #{frames := Frames, sites := Sites} <- Snapshot, {Indexes, Bytes, _} <- Sites].
