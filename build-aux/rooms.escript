@@ -58,7 +58,8 @@ main([Root | Includes]) ->
         ++ lists:flatmap(fun messages/1, Modules)
         ++ lists:flatmap(fun sends/1, Modules)
         ++ lists:flatmap(fun erl_functions/1, Modules)
-        ++ folders([File || File <- C, filename:extension(File) =:= ".c"] ++ Erl),
+        ++ folders([File || File <- C, filename:extension(File) =:= ".c"] ++ Erl
+                   ++ filelib:wildcard(filename:join(Root, "{test,bench}/**/*.{c,erl}"))),
     [io:format("~ts~n", [Finding]) || Finding <- Findings],
     halt(case Findings of [] -> 0; _ -> 1 end).
 

@@ -148,31 +148,33 @@ memory_scripts = test/memory/flat.escript
 # Modules that the scripts share.
 test_modules = \
 	test/lib/elsewhere.erl \
-	test/lib/erlang_terms.erl \
-	test/lib/figure.erl \
 	test/lib/fixture.erl \
-	test/lib/generate.erl \
-	test/lib/instructions.erl \
 	test/lib/logbook.erl \
 	test/lib/loopback.erl \
-	test/lib/machine.erl \
 	test/lib/markdown.erl \
+	test/lib/measure/figure.erl \
+	test/lib/measure/instructions.erl \
+	test/lib/measure/machine.erl \
+	test/lib/measure/ticker.erl \
 	test/lib/option_table.erl \
 	test/lib/osproc.erl \
-	test/lib/pool_lives.erl \
-	test/lib/python_values.erl \
+	test/lib/prop/erlang_terms.erl \
+	test/lib/prop/generate.erl \
+	test/lib/prop/pool_lives.erl \
+	test/lib/prop/python_values.erl \
 	test/lib/raw.erl \
 	test/lib/session.erl \
 	test/lib/table.erl \
 	test/lib/tap.erl \
-	test/lib/ticker.erl \
 	test/lib/traffic.erl \
 	test/lib/vm.erl
-test_beams = $(test_modules:%.erl=%.beam)
+test_beams = $(patsubst %.erl,test/lib/%.beam,$(notdir $(test_modules)))
 check_DATA += $(test_beams)
 CLEANFILES += $(test_beams)
 
-$(test_beams): %.beam: %.erl
+# All in one folder, whatever folder their sources are in.
+vpath %.erl $(sort $(dir $(addprefix $(srcdir)/,$(test_modules))))
+$(test_beams): test/lib/%.beam: %.erl
 	$(AM_V_ERLC)$(MKDIR_P) $(@D) && $(ERLC) +debug_info $(SWITCH_ERLCFLAGS) \
 	  $(ERLCFLAGS) -o $(@D) $<
 
@@ -211,38 +213,38 @@ test_data = \
 
 # C tests, one program for each file.
 c_tests = \
-	test/c/test_account \
-	test/c/test_atoms \
-	test/c/test_batch \
-	test/c/test_buf \
-	test/c/test_code \
-	test/c/test_event \
-	test/c/test_exception \
-	test/c/test_frame \
-	test/c/test_heap \
-	test/c/test_jobs \
-	test/c/test_keys \
-	test/c/test_message \
-	test/c/test_nomemory \
-	test/c/test_profile \
-	test/c/test_put \
-	test/c/test_reentry \
-	test/c/test_request \
-	test/c/test_scan \
-	test/c/test_stacks \
-	test/c/test_stream \
-	test/c/test_value
+	test/c/loop/test_jobs \
+	test/c/memory/test_account \
+	test/c/memory/test_heap \
+	test/c/memory/test_profile \
+	test/c/memory/test_reentry \
+	test/c/memory/test_stacks \
+	test/c/op/test_stream \
+	test/c/talk/test_event \
+	test/c/talk/test_message \
+	test/c/task/test_code \
+	test/c/value/test_atoms \
+	test/c/value/test_exception \
+	test/c/value/test_nomemory \
+	test/c/value/test_value \
+	test/c/wire/test_batch \
+	test/c/wire/test_buf \
+	test/c/wire/test_frame \
+	test/c/wire/test_keys \
+	test/c/wire/test_put \
+	test/c/wire/test_request \
+	test/c/wire/test_scan
 LDADD = $(PORT_LIBS) $(CMOCKA_LIBS)
 # The hook as it is in builds for tests, whatever this build is.
-test_c_test_reentry_SOURCES = test/c/test_reentry.c port/memory/heap_profile.c
-test_c_test_reentry_CPPFLAGS = $(AM_CPPFLAGS) -UPYPORT_CHECKS -DPYPORT_CHECKS=1
-test_c_test_stacks_SOURCES = test/c/test_stacks.c port/memory/heap_profile.c
-test_c_test_stacks_CPPFLAGS = $(AM_CPPFLAGS) -UPYPORT_CHECKS -DPYPORT_CHECKS=1
-test_c_test_profile_SOURCES = test/c/test_profile.c port/memory/heap_profile.c
-test_c_test_profile_CPPFLAGS = $(AM_CPPFLAGS) -UPYPORT_CHECKS -DPYPORT_CHECKS=1
+test_c_memory_test_reentry_SOURCES = test/c/memory/test_reentry.c port/memory/heap_profile.c
+test_c_memory_test_reentry_CPPFLAGS = $(AM_CPPFLAGS) -UPYPORT_CHECKS -DPYPORT_CHECKS=1
+test_c_memory_test_stacks_SOURCES = test/c/memory/test_stacks.c port/memory/heap_profile.c
+test_c_memory_test_stacks_CPPFLAGS = $(AM_CPPFLAGS) -UPYPORT_CHECKS -DPYPORT_CHECKS=1
+test_c_memory_test_profile_SOURCES = test/c/memory/test_profile.c port/memory/heap_profile.c
+test_c_memory_test_profile_CPPFLAGS = $(AM_CPPFLAGS) -UPYPORT_CHECKS -DPYPORT_CHECKS=1
 # The two in which memory runs out.
-test_c_test_buf_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=realloc
-test_c_test_frame_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc
+test_c_wire_test_buf_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=realloc
+test_c_wire_test_frame_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc
 
 TESTS += $(unit_scripts)
 if HAVE_CMOCKA

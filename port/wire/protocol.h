@@ -90,9 +90,9 @@
 
 /*
  * Every atom that a reply or an event may contain, except those that user code
- * makes and the classes of exceptions (hello names those). The
- * peer makes them exist, so that it can decode safely. test/c/test_atoms.c
- * compares the list with the sources.
+ * makes and the classes of exceptions (hello names those). The peer makes them
+ * exist, so that it can decode safely. test/c/value/test_atoms.c compares the
+ * list with the sources.
  */
 #define PROTOCOL_ATOMS(X) \
     /* replies */ \

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The package `erlang` by itself, run by test/c/test_value: raises or not."""
+"""The package `erlang` by itself, run by test/c/value/test_value: raises or not."""
 
 import array
 import copy

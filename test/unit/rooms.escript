@@ -41,7 +41,10 @@ cases() ->
       "erl/src/py.erl:2: a function of 41 lines"},
      {"a full folder",
       maps:from_list([{"port/op/f" ++ integer_to_list(N) ++ ".c", "\n"} || N <- lists:seq(1, 17)]),
-      "port/op: 17 sources"}].
+      "port/op: 17 sources"},
+     {"a full folder of tests",
+      maps:from_list([{"test/lib/f" ++ integer_to_list(N) ++ ".erl", "\n"} || N <- lists:seq(1, 17)]),
+      "test/lib: 17 sources"}].
 
 %% What the rules allow, and each of the cases above stands beside it.
 in_order() ->

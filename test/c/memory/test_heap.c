@@ -15,7 +15,7 @@
 #include <malloc.h>
 #include <stdlib.h>
 
-#include "embed.h"
+#include "../embed.h"
 #include "memory/heap_account.h"
 #include "memory/heap_arena.h"
 #include "memory/heap_hook.h"

@@ -14,7 +14,7 @@
 #include <cmocka.h>
 #include <ei.h>
 
-#include "terms.h"
+#include "../terms.h"
 #include "wire/protocol.h"
 #include "wire/put.h"
 #include "wire/scan.h"

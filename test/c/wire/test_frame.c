@@ -18,7 +18,7 @@
 
 #include <cmocka.h>
 
-#include "peer.h"
+#include "../peer.h"
 #include "wire/frame.h"
 #include "wire/protocol.h"
 

@@ -24,7 +24,7 @@
 #include "memory/heap_hook.h"
 #include "memory/heap_pace.h"
 #include "memory/heap_samples.h"
-#include "profiled.h"
+#include "../profiled.h"
 
 #define BLOCKS 20000
 

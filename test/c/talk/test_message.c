@@ -14,7 +14,7 @@
 
 #include <signal.h>
 
-#include "talk.h"
+#include "../talk.h"
 #include "talk/answer.h"
 #include "talk/event.h"
 #include "talk/message.h"

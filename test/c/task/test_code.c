@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "embed.h"
+#include "../embed.h"
 #include "task/code.h"
 
 #define TEXTS_MAX 512

@@ -14,7 +14,7 @@
 #include "talk/event.h"
 #include "talk/wait.h"
 #include "talk/window.h"
-#include "talk.h"
+#include "../talk.h"
 
 static void nobody_is_there(void **state)
 {

@@ -13,8 +13,8 @@
 
 #include <cmocka.h>
 
-#include "rows.h"
-#include "values.h"
+#include "../rows.h"
+#include "../values.h"
 
 static char text[8192];
 

@@ -16,7 +16,7 @@
 #include <string.h>
 
 #include "memory/heap_names.h"
-#include "profiled.h"
+#include "../profiled.h"
 
 struct wanted {
     const char *name;

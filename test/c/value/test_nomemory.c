@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "values.h"
+#include "../values.h"
 
 #define DOMAINS 3
 

@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "task/reply.h"
-#include "values.h"
+#include "../values.h"
 #include "wire/output.h"
 
 #define ROWS(table) (sizeof(table) / sizeof *(table))

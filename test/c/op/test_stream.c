@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "op/stream.h"
-#include "values.h"
+#include "../values.h"
 #include "wire/frame.h"
 #include "wire/output.h"
 

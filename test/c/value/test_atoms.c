@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "embed.h"
+#include "../embed.h"
 #include "wire/protocol.h"
 
 #define AS_TEXT(atom) #atom " "

@@ -15,9 +15,9 @@
 #include <malloc.h>
 #include <pthread.h>
 
-#include "rows.h"
+#include "../rows.h"
 #include "value/atoms.h"
-#include "values.h"
+#include "../values.h"
 #include "wire/protocol.h"
 #include "wire/put.h"
 
