@@ -61,6 +61,7 @@ test_scripts = \
 	test/call/cancel.escript \
 	test/call/code.escript \
 	test/call/deadline.escript \
+	test/call/decoders.escript \
 	test/call/errors.escript \
 	test/call/leave_stream.escript \
 	test/call/interrupt.escript \

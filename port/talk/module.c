@@ -7,6 +7,7 @@
 
 #include "talk/event.h"
 #include "talk/message.h"
+#include "value/classes.h"
 #include "value/python.h"
 
 static PyObject *erlang_event(PyObject *module, PyObject *args)
@@ -65,6 +66,14 @@ static PyObject *erlang_worker(PyObject *module, PyObject *none)
     return PyLong_FromLong(worker);
 }
 
+static PyObject *erlang_decoders(PyObject *module, PyObject *by_tag)
+{
+    (void)module;
+    if (classes_set_decoders(by_tag) < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef functions[] = {
     {"event", erlang_event, METH_VARARGS,
      "event(name, data, wait): sends {event, Name, Data}.\n\n"
@@ -76,6 +85,9 @@ static PyMethodDef functions[] = {
      "send(to, term): sends a message; see erlang.send."},
     {"worker", erlang_worker, METH_NOARGS,
      "worker(): its number in its pool, or None; see erlang.worker."},
+    {"decoders", erlang_decoders, METH_O,
+     "decoders(by_tag): a dict with the tags of tuples that are decoded by\n"
+     "erlang._decode.decode."},
     {NULL, NULL, 0, NULL},
 };
 

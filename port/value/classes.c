@@ -17,7 +17,7 @@ static const char *const class_names[ERL_CLASSES] = {
     [ERL_MEMORY] = "_Memory",
 };
 
-/* All owned, all set by classes_init but for the last three: their modules are
+/* All owned, all set by classes_init but for the last ones: their modules are
  * imported when first needed, because that takes a while. */
 static PyObject *classes[ERL_CLASSES];
 static PyObject *badarg;
@@ -26,6 +26,10 @@ static PyObject *send_error;
 static PyObject *form_class;
 static PyObject *lower;
 static PyObject *revive;
+static PyObject *decode;
+
+/* The user's decoders by their tags, a dict; NULL before the first. */
+static PyObject *decoders;
 
 /* A class of the package. What is not a class is refused, so that pointers to
  * it can be used as PyTypeObject without looking again. */
@@ -138,6 +142,38 @@ PyObject *classes_revive(PyObject *parts)
     if (!revive && !(revive = python_attribute("erlang._tags", "revive")))
         return NULL;
     return PyObject_CallFunctionObjArgs(revive, parts, NULL);
+}
+
+int classes_set_decoders(PyObject *by_tag)
+{
+    if (!PyDict_Check(by_tag)) {
+        PyErr_SetString(PyExc_TypeError, "decoders are a dict");
+        return -1;
+    }
+    Py_XSETREF(decoders, Py_NewRef(by_tag));
+    return 0;
+}
+
+/* 1, 0, or -1 with an exception. */
+static int has_decoder(PyObject *tuple)
+{
+    PyObject *tag = PyTuple_GET_ITEM(tuple, 0);
+    if (!decoders || (PyObject *)Py_TYPE(tag) != classes[ERL_ATOM])
+        return 0;
+    return PyDict_Contains(decoders, tag);
+}
+
+PyObject *classes_decode_take(PyObject *tuple)
+{
+    const int has = has_decoder(tuple);
+    if (has == 0)
+        return tuple;
+    PyObject *value = NULL;
+    if (has > 0 &&
+        (decode || (decode = python_attribute("erlang._decode", "decode"))))
+        value = PyObject_CallFunctionObjArgs(decode, tuple, NULL);
+    Py_DECREF(tuple);
+    return value;
 }
 
 PyObject *classes_opaque(enum erl_class type, const char *etf, size_t len)

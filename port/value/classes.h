@@ -59,6 +59,15 @@ PyObject *classes_lower(PyObject *obj, PyObject *form);
  * is an ordinary tuple. */
 PyObject *classes_revive(PyObject *parts);
 
+/* Where the user's decoders are, a dict whose keys are tags. 0/-1 with an
+ * exception. */
+int classes_set_decoders(PyObject *by_tag);
+
+/* What the user's decoder of its tag makes of a tuple, which is not empty, by
+ * erlang._decode.decode; the tuple itself if there is no such decoder. Takes
+ * the reference. */
+PyObject *classes_decode_take(PyObject *tuple);
+
 /* An object of one of the opaque classes (PID … FUN) from external format
  * without version byte. */
 PyObject *classes_opaque(enum erl_class class, const char *etf, size_t len);

@@ -252,6 +252,13 @@ static PyObject *tagged(struct decoder *d, size_t n)
     return tuple(d, n);
 }
 
+/* The user may know its tag. */
+static PyObject *untagged(struct decoder *d, size_t n)
+{
+    PyObject *all = tuple(d, n);
+    return all && d->form->tags != TAGS_OFF ? classes_decode_take(all) : all;
+}
+
 static PyObject *decode_tuple(struct decoder *d, size_t n)
 {
     if (n == 0)
@@ -262,7 +269,7 @@ static PyObject *decode_tuple(struct decoder *d, size_t n)
     case TAGGED_PARTS:
         return d->form->tags == TAGS_OFF ? tuple(d, n) : tagged(d, n);
     default:
-        return tuple(d, n);
+        return untagged(d, n);
     }
 }
 

@@ -30,6 +30,7 @@ __all__ = [
     "Port",
     "Reference",
     "SendError",
+    "decoder",
     "encoder",
     "send",
     "worker",
@@ -247,6 +248,28 @@ def encoder(cls, function=None):
     if function is None:
         return lambda function: _encode.register(cls, function)
     return _encode.register(cls, function)
+
+
+def decoder(tag, function=None):
+    """Teach the decoder a tag: what `{tag, X, Y}` becomes as an argument.
+
+    `function(x, y)` gets what stands behind the atom.  Used as a decorator or
+    called with the function, which may be a class:
+
+        @erlang.decoder("point")
+        def point(x, y):
+            return Point(x, y)
+
+        erlang.decoder("money", Money)
+
+    Tuples within tuples come first.  If it returns NotImplemented, the tuple
+    stays one; if it raises, the request is answered with `badarg`.
+    """
+    from . import _decode
+
+    if function is None:
+        return lambda function: _decode.register(tag, function)
+    return _decode.register(tag, function)
 
 
 def send(to, term):

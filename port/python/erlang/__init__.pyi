@@ -5,6 +5,7 @@ from typing import Any, NoReturn, TypeVar, overload
 
 _T = TypeVar("_T")
 _F = TypeVar("_F", bound=Callable[[Any], object])
+_D = TypeVar("_D", bound=Callable[..., object])
 
 __all__ = [
     "Atom",
@@ -18,6 +19,7 @@ __all__ = [
     "Port",
     "Reference",
     "SendError",
+    "decoder",
     "encoder",
     "send",
     "worker",
@@ -64,5 +66,9 @@ class _Memory:
 def encoder(cls: type) -> Callable[[_F], _F]: ...
 @overload
 def encoder(cls: type, function: _F) -> _F: ...
+@overload
+def decoder(tag: str) -> Callable[[_D], _D]: ...
+@overload
+def decoder(tag: str, function: _D) -> _D: ...
 def send(to: Pid | str, term: object) -> None: ...
 def worker() -> int | None: ...

@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 from . import Atom, BitString, Fun, ImproperList, Pid, Port, Reference
 from . import _library
 from ._form import Form, Unsuited, imported
-from ._names import full_name
+from ._names import full_name, said
 
 TYPE_CHECKING = False  # importing typing would take longer than all the rest
 if TYPE_CHECKING:
@@ -85,15 +85,8 @@ def lower(obj: Any, form: Form) -> Any:
     except (MemoryError, RecursionError):
         raise
     except Exception as exc:
-        why = f"{full_name(type(exc))}: {_said(exc)}"
+        why = f"{full_name(type(exc))}: {said(exc)}"
         raise TypeError(f"cannot encode {full_name(cls)}: {why}") from exc
-
-
-def _said(exc: Exception) -> str:
-    try:
-        return str(exc)
-    except Exception as failure:
-        return f"<no message: str() raised {full_name(type(failure))}>"
 
 
 def _advice(cls: type) -> str:

@@ -15,6 +15,14 @@ def full_name(cls: type) -> str:
     return name if module == "builtins" else f"{module}.{name}"
 
 
+def said(exc: Exception) -> str:
+    """The message of an exception, whose __str__ may raise."""
+    try:
+        return str(exc)
+    except Exception as failure:
+        return f"<no message: str() raised {full_name(type(failure))}>"
+
+
 def clean(text: str) -> str:
     """An exact str without lone surrogates, which names of files may have."""
     return str.encode(text, "utf-8", "backslashreplace").decode()

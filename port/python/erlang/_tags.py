@@ -194,3 +194,6 @@ _REVIVE: dict[str, Callable[..., Any]] = {
     "time": _to_time,
     "timedelta": _to_timedelta,
 }
+
+# What only this module and the C decoder give a meaning.
+TAGS = frozenset(_REVIVE) | {"bytes"}
