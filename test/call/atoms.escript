@@ -19,12 +19,19 @@ main(_) ->
         {"requests make no atoms in the VM", fun requests/0}
     ])).
 
-%% How many atoms a fun makes, once it has run (modules are loaded) before.
+%% How many atoms a fun makes, once it has run (modules are loaded) before. What
+%% others load meanwhile has atoms, too, but not three times.
 made_by(Fun) ->
     _ = Fun(0),
+    made_by(Fun, 3).
+
+made_by(Fun, Tries) ->
     Before = erlang:system_info(atom_count),
     [Fun(N) || N <- lists:seq(1, 50)],
-    erlang:system_info(atom_count) - Before.
+    case erlang:system_info(atom_count) - Before of
+        Made when Made =:= 0; Tries =:= 1 -> Made;
+        _ -> made_by(Fun, Tries - 1)
+    end.
 
 fresh() ->
     <<"[f'fresh_{random.getrandbits(64)}' for _ in range(20)]">>.
