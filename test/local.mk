@@ -215,6 +215,7 @@ test_data = \
 # C tests, one program for each file.
 c_tests = \
 	test/c/loop/test_jobs \
+	test/c/loop/test_route \
 	test/c/memory/test_account \
 	test/c/memory/test_heap \
 	test/c/memory/test_profile \
@@ -243,9 +244,10 @@ test_c_memory_test_stacks_SOURCES = test/c/memory/test_stacks.c port/memory/heap
 test_c_memory_test_stacks_CPPFLAGS = $(AM_CPPFLAGS) -UPYPORT_CHECKS -DPYPORT_CHECKS=1
 test_c_memory_test_profile_SOURCES = test/c/memory/test_profile.c port/memory/heap_profile.c
 test_c_memory_test_profile_CPPFLAGS = $(AM_CPPFLAGS) -UPYPORT_CHECKS -DPYPORT_CHECKS=1
-# The two in which memory runs out.
+# Those in which memory runs out.
 test_c_wire_test_buf_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=realloc
 test_c_wire_test_frame_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc
+test_c_loop_test_route_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc
 
 TESTS += $(unit_scripts)
 if HAVE_CMOCKA

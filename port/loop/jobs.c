@@ -60,14 +60,11 @@ static struct job *job_of(struct queued *queued)
 
 /* ---- waiting ---------------------------------------------------------- */
 
-struct job *job_take(struct frame *frame)
+struct job *job_take(struct frame *frame, const struct request *req)
 {
     struct job *job = malloc(sizeof *job);
-    if (!job) {
-        free(frame);
-        return NULL;
-    }
-    *job = (struct job){.frame = frame};
+    if (job)
+        *job = (struct job){.frame = frame, .req = *req};
     return job;
 }
 

@@ -25,9 +25,9 @@ struct job {
 /* Call once, before there are threads. */
 void jobs_init(void);
 
-/* A job of its own for a frame, which it takes. NULL: no memory, and the
- * frame is freed. */
-struct job *job_take(struct frame *frame);
+/* A job of its own for the request in a frame, which it takes. NULL: no memory,
+ * and the frame is still the caller's. */
+struct job *job_take(struct frame *frame, const struct request *req);
 void job_free(struct job *job);
 
 /* Appends a job. False, and nothing is taken, when WAITING_MAX wait already. */

@@ -172,29 +172,6 @@ static void request(struct job *job, bool busy)
     job_free(job);
 }
 
-/* Takes the frame of one request, or of control. */
-static bool route_one(struct frame *frame, bool busy)
-{
-    struct err err = {""};
-    bool quit = false;
-    struct job *job = job_take(frame);
-    if (!job)
-        return true;
-    if (request_parse(job->frame->data, job->frame->len, &job->req, &err) < 0 ||
-        check_id(&job->req, &err) < 0)
-        answer_badarg(&job->req, &err);
-    else if (job->req.kind == CONTROL_QUIT)
-        quit = true;
-    else if (job->req.kind != REQUEST)
-        control(&job->req);
-    else {
-        request(job, busy);
-        return true;
-    }
-    job_free(job);
-    return !quit;
-}
-
 static void no_memory(const char *data, size_t len, const struct err *why)
 {
     char limits[LIMITS_SIZE] = "";
@@ -206,6 +183,42 @@ static void no_memory(const char *data, size_t len, const struct err *why)
             limits);
     answer_no_memory(&req, &full);
     pause_after_refusal();
+}
+
+/* Takes the frame of a request. */
+static void request_take(struct frame *frame, const struct request *req,
+                         bool busy)
+{
+    struct err err = {""};
+    struct job *job = job_take(frame, req);
+    if (job) {
+        request(job, busy);
+        return;
+    }
+    err_set(&err, "no memory for a request of %zu bytes", frame->len);
+    no_memory(frame->data, frame->len, &err);
+    free(frame);
+}
+
+/* Takes the frame of one request, or of control. */
+static bool route_one(struct frame *frame, bool busy)
+{
+    struct err err = {""};
+    struct request req;
+    bool go_on = true;
+    if (request_parse(frame->data, frame->len, &req, &err) < 0 ||
+        check_id(&req, &err) < 0)
+        answer_badarg(&req, &err);
+    else if (req.kind == CONTROL_QUIT)
+        go_on = false;
+    else if (req.kind != REQUEST)
+        control(&req);
+    else {
+        request_take(frame, &req, busy);
+        return true;
+    }
+    free(frame);
+    return go_on;
 }
 
 /* ---- frames ----------------------------------------------------------- */

@@ -29,10 +29,9 @@ static struct job *new_job(char id)
     assert_non_null(frame);
     frame->len = 1;
     frame->data[0] = id;
-    struct job *job = job_take(frame);
+    const struct request req = {.frame = frame->data, .id_len = 1};
+    struct job *job = job_take(frame, &req);
     assert_non_null(job);
-    job->req.frame = frame->data;
-    job->req.id_len = 1;
     return job;
 }
 

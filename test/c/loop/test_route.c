@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Where frames go when memory runs out: each request is answered.
+ */
+#include "config.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "loop/jobs.h"
+#include "loop/route.h"
+#include "wire/output.h"
+#include "wire/put.h"
+
+/* Linked with -Wl,--wrap=malloc one size can be made to fail. */
+void *__real_malloc(size_t n);
+void *__wrap_malloc(size_t n);
+
+static size_t failing;
+
+void *__wrap_malloc(size_t n)
+{
+    return n == failing ? NULL : __real_malloc(n);
+}
+
+static int replies;     /* where they can be read */
+static struct buf next; /* frame that is routed */
+
+static int setup(void **state)
+{
+    int ends[2];
+    (void)state;
+    if (pipe(ends) < 0 || fcntl(ends[0], F_SETFL, O_NONBLOCK) < 0)
+        return -1;
+    replies = ends[0];
+    output_init(ends[1], 1 << 20);
+    jobs_init();
+    buf_init(&next, SIZE_MAX);
+    return 0;
+}
+
+/* What was answered since the last time, as a string. */
+static const char *answered(void)
+{
+    static char text[4096];
+    ssize_t n = read(replies, text, sizeof text - 1);
+    for (ssize_t i = 0; i < n; i++)
+        if (!text[i])
+            text[i] = ' ';
+    text[n > 0 ? n : 0] = '\0';
+    return text;
+}
+
+/* {Id, Op} as a term of its own; Ids are small integers. */
+static void put_request(struct buf *out, char id, const char *op)
+{
+    put_version(out);
+    put_tuple(out, 2);
+    put_long(out, id);
+    put_atom_z(out, op);
+}
+
+static void put_cancel(struct buf *out, char id)
+{
+    put_version(out);
+    put_tuple(out, 2);
+    put_atom_z(out, "cancel");
+    put_long(out, id);
+}
+
+static void put_batch(struct buf *out, const char *ids)
+{
+    struct buf part;
+    const size_t n = strlen(ids);
+    put_version(out);
+    put_list(out, n);
+    for (size_t i = 0; i < n; i++) {
+        buf_init(&part, SIZE_MAX);
+        put_request(&part, ids[i], "eval");
+        put_binary(out, part.data, part.len);
+        buf_free(&part);
+    }
+    put_nil(out);
+}
+
+/* Takes what the buffer has, with memory for jobs or without. */
+static void route(struct buf *out, bool memory)
+{
+    struct frame *frame = frame_copy(out->data, out->len);
+    assert_non_null(frame);
+    buf_free(out);
+    buf_init(out, SIZE_MAX);
+    failing = memory ? 0 : sizeof(struct job);
+    assert_true(route_frame(frame, true));
+    failing = 0;
+}
+
+static size_t count(const char *text, const char *part)
+{
+    size_t n = 0;
+    while ((text = strstr(text, part))) {
+        text += strlen(part);
+        n++;
+    }
+    return n;
+}
+
+static void drop_jobs(size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct job *job = jobs_pop();
+        assert_non_null(job);
+        job_free(job);
+    }
+    assert_false(jobs_waiting());
+}
+
+#define REFUSED "no memory for a request of"
+
+static void test_request(void **state)
+{
+    (void)state;
+    put_request(&next, 7, "eval");
+    route(&next, false);
+    assert_int_equal(count(answered(), REFUSED), 1);
+    drop_jobs(0);
+    put_request(&next, 7, "eval");
+    route(&next, true);
+    assert_string_equal(answered(), "");
+    drop_jobs(1);
+}
+
+static void test_batch(void **state)
+{
+    (void)state;
+    put_batch(&next, "\1\2\3");
+    route(&next, false);
+    assert_int_equal(count(answered(), REFUSED), 3);
+    drop_jobs(0);
+    put_batch(&next, "\1\2\3");
+    route(&next, true);
+    drop_jobs(3);
+}
+
+static void test_control(void **state)
+{
+    (void)state;
+    put_batch(&next, "\1\2");
+    route(&next, true);
+    put_cancel(&next, 2);
+    route(&next, false);
+    assert_int_equal(count(answered(), "cancelled"), 1);
+    drop_jobs(1);
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    buf_free(&next);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_request),
+        cmocka_unit_test(test_batch),
+        cmocka_unit_test(test_control),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
