@@ -14,7 +14,7 @@
 -spec table() -> [py_option:row()].
 table() ->
     [{timeout, timeout, {default, "the pool's"},
-      "how long until `{error, timeout}`; of a stream: how long each wait for more items may be"},
+      "how long until `{error, timeout}`; for a stream: how long each wait for more items may be"},
      {pool, target, default,
       "where it runs: on a worker of this pool, [on that one or on each](docs/operation.md#targets)"},
      {traceback, boolean, false,
@@ -32,7 +32,7 @@ table() ->
       "the line of that file at which the code begins"},
      {tags, {one_of, [false, in, true]}, in,
       "whether [tagged tuples](docs/types.md#tagged-tuples) stand for dates, arrays and their like: "
-      "in arguments, and with `true` in results instead of text"},
+      "in arguments, and with `true` also in results, instead of text"},
      {frames, {one_of, [records, columns, arrays]}, records,
       "what a table of pandas or pyarrow becomes: maps for its rows, or a map of its columns, as "
       "lists or as `{ndarray, Dtype, Shape, Bytes}`"},
@@ -43,10 +43,10 @@ table() ->
       "whether [what it has cost](docs/memory.md#what-calls-cost) comes with the result; "
       "for `call`, `eval`, `exec` and `spawn_call`"},
      {recycle, boolean, true,
-      "whether it counts where the pool's workers are [recycled](docs/recycling.md); with `false` its "
+      "whether it counts when the pool's workers are [recycled](docs/recycling.md); with `false` its "
       "worker's limits are not looked at while it runs"},
      {chunk, {integer, 1, ?MOST_CHUNK}, ?DEFAULT_CHUNK,
-      "most items that a stream sends at a time"}].
+      "the most items that a stream sends at a time"}].
 
 %% ---------------------------------------------------------------------------
 

@@ -28,13 +28,13 @@ start() ->
       {erlang:system_info(schedulers_online), "schedulers online"},
       "workers"},
      {python_path, directories, [],
-      "directories for the front of `sys.path`; they have to be there. Here and in `venv` and `cwd` "
-      "what is relative is so to the VM's directory"},
+      "directories to put at the front of `sys.path`; they have to exist. Here and in `venv` and `cwd` "
+      "a relative path starts from the VM's directory"},
      {venv, directory, {undefined, "none"},
       "a virtual environment's directory"},
      {env, environment, [],
-      "environment variables beside the VM's; `false` as the value removes one, and `clear` at the "
-      "head of the list removes all of the VM's"},
+      "environment variables in addition to the VM's; `false` as the value removes one, and `clear` at "
+      "the head of the list removes all of the VM's"},
      {cwd, directory, {undefined, "the VM's"},
       "working directory"},
      {init_once, code, {[], "none"},
@@ -62,11 +62,11 @@ care() ->
      {recycle, {map, recycle_limits, recycle()}, {#{}, "never"},
       "when a worker is [replaced](docs/recycling.md) by a fresh one"},
      {quarantine, {limit, 1}, infinity,
-      "workers that a function may cost their memory before it is "
+      "how many workers a function may cost by using up their memory before it is "
       "[refused](docs/recycling.md#quarantine)"},
      {bill, boolean, false,
       "whether [what calls cost](docs/memory.md#what-calls-cost) is summed up by function, for "
-      "`py_mem:top`; then Python's heap is counted, too, as with `account`"},
+      "`py_mem:top`; with `true`, Python's heap is counted, too, as with `account`"},
      {trim, trims, [idle, {after_growth, ?GROWTH}],
       "when a worker gives back [what it has free](docs/memory.md#giving-memory-back)"},
      {profile, {switch, profile_options, profile()}, false,
@@ -78,13 +78,13 @@ talk() ->
      {guard, {one_of, [auto, python, kernel, off]}, auto,
       "what keeps Python from signalling the VM"},
      {send, names, pids,
-      "whom `erlang.send` may send to: only `pids`, the processes with these names, too, or `all`"},
+      "where `erlang.send` may send to: only to `pids`, also to these names, or to `all` names"},
      {send_limit, {limit, 1}, 10_000,
-      "messages in a receiver's queue, beyond which `erlang.send` waits"}].
+      "how many messages may be in a receiver's queue before `erlang.send` waits"}].
 
 ends() ->
     [{interrupt_grace, time, 500,
-      "how long a call which is out of time has to stop, once it was interrupted"},
+      "how long a call that is out of time has to stop once it has been interrupted"},
      {close_grace, time, 1_000,
       "how long its program then has to end before it is killed"},
      {drain, time, 1_000,
@@ -114,8 +114,8 @@ memory() ->
      {cgroup_pids, {limit, 1},
       "its processes and threads (`pids.max`)"},
      {oom_score_adj, {integer, -1000, 1000},
-      "how much sooner than others the kernel takes a worker when memory runs out; without it 1000, "
-      "so that it takes each worker before the VM. Less than the VM's needs privileges"},
+      "how much sooner than others the kernel takes a worker when memory runs out; the default, 1000, "
+      "makes it take each worker before the VM. Less than the VM's own needs privileges"},
      {rss, {limit, 1},
       "bytes that a worker may have in memory; it is killed when it has more"},
      {group, {limit, 1},
@@ -128,33 +128,35 @@ memory() ->
 %% What `recycle' may have.
 recycle() ->
     [{rss, {integer, 1, infinity},
-      "bytes in memory; what is free is given back first, and that may be enough"},
+      "bytes in memory; free memory is given back first, and that may be enough"},
      {growth, {integer, 1, infinity},
       "the same, above what the worker had when it was ready"},
      {calls, {integer, 1, infinity},
-      "calls; the worker takes no more than that. With 1 each call has a fresh Python"},
+      "calls; the worker takes no more than that. With 1 each call gets a fresh Python"},
      {age, {integer, 1, ?LONGEST},
-      "milliseconds since it was ready; so long it is kept, too, by streams and bound processes"},
+      "milliseconds since it was ready; until then, open streams and bound processes keep a worker "
+      "that is to be replaced"},
      {idle, {integer, 1, ?LONGEST},
-      "milliseconds without a call after some"},
+      "milliseconds without a call, once it has had one"},
      {memory_errors, {integer, 1, infinity},
-      "calls that have failed with `MemoryError`; without it 1 where there is a limit that Python meets "
-      "(`heap`, `address_space`, `data`), whoever has set it"},
+      "calls that have failed with `MemoryError`; the default is 1 where there is a limit that Python "
+      "can run into (`heap`, `address_space`, `data`), whoever has set it"},
      {jitter, {integer, 0, 100},
-      "percent by which `calls`, `age` and `idle` are lowered at most, by chance for each worker; "
-      "without it 10"},
+      "the most percent by which `calls`, `age` and `idle` are lowered, at random for each worker; "
+      "the default is 10"},
      {min_calls, {integer, 0, infinity},
-      "calls before which `rss`, `growth`, `age` and `idle` are not looked at"}].
+      "how many calls a worker has to answer before `rss`, `growth`, `age` and `idle` are looked at"}].
 
 %% What `profile' may have.
 profile() ->
     [{rate, {integer, ?LEAST_PROFILE_RATE, ?MOST_PROFILE_RATE},
-      "one allocation in so many bytes is sampled; without it 524288"},
+      "a sample is taken every `rate` bytes on average; the default is 524288"},
      {samples, {integer, ?LEAST_PROFILE_SAMPLES, ?MOST_PROFILE_SAMPLES},
-      "samples that are kept; when there are more the rate doubles, and half of them go; without it "
-      "4096"},
+      "how many samples are kept; when there are more, `rate` doubles and half of them are dropped; "
+      "the default is 4096"},
      {per_second, {integer, 1, ?MOST_PROFILE_PER_SECOND},
-      "new samples in a second, beyond which the rate doubles for some time; without it 1000"}].
+      "how many new samples a second there may be before `rate` doubles for some time; the default is "
+      "1000"}].
 
 %% Complete and checked. Times are milliseconds.
 -type pool() :: #{
