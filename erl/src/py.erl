@@ -20,8 +20,9 @@
 %% <dt>`{overloaded, memory, Map}'</dt><dd>the pool's workers have more memory than
 %%   its budget</dd>
 %% <dt>`{quarantined, What, Why}'</dt><dd>the pool refuses this function, which has
-%%   cost its workers their memory ({@link unquarantine/2})</dd>
-%% <dt>`{stopping, Name}'</dt><dd>the pool ends; this request has not started</dd>
+%%   used up its workers' memory ({@link unquarantine/2})</dd>
+%% <dt>`{stopping, Name}'</dt><dd>the pool is stopping; this request has not
+%%   started</dd>
 %% <dt>`cancelled'</dt><dd>{@link cancel/1} was called</dd>
 %% <dt>`{badarg, What}'</dt><dd>there is no Python form of a value, or no such request</dd>
 %% <dt>`{unknown_atom, Name}'</dt><dd>Python returned an atom that this node
@@ -32,16 +33,16 @@
 %%   pool can start, and the text says why</dd>
 %% <dt>`{no_worker, {Name, Id}}'</dt><dd>`pool' names a worker that is not there</dd>
 %% </dl>
-%% Wrong arguments of a function here raise `error:badarg'.
+%% Wrong arguments of the functions here raise `error:badarg'.
 %%
 %% <h3>State</h3>
 %% Names that {@link exec/1} defines are in the worker's `__main__'. A process
 %% that has used `exec' stays with that worker until the worker ends. It learns
-%% of that from its next call, once: `{error, {worker_exit, Why}}'; and not at all
-%% if it was its own call, out of time, that ended the worker. {@link unbind/0} sets
-%% it free. Other processes use the same worker and the same `__main__', so they
-%% see these names and may change them. {@link exec_all/1} and the pool option
-%% `init' define names in every worker.
+%% of that end from its next call, once: `{error, {worker_exit, Why}}'; it does not
+%% if one of its own calls ran out of time and so ended the worker. {@link unbind/0}
+%% sets the process free. Other processes use the same worker and the same
+%% `__main__', so they see these names and may change them. {@link exec_all/1} and
+%% the pool option `init' define names in every worker.
 -module(py).
 
 -export([call/3, call/4, call/5, eval/1, eval/2, eval/3]).
@@ -102,8 +103,9 @@
 %% dates and their like (`in': in arguments), what tables become (`records'), whether
 %% what Python prints comes as the last element of the result tuple, and after it what
 %% the call has cost, its bill() (`false'; for call, eval, exec and spawn_call only),
-%% how many items a stream's chunk has at most (1000). Wherever there is a map of names
-%% or options, a list of pairs will do.
+%% whether the call counts for recycling its worker (`true'), the most items in a
+%% stream's chunk (1000). Wherever there is a map of names or options, a list of pairs
+%% will do.
 -type keywords() :: [{atom(), term()}].
 %% A map of options as a list of pairs.
 -type pool_options() :: #{
@@ -140,16 +142,18 @@
 %% nothing of the VM's; the workers' directory; code that one worker runs before the
 %% others start, and code that each new worker runs; milliseconds that a call may
 %% take (30000); callers that may wait
-%% for a worker (10000), and how many milliseconds each (`infinity'); bytes that
+%% for a worker (10000), and how many milliseconds each of them may wait
+%% (`infinity'); bytes that
 %% a request or a reply may have (268435456); whether what Python prints and
 %% logs goes to Erlang's logger (`true'); limits of each worker's memory; when a
 %% worker is replaced by a fresh one, and when it gives memory back ({@link trim/1});
 %% whether what calls cost is summed up by function ({@link py_mem:top/2}); whether
-%% samples say which code has the memory ({@link py_profile});
-%% whom `erlang.send' may send to
-%% (`pids': no names), and the messages in a receiver's queue beyond which it
-%% waits (10000); milliseconds that a call which is out of time has to stop when interrupted (500) and its program then has to end
-%% (1000) before it is killed; milliseconds that calls under way have when the
+%% samples say which code holds the memory ({@link py_profile});
+%% where `erlang.send' may send to
+%% (`pids': no names), and how many messages may be in a receiver's queue before it
+%% waits (10000); milliseconds that an interrupted call which is out of time has to
+%% stop (500), and that its program then has to end (1000) before it is killed;
+%% milliseconds that calls under way have when the
 %% pool stops or a worker is replaced (1000); milliseconds that each step of a
 %% worker's start may take, such as a piece of `init' (60000).
 -type memory_limits() :: #{
@@ -168,7 +172,7 @@
     group => pos_integer() | infinity,
     budget => pos_integer() | {percent, 1..100} | infinity
 } | keywords().
-%% What a worker's memory is limited to; README says of each key what it does.
+%% What a worker's memory is limited to; README says what each key does.
 -type recycle_limits() :: #{
     rss => pos_integer(),
     growth => pos_integer(),
@@ -179,25 +183,25 @@
     jitter => non_neg_integer(),
     min_calls => non_neg_integer()
 } | keywords().
-%% When a worker is replaced; README says of each key what it means.
+%% When a worker is replaced; README says what each key means.
 -type profile_options() :: #{
     rate => pos_integer(),
     samples => pos_integer(),
     per_second => pos_integer()
 }.
-%% How many samples {@link py_profile} has of the heap; README says of each key what
-%% it means.
+%% How many samples {@link py_profile} has of the heap; README says what each key
+%% means.
 -type result() :: {ok, term()} | {error, term()}
                 | {ok, term(), extra()} | {error, term(), extra()}
                 | {ok, term(), Output :: binary(), bill()}
                 | {error, term(), Output :: binary(), bill()}.
-%% With the option `pool => {Pool, all}' the term is each(), and so it is for exec.
+%% With the option `pool => {Pool, all}' the result is each(), also for exec.
 -type extra() :: Output :: binary() | bill().
 %% What comes after a result, with the options `capture' and `bill'.
 -type bill() :: #{time => non_neg_integer(), heap_delta => integer(),
                   heap_peak => non_neg_integer(), rss_delta => integer(),
                   gc_runs => non_neg_integer(), gc_pause => non_neg_integer()}.
-%% What a call has cost: bytes, and times in microseconds. It is empty if the call did
+%% What a call has cost, in bytes and microseconds. The map is empty if the call did
 %% not end by itself.
 -type source() :: code() | {eval, code(), locals()}
                 | {name(), name(), args()} | {name(), name(), args(), kwargs()}.
@@ -262,7 +266,7 @@ exec(Code, Options) ->
 
 %% @doc The same with names that are there while the code runs: ``ok =
 %% py:exec(<<"total = sum(rows)">>, #{rows => [1, 2]}, #{})''. A name that
-%% `__main__' has already is as it was afterwards.
+%% `__main__' already has is restored afterwards.
 -spec exec(code(), locals(), options()) ->
           ok | {error, term()} | each()
         | {ok, Output :: binary()} | {error, term(), Output :: binary()}.
@@ -289,7 +293,7 @@ exec_all(Code) ->
 %% @doc Runs statements in every worker of the pool, and in each that it starts
 %% later: ``ok = py:exec_all(<<"import json">>)''. Code that raises in any worker
 %% is not kept for later ones. The same text is kept once, and a later worker runs
-%% it at most twice: where it came first, and where it came last.
+%% it at most twice: at the place where it came first, and where it came last.
 -spec exec_all(code(), options()) -> ok | {error, term()}.
 exec_all(Code, Options) ->
     py_pools:define(py_args:exec(Code), py_options:plain(Options)).
@@ -299,8 +303,8 @@ exec_all(Code, Options) ->
 definitions() ->
     definitions(default).
 
-%% @doc What {@link exec_all/1} has defined in a pool and workers that start later
-%% run, oldest first: ``{ok, [#{id := 1, begins := <<"import json">>, size := 11}]} =
+%% @doc What {@link exec_all/1} has defined in a pool, which workers that start later
+%% run, too, oldest first: ``{ok, [#{id := 1, begins := <<"import json">>, size := 11}]} =
 %% py:definitions(science)''. `begins' has the first 60 characters, `size' is the
 %% number of bytes.
 -spec definitions(atom()) ->
@@ -441,7 +445,7 @@ stream_open(Source, Options) ->
     py_stream:open(py_args:source(Source), py_options:uncaptured(Options)).
 
 %% @doc The next items, at most a chunk: ``{ok, [0 | _]} = py:stream_next(S)'';
-%% `done' at the end. If the stream was closed, or its end was reported before:
+%% `done' at the end. If the stream was closed, or its end was already reported:
 %% `{error, closed}'. A stream without any items always gives `done'.
 -spec stream_next(stream()) -> {ok, [term(), ...]} | done | {error, term()}.
 stream_next(Stream) ->
@@ -469,8 +473,8 @@ stream_fold(Fun, _, _, _) ->
     py_options:must_be(Fun, "the function", "a fun of an item and an accumulator").
 
 %% @doc Cancels a {@link spawn_call/3}, whose await then gives
-%% `{error, cancelled}': ``ok = py:cancel(Ref)''. This is harmless if the call has
-%% its result already.
+%% `{error, cancelled}': ``ok = py:cancel(Ref)''. This is harmless if the call
+%% already has its result.
 -spec cancel(reference()) -> ok.
 cancel(Ref) when is_reference(Ref) ->
     py_async:cancel(Ref);
@@ -492,16 +496,16 @@ memory_stats(Target) ->
 
 %% @doc The memory of a pool or of a worker, within 100 ms whatever they do:
 %% ``{ok, #{gc_count := {_, _, _}}} = py:memory_stats(pdf, #{})''. A worker's map
-%% has the numbers of its Python: `gc_stats', `gc_pauses', `gc_count', `gc_threshold', while
-%% tracing is on `traced_memory_current' and `traced_memory_peak', with their
-%% `age' (ms; they are of now, or of when the worker fell idle); from the kernel
+%% has the numbers of its Python: `gc_stats', `gc_pauses', `gc_count', `gc_threshold' and,
+%% while tracing is on, `traced_memory_current' and `traced_memory_peak', with their
+%% `age' (ms; they were taken now, or when the worker fell idle); from the kernel
 %% `rss', `peak' and `swap'; and `id', `os_pid', `calls', `uptime' (ms), `baseline'
 %% (the `rss' when it was ready) and `growth' since then; its `limits' and what is
 %% `left' of them. With `#{detail => true}'
 %% there are also `pss', `uss', `children', `arenas', `malloc', `blocks', `objects', `compiled'
-%% and a `diagnosis', as far as they can be had (`docs/memory.md'). A pool's map has
-%% Python's numbers of all workers, of which `answered' of the `asked' are new, and
-%% the workers' own maps as `workers'.
+%% and a `diagnosis', as far as they are available (`docs/memory.md'). A pool's map sums
+%% up the Python numbers of the `asked' workers, `answered' of which gave new ones, and
+%% has the workers' own maps as `workers'.
 -spec memory_stats(target(), #{detail => boolean()} | keywords()) ->
           {ok, map()} | each() | {error, term()}.
 memory_stats(Target, Options) ->
@@ -537,9 +541,9 @@ trim() ->
     trim(default).
 
 %% @doc Gives memory that C's allocator keeps free back to the kernel, even while
-%% Python is busy, and returns how many bytes: ``{ok, Bytes} = py:trim(pdf)''. Pools
-%% do that by themselves, as their option `trim' says. If
-%% the C library cannot do that (glibc can): `{error, {unsupported, trim}}'.
+%% Python is busy, and returns how many bytes that was: ``{ok, Bytes} =
+%% py:trim(pdf)''. Pools do that by themselves, as their option `trim' says. If
+%% the C library cannot do that (only glibc can): `{error, {unsupported, trim}}'.
 -spec trim(target()) -> {ok, non_neg_integer()} | each() | {error, term()}.
 trim(Target) ->
     py_mem_tend:trim(Target).
@@ -549,7 +553,7 @@ trim(Target) ->
 set_memory(Limits) ->
     set_memory(default, Limits).
 
-%% @doc Changes limits that the pool option `memory' has, while the workers run:
+%% @doc Changes limits of the pool option `memory' while the workers run:
 %% ``ok = py:set_memory(pdf, #{address_space => 2000000000})''. What is not named
 %% stays. A pool's name means its workers and those that start later, until the
 %% pool is stopped; `{Pool, Id}' and `{Pool, all}' only workers that are there now.
@@ -565,9 +569,9 @@ set_memory(Target, Limits) ->
 tracemalloc_start() ->
     tracemalloc_start(default, 1).
 
-%% @doc Traces memory: of the default pool, if it is given a number of frames:
-%% ``ok = py:tracemalloc_start(10)''; else with one frame for each allocation:
-%% ``ok = py:tracemalloc_start(pdf)''.
+%% @doc Traces memory: with a number of frames, that of the default pool:
+%% ``ok = py:tracemalloc_start(10)''; otherwise that of the target, with one frame for
+%% each allocation: ``ok = py:tracemalloc_start(pdf)''.
 -spec tracemalloc_start(pos_integer() | target()) -> ok | each() | {error, term()}.
 tracemalloc_start(NFrame) when is_integer(NFrame) ->
     tracemalloc_start(default, NFrame);
@@ -615,22 +619,23 @@ stack(Worker) ->
 %% ``{ok, _} = py:start_pool(science, #{size => 2, venv => "/opt/science"})''. If
 %% Python cannot start: `{error, {python_start, Text}}'; if an option is wrong:
 %% `{error, {badarg, {option, Key, Text}}}', where the text says what it must be and
-%% what came. The application supervises it: as a child of your own supervisor use
-%% {@link child_spec/2}.
+%% what was given. The application supervises the pool; for a child of your own
+%% supervisor use {@link child_spec/2}.
 -spec start_pool(atom(), pool_options()) -> {ok, pid()} | {error, term()}.
 start_pool(Name, Options) ->
     py_pools:start(py_args:pool(Name), Options).
 
 %% @doc Starts a pool that is linked to the calling process, for a supervisor of
-%% your own: ``{ok, _} = py:start_link(science, #{size => 2})''. It has its name like
-%% any other, and ends with the caller: new calls are refused then, and those under
-%% way have as long as its option `drain' says. Errors are as of {@link start_pool/2}.
+%% your own: ``{ok, _} = py:start_link(science, #{size => 2})''. It has a name like
+%% any other pool, and ends with the caller: new calls are refused then, and those
+%% under way have as long as its option `drain' says. Errors are those of {@link
+%% start_pool/2}.
 -spec start_link(atom(), pool_options()) -> {ok, pid()} | {error, term()}.
 start_link(Name, Options) ->
     py_pools:start_link(py_args:pool(Name), py_secret:hide(Options)).
 
 %% @doc The pool as a child of your own supervisor: ``[py:child_spec(science, #{size =>
-%% 2})]''. A pool that its supervisor starts anew begins with these options, and without
+%% 2})]''. A pool that its supervisor restarts begins with these options, and without
 %% what {@link exec_all/1} had defined.
 -spec child_spec(atom(), pool_options()) -> supervisor:child_spec().
 child_spec(Name, Options) ->
@@ -655,10 +660,10 @@ restart_workers() ->
     restart_workers(default).
 
 %% @doc Replaces workers one after another, each by one that is ready before the
-%% old one ends: ``ok = py:restart_workers(science)'', or one of them:
+%% old one ends: ``ok = py:restart_workers(science)''; or only one worker:
 %% ``ok = py:restart_workers({science, 2})''. Calls under way have as long as the
-%% pool's option `drain' says. A process that is bound to a worker learns of it
-%% from its next call, once. While another restart is under way:
+%% pool's option `drain' says. A process that is bound to a worker learns of its end
+%% from the next call, once. While another restart is under way:
 %% `{error, restarting}'.
 -spec restart_workers(target()) -> ok | each() | {error, term()}.
 restart_workers(Target) ->
@@ -675,23 +680,23 @@ info() ->
     info(default).
 
 %% @doc The state of a pool: ``#{size := 2, workers := [_, _]} = py:info(science)''.
-%% The map has `name', `size', `options' (of `env' the names, of `init' and `init_once' the size),
-%% `queue' (`waiting', `max') and `workers':
-%% for each `id', `pid', `os_pid', `state' (`starting', `idle', `busy', `down'),
+%% The map has `name', `size', `options' (of `env' only the names, of `init' and
+%% `init_once' only the size), `queue' (`waiting', `max') and `workers': for each of
+%% them `id', `pid', `os_pid', `state' (`starting', `idle', `busy', `down'),
 %% `calls', `restarts' and what it is `running'.
 -spec info(atom()) -> map() | {error, {no_pool | not_started, atom()}}.
 info(Name) ->
     py_pools:info(py_args:pool(Name)).
 
-%% @doc Lets all be called again that a pool with the option `quarantine' refuses:
-%% ``ok = py:unquarantine(pdf)''. What the functions have cost so far does not count
-%% any more. `quarantined' in {@link info/1} says what is refused, and why.
+%% @doc Lets everything be called again that a pool with the option `quarantine'
+%% refuses: ``ok = py:unquarantine(pdf)''. What the functions have cost so far does not
+%% count any more. `quarantined' in {@link info/1} says what is refused, and why.
 -spec unquarantine(atom()) -> ok | {error, {no_pool | stopping | not_started, atom()}}.
 unquarantine(Name) ->
     py_pools:lift(py_args:pool(Name), all).
 
-%% @doc Lets one be called again: a function as {@link info/1} or the error
-%% names it, ``ok = py:unquarantine(pdf, {layout, render, 2})'', or an operation such
+%% @doc Lets one function be called again, named as in {@link info/1} or in the error:
+%% ``ok = py:unquarantine(pdf, {layout, render, 2})''. It may also be an operation such
 %% as `eval'.
 -spec unquarantine(atom(), {name(), name(), arity()} | atom()) ->
           ok | {error, {no_pool | stopping | not_started, atom()}}.
