@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * numbering: objects by numbers, from 0, in the order in which they come. Which
- * object it is counts, not what it is equal to. It keeps a reference to each,
- * and nothing of it is in the collector's sight. No Python code runs. GIL held.
+ * numbering: objects by numbers, from 0, in the order in which they come.
+ * Identity counts, not equality. It keeps a reference to each object, and the
+ * collector sees nothing of it. No Python code runs. GIL held.
  */
 #ifndef PORT_CENSUS_NUMBERING_H
 #define PORT_CENSUS_NUMBERING_H
@@ -23,8 +23,8 @@ struct numbering {
 
 #define NUMBERING_EMPTY ((struct numbering){NULL, 0, 0, NULL, 0})
 
-/* The object's number; it gets one if it has none. NUMBERING_NONE: there is no
- * memory; no exception is set. */
+/* The object's number; a new one if it has none yet. NUMBERING_NONE: there is
+ * no memory; no exception is set. */
 size_t numbering_add(struct numbering *numbering, PyObject *obj);
 
 /* The object's number, or NUMBERING_NONE. */

@@ -16,8 +16,8 @@
 #include "value/python.h"
 
 struct sweep {
-    /* Gets each object, with the `share` of it that this turn is. False:
-     * enough; with an exception, if there is one. */
+    /* Gets each object; `share` is the part of it that this visit stands for.
+     * False: stop; an exception may be set. */
     bool (*weigh)(struct sweep *sweep, PyObject *obj);
     double share;
     int depth;
@@ -28,16 +28,16 @@ struct sweep {
     PyObject *base_name;  /* "base" */
 };
 
-/* Makes it ready, also for what is below alone. -1 with an exception; sweep_end
- * comes in either case. */
+/* Makes it ready for sweep_all and for the functions below it. -1 with an
+ * exception; call sweep_end in either case. */
 int sweep_begin(struct sweep *sweep);
 void sweep_end(struct sweep *sweep);
 
 /* Weighs all objects. 0, or -1 with an exception. */
 int sweep_all(struct sweep *sweep);
 
-/* As the object's own __sizeof__ says it, if that is written in C and can be
- * asked; else, and if all that it says is what its type says, false. An
+/* The size that the object's own __sizeof__ tells, if that is written in C and
+ * can be asked. False if not, or if it only says what the type says; an
  * exception may be set then. */
 bool sweep_told(struct sweep *sweep, PyObject *obj, size_t *size);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * tally: bytes and counts, summed up by objects. Which object it is counts, not
- * what it is equal to. Nothing of it is in the collector's sight. GIL held.
+ * tally: bytes and counts, summed up by objects. Identity counts, not equality.
+ * The collector sees nothing of it. GIL held.
  */
 #ifndef PORT_CENSUS_TALLY_H
 #define PORT_CENSUS_TALLY_H
@@ -9,7 +9,7 @@
 #include "census/numbering.h"
 #include "value/python.h"
 
-/* The counts may be parts of objects. */
+/* The counts may be fractions of objects. */
 struct tally {
     struct numbering keys;
     struct tally_sums {

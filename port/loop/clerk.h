@@ -9,12 +9,12 @@
 
 #include "loop/jobs.h"
 
-/* Starts the thread. 0, or -1. Before Python, and before limits on memory: its
- * stack has to have its place. */
+/* Starts the thread. 0, or -1. Before Python, and before limits on memory: it
+ * needs room for its stack. */
 int clerk_start(void);
 
-/* Python has started: returns when it knows the thread. GIL held, which others
- * may have meanwhile; main thread, before the first request. */
+/* Python has started: returns when Python knows the thread. GIL held, though
+ * others may have it meanwhile; main thread, before the first request. */
 void clerk_begin(void);
 
 /* Takes the job. Called by the reader, without the GIL. */

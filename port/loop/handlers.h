@@ -16,10 +16,10 @@ int handlers_init(void);
  * an exception. GIL held, main thread. */
 int handlers_add(int signum, PyObject *handler);
 
-/* Runs the handlers of signals that came between two jobs. What they raise is
- * no matter of the next one: it is reported, or dropped if it is a
- * KeyboardInterrupt. If the next one is cancelled already, it is interrupted
- * when it has begun. GIL held, main thread. */
+/* Runs the handlers of signals that came between two jobs. What they raise does
+ * not concern the next job: it is reported, or dropped if it is a
+ * KeyboardInterrupt. If the next job is already cancelled, it is interrupted
+ * once it has begun. GIL held, main thread. */
 void handlers_settle(void);
 
 #endif

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * interrupt: how a cancelled job learns of it. A signal of our own makes the
- * main thread's blocking system call return and its bytecode loop stop. The
+ * interrupt: how a job learns that it is cancelled. A signal of our own makes
+ * the main thread's blocking system call return and its bytecode loop stop. The
  * Python-level handler raises erlang.Cancelled only if the job that is running
  * is the one that was cancelled, so an interrupt that comes late hits nobody.
  *
  * The signal is repeated until the job is over, because the exception may be
  * swallowed: by a bare `except`, by a callback. It is not raised again in code
- * that handles it: what cleans up is left in peace. Nor is it raised at a
+ * that handles it, so that clean-up is not disturbed. Nor is it raised at a
  * moment when it would do harm (moment.h), unless half of the grace is over.
  */
 #ifndef PORT_LOOP_INTERRUPT_H

@@ -41,8 +41,8 @@ bool jobs_waiting(void);
 struct job *jobs_remove(const struct request *req);
 
 /* The main thread says what it runs: a job, a step of the stream with that id,
- * or Python's start. All are watched alike, and below each is called a job.
- * What is given stays valid until jobs_done. */
+ * or Python's start. All are watched alike, and below each is called a job. The
+ * arguments stay valid until jobs_done. */
 void jobs_start(const struct job *job);
 void jobs_start_stream(const char *id, size_t n);
 void jobs_start_python(void);
@@ -59,18 +59,17 @@ void jobs_cancel_running(void);
 
 enum jobs_order {
     JOBS_GO_ON,     /* the running job is not cancelled, or nothing runs */
-    JOBS_CANCELLED, /* it is, and was not told since */
+    JOBS_CANCELLED, /* it is, and has not been told since */
     JOBS_TOLD       /* it is, was told, and runs on */
 };
 
-/* What the running job is to do, and how many milliseconds ago this was first
- * asked about a cancelled one: until then it did not get to run. Main thread.
- */
+/* What the running job is to do; if it is cancelled, also how many milliseconds
+ * ago this was first asked: before that it did not get to run. Main thread. */
 enum jobs_order jobs_order(long *ms);
 
 bool jobs_is_cancelled(void);
 
-/* The running job is told now: an exception is raised. */
+/* The running job learns of it now: an exception is raised. */
 void jobs_tell(void);
 
 /* For the sentinel: sleeps until one job has been running for a tick and

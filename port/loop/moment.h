@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * moment: whether an exception may be raised where the main thread is just now.
- * Between `lock.acquire()` and the `try` behind it one leaves the lock taken
- * for ever, and the standard library is full of such places. So nothing is
- * raised while one of the modules that have them is at work, unless it is
- * blocked in C: then there is no lock yet.
+ * An exception between `lock.acquire()` and the `try` behind it leaves the lock
+ * taken for ever, and the standard library is full of such places. So nothing
+ * is raised while a module that has such places is at work, unless it is
+ * blocked in C: then it does not have the lock yet.
  *
  * GIL held, main thread.
  */
@@ -20,7 +20,7 @@ int moment_init(void);
 
 /* `frame` is the innermost one, or None. `tick` is a number that each signal
  * increases: a frame that is at the same instruction as at an earlier signal is
- * blocked there. Keeps the frame until it is asked again. */
+ * blocked there. Keeps the frame until the next call. */
 bool moment_is_good(PyObject *frame, unsigned tick);
 
 /* Lets go of the frame. */

@@ -18,8 +18,8 @@
 int paths_begin(void);
 int paths_finish(const struct options *options);
 
-/* When Python has not started: whether a file in PYTHONPATH has the name of a
- * module that is needed for that. `file` is its name then. No GIL. */
+/* When Python could not start: whether a file in PYTHONPATH has the name of a
+ * module that Python needs to start. If so, `file` is its name. No GIL. */
 bool paths_in_the_way(char *file, size_t size);
 
 #endif

@@ -3,10 +3,10 @@
  * pause: what happens behind a job that has run out of memory, or has left
  * Python's heap nearly full. If the program was started with --pause, it says
  * {event, paused, memory_error} or {event, paused, heap} after the reply, and
- * starts nothing until it reads `resume`. So Erlang can take back what has not
- * started before that runs out of memory, too.
+ * starts nothing until it reads `resume`. So Erlang can take back the jobs that
+ * have not started, before they run out of memory, too.
  *
- * A heap is said to be nearly full once, until it no longer is.
+ * It says once that the heap is nearly full, and again only after it was not.
  */
 #ifndef PORT_LOOP_PAUSE_H
 #define PORT_LOOP_PAUSE_H

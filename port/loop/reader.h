@@ -2,7 +2,7 @@
  *
  * reader: a role. At most one thread at a time reads the input. The main
  * thread takes the role between jobs, the sentinel while a long job runs; the
- * role is a mutex, and who holds it is the reader. No Python, no GIL: the
+ * role is a mutex, and whoever holds it is the reader. No Python, no GIL: the
  * main thread lets go of the GIL before it waits here.
  */
 #ifndef PORT_LOOP_READER_H
@@ -39,20 +39,19 @@ bool reader_wait_end(void);
 bool reader_has_ended(void);
 
 /* Whether the end came as the frame quit: then the peer still reads. With the
- * role, or when it is over. */
+ * role, or when reading is over. */
 bool reader_was_asked(void);
 
-/* For a thread of Python that waits for something from Erlang (talk/wait.h):
- * takes the role if nobody has it or wants it, reads one frame, which it waits
- * `ms` milliseconds for, and gives the role back. False, at once: somebody else
- * reads. */
+/* For a Python thread that waits for something from Erlang (talk/wait.h): takes
+ * the role if nobody has it or wants it, waits `ms` milliseconds for one frame,
+ * reads it and gives the role back. False, at once: another thread reads. */
 bool reader_help(int ms);
 
-/* Deals for `ms` milliseconds with what still comes after quit. Only with the
+/* For `ms` milliseconds, handles what still comes after quit. Only with the
  * role. */
 void reader_serve(int ms);
 
-/* Why the input ended: an exit code. With the role, or when it is over. */
+/* Why the input ended: an exit code. With the role, or when reading is over. */
 int reader_exit_code(void);
 
 #endif

@@ -2,7 +2,7 @@
  *
  * route: where each frame goes. Control is acted on at once, an urgent
  * request goes to the clerk while Python is busy, a job to the queue; a
- * frame that cannot be understood is answered at once. A batch goes there
+ * frame that cannot be understood is answered at once. A batch is routed
  * request by request. Called by the reader, without the GIL.
  */
 #ifndef PORT_LOOP_ROUTE_H
@@ -13,8 +13,8 @@
 #include "wire/err.h"
 #include "wire/frame.h"
 
-/* Takes the frame. busy: the main thread is running a job. False: it is quit,
- * so there is nothing more to be read. */
+/* Takes the frame. busy: the main thread is running a job. False: the frame is
+ * quit, so there is nothing more to be read. */
 bool route_frame(struct frame *frame, bool busy);
 
 /* Takes the beginning of a frame that the reader had to refuse, and answers

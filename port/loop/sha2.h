@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * sha2: Python's archive without its module _sha2, for which Debian 13 forgot
- * some objects. hashlib and random do without it, by OpenSSL.
+ * sha2: leaves out Python's module _sha2, because Debian 13's static library
+ * lacks some objects of it. hashlib and random use OpenSSL instead.
  */
 #ifndef PORT_LOOP_SHA2_H
 #define PORT_LOOP_SHA2_H
@@ -23,8 +23,8 @@
     X(python_hashlib_Hacl_Hash_SHA2_update_512)
 /* clang-format on */
 
-/* Takes the module out of those that are built in, if configure chose that.
- * Call once, before Python starts. */
+/* Removes the module from the built-in ones, if configure chose that. Call
+ * once, before Python starts. */
 void sha2_remove(void);
 
 #endif

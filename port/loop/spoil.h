@@ -2,7 +2,7 @@
  *
  * spoil: whether an interrupt has left one of Python's own locks taken. Then
  * every thread that needs it waits for ever, so the worker has to be replaced,
- * and Erlang is told: {event, spoilt, Text}.
+ * and the program tells Erlang: {event, spoilt, Text}.
  *
  * GIL held, main thread.
  */
@@ -12,7 +12,7 @@
 /* Call once. 0, or -1 with an exception. */
 int spoil_init(void);
 
-/* Looks, and tells. No job runs. */
+/* Looks, and tells Erlang if it finds one. No job runs. */
 void spoil_check(void);
 
 #endif

@@ -4,8 +4,8 @@
  * have more. It knows no Python. Any thread, no GIL, unless said otherwise.
  *
  * What is held is in use, or free in an arena, ready for the next object.
- * Counting what is in use would cost something for every small object; it is
- * worked out only where it matters, when somebody asks and near the limit.
+ * Counting what is in use would cost something for every small object, so it is
+ * worked out only where it matters: when somebody asks, and near the limit.
  */
 #ifndef PORT_MEMORY_HEAP_ACCOUNT_H
 #define PORT_MEMORY_HEAP_ACCOUNT_H
@@ -35,11 +35,11 @@ void heap_account_sub(size_t n);
 void heap_account_change(size_t before, size_t after);
 
 /* Whether the running job may have n bytes more, to be asked in this order. The
- * first is quick: true if the limit is too far for a closer look. The second
- * looks: `taken` is what will be held more, of which `used` is in use at once.
- * Between jobs, and in a thread that is exempt, there always is room. The
- * first time that there is none, the job gets a reserve until it ends, so that
- * it can still say what has happened. */
+ * first is quick: true if the limit is so far away that no closer look is
+ * needed. The second looks: `taken` is how much more will be held, of which
+ * `used` is in use at once. Between jobs, and in a thread that is exempt, there
+ * is always room. The first time that there is none, the job gets a reserve
+ * until it ends, so that it can still say what has happened. */
 bool heap_account_is_far(size_t n);
 bool heap_account_has_room(size_t taken, size_t used);
 
@@ -54,19 +54,19 @@ void heap_account_end_job(void);
  * reasons. */
 void heap_account_forget_refusal(void);
 
-/* A new limit; it holds for a job that runs, too, whatever that has already. */
+/* A new limit; it also holds for a running job, whatever that already has. */
 void heap_account_set_limit(size_t limit);
 
 /* Whether nine tenths of the limit are in use; where a closer look would be
  * needed, this takes one only now and then. Main thread, between jobs. */
 bool heap_account_is_nearly_full(void);
 
-/* From now on the peak is the most that is held from now on. */
+/* The peak begins anew: it is the most that is held from now on. */
 void heap_account_reset_peak(void);
 
-/* Watches the most that is held, beside the peak, until the other is called.
- * The first returns what is held now, the second what was held at most. Main
- * thread. */
+/* Watches the most that is held, independently of the peak, from the first call
+ * to the second. The first returns what is held now, the second the most that
+ * was held. Main thread. */
 size_t heap_account_watch(void);
 size_t heap_account_watched(void);
 

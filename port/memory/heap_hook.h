@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * heap_hook: what Python's allocators take and give back goes into
- * the account of its heap (heap_account.h), and what is too much is refused.
+ * heap_hook: counts what Python's allocators take and give back in the account
+ * of its heap (heap_account.h), and refuses what is too much.
  *
- * It is put in before Python starts, right above the allocators that take
- * memory from the system; what is put in later, tracemalloc or Python's own
- * checks, comes above it. It is never taken out.
+ * It is installed before Python starts, right above the allocators that take
+ * memory from the system; what is installed later, tracemalloc or Python's own
+ * checks, goes above it. It is never removed.
  */
 #ifndef PORT_MEMORY_HEAP_HOOK_H
 #define PORT_MEMORY_HEAP_HOOK_H
@@ -22,7 +22,7 @@ struct heap_hook_options {
     struct heap_profile_options profile;
 };
 
-/* Prepares Python (Py_PreInitialize) and puts the hook in. Only arenas are
+/* Prepares Python (Py_PreInitialize) and installs the hook. Only arenas are
  * counted, unless there is a limit or a profile, or `account` asks for more.
  * Call once, before Python starts. */
 PyStatus heap_hook_install(const struct heap_hook_options *options);
@@ -30,8 +30,9 @@ PyStatus heap_hook_install(const struct heap_hook_options *options);
 /* Whether Python's heap is counted. */
 bool heap_hook_counts(void);
 
-/* A job begins and ends, or a step of a stream: what it may have is limited.
- * `failed`: with an exception. Main thread, GIL held. Never raises. */
+/* A job, or a step of a stream, begins and ends: in between, what it may have
+ * is limited. `failed`: with an exception. Main thread, GIL held. Never raises.
+ */
 void heap_hook_begin_job(void);
 void heap_hook_end_job(bool failed);
 

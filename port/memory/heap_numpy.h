@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * heap_numpy: the data of numpy's arrays, which it takes from malloc by itself,
- * goes into the account of Python's heap, too. GIL held.
+ * heap_numpy: counts the data of numpy's arrays, which numpy takes from malloc
+ * by itself, in the account of Python's heap, too. GIL held.
  *
- * numpy keeps whom to ask for memory in a context (contextvars): the arrays
- * that jobs make are counted, in the contexts that they copy, too, and those of
- * other threads are not.
+ * numpy keeps its allocator in a context (contextvars): the arrays that jobs
+ * make are counted, also in the contexts that jobs copy, and those of other
+ * threads are not.
  */
 #ifndef PORT_MEMORY_HEAP_NUMPY_H
 #define PORT_MEMORY_HEAP_NUMPY_H
@@ -14,8 +14,8 @@
  * has started. 0, or -1 with an exception. */
 int heap_numpy_watch(void);
 
-/* A job begins: has its arrays counted, if numpy was imported elsewhere. Main
- * thread. Never raises. */
+/* A job begins: its arrays are counted even if numpy was imported elsewhere.
+ * Main thread. Never raises. */
 void heap_numpy_begin_job(void);
 
 #endif

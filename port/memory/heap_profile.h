@@ -18,9 +18,9 @@
 #include "value/python.h"
 
 struct heap_profile_options {
-    size_t rate;         /* one sample in so many bytes; 0: there is none */
-    size_t samples;      /* that live, at most */
-    unsigned per_second; /* new ones */
+    size_t rate;         /* bytes for one sample; 0: no samples */
+    size_t samples;      /* the most that live */
+    unsigned per_second; /* the most new ones */
 };
 
 /* Room for the samples. Call once, before there are blocks. 0, or -1: there is
@@ -30,17 +30,18 @@ int heap_profile_init(const struct heap_profile_options *options);
 /* The same allocator with samples, for OBJ and MEM. Call once. */
 PyMemAllocatorEx heap_profile_on(const PyMemAllocatorEx *allocator);
 
-/* Another one in its place, with the same blocks. GIL held. */
+/* Replaces the allocator below by another one for the same blocks. GIL held. */
 void heap_profile_put_below(const PyMemAllocatorEx *allocator);
 
 /* Whether there is a profile at all. */
 bool heap_profile_is_in(void);
 
-/* Whether samples are taken. It begins with yes. GIL held. */
+/* Says whether samples are taken; at first they are. GIL held. */
 void heap_profile_switch(bool on);
 bool heap_profile_is_on(void);
 
-/* What this thread allocates is no sample until it says otherwise. */
+/* With true, nothing that this thread allocates becomes a sample, until it says
+ * false. */
 void heap_profile_exempt_thread(bool exempt);
 
 /* What is in use now is before the mark. GIL held. */

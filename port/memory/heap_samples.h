@@ -5,7 +5,8 @@
  *
  * A small block lies in a range of addresses in which there is nothing else, so
  * that two numbers say whether a block is one of them. A larger one is from the
- * allocator below, but begins with a page, where hardly another block begins.
+ * allocator below, but begins at the start of a page, where hardly any other
+ * block begins.
  */
 #ifndef PORT_MEMORY_HEAP_SAMPLES_H
 #define PORT_MEMORY_HEAP_SAMPLES_H
@@ -25,7 +26,7 @@ struct heap_sample {
     char *block; /* NULL: the entry is free */
     void *base;  /* what the allocator below knows; NULL: it is in the range */
     size_t size;
-    double rate;     /* 0: a block that is no sample any more */
+    double rate;     /* 0: the block is no longer a sample */
     uint64_t number; /* in the order in which they came, from 1 */
     uint32_t next;   /* in a list */
     uint32_t depth;
@@ -34,21 +35,20 @@ struct heap_sample {
 
 struct heap_samples_numbers {
     size_t live;
-    size_t bytes;     /* that they take in the range */
+    size_t bytes;     /* what they take in the range */
     uint64_t thinned; /* samples that were dropped: there were too many */
     double missed;    /* bytes that have no sample: there was no room */
     uint64_t last;    /* number */
 };
 
-/* Room for so many samples that live. Call once. 0, or -1: there is no memory.
- */
+/* Room for that many live samples. Call once. 0, or -1: there is no memory. */
 int heap_samples_init(size_t samples);
 
 /* Where the range is. */
 void heap_samples_range(uintptr_t *begin, size_t *size);
 
-/* An entry, or NULL: all are taken, or the range is. It has no block yet, and
- * is given back by heap_samples_remove. */
+/* An entry, or NULL: no entry is free, or the range is full. It has no block
+ * yet, and is given back by heap_samples_remove. */
 struct heap_sample *heap_samples_new(void);
 
 /* Whether there could be many more samples. */
@@ -68,7 +68,7 @@ struct heap_sample *heap_samples_find(const void *block);
 /* The entry is free again. */
 void heap_samples_remove(struct heap_sample *sample);
 
-/* A block of so many bytes has found no room, where the rate was that. */
+/* A block of n bytes did not fit, when the rate was this. */
 void heap_samples_miss(size_t n, double rate);
 
 /* None of the samples so far counts: this process is a child. */
@@ -77,7 +77,7 @@ void heap_samples_clear(void);
 /* Their places have other numbers now. */
 void heap_samples_rename(uint32_t (*again)(uint32_t number));
 
-/* Shows all that live, with a number above `after`. */
+/* Shows all live samples with a number above `after`. */
 void heap_samples_visit(uint64_t after,
                         void (*visit)(const struct heap_sample *, void *),
                         void *arg);

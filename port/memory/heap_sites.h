@@ -26,8 +26,8 @@ struct heap_sites {
     size_t room;
 };
 
-/* A copy of all samples that live, with a number above `after`; the caller
- * frees `all`. 0, or -1: there is no memory. GIL held. */
+/* A copy of all live samples with a number above `after`; the caller frees
+ * `all`. 0, or -1: there is no memory. GIL held. */
 int heap_sites_read(uint64_t after, struct heap_sites *sites);
 
 #endif

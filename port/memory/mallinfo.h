@@ -16,7 +16,7 @@ struct mallinfo_numbers {
 };
 
 /* With a million free blocks this takes 100 milliseconds, and whoever needs
- * malloc meanwhile waits. False: the C library does not tell, or there was no
+ * malloc meanwhile waits. False: the C library does not say, or there was no
  * memory. */
 bool mallinfo_read(struct mallinfo_numbers *numbers);
 

@@ -5,9 +5,9 @@
 #ifndef PORT_MEMORY_MALLOC_H
 #define PORT_MEMORY_MALLOC_H
 
-/* Gives malloc fixed thresholds and few arenas. What the environment says of a
- * setting (MALLOC_…, GLIBC_TUNABLES) stays. Elsewhere than in glibc it does
- * nothing. Call first, before there are threads. */
+/* Gives malloc fixed thresholds and few arenas. Settings that the environment
+ * makes (MALLOC_…, GLIBC_TUNABLES) stay. Without glibc it does nothing. Call
+ * first, before there are threads. */
 void malloc_set(void);
 
 #endif

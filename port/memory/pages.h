@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * pages: memory beside malloc, which costs nothing where nobody has touched it.
+ * pages: memory beside malloc, which costs nothing until somebody touches it.
  * Any thread, no GIL.
  */
 #ifndef PORT_MEMORY_PAGES_H
@@ -8,7 +8,7 @@
 
 #include <stddef.h>
 
-/* So many bytes, all 0, for ever; NULL: there is no room. */
+/* `size` bytes, all 0, for ever; NULL: there is no room. */
 void *pages_reserve(size_t size);
 
 #endif

@@ -8,8 +8,8 @@
 
 #include "task/task.h"
 
-/* The job begins. Of the heap BILL_SOME looks only at one job in so many where
- * a look takes long, chosen by chance; the bill says in how many. */
+/* The job begins. If a look at the heap takes long, BILL_SOME takes it only for
+ * one job in N, chosen at random; the bill says N. */
 void bill_begin(enum bill_kind kind);
 
 /* It is over: sends {Id, {bill, Map}}, ahead of its reply. Raises nothing. */

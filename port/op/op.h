@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * op: what each request does. The table in op.c has one row a request; a row
- * names a short function in the file of its noun. To add an operation see
+ * op: what each request does. The table in op.c has one row for each request; a
+ * row names a short function in the file of its noun. To add an operation see
  * HACKING.md.
  */
 #ifndef PORT_OP_OP_H
@@ -30,8 +30,8 @@ bool op_is_bare(const struct request *req);
  * GIL. */
 void op_run_bare(const struct request *req, struct buf *out);
 
-/* Runs the request and sends its reply, unless a stream has begun: that one
- * goes on. An exception becomes an error reply. `out` is scratch space. GIL
+/* Runs the request and sends its reply, unless a stream has begun: that goes
+ * on. An exception becomes an error reply. `out` is scratch space. GIL
  * held; in a forked child it does not return. */
 void op_run(const struct request *req, struct buf *out);
 
@@ -66,7 +66,7 @@ op_fn op_listen;
 /* stack.c  stack */
 op_fn op_stack;
 
-/* The same of one that needs no Python: appends what stands behind the Id in
+/* The same for a row that needs no Python: appends what comes after the Id in
  * its reply. */
 typedef void op_bare_fn(const struct task *task, struct buf *out);
 

@@ -4,7 +4,7 @@
  *
  * A stream begins when its request is routed, so that control that comes early
  * finds it. The operation opens it, with an iterator. An open stream is ready
- * while it has credit, or is to be ended; the main thread takes ready streams
+ * while it has credit or has to be ended; the main thread takes ready streams
  * in turn and lets each one send a chunk. A stream without credit is parked and
  * costs nothing but its generator.
  *

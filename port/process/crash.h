@@ -12,8 +12,8 @@
 int crash_init(void);
 
 /* In a forked child: a crash is what it is in any Python, until somebody
- * enables faulthandler. Right after fork(2), so without Python, which is told
- * by erlang._signals. */
+ * enables faulthandler. Called right after fork(2), so without Python, which
+ * learns of it from erlang._signals. */
 void crash_in_child(void);
 
 #endif

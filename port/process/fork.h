@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * fork: forked children (os.fork, multiprocessing). From its first instruction
- * on a child is as the child of an ordinary Python would be: without the
- * protocol and without what the program has set up for itself. It never returns
- * into our loop.
+ * on a child is like the child of an ordinary Python: without the protocol and
+ * without what the program has set up for itself. It never returns into our
+ * loop.
  */
 #ifndef PORT_PROCESS_FORK_H
 #define PORT_PROCESS_FORK_H

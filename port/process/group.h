@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * group: the process group. The VM starts a port program as the leader of its
- * own, so all that Python started and left behind can be ended with one kill.
+ * group: the process group. The VM starts a port program as the leader of a
+ * group, so all that Python started and left behind can be ended with one kill.
  * No Python, no GIL.
  */
 #ifndef PORT_PROCESS_GROUP_H

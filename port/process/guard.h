@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The guard: keeps the program from sending signals to the VM, by accident or
- * on purpose. It is no sandbox: what the same user may do otherwise, user code
+ * on purpose. It is not a sandbox: user code may do whatever else the same user
  * may do.
  *
  *   python   os.kill and os.killpg refuse (erlang._guard): for accidents

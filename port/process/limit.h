@@ -35,16 +35,16 @@ struct limits {
 enum limit limit_named(const char *name);
 
 /* Joins the cgroup and puts the limits in force. 0, or -1 with the reason in
- * err. Call it before Python's start, and when our threads have their stacks,
+ * err. Call it before Python starts, and after our threads have their stacks,
  * for which there may be no room afterwards. */
 int limit_enter(const struct limits *limits, struct err *err);
 
-/* Puts a limit in force, any time and in any thread. 0, or -1 as above. */
+/* Puts a limit in force, at any time and in any thread. 0, or -1 as above. */
 int limit_set(enum limit limit, const char *value, struct err *err);
 
-/* Writes the limits on memory that Python meets as MemoryError and that are in
- * force, whoever has set them: "limit address_space: 1048576 bytes". False:
- * there are none. */
+/* Writes the limits on memory that are in force and that Python sees as
+ * MemoryError, whoever has set them: "limit address_space: 1048576 bytes".
+ * False: there are none. */
 bool limit_describe(char *text, size_t size);
 
 #endif

@@ -8,29 +8,29 @@
 #ifndef PORT_PROCESS_SIGNALS_H
 #define PORT_PROCESS_SIGNALS_H
 
-/* Undoes what whoever started the VM has ignored or blocked (nohup, a test
- * runner): Python expects all signals at their defaults. Call first of all. */
+/* Resets the signals that whoever started the VM has ignored or blocked (nohup,
+ * a test runner): Python expects them at their defaults. Call first of all. */
 void signals_default(void);
 
 /* Installs the handlers. Call once, after fds_take and before Python starts. */
 void signals_init(void);
 
-/* Python has just installed a handler of its own for this signal. Where it is
- * SIGINT or SIGTERM, ours is put in front of it again: then Python's is called
- * only by what the program itself sends, and never for SIGTERM. */
+/* Python has just installed a handler of its own for this signal. If it is
+ * SIGINT or SIGTERM, ours is put in front of it again: Python's is then called
+ * only for signals that the program itself sends, and never for SIGTERM. */
 void signals_keep(int signum);
 
-/* What SIGTERM does. Any thread, a signal handler, too. */
+/* What SIGTERM does. Any thread, also in a signal handler. */
 void signals_terminate(void);
 
-/* Ends the program by SIGTERM if it was told to end in this way: so whoever
- * waits for it learns why. Else it does nothing. */
+/* Ends the program by SIGTERM if that is how it was asked to end, so that
+ * whoever waits for it learns why. Otherwise it does nothing. */
 void signals_end(void);
 
 /* Blocks all signals of the calling thread, and undoes that. In between a
  * thread may fork(2): signals_plain then gives the child, before it can get a
  * signal, what it would have from an ordinary Python. What user code has
- * installed since then stays. */
+ * installed itself stays. */
 void signals_block(void);
 void signals_unblock(void);
 void signals_plain(void);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * answer: what Erlang says to something that Python has sent and waits for:
- * {reply, CallId, Result}. An answer is the acknowledgement of its message,
- * too: it gives back the room that the message has taken in its window.
+ * {reply, CallId, Result}. An answer also acknowledges its message: it gives
+ * back the room that the message has taken in its window.
  */
 #ifndef PORT_TALK_ANSWER_H
 #define PORT_TALK_ANSWER_H
@@ -24,8 +24,8 @@ int answer_expect(uint32_t id, size_t n);
  * wait_until. What comes after that is dropped. GIL held; waits without. */
 PyObject *answer_await(uint32_t id);
 
-/* {reply, CallId, Result} has come. One that nobody waits for is dropped: who
- * did may have been cancelled. Any thread, no GIL. */
+/* {reply, CallId, Result} has come. If nobody waits for it, it is dropped:
+ * whoever did may have been cancelled. Any thread, no GIL. */
 void answer_deliver(const struct request *req);
 
 #endif

@@ -18,8 +18,8 @@ int event_send(const char *name, PyObject *data, bool wait);
 
 /* Begins a frame {event, Name, Data} that does not count for the window, for
  * when nobody reads the input, so that there would never be room. The caller
- * puts the data, sends the frame (output_send) and frees it. -1: the name is no
- * atom. Any thread, no GIL. */
+ * puts the data, sends the frame (output_send) and frees it. -1: the name is
+ * not an atom. Any thread, no GIL. */
 int event_begin(struct buf *out, const char *name);
 
 /* {ack, N}: the reader has dealt with n bytes. Any thread, no GIL. */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * message: erlang.send. A reader that has said that it answers gets {send,
- * CallId, To, Term}, and the sender waits for what it says: so it learns that
- * nobody is there, or that it may not. If it does not wait any more, the reader
- * gets {event, withdraw, CallId}. Another reader gets {event, send,
- * {To, Term}}.
+ * CallId, To, Term}, and the sender waits for the answer: so it learns if
+ * nobody is there, or if it may not send to them. If the sender stops waiting,
+ * the reader gets {event, withdraw, CallId}. Any other reader gets
+ * {event, send, {To, Term}}.
  */
 #ifndef PORT_TALK_MESSAGE_H
 #define PORT_TALK_MESSAGE_H

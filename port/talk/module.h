@@ -11,8 +11,8 @@
  */
 int module_add(long worker);
 
-/* User code has come back: a line that it has printed and not ended becomes an
- * event now, and does not wait for what another caller prints. Keeps an
+/* User code has returned: a line that it has printed and not ended becomes an
+ * event now, and does not wait for what the next caller prints. Keeps an
  * exception that is set. GIL held, main thread. */
 void module_end_lines(void);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * wait: how a thread of Python waits for something that comes from Erlang: an
- * acknowledgement, an answer. Whoever reads the input brings it. While a short
- * job runs there is no reader, so the thread that waits becomes one.
+ * wait: how a Python thread waits for something that comes from Erlang: an
+ * acknowledgement, an answer. Whoever reads the input delivers it. While a
+ * short job runs there is no reader, so the thread that waits becomes one.
  */
 #ifndef PORT_TALK_WAIT_H
 #define PORT_TALK_WAIT_H
@@ -14,9 +14,9 @@
 /* Call once, before Python starts. */
 void wait_init(void);
 
-/* How to read: waits for a frame, for `ms` milliseconds at most, and deals with
- * it. False, at once: somebody else reads. Called without the GIL. Call before
- * there are threads; without it others have to read. */
+/* How to read: `read` waits for a frame, for `ms` milliseconds at most, and
+ * handles it. False, at once: another thread reads. It is called without the
+ * GIL. Call before there are threads; without it others have to read. */
 void wait_set_reader(bool (*read)(int ms));
 
 /* Waits until `done`, which is asked with `what` and may lock, but not wait.
@@ -24,7 +24,8 @@ void wait_set_reader(bool (*read)(int ms));
  * (erlang.SendError), or a signal handler raised. GIL held; waits without. */
 int wait_until(bool (*done)(const void *what), const void *what);
 
-/* The exception of one who cannot even begin to wait. Returns -1. GIL held. */
+/* Sets the exception if a thread cannot even begin to wait. Returns -1. GIL
+ * held. */
 int wait_refuse(void);
 
 /* What somebody waits for may have come, or nobody reads any more. Any thread,

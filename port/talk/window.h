@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * window: how many bytes may have been sent that the reader has not dealt with,
- * so that Python cannot write faster than its reader reads. Lines of logs and
+ * window: how many bytes may be sent ahead of what the reader has handled, so
+ * that Python cannot write faster than its reader reads. Lines of logs and
  * messages have a window each: a receiver that does not read holds up messages,
  * but no line. One frame may go beyond its window, so that a large one is not
  * stuck.
@@ -20,10 +20,10 @@ enum window { WINDOW_LINES, WINDOW_MESSAGES, WINDOWS };
 void window_set(long size);
 
 /* Takes room for n bytes. 1: taken; 0: there is no room now and `wait` is
- * false; -1 with an exception, as wait_until. GIL held; waits without. */
+ * false; -1 with an exception, as in wait_until. GIL held; waits without. */
 int window_take(enum window window, size_t n, bool wait);
 
-/* The reader has dealt with n bytes. Any thread, no GIL. */
+/* The reader has handled n bytes. Any thread, no GIL. */
 void window_give(enum window window, long long n);
 
 #endif

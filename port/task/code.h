@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * code: from source text to what Python compiles it to. The same few texts come
- * again and again, so some of them are kept, those that were used last. GIL
- * held; a new reference, or NULL with an exception.
+ * again and again, so those that were used last are kept. GIL held; a new
+ * reference, or NULL with an exception.
  */
 #ifndef PORT_TASK_CODE_H
 #define PORT_TASK_CODE_H
@@ -10,11 +10,11 @@
 #include "task/opts.h"
 #include "value/python.h"
 
-/* An expression; it may be indented, and stand behind a byte order mark. The
+/* An expression; it may be indented, and begin with a byte order mark. The
  * options say which file and line it comes from. */
 PyObject *code_of_expression(PyObject *text, const struct task_opts *opts);
 
-/* The same of statements. */
+/* The same for statements. */
 PyObject *code_of_statements(PyObject *text, const struct task_opts *opts);
 
 /* What is kept of either kind: a dict of dicts, by atoms. */

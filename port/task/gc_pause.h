@@ -8,12 +8,12 @@
 
 #include "value/python.h"
 
-/* Has the collector say when it begins and ends (gc.callbacks). Call once, when
- * Python has started. 0, or -1 with an exception. */
+/* Makes the collector say when it begins and ends (gc.callbacks). Call once,
+ * when Python has started. 0, or -1 with an exception. */
 int gc_pause_init(void);
 
-/* For each generation, the youngest first, a map with `count`, and in
- * microseconds `total` and `longest`. A new reference, or NULL with an
+/* A list with a map for each generation, the youngest first: `count`, and
+ * `total` and `longest` in microseconds. A new reference, or NULL with an
  * exception. */
 PyObject *gc_pause_list(void);
 

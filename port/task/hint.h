@@ -8,8 +8,8 @@
 
 #include "value/python.h"
 
-/* To be called with the exception set that is to be explained: it stays set,
- * and nothing is said of most. The arguments of a call, or NULL, and its
+/* Call with the exception set that is to be explained: it stays set, and most
+ * need no explanation. `args` are the arguments of a call, or NULL; `names` its
  * keyword arguments or the locals of an expression, or NULL. */
 void hint_add(PyObject *args, PyObject *names);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * map: maps with atoms for keys, as operations answer them. GIL held.
+ * map: maps with atoms for keys, the results of operations. GIL held.
  */
 #ifndef PORT_TASK_MAP_H
 #define PORT_TASK_MAP_H

@@ -9,7 +9,8 @@
 #include "wire/err.h"
 #include "wire/request.h"
 
-/* Nothing; all; or of the heap, where a look takes long, only now and then. */
+/* Nothing; all; or all but the heap if a look at that takes long, and that only
+ * now and then. */
 enum bill_kind { BILL_NONE, BILL_WHOLE, BILL_SOME };
 
 struct task_opts {

@@ -14,7 +14,7 @@
 #include "wire/buf.h"
 #include "wire/err.h"
 
-/* Starts the frame {Id, … with the id's own bytes; without an id (n == 0)
+/* Starts the frame {Id, … with the id's own bytes, or, without an id (n == 0),
  * with the atom `undefined`. What follows is the reply's second element. */
 void reply_begin(struct buf *out, const char *id, size_t n);
 
@@ -49,8 +49,8 @@ int reply_start_failed(struct buf *out, const struct err *why);
  * less, so the frame is always whole. GIL held. */
 void reply_exception(struct buf *out, const struct form *form);
 
-/* Whether reply_exception had a MemoryError since this was last asked, in this
- * thread. */
+/* Whether reply_exception has had a MemoryError since this was last asked, in
+ * this thread. */
 bool reply_ran_out(void);
 
 /* Sends the frame, without the GIL where that may take a while; in a forked

@@ -14,9 +14,9 @@ struct task {
     size_t at; /* the argument to be decoded next */
 };
 
-/* To be called where code of the user's has come back, with what it raised
- * still set, and before anything is said about it: a forked child ends there,
- * as main.c has it, and does not return. GIL held. */
+/* Call where user code has returned, with what it raised still set, and before
+ * anything is said about it: a forked child ends there (main.c installs that)
+ * and does not return. GIL held. */
 void task_returned(void);
 
 /* What task_returned does, which is nothing at first. Call once, before there

@@ -8,8 +8,8 @@
 #include "value/python.h"
 
 /* An Atom: a new reference, or NULL with an exception. The text is UTF-8 that
- * was checked, of at most 255 characters. Atoms that came before are found in
- * a table of bounded size. */
+ * was checked, of at most 255 characters. Atoms that were made before are found
+ * in a table of bounded size. */
 PyObject *atoms_get(const char *utf8, size_t len);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * classes: the classes of the Python package `erlang` as C sees them, and
- * objects of those that stand for one kind of term.
+ * objects of those classes that stand for one kind of term.
  *
  * GIL held everywhere. Returned objects are new references, returned classes
  * are borrowed: they live as long as Python, like PyExc_ValueError. A failure
@@ -51,7 +51,7 @@ enum erl_class classes_of_tag(unsigned char tag);
 /* An object of erlang._form.Form: how classes_lower is to do its work. */
 PyObject *classes_form(const struct form *form);
 
-/* Makes an object simpler with erlang._encode.lower: see there. It may return
+/* Makes an object simpler with erlang._encode.lower: see there. That may return
  * the object itself: then its core base class counts. Runs any code. */
 PyObject *classes_lower(PyObject *obj, PyObject *form);
 

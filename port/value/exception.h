@@ -8,8 +8,8 @@
  * exception_class_names). For all others it is a binary, the name with the
  * module in front, so Python code can neither make Erlang create atoms nor
  * raise what looks like a reason of ours. A name over 255 bytes is cut.
- * Message is a binary, which for a MemoryError says at what it ran out, and
- * what it is limited to; Trace a map, there with option `traceback` (see
+ * Message is a binary, which for a MemoryError says when memory ran out, and
+ * what it is limited to; Trace is a map, there with option `traceback` (see
  * python/erlang/_traceback.py). GIL held.
  */
 #ifndef PORT_VALUE_EXCEPTION_H
@@ -23,7 +23,7 @@
 #include "wire/buf.h"
 
 /* Notes the classes that Python is born with. Call once, after classes_init
- * and before any code of the user's. 0, or -1 with an exception. */
+ * and before any user code runs. 0, or -1 with an exception. */
 int exception_init(void);
 
 /* The names that may come as the atom Class, as a new list of str. */
@@ -33,8 +33,9 @@ PyObject *exception_class_names(void);
  * there are none. */
 typedef bool exception_limits_fn(char *text, size_t size);
 
-/* Whom to ask for what a MemoryError's message says of limits. Call once,
- * before there are threads; without it, it says nothing of them. */
+/* The function that knows what a MemoryError's message says about limits. Call
+ * once, before there are threads; without it, the message says nothing of them.
+ */
 void exception_on_no_memory(exception_limits_fn *limits);
 
 /* Takes the current exception and appends its Reason; no exception is set

@@ -21,7 +21,7 @@ enum frames {
     FRAMES_ARRAYS,
 };
 
-/* What a request is at: in that its memory may run out. */
+/* What a request is doing, in case memory runs out meanwhile. */
 enum stage {
     STAGE_CODE, /* the user's */
     STAGE_ARGUMENTS,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * memo: strs, or instances of a subclass, that were made of a text before: the
- * same few names come again and again. A table has a fixed size, and a text has
- * one place in it, which the last one that came keeps. GIL held.
+ * memo: strs, or instances of a subclass, that were made from a text before:
+ * the same few names come again and again. A table has a fixed size, and a text
+ * has one place in it, which it takes from the text that had it. GIL held.
  */
 #ifndef PORT_VALUE_MEMO_H
 #define PORT_VALUE_MEMO_H

@@ -19,17 +19,17 @@
 /* "…" in UTF-8: something was left out here. */
 #define PYTHON_ELLIPSIS "\xe2\x80\xa6"
 
-/* What sys.modules has under that name, as it stands there; NULL without an
+/* What sys.modules has under that name, as it is there; NULL without an
  * exception when there is nothing. Runs no Python code. */
 PyObject *python_imported(PyObject *name);
 
 /* Imports (or finds) a module by its full name. */
 PyObject *python_module(const char *name);
 
-/* MODULE.NAME, imported when need be. */
+/* MODULE.NAME, imported if necessary. */
 PyObject *python_attribute(const char *module, const char *name);
 
-/* MODULE.FUNCTION(…), imported when need be. The arguments are a tuple as
+/* MODULE.FUNCTION(…), imported if necessary. The arguments are a tuple as
  * Py_BuildValue makes it: "(iO)". */
 PyObject *python_call(const char *module, const char *function,
                       const char *format, ...);
@@ -40,8 +40,8 @@ PyObject *python_list_get(PyObject *list, Py_ssize_t i);
 /* A value by key; NULL without an exception when the key is not there. */
 PyObject *python_dict_get(PyObject *dict, PyObject *key);
 
-/* What a class or one of its bases has under that name, as it stands there;
- * NULL without an exception when there is nothing. Runs no Python code. */
+/* What a class or one of its bases has under that name, as it is there; NULL
+ * without an exception when there is nothing. Runs no Python code. */
 PyObject *python_type_lookup(PyTypeObject *type, PyObject *name);
 
 /* The name of a class without its module, as a str. */
@@ -61,15 +61,15 @@ PyObject *python_plain_str(PyObject *obj);
  * complement; it may be more than it takes. -1 with an exception. */
 Py_ssize_t python_int_size(PyObject *obj);
 
-/* Fills so many bytes with it, least byte first. 0/-1. */
+/* Writes it into n bytes, least byte first. 0/-1. */
 int python_int_bytes(PyObject *obj, unsigned char *bytes, size_t n);
 
 /* An int that is not negative, from its bytes, least byte first. */
 PyObject *python_int_from_bytes(const unsigned char *bytes, size_t n);
 
-/* Shows `visit` every object that the collector knows, until that returns 0. It
- * may run no Python code. Before 3.12 that takes a list of all of them, 8 bytes
- * each, and those that are frozen are not seen. 0/-1. */
+/* Shows `visit` every object that the collector knows, until `visit` returns 0.
+ * It may run no Python code. Before 3.12 this makes a list of all of them, 8
+ * bytes each, and does not see those that are frozen. 0/-1. */
 int python_visit_objects(int (*visit)(PyObject *obj, void *arg), void *arg);
 
 /* The current exception, complete with traceback; none is set afterwards. NULL
@@ -143,8 +143,8 @@ static inline bool python_begins_with(PyObject *text, char c)
            PyUnicode_READ_CHAR(text, 0) == (Py_UCS4)c;
 }
 
-/* A str that others of the same text are compared with by its address. Python
- * 3.12 would keep it for ever: there it stays as it is. */
+/* Makes a str the one that stands for its text, so that comparing addresses is
+ * enough. Python 3.12 would keep it for ever: there it stays as it is. */
 static inline void python_intern(PyObject **text)
 {
 #if PY_VERSION_HEX < 0x030c0000
@@ -155,8 +155,8 @@ static inline void python_intern(PyObject **text)
 }
 
 /* The next pair of a dict, two new references; false at the end. Never runs
- * Python code and never fails, but pairs may be missed or come twice when the
- * dict changes in between: the caller counts. */
+ * Python code and never fails, but pairs may be missed or come twice if the
+ * dict changes in between: the caller has to count. */
 static inline bool python_dict_next(PyObject *dict, Py_ssize_t *at,
                                     PyObject **key, PyObject **value)
 {

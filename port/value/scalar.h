@@ -22,8 +22,8 @@ scalar_fn scalar_no_number;
 
 scalar_fn scalar_str, scalar_bytes, scalar_bytearray;
 
-/* A memoryview of bytes, in one dimension at most; 1 for any other: then
- * nothing is appended. */
+/* A memoryview of bytes, in one dimension at most; for any other it returns 1
+ * and appends nothing. */
 scalar_fn scalar_memoryview;
 
 /* The bytes of the memory that an erlang._Memory stands for. */

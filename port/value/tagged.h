@@ -23,8 +23,8 @@ enum tagged {
 /* Out of line part of tagged_kind. */
 enum tagged tagged_look(const unsigned char *p, size_t n);
 
-/* What the tuple of n is whose first element is at p, which was scanned. Of
- * TAGGED_PARTS all parts are small, but for binaries. */
+/* What a tuple of n elements is, the first of which is at p; it was scanned.
+ * All parts of TAGGED_PARTS are small, except for binaries. */
 static inline enum tagged tagged_kind(const unsigned char *p, size_t n)
 {
     if (n < 2 || n > TAGGED_MOST || !etf_is_atom(*p))

@@ -58,7 +58,7 @@ static inline void unique_came(struct unique *u, PyObject *key)
 /* Whether the dict still has just the keys that came. */
 int unique_unchanged(const struct unique *u);
 
-/* Whether the keys differ, which were noted and are in `out`. */
+/* Whether the keys that were noted, and are in `out`, differ. */
 int unique_check(const struct unique *u, const struct buf *out);
 
 #endif

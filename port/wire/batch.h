@@ -4,7 +4,7 @@
  *
  *     [Binary, ...]    each in external format, as in a frame of its own
  *
- * What had piled up while the program was at work comes at once. The parts are
+ * What has piled up while the program was at work comes at once. The parts are
  * told apart by their lengths, and nothing in them is looked at here. A batch
  * owns nothing: it points into the frame, which the caller keeps. No Python, no
  * GIL.
@@ -20,7 +20,7 @@ struct batch {
     size_t left;    /* parts */
 };
 
-/* Whether a frame is one, all of it; then it can be split. */
+/* Whether the whole frame is a batch; then it can be split. */
 bool batch_begin(struct batch *b, const char *frame, size_t len);
 
 /* The next part: *part is borrowed. False: there is none. */

@@ -2,8 +2,9 @@
  *
  * err: what went wrong in wire/, as text for the peer or the log.
  *
- * The first error wins: whoever saw the cause speaks, callers further up may
- * call err_set again without looking. No memory is owned. No Python, no GIL.
+ * The first error wins: whoever saw the cause says it, and callers further up
+ * may call err_set again without looking. No memory is owned. No Python, no
+ * GIL.
  */
 #ifndef PORT_WIRE_ERR_H
 #define PORT_WIRE_ERR_H

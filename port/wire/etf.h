@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * etf: small looks at external format that was scanned: no lengths are
+ * etf: small looks at external format that was scanned before: no lengths are
  * checked. No Python, no GIL.
  */
 #ifndef PORT_WIRE_ETF_H

@@ -41,7 +41,7 @@ enum frame_status {
     FRAME_EOF,        /* the input ended between two frames */
     FRAME_TOO_LARGE,  /* skipped, the next one can be read */
     FRAME_NO_MEMORY,  /* the same */
-    FRAME_IMPOSSIBLE, /* no frame is so long: the input is out of step */
+    FRAME_IMPOSSIBLE, /* no frame is that long: the input is out of step */
     FRAME_BROKEN,     /* nothing more can be read */
 };
 
@@ -68,7 +68,7 @@ bool frame_buffered(const struct frame_reader *r);
 int frame_begin(struct buf *b);
 
 /* Writes the length and all of b, which began with frame_begin. Returns 0, or
- * -1 with the text in err: the peer may have got a part of the frame. */
+ * -1 with the text in err: the peer may have got part of the frame. */
 int frame_write(int fd, struct buf *b, struct err *err);
 
 #endif

@@ -18,13 +18,13 @@ struct keys_pair {
     size_t key, value, end;
 };
 
-/* The pairs of a map, noted while they are written, so that nobody has to look
- * for them in what is nested. */
+/* The pairs of a map, noted while they are written, so that nobody has to
+ * search nested terms for them. */
 struct keys {
     struct keys_pair *pairs; /* owned */
     size_t n;                /* of the map */
     size_t noted;
-    size_t first;     /* so many keys were written before this was begun … */
+    size_t first;     /* how many keys were written before this began … */
     struct buf early; /* … and once more here. Owned */
 };
 
@@ -46,8 +46,8 @@ int keys_check(const struct keys *k, const struct buf *b, size_t same[2]);
  * when there was no memory for that. */
 int keys_sort(const struct keys *k, struct buf *b);
 
-/* Of a list that starts at `start`, ends at the end of b, and whose tail starts
- * at `tail`: makes [1 | [2 | 3]] the same bytes as [1, 2 | 3]. */
+/* For a list that starts at `start` and ends at the end of b, and whose tail
+ * starts at `tail`: makes [1 | [2 | 3]] the same bytes as [1, 2 | 3]. */
 void keys_join_list(struct buf *b, size_t start, size_t tail);
 
 #endif

@@ -32,12 +32,12 @@ void output_send(struct buf *b);
 /* True once a frame could not be written. */
 bool output_broken(void);
 
-/* False once it was closed. */
+/* False once it has been closed. */
 bool output_is_open(void);
 
 /* From now on frames are dropped: in a forked child, which must never write
- * one, and when the program ends in the middle of a job. The descriptor stays
- * its owner's. Any thread. */
+ * one, and when the program ends in the middle of a job. The descriptor still
+ * belongs to its owner. Any thread. */
 void output_close(void);
 
 #endif

@@ -5,7 +5,7 @@
  * One frame is a 4-byte big-endian length and that many bytes: one term in
  * the external format, version byte first. docs/protocol.md is the grammar.
  *
- * The build makes include/py_protocol.hrl of this file, with the same names
+ * The build makes include/py_protocol.hrl from this file, with the same names
  * for Erlang: of each #define whose value is a plain decimal number, of each
  * line of EXIT_CODES, and of the words in PROTOCOL_ATOMS.
  */
@@ -27,8 +27,8 @@
  * on the input means that the stream is out of step. */
 #define FRAME_LIMIT 2147483647
 
-/* The longest frame that is accepted or sent unless --max-frame says else, and
- * the least that it may say: below it not even an error fits. */
+/* The longest frame that is accepted or sent unless --max-frame says otherwise,
+ * and the least that it may say: below that not even an error fits. */
 #define DEFAULT_MAX_FRAME 268435456
 #define LEAST_MAX_FRAME 1024
 
@@ -40,18 +40,18 @@
 #define TICK_MS 10
 
 /* How many milliseconds a job that was interrupted has, unless
- * --interrupt-grace says else. */
+ * --interrupt-grace says otherwise. */
 #define DEFAULT_INTERRUPT_GRACE 500
 
 /* How much sooner than others the kernel takes the program when memory runs
- * out, unless --oom-score-adj says else: sooner than any process that has less.
- */
+ * out, unless --oom-score-adj says otherwise: sooner than any process with a
+ * lower score. */
 #define DEFAULT_OOM_SCORE_ADJ 1000
 /* The least that Python's heap can be limited to, in bytes. */
 #define LEAST_HEAP 1048576
 
-/* The profile of the heap: one sample in so many bytes, by itself and at the
- * least; how many samples are kept; how many new ones a second may have. */
+/* The profile of the heap: how many bytes there are for one sample, by default
+ * and at least; how many samples are kept; the most new ones in a second. */
 #define DEFAULT_PROFILE_RATE 524288
 #define LEAST_PROFILE_RATE 64
 #define MOST_PROFILE_RATE 1073741824
@@ -61,8 +61,8 @@
 #define DEFAULT_PROFILE_PER_SECOND 1000
 #define MOST_PROFILE_PER_SECOND 1000000
 
-/* Items in a chunk of a stream at most: the default, and the most that a
- * request may ask for (of credit, too). */
+/* The most items in a chunk of a stream: the default, and the most that a
+ * request may ask for (also the most credit). */
 #define DEFAULT_CHUNK 1000
 #define ITEMS_MAX 1000000000
 

@@ -27,7 +27,7 @@ int put_atom_z(struct buf *b, const char *text);
 
 int put_binary(struct buf *b, const void *p, size_t n);
 
-/* A binary of n bytes that the caller writes: returns where to, or NULL. */
+/* A binary whose n bytes the caller writes: returns where to, or NULL. */
 char *put_binary_room(struct buf *b, size_t n);
 
 /* n bytes of which the last has 1..8 bits (the upper ones); 8 and the empty

@@ -4,7 +4,7 @@
  *
  * ei checks no lengths, and ei_skip_term recurses. So each frame is walked
  * once, here, before anything else looks at it. What passed may be read with
- * ei or by hand without looking at the end: every length, arity and tag in it
+ * ei or by hand without watching for the end: every length, arity and tag in it
  * is true. Not checked, because they cannot harm a reader: that the keys of a
  * map differ, and the value of a float that is text (1.0e999).
  *

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The size of the first character of n > 0 bytes; 0: there is no character. */
+/* The size of the first character of n > 0 bytes; 0: there is none. */
 static inline size_t utf8_char(const unsigned char *p, size_t n)
 {
     static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
@@ -29,8 +29,8 @@ static inline size_t utf8_char(const unsigned char *p, size_t n)
     return c < least[size] || c > 0x10ffff || surrogate ? 0 : size;
 }
 
-/* Writes c < 0x110000, which may be a surrogate, to where there is room for 4
- * bytes. Returns how many it has taken. */
+/* Writes c < 0x110000, which may be a surrogate; `to` has room for 4 bytes.
+ * Returns how many it has taken. */
 static inline size_t utf8_put(uint32_t c, char *to)
 {
     static const unsigned char leads[] = {0, 0, 0xc0, 0xe0, 0xf0};
