@@ -1,6 +1,6 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
-%% Requests as terms, made of what the user gave. What cannot be a request raises
+%% Requests as terms, made from what the user gave. What cannot be a request raises
 %% error:badarg in the calling process. Pure.
 -module(py_args).
 
@@ -166,7 +166,7 @@ name(Name) -> text(Name).
 args(Args) when length(Args) >= 0 -> Args;
 args(Other) -> must_be(Other, "the arguments", "a proper list").
 
-%% The program checks the names in it. A timeout here was meant for the options.
+%% The program checks the names in it. A timeout here was meant to be the options.
 names(Given, What) ->
     case py_option:map(Given) of
         {ok, Map} ->

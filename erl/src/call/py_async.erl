@@ -50,7 +50,7 @@ cancel(Ref) ->
         undefined -> ok
     end.
 
-%% The caller may be bound to the worker whose end this is, or soon will be.
+%% The caller may be bound to the worker that has ended, or soon will have.
 told({error, {worker_exit, _}} = Answer, #opts{pool = Target}) ->
     py_binding:release_dead(py_target:pool(Target)),
     Answer;

@@ -2,11 +2,12 @@
 %%
 %% Bindings: a process that has used `exec' stays with the worker that ran it,
 %% one for each pool, because that worker's __main__ has its names. A binding
-%% is in the process dictionary: it ends with its process, and no other sees it.
+%% is in the process dictionary: it ends with its process, and no other process
+%% sees it.
 %%
-%% It remembers the pool as it was then: one that was started later by the same
+%% It remembers the pool as it was then: a pool that was started later by the same
 %% name knows nothing of this worker's end. And it remembers whether the process
-%% has heard `timeout', after which the worker's end may be no news.
+%% has heard `timeout', after which the worker's end may be no news to it.
 -module(py_binding).
 
 -export([home/1, bind/2, heard_timeout/1, heard_more/1, release/1, release_dead/1]).
@@ -21,7 +22,7 @@
 home(Name) ->
     erlang:get({py_binding, Name}).
 
-%% From now on it is at home there, and nowhere else in the pool.
+%% From now on the process is at home there, and nowhere else in the pool.
 -spec bind(#pool{}, pid()) -> ok.
 bind(#pool{name = Name} = Pool, Worker) ->
     case put({py_binding, Name}, {Worker, Pool, false}) of
@@ -29,7 +30,7 @@ bind(#pool{name = Name} = Pool, Worker) ->
         _ -> ok
     end.
 
-%% A call of the process has ended with {error, timeout}, as it knows now.
+%% A call of the process has ended with {error, timeout}, which it has heard.
 -spec heard_timeout(atom()) -> ok.
 heard_timeout(Name) ->
     case home(Name) of
@@ -45,7 +46,7 @@ heard_more(Name) ->
         _ -> ok
     end.
 
-%% Its worker may end without it.
+%% The process does not need its worker any more.
 -spec release(atom()) -> ok.
 release(Name) ->
     case erase({py_binding, Name}) of
@@ -53,8 +54,8 @@ release(Name) ->
         undefined -> ok
     end.
 
-%% Ends the binding if its worker is dead: the caller has learnt of that by
-%% something else than the answer to its own call.
+%% Ends the binding if its worker is dead: the caller has learnt of that, but not
+%% from the answer to its own call.
 -spec release_dead(atom()) -> ok.
 release_dead(Name) ->
     case home(Name) of

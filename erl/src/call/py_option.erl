@@ -42,10 +42,10 @@
 %% Where a wrong value is: the option, or in it, if it is a map, a key.
 -type place() :: atom() | {atom(), place()}.
 
-%% For people: what it may be and what came, or which options there are.
+%% For people: what it may be and what was given, or which options there are.
 -type complaint() :: binary().
 
-%% The most characters that an error has of a value.
+%% The most characters of a value that an error shows.
 -define(SHOWN, 60).
 
 %% A default, perhaps with README's words for it.
@@ -73,7 +73,7 @@ check_value(Name, Values, Value) ->
 wrong(Name, Format, Args) ->
     {wrong, Name, unicode:characters_to_binary(io_lib:format(Format, Args))}.
 
-%% What came instead. Code and what is in the environment may be secret.
+%% What was given instead. Code and what is in the environment may be secret.
 came(Values, Value) when Values =:= code; Values =:= environment -> ["this ", kind(Value)];
 came(_, Value) -> shown(Value).
 
@@ -122,7 +122,7 @@ expected({switch, _, Keys}) -> ["true, false or a map (which may have ", names(K
 expected({map, _, Keys}) -> ["a map (which may have ", names(Keys), ")"].
 
 %% Names with values, which may also be written as a list of pairs. Of two pairs
-%% with one name the first counts, as in proplists.
+%% with the same name the first counts, as in proplists.
 -spec map(term()) -> {ok, map()} | wrong.
 map(Map) when is_map(Map) ->
     {ok, Map};
@@ -196,7 +196,7 @@ trim_rule({every, Ms}) -> {every, value({integer, 1, ?LONGEST}, Ms)}.
 variable({Name, false}) -> {variable_name(Name), false};
 variable({Name, Value}) -> {variable_name(Name), string(Value)}.
 
-%% The system would take what is before the `='.
+%% The system would take only what is before the `='.
 variable_name(Name) ->
     [_ | _] = String = string(Name),
     false = lists:member($=, String),

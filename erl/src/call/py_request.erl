@@ -51,7 +51,7 @@ result(Answer, #opts{wire = Wire}) ->
     py_result:result(Answer, Wire).
 
 %% The same, and the caller stays with the worker that answered: code that
-%% raised may have defined names before it did.
+%% raised may have defined names before that.
 -spec exec(py_wire:op(), #opts{}) -> py_result:result().
 exec(Op, Opts) ->
     case prepare(job, Op, Opts) of
@@ -65,8 +65,8 @@ exec(Op, Opts) ->
             result(Error, Opts)
     end.
 
-%% Every worker runs it, and nobody is bound by that. If one does not take it,
-%% because it is replaced just now, its successor does.
+%% Every worker runs it, and nobody is bound by that. If a worker does not take it,
+%% because it is just being replaced, its successor does.
 each(#ticket{pool = Pool, req = #req{deadline = Deadline} = Unnamed}, Opts) ->
     Req = named(Unnamed),
     Answers = py_fanout:answers(py_fanout:send(py_pool_board:workers(Pool), Req), Deadline),
@@ -124,8 +124,8 @@ prepare(Kind, Op, #opts{pool = Target, wire = Wire, recycle = Recycle} = Opts) -
             Error
     end.
 
-%% Where the costs of calls are summed up, each has a bill, though not a whole one if
-%% that takes long and nobody wants to see it.
+%% Where the costs of calls are summed up, each call has a bill, though not a whole
+%% one if that takes long and the caller did not ask for it.
 billed(#pool{bills = none}, _, Wire) -> Wire;
 billed(_, Op, Wire) when element(1, Op) =:= stream -> Wire;
 billed(_, _, #{bill := true} = Wire) -> Wire;
@@ -155,7 +155,8 @@ deadline(#opts{timeout = default}, #pool{timeout = Timeout}, Now) ->
 deadline(#opts{timeout = Timeout}, _, Now) ->
     py_time:deadline(Timeout, Now).
 
-%% What has no time is not sent. The tuple and the Id around the body take eight bytes.
+%% What has no time left is not sent. The tuple and the Id around the body take eight
+%% bytes.
 ticket(_, _, #req{deadline = Deadline, arrival = Now}) when Deadline =< Now div 1000 ->
     {error, timeout};
 ticket(_, #pool{max_frame = Max}, #req{size = Size}) when Size + 8 > Max ->
@@ -171,7 +172,7 @@ ticket(Target, #pool{name = Name} = Pool, Req) ->
 admit(#ticket{home = undefined}, #{} = Memory) -> {error, {overloaded, memory, Memory}};
 admit(Ticket, _) -> {ok, Ticket}.
 
-%% Whoever names the worker that he is bound to is at home there.
+%% A caller that names the worker that it is bound to is at home there.
 to({_, Id}, {Worker, _, _} = Home, #ticket{pool = Pool} = Ticket) when is_integer(Id) ->
     case py_pool_board:worker(Pool, Id) of
         [{_, Worker, _}] -> Ticket#ticket{home = Home};
@@ -219,8 +220,8 @@ given_back(Why, #ticket{pool = Pool, home = {Worker, _, _}} = Ticket, Watch) ->
     end.
 
 %% The worker has ended. If that was because of an earlier call of the same
-%% process, which has heard that it was out of time, it hears so once. And this one
-%% cannot have started, because that one was running until the end.
+%% process, which has already got `timeout' for it, it does not hear of it again. And
+%% this call cannot have started, because that one was running until the end.
 homeless(Why, #ticket{pool = Pool, req = Req, home = {Worker, Home, HeardTimeout}}, Watch) ->
     case HeardTimeout andalso py_pool_board:has_ended(Home, Worker, Req#req.owner) of
         true -> anywhere(Pool, Req#req{caller = self(), returned = true}, Watch);
@@ -252,8 +253,8 @@ at_again(_, Id, Pool, Req, Watch) ->
 anywhere(Pool, Req, Watch) ->
     go_to(place(Pool, Req, Watch), Pool, Req, Watch).
 
-%% What it calls may have been refused since it began to wait. Then the worker does
-%% not know that it still has room.
+%% The function may have been refused since its caller began to wait. Then the worker
+%% does not know that it still has room.
 go_to({go, Worker}, Pool, #req{what = What} = Req, Watch) ->
     case check(Pool, What) of
         {ok, _} -> go_there(Worker, Pool, Req, Watch);

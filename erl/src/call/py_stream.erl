@@ -1,7 +1,7 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
 %% A stream as its consumer sees it: opened, pulled chunk by chunk, closed. The
-%% worker keeps little ahead (py_worker_streams), and nothing comes into the
+%% worker keeps only a little ahead (py_worker_streams), and nothing comes into the
 %% consumer's mailbox unasked. The consumer's death closes its streams.
 -module(py_stream).
 

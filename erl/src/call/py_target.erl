@@ -12,7 +12,7 @@
 -type target() :: (Pool :: atom())
                 | {Pool :: atom(), Id :: pos_integer()}
                 | {Pool :: atom(), all}.
-%% What is said of one worker, of a pool, or of each worker.
+%% What is said about one worker, about a pool, or about each worker.
 -type answer() :: term().
 
 -spec is_target(term()) -> boolean().
@@ -20,7 +20,7 @@ is_target({Name, all}) -> is_atom(Name);
 is_target({Name, Id}) -> is_atom(Name) andalso is_integer(Id) andalso Id > 0;
 is_target(Name) -> is_atom(Name).
 
-%% Raises error:badarg if it is none.
+%% Raises error:badarg if it is not a target.
 -spec check(term()) -> true.
 check(Target) ->
     is_target(Target) orelse py_options:must_be(Target, "the target", expected()).

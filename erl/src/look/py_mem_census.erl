@@ -7,7 +7,7 @@
 
 -include("py.hrl").
 
-%% A row of a program: the type's name and its numbers.
+%% A row from a program: the type's name and its numbers.
 -type counted() :: {Type :: binary(), Bytes :: integer(), Count :: integer()}
                  | {Type :: binary(), Bytes :: integer(), Count :: integer(),
                     MoreBytes :: integer(), More :: integer()}.
@@ -53,7 +53,7 @@ shown(_, Found, Top) ->
 shown_one({ok, Found}, Top) -> {ok, rows(Found, Top)};
 shown_one({error, _} = Error, _) -> Error.
 
-%% What some workers have, together: what has grown most, or takes most, first. Pure.
+%% What some workers have together, the largest growth, or the largest, first. Pure.
 -spec rows([{Id :: pos_integer(), [counted()]}], Top :: pos_integer() | infinity) -> [row()].
 rows(Found, Top) ->
     Sums = lists:foldl(fun add/2, #{}, [{Id, Row} || {Id, Rows} <- Found, Row <- Rows]),

@@ -1,6 +1,6 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
-%% What memory_stats says of workers only when it is asked for: each of these may
+%% What memory_stats says about workers only when it is asked for: each of these may
 %% take milliseconds, and what is not there in time is missing.
 -module(py_mem_detail).
 
@@ -55,7 +55,7 @@ known(Doing, Kernel, Answers) ->
         unknown -> Shown
     end.
 
-%% An account knows exactly.
+%% If the heap is counted, the number is exact.
 objects(#{heap := #{current := Bytes}} = Known) ->
     Known#{objects => Bytes};
 objects(#{arenas := #{bytes := Bytes, unused := Unused}, large := Large} = Known) ->

@@ -1,17 +1,17 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
-%% What a worker's memory mostly is, in one word: which of these is the most. What is
-%% free counts a quarter more, because something can be done about it: where every
+%% What a worker's memory mostly is, in one word: which of these is the largest. What
+%% is free counts a quarter more, because something can be done about it: where every
 %% second block is free, that is what to look at.
 %%
 %%   python_objects      what objects take: small ones in arenas, and large ones
 %%   fragmentation       free, but in pieces: in arenas that are not empty, and
-%%                       between blocks of malloc's that are in use
+%%                       between blocks of malloc that are in use
 %%   freed_not_returned  free, and malloc keeps it: a trim gives it back
 %%   c_heap              all else that is in memory and no file: C libraries
 %%   children            what the other processes of its group have for themselves
 %%
-%% What is not known might be any of them; if that is the most, there is no word.
+%% What is not known might be any of them; if that is the largest, there is no word.
 %% Pure.
 -module(py_mem_diagnosis).
 
@@ -19,7 +19,7 @@
 -export_type([word/0, known/0]).
 
 -type word() :: python_objects | fragmentation | freed_not_returned | c_heap | children.
-%% In bytes. `held' is what is resident, or swapped out, and no file's.
+%% In bytes. `held' is what is resident or swapped out and belongs to no file.
 -type known() :: #{held => non_neg_integer(),
                    arenas => #{bytes := non_neg_integer(), unused := non_neg_integer(), _ => _},
                    malloc => #{used := non_neg_integer(), free := non_neg_integer(),
@@ -60,8 +60,8 @@ of_worker(#{held := Held}) ->
 of_worker(_) ->
     #{}.
 
-%% What malloc has free was given back to the kernel already, as far as it does not
-%% find room beside what is in use. What a trim leaves is the pieces.
+%% What malloc has free has already been given back to the kernel, as far as it does
+%% not fit beside what is in use. What a trim leaves is the pieces.
 free(Outside, #{malloc := #{used := Used, free := Free, pieces := Pieces}}) ->
     Resident = max(0, min(Free, Outside - Used)),
     InPieces = min(Pieces, Resident),

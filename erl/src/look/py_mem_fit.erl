@@ -1,24 +1,24 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
 %% Whether measurements that were taken one after another grow, and go on growing: a
-%% leak does, a cache that fills does not, nor does what goes up and down. Pure.
+%% leak does; a cache that fills does not, nor does what goes up and down. Pure.
 -module(py_mem_fit).
 
 -export([sample/1, growth/2, leak/2]).
 -export_type([sample/0, kind/0]).
 
 %% What a worker has at one moment, in bytes: Python's heap in use; C's heap without
-%% Python's part; what is in memory beside these and is no file's; what is free, but in
-%% pieces that nobody can give back; and all that is in memory and no file's.
+%% Python's part; what else is in memory and belongs to no file; what is free, but in
+%% pieces that nobody can give back; and all that is in memory and belongs to no file.
 -type sample() :: #{python := integer(), c => integer(), mapped => integer(),
                     free := integer(), held => integer()}.
 -type kind() :: python | c | fragmentation.
 
-%% In as many parts a row of measurements is cut.
+%% How many parts a row of measurements is cut into.
 -define(PARTS, 4).
 %% What each of them has to grow by, compared with the others: one in SHARE.
 -define(SHARE, 4).
-%% The second half has to grow by so many percent of what the first half does.
+%% The second half has to grow by at least this percentage of the first half's growth.
 -define(LASTING, 70).
 
 %% What the program and the kernel say of a worker whose heap is counted.
@@ -37,8 +37,8 @@ outside(Arenas, Outside, Said) ->
 held(Known, #{held := Held}) -> #{held => Held, mapped => Held - Known};
 held(_, _) -> #{}.
 
-%% A row of at least five, of which the last is compared with the first. `slowing':
-%% what it will come to needs a longer row.
+%% A row of at least five, the last of which is compared with the first. `slowing':
+%% it takes a longer row to see what it will come to.
 -spec growth([integer()], Least :: number()) -> {steady, pos_integer()} | slowing | flat.
 growth(Row, Least) ->
     [A, B, C, D] = Parts = parts(Row),
@@ -73,17 +73,17 @@ leak(Samples, Calls) ->
 largest({Bytes, Kind}, Calls) ->
     {leak, Kind, max(1, round(Bytes / Calls))}.
 
-%% What is looked at, and from how many bytes on it is no chance: the heap is counted
-%% exactly; malloc has no block below 32 bytes, and keeps some for later; the kernel
-%% counts roughly, and arenas are taken by the megabyte.
+%% What is looked at, and from how many bytes on growth is not an accident: the heap is
+%% counted exactly; malloc has no block below 32 bytes, and keeps some for later; the
+%% kernel counts roughly, and arenas are taken by the megabyte.
 looks(Calls) ->
     [{python, python, max(4 * Calls, 1024)},
      {c, c, max(16 * Calls, 16384)},
      {c, mapped, max(8 * Calls, 2_000_000)},
      {fragmentation, free, max(64 * Calls, 200_000)}].
 
-%% What is free in pieces grows, too, while Python gives back more and more; but then
-%% the process does not.
+%% Free memory in pieces also grows while Python gives back more and more; but then
+%% the process does not grow.
 row(free, Samples) ->
     case row(held, Samples) of
         [Held] -> smaller(growth(Held, 0), Held, [Free || #{free := Free} <- Samples]);

@@ -8,7 +8,7 @@
 
 -include("py.hrl").
 
-%% Of samples that are at most so old (ms).
+%% From samples that are at most Last milliseconds old.
 -spec history(py_target:target(), Last :: timeout()) -> py_target:answer().
 history(Target, Last) ->
     py_target:run(Target, fun(Pool, Workers) -> ask(Pool, Workers, Last) end, fun together/2).
@@ -37,7 +37,7 @@ together(_, Results) ->
 -spec of_worker([py_pool_history:sample()], py_pool_limit:limits(), Last :: timeout(),
                 Now :: integer()) -> map().
 of_worker(Samples, Limits, Last, Now) ->
-    %% An atom is more than any number.
+    %% An atom (infinity) is greater than any number.
     Recent = [Sample || {At, _} = Sample <- Samples, Now - At =< Last],
     Seen = #{samples => [{Now - At, Rss} || {At, Rss} <- Recent]},
     case py_pool_history:slope(Recent) of

@@ -18,10 +18,10 @@
 
 %% The pool that is there meanwhile.
 -define(POOL, py_leak_test).
-%% Its worker is not replaced by one that has forgotten what was measured.
+%% Its worker must not be replaced by one in which nothing has been measured.
 -define(OPTS, #opts{pool = ?POOL, recycle = false}).
 -define(WORKER, {?POOL, 1}).
-%% So many measurements are taken during the runs.
+%% How many measurements are taken during the runs.
 -define(ROUNDS, 8).
 -define(TUNABLES, "GLIBC_TUNABLES").
 %% How often what has grown is measured, until it is clear what it is.
@@ -29,7 +29,7 @@
 %% What each site has to have of what has grown most: one in ?SHARE.
 -define(SHARE, 10).
 -define(SITES, 5).
-%% The way to a site has so many frames at most, and is among so many that were taken.
+%% The most frames in the way to a site, and among how many tracebacks it is sought.
 -define(FRAMES, 16).
 -define(WAYS, 1000).
 
@@ -52,7 +52,7 @@ keep(Pool, From, Watch) ->
         {error, _} -> ok
     end.
 
-%% A worker that is left alone, and counts exactly: blocks that are sampled are larger.
+%% A worker that is left alone, and counts exactly: sampled blocks would be larger.
 alone(#{memory := Limits, env := Env} = Options) ->
     Options#{size := 1, bill := false, profile := false, recycle := #{}, trim := never,
              quarantine := infinity,
@@ -106,7 +106,7 @@ calls(N, Op, Opts) ->
         {error, _} = Error -> throw(Error)
     end.
 
-%% A leak is what is one a second time. Each time takes twice as long.
+%% A leak is what looks like one a second time, too. Each time takes twice as long.
 measured(Calls, Each, Times, Before) ->
     First = sample(),
     Others = [begin Calls(Each), sample() end || _ <- lists:seq(1, ?ROUNDS)],
@@ -122,7 +122,7 @@ measured(Calls, Each, Times, Before) ->
 %% ---------------------------------------------------------------------------
 %% What there is
 
-%% What can be freed is freed before. Not every C library can give something back.
+%% What can be freed is freed first. Not every C library can give memory back.
 sample() ->
     settle(),
     [{_, _, OsPid}] = workers(),
@@ -149,10 +149,10 @@ told({error, _} = Error) -> throw(Error).
 %% ---------------------------------------------------------------------------
 %% Where it comes from
 
-%% The lines that have allocated what is there after so many more calls, those with
-%% most first, and the way to each. What C has allocated for itself no line has. A list
-%% that grows has to be made larger once, after at most an eighth more calls, before
-%% tracing knows of it.
+%% The lines that have allocated what is there after Runs more calls, those with most
+%% first, and the way to each. What C has allocated for itself has no line. Tracing
+%% knows of a growing list only once the list has been made larger, which happens after
+%% at most an eighth more calls.
 sites(Calls, SoFar, Runs) ->
     _ = py_mem_tend:once(?WORKER, {tracemalloc_start, ?FRAMES}),
     Calls(SoFar div 4),

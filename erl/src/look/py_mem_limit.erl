@@ -1,14 +1,14 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
-%% The limits of workers: changed while they run, and how far they are.
+%% The limits of workers: changing them while they run, and how far away they are.
 -module(py_mem_limit).
 
 -export([set/2, show/2]).
 
 -include("py.hrl").
 
-%% Sets some limits of the option `memory'; the others stay. A pool's name means
-%% its workers to come, too. These get nothing that a worker has refused: they
+%% Sets some limits of the option `memory'; the others stay. A pool's name also
+%% means its future workers. These get no limit that a worker has refused: they
 %% could not start.
 -spec set(py_target:target(), term()) -> py_target:answer().
 set(Target, Limits) ->
@@ -59,8 +59,8 @@ ask(#pool{timeout = Timeout} = Pool, Workers, Limits) ->
     lists:foldl(fun(Op, Results) -> ask_next(Pool, Op, Deadline, Results) end,
                 [{Worker, ok} || Worker <- Workers], py_os_limit:ops(Limits)).
 
-%% Those that have done what came before. One that has not answered in time does it
-%% as soon as it can.
+%% Asks the workers that have done the previous part. One that has not answered in
+%% time does it as soon as it can.
 ask_next(Pool, {_, Part} = Op, Deadline, Results) ->
     {Fine, Failed} = lists:partition(fun({_, Result}) -> Result =:= ok end, Results),
     Next = py_fanout:ask([Worker || {Worker, ok} <- Fine], urgent, Op, Deadline),
@@ -76,8 +76,8 @@ set_one(_, _, Result) ->
 %% ---------------------------------------------------------------------------
 %% Distance
 
-%% A worker's statistics with its limits, and what is left of those of which it is
-%% known how much there is.
+%% A worker's statistics with its limits, and what is left of those whose use is
+%% known.
 -spec show(py_os_limit:limits(), map()) -> map().
 show(Limits, Stats) ->
     Used = maps:merge(maps:with([rss, address_space, data], Stats),
@@ -85,6 +85,6 @@ show(Limits, Stats) ->
     (maps:without([address_space, data], Stats))#{limits => py_os_limit:shown(Limits),
                                                   left => py_os_limit:left(Used, Limits)}.
 
-%% Only details have it.
+%% It is only there with details.
 heap(#{heap := #{current := Bytes}}) -> #{heap => Bytes};
 heap(_) -> #{}.

@@ -1,13 +1,13 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
-%% Pools with all that is known of their workers: what py:info and py:memory_stats
-%% say, put together.
+%% Pools with all that is known about their workers: what py:info and
+%% py:memory_stats say, put together.
 -module(py_mem_overview).
 
 -export([all/0, detailed/0, detailed/1]).
 -export_type([pool/0, worker/0]).
 
-%% A worker's growth is seen in its last ten minutes, and in ten seconds at least (ms).
+%% A worker's growth is that of its last ten minutes, and takes ten seconds at least (ms).
 -define(LAST, 600_000).
 -define(LEAST, 10_000).
 

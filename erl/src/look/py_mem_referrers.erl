@@ -7,7 +7,7 @@
 
 -include("py.hrl").
 
-%% What a program says of a way to some objects: Form is the path without its keys
+%% What a program says about a way to some objects: Form is the path without its keys
 %% and indexes.
 -type way() :: {Root :: atom(), Path :: binary(), Form :: binary(), Holders :: [binary()],
                 Count :: pos_integer()}.

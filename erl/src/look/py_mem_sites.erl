@@ -1,6 +1,6 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
-%% What allocated the memory that is in use, as tables that people read: summed up by
+%% What allocated the memory that is in use, as tables for people to read: summed up by
 %% line, file or traceback, filtered, merged over workers, compared. Pure.
 -module(py_mem_sites).
 
@@ -17,7 +17,7 @@
                      include := [binary()], exclude := [binary()]}.
 -type row() :: #{bytes := integer(), count := integer(), workers := [pos_integer()], _ => _}.
 
-%% What the program says of one worker.
+%% What the program of one worker says.
 -spec snapshot(pos_integer(), pos_integer() | undefined, map()) -> snapshot().
 snapshot(Id, OsPid, #{frames := Frames, sites := Sites}) ->
     [#{id => Id, os_pid => OsPid, frames => list_to_tuple(Frames), sites => Sites}].
@@ -81,7 +81,7 @@ add(Key, Bytes, Count, Id, Sums) ->
     {SoFar, N, Ids} = maps:get(Key, Sums, {0, 0, []}),
     Sums#{Key => {SoFar + Bytes, N + Count, [Id | Ids -- [Id]]}}.
 
-%% As many of the sums as that. A sum is a tuple that begins with bytes.
+%% The N largest sums. A sum is a tuple that begins with bytes.
 -spec largest(pos_integer(), #{Key => Sum}) -> [{Key, Sum}].
 largest(Top, Sums) ->
     lists:sublist(lists:sort(fun({_, A}, {_, B}) -> A >= B end, maps:to_list(Sums)), Top).

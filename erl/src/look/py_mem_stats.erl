@@ -19,8 +19,8 @@ together(#pool{size = Size} = Pool, Results) ->
                       Known <- [py_pool_board:memory(Pool, Slot)], Known =/= none],
     {ok, of_pool(py_worker_memory:counted(Known), [Stats || {_, {ok, Stats}} <- Results])}.
 
-%% The kernel comes first: while many programs answer, each of its files would have
-%% to wait for a processor. Only what takes it long is read meanwhile.
+%% The kernel comes first: while many programs answer, reading each of its files would
+%% have to wait for a processor. Only what takes the kernel long is read meanwhile.
 ask(Pool, Workers, Detail) ->
     Deadline = py_time:deadline(?STATS_LIMIT),
     Seen = [{Worker, seen(Pool, Worker)} || Worker <- Workers],
@@ -33,8 +33,8 @@ ask(Pool, Workers, Detail) ->
                         maps:get(Worker, Answers, State))}
      || {{Worker, {State, Kernel}}, {_, Calls}, Details} <- lists:zip3(Seen, Own, More)].
 
-%% A program that has nothing to do is not asked: what it said when that began is
-%% still so. One that is stopped cannot answer.
+%% A program that has nothing to do is not asked: what it said when it became idle is
+%% still true. One that is stopped cannot answer.
 seen(Pool, {Id, Pid, OsPid}) ->
     Kernel = (py_os_proc:memory(OsPid))#{id => Id, os_pid => OsPid},
     case {maps:take(stopped, Kernel), py_pool_board:resting(Pool, Id, Pid)} of
@@ -43,8 +43,8 @@ seen(Pool, {Id, Pid, OsPid}) ->
         {error, false} -> {awake, Kernel}
     end.
 
-%% What the worker knows by itself: what it does, and how many calls it has had. One
-%% that does not answer has said that when it last did something.
+%% What the worker itself knows: what it does, and how many calls it has had. If it
+%% does not answer, what it said when it last did something counts.
 own(_, _, {resting, Calls}, _) ->
     {resting, #{calls => Calls}};
 own(Pool, {Id, Pid, _}, State, Deadline) ->
@@ -57,8 +57,8 @@ own(Pool, {Id, Pid, _}, State, Deadline) ->
 details(true, Workers, Doing, Deadline) -> py_mem_detail:of_workers(Workers, Doing, Deadline);
 details(false, Workers, _, _) -> [#{} || _ <- Workers].
 
-%% A worker that cannot answer in time is busy: it is shown with the last numbers
-%% that are known of it.
+%% A worker that cannot answer in time is busy: it is shown with its last known
+%% numbers.
 of_worker(Pool, {Id, Pid, _} = Worker, Outside, {ok, Numbers}) ->
     py_worker_rest:learn(Pool, Id, Pid, Numbers),
     {ok, known(Pool, Worker, Outside#{busy => false})};

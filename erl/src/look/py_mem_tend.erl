@@ -10,8 +10,8 @@
 %% ---------------------------------------------------------------------------
 %% Collection and giving back
 
-%% Collects: how many objects were found, in a pool in all of its workers; with
-%% `trim' also how many bytes were given back.
+%% Collects, and says how many objects were found, for a pool in all of its workers;
+%% with `trim' also how many bytes were given back.
 -spec gc(py_target:target(), #{generation := 0..2, trim := boolean()}) -> py_target:answer().
 gc(Target, #{generation := Generation, trim := false}) ->
     py_target:run(Target, everywhere({gc, Generation}), fun sum/2);
@@ -27,14 +27,14 @@ both({_, {ok, N}}, {Worker, ok}) -> {Worker, {ok, #{collected => N}}};
 both({_, {error, _}} = Failed, _) -> Failed;
 both(_, Failed) -> Failed.
 
-%% Gives back what malloc has free: how many bytes.
+%% Gives back what malloc has free, and says how many bytes that was.
 -spec trim(py_target:target()) -> py_target:answer().
 trim(Target) ->
     py_target:run(Target, fun(Pool, Workers) ->
         give_back(Workers, fun() -> (everywhere(trim))(Pool, Workers) end)
     end, fun sum/2).
 
-%% By how much each worker has shrunk while it did what it was asked.
+%% By how much each worker has shrunk while it did what it was asked to do.
 give_back(Workers, Ask) ->
     Before = [rss(OsPid) || {_, _, OsPid} <- Workers],
     Results = Ask(),
@@ -82,8 +82,7 @@ was_reset(_, Result) -> Result.
 %% ---------------------------------------------------------------------------
 %% Settings
 
-%% Sets tracing or the garbage collector. A pool's name means its workers to come,
-%% too.
+%% Sets tracing or the garbage collector. A pool's name also means its future workers.
 -spec set(py_target:target(), py_wire:op()) -> py_target:answer().
 set(Name, Op) when is_atom(Name) ->
     py_pool_board:with_pool(Name, fun(Pool) -> set_pool(Pool, Op) end);
@@ -96,7 +95,7 @@ set_pool(Pool, Op) ->
         {error, _} = Error -> Error
     end.
 
-%% Has the workers that are there now do this: ok.
+%% Makes the workers that are there now do this: ok.
 -spec once(py_target:target(), py_wire:op()) -> py_target:answer().
 once(Target, Op) ->
     py_target:run(Target, everywhere(Op), fun(_, Results) -> py_fanout:all_ok(Results) end).

@@ -15,7 +15,7 @@
                  workers := [pos_integer()]}.
 -export_type([by/0, row/0]).
 
-%% Of a pool: of all workers that it has had.
+%% For a pool: over all workers that it has had.
 -spec top(py_target:target(), by(), Top :: pos_integer()) -> py_target:answer().
 top(Target, By, Top) ->
     py_target:run(Target,
@@ -28,7 +28,7 @@ of_slot({Slot, _, _}, Pool, By, Top) ->
 of_slots(_, #pool{bills = none}, _, _) -> {error, {not_enabled, bill}};
 of_slots(Slot, #pool{bills = Table}, By, Top) -> {ok, rows(py_worker_bill:sums(Table, Slot), By, Top)}.
 
-%% The table that people read. Pure.
+%% The table for people to read. Pure.
 -spec rows([sum()], by(), Top :: pos_integer()) -> [row()].
 rows(Sums, By, Top) ->
     Together = lists:foldl(fun add/2, #{}, Sums),
@@ -55,7 +55,8 @@ row(What, #{calls := Calls, times := Counts, workers := Slots} = Numbers) ->
                                    p50 => quantile(Calls * 50, Counts, 0),
                                    p99 => quantile(Calls * 99, Counts, 0)}.
 
-%% How long those took that were at most so quick: a hundredth of calls for each 1.
+%% The most time that these calls took, the quickest ones; Left is in hundredths of a
+%% call.
 quantile(Left, [Count | Counts], Bucket) when Left > 100 * Count, Counts =/= [] ->
     quantile(Left - 100 * Count, Counts, Bucket + 1);
 quantile(_, _, Bucket) ->

@@ -23,7 +23,7 @@ diff(Before, After, Options) ->
      || Snapshot <- [Before, After]],
     py_mem_sites:diff(Before, After, Options).
 
-%% What is made of the snapshot of a worker, of a pool, of each worker.
+%% What Make makes of the snapshot of a worker, of a pool, of each worker.
 look({_, all} = Target, Make) ->
     case ask(Target) of
         {ok, Each} -> {ok, [{Id, made(Answer, Make)} || {Id, Answer} <- Each]};
@@ -46,7 +46,7 @@ of_worker(Name, {Id, _, _}, {ok, none}) -> {error, {not_tracing, {Name, Id}}};
 of_worker(_, {Id, _, OsPid}, {ok, Sites}) -> {ok, py_mem_sites:snapshot(Id, OsPid, Sites)};
 of_worker(_, _, {error, _} = Error) -> Error.
 
-%% Of those that trace.
+%% The snapshots of those that trace.
 together(#pool{name = Name}, Results) ->
     Tracing = [Row || {_, Result} = Row <- Results, not is_off(Result)],
     case {py_fanout:all_ok(Tracing), [Snapshot || {_, {ok, Snapshot}} <- Tracing]} of

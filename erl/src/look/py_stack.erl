@@ -7,7 +7,7 @@
 -export_type([worker/0]).
 
 %% As py:info/1 shows it: its pid, its id in the default pool, or its pool and id.
-%% A pool is each of its workers.
+%% A pool means each of its workers.
 -type worker() :: pid() | pos_integer() | py_target:target().
 
 %% How long the answer may take (ms).
@@ -34,7 +34,7 @@ ask(Workers) ->
     Results = py_fanout:ask(Workers, urgent, stack, py_time:deadline(?LIMIT)),
     [{Worker, result(Result)} || {Worker, Result} <- Results].
 
-%% C code that keeps the GIL keeps its stack to itself.
+%% While C code keeps the GIL, nobody sees the stack.
 result({error, timeout}) -> {error, busy};
 result(Result) -> Result.
 

@@ -5,13 +5,13 @@
 %% out by py_pool_relief.
 %%
 %%   calm ── above ──> relieved ── still ──> sparing, one worker after another
-%%    ^   idle workers     │  the fattest gets no new work; once it  │
+%%    ^   idle workers     │  the largest gets no new work; once it  │
 %%    │   collect and trim │  is idle, it collects and trims         │ no other
 %%    │                    v                                         v is left
 %%    └─────── well below the budget ◄───────────────────────── refusing
 %%
-%% A worker that was spared in vain works again, and is not chosen twice before
-%% the pool is calm. Nothing is decided while a relief is under way.
+%% A worker that was spared in vain works again, and is not chosen a second time
+%% before the pool is calm. Nothing is decided while a relief is under way.
 -module(py_pool_budget).
 
 -export([new/0, allowed/4, is_below/1, observe/2, relieved/1]).
@@ -27,7 +27,7 @@
                     idle := boolean()}.
 
 -type effect() ::
-    %% There is pressure from now on, or no more.
+    %% From now on there is pressure, or there no longer is.
     pressure | calm
     %% These collect garbage and give memory back; then relieved/1 is called.
     | {relieve, [py_pool_board:worker()]}
@@ -41,12 +41,12 @@
 -type spared() :: #{worker := py_pool_board:worker(), used := non_neg_integer(),
                   rounds := non_neg_integer(), relieved := boolean()}.
 
-%% It is calm again below so much of what is allowed (percent).
+%% It is calm again below this much of what is allowed (percent).
 -define(CALM, 95).
 %% What stays free in the machine and in each cgroup (percent).
 -define(FREE, 2).
 %% While processes wait for memory for more than this share of their time (percent),
-%% so much less of the budget counts.
+%% only this share of the budget counts (percent).
 -define(STALLED, 10.0).
 -define(STALLED_SHARE, 80).
 %% For how many rounds a worker that is spared may be at its last calls.
@@ -69,7 +69,7 @@
 new() ->
     #budget{}.
 
-%% How much the workers may have, of these places, when they have so much now: the
+%% How much the workers may have in these places, given how much they have now: the
 %% limit, or what they have and what is left, whichever is less.
 -spec allowed(limit(), [py_os_room:place()], {ok, float()} | unknown, Used :: non_neg_integer()) ->
           integer().
@@ -139,8 +139,8 @@ relieved(B) ->
 %% ---------------------------------------------------------------------------
 %% One worker is spared
 
-%% The fattest of those that were not spared yet, by what only it has. If there is
-%% no other, new calls are refused.
+%% The largest of those that were not spared yet, by what it alone has. If there is
+%% none left, new calls are refused.
 spare_next(Effects, #{workers := Workers, used := Used}, #budget{tried = Tried} = B) ->
     Others = [{Uss, Worker} || #{worker := {Slot, _, _} = Worker, uss := Uss} <- Workers,
                                not lists:member(Slot, Tried)],
@@ -164,8 +164,9 @@ look_up(#{worker := Worker}, #{workers := Workers}) ->
         [] -> gone
     end.
 
-%% It is idle: now its memory can come back. It has not come back, or the worker is
-%% gone: the next one. It is still at work: for a while.
+%% If it is idle, its memory can come back now. If that has not come back, or the
+%% worker is gone, it is the next one's turn. If it is still at work, that may last
+%% for a while.
 sparing(idle, #{worker := Worker, relieved := false} = Spared, _, B) ->
     relieve([Worker], [], B#budget{stage = {sparing, Spared#{relieved := true}}});
 sparing(busy, #{rounds := Rounds} = Spared, _, B) when Rounds < ?PATIENCE ->

@@ -1,7 +1,7 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
 %% A worker's memory over its whole life: every sample of the last half minute, and
-%% the fewer the older they are. Pure.
+%% fewer of longer ago. Pure.
 %%
 %% Samples are in levels, the newest first. When a level is full, its older half
 %% goes to the next one, and only every second sample of it. The last level thins
@@ -12,8 +12,8 @@
 -export([new/0, add/3, samples/1, slope/1]).
 -export_type([history/0, sample/0]).
 
-%% How many samples stay in a level when it was full, and how many levels there are:
-%% for two days, a sample every second.
+%% How many samples stay in a level after it was full, and how many levels there are:
+%% enough for two days with a sample every second.
 -define(KEPT, 30).
 -define(LEVELS, 12).
 

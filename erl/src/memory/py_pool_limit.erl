@@ -6,7 +6,7 @@
 %%
 %% The kernel looks at every page of a process for its PSS, which takes
 %% milliseconds. It is never more than the processes' rss together (`group_rss'),
-%% so it is wanted only where these are above the limit.
+%% so it is needed only where these are above the limit.
 -module(py_pool_limit).
 
 -export([judge/2, counts_children/1, budget/1]).
@@ -16,7 +16,7 @@
                     budget => py_pool_budget:limit() | infinity, _ => _}.
 -type sample() :: #{rss := non_neg_integer(), group_rss => non_neg_integer(),
                     group => non_neg_integer()}.
-%% What it had, and the limit that this is above.
+%% What it had, and the limit that it was above.
 -type excess() :: #{rss := non_neg_integer(), group => non_neg_integer(), limit := pos_integer()}.
 
 %% `near': above half of a limit, so it has to be looked at more often. `measure':

@@ -1,8 +1,9 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
-%% Functions that have cost workers their memory (the pool option `quarantine').
-%% After as many as the option says they are refused. A function is what it was
-%% called as, {Module, Function, Arity}; anything else is its operation. Pure.
+%% Functions that have used up workers' memory (the pool option `quarantine'). Once
+%% they have done so to as many workers as the option says, they are refused. A
+%% function is named as it was called, {Module, Function, Arity}; anything else by
+%% its operation. Pure.
 -module(py_pool_quarantine).
 
 -export([new/2, cost/3, lift/2, known/1, refused/1]).
@@ -23,7 +24,7 @@
 new(Limit, Known) ->
     #quarantine{limit = Limit, known = Known}.
 
-%% This has cost a worker its memory.
+%% This has used up a worker's memory.
 -spec cost(py_wire:what() | none, why(), quarantine()) -> quarantine().
 cost(What, _, #quarantine{limit = Limit} = Q) when What =:= none; Limit =:= infinity ->
     Q;

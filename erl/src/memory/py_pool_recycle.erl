@@ -9,7 +9,7 @@
 %%     └───────────── enough ─────────────┘
 %%
 %% What a worker itself has to know exactly, how many calls it takes and how often
-%% it has run out of memory, is py_worker_tenure's.
+%% it has run out of memory, is in py_worker_tenure.
 -module(py_pool_recycle).
 
 -export([new/3, seen/3, gave_back/4, ends/3, ended/4, forget/2, counts/1]).
@@ -20,8 +20,8 @@
 -define(RELIEF, 10_000).
 %% A worker that was to be replaced and is still there is asked for again (ms).
 -define(PATIENCE, 60_000).
-%% How many workers of each slot may have met a limit in an hour before it is said that
-%% the limit is too low, and what is near to it (percent).
+%% How many workers of each slot may reach a limit in an hour before the log says that
+%% the limit is too low, and up to where they count as near to it (percent).
 -define(HOUR, 3_600_000).
 -define(MANY, 6).
 -define(NEAR, 125).
@@ -67,7 +67,7 @@
     | {too_low, rss | growth, Limit :: pos_integer(), Times :: pos_integer(),
        Proposed :: pos_integer()}.
 
-%% With these limits, for a pool of that size in which so many were recycled before.
+%% With these limits, for a pool of that size; Counts were recycled before.
 -spec new(#{atom() => non_neg_integer()}, Size :: pos_integer(), counts()) -> recycle().
 new(Limits, Size, Counts) ->
     #recycle{limits = Limits, size = Size, counts = Counts}.
@@ -153,7 +153,7 @@ is_over(age, Limit, _, Now, #worker{since = Since} = W, Limits) ->
 is_over(idle, Limit, #{idle := Idle, calls := Calls}, Now, #worker{quiet = Quiet} = W, Limits) ->
     Idle andalso Calls > 0 andalso Now - Quiet >= lowered(Limit, W, Limits).
 
-%% Each worker has a chance of its own, and keeps it.
+%% Each worker has a random number of its own, and keeps it.
 lowered(Limit, #worker{pid = Pid}, Limits) ->
     py_worker_tenure:jittered(Limit, Limits, erlang:phash2(Pid, 1000) / 1000).
 

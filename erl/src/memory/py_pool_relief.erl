@@ -39,15 +39,15 @@ carry_out(calm, Seen, Pool) ->
     log(notice, "the workers' memory is within their budget again", [], Seen, Pool),
     clear(Pool).
 
-%% There is no pressure: nothing is refused, and there is no alarm. Only one that was
-%% set is cleared, because that is an event in the log of sasl.
+%% There is no pressure: nothing is refused, and there is no alarm. Only an alarm that
+%% was set is cleared, because clearing is an event in the log of sasl.
 -spec clear(#pool{}) -> ok.
 clear(#pool{name = Name} = Pool) ->
     py_pool_load:admit(Pool),
     _ = py_pool_board:forget_first(Pool, alarm) andalso alarm({clear_alarm, {py_memory, Name}}),
     ok.
 
-%% As alarm_handler's own functions do it, so that sasl is not needed.
+%% What alarm_handler's own functions do, without needing sasl.
 alarm(Event) ->
     case whereis(alarm_handler) of
         undefined -> ok;

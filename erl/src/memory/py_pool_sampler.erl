@@ -21,7 +21,7 @@
 -define(NEAR_PERIOD, 100).
 %% How long it may take to answer (ms).
 -define(CALL_LIMIT, 5_000).
-%% To look at the budget takes at most one part in so many of the time.
+%% Looks at the budget take at most one part in this many of the time.
 -define(BUDGET_SHARE, 10).
 
 %% What was seen of a worker, in bytes.
@@ -190,8 +190,8 @@ judge({_, Worker, OsPid, Sample} = Seen, #state{pool = Pool, near = Near} = S) -
             S
     end.
 
-%% The worker learns first why its program will be gone. To kill takes a process,
-%% which nobody waits for. Should it fail, the next second comes here again.
+%% The worker first learns why its program will be gone. Killing takes a process of
+%% its own, for which nobody waits. If it fails, the next look tries again.
 kill(Worker, OsPid, Excess) ->
     py_worker:exceeded(Worker, Excess),
     _ = spawn(fun() -> py_os_port:kill(OsPid) end),

@@ -1,7 +1,7 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
-%% When the workers of a pool give back what malloc has free. Pure: it is told
-%% what is seen of them, and says whom to trim.
+%% When the workers of a pool give back what malloc has free. Pure: it gets what is
+%% seen of them, and says which of them to trim.
 %%
 %% A trim that gave back less than a hundredth was not worth its time: what malloc
 %% has is in use, or in pieces that are smaller than a page. Then the pause until
@@ -11,14 +11,14 @@
 -export([new/1, seen/4, trimmed/5]).
 -export_type([trim/0, policy/0, rule/0, seen/0]).
 
-%% A worker has fallen idle; has so many bytes more than after the last trim that
-%% was worth it; has not been trimmed for so long (ms).
+%% A worker has fallen idle; has at least that many bytes more than after the last
+%% trim that was worth it; has not been trimmed for that long (ms).
 -type rule() :: idle | {after_growth, pos_integer()} | {every, pos_integer()}.
 -type policy() :: never | [rule()].
 -type seen() :: {Worker :: pid(), Rss :: non_neg_integer(), IsIdle :: boolean()}.
 
-%% The least pause between two trims, and the longest that comes of trims that
-%% were not worth it (ms).
+%% The shortest pause between two trims, and the longest one after trims that were
+%% not worth it (ms).
 -define(PAUSE, 1_000).
 -define(LONGEST_PAUSE, 600_000).
 %% What an idle worker must have grown by.
@@ -46,8 +46,8 @@
 new(Policy) ->
     #trim{policy = Policy}.
 
-%% This is seen of some of the live workers now. Those that are to be trimmed are
-%% returned.
+%% What is seen of some of the live workers now. Returns those that are to be
+%% trimmed.
 -spec seen([seen()], Live :: [pid()], Now :: integer(), trim()) -> {[pid()], trim()}.
 seen(_, _, _, #trim{policy = never} = T) ->
     {[], T};

@@ -1,7 +1,7 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
 %% How much memory a pool's workers have together, and may have (py_pool_budget):
-%% what the kernel says of them and of the place where they run.
+%% what the kernel says about them and about the place where they run.
 -module(py_pool_usage).
 
 -export([look/3]).
@@ -9,7 +9,8 @@
 -include("py.hrl").
 
 %% From samples of all programs. Shared pages are divided (PSS) only if it matters,
-%% because that takes milliseconds for each program: the rss together is more.
+%% because that takes milliseconds for each program: the sum of their rss is never
+%% less.
 -spec look(py_pool_budget:limit() | none, [py_pool_sampler:sample()], #pool{}) ->
           py_pool_budget:seen().
 look(none, _, _) ->
@@ -23,8 +24,8 @@ look(Limit, Samples, Pool) ->
         false -> measure(Limit, Room, Samples, Pool)
     end.
 
-%% Workers may be in other cgroups than the VM. If each has one of its own, that is
-%% no limit of them all.
+%% Workers may be in other cgroups than the VM. If each has one of its own, those are
+%% not limits of all of them together.
 room(Samples, Pool) ->
     Who = who(Samples, Pool),
     {py_os_room:places(Who), py_os_room:stalled(Who)}.

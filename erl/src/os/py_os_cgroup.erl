@@ -1,9 +1,9 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
 %% A control group (cgroup, version 2) for each program, in a directory that the
-%% user names: one that is delegated to the VM's user and has no processes, for the
-%% kernel wants processes only in the leaves. Each program gets a directory in it
-%% and joins that by itself, before Python starts; so the limits hold from the
+%% user names: one that is delegated to the VM's user and has no processes, because
+%% the kernel allows processes only in the leaves. Each program gets a directory in
+%% it and joins that by itself, before Python starts; so the limits hold from the
 %% first byte, for the program and all that it starts. The VM stays where it is.
 -module(py_os_cgroup).
 
@@ -13,8 +13,8 @@
 %% How long the processes in it may take to end once they are killed (ms).
 -define(REMOVE_LIMIT, 2_000).
 
-%% Makes the directory of one program, if the limits name one for all: in the
-%% limits that are returned it is that program's own. An error is a text.
+%% Makes the directory of one program, if the limits name one for all: the limits
+%% that it returns have that program's own. An error is a text.
 -spec make(py_os_limit:limits()) -> {ok, py_os_limit:limits()} | {error, binary()}.
 make(#{cgroup := Dir} = Limits) ->
     try
@@ -53,7 +53,7 @@ enable(Wanted, Dir) ->
         New -> write(Dir, "cgroup.subtree_control", [["+", Name, " "] || Name <- New])
     end.
 
-%% Those of VMs that have crashed. One that has a process in it stays.
+%% Removes those of VMs that have crashed. One that has a process in it stays.
 sweep(Dir) ->
     {ok, Names} = file:list_dir(Dir),
     Own = prefix(),
@@ -69,7 +69,7 @@ child(Dir) ->
         {error, Why} -> throw(["no directory can be made in it: ", file:format_error(Why)])
     end.
 
-%% Of this VM alone.
+%% Only this VM uses it.
 prefix() ->
     Start = erlang:system_info(start_time) + erlang:time_offset(native),
     lists:flatten(io_lib:format("py-~s-~b-", [os:getpid(), Start])).

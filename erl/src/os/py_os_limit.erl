@@ -2,7 +2,7 @@
 %%
 %% What a worker's memory is limited to (the pool option `memory'): the arguments
 %% that its program is started with, what can be changed while it runs, how far it
-%% is from its limits, and what is said when it could not start. Pure.
+%% is from its limits, and what is said if it could not start. Pure.
 -module(py_os_limit).
 
 -export([args/1, remark/1, is_met/1, refused/2, ops/1, shown/1, left/2]).
@@ -21,7 +21,7 @@
                     oom_score_adj => integer(),
                     _ => _}.
 
-%% What the kernel holds: the key, and the program's option.
+%% What the kernel enforces: the key, and the program's option.
 -define(OF_KERNEL, [{address_space, "--address-space"}, {data, "--data"}, {files, "--files"},
                     {core, "--core"}, {cgroup, "--cgroup"}, {cgroup_max, "--cgroup-max"},
                     {cgroup_high, "--cgroup-high"}, {cgroup_pids, "--cgroup-pids"},
@@ -44,7 +44,7 @@ text(infinity) -> "infinity";
 text(N) when is_integer(N) -> integer_to_list(N);
 text(Path) -> Path.
 
-%% What may be why a program has not started: it had no time to say so.
+%% What may have kept a program from starting, which it had no time to say.
 -spec remark(limits()) -> iodata().
 remark(Limits) ->
     case [[" ", atom_to_list(Key), " ", text(N)]
@@ -57,7 +57,7 @@ remark(Limits) ->
 starving() ->
     [address_space, data, files, cgroup_max, cgroup_pids].
 
-%% Whether one of them is met as MemoryError.
+%% Whether Python would see one of them as MemoryError.
 -spec is_met(limits()) -> boolean().
 is_met(Limits) ->
     lists:any(fun(Key) -> is_integer(maps:get(Key, Limits, none)) end,
@@ -66,8 +66,8 @@ is_met(Limits) ->
 %% ---------------------------------------------------------------------------
 %% Change
 
-%% Why these limits cannot be set in a pool that was started with those: there is
-%% nothing yet that would hold one.
+%% Why these limits cannot be set in a pool that was started with those: nothing is
+%% there that could enforce them.
 -spec refused(limits(), Started :: limits()) ->
           none | {not_while_running | not_enabled, atom()}.
 refused(Limits, Started) ->
@@ -82,8 +82,8 @@ refusal(Key, Started) when Key =:= cgroup_max; Key =:= cgroup_high; Key =:= cgro
     [{not_enabled, Key} || not is_map_key(cgroup, Started)];
 refusal(_, _) -> [].
 
-%% What a program that runs has to do, to have these limits. For what the kernel
-%% holds it needs no Python.
+%% What a running program has to do to have these limits. For those that the kernel
+%% enforces it needs no Python.
 -spec ops(limits()) -> [{set_limits | set_memory, limits()}].
 ops(Limits) ->
     [{Op, Part} || {Op, Keys} <- [{set_limits, [Key || {Key, _} <- ?OF_KERNEL, Key =/= cgroup]},

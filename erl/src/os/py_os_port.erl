@@ -78,7 +78,7 @@ port_options(#{env := Env, cwd := Cwd} = Options) ->
      {busy_limits_port, disabled}, {busy_limits_msgq, disabled},
      {args, args(Options)}, {env, native(variables(Env))} | [{cd, Cwd} || Cwd =/= undefined]].
 
-%% What begins with nothing has none of the VM's.
+%% With `clear', the program gets none of the VM's.
 variables([clear | Env]) ->
     Given = variables(Env),
     [{Name, false} || {Name, _} <- os:env(), not lists:keymember(Name, 1, Given)] ++ Given;
@@ -96,7 +96,7 @@ native(Env) ->
 bytes(String) ->
     binary_to_list(unicode:characters_to_binary(String)).
 
-%% Relative directories are relative to the VM's, wherever the program runs.
+%% Relative directories start from the VM's, wherever the program runs.
 args(#{venv := Venv, python_path := Path, max_frame := MaxFrame, memory := Memory,
        guard := Guard, interrupt_grace := Grace, worker := Worker, profile := Profile}) ->
     lists:append([["--venv", filename:absname(Venv)] || Venv =/= undefined])
@@ -186,7 +186,8 @@ kill(OsPid) ->
     _ = signal_group("KILL", OsPid),
     ok.
 
-%% By the shell's own kill, which every system has; a program of that name not.
+%% By the shell's own kill, which every system has; not every system has a program
+%% of that name.
 signal_group(Signal, OsPid) ->
     Command = ["-c", "kill -s \"$0\" -- \"-$1\" 2>/dev/null", Signal,
                integer_to_list(OsPid)],

@@ -17,7 +17,7 @@
                     stopped => true}.           % by a signal or a debugger
 -type shares() :: #{pss => non_neg_integer(),   % resident, shared pages divided
                     uss => non_neg_integer(),   % resident, and shared with nobody
-                    held => non_neg_integer()}. % resident or swapped out, and no file's
+                    held => non_neg_integer()}. % resident or swapped out, not of a file
 
 %% How the kernel says that a process is stopped.
 -define(STOPPED, [<<"\nState:\tT">>, <<"\nState:\tt">>]).
@@ -35,8 +35,8 @@ memory(OsPid) ->
                                     Bytes <- bytes(Name, Status)]
                    ++ [{stopped, true} || binary:match(Status, ?STOPPED) =/= nomatch]).
 
-%% From now on its peak is the most that is resident from now on. A process that is
-%% gone has no peak. Not every kernel can do that, and lets it be done.
+%% Begins its peak anew: the most that is resident from now on. A process that is
+%% gone has no peak. Not every kernel can do that, or allows it.
 -spec reset_peak(pos_integer() | undefined) -> ok | {error, unsupported}.
 reset_peak(undefined) ->
     {error, unsupported};
@@ -50,7 +50,7 @@ reset_peak(OsPid) ->
 unless_gone({ok, _}) -> {error, unsupported};
 unless_gone({error, _}) -> ok.
 
-%% What of its memory it shares. The kernel looks at every page for that, which
+%% How much of its memory it shares. The kernel looks at every page for that, which
 %% takes milliseconds in a large process.
 -spec shares(pos_integer() | undefined) -> shares().
 shares(OsPid) ->
@@ -63,8 +63,8 @@ shares(OsPid) ->
                        Found <- [[Bytes || Name <- Names, Bytes <- bytes(Name, Rollup)]],
                        Found =/= []]).
 
-%% The other processes of the groups that these processes lead, by one look at all
-%% processes there are.
+%% The other processes of the groups that these processes lead, from one look at all
+%% processes of the system.
 -spec groups([pos_integer() | undefined]) -> #{pos_integer() => [pos_integer()]}.
 groups(Leaders) ->
     Members = [{Group, OsPid} || OsPid <- processes_there(), Group <- group(OsPid),
@@ -80,8 +80,8 @@ processes_there() ->
         {error, _} -> []
     end.
 
-%% Behind the name, which may contain anything, come state, parent and group. One
-%% that waits for its parent to hear of its end has no memory.
+%% After the name, which may contain anything, come state, parent and group. A process
+%% whose end its parent has not yet heard of (a zombie) has no memory.
 group(OsPid) ->
     case string:split(read(OsPid, "/stat"), ") ", trailing) of
         [_, <<State, " ", Rest/binary>>] when State =/= $Z, State =/= $X ->
@@ -120,8 +120,8 @@ read(Path) ->
         {error, _} -> <<>>
     end.
 
-%% The number of the line "NAME   NUMBER kB", if there is such a line. There is no
-%% regular expression because this is done for every worker.
+%% The number of the line "NAME   NUMBER kB", if there is such a line. It does not use
+%% a regular expression because this is done for every worker.
 bytes(Name, Text) ->
     case binary:match(Text, Name) of
         {At, Length} ->

@@ -122,14 +122,14 @@ read(Names) ->
         {error, _} -> <<>>
     end.
 
-%% The number in a file; `max' is none.
+%% The number in a file; `max' is not a number.
 number(Text) ->
     case string:to_integer(Text) of
         {N, _} when is_integer(N) -> [N];
         _ -> []
     end.
 
-%% The number of the line that begins so.
+%% The number of the line that begins with Name.
 number(Name, Text) ->
     case re:run(Text, ["^", Name, "\\s*(\\d+)"], [multiline, {capture, all_but_first, binary}]) of
         {match, [Digits]} -> [binary_to_integer(Digits)];

@@ -16,7 +16,7 @@
 
 -include("py.hrl").
 
-%% How often the workers are asked to tell their load while callers wait (ms).
+%% How often the workers are asked for their load while callers wait (ms).
 -define(POKE, 50).
 
 -record(state, {
@@ -40,8 +40,8 @@
 start_link(Pool, Options) ->
     gen_server:start_link(?MODULE, {Pool, Options}, []).
 
-%% Asks when every worker has been ready once, or one could not start. Whoever asks
-%% reads the answer by himself: ok | {error, term()}.
+%% Asks to hear when every worker has been ready once, or one could not start. Whoever
+%% asks has to receive the answer: ok | {error, term()}.
 -spec await(#pool{}) -> {ok, gen_server:request_id()} | {error, {no_pool | stopping | not_started, atom()}}.
 await(Pool) ->
     case py_pool_board:pool(Pool) of
@@ -53,12 +53,12 @@ await(Pool) ->
 info(Pool) ->
     call(Pool, info).
 
-%% Runs the code in every worker, and in all that will start.
+%% Runs the code in every worker, and in all that start later.
 -spec define(#pool{}, py_secret:secret(py_wire:op()), py_time:deadline()) -> ok | {error, term()}.
 define(Pool, Op, Deadline) ->
     call(Pool, {define, Op, Deadline}).
 
-%% Workers that will start do not run this definition.
+%% Workers that start later do not run this definition.
 -spec forget(#pool{}, py_pool_steps:id()) -> ok | {error, term()}.
 forget(Pool, Id) ->
     call(Pool, {forget, Id}).
@@ -112,7 +112,7 @@ prepare(Pool, Slot, Worker) ->
 replace(Pool, Slot, Worker, Why, What) ->
     tell(Pool, {replace, Slot, Worker, Why, What}).
 
-%% Something is known of the memory of its workers.
+%% Something is known about the memory of its workers.
 -spec heard(pid(), py_pool_tend:heard()) -> ok.
 heard(Pool, What) ->
     tell(Pool, {heard, What}).
@@ -255,7 +255,7 @@ outwards({retire, Worker, Why}, #state{pool = #pool{drain = Drain}}) ->
 outwards({forget, Worker}, #state{pool = Pool}) ->
     py_pool_board:forget_dead(Pool, Worker).
 
-%% The worker belongs to this process: one does not go on without the other.
+%% The worker belongs to this process: neither goes on without the other.
 start_worker(Id, #state{pool = Pool, slots = Slots} = S) ->
     Args = #{pool => Pool, pool_pid => self(), slot => Id, options => options(S)},
     {ok, Sup} = py_pool_board:workers_sup(Pool),
@@ -271,8 +271,8 @@ run(Code, Deadline, #state{pool = Pool} = S) ->
     {_, Monitor} = spawn_monitor(py_fanout, ask_and_exit, Args),
     S#state{definer = Monitor}.
 
-%% The steps outlive this process and its supervisor, should they ever be started
-%% anew. The workers that are live have run them, or are asked to.
+%% The steps outlive this process and its supervisor, in case these are ever
+%% restarted. The workers that are live have run them, or are asked to.
 set_steps(Steps, #state{pool = #pool{name = Name}, slots = Slots} = S) ->
     py_pool_kept:put_steps(Name, Steps),
     S#state{steps = Steps, slots = py_pool_slots:ran(Steps, Slots)}.
@@ -280,9 +280,9 @@ set_steps(Steps, #state{pool = #pool{name = Name}, slots = Slots} = S) ->
 %% ---------------------------------------------------------------------------
 %% Callers who wait
 
-%% A caller that was given a place and died on its way there leaves a worker
-%% idle that will not say so by itself. So the workers are asked while anybody
-%% is in the queue.
+%% A caller that got a place and died on its way there leaves a worker idle that
+%% will not say so by itself. So the workers are asked while anybody is in the
+%% queue.
 poke(#state{pool = Pool} = S) ->
     [py_worker:report(Worker) || {_, Worker, _} <- py_pool_board:workers(Pool)],
     keep_poking(S).
@@ -320,7 +320,7 @@ restart_next(#state{roll = Roll, slots = Slots} = S) ->
 chosen(all, Live) -> Live;
 chosen(Id, _) -> [Id].
 
-%% One that has lost its slot, or died, is replaced already.
+%% A worker that has lost its slot, or died, is already replaced.
 if_live(Id, Worker, Do, #state{slots = Slots} = S) ->
     case py_pool_slots:is_live(Id, Worker, Slots) of
         true -> Do(Id, S);

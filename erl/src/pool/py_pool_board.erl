@@ -58,7 +58,7 @@ publish(#pool{name = Name} = Pool) ->
 bills(#{bill := true}) -> ets:new(py_worker_bill, [public, {write_concurrency, true}]);
 bills(_) -> none.
 
-%% From now on there is no such pool.
+%% From now on the pool is not there any more.
 -spec delete(atom()) -> ok.
 delete(Name) ->
     _ = persistent_term:erase({py, Name}),
@@ -85,8 +85,8 @@ open(Name) ->
         end
     end).
 
-%% Why the pool did not take a request: it stops, or something of it is dead. It is
-%% known even of one that is gone.
+%% Why the pool did not take a request: it is stopping, or part of it is dead. This is
+%% known even of a pool that is gone.
 -spec refusal(#pool{}) -> {error, {no_pool | stopping | not_started, atom()}}.
 refusal(#pool{name = Name} = Pool) ->
     case py_pool_load:is_stopping(Pool) of
@@ -146,7 +146,7 @@ pid(Pool, Key) ->
         [] -> refusal(Pool)
     end.
 
-%% Calls one of these processes. One that ends, or has ended, refuses like the pool.
+%% Calls one of these processes. One that ends, or has ended, refuses as the pool does.
 -spec call({ok, pid()} | {error, term()}, #pool{}, term(), timeout()) -> term().
 call({ok, Pid}, Pool, Request, Timeout) ->
     try
@@ -235,7 +235,7 @@ forget_program(Pool, Worker) ->
     delete_row(Pool, {program, Worker}).
 
 %% ---------------------------------------------------------------------------
-%% What is said once, what is refused
+%% What is said only once, what is refused
 
 %% Whether nobody has asked this before.
 -spec is_first(#pool{}, What :: atom()) -> boolean().
@@ -247,7 +247,7 @@ is_first(#pool{table = Table}, What) ->
 forget_first(#pool{table = Table}, What) ->
     in_table(fun() -> ets:take(Table, {said, What}) =/= [] end, false).
 
-%% These alone are refused from now on.
+%% From now on these are refused, and no others.
 -spec set_refused(#pool{}, [{py_wire:what(), Why :: term()}]) -> ok.
 set_refused(Pool, Refused) ->
     insert(Pool, {refused, maps:from_list(Refused)}).
@@ -273,8 +273,8 @@ value(Pool, Key) ->
         [] -> none
     end.
 
-%% Makes something new of it. Many may do so at once, and nothing is lost: if
-%% another was faster, it is made of what that one has left.
+%% Changes it. Many may do so at once, and nothing is lost: if another was faster,
+%% the fun is applied to what that one has left.
 -spec update_memory(#pool{}, slot(), fun((Known) -> Known)) -> ok.
 update_memory(Pool, Slot, Change) ->
     update(Pool, {memory, Slot}, Change).
@@ -287,8 +287,8 @@ update(Pool, Key, Change) ->
     end,
     ok.
 
-%% A worker has nothing to do, after so many calls, and what is known of it is so
-%% until it has.
+%% A worker has nothing to do, after this many calls, and what is known of it holds
+%% until it has something to do.
 -spec rest(#pool{}, slot(), pid(), Calls :: non_neg_integer()) -> ok.
 rest(Pool, Slot, Worker, Calls) ->
     insert(Pool, {{rest, Slot}, Worker, Calls}).
@@ -317,7 +317,7 @@ replace(#pool{table = Table}, Key, Old, New) ->
 set_limits(Pool, Worker, Limits) ->
     insert(Pool, {{limits, Worker}, Limits}).
 
-%% Some of its limits are others now. One that is gone has none.
+%% Some of its limits have changed. A worker that is gone has none.
 -spec change_limits(#pool{}, pid(), map()) -> ok.
 change_limits(Pool, Worker, Changed) ->
     update(Pool, {limits, Worker}, fun(none) -> none;
@@ -346,7 +346,7 @@ died(Pool, Worker, Why, Culprit) ->
 forget_dead(Pool, Worker) ->
     delete_row(Pool, {dead, Worker}).
 
-%% Whether a worker has written down its end.
+%% Whether a worker has written down why it ended.
 -spec has_died(#pool{}, pid()) -> boolean().
 has_died(Pool, Worker) ->
     lookup(Pool, {dead, Worker}) =/= [].
@@ -385,7 +385,7 @@ delete_row(#pool{table = Table}, Key) ->
     _ = in_table(fun() -> ets:delete(Table, Key) end, false),
     ok.
 
-%% Nothing, if another row has its key by now.
+%% Does nothing if another row has the key by now.
 delete_object(#pool{table = Table}, Row) ->
     _ = in_table(fun() -> ets:delete_object(Table, Row) end, false),
     ok.

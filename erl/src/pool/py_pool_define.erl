@@ -21,18 +21,18 @@
 
 -type effect() ::
     {reply, gen_server:from(), ok | {error, term()}}
-    %% late/3 is called when this time has come.
+    %% late/3 is to be called at this time.
     | {late_at, integer(), gen_server:from()}
-    %% Every live worker is asked to run it; done/2 is told how that went.
+    %% Every live worker is asked to run it; done/2 gets how that went.
     | {run, code(), py_time:deadline()}
-    %% Every worker that will start has to run it, too.
+    %% Every worker that starts later has to run it, too.
     | {append, code()}.
 
 -spec new() -> definitions().
 new() ->
     #definitions{}.
 
-%% Somebody wants this to be run in every worker.
+%% A caller wants this to be run in every worker.
 -spec add(gen_server:from(), code(), py_time:deadline(), definitions()) ->
           {definitions(), [effect()]}.
 add(From, Op, Deadline, #definitions{waiting = Waiting} = D) ->

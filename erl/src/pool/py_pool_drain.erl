@@ -2,7 +2,7 @@
 %%
 %% How a pool comes to rest before it ends: it refuses what is new, and what is
 %% under way has some time to finish. Whoever stops a pool by its name does that
-%% first (py_pool_life). A pool that is ended by its supervisor has this process,
+%% first (py_pool_life). For a pool that its supervisor ends there is this process,
 %% which was started last, so it ends first and drains the pool while the others
 %% still work.
 -module(py_pool_drain).
@@ -21,7 +21,7 @@ start_link(Pool) ->
     gen_server:start_link(?MODULE, Pool, []).
 
 %% New requests are refused at once; those under way have this many milliseconds,
-%% or less if the process that does this hears that somebody is in a hurry.
+%% or less if this process hears meanwhile that somebody is in a hurry.
 -spec run(#pool{}, timeout()) -> ok.
 run(Pool, Limit) ->
     py_pool_load:set_stopping(Pool),
@@ -45,10 +45,10 @@ is_idle(Pool, Deadline) ->
         Workers -> are_idle(Workers, Pool, Deadline)
     end.
 
-%% The loads only hint at it: a worker writes its own over that of a caller on its
-%% way there, a stream whose consumer has not asked for more counts as none, and
-%% one that was replaced has none. So each worker says by itself that it is done,
-%% and from then on takes nothing.
+%% The loads are only a hint: a worker overwrites what a caller on its way there has
+%% added, a stream whose consumer has not asked for more does not count, and a worker
+%% that was replaced has no load. So each worker itself says that it is done, and from
+%% then on takes nothing.
 are_idle(Workers, Pool, Deadline) ->
     py_pool_load:is_idle(Pool) andalso
         lists:all(fun(Worker) -> py_worker:seal(Worker, py_time:left(Deadline)) end, Workers).
@@ -82,7 +82,7 @@ handle_info({'DOWN', _, process, {py_sup, _}, _}, Pool) ->
 handle_info(_, Pool) ->
     {noreply, Pool}.
 
-%% A pool that is stopping already is drained by others, or has been.
+%% A pool that is already stopping is being drained by others, or has been.
 -spec terminate(term(), #pool{}) -> ok.
 terminate(_, #pool{drain = Limit} = Pool) ->
     case py_pool_load:is_stopping(Pool) of

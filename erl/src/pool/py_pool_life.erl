@@ -2,7 +2,7 @@
 %%
 %% A pool's start and end. They run in processes of py_pools, one at a time for
 %% each name, and take orders from it on the way ({py_pools, hurry, Deadline}).
-%% Whatever an earlier one has left behind, because it was killed, they put right.
+%% They put right what an earlier one has left behind because it was killed.
 %% A pool of the caller's own (start_linked/2) is started in the caller's process.
 -module(py_pool_life).
 
@@ -32,7 +32,7 @@ start_own(Name, Options) ->
         {error, _} = Error -> remove(Name), Error
     end.
 
-%% What a pool was started with, as its supervisor knows it, whosever that is.
+%% What a pool was started with, from its supervisor, whoever started that.
 -spec options(atom()) ->
           {ok, py_pool_options:hidden()} | {error, {no_pool | stopping | not_started, atom()}}.
 options(Name) ->
@@ -93,7 +93,7 @@ await_answer(#pool{name = Name} = Pool) ->
 answer({reply, Answer}, _) -> Answer;
 answer({error, _}, Name) -> {error, {no_pool, Name}}.
 
-%% Whoever started the pool is told by its link, unless that is the calling process.
+%% Whoever started the pool learns of it by the link, unless it is the calling process.
 end_linked(Sup, Reason) ->
     unlink(Sup),
     receive {'EXIT', Sup, _} -> ok after 0 -> ok end,
@@ -119,7 +119,7 @@ stop(Name, Limit) ->
     remove(Name),
     Stopped.
 
-%% Those who are linked to it do not end with it, but a supervisor may start it anew.
+%% Processes that are linked to it do not end with it, but a supervisor may restart it.
 stop_linked({linked, Sup}, Reason) -> end_linked(Sup, Reason);
 stop_linked(_, _) -> ok.
 
@@ -127,8 +127,8 @@ limit(drain, #pool{drain = Limit}) -> Limit;
 limit(Limit, _) -> Limit.
 
 %% The pool's supervisor waits for the ends of the workers, so that the top
-%% supervisor does not have to. Should it be killed meanwhile and started anew,
-%% the pool is there once more, and ends once more.
+%% supervisor does not have to. If it is killed meanwhile and restarted, the pool is
+%% there once more, and ends once more.
 remove(Name) ->
     Id = {pool, Name},
     case lists:keyfind(Id, 1, supervisor:which_children(py_sup)) of

@@ -87,12 +87,12 @@ least(Load, Size, I, Left, Slot, Least) ->
 claim(#pool{load = Load}, Slot) ->
     atomics:add(Load, ?PLACE(Slot), 1).
 
-%% A worker's own truth: so many in flight, of so many that it takes.
+%% What the worker itself says: how many are in flight, and how many it takes.
 -spec set(#pool{}, slot(), {non_neg_integer(), Window :: non_neg_integer()}) -> ok.
 set(#pool{load = Load}, Slot, {N, Window}) ->
     atomics:put(Load, ?PLACE(Slot), ?LOAD(N, Window)).
 
-%% There is no worker to be picked in this slot.
+%% This slot has no worker that may be picked.
 -spec set_absent(#pool{}, slot()) -> ok.
 set_absent(#pool{load = Load}, Slot) ->
     atomics:put(Load, ?PLACE(Slot), ?ABSENT).
@@ -120,8 +120,8 @@ use(#pool{load = Load, size = Size}, Slot) ->
     #{calls => Use band (?STREAMING - 1), held => Use >= ?HELD,
       idle => Use < ?STREAMING andalso ?IN_FLIGHT(Own) =:= 0 andalso ?TAKES(Own) > 0}.
 
-%% Whether no worker has anything to do, and no caller waits. One that takes nothing
-%% more may have nothing to do, either.
+%% Whether no worker has anything to do, and no caller waits. That goes for workers
+%% that take nothing more, too.
 -spec is_idle(#pool{}) -> boolean().
 is_idle(#pool{size = Size} = Pool) ->
     not has_waiting(Pool)
@@ -148,13 +148,13 @@ set_stopping(#pool{load = Load}) ->
 is_stopping(#pool{load = Load}) ->
     atomics:get(Load, ?STOPPING) > 0.
 
-%% How many processes the kernel has killed for want of memory, as is known
-%% when a worker starts.
+%% How many processes the kernel has killed for want of memory, as known when a
+%% worker starts.
 -spec set_oom_kills(#pool{}, non_neg_integer()) -> ok.
 set_oom_kills(#pool{load = Load}, Kills) ->
     atomics:put(Load, ?OOM_KILLS, Kills).
 
-%% Whether one more explains the death of a worker: each explains one.
+%% Whether there is one more, which explains a worker's death: each explains one.
 -spec claim_oom_kill(#pool{}, non_neg_integer()) -> boolean().
 claim_oom_kill(#pool{load = Load}, Kills) ->
     Known = atomics:get(Load, ?OOM_KILLS),
@@ -169,7 +169,7 @@ refuse(#pool{load = Load}, Used, Allowed) ->
     atomics:put(Load, ?ALLOWED, Allowed),
     atomics:put(Load, ?USED, Used).
 
-%% They are taken again.
+%% New calls are taken again.
 -spec admit(#pool{}) -> ok.
 admit(#pool{load = Load}) ->
     atomics:put(Load, ?USED, 0).

@@ -1,7 +1,7 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
-%% What the log says of the ends of a pool's workers, one event for each death; and
-%% what stays known of them.
+%% What the log says about the ends of a pool's workers, one event for each death; and
+%% what stays known about them.
 -module(py_pool_log).
 
 -export([ended/4, remember/3]).
@@ -25,7 +25,7 @@ ended(Id, OsPid, Reason, #pool{name = Name} = Pool) ->
     ?LOG_WARNING("worker ~p of pool ~tp (os pid ~p) ended: ~tp",
                  [Id, Name, OsPid, why(Reason)], py_talk_log:metadata(Pool, Id, OsPid)).
 
-%% What the pool's programs have in memory without it takes a moment to find out.
+%% It takes a moment to find out what the pool's other programs have in memory.
 killed(Id, OsPid, Excess, #pool{name = Name} = Pool) ->
     #{rss := Rss, limit := Limit, running := Running} = Excess,
     After = py_os_group:rss([P || {_, _, P} <- py_pool_board:programs(Pool)]),
@@ -51,7 +51,7 @@ remember(Worker, Reason, Pool) ->
         andalso py_pool_board:died(Pool, Worker, why(Reason)),
     ok.
 
-%% The end as its callers are told it.
+%% The end as its callers hear of it.
 why({shutdown, {worker_exit, Why}}) -> Why;
 why({shutdown, Why}) -> Why;
 why(Why) -> Why.

@@ -221,7 +221,7 @@ profile() ->
     per_second => pos_integer()
 }.
 
-%% The same, with what nobody is to read in a report out of sight.
+%% The same, with everything hidden that nobody should read in a report.
 -type hidden() :: #{env := py_secret:secret([clear | {string(), string() | false}]),
                     init_once := py_secret:secret([binary()]),
                     init := py_secret:secret([binary()]), size := pos_integer(),
@@ -280,7 +280,8 @@ environment(Env) ->
                         [py_option:kind(proplists:get_value(pools, Env))])
     end.
 
-%% With the size 0 there is none, but its options have to be right all the same.
+%% With the size 0 there is no default pool, but its options have to be right all the
+%% same.
 with_default(#{size := 0} = Own, Others) ->
     case with_default(maps:remove(size, Own), Others) of
         {ok, Pools} -> {ok, maps:remove(default, Pools)};

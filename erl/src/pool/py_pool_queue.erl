@@ -6,9 +6,10 @@
 %% for the first whose patience ends. A process waits once at a time.
 %%
 %% There may be a hundred thousand of them. So whatever happens to one costs as
-%% much as finding its place in a tree: one is in order of arrival, the other in
-%% order of the moments at which their patience ends. They are tables, because to
-%% collect the garbage beside that many terms would stop the pool for a while.
+%% much as finding its place in a tree. There are two trees: one in order of arrival,
+%% the other in order of the moments at which patience ends. They are tables, because
+%% collecting the garbage of a process with that many terms would stop the pool for a
+%% while.
 -module(py_pool_queue).
 
 -export([new/3, waiting/1, enter/2, grant/1, timed_out/2, gone/2, broken/2, out_of_time/1]).
@@ -48,7 +49,7 @@ waiting(#queue{tickets = Tickets}) ->
 broken(Why, Q) ->
     Q#queue{broken = Why}.
 
-%% What those hear whose time is up.
+%% What callers hear whose deadline has passed.
 -spec out_of_time(queue()) -> {error, term()}.
 out_of_time(#queue{broken = none}) -> {error, timeout};
 out_of_time(#queue{broken = Why}) -> Why.
@@ -122,8 +123,8 @@ arm(Until, #queue{timer = Timer} = Q) ->
     Q#queue{armed = Until,
             timer = erlang:start_timer(Until, self(), waited, [{abs, true}])}.
 
-%% Somebody's time may be up: its deadline has come, or the queue's patience
-%% has ended. A timer that was cancelled too late says nothing.
+%% A caller's time may be up: its deadline has come, or the queue's patience has
+%% ended. A timer that was cancelled too late means nothing.
 -spec timed_out(reference(), queue()) -> queue().
 timed_out(Timer, #queue{timer = Timer} = Q) ->
     refuse_late(py_time:now_ms(), Q#queue{armed = infinity, timer = none});

@@ -5,9 +5,9 @@
 %% (py_pool_recycle), or one that should run nothing more. Pure: what is to be done
 %% is returned as a list of effects, in order, and carried out by py_pool.
 %%
-%% The first successor that cannot start ends it. Then the old workers stay, but
-%% not those that run nothing: they end, and their slots are filled again as after
-%% any death.
+%% The first successor that cannot start ends the roll. Then the old workers stay,
+%% except those that run nothing more: they end, and their slots are filled again as
+%% after any death.
 -module(py_pool_roll).
 
 -export([new/0, begin_with/5, want/4, hurry/6, next/3, failed/3]).
@@ -32,7 +32,7 @@
 new() ->
     #roll{}.
 
-%% Somebody wants these slots' workers replaced: one such wish at a time.
+%% A caller wants these slots' workers replaced: one such wish at a time.
 -spec begin_with(gen_server:from(), Wanted :: [pos_integer()], Replaced :: [pos_integer()],
                  Live :: [pos_integer()], roll()) -> {roll(), [effect()]}.
 begin_with(From, Wanted, Replaced, Live, #roll{from = none, left = Left} = Roll) ->
@@ -61,10 +61,10 @@ hurry(Slot, Worker, Why, Replaced, Live, #roll{left = Left, closed = Closed} = R
     next(Replaced, Live, Roll#roll{left = First ++ lists:keydelete(Slot, 1, Left),
                                    closed = [{Worker, Why} | Closed]}).
 
-%% Goes on when the successor that was under way is ready: with the slots that are
-%% live. A worker that has died meanwhile is being replaced as it is, and whichever
-%% becomes ready next brings this on. One whose successor was under way before is
-%% waited for: a restart replaces that, too.
+%% Goes on, with the slots that are live, when the successor that was under way is
+%% ready. A worker that has died meanwhile is being replaced anyway, and the next one
+%% that becomes ready makes the roll go on. If a slot's successor was under way before
+%% the roll, that is waited for: a restart replaces it, too.
 -spec next(Replaced :: [pos_integer()], [pos_integer()], roll()) -> {roll(), [effect()]}.
 next(Replaced, Live, #roll{from = From, at = At, left = Left} = Roll) ->
     case {lists:member(At, Replaced), Left} of

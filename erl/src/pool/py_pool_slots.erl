@@ -41,7 +41,7 @@
     started = false :: boolean(),           % whether one ever was live
     failures = 0 :: non_neg_integer(),      % deaths since one lived long
     restarts = 0 :: non_neg_integer(),
-    %% Of a successor: why it takes over, or that it waits with that.
+    %% For a successor: why it takes over, or that it still waits.
     why = waits :: waits | why()
 }).
 
@@ -58,7 +58,7 @@
 -type why() :: restarted | recycled | used_up.
 
 -type effect() ::
-    %% A worker is started; started/4 is told at once.
+    %% A worker is started; started/4 is called at once.
     {start, Id :: pos_integer()}
     %% After this many milliseconds start/2 is called.
     | {start_later, non_neg_integer(), Id :: pos_integer()}
@@ -72,18 +72,18 @@
     | {live, pid()}
     %% A worker that was ready is asked once more (ready/5, hold/3).
     | {ready, {Id :: pos_integer(), pid()}, OsPid :: pos_integer() | undefined}
-    %% A worker's slot has another one, or it was not needed.
+    %% Another worker has this one's slot, or this one was not needed.
     | {retire, pid(), restarted | recycled}
     %% A worker is dead: nobody may pick it, and its reason is kept.
     | {ended, Id :: pos_integer(), pid(), OsPid :: pos_integer() | undefined, Reason :: term()}
-    %% The reason of an old death is kept no longer.
+    %% The reason of an old death is dropped.
     | {forget, pid()}.
 
 %% ---------------------------------------------------------------------------
 %% Starting
 
-%% All slots, and each one's first worker, or that of the first one alone, because it
-%% has to run something once.
+%% All slots, and the first worker of each, or of the first slot alone, because that
+%% worker has to run something once.
 -spec new(pos_integer(), Alone :: boolean()) -> {slots(), [effect()]}.
 new(Size, Alone) ->
     Ids = lists:seq(1, Size),
@@ -115,7 +115,7 @@ succeed(Id, Why, #slots{slots = All, next = Next} = S) ->
     {S#slots{next = Next#{Id => Slot}}, [{start, Id}]}.
 
 %% A worker is to take over from the live one of this slot: one that waits for
-%% that, or a new one. Who wants a restart does not want one that was there before.
+%% that, or a new one. A restart needs one that was not there before.
 -spec replace(pos_integer(), why(), slots()) -> {slots(), [effect()]}.
 replace(Id, restarted, #slots{next = Next} = S) ->
     case Next of
@@ -201,8 +201,8 @@ become_ready(#slot{id = Id, pid = Pid, why = waits} = Slot, Now, #slots{next = N
 become_ready(Slot, Now, S) ->
     go_live(Slot, Now, S).
 
-%% The old worker, which may end at once, learns of it when the slot has the new one:
-%% at no time is there none. And it learns before the new one begins to say its load.
+%% The old worker, which may end at once, learns of it when the slot has the new one,
+%% so that there is always one. And it learns before the new one begins to say its load.
 go_live(#slot{id = Id, pid = Pid, os_pid = OsPid} = Slot, Now, S) ->
     {Free, Retired} = take_over(Slot, S),
     {put_slot(Slot#slot{phase = live, started = true, since = Now}, Free),
@@ -223,7 +223,7 @@ retire(#slot{pid = undefined}, _, S) ->
 retire(#slot{pid = Pid, monitor = Monitor} = Old, Why, #slots{retired = Retired} = S) ->
     {S#slots{retired = Retired#{Monitor => Old}}, [{retire, Pid, told(Why)}]}.
 
-%% What those hear for whom an old worker does not live long enough.
+%% What callers hear for whom an old worker does not live long enough.
 told(restarted) -> restarted;
 told(_) -> recycled.
 
@@ -281,7 +281,7 @@ successor_down(#slot{id = Id, why = Why} = Slot, Reason, #slots{slots = All, nex
     {{next, Id}, Buried,
      Effects ++ [{retire, Old, recycled} || Why =:= used_up, Old =/= undefined]}.
 
-%% One that waits takes over. Should it not be able to, another is started.
+%% A successor that waits takes over. If it cannot, another is started.
 slot_down(#slot{id = Id} = Slot, Reason, Now, #slots{slots = All, next = Next} = S) ->
     {Delay, Empty} = empty(Slot, Now),
     {Buried, Effects} = bury(Slot, Reason, S#slots{slots = All#{Id := Empty}}),
@@ -303,7 +303,7 @@ trim(Dead) ->
         false -> {Dead, []}
     end.
 
-%% What a slot is without its worker, and how long it stays so.
+%% What a slot is without its worker, and for how long it stays empty.
 empty(#slot{failures = Failures} = Slot, Now) ->
     Before = case has_lived(Slot, Now) of
                  true -> 0;

@@ -4,17 +4,17 @@
 %% code, then what exec_all defined, in order, and before them the settings that
 %% differ from Python's own: tracing and the garbage collector. Pure.
 %%
-%% The code of init_once comes before all that, in one worker. While it is due there
-%% is nothing else to run, and once it has been run it is not here any more.
+%% The code of init_once comes before all that, in one worker. While it has to be run
+%% there is nothing else to run, and once it has been run it is not here any more.
 %%
 %% A worker's progress is compared with this until nothing is missing, so a
 %% worker that starts while the list grows misses nothing. Each place in it has a
 %% number, and later ones have larger numbers. A definition has an id as well: the
 %% number of the place where it came first.
 %%
-%% The same code may be defined again and again, and its text is kept once. What
-%% is repeated at once adds nothing. If other code came in between, two of its
-%% places are kept, the first and the last: what followed the first one may need
+%% The same code may be defined again and again, and its text is kept once. If it
+%% comes twice in a row, the second adds nothing. If other code came in between, two
+%% of its places are kept, the first and the last: what followed the first one may need
 %% its names, and the last one may have set right what others had changed. With
 %% that a new worker ends up like the old ones, as long as the code defines names
 %% and does not count how often it runs.
@@ -44,11 +44,11 @@
 
 -type code() :: py_secret:secret(py_wire:op()).
 -type step() :: {code, from(), code()} | py_wire:op().
-%% Where code is from: the N-th piece of an option, or what exec_all has defined.
+%% Where code comes from: the N-th piece of an option, or what exec_all has defined.
 -type from() :: piece() | {definition, id()}.
 -type piece() :: {init_once | init, pos_integer()}.
 -type id() :: pos_integer().
-%% As users see one: how it begins, and how many bytes it has.
+%% A definition as users see it: how it begins, and how many bytes it has.
 -type definition() :: #{id := id(), begins := binary(), size := non_neg_integer()}.
 -opaque steps() :: #steps{}.
 %% What one worker has run: the code up to which number, and which settings.
@@ -100,7 +100,7 @@ repeat([#place{id = Id, code = Code} = Latest, _ | _], _, #steps{places = Places
 repeat([#place{id = Id, code = Code}], _, Steps) ->
     add(id(Id, Steps), Code, Steps).
 
-%% What init has as well is a definition of its own.
+%% If init has the same text, this is still a definition of its own.
 id({init, _}, #steps{last = Last}) -> Last + 1;
 id(Id, _) -> Id.
 

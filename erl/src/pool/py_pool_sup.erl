@@ -2,8 +2,8 @@
 %%
 %% One pool's supervisor. It owns the pool's table (py_pool_board), so that the
 %% table lives as long as any process of the pool. Below it are the supervisor of
-%% those that make the pool up, none of which goes on without the others, and the
-%% process that drains the pool before they end.
+%% the processes that make up the pool, none of which goes on without the others, and
+%% the process that drains the pool before they end.
 %%
 %% A pool of py:start_pool/2 is a child of py_sup; one of py:start_link/2 belongs to
 %% whoever called it, and has to be given its name first.
@@ -59,8 +59,8 @@ init({Whose, Name, Options}) ->
         false -> ignore
     end.
 
-%% Whoever gives the name to one that is linked makes that known, so that nobody else
-%% is given it meanwhile.
+%% A linked pool is made known by the process that gives it its name, so that nobody
+%% else gets the name meanwhile.
 publish(own, Pool) -> py_pool_board:publish(Pool) =:= ok;
 publish(linked, Pool) -> py_pools:claim(Pool).
 

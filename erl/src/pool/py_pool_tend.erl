@@ -24,9 +24,9 @@
 
 -opaque tend() :: #tend{}.
 
-%% What is heard of a worker's memory: by the sampler, how much each live worker
-%% has; by a helper, that a worker has collected and given back what it could, or
-%% what it had before it was trimmed and has now; by a worker, that it has ended
+%% What is heard about a worker's memory: from the sampler, how much each live worker
+%% has; from a helper, that a worker has collected and given back what it could, or
+%% what it had before it was trimmed and has now; from a worker, that it has ended
 %% because of its memory, and what it was doing.
 -type heard() :: {sampled, [py_pool_sampler:sample()]}
                | {gave_back, pos_integer(), pid()}
@@ -43,7 +43,7 @@ new(#pool{name = Name, size = Size} = Pool,
     T.
 
 %% ---------------------------------------------------------------------------
-%% What is heard of the workers: those to be replaced are returned
+%% What is heard about the workers: those to be replaced are returned
 
 -spec hear(heard(), #pool{}, tend()) -> {[{pos_integer(), pid()}], tend()}.
 hear({sampled, Samples}, Pool, #tend{recycle = R} = T) ->
@@ -126,7 +126,7 @@ text({too_low, Which, Limit, Times, Proposed}) ->
 %% ---------------------------------------------------------------------------
 %% Ends
 
-%% This worker takes nothing more and is to be replaced; this is what it was at.
+%% This worker takes nothing more and is to be replaced; this is what it was doing.
 -spec ends(#pool{}, pos_integer(), pid(), py_worker_tenure:closing(), py_wire:what() | none,
            tend()) -> tend().
 ends(_, _, _, spoilt, _, T) ->
@@ -136,7 +136,7 @@ ends(_, _, Worker, calls, _, #tend{recycle = R} = T) ->
 ends(Pool, _, Worker, Why, What, #tend{recycle = R} = T) ->
     cost(Pool, What, Why, T#tend{recycle = py_pool_recycle:ends(Worker, Why, R)}).
 
-%% A worker has lost its memory to this.
+%% This has used up a worker's memory.
 cost(Pool, What, Why, #tend{quarantine = Q} = T) ->
     Before = py_pool_quarantine:refused(Q),
     Next = py_pool_quarantine:cost(What, Why, Q),
@@ -159,7 +159,7 @@ refuse(Pool, Q) ->
 lift(Pool, What, #tend{quarantine = Q} = T) ->
     remember(Pool, py_pool_quarantine:lift(What, Q), T).
 
-%% This worker is live: the one that had its slot until now was recycled, perhaps.
+%% This worker is live: the one that had its slot until now may have been recycled.
 -spec live(#pool{}, pos_integer(), pid(), OsPid :: pos_integer() | undefined, tend()) -> tend().
 live(Pool, Slot, Worker, OsPid, T) ->
     case row(Pool, Slot) of
@@ -183,7 +183,7 @@ recycled(#pool{name = Name} = Pool, Slot, Worker, Before, After, #tend{recycle =
     _ = [effect(Warning, Pool) || Warning <- Warnings],
     T#tend{recycle = Next}.
 
-%% What is routine is not worth a notice.
+%% Routine is logged below the level notice.
 log(Why, Slot, Before, After, #{pool := Name} = Meta) ->
     Level = case lists:member(Why, [calls, age, idle]) of true -> info; false -> notice end,
     ?LOG(Level, "worker ~b of pool ~tp was recycled (~p): it had ~b bytes, its successor has ~b",

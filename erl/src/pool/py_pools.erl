@@ -3,11 +3,12 @@
 %% The pools of this node: started, stopped, described. One process starts and
 %% stops them: one thing at a time for each name, in the order in which it was
 %% asked, each in a process of its own (py_pool_life), so that a pool whose start
-%% takes long delays no other. Nobody's death interrupts what it does, apart from
-%% its own, and then its successor ends what is neither there nor gone.
+%% takes long delays no other. Nobody's death interrupts what it does, except for
+%% its own, and then its successor ends the pools that are half started or half
+%% stopped.
 %%
-%% It owns the names of pools, not the pools. One that is linked to a process of the
-%% user's (py:start_link/2) has its name as long as its supervisor lives.
+%% It owns the names of pools, not the pools. A pool that is linked to a process of
+%% the user (py:start_link/2) has its name as long as its supervisor lives.
 -module(py_pools).
 -behaviour(gen_server).
 
@@ -110,7 +111,7 @@ child_spec(Name, Options) ->
     #{id => {py, Name}, start => {?MODULE, start_link, [Name, py_secret:hide(Options)]},
       type => supervisor, shutdown => infinity}.
 
-%% Those that are there, stop or start, in order.
+%% Those that are there, are stopping or starting, in order.
 -spec names() -> [atom()].
 names() ->
     lists:sort([Name || Name <- py_pool_board:names(), py_pool_board:supervisor(Name) =/= none]).
@@ -230,8 +231,8 @@ wish(Name, Wish, #state{turns = Turns} = S) ->
         #{} -> next(Name, [Wish], S)
     end.
 
-%% Who stops a pool does not wait until it has started, nor as long as somebody
-%% else was ready to.
+%% Whoever stops a pool does not wait until it has started, nor as long as an earlier
+%% caller was ready to wait.
 wait({_, {stop, _}} = Wish, #turn{wish = {_, {start, _}}, waiting = Waiting} = Turn) ->
     hurry(0, Turn),
     Turn#turn{waiting = [Wish | Waiting]};
@@ -277,7 +278,7 @@ next(Name, [Wish | Rest], S) ->
     #state{turns = Turns} = Settled = settle(Name, S),
     Settled#state{turns = Turns#{Name => turn(Name, Wish, Rest)}}.
 
-%% What is under way has as long as the pool's option says, and nothing starts.
+%% What is under way has as long as the pool's option says, and nothing new starts.
 close(Name, #turn{wish = {_, {Kind, _}}, waiting = Waiting} = Turn) ->
     hurry(case py_pool_board:find(Name) of
               {ok, #pool{drain = Limit}} when Kind =:= stop -> Limit;
@@ -317,7 +318,8 @@ define(Op, #opts{pool = Target} = Opts) ->
         end
     end).
 
-%% What exec_all has defined. It outlives the pool's processes, so none is asked.
+%% What exec_all has defined. It outlives the pool's processes, so none of them is
+%% asked.
 -spec definitions(atom()) ->
           {ok, [py_pool_steps:definition()]} | {error, {no_pool | not_started, atom()}}.
 definitions(Name) ->

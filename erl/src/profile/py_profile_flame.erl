@@ -1,9 +1,9 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
 %% Stacks with their bytes as a flame graph: one SVG that needs no other file. The
-%% outermost frames are on top, and a frame is as wide as its bytes are many.
-%% A click makes a frame as wide as the picture; all of that is done by the script in
-%% it, and without scripts it is a picture with names. Pure.
+%% outermost frames are on top, and a frame's width is its share of the bytes.
+%% A click makes a frame as wide as the picture; the script in it does all of that, and
+%% without scripts it is a picture with names. Pure.
 -module(py_profile_flame).
 
 -export([svg/1]).
@@ -14,7 +14,7 @@
 -define(ROW, 17).
 %% How wide a character is.
 -define(CHARACTER, 6.7).
-%% What is narrower than that part of the picture is not drawn.
+%% What is narrower than this part of the picture is not drawn.
 -define(LEAST, 1 / 5000).
 
 -type frame() :: #{file := binary(), line := integer(), function := binary()}.
@@ -109,7 +109,7 @@ bytes(N) when N >= 1_000_000 -> io_lib:format("~.2f MB", [N / 1.0e6]);
 bytes(N) when N >= 1000 -> io_lib:format("~.1f kB", [N / 1000]);
 bytes(N) -> io_lib:format("~b B", [N]).
 
-%% Control characters are in no XML.
+%% XML must not have control characters.
 escape(Text) ->
     [escape_one(C) || C <- unicode:characters_to_list(Text)].
 

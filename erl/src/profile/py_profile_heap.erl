@@ -23,8 +23,8 @@ ask(Target, #{since := Since}) ->
     py_target:run(Target, fun(Pool, Workers) -> ask(Pool, Workers, Since =:= mark) end,
                   fun together/2).
 
-%% Malloc is asked for what it has at the same time; that may take longer, and is
-%% missing then.
+%% Malloc is asked for its numbers at the same time; if that takes too long, they are
+%% missing.
 ask(#pool{timeout = Timeout}, Workers, SinceMark) ->
     Deadline = py_time:deadline(Timeout),
     Detail = py_fanout:send(Workers, urgent, memory_detail, Deadline),
@@ -49,7 +49,7 @@ together(_, Results) ->
         {error, _} = Error -> Error
     end.
 
-%% Has the workers that are there now do this.
+%% Makes the workers that are there now do this.
 -spec set(py_target:target(), py_wire:op()) -> py_target:answer().
 set(Target, Op) ->
     py_target:run(Target, fun(#pool{timeout = Timeout}, Workers) ->

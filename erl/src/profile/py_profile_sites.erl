@@ -24,7 +24,7 @@
                      unnamed := non_neg_integer(), on := non_neg_integer(),
                      rest => non_neg_integer(), stacks := py_mem_sites:snapshot()}.
 
-%% What the program says of one worker, and how many bytes of malloc are in use.
+%% What the program of one worker says, and how many bytes of malloc are in use.
 -spec part(pos_integer(), pos_integer() | undefined, map(), Used :: non_neg_integer() | unknown) ->
           part().
 part(Id, OsPid, #{frames := Frames, on := On, raw := Raw} = Profile, Used) ->

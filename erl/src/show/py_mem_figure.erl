@@ -1,6 +1,6 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
-%% Figures as a person reads them, in a few characters. Pure.
+%% Figures for people to read, in a few characters. Pure.
 -module(py_mem_figure).
 
 -export([bytes/1, change/1, duration/1, rss/1, nearest/1, used/1, known/3, counted/2]).
@@ -32,7 +32,7 @@ duration(Ms) -> integer_to_list(Ms div 86_400_000) ++ "d".
 -spec rss([#{rss => non_neg_integer(), _ => _}]) -> string().
 rss(Workers) -> bytes(lists:sum([Rss || #{rss := Rss} <- Workers])).
 
-%% Of a worker's limits the one that it has used most of, and how much: rss 41%.
+%% The limit of which a worker has used most, and how much of it: rss 41%.
 -spec nearest(#{limits => map(), left => map(), _ => _}) -> string().
 nearest(Worker) ->
     case used(Worker) of
@@ -53,7 +53,7 @@ used(#{limits := Limits, left := Left}) ->
 used(_) ->
     none.
 
-%% What of a worker may be unknown yet is nothing then.
+%% What may not be known of a worker yet; it is shown as nothing then.
 -spec known(atom(), fun((term()) -> string()), map()) -> string().
 known(Key, Text, Worker) ->
     case Worker of
@@ -66,8 +66,8 @@ known(Key, Text, Worker) ->
 counted(Word, [_]) -> "1 " ++ Word;
 counted(Word, All) -> text("~b ~tss", [length(All), Word]).
 
-%% Rows of as many cells become lines: each column as wide as it has to be, numbers to
-%% the right. Of each column the alignment comes first, then the rows.
+%% Rows with the same number of cells become lines: each column as wide as it has to
+%% be. The first row has each column's alignment, then come the others.
 -spec columns([[left | right | string()]]) -> [string()].
 columns([Aligned | Rows]) ->
     Widths = [lists:max([0 | [string:length(Cell) || Cell <- Column]])
@@ -85,8 +85,8 @@ pad(right, Width, Cell) -> string:pad(Cell, Width, leading).
 text(Format, Args) ->
     unicode:characters_to_list(io_lib:format(Format, Args)).
 
-%% Names and lines of code are chosen by those who are watched. None of them may tell the
-%% terminal what to do, begin a line or turn the text around.
+%% Names and lines of code come from the node that is watched. They must not control
+%% the terminal, begin a line or turn the text around.
 -spec visible(string()) -> string().
 visible(Text) ->
     [case is_hidden(C) of true -> $?; false -> C end || C <- Text].

@@ -1,13 +1,13 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
-%% Pools and their workers as lines that a person reads. Pure.
+%% Pools and their workers, as lines for people to read. Pure.
 -module(py_mem_report).
 
 -export([lines/1]).
 
 -import(py_mem_figure, [known/3, counted/2, rss/1]).
 
-%% More is not read.
+%% Nobody reads more.
 -define(MOST_GROWING, 5).
 
 -spec lines([py_mem_overview:pool()]) -> [string()].
@@ -34,7 +34,7 @@ budget(#{memory := #{budget := {percent, N}}}) -> text(", budget ~b %", [N]);
 budget(#{memory := #{budget := N}}) when is_integer(N) -> ", budget " ++ py_mem_figure:bytes(N);
 budget(_) -> "".
 
-%% What was done about it so far.
+%% What has been done about memory so far.
 happened(#{recycled := Recycled, quarantined := Refused}) ->
     [text("recycled: ~ts", [join([text("~b by ~ts", [N, Key])
                                   || {Key, N} <- lists:sort(maps:to_list(Recycled))])])
@@ -75,7 +75,7 @@ growing(Workers) ->
           [Id, py_mem_figure:duration(Left)])
      || {Left, Id} <- lists:sublist(Soon, ?MOST_GROWING)].
 
-%% What the words mean that there are, each once.
+%% What the words in the table mean, each once.
 meanings(Pools) ->
     Words = lists:usort([Word || #{workers := Workers} <- Pools, #{diagnosis := Word} <- Workers]),
     [Line || Words =/= [], Line <- ["" | [meaning(Word) || Word <- Words]]].

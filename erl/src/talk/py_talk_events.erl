@@ -6,14 +6,14 @@
 %% are kept for whoever asks how it ended.
 %%
 %% The program may send only a limited number of bytes ahead of what those two
-%% have dealt with, so it cannot flood its worker.
+%% have handled, so it cannot flood its worker.
 -module(py_talk_events).
 
 -export([new/3, is_helper/2, window/0, handle/3, start_failure/1, explain/2]).
 -export_type([events/0]).
 
-%% Bytes that the program may have sent and that are not dealt with, of messages
-%% and of other events.
+%% The most bytes that the program may send before they are handled, of messages
+%% and of other events each.
 -define(UNACKED_MAX, (1 bsl 20)).
 
 -record(events, {
@@ -40,7 +40,7 @@ is_helper(Pid, #events{log = Log, sender = Sender}) ->
 window() ->
     ?UNACKED_MAX.
 
-%% Deals with a frame that is no reply.
+%% Handles a frame that is not a reply.
 -spec handle(binary(), port(), events()) -> events().
 handle(Frame, Port, #events{log = Log, sender = Sender} = E) ->
     case py_wire:event(Frame) of

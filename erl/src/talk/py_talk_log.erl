@@ -3,8 +3,8 @@
 %% A worker's lines for Erlang's logger. They are written by a process of their
 %% own: a logger's handlers run in the process that logs and may be slow, and a
 %% worker has deadlines to keep. This process also acknowledges the program's
-%% events, once what they had to say is written: so the program is held back and
-%% nothing piles up.
+%% events, once their lines are written: so the program is held back and nothing
+%% piles up.
 %%
 %% The process ends when its worker has ended and everything is written, even if
 %% the application has stopped meanwhile. Without it the worker does not go on.
@@ -57,7 +57,7 @@ write({Pid, Meta}, Level, Format, Args, More) ->
 event({Pid, Meta}, Port, Frame) ->
     gen_server:cast(Pid, {event, Port, Frame, Meta#{time => logger:timestamp()}}).
 
-%% Events of this program, with this many bytes, have been dealt with.
+%% Events of this program, with this many bytes, have been handled.
 -spec acknowledge(log(), port(), non_neg_integer()) -> ok.
 acknowledge({Pid, _}, Port, Bytes) ->
     gen_server:cast(Pid, {acknowledge, Port, Bytes}).

@@ -11,11 +11,11 @@
 %% - a message to a process that has `send_limit' messages in its queue already;
 %% - a message to a node whose connection is busy.
 %%
-%% What is parked is bounded by the program's window. To a node that is not
-%% connected yet the VM takes messages while it tries to, up to the size of a
-%% distribution buffer. If there is no connection a second after that is full,
-%% messages to the node are dropped for a while and counted: Erlang loses messages
-%% to a node that cannot be reached anyway, and nobody is to wait for it.
+%% What is parked is bounded by the program's window. While the VM tries to connect
+%% to a node, it takes messages to it, up to the size of a distribution buffer. If
+%% there is no connection a second after that is full, messages to the node are
+%% dropped for a while and counted: Erlang loses messages to a node that cannot be
+%% reached anyway, and nobody should wait for it.
 -module(py_talk_sender).
 -behaviour(gen_server).
 
@@ -28,15 +28,15 @@
 %% What others say to it: messages, which never wait.
 -messages([message/3, withdraw/2]).
 
-%% How often it looks whether what is parked can be sent (ms): the more often,
-%% the more moves.
+%% How soon it looks whether what is parked can be sent (ms): the sooner, the more
+%% gets through.
 -define(SOON, 1).
 -define(SELDOM, 64).
 %% A receiver's queue is looked at after this many messages at the latest.
 -define(LOOK, 100).
-%% How many receivers are remembered, with the number of messages that each may get.
+%% How many receivers are remembered, with how many messages each may still get.
 -define(REMEMBERED, 1_000).
-%% How long a node that has its fill may take to connect (ms).
+%% How long a node may take to connect once its buffer is full (ms).
 -define(CONNECT, 1_000).
 %% For how long messages to a node are then dropped, until the log says how many
 %% there were (ms).
@@ -84,7 +84,7 @@ start(Args) ->
 message(Sender, Size, Frame) ->
     gen_server:cast(Sender, {message, Size, Frame}).
 
-%% Nobody waits for the answer to this message any more: it is sent now or never.
+%% Nobody waits for the answer to this message any more, so it is not kept.
 -spec withdraw(pid(), py_wire:id()) -> ok.
 withdraw(Sender, Id) ->
     gen_server:cast(Sender, {withdraw, Id}).
@@ -140,7 +140,7 @@ frame(Frame, #state{allowed = Allowed} = S) ->
             refuse(Message, why_unreadable(Unknown, py_wire:receiver_name(Frame), Allowed), S)
     end.
 
-%% A name that is no atom here is one that nobody has.
+%% A name that is not an atom on this node is a name that nobody has.
 why_unreadable({unknown_atom, Name}, Name, all) -> nobody_has(Name);
 why_unreadable({unknown_atom, Name}, Name, Allowed) -> not_allowed(Name, Allowed);
 why_unreadable({unknown_atom, Name}, _, _) -> <<"this node has no atom '", Name/binary, "'">>;
@@ -208,7 +208,7 @@ try_send(Node, #message{to = To, term = Term} = Message, S) ->
         nosuspend -> busy(lists:member(Node, nodes(connected)), Node, Message, S)
     end.
 
-%% How many messages this process may get, of which one is taken.
+%% How many messages this process may get; one of them is taken.
 room(Pid, #state{limit = Limit} = S) ->
     case is_alive(Pid) of
         false -> dead;
@@ -216,7 +216,7 @@ room(Pid, #state{limit = Limit} = S) ->
         true -> limited_room(Pid, S)
     end.
 
-%% A pid of this node's name may be of an earlier life of the node.
+%% A pid with this node's name may be from an earlier life of the node.
 is_alive(Pid) ->
     try
         is_process_alive(Pid)

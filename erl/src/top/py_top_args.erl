@@ -8,7 +8,7 @@
 
 -type args() :: #{node => string(), name => string(), cookie => string(), once => true}.
 
-%% Names and cookies become atoms, which have so many characters at most.
+%% Names and cookies become atoms; this is the most characters that an atom has.
 -define(LONGEST, 255).
 
 -spec parse([string()]) -> {ok, args()} | help | version | {error, string()}.

@@ -1,7 +1,7 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
-%% The node that is watched: connected to without being seen there, and asked. Every
-%% question is answered with an error that says what to do.
+%% The node that is watched: connected to without being seen there, and asked. If a
+%% question has no answer, the error says what to do.
 -module(py_top_node).
 
 -export([connect/1, ask/2]).
@@ -11,7 +11,7 @@
 
 %% How long an answer may take (ms).
 -define(LIMIT, 5_000).
-%% How many characters the name of a node has, with its host, at most.
+%% The most characters that the name of a node has, with its host.
 -define(LONGEST, 255).
 
 %% Connects to the node that is meant, and makes sure that it can be watched.
@@ -69,7 +69,7 @@ begin_distribution(FullName, Args) ->
 own_name(#{name := Name}, _) -> list_to_atom(Name);
 own_name(_, Default) -> Default.
 
-%% With long names the node would give one only to a host that has a long name itself.
+%% With long names, the node gives a name only to a host that itself has a long name.
 any_name() ->
     list_to_atom("py_top_" ++ os:getpid() ++ "_" ++ integer_to_list(os:system_time()) ++ "@127.0.0.1").
 
@@ -114,7 +114,7 @@ other_version(Node) ->
         _ -> Name ++ " does not have py"
     end.
 
-%% One call there. After the node was gone it is connected to again.
+%% One call there. If the node was gone, it is connected to again.
 -spec ask(node(), question()) -> {ok, term()} | {error, undef | string()}.
 ask(Node, {M, F, A}) ->
     try

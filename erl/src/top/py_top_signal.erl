@@ -1,7 +1,7 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
-%% Signals that would end py_top, told to the process that has the terminal: it puts
-%% all back first.
+%% Signals that would end py_top are passed to the process that has the terminal,
+%% which puts everything back first.
 -module(py_top_signal).
 -behaviour(gen_event).
 

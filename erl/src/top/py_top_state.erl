@@ -1,6 +1,6 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
-%% What is known of the node that is watched, and what of it is shown: changed by
+%% What is known about the node that is watched, and what of that is shown: changed by
 %% answers and by keys. Pure.
 -module(py_top_state).
 
@@ -34,8 +34,8 @@ new(Node) ->
 %% ---------------------------------------------------------------------------
 %% What is asked, and what was heard
 
-%% What to ask now: one thing a second; while one worker is looked at and busy, its
-%% stack, too. Pools that are new are asked once for their last minute.
+%% What to ask now: one thing a second; while the user looks into a busy worker, also
+%% its stack. New pools are asked once for their last minute.
 -spec questions(state()) -> [{Tag :: term(), py_top_node:question()}].
 questions(#{paused := true}) -> [];
 questions(#{view := functions, by := By} = S) ->
@@ -51,7 +51,7 @@ stack(#{view := worker}, {ok, #{pool := Pool, id := Id, state := busy}}) ->
 stack(_, _) ->
     [].
 
-%% The pool of which functions are shown.
+%% The pool whose functions are shown.
 -spec pool(state()) -> atom().
 pool(#{only := all} = S) ->
     case chosen(S) of
@@ -88,7 +88,7 @@ rates(Now, Pools, #{looked := Before, pools := Old} = S) ->
        rates => maps:from_list([{key_of(Row), per_second(Row, Calls, Before, Now)}
                                 || Row <- rows_of(Pools)])}.
 
-%% One program: its successor has the same number and begins anew.
+%% This very program: its successor has the same number and begins anew.
 who(#{os_pid := OsPid} = Row) -> {key_of(Row), OsPid};
 who(Row) -> {key_of(Row), none}.
 
@@ -106,7 +106,7 @@ add_samples(Now, #{pools := Pools, samples := Old} = S) ->
 recent(Now, Samples) ->
     lists:takewhile(fun({At, _}) -> Now - At =< ?LAST end, Samples).
 
-%% Ours are newer.
+%% The samples that we have are newer.
 seed(#{os_pid := OsPid, samples := Seen}, Now, #{samples := Samples} = S) ->
     Own = maps:get(OsPid, Samples, []),
     Older = [{Now - Ago, Rss} || {Ago, Rss} <- lists:reverse(Seen), Own =:= [] orelse

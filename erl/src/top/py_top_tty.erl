@@ -1,7 +1,7 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
-%% The terminal: keys one by one, a picture at once, and afterwards all as it was, even
-%% if this VM is killed.
+%% The terminal: keys one by one, a whole picture at a time, and afterwards everything
+%% as it was, even if this VM is killed.
 -module(py_top_tty).
 
 -export([open/0, close/1, size/1, show/2, read/1, read_once/1, keys/1, is_utf8/0]).
@@ -16,7 +16,7 @@
 
 %% A read ends after a second, so that nothing holds up the end of the VM (1/10 s).
 -define(RAW, "-icanon -echo -isig -ixon -opost min 0 time 10").
-%% One that ends at once has no terminal any more (ms).
+%% A read that ends this soon has no terminal any more (ms).
 -define(AT_ONCE, 50).
 
 %% The terminal, if input and output are one.
@@ -31,8 +31,8 @@ open() ->
 opened(N) ->
     file:read_link("/proc/" ++ os:getpid() ++ "/fd/" ++ integer_to_list(N)).
 
-%% Where it is no terminal, stty says nothing. It is opened anew: what a port does to
-%% the descriptors 0 and 1 would stay if the VM is killed.
+%% If it is not a terminal, stty says nothing. It is opened anew: what a port does to
+%% the descriptors 0 and 1 would stay if the VM were killed.
 open(_, "") ->
     none;
 open(Path, Saved) ->
@@ -42,7 +42,7 @@ open(Path, Saved) ->
     ok = file:write(Output, ?ENTER),
     {ok, #tty{path = Path, saved = Saved, output = Output, guard = Guard}}.
 
-%% A shell that puts all back when its input ends without a word.
+%% A shell that puts everything back when its input ends without a word.
 guard(Path, Saved) ->
     Script = "read word || { stty -F \"$0\" \"$1\"; printf %s \"$2\" >\"$0\"; }",
     open_port({spawn_executable, "/bin/sh"}, [{args, ["-c", Script, Path, Saved, ?LEAVE]}, out]).
@@ -60,7 +60,7 @@ close(#tty{path = Path, saved = Saved, output = Output, guard = Guard}) ->
 stty(Path, Words) ->
     string:trim(os:cmd("stty -F '" ++ Path ++ "' " ++ Words ++ " 2>/dev/null")).
 
-%% Rows and columns; as of old where they are not known.
+%% Rows and columns; those of old terminals if they are not known.
 -spec size(tty()) -> {pos_integer(), pos_integer()}.
 size(#tty{path = Path}) ->
     case [list_to_integer(N) || N <- string:lexemes(stty(Path, "size"), " ")] of
@@ -120,7 +120,7 @@ page($5) -> page_up;
 page($6) -> page_down;
 page(_) -> other.
 
-%% A key that has no meaning here ends with a letter or a tilde.
+%% A sequence that has no meaning here ends with a letter or a tilde.
 after_sequence(<<C, Rest/binary>>) when C >= $@, C =< $~ -> Rest;
 after_sequence(<<_, Rest/binary>>) -> after_sequence(Rest);
 after_sequence(<<>>) -> <<>>.

@@ -10,13 +10,13 @@
 
 -type style() :: plain | bold | reverse | alarm.
 -type line() :: {style(), string()}.
-%% `now' is that of the samples (ms), and `clock' what a person reads.
+%% `now' is the time on the samples' clock (ms), and `clock' the time for people.
 -type screen() :: #{rows := pos_integer() | infinity, columns := pos_integer(),
                     now := integer(), clock := string(), utf8 := boolean()}.
 
 %% How long the line of a worker's memory is (ms).
 -define(LAST, 60_000).
-%% Narrower than this the columns cannot be.
+%% The columns cannot be narrower than this.
 -define(NARROWEST, 80).
 
 -spec lines(py_top_state:state(), screen()) -> [line()].
@@ -26,7 +26,7 @@ lines(S, #{rows := Rows, columns := Columns} = Screen) ->
     [{Style, fit(py_mem_figure:visible(Text), Columns)}
      || {Style, Text} <- [Head | filled(Body, left(Rows, 2))] ++ foot(S, Rows)].
 
-%% How many rows are left, one at least.
+%% How many rows are left, at least one.
 -spec left(Rows :: pos_integer() | infinity, Used :: non_neg_integer()) -> pos_integer() | infinity.
 left(infinity, _) -> infinity;
 left(Rows, Used) -> max(1, Rows - Used).
@@ -97,7 +97,7 @@ budget(_) -> "".
 some(0) -> "";
 some(N) -> integer_to_list(N).
 
-%% As many as there is room for, the one that was chosen among them.
+%% As many workers as there is room for, including the one that was chosen.
 table(S, #{rows := Room, columns := Columns} = Screen) ->
     Wide = max(Columns, ?NARROWEST),
     Chosen = case py_top_state:chosen(S) of {ok, Row} -> Row; none -> none end,
@@ -122,7 +122,7 @@ window(Rows, Chosen, Room) ->
     Above = max(0, min(Count - Room, Before - Room div 2)),
     {Above, lists:sublist(Rows, Above + 1, Room), max(0, Count - Above - Room)}.
 
-%% The column by which they are sorted has a mark.
+%% The column by which the workers are sorted has a mark.
 titles(#{sort := Sort}) ->
     [mark(name, Sort, "POOL"), "ID", "STATE", "CALLS", mark(rate, Sort, "/S"),
      mark(rss, Sort, "RSS"), "LAST MIN", mark(growth, Sort, "GROWTH"), mark(limit, Sort, "LIMIT"),
@@ -180,9 +180,9 @@ fit(Text, Width) ->
                                          case Width of 0 -> ""; _ -> "~" end])
     end.
 
-%% The last minute: the most in each part of it, or in the last one that has something.
-%% The lowest mark is the least there was, but a tenth of the most is never as high as
-%% all of it.
+%% The last minute: the most in each part of it; a part without a sample shows the one
+%% before it. The lowest mark is the least there was, but a difference of less than a
+%% tenth of the most is never drawn at full height.
 -spec spark([{integer(), pos_integer()}], pos_integer(), integer(), boolean()) -> string().
 spark(Samples, Width, Now, Utf8) ->
     Most = lists:max([0 | [Rss || {_, Rss} <- Samples]]),

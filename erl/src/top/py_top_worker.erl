@@ -7,7 +7,7 @@
 
 -import(py_mem_figure, [text/2]).
 
-%% Frames are shown from the innermost on, which is below.
+%% Frames are shown from the innermost one on, which is at the bottom.
 -spec lines(py_top_state:state(), py_top_view:screen()) -> [py_top_view:line()].
 lines(S, #{rows := Rows} = Screen) ->
     case py_top_state:chosen(S) of
@@ -67,7 +67,7 @@ limits(#{limits := Limits, left := Left}) ->
 limits(_) ->
     [].
 
-%% The use of some of them can be read.
+%% For some limits the use can be read.
 limit(Key, Limit, Left) ->
     case Left of
         #{Key := Rest} when Limit > 0 ->

@@ -6,11 +6,11 @@
 %% the wait is given up. An answer that comes later reaches no mailbox.
 %%
 %%   {Ref, Answer}                          the answer
-%%   {'DOWN', Ref, process, Pid, Reason}    there will be none
+%%   {'DOWN', Ref, process, Pid, Reason}    there will be no answer
 %%
-%% A process may have a hundred thousand messages before it asks. Where a question
-%% and the wait for its answer are in one function, the wait looks only at what has
-%% come since (erlc's +recv_opt_info tells).
+%% A process may have a hundred thousand messages before it asks. If a question and
+%% the wait for its answer are in one function, the wait looks only at what has come
+%% since (erlc's +recv_opt_info says so).
 -module(py_ask).
 
 -export([call/2, call/3, ask/2, await_until/2, await_any/1, spawn/1, answer/2]).
@@ -23,7 +23,7 @@
 %% How a wait ends.
 -type outcome() :: {answer, term()} | {down, Reason :: term()}.
 
-%% Asks this process. `Send' gets where to answer, and sends the question.
+%% Asks this process. `Send' gets the place to answer to, and sends the question.
 -spec ask(pid(), fun((from()) -> ok)) -> from().
 ask(Pid, Send) ->
     Ref = monitor(process, Pid, [{alias, reply_demonitor}]),
@@ -52,7 +52,7 @@ call(Pid, Send, Watch) ->
         {'DOWN', Watch, process, _, _} -> exit(normal)
     end.
 
-%% Waits for the answer until then.
+%% Waits for the answer until the deadline.
 -spec await_until(from(), py_time:deadline()) -> outcome() | timeout.
 await_until(Ref, Deadline) ->
     receive
@@ -62,7 +62,7 @@ await_until(Ref, Deadline) ->
         give_up(Ref)
     end.
 
-%% What has come in the last moment counts.
+%% What has come at the last moment counts.
 give_up(Ref) ->
     demonitor(Ref, [flush]),
     receive
@@ -80,7 +80,7 @@ await_any(Asked) ->
     end.
 
 %% Starts a process that is to answer the calling one, and watches it. `Work'
-%% gets where to answer, and its watch.
+%% gets the place to answer to, and its watch.
 -spec spawn(fun((from(), watch()) -> ok)) -> {pid(), from()}.
 spawn(Work) ->
     Asker = self(),

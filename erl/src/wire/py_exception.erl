@@ -1,9 +1,9 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
 %% The classes of Python's exceptions as atoms. The built-in ones exist from
-%% the first hello on. The class of a program's own comes as a binary and
-%% becomes an atom here, and only here. What Python says is built-in can be
-%% anything, too. So there is a limit to each, for as long as the node lives, and
+%% the first hello on. Any other class comes as a binary and becomes an atom here,
+%% and only here. What Python says is built-in can also be anything. So there is a
+%% limit to each kind, for as long as the node lives, and
 %% Python can never fill the atom table: 250 that a hello has named, and 1,000
 %% others. Beyond that a class stays a binary.
 -module(py_exception).
@@ -29,7 +29,7 @@ start() ->
 learn(Names) ->
     lists:foreach(fun(Name) -> class(Name, ?BUILTIN) end, Names).
 
-%% An error's reason as the caller shall have it.
+%% An error's reason as the caller gets it.
 -spec reason(term()) -> term().
 reason({Class, Message}) when is_binary(Class) ->
     {class(Class, ?OTHER), Message};
@@ -55,7 +55,7 @@ new_class(Name, {Place, Most}) ->
             Name
     end.
 
-%% A name that is no atom's (longer than 255 characters) stays as it is.
+%% A name that cannot be an atom (longer than 255 characters) stays as it is.
 to_atom(Name) ->
     try
         binary_to_atom(Name)

@@ -33,7 +33,7 @@ result({reply, Frame, Ahead}) -> extended(decode(Frame), [extra(Other) || Other 
 result({error, _} = Error) -> Error.
 
 %% The same for a request with these options: whoever asked for what is printed
-%% gets a text in any case, and whoever asked for the bill a map.
+%% gets a text in any case, and whoever asked for the bill gets a map.
 -spec result(final(), map()) -> result().
 result({error, _} = Error, Options) ->
     extended(Error, [Empty || {Name, Empty} <- [{capture, <<>>}, {bill, #{}}],
@@ -56,7 +56,7 @@ decoded({ok, _} = Ok) -> Ok;
 decoded({chunk, Items}) -> {ok, Items};
 decoded({error, Reason}) -> {error, py_exception:reason(Reason)}.
 
-%% With the option `capture' a text comes behind the result, and with `bill' a map.
+%% With the option `capture' a text comes after the result, and with `bill' a map.
 extra(Frame) ->
     {_Id, {_Option, Extra}} = binary_to_term(Frame, [safe]),
     Extra.

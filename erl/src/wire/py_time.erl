@@ -15,7 +15,7 @@
 now_ms() ->
     erlang:monotonic_time(millisecond).
 
-%% The moment at which a timeout that begins now has passed.
+%% The moment at which a timeout that begins now ends.
 -spec deadline(timeout()) -> deadline().
 deadline(Timeout) ->
     deadline(Timeout, now_ms()).
@@ -25,7 +25,7 @@ deadline(Timeout) ->
 deadline(infinity, _) -> infinity;
 deadline(Timeout, Then) -> Then + Timeout.
 
-%% How long it is until then, as `receive' takes it.
+%% How long it is until the deadline, as `receive' takes it.
 -spec left(deadline()) -> timeout().
 left(infinity) -> infinity;
 left(Deadline) -> min(?LONGEST, max(0, Deadline - now_ms())).

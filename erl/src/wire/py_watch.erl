@@ -1,9 +1,9 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
-%% The processes whose death a worker, or the pool's queue, wants to know of. To
-%% start and end a monitor costs both sides more than a short call does, so it
+%% The processes whose death a worker, or the pool's queue, wants to know of.
+%% Starting and ending a monitor costs both sides more than a short call does, so it
 %% stays when the request is done. When there are many, those of processes that
-%% have nothing here any more are swept out.
+%% have nothing here any more are removed.
 -module(py_watch).
 
 -export([new/0, watch/3, gone/2]).

@@ -93,7 +93,7 @@ batch(Requests) ->
 list(Parts) ->
     [<<?TERM_VERSION, ?LIST, (length(Parts)):32>>, Parts, ?NIL].
 
-%% Control that goes together.
+%% Several pieces of control in one frame.
 -spec controls([binary(), ...]) -> iodata().
 controls(Controls) ->
     list([[<<?BINARY, (byte_size(Control)):32>>, Control] || Control <- Controls]).
@@ -156,7 +156,7 @@ is_not_started(_) ->
     false.
 
 %% How many items a stream's chunk {Id, {chunk, Items}} has; `final' when the
-%% reply is no chunk but the stream's last word.
+%% reply is not a chunk but the stream's last word.
 -spec chunk_items(binary()) -> non_neg_integer() | final.
 chunk_items(<<_:8/binary, ?TUPLE, 2, Result/binary>>) -> items(Result);
 chunk_items(_) -> final.
@@ -226,7 +226,7 @@ name(<<?ATOM, Size, Name:Size/binary, _/binary>>) -> Name;
 name(<<?LONG_ATOM, Size:16, Name:Size/binary, _/binary>>) -> Name;
 name(_) -> none.
 
-%% Atoms that replies and events may have. They exist because this module is
-%% loaded, which is what decoding with `safe' asks for.
+%% Atoms that replies and events may have. Because this module is loaded, they exist,
+%% which decoding with `safe' requires.
 -spec atoms() -> [atom()].
 atoms() -> ?PROTOCOL_ATOMS.

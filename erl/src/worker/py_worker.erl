@@ -54,19 +54,19 @@
 %% A frame from this size on makes the process give its memory back at once.
 -define(LARGE, (1 bsl 20)).
 -define(INFO_LIMIT, 1_000).
-%% How long a program whose start takes too long has to say where it is (ms).
+%% How long a program has to say where it is when its start takes too long (ms).
 -define(LATE, 100).
 %% Room for some calls between one collection of its garbage and the next.
 -define(HEAP_WORDS, 4096).
-%% How many more messages a live worker deals with before it settles.
+%% How many more messages a live worker handles before it settles.
 -define(MOST_STEPS, 32).
 
 -spec start_link(args()) -> gen_server:start_ret().
 start_link(Args) ->
     gen_server:start_link(?MODULE, Args, [{spawn_opt, [{min_heap_size, ?HEAP_WORDS}]}]).
 
-%% What the worker knows of itself, within Limit milliseconds, at most a second; one
-%% that does not answer is down.
+%% What the worker knows of itself, within Limit milliseconds, at most a second; a
+%% worker that does not answer is down.
 -spec info(pid(), timeout()) -> #{state := atom(), calls := non_neg_integer(), _ => _}.
 info(Worker, Limit) ->
     try
@@ -76,7 +76,7 @@ info(Worker, Limit) ->
     end.
 
 %% Whether it has nothing to do, within Limit milliseconds. If so, it takes
-%% nothing any more: a request that was on its way there is given back.
+%% nothing any more: a request that was on its way to it is given back.
 -spec seal(pid(), timeout()) -> boolean().
 seal(Worker, Limit) ->
     try
@@ -134,8 +134,8 @@ steps(Worker, Steps) ->
 live(Worker) ->
     tell(Worker, live).
 
-%% Another worker has this one's slot: it ends when it has nothing left to do. Those
-%% who need this very one have Limit milliseconds, perhaps more if it is recycled.
+%% Another worker has this one's slot: it ends when it has nothing left to do. Callers
+%% that need this very worker have Limit milliseconds, perhaps more if it is recycled.
 -spec retire(pid(), restarted | recycled, Limit :: non_neg_integer()) -> ok.
 retire(Worker, Why, Limit) ->
     tell(Worker, {retire, Why, Limit}).
@@ -145,7 +145,7 @@ retire(Worker, Why, Limit) ->
 exceeded(Worker, Excess) ->
     tell(Worker, {exceeded, Excess}).
 
-%% Whether it runs only what it has, and what is bound to it.
+%% Whether it should run only what it has, and what is bound to it.
 -spec spare(pid(), boolean()) -> ok.
 spare(Worker, Spared) ->
     tell(Worker, {spare, Spared}).
@@ -236,7 +236,7 @@ frame(Id, Frame, #state{phase = {live, _}} = S) ->
     settle(more(?MOST_STEPS, frame_step(Id, Frame, S)));
 frame(none, Frame, S) -> {noreply, frame_step(none, Frame, S)}.
 
-%% A frame that is no reply is an event.
+%% A frame that is not a reply is an event.
 frame_step(none, Frame, #state{port = Port, events = Events} = S) ->
     S#state{events = py_talk_events:handle(Frame, Port, Events)};
 frame_step(0, Frame, #state{phase = {live, Live}} = S) ->
@@ -312,9 +312,9 @@ not_started(Text) -> {shutdown, {python_start, Text}}.
 %% ---------------------------------------------------------------------------
 %% Live
 
-%% What has piled up meanwhile is dealt with before others hear of the load and the
-%% time is kept: under load that is most of the work. These messages come in their
-%% order, all others wait for their turn. Behind a retire it may end at once.
+%% What has piled up meanwhile is handled before others hear of the load and before
+%% deadlines are checked: under load that is most of the work. These messages are taken
+%% in their order, all others wait for their turn. After a retire it may end at once.
 more(0, S) -> S;
 more(N, #state{port = Port} = S) ->
     receive

@@ -5,10 +5,10 @@
 %%   {{Slot, What}, Calls, Time, Growth, RssGrowth, Peak, Pause, N0, N1, …}
 %%   {Slot, how many of these rows there are}
 %%
-%% N0, N1, … count calls by how long they took. A bill of one call in N stands for N of
-%% them. A row never gets larger, and there are ?MOST for each slot; functions that come
-%% later are counted together, as `other', and so are those with names longer than
-%% ?NAME_BYTES bytes, which are no module's: whoever calls chooses them.
+%% N0, N1, … count calls by how long they took. If one call in N has a whole bill, it
+%% stands for N calls. A row never gets larger, and there are ?MOST for each slot;
+%% functions that come later are counted together, as `other', and so are those with
+%% names longer than ?NAME_BYTES bytes, which no module has: the caller chose them.
 -module(py_worker_bill).
 
 -export([ahead/5, add/4, sums/2, bucket/1, time/1]).
@@ -16,7 +16,7 @@
 
 -include("py.hrl").
 
-%% A function by its names, or what else was asked for.
+%% A function by its names, or whatever else was asked for.
 -type what() :: {Module :: binary(), Function :: binary()} | eval | exec | other.
 -type numbers() :: #{calls := non_neg_integer(), time := non_neg_integer(), growth := integer(),
                      rss_growth := integer(), peak := non_neg_integer(),
@@ -84,7 +84,7 @@ make(Table, Slot, What) ->
     _ = ets:insert_new(Table, erlang:make_tuple(?FIRST_BUCKET + ?BUCKETS - 1, 0, [{1, Key}])),
     Key.
 
-%% A name may be a part of a larger binary.
+%% A name may be part of a larger binary.
 own({Module, Function}) -> {binary:copy(Module), binary:copy(Function)};
 own(What) -> What.
 
@@ -115,7 +115,7 @@ sum([{Slot, What} | Numbers]) ->
 
 %% ---------------------------------------------------------------------------
 %% Times: four buckets for each doubling, so that one is at most an eighth away from
-%% the middle of its bucket. The last one has all that took longer than an hour.
+%% the middle of its bucket. The last bucket has all that took longer than an hour.
 
 %% Which bucket a time (microseconds) belongs to.
 -spec bucket(non_neg_integer()) -> Bucket :: non_neg_integer().

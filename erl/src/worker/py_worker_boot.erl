@@ -2,8 +2,8 @@
 %%
 %% How a program becomes a worker: it says hello, learns what to do with the
 %% lines of its logs, says its first numbers about memory, so that they are known
-%% even if it never has the time again, then runs the steps that its pool wants to be run in every
-%% worker (init code, exec_all, tracing). Pure.
+%% even if it never has time for that again, then runs the steps that its pool wants
+%% to be run in every worker (init code, exec_all, tracing). Pure.
 -module(py_worker_boot).
 
 -export([new/1, id/0, op/1, opts/1, steps/2, result/2, step/1, late/3, hello/1, memory/1]).
@@ -74,7 +74,7 @@ what({code, {definition, Id}, _}) -> io_lib:format("exec_all, definition ~b", [I
 what({code, {Option, N}, _}) -> io_lib:format("~s, piece ~b", [Option, N]);
 what(Step) -> io_lib:format("~tp", [Step]).
 
-%% The line of the code at which it failed, or which is no Python.
+%% The line of the code at which it failed, or which is not Python.
 line(File, Trace) ->
     Lines = [Line || #{file := F, line := Line} <- maps:get(frames, Trace, []), F =:= File]
         ++ [Line || #{position := #{file := F, line := Line}} <- [Trace], F =:= File],
@@ -83,7 +83,7 @@ line(File, Trace) ->
         [] -> ""
     end.
 
-%% As Python shows one. Code that is in no file may be secret.
+%% A frame as Python shows it. Code that is in no file may be secret.
 frame(#{file := File, function := Function} = Frame) ->
     io_lib:format("\n  File \"~ts\", line ~tp, in ~ts~ts",
                   [File, maps:get(line, Frame, unknown), Function, source(Frame)]).
@@ -98,7 +98,7 @@ why(Reason) -> io_lib:format("~tp", [Reason]).
 failed(Format, Args) ->
     {failed, unicode:characters_to_binary(io_lib:format(Format, Args))}.
 
-%% What it is at.
+%% What it is doing.
 -spec step(boot()) -> unicode:chardata().
 step(#boot{step = Step}) ->
     what(Step).
@@ -115,12 +115,12 @@ late(Limit, Stacks, #boot{step = Step}) ->
 where({ok, [#{frames := Frames} | _]}) -> [frame(Frame) || Frame <- Frames];
 where(_) -> "".
 
-%% What the program said of itself; empty before it did.
+%% What the program said about itself; empty until it has.
 -spec hello(boot()) -> map().
 hello(#boot{hello = Hello}) ->
     Hello.
 
-%% What it said of its memory; empty before it did.
+%% What it said about its memory; empty until it has.
 -spec memory(boot()) -> map().
 memory(#boot{memory = Memory}) ->
     Memory.

@@ -21,8 +21,8 @@
                     grace := non_neg_integer(),     % how long it may take (ms)
                     why := term()}.                 % the end of the worker
 
-%% How long a program that is to end may take (ms): one that has nothing to do may
-%% clean up, and ends itself if that takes longer than it should.
+%% How long a program may take to end (ms): one that has nothing to do may clean up,
+%% and ends itself if that takes longer than it should.
 -define(IDLE_GRACE, 4_000).
 -define(BUSY_GRACE, 500).
 
@@ -30,7 +30,7 @@
 grace(idle) -> ?IDLE_GRACE;
 grace(busy) -> ?BUSY_GRACE.
 
-%% What those are told who need a worker that ends with this exit reason.
+%% What callers hear who need a worker that ends with this exit reason.
 -spec why(ExitReason :: term()) -> term().
 why({shutdown, {worker_exit, Why}}) -> Why;
 why({shutdown, Why}) when Why =:= restarted; Why =:= recycled -> Why;
@@ -38,14 +38,15 @@ why({shutdown, _}) -> shutdown;
 why(shutdown) -> shutdown;
 why(_) -> internal_error.
 
-%% What it was at may cost others their memory, too: the pool hears of it.
+%% What it was doing may use up the memory of other workers, too: the pool hears of it.
 -spec cost(term(), pid(), py_worker_view:live()) -> ok.
 cost(oom, Pool, Live) -> py_pool:heard(Pool, {cost, py_worker_view:running(Live), oom});
 cost({memory, #{running := What}} = Why, Pool, _) -> py_pool:heard(Pool, {cost, What, Why});
 cost(_, _, _) -> ok.
 
-%% How it ended: killed for its memory, perhaps; by us, if it was above a limit and is
-%% being killed. The kernel counts the processes that it killed for want of memory.
+%% How it ended; it may have been killed for its memory: by us, if it was above a limit
+%% and is being killed; or by the kernel, which counts the processes that it killed for
+%% want of memory.
 -spec killed_by(Reason :: term(), Excess :: map() | none, #pool{}) -> term().
 killed_by(Reason, Excess, _)
   when is_map(Excess), Reason =:= {signal, sigkill} orelse Reason =:= closed ->
@@ -84,7 +85,7 @@ run(#{port := Port, grace := Grace} = E) ->
     Last = listen(py_time:deadline(Grace), E),
     close(0, Last).
 
-%% Until the program is gone, or the time is up even if there is more to hear.
+%% Until the program is gone, or until the time is up, even if there is more to hear.
 listen(Deadline, E) ->
     case py_time:left(Deadline) of
         0 -> E;
@@ -108,7 +109,7 @@ heard(Frame, #{port := Port, events := Events} = E) ->
         _ -> E
     end.
 
-%% A crash in its last moments has no caller who could be told.
+%% There is no caller who could hear of a crash in its last moments.
 ended({signal, _} = Reason, #{events := Events, about := About} = E) ->
     py_worker_reaper:crashed(About, py_talk_events:explain(Reason, Events)),
     E;

@@ -7,7 +7,7 @@
 %%   waiting ── next ──> sent ── may_start ──> {started, main} ──> answered
 %%
 %% Only may_start/1 says which jobs the program may have started; all other
-%% rules go by a job's state. If the worker dies, what has started fails, and
+%% rules depend on a job's state. If the worker dies, what has started fails, and
 %% nothing else does. Pure.
 -module(py_worker_jobs).
 
@@ -30,7 +30,7 @@
     waiting = queue:new() :: queue:queue(job()),
     n_waiting = 0 :: non_neg_integer(),
     calls = 0 :: non_neg_integer(),     % answered with a reply, ever
-    last = none :: none | #req{},       % what the program was at last
+    last = none :: none | #req{},       % what the program was doing last
     soonest = infinity :: py_time:deadline()
 }).
 
@@ -55,8 +55,8 @@ push(Id, #req{deadline = Deadline} = Req, _, #jobs{waiting = Waiting} = J) ->
     {[], J#jobs{waiting = queue:in(Job, Waiting), n_waiting = J#jobs.n_waiting + 1,
                 soonest = min(Deadline, J#jobs.soonest)}}.
 
-%% The job that is to be sent now, if one may be. It is not an effect, because
-%% what cannot be written is not sent: then the old jobs stay.
+%% The job to send now, if one may be sent. It is not an effect, because what cannot
+%% be written is not sent: then the old jobs stay.
 -spec next(jobs()) -> {job(), jobs()} | none.
 next(#jobs{n_waiting = 0}) ->
     none;
@@ -76,8 +76,8 @@ send(#job{req = Req} = Job, Size, J) ->
                         waiting = queue:drop(J#jobs.waiting),
                         n_waiting = J#jobs.n_waiting - 1}).
 
-%% Behind a job nothing can have started: so what comes there is only kept, youngest
-%% first, until somebody looks at all (gather/1) or nothing else is left (advance/2).
+%% Nothing behind a job can have started: so what comes there is only kept, youngest
+%% first, until all are looked at (gather/1) or nothing else is left (advance/2).
 behind(Job, #jobs{sent = Sent, behind = Behind} = J) ->
     case lists:all(fun is_stream/1, Sent) of
         true -> J#jobs{sent = may_start(Sent ++ [Job])};
@@ -183,12 +183,12 @@ put_back(#job{req = #req{size = Size}} = Job, Deadline, #jobs{sent = Sent} = J) 
     J#jobs{sent = may_start([Ending | Sent]), n = J#jobs.n + 1, bytes = J#jobs.bytes + Size,
            soonest = min(Deadline, J#jobs.soonest)}.
 
-%% The program was at something that is no job.
+%% The program was doing something that is not a job.
 -spec note(#req{} | none, jobs()) -> jobs().
 note(Req, J) ->
     J#jobs{last = Req}.
 
-%% What the program was at when it said something last.
+%% What the program was doing when it last said something.
 -spec last(jobs()) -> #req{} | none.
 last(#jobs{last = Last}) ->
     Last.
@@ -205,7 +205,7 @@ is_idle(#jobs{n = N}) ->
 count(#jobs{n = N, n_waiting = Waiting}) ->
     N + Waiting.
 
-%% How many have been answered with a reply since the worker is live.
+%% How many have been answered with a reply since the worker became live.
 -spec calls(jobs()) -> non_neg_integer().
 calls(#jobs{calls = Calls}) ->
     Calls.
@@ -219,7 +219,7 @@ set_window({Window, TooMany}, #jobs{n = N} = J) when N > TooMany ->
 set_window({Window, _}, J) ->
     {[], J#jobs{window = Window}}.
 
-%% As others are to see it (py_pool_load): how many there are, of how many.
+%% As others see it (py_pool_load): how many there are, and how many there may be.
 -spec load(jobs()) -> {non_neg_integer(), Window :: non_neg_integer()}.
 load(#jobs{n = N, bytes = Bytes, n_waiting = 0, window = Window}) when Bytes < ?WINDOW_BYTES ->
     {N, Window};
@@ -231,7 +231,7 @@ load(#jobs{n = N, n_waiting = Waiting}) ->
 callers(#jobs{} = J) ->
     [Caller || #job{req = #req{caller = Caller}} <- all(J)].
 
-%% Whose job this is that the program has, if anybody hears of it.
+%% Who waits for this job of the program's, if anybody does.
 -spec owner(py_wire:id() | none, jobs()) -> pid() | none.
 owner(Id, #jobs{} = J) ->
     case lists:keyfind(Id, #job.id, sent(J)) of
@@ -272,7 +272,7 @@ all(#jobs{waiting = Waiting} = J) ->
 %% ---------------------------------------------------------------------------
 %% Time
 
-%% Those whose time is up are answered. What the program has not started is
+%% Answers the jobs whose deadline has passed. What the program has not started is
 %% cancelled; what it may have started is for the ladder (stuck/2). Both stay
 %% until the program answers, but nobody waits for them any more.
 -spec expire(Now :: integer(), jobs()) -> {[effect()], jobs()}.
@@ -297,13 +297,13 @@ too_late(#job{req = #req{reply_to = From}}) -> {answer, From, {error, timeout}}.
 
 cancel(#job{id = Id}) -> {send, py_wire:cancel(Id)}.
 
-%% No deadline is earlier, apart from those that expire/2 has dealt with.
+%% No deadline is earlier, except for those that expire/2 has handled.
 -spec soonest(jobs()) -> py_time:deadline().
 soonest(#jobs{soonest = Soonest}) ->
     Soonest.
 
-%% What may be running although its time is up. Streams count only if no job
-%% has started: beside one, a stream may just have to wait for its turn.
+%% What may be running although its deadline has passed. Streams count only if no job
+%% has started: if one has, a stream may just have to wait for its turn.
 -spec stuck(Now :: integer(), jobs()) -> {true, py_wire:id()} | false.
 stuck(Now, #jobs{sent = Sent}) ->
     {Streams, Jobs} = lists:partition(fun is_stream/1, lists:filter(fun has_started/1, Sent)),
@@ -340,8 +340,8 @@ left(#job{id = Id, deadline = Deadline} = Job, Latest, #jobs{sent = Sent} = J) -
 take_back(J) ->
     take_back(fun is_free/1, 0, J).
 
-%% The worker must not run anything new. The same, and what names it is for its
-%% successor.
+%% The worker must not run anything new. It does the same, and what names this worker
+%% goes to its successor.
 -spec hand_over(jobs()) -> {[effect()], jobs()}.
 hand_over(J) ->
     take_back(fun may_move/1, 0, J).
@@ -364,7 +364,7 @@ recall(Ids) -> [{recall, Ids}].
 %% Whether any worker may run it.
 is_free(#job{req = #req{bound = Bound}}) -> not Bound.
 
-%% Whether any worker may, or whichever has the slot.
+%% Whether any worker may run it, or whichever has the slot.
 may_move(#job{req = #req{named = Named}} = Job) -> Named orelse is_free(Job).
 
 %% Takes out those of the waiting jobs for which the fun holds.

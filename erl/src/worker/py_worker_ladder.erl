@@ -1,14 +1,14 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
 %% The ladder: what is done, one rung after another, about a program that goes
-%% on with a request whose time is up. Pure.
+%% on with a request whose deadline has passed. Pure.
 %%
 %%   interrupt   {cancel, Id}: Python raises erlang.Cancelled in the request
 %%   close       the program's port is closed, upon which the program ends by
 %%               itself; what does not end in time is killed (py_worker_reaper)
 %%
-%% An answer to the request in time ends it. How long the interrupt may take is
-%% an option of the pool.
+%% An answer to the request in time ends the ladder. How long the interrupt may take
+%% is an option of the pool.
 -module(py_worker_ladder).
 
 -export([new/1, start/3, expire/2, soonest/1, off/2, is_closing/1, culprit/1]).

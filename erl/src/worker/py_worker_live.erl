@@ -11,10 +11,10 @@
 %% - There is one timer. It is armed for the next moment at which something may
 %%   have to be decided and left alone when that is over, so that short calls
 %%   cost none.
-%% - When the program has been at something for a tick, the worker is busy: it is
+%% - When the program has worked on something for a tick, the worker is busy: it is
 %%   not picked any more, and what has not started goes back to the pool.
-%% - When a request's time is up, its caller gets an answer at once. If the program
-%%   may be running it, the ladder begins (py_worker_ladder); else it is
+%% - When a request's deadline has passed, its caller gets an answer at once. If the
+%%   program may be running it, the ladder begins (py_worker_ladder); else it is
 %%   cancelled. Either way it stays in hand until the program has answered.
 %% - The worker writes its load, then reads whether callers wait (py_pool_board).
 -module(py_worker_live).
@@ -130,8 +130,8 @@ urgent_reply(Id, Frame, #live{urgent = Urgent} = L) ->
         Replied -> urgent(Replied, note(none, L))
     end.
 
-%% Should the program say that it has run out of memory, this is what did it. A job
-%% notes itself.
+%% If the program says that it has run out of memory, this is what did it. Jobs are
+%% noted by themselves.
 note(Req, #live{jobs = Jobs} = L) ->
     L#live{jobs = py_worker_jobs:note(Req, Jobs)}.
 
@@ -153,8 +153,8 @@ pull(Id, From, Deadline, #live{streams = Streams} = L) ->
 close(Id, #live{streams = Streams} = L) ->
     streams(py_worker_streams:close(Id, py_time:now_ms(), Streams), L).
 
-%% A process is dead. What it has here is cancelled; if the program does not heed
-%% that, it has until the request's deadline, but not for ever.
+%% A process is dead. What it has here is cancelled; a program that does not heed that
+%% has until the request's deadline, but not for ever.
 -spec caller_gone(pid(), live()) -> live().
 caller_gone(Pid, #live{callers = Callers} = L) ->
     case py_watch:gone(Pid, Callers) of
@@ -172,14 +172,14 @@ leave(Pid, Now, #live{pool = #pool{timeout = Timeout}} = L) ->
 let_go(Pid, #live{tenure = Tenure} = L) ->
     L#live{tenure = py_worker_tenure:let_go(Pid, Tenure)}.
 
-%% The program should not run anything new: another worker is to have the slot.
+%% The program should not run anything new: another worker will get the slot.
 %% What is bound to this one stays, as in any replacement.
 -spec spoilt(live()) -> live().
 spoilt(#live{tenure = Tenure} = L) ->
     tenure(py_worker_tenure:spoil(Tenure), L#live{spoilt = true}).
 
 %% The program has paused, because a job has run out of memory or nearly has. It
-%% goes on when it has heard what it is to give back.
+%% goes on when it has heard what it has to give back.
 -spec ran_out(memory_error | heap, live()) -> live().
 ran_out(What, #live{jobs = Jobs} = L) ->
     ran_out(What, py_worker_jobs:last(Jobs), L).
@@ -206,11 +206,11 @@ retire(Why, Drain, #live{tenure = Tenure} = L) ->
     _ = erlang:send_after(Limit, self(), {py_worker, abandon}),
     L#live{retiring = true, tenure = py_worker_tenure:retire(Why, Tenure)}.
 
-%% The time of those who need this very worker is up.
+%% The time is up for callers that need this very worker.
 -spec abandon(live()) -> live().
 abandon(#live{tenure = Tenure} = L) -> L#live{tenure = py_worker_tenure:abandon(Tenure)}.
 
-%% The pool stops. Whether there is nothing left to do; then there never will be.
+%% The pool stops. Says whether there is nothing left to do; then there never will be.
 -spec seal(live()) -> {boolean(), live()}.
 seal(L) ->
     IsDone = py_worker_view:is_done(L),
@@ -223,7 +223,7 @@ tick(Timer, #live{timer = {Timer, _}} = L) ->
     tick_at(Now, L#live{timer = none, now = Now});
 tick(_, L) -> L.
 
-%% Streams come first: those that end are jobs again.
+%% Streams come first: those that are to end become jobs again.
 tick_at(Now, L) ->
     L1 = streams(py_worker_streams:expire(Now, L#live.streams), measure(Now, L)),
     L2 = jobs(py_worker_jobs:expire(Now, L1#live.jobs), L1),
@@ -257,7 +257,7 @@ climb(Now, L) ->
             Next
     end.
 
-%% Whoever has spoilt the program stays known.
+%% Whoever has spoilt the program is remembered.
 interrupts(_, #live{spoilt = true} = L) -> L;
 interrupts(Id, #live{jobs = Jobs} = L) ->
     L#live{interrupted = py_worker_jobs:owner(Id, Jobs)}.
@@ -276,7 +276,7 @@ tenure({[], Tenure}, #live{tenure = Tenure} = L) ->
 tenure({Effects, Tenure}, L) ->
     lists:foldl(fun closing/2, L#live{tenure = Tenure}, Effects).
 
-%% One that is used up may run what it has taken, any other must not.
+%% A worker that is used up may run what it has taken, any other must not.
 closing(prepare, #live{pool_pid = Pool, slot = Slot} = L) ->
     py_pool:prepare(Pool, Slot, self()),
     L;
@@ -322,8 +322,8 @@ effect({rung, close}, #live{about = About, port = Port, pool = Pool} = L) ->
     py_worker_reaper:reap(About, Pool#pool.close_grace),
     L.
 
-%% It does not go by way of its caller, so the pool's queue has it before it hears
-%% that there is room here: nobody who came later is first.
+%% The request does not go by way of its caller, so the pool's queue has it before it
+%% hears that there is room here: nobody who came later overtakes it.
 enter(Req, #live{pool_pid = Pool}) ->
     py_pool:enter(Pool, Req#req{returned = true, body = []}).
 

@@ -1,6 +1,6 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
-%% What is known of the memory of a worker since it was ready, whether or not it
+%% What is known about the memory of a worker since it was ready, whether or not it
 %% can answer now; and what the workers that had its slot before have counted, so
 %% that a pool's counters never go back. Pure.
 -module(py_worker_memory).
@@ -26,7 +26,7 @@
 
 -opaque memory() :: #memory{}.
 
-%% A worker is ready. `Before' is what was known of its predecessor.
+%% A worker is ready. `Before' is what was known about its predecessor.
 -spec new(pid(), Baseline :: non_neg_integer() | undefined, numbers(), Now :: integer(),
           Before :: memory() | none) -> memory().
 new(Worker, Baseline, Numbers, Now, Before) ->
@@ -34,7 +34,7 @@ new(Worker, Baseline, Numbers, Now, Before) ->
     #memory{worker = Worker, since = Now, baseline = Baseline, at = Now, numbers = Numbers,
             past = Past}.
 
-%% It has said its numbers. What it said before, but was heard later, is dropped.
+%% It has said its numbers. Older numbers that arrive later are dropped.
 -spec learn(pid(), numbers(), Now :: integer(), memory() | none) -> memory() | none.
 learn(Worker, Numbers, Now, #memory{worker = Worker, numbers = Known} = Memory) ->
     case collections(Numbers) >= collections(Known) of
@@ -47,7 +47,7 @@ learn(_, _, _, Memory) ->
 collections(#{gc_stats := Generations}) ->
     lists:sum([N || #{<<"collections">> := N} <- Generations]).
 
-%% What is known of this worker, with the age of its numbers.
+%% What is known about this worker, with the age of its numbers.
 -spec of_worker(pid(), Now :: integer(), memory() | none) -> map().
 of_worker(Worker, Now, #memory{worker = Worker} = Memory) ->
     #memory{since = Since, baseline = Baseline, at = At, numbers = Numbers} = Memory,

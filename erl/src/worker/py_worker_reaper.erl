@@ -1,8 +1,8 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
-%% What is done to a program by somebody else than its worker: by the rungs of the
-%% ladder (py_worker_ladder), because the worker waits for nobody, not even for a
-%% handler of the logger; and after a worker that was killed.
+%% What others than its worker do to a program: on the rungs of the ladder
+%% (py_worker_ladder), because the worker waits for nobody, not even for a handler of
+%% the logger; and after its worker was killed.
 -module(py_worker_reaper).
 
 -export([guard/3, interrupted/1, reap/2, crashed/2, full/3]).
@@ -10,9 +10,9 @@
 -include_lib("kernel/include/logger.hrl").
 -include("py.hrl").
 
-%% Watches the calling worker. One that is killed does not see to its program's
-%% end: it has Grace milliseconds, then it is killed with all that it started. At
-%% last its control group goes, if it has one.
+%% Watches the calling worker. If that is killed, it cannot end its program: the
+%% program then has Grace milliseconds before it is killed with all that it started.
+%% Finally its control group is removed, if it has one.
 -spec guard(pos_integer() | undefined, Grace :: non_neg_integer(), py_os_limit:limits()) -> ok.
 guard(OsPid, Grace, Limits) ->
     Worker = self(),
@@ -42,7 +42,7 @@ reap(About, Grace) ->
     _ = spawn(fun() -> await_end(About, Grace) end),
     ok.
 
-%% The program was to end, and has crashed meanwhile.
+%% The program was ending, and has crashed meanwhile.
 -spec crashed(logger:metadata(), term()) -> ok.
 crashed(#{pool := Pool, worker := Slot, os_pid := OsPid} = About, Why) ->
     _ = spawn(fun() ->

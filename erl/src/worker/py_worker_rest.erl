@@ -1,10 +1,10 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
 %% When a program is asked for its numbers about memory: once, when it has had
-%% nothing to do for a tick. So they are known of every worker that is at rest, and
-%% none is woken for them later; and while short calls follow one another they cost
-%% nothing. What has been asked of the program is told by the id of its last
-%% request. All but the last section is pure.
+%% nothing to do for a tick. So they are known for every worker that is at rest, and
+%% no worker is woken for them later; and while short calls follow one another they
+%% cost nothing. The id of the program's last request shows whether it has had
+%% something to do. All but the last section is pure.
 -module(py_worker_rest).
 
 -export([remember/4, learn/4, heard/4]).
@@ -45,12 +45,12 @@ tick(Last, #rest{seen = Last, asked = none, known = Known} = R) when Known =/= L
 tick(Last, R) ->
     {wait, R#rest{seen = Last}}.
 
-%% It has answered: whether it is at rest, or has got something to do meanwhile.
+%% It has answered: whether it is still at rest, or has got something to do meanwhile.
 -spec answered(py_wire:id(), rest()) -> {boolean(), rest()}.
 answered(Last, #rest{asked = Last} = R) -> {true, R#rest{asked = none, known = Last}};
 answered(_, R) -> {false, R#rest{asked = none}}.
 
-%% Whether a program that was at rest is no more.
+%% Whether a program that was at rest no longer is.
 -spec moved(py_wire:id(), IsRunning :: boolean(), rest()) -> {boolean(), rest()}.
 moved(_, _, #rest{known = none} = R) -> {false, R};
 moved(Last, false, #rest{known = Last} = R) -> {false, R};

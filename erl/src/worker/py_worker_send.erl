@@ -3,10 +3,10 @@
 %% How requests are sent to a worker's program: how many it may have, and which go
 %% together in one frame. Pure.
 %%
-%% The window is what it answers in a moment. So callers of short calls need not
-%% wait in the pool, and nobody waits long behind others while another worker has
-%% nothing to do. It is seen from one tick to the next while the program is at work;
-%% one that is slow, or has rested, has the least.
+%% The window is what the program answers in a moment. So callers of short calls need
+%% not wait in the pool, and nobody waits long behind others while another worker has
+%% nothing to do. It is measured from one tick to the next while the program is at
+%% work; a program that is slow, or has rested, has the smallest window.
 -module(py_worker_send).
 
 -export([new/2, tick/3, next/2, recall/2]).
@@ -28,7 +28,7 @@
 
 -opaque send() :: #send{}.
 
-%% For a program that said this, and takes frames of so many bytes.
+%% For a program whose hello said this, and which takes frames of this many bytes.
 -spec new(#{_ => _}, pos_integer()) -> send().
 new(Hello, MaxFrame) ->
     case lists:member(batch, maps:get(features, Hello, [])) of
@@ -36,8 +36,8 @@ new(Hello, MaxFrame) ->
         false -> #send{most = 0}
     end.
 
-%% The time has come to look again: the window from now on, and how many are far too
-%% many, if the program has them from before.
+%% The time has come to look again: returns the window from now on, and how many are
+%% far too many if the program has them from before.
 -spec tick(Now :: integer(), Answered :: non_neg_integer(), send()) ->
           {{pos_integer(), pos_integer()}, send()}.
 tick(Now, Answered, #send{seen = Seen, answered = Before} = S) ->
@@ -69,8 +69,8 @@ more(Ready, Room, Jobs) ->
             {frame(Ready), Jobs}
     end.
 
-%% The frames that ask for these jobs back: one, which is small. Between short jobs
-%% the program reads a frame at a time, so many would come too late.
+%% The frames that ask for these jobs back: one small frame, if possible. Between short
+%% jobs the program reads a frame at a time, so several would come too late.
 -spec recall([py_wire:id(), ...], send()) -> [iodata()].
 recall(Ids, #send{most = Most}) ->
     case [py_wire:take_back(Id) || Id <- Ids] of

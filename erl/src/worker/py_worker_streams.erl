@@ -113,7 +113,7 @@ serve(Id, #stream{waiter = {From, _}, stock = Stock, final = Final} = S, Streams
 remove(Ids, #streams{open = Open} = Streams) ->
     Streams#streams{open = maps:without(Ids, Open)}.
 
-%% More credit when half of what shall be ahead is used up.
+%% More credit when half of what should be ahead is used up.
 top_up(_, #stream{final = Final} = S) when Final =/= none ->
     {[], S};
 top_up(Id, #stream{owed = Owed, stocked = Stocked} = S) ->
@@ -126,7 +126,7 @@ top_up(Id, #stream{owed = Owed, stocked = Stocked} = S) ->
             {[], S}
     end.
 
-%% How many items shall be on their way or in stock.
+%% How many items should be on their way or in stock.
 ahead(#stream{chunk = Chunk, items = Items, bytes = Bytes}) ->
     InBytes = ?BYTES_AHEAD * max(1, Items) div max(1, Bytes),
     max(1, min(2 * Chunk, InBytes)).
@@ -156,7 +156,7 @@ running(Streams) ->
         [] -> none
     end.
 
-%% The one that this Id has.
+%% The request with this Id.
 -spec request(py_wire:id(), streams()) -> #req{} | none.
 request(Id, #streams{open = Open}) ->
     case Open of
@@ -186,12 +186,12 @@ close(Id, Now, #streams{open = Open} = Streams) ->
         #{} -> {[], Streams}
     end.
 
-%% Whoever closes it does not hear how that goes.
+%% Whoever closes a stream does not hear how that goes.
 disowned(#stream{job = #job{req = Req} = Job} = S) ->
     S#stream{job = Job#job{req = Req#req{owner = none}}}.
 
-%% A stream whose last word has come has ended in the program: nothing is to be
-%% stopped there, and no frame would say that it was.
+%% A stream whose last word has come has ended in the program: there is nothing to
+%% stop, and no frame would say that it was stopped.
 stop(Closed, Until, Streams) ->
     {[{stop, Job, Until} || #stream{job = Job, final = none} <- Closed],
      remove([Id || #stream{job = #job{id = Id}} <- Closed], Streams)}.

@@ -16,7 +16,8 @@
 start_link(Pool) ->
     supervisor:start_link(?MODULE, Pool).
 
-%% All that there are, whether or not they have a slot. It may end meanwhile.
+%% All workers that there are, whether or not they have a slot. The supervisor may end
+%% meanwhile.
 -spec workers(pid()) -> [pid()].
 workers(Sup) ->
     try

@@ -5,8 +5,8 @@
 %%
 %%   open ── spoilt, calls, memory_errors, heap ──> closed ── retire ──> retiring
 %%
-%% One that is closed takes nothing of those who may go elsewhere. `calls' is exact:
-%% a call counts once it is taken, and no more if it was given back.
+%% A closed worker takes nothing from callers who may go elsewhere. `calls' is exact:
+%% a call counts once it is taken, and no longer once it was given back.
 -module(py_worker_tenure).
 
 -export([new/3, jittered/3, is_open/1, holds/1, patience/4]).
@@ -16,7 +16,7 @@
 
 -include("py.hrl").
 
-%% By how many percent limits differ at most.
+%% The most by which limits are lowered (percent).
 -define(JITTER, 10).
 
 -record(tenure, {
@@ -35,10 +35,10 @@
 
 -opaque tenure() :: #tenure{}.
 
-%% Why it takes nothing more.
+%% Why the worker takes nothing more.
 -type closing() :: spoilt | calls | memory_errors | heap.
 
-%% What the pool is told.
+%% What the pool gets to hear.
 -type effect() ::
     %% It will soon be closed: its successor should be ready by then.
     prepare
@@ -51,7 +51,7 @@ new(#{recycle := Recycle}, Chance, Now) ->
     #tenure{calls = jittered(maps:get(calls, Recycle, infinity), Recycle, Chance),
             errors = maps:get(memory_errors, Recycle, limited), age = maps:get(age, Recycle, 0), since = Now}.
 
-%% A limit, less a part of the jitter that chance says (below 1.0).
+%% A limit, less that part of the jitter; Chance is random, below 1.0.
 -spec jittered(pos_integer() | infinity, map(), Chance :: float()) -> pos_integer() | infinity.
 jittered(infinity, _, _) -> infinity;
 jittered(Limit, Recycle, Chance) ->
@@ -76,7 +76,7 @@ take(_, #tenure{calls = infinity} = T) ->
 take(_, #tenure{taken = N} = T) ->
     use(T#tenure{taken = N + 1}).
 
-%% What its use so far asks for, which may be something before the first call.
+%% What its use so far calls for, which may be something even before the first call.
 -spec use(tenure()) -> {[effect()], tenure()}.
 use(#tenure{calls = Calls, taken = N, closed = no} = T) when N >= Calls ->
     {[{replace, calls}], T#tenure{closed = calls, near = true}};
@@ -92,9 +92,9 @@ given_back(#req{recycle = false}, T) -> T;
 given_back(_, #tenure{calls = infinity} = T) -> T;
 given_back(_, #tenure{taken = N} = T) -> T#tenure{taken = N - 1}.
 
-%% The program has paused: a job has met MemoryError, or its heap is nearly full.
-%% Without a number, one that has a limit which Python meets is replaced after the
-%% first, whoever has set the limit.
+%% The program has paused: a job has run into MemoryError, or its heap is nearly full.
+%% If the option gives no number, a worker with a limit that Python can run into is
+%% replaced after the first, whoever has set the limit.
 -spec ran_out(memory_error | heap, IsLimited :: boolean(), #req{} | none, tenure()) ->
           {[effect()], tenure()}.
 ran_out(_, _, #req{recycle = false}, T) -> {[], T};
@@ -109,7 +109,7 @@ ran_out(memory_error, _, _, #tenure{errors = N} = T) -> {[], T#tenure{errors = N
 spoil(T) ->
     close(spoilt, T).
 
-%% One that has been used up becomes one that must not run what it has.
+%% A worker that is only used up becomes one that must not run what it has.
 close(Why, #tenure{closed = Closed} = T) when Closed =:= no; Closed =:= calls ->
     {[{replace, Why}], T#tenure{closed = Why, near = true}};
 close(_, T) ->
@@ -127,8 +127,8 @@ let_go(Pid, #tenure{homes = Homes} = T) -> T#tenure{homes = maps:remove(Pid, Hom
 -spec homes(tenure()) -> [pid()].
 homes(#tenure{homes = Homes}) -> maps:keys(Homes).
 
-%% How many milliseconds those who need it have if another worker gets its slot:
-%% those of the pool; of one that is recycled, or until it is as old as it may be.
+%% How many milliseconds callers that need it have when another worker gets its slot:
+%% the pool's `drain'; if it is recycled, at least until it is as old as it may be.
 -spec patience(restarted | recycled, non_neg_integer(), Now :: integer(), tenure()) ->
           non_neg_integer().
 patience(restarted, Drain, _, _) ->
@@ -141,14 +141,14 @@ patience(recycled, Drain, Now, #tenure{since = Since, age = Age}) ->
 retire(Why, #tenure{retiring = no} = T) -> T#tenure{retiring = Why};
 retire(_, T) -> T.
 
-%% The time of those who need it is up.
+%% The time is up for callers that need it.
 -spec abandon(tenure()) -> tenure().
 abandon(T) ->
     T#tenure{abandoned = true}.
 
-%% Whether it may end, and what those hear who still have something here. `Done':
+%% Whether it may end, and what callers hear who still have something here. `Done':
 %% it has nothing in hand; `Free': nothing that any worker might have run. Such a
-%% call has a time limit of its own, and a worker that is recycled keeps to that.
+%% call has a time limit of its own, which a worker that is recycled respects.
 -spec may_end(Done :: boolean(), Free :: boolean(), tenure()) ->
           {true, restarted | recycled} | false.
 may_end(_, _, #tenure{retiring = no}) -> false;

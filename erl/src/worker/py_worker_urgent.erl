@@ -2,7 +2,7 @@
 %%
 %% A worker's urgent requests, which the program answers even while it runs a
 %% job. Only a few are sent at a time, the others wait. One that was sent and is
-%% out of time keeps its place until the program has answered it: else they
+%% out of time keeps its place until the program has answered it: otherwise they
 %% would pile up in a program that cannot answer. Pure.
 -module(py_worker_urgent).
 
@@ -65,7 +65,7 @@ reply(Id, Frame, #urgent{sent = Sent} = U) ->
 answers(#req{reply_to = From}, Answer) -> [{answer, From, Answer}];
 answers(late, _) -> [].
 
-%% Those whose time is up are answered.
+%% Answers those whose deadline has passed.
 -spec expire(Now :: integer(), urgent()) -> {[effect()], urgent()}.
 expire(Now, #urgent{soonest = Soonest} = U) when Now < Soonest ->
     {[], U};
@@ -80,12 +80,12 @@ expire(Now, #urgent{sent = Sent, waiting = Waiting} = U) ->
     {lists:append([answers(Req, {error, timeout}) || Req <- Late]),
      Next#urgent{soonest = py_time:earliest([D || #req{deadline = D} <- requests(Next)])}}.
 
-%% No deadline is earlier, apart from those that expire/2 has dealt with.
+%% No deadline is earlier, except for those that expire/2 has handled.
 -spec soonest(urgent()) -> py_time:deadline().
 soonest(#urgent{soonest = Soonest}) ->
     Soonest.
 
-%% How many somebody waits for.
+%% How many of them somebody waits for.
 -spec count(urgent()) -> non_neg_integer().
 count(U) ->
     length(requests(U)).

@@ -1,6 +1,6 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
-%% A live worker as it is seen: what it is at, whether it takes anything new, when it
+%% A live worker as it is seen: what it is doing, whether it takes anything new, when it
 %% has to decide something, whether it may end; and its load, which others read.
 -module(py_worker_view).
 
@@ -130,7 +130,7 @@ load(#live{jobs = Jobs, streams = Streams} = L) ->
             {py_worker_jobs:count(Jobs), 0}
     end.
 
-%% Whether limits are not looked at now, or at least not how long it is idle.
+%% Whether its limits are not looked at now, or at least not how long it has been idle.
 in_hand(#live{streams = Streams} = L) ->
     case is_held(L) of
         true -> held;
