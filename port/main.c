@@ -3,7 +3,7 @@
  * pyport: Python for an Erlang VM, in an operating-system process.
  *
  * Started by open_port({spawn_executable, …}, [{packet, 4}, binary, …]).
- *   stdin   requests, one term in external format a frame (docs/protocol.md)
+ *   stdin   requests, each frame a term in external format (docs/protocol.md)
  *   stdout  replies and events, the same way
  *   stderr  what Python and C libraries print
  *   end     when stdin ends; the exit codes are in wire/protocol.h
@@ -59,7 +59,7 @@ static int start_failed(const struct err *err)
     return EXIT_PYTHON;
 }
 
-/* Python's start runs code of others (sitecustomize), so it is watched. */
+/* Python's start runs other people's code (sitecustomize), so it is watched. */
 static int start_python(const struct options *options, struct err *err)
 {
     jobs_start_python();
@@ -74,8 +74,8 @@ static int system_failed(const char *text)
     return EXIT_SYSTEM;
 }
 
-/* The heap's own limit refuses by itself; the kernel's are only known to be in
- * force. */
+/* Of the heap's own limit it is known whether it has refused something; of the
+ * kernel's, only that they are in force. */
 static bool describe_limits(char *text, size_t size)
 {
     return heap_account_describe(text, size) || limit_describe(text, size);

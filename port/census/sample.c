@@ -31,7 +31,8 @@ static bool is_taken(const struct sample *s, PyObject *obj)
     return false;
 }
 
-/* Each that has come so far is in the sample with the same probability. */
+/* Each object that has come so far is in the sample with the same probability.
+ */
 static bool take(struct sweep *sweep, PyObject *obj)
 {
     struct sample *s = (struct sample *)sweep;

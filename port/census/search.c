@@ -121,8 +121,8 @@ static int visit_container(PyObject *obj, void *arg)
 
 /* ---- what was found --------------------------------------------------- */
 
-/* From the nodes that have a level to those that they hold, the nearest first.
- */
+/* Gives levels: from the nodes that have one to those that they hold, the
+ * nearest first. */
 static void spread(struct search *s)
 {
     bool more = true;
@@ -158,8 +158,7 @@ static bool all_kept(struct search *s, const struct numbering *roots,
     return true;
 }
 
-/* Those whom nobody holds, as far as anybody knows, are held by somebody else.
- */
+/* Nodes that nothing is known to hold are held by something unknown. */
 static void mark_unknown(struct search *s)
 {
     for (size_t n = 0; n < s->nodes.count; n++)
@@ -185,7 +184,7 @@ static bool is_in(PyObject *list, PyObject *obj)
     return false;
 }
 
-/* From the object to who keeps it; a cycle ends where it began. */
+/* From the object to what keeps it; a cycle ends where it began. */
 static PyObject *chain(const struct search *s, size_t n, size_t *last)
 {
     PyObject *list = PyList_New(0);

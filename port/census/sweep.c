@@ -71,7 +71,7 @@ PyObject *sweep_base(struct sweep *sweep, PyObject *obj)
 
 static int visit(PyObject *obj, void *arg);
 
-/* False: enough. */
+/* False: stop. */
 static bool weigh(struct sweep *sweep, PyObject *obj)
 {
     if (!sweep->over && !sweep->weigh(sweep, obj))

@@ -55,8 +55,8 @@ static void await_python(void)
     pthread_mutex_unlock(&clerk.lock);
 }
 
-/* One thread state for the clerk's life. To make or to destroy one takes memory
- * without the GIL, and tracemalloc, if it is stopped just then, does not
+/* One thread state for the clerk's life. Making or destroying one takes memory
+ * without the GIL, and if tracemalloc is stopped at that moment, it does not
  * survive that (python/cpython issue 128679). */
 static void *clerk_main(void *unused)
 {

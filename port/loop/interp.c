@@ -26,12 +26,13 @@
 #include "value/exception.h"
 #include "value/python.h"
 
-/* Room for what is said of limits. */
+/* Room for what is said about limits. */
 #define LIMITS_SIZE 128
 
 /* ---- errors ----------------------------------------------------------- */
 
-/* The first thing to say, if it is so: the reason alone would not help. */
+/* Says the likely cause first, if there is one: the reason alone would not
+ * help. */
 static int cannot_start(const char *why, struct err *err)
 {
     char file[PATH_MAX];
@@ -72,7 +73,7 @@ static int exception_error(struct err *err)
 
 /* ---- before Python ---------------------------------------------------- */
 
-/* The program that sys.executable is to be: by its place Python finds its
+/* The program that sys.executable will be: from its place Python finds its
  * library, or the virtual environment. */
 static PyStatus configure(PyConfig *config, const char *interpreter)
 {

@@ -13,7 +13,7 @@
 #include "value/classes.h"
 #include "value/python.h"
 
-/* Nobody else's by custom. The last real-time signal is valgrind's. */
+/* By custom nobody else uses it. The last real-time signal is valgrind's. */
 #define INTERRUPT (SIGRTMAX - 1)
 
 /* The pause between two signals, unless the grace is shorter. */
@@ -51,7 +51,7 @@ static PyObject *handled(void)
     return exc;
 }
 
-/* Whether the job is just handling Cancelled, or another exception that was
+/* Whether the job is handling Cancelled just now, or another exception that was
  * raised meanwhile. */
 static bool cleans_up(void)
 {

@@ -26,7 +26,7 @@ static struct {
     unsigned long serial;  /* of the running job, or the last one */
     enum jobs_order order; /* for the running job */
     long long heard_at;    /* by the cancelled job, clock_now(); 0: not yet */
-    bool raised;           /* it has been told, at least once */
+    bool raised;           /* an exception was raised, at least once */
     bool watched;          /* by the sentinel, which is kicked at the end */
     bool asleep;           /* the sentinel is, until somebody wakes it */
     bool closed;
@@ -179,7 +179,7 @@ bool jobs_cancel(const struct request *req)
     lock();
     bool found = jobs.id && request_has_id(req, jobs.id, jobs.id_len);
     if (found)
-        jobs.order = JOBS_CANCELLED; /* it is told, even if it was before */
+        jobs.order = JOBS_CANCELLED; /* even if it was told before */
     unlock();
     return found;
 }

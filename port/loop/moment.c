@@ -40,7 +40,8 @@ static PyObject *module_name(PyObject *frame)
     return name;
 }
 
-/* The name's part in front of the first dot; the name where it has no dot. */
+/* The part of the name in front of the first dot; all of it if it has no dot.
+ */
 static PyObject *package(PyObject *name)
 {
     const Py_ssize_t n = PyUnicode_GET_LENGTH(name);
@@ -69,7 +70,7 @@ static long instruction_of(PyObject *frame)
     return instruction;
 }
 
-/* The same place again is no news: the signal that was first seen there
+/* If it is still at the same place, the signal at which it was first seen there
  * counts. */
 static bool is_blocked(PyObject *frame, unsigned tick)
 {

@@ -162,7 +162,7 @@ static bool is_users(PyObject *entry)
     return yes;
 }
 
-/* The entries that are the user's, or those that are not. */
+/* Copies the entries that are the user's, or those that are not. */
 static int copy_entries(PyObject *to, PyObject *from, bool users)
 {
     for (Py_ssize_t i = 0; i < PyList_Size(from); i++) {

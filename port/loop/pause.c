@@ -33,7 +33,7 @@ static void tell(bool failed)
     buf_free(&out);
 }
 
-/* Held before it is told, because `resume` may come at once. */
+/* It holds before it tells Erlang, because `resume` may come at once. */
 void pause_after_job(void)
 {
     const bool failed = reply_ran_out();

@@ -96,7 +96,7 @@ static enum reader_status end(int code)
     return READER_END;
 }
 
-/* The work ends. What Python still waits for may come until the input does. */
+/* The work ends. What Python still waits for may come until the input ends. */
 static enum reader_status quit(void)
 {
     asked = true;

@@ -102,8 +102,8 @@ static void cancel(const struct request *req)
     stream_end(req, STREAM_CANCELLED);
 }
 
-/* Control for a request that is over, or never was, is harmless: it may have
- * crossed the reply on its way. */
+/* Control for a request that is over, or never existed, is harmless: it may
+ * have crossed the reply on its way. */
 static void control(const struct request *req)
 {
     switch (req->kind) {
@@ -130,7 +130,7 @@ static void control(const struct request *req)
         break;
     case CONTROL_QUIT:
     case REQUEST:
-        break; /* not for here */
+        break; /* not control */
     }
 }
 
@@ -223,8 +223,8 @@ static bool route_one(struct frame *frame, bool busy)
 
 /* ---- frames ----------------------------------------------------------- */
 
-/* Each job owns what it is made of. What comes together might wait for each
- * other, as for a job that runs. */
+/* Each job owns its bytes. Requests that come together might have to wait for
+ * each other, as they do for a job that runs. */
 static bool route_part(const char *part, size_t len)
 {
     struct err err = {""};

@@ -23,9 +23,9 @@
 #define START_STEPS 20
 #define FINALIZE_MS 3000
 
-/* The program is to end: the job must stop, or ends with it. Unless the peer
- * asked for that and still reads, it has no reply, as if it had died, because
- * nobody has cancelled it. */
+/* The program has to end: the job must stop, or it ends with the program.
+ * Unless the peer asked for that and still reads, the job gets no reply, as if
+ * the program had died, because nobody has cancelled it. */
 static void stop_job(unsigned long serial)
 {
     if (!reader_was_asked())
@@ -44,8 +44,8 @@ static void stop_job(unsigned long serial)
 
 /* Interrupts a job that is cancelled, at once and again and again: a signal
  * that comes right before a blocking call does not interrupt it, and what is
- * raised may be swallowed. `at` is when the next one is due. Returns for how
- * many milliseconds there is nothing to be done; -1: for ever. */
+ * raised may be swallowed. `at` is when the next signal is due. Returns for how
+ * many milliseconds there is nothing to do; -1: for ever. */
 static int keep_interrupting(long long *at)
 {
     if (!jobs_is_cancelled())

@@ -17,7 +17,7 @@
     }
 SHA2_MISSING(STUB)
 
-/* What is behind it moves up, and so does the empty row at the end. */
+/* The rows behind it move up, and so does the empty row at the end. */
 void sha2_remove(void)
 {
     struct _inittab *row = PyImport_Inittab;

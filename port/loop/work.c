@@ -77,8 +77,8 @@ static void start(const struct work *work)
 }
 
 /* Waits for work, without the GIL: other Python threads have it meanwhile. They
- * may keep it for long, so work is reported as running, or the end as come,
- * before the GIL is waited for: then the sentinel watches. */
+ * may keep it for long, so work is reported as running, or the end as reached,
+ * before this waits for the GIL: then the sentinel watches. */
 static bool await_work(struct work *work, bool stream_first)
 {
     bool found;

@@ -7,7 +7,7 @@
 
 #include "wire/clock.h"
 
-/* 2^-53: a double has so many bits. */
+/* 2^-53: a double has 53 bits. */
 #define STEP (1.0 / 9007199254740992.0)
 
 static _Thread_local uint64_t state;

@@ -11,19 +11,20 @@
 #define RESERVE_SHARE 50
 
 /* A job that begins near the limit, or above it, has a reserve to begin with,
- * but no more than half of what is left until there: so the one that frees
- * everything can run, and yet no number of jobs gets further. */
+ * but no more than half of what is left up to this many reserves above the
+ * limit: so a job that frees everything can run, and yet no number of jobs gets
+ * further. */
 #define RESERVES_MOST 4
 
-/* How far held may grow, near the ceiling, until what is in use is worked out
- * again: a share of the room that was left, or where that is little a share of
- * the reserve, but no further than the ceiling. */
+/* How far what is held may grow, near the ceiling, until what is in use is
+ * worked out again: by a share of the room that was left, or if that is little
+ * by a share of the reserve, but no further than the ceiling. */
 #define ROOM_SHARE 8
 #define RESERVE_STEP 16
 
-/* Nearly full is what has less than this share of the limit left. Of how many
- * questions in a row about that one is looked into: what is in use is worked
- * out by a walk through all arenas. */
+/* The heap is nearly full if less than this share of the limit is left. And one
+ * of how many questions in a row about that is looked into: working out what is
+ * in use means a walk through all arenas. */
 #define NEAR_SHARE 10
 #define NEAR_LOOKS 8
 
@@ -35,7 +36,7 @@ static struct {
     _Atomic(size_t) earlier;   /* the peak before it was watched */
     _Atomic(size_t) limit;
     _Atomic(size_t) base;    /* the limit, or what was above it when it came */
-    _Atomic(size_t) ceiling; /* for the running job; there is none between */
+    _Atomic(size_t) ceiling; /* for the running job; none between jobs */
     _Atomic(size_t) enough;  /* as long as less is held there is room */
     _Atomic(size_t) refused; /* bytes, by the last job; 0: nothing */
     _Atomic(size_t) used;    /* at that time */
@@ -138,8 +139,8 @@ static size_t above(size_t limit, size_t n)
     return n < HEAP_NO_LIMIT - limit ? limit + n : HEAP_NO_LIMIT;
 }
 
-/* Where the limit came below what was in use, that is where jobs begin, and
- * what they have freed they do not get again. */
+/* If a limit came that was below what was in use, jobs begin from there, and
+ * they do not get again what they have freed. */
 static void set_base(size_t limit, size_t used)
 {
     const size_t base = get(&account.base);
@@ -147,13 +148,13 @@ static void set_base(size_t limit, size_t used)
     set(&account.base, least > limit ? least : limit);
 }
 
-/* Beyond it a job is given nothing to begin with. */
+/* Beyond this a job gets nothing to begin with. */
 static size_t most(size_t limit)
 {
     return above(get(&account.base), RESERVES_MOST * reserve(limit));
 }
 
-/* What a job has to begin with where so much is in use already. */
+/* What a job has to begin with when this much is already in use. */
 static size_t start_room(size_t limit, size_t used)
 {
     const size_t left = most(limit) > used ? (most(limit) - used) / 2 : 0;
@@ -172,8 +173,8 @@ static size_t ceiling_at_start(size_t limit)
     return ceiling > limit ? ceiling : limit;
 }
 
-/* The reserve that a job gets when it is refused something, beyond what it has
- * already. */
+/* The reserve that a job gets when it is refused something, beyond what it
+ * already has. */
 static size_t ceiling_with_reserve(size_t limit, size_t ceiling, size_t used)
 {
     if (ceiling < used)
@@ -185,7 +186,7 @@ static size_t ceiling_with_reserve(size_t limit, size_t ceiling, size_t used)
     return ceiling > highest ? ceiling : highest;
 }
 
-/* There was so much room: the next look is due when a part of it is held. */
+/* There was this much room: the next look is due when a part of it is held. */
 static void go_on(size_t all, size_t room)
 {
     size_t step = reserve(get(&account.limit)) / RESERVE_STEP;

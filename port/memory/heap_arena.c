@@ -13,8 +13,8 @@
 #define BLOCK_STEP 16
 #define SIZES 32
 
-/* How a pool begins (CPython's struct pool_header). Both numbers are 0 where
- * there was no pool yet. */
+/* How a pool begins (CPython's struct pool_header). Both numbers are 0 if there
+ * was no pool yet. */
 struct pool {
     unsigned blocks; /* in use */
     void *links[3];
@@ -96,7 +96,7 @@ static void cut_out(const char *arena)
 
 /* ---- counting (with the lock) ----------------------------------------- */
 
-/* What cannot be a pool is full. */
+/* What cannot be a pool counts as full. */
 static size_t used_in_pool(const struct pool *pool)
 {
     if (pool->size >= SIZES)

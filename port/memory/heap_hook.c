@@ -3,7 +3,7 @@
  * Python has three domains. RAW is malloc. OBJ and MEM are pymalloc: it keeps
  * small blocks in arenas, and asks RAW for large ones. So RAW and the arenas
  * are all that has to be counted, which costs next to nothing, and the hook in
- * OBJ and MEM is there only to say no: small blocks and what is freed pass it
+ * OBJ and MEM is there only to refuse: small blocks and what is freed pass it
  * by.
  */
 #include "config.h"
@@ -23,8 +23,8 @@
 /* The largest block that pymalloc puts into an arena. */
 #define SMALL 512
 
-/* Between pymalloc and RAW, too, there are Python's own checks then: they put
- * the size and a pattern before each block. */
+/* Python's own checks also stand between pymalloc and RAW: they put the size
+ * and a pattern before each block. */
 #define CHECKS_HEAD (2 * sizeof(size_t))
 
 /* Constant once Python has started, but for `asks`. */
@@ -149,7 +149,7 @@ static bool is_arena(size_t size)
     return size == HEAP_ARENA_SIZE;
 }
 
-/* For the sake of one small block. */
+/* Asked for the sake of one small block. */
 static bool may_have_arena(size_t size)
 {
     if (heap_account_is_far(size) ||
@@ -220,8 +220,8 @@ static const struct kind kinds[] = {
 #endif
 };
 
-/* As Python reads the environment: PYTHONMALLOC goes before PYTHONDEVMODE, and
- * an empty variable counts for nothing. NULL: another kind. */
+/* As Python reads the environment: PYTHONMALLOC takes precedence over
+ * PYTHONDEVMODE, and an empty variable does not count. NULL: another kind. */
 static const struct kind *find_kind(void)
 {
     const char *name = getenv("PYTHONMALLOC");
@@ -280,8 +280,8 @@ static void begin_asking(void)
     below.asks = true;
 }
 
-/* Python's own checks come above it, and are slow anyway: with them there is no
- * way in later. */
+/* Python's own checks go above it, and are slow anyway: with them it cannot be
+ * installed later. */
 static void put_in(const struct kind *kind, bool limited)
 {
     begin_counting(kind);
@@ -328,7 +328,7 @@ static bool is_wanted(const struct heap_hook_options *options)
     return options->limit || options->account || options->profile.rate;
 }
 
-/* What may fail. */
+/* The part that may fail. */
 static PyStatus begin(const struct kind *kind,
                       const struct heap_hook_options *options)
 {

@@ -22,8 +22,8 @@ struct place {
     int line;
 };
 
-/* Hash tables by open addressing, in which 0 is free. A text is its length, two
- * bytes, and behind it itself; the first begins at 2. */
+/* Hash tables with open addressing, in which 0 means free. A text is its length
+ * in two bytes, followed by its characters; the first begins at 2. */
 struct names {
     uint32_t text_at[TEXT_PLACES];
     uint32_t place_at[PLACES];
@@ -37,7 +37,7 @@ struct names {
 
 static struct names *names;
 static struct names *spare;
-static uint32_t kept; /* places, when it was begun anew */
+static uint32_t kept; /* places that were kept when it last began anew */
 static size_t missing;
 
 static void begin(void)
@@ -153,7 +153,7 @@ uint32_t heap_names_number(const struct frame_place *place)
 
 /* ---- when there is no room -------------------------------------------- */
 
-/* There is room for more than one stack. */
+/* There is still room for more than one stack then. */
 #define NEARLY(most) ((most) - (most) / 32)
 
 static bool is_nearly_full(void)
@@ -179,7 +179,7 @@ void heap_names_renew(void)
     begin();
 }
 
-/* A text of the table before. */
+/* A text from the previous table. */
 static uint32_t text_again(uint32_t text)
 {
     return text_with(chars_of(spare, text), length_of(spare, text));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Without numpy's headers: what is used of its C API stands here. It is part of
- * numpy's ABI, and the same in 1.22 and in 2.x.
+ * It does without numpy's headers: what it uses of numpy's C API is declared
+ * here. That is part of numpy's ABI, and the same in 1.22 and in 2.x.
  */
 #include "config.h"
 
@@ -105,7 +105,7 @@ static void **functions_of(PyObject *module)
     return functions;
 }
 
-/* Its memory is malloc's. */
+/* The handler whose memory is malloc's. */
 static const struct handler *default_handler(void **functions)
 {
     PyObject *const *found = functions[DEFAULT_HANDLER];
@@ -126,8 +126,8 @@ static bool can_count(void **functions)
     return true;
 }
 
-/* In the context of the calling thread. An array keeps the handler that has
- * made it. */
+/* Counts in the context of the calling thread. An array keeps the handler that
+ * has made it. */
 static void count_here(void)
 {
     PyObject *before = set_handler(capsule);

@@ -7,8 +7,8 @@
 #include <stdatomic.h>
 #include <time.h>
 
-/* A second has so many turns. What one had too many of the next begin with the
- * half of, so it comes to a rate that is right. */
+/* How many turns a second has. If a turn had too many samples, the next one
+ * begins with half of its rate, so that the rate becomes right. */
 #define TURNS 8
 #define PARTS 32
 
@@ -36,8 +36,8 @@ double heap_pace_least(void)
     return pace.least;
 }
 
-/* Half of what a turn may have comes at its first rate, and then the rate
- * doubles with each small part of it: so there are hardly ever more. */
+/* Half of the samples that a turn may have come at its first rate, and then the
+ * rate doubles with each small part: so there are hardly ever more. */
 static void begin(long turn)
 {
     pace.turn = turn;
@@ -52,7 +52,8 @@ void heap_pace_init(double rate, unsigned most)
     begin(0);
 }
 
-/* The kernel keeps the time in a page of ours: reading it is no system call. */
+/* The kernel keeps the time in a page of ours: reading it takes no system call.
+ */
 static long now(void)
 {
     struct timespec time = {0, 0};
@@ -60,8 +61,8 @@ static long now(void)
     return (long)time.tv_sec * TURNS + time.tv_nsec * TURNS / 1000000000;
 }
 
-/* What was too much for some turns may not be for the next, and a heap may
- * shrink. */
+/* What was too much for some turns may not be too much for the next, and a heap
+ * may shrink. */
 static void relax(long turns, bool has_room)
 {
     if (has_room && pace.least > pace.wanted)

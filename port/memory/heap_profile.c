@@ -15,13 +15,13 @@
 #include "value/frames.h"
 
 /* From this size on a block that is reallocated stays where it is if it can,
- * even if it is no sample any more. */
+ * even if it is no longer a sample. */
 #define STAYS ((size_t)32 * 1024)
 
-/* What a block with its end at a page's may need more. */
+/* How much more a block may need to begin at the start of a page. */
 #define PAGE HEAP_SAMPLES_PAGE
 
-/* Times the rate that was asked for. */
+/* A multiple of the rate that was asked for. */
 #define FAR 4
 
 static struct {
@@ -34,11 +34,12 @@ static struct {
     bool is_on;
 } hook;
 
-/* Each thread draws by itself: that needs no lock, and comes to the same. */
+/* Each thread draws for itself: that needs no lock, and gives the same result.
+ */
 static _Thread_local struct {
     int64_t left;   /* bytes until the next sample; below 0: it is due */
     double rate;    /* with which they were drawn */
-    bool is_sample; /* what is due, or there is only to be drawn again */
+    bool is_sample; /* what is due; else it is only time to draw again */
     bool is_exempt;
     bool is_inside; /* the hook */
 } drawn;
@@ -70,7 +71,7 @@ static void draw(void)
         drawn.left = hook.far;
 }
 
-/* The rate with which the block that was due is a sample; 0: it is none. */
+/* The rate with which the block that was due is a sample; 0: it is not one. */
 static double rate_of_due(void)
 {
     const bool can_sample = frames_can_read() && hook.is_on && !drawn.is_exempt;
@@ -109,7 +110,7 @@ static struct heap_sample *find(const void *block)
 
 /* ---- samples ---------------------------------------------------------- */
 
-/* Code that is made again and again has ever new names. */
+/* Code that is generated again and again always has new names. */
 static void make_room_for_names(void)
 {
     if (!heap_names_are_full())
@@ -220,7 +221,8 @@ static size_t smaller(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* A large one stays with its entry: there may be no memory for two of it. */
+/* A large block stays with its entry: there may be no memory for a second one.
+ */
 static void *resize(struct heap_sample *sample, size_t n, double rate)
 {
     const size_t offset = (size_t)(sample->block - (char *)sample->base);
@@ -249,7 +251,7 @@ static void *move(struct heap_sample *sample, size_t n, double rate)
     return block;
 }
 
-/* It was none; its old size is not known. */
+/* It was not a sample; its old size is not known. */
 static void *become_large(void *block, size_t n, double rate)
 {
     struct heap_sample *sample = heap_samples_new();

@@ -7,7 +7,7 @@
 #include "memory/heap_pace.h"
 #include "memory/pages.h"
 
-/* A block that is no sample any more keeps its entry until it is freed.
+/* A block that is no longer a sample keeps its entry until it is freed.
  * Whenever the heap has doubled, half of the samples have become such blocks.
  * So of the entries that are left a quarter may be samples: there are an eighth
  * fewer of them each time, and always some. */
@@ -16,7 +16,7 @@
 /* Lists of larger blocks, by their addresses. */
 #define LISTS 4096
 
-/* What is dropped leaves so much of the samples at most. */
+/* Dropping leaves at most this much of the samples. */
 #define KEPT_OF_EACH_4 3
 
 /* An index is one more than it is in C: 0 means none. */
@@ -24,7 +24,7 @@ static struct {
     struct heap_sample *entries;
     char *range;
     size_t room;
-    size_t begun; /* the entries behind were never used */
+    size_t begun; /* the entries from here on were never used */
     uint32_t unused;
     uint32_t lists[LISTS];
     size_t used;
@@ -100,14 +100,14 @@ static bool counts(const struct heap_sample *sample)
     return sample->block && sample->rate > 0 && sample->number > table.cleared;
 }
 
-/* The block is no sample from now on, but the entry stays. */
+/* From now on the block is not a sample, but the entry stays. */
 static void forget(struct heap_sample *sample)
 {
     table.live -= counts(sample);
     sample->rate = 0;
 }
 
-/* It is a sample with a higher rate now, or none. */
+/* It is a sample with a higher rate now, or no longer one. */
 static void thin(struct heap_sample *sample, double rate)
 {
     const double was = chance_of(sample->size, sample->rate);

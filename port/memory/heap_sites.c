@@ -32,7 +32,7 @@ static int compare(const void *a, const void *b)
     return memcmp(one->frames, other->frames, one->depth * sizeof *one->frames);
 }
 
-/* Those with the same stack become one. */
+/* Sites with the same stack become one. */
 static void add_up(struct heap_sites *sites)
 {
     size_t n = 0;

@@ -10,7 +10,7 @@
 
 /* What follows it is aligned as malloc aligns. */
 union head {
-    size_t size; /* its own included */
+    size_t size; /* including the head */
     max_align_t align;
 };
 
@@ -27,7 +27,7 @@ static size_t with_head(size_t n)
     return n <= SIZE_MAX - sizeof(union head) ? n + sizeof(union head) : 0;
 }
 
-/* A block that has had another size before, or 0. */
+/* Counts a block that had this size before, or 0. */
 static void *counted(union head *head, size_t before, size_t size)
 {
     if (!head)

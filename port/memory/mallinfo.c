@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * glibc's malloc_info, because mallinfo2 says only how many free blocks there
- * are, not how large: a thousand small ones may lie beside one that is large.
+ * It uses glibc's malloc_info, because mallinfo2 says only how many free blocks
+ * there are, not how large: a thousand small ones may lie beside a large one.
  */
 #include "config.h"
 
@@ -28,8 +28,8 @@ static size_t smaller(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* At both ends of a free block there is a part of a page that is in use: about
- * one page in all. The largest block is known by itself. */
+/* At both ends of a free block there is part of a page that is in use: about
+ * one page in all. The largest block is counted separately. */
 static size_t in_pieces(size_t largest, size_t count, size_t total)
 {
     const size_t page = (size_t)sysconf(_SC_PAGESIZE);

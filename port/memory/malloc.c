@@ -12,16 +12,16 @@
 #define MIB (1 << 20)
 #define TUNABLE_SIZE 64
 
-/* By itself, glibc takes blocks from 128 KiB on from the kernel and gives them
+/* Left alone, glibc takes blocks from 128 KiB on from the kernel and gives them
  * back one by one, until a block of up to 32 MiB is freed. From then on it
  * keeps blocks of that size for later, and twice as much at the end of the
  * heap. What a worker costs, in time and in memory, then depends on the largest
- * text that it has ever had. So the thresholds are fixed, where the time is
- * what it is with that history and the end of the heap keeps half. The heap
- * grows by 1 MiB at least. Each thread would have an arena of its own, up to
- * eight for each processor, which keep what they have free; Python's threads
- * take turns, so two are enough. bench/malloc.escript compares these settings
- * with others. */
+ * text that it has ever had. So the thresholds are fixed, at values that take
+ * as little time as after such a block, while the end of the heap keeps half as
+ * much. The heap grows by 1 MiB at least. Each thread would have an arena of
+ * its own, up to eight for each processor, which keep what they have free;
+ * Python's threads take turns, so two are enough. bench/malloc.escript compares
+ * these settings with others. */
 static const struct setting {
     int parameter;
     int value;

@@ -16,7 +16,7 @@
 #include "wire/clock.h"
 #include "wire/put.h"
 
-/* A look at so many arenas takes tens of microseconds. */
+/* A look at this many arenas takes tens of microseconds. */
 #define ARENAS 16
 
 /* Where things stand. What is not known is -1. */
@@ -31,7 +31,7 @@ struct reading {
 static struct {
     struct reading before;
     size_t held;   /* of Python's heap, with what is free in arenas */
-    size_t one_in; /* so many jobs the heap is looked at */
+    size_t one_in; /* of how many jobs the heap is looked at in one */
     bool looks;    /* in this one */
 } bill;
 
@@ -68,17 +68,18 @@ static struct reading take(void)
     return now;
 }
 
-/* By chance: what comes every second time is not looked at always. */
+/* At random, so that a job that comes every second time is not always looked
+ * at. */
 void bill_begin(enum bill_kind kind)
 {
     bill.one_in = kind == BILL_SOME ? 1 + heap_arena_count() / ARENAS : 1;
     bill.looks = heap_hook_counts() && chance_says(1.0 / (double)bill.one_in);
     bill.before = take();
     bill.held = heap_account_watch();
-    bill.before.at = clock_now(); /* to look takes time, too */
+    bill.before.at = clock_now(); /* last, because looking takes time */
 }
 
-/* What it found free in arenas, and took, was held before. */
+/* What the job found free in arenas, and took, was held before. */
 static long long peak(long long grown)
 {
     const long long more =

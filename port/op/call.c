@@ -39,8 +39,8 @@ static PyObject *make_trampoline(PyObject *names)
     return made;
 }
 
-/* Made once for each module that is __main__. Where there is none, the last one
- * serves. */
+/* Made once for each module that is __main__. If there is no such module, the
+ * last one serves. */
 static PyObject *trampoline(void)
 {
     static PyObject *made;

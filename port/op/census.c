@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * How many objects of each type there are, and how many bytes they take: of all
- * objects, and of those that the collector has found and cannot free. And who
+ * objects, and of those that the collector has found and cannot free. And what
  * keeps objects of a type.
  */
 #include "config.h"
@@ -72,8 +72,8 @@ static size_t size_of(struct census *c, PyObject *obj)
     return sweep_told(&c->sweep, obj, &size) ? size : plain_size(obj);
 }
 
-/* A type that has more to say, and cannot, only has the size that its own
- * objects begin with: no object is left out because of that. */
+/* An object that cannot say all of its size counts with the size with which its
+ * type's objects begin: no object is left out because of that. */
 static bool add(struct sweep *sweep, PyObject *obj)
 {
     struct census *c = (struct census *)sweep;
@@ -150,7 +150,7 @@ struct wanted {
     PyObject *labels; /* of the roots */
 };
 
-/* The lists are gone when the search begins: else it would find them. */
+/* The lists are gone when the search begins, or it would find them. */
 static int find_classes(struct wanted *w, PyObject *name)
 {
     PyObject *list = python_call("erlang._holders", "classes", "(O)", name);

@@ -23,7 +23,7 @@ PyObject *eval_main(void)
     return names;
 }
 
-/* What is no module may have a __dict__, too. */
+/* What is not a module may have a __dict__, too. */
 PyObject *eval_names(void)
 {
     PyObject *names = eval_main();
@@ -68,7 +68,7 @@ out:
 
 /* ---- exec with locals ---- */
 
-/* What the names already have of the locals. */
+/* The values that the names already have for the locals. */
 static PyObject *hidden_by(PyObject *names, PyObject *locals)
 {
     PyObject *hidden = PyDict_New(), *key = NULL, *value = NULL;
@@ -86,8 +86,8 @@ static PyObject *hidden_by(PyObject *names, PyObject *locals)
     return hidden;
 }
 
-/* Whatever has become of the locals is gone, and what they hid is back. Keeps
- * the exception that is set. */
+/* Removes whatever has become of the locals, and brings back what they hid.
+ * Keeps the exception that is set. */
 static void uncover(PyObject *names, PyObject *locals, PyObject *hidden)
 {
     PyObject *exc = python_fetch_error();
@@ -105,8 +105,9 @@ static void uncover(PyObject *names, PyObject *locals, PyObject *hidden)
         python_raise_take(exc);
 }
 
-/* For a while the locals are names of __main__: a copy of it would get what
- * the code defines, and its functions would not see later changes. */
+/* For a while the locals are names of __main__. With a copy of it, what the
+ * code defines would go into the copy, and its functions would not see later
+ * changes. */
 static PyObject *run_with(PyObject *code, PyObject *names, PyObject *locals)
 {
     PyObject *none = NULL;

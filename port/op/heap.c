@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the allocators have taken, Python's and C's, and what malloc has free,
- * given back to the kernel. It needs no Python: while C code holds the GIL is
- * when it is wanted most.
+ * What Python's and C's allocators have taken; and giving what malloc has free
+ * back to the kernel. It needs no Python: it is needed most while C code holds
+ * the GIL.
  */
 #include "config.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the reader does about what Python says by itself: whether lines of logs
- * become events or go where they went before, how many bytes it takes ahead,
- * and whether it answers messages.
+ * What the reader does about what Python says of its own accord: whether lines
+ * of logs become events or go where they went before, how many bytes it takes
+ * ahead, and whether it answers messages.
  */
 #include "config.h"
 

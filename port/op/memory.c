@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The garbage collector's numbers, the collector itself, and how it works:
- * when, and on which objects.
+ * The garbage collector: its numbers, running it, and when and on which objects
+ * it runs by itself.
  */
 #include "config.h"
 

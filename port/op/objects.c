@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * How many bytes Python's large objects take. Small ones are in arenas, whose
- * size is known; large ones come from malloc, and nothing there tells them
+ * size is known; large ones come from malloc, where nothing distinguishes them
  * from what C libraries have.
  */
 #include "config.h"
@@ -17,7 +17,7 @@
 #include "value/python.h"
 #include "wire/clock.h"
 
-/* What goes to malloc, as long as there are arenas. */
+/* Larger objects go to malloc, if there are arenas. */
 #define LARGE 512
 /* How long it may run, because Python stands still meanwhile. */
 #define LIMIT_MS 40
@@ -26,10 +26,10 @@ struct census {
     struct sweep sweep;
     size_t least;
     double large;
-    size_t seen; /* objects, and references to those without a turn */
+    size_t seen; /* objects, and references to those the collector ignores */
     long long until;
     bool cut;
-    bool hidden; /* some objects were not to be seen, or need not be */
+    bool hidden; /* some objects could not be seen, or need not be */
 };
 
 /* The usual ones are quick. */
@@ -52,7 +52,7 @@ static size_t size_of(struct census *c, PyObject *obj)
     return sweep_told(&c->sweep, obj, &size) ? size : 0;
 }
 
-/* False: enough. */
+/* False: stop. */
 static bool go_on(struct census *c)
 {
     if (++c->seen % CLOCK_EVERY == 0 && clock_thread() > c->until)
@@ -98,7 +98,8 @@ static int count_all(struct census *c)
     return rc;
 }
 
-/* An account knows better, and would count what this takes. */
+/* If the heap is counted, that number is better, and would include what this
+ * takes. */
 static int take_census(struct census *c)
 {
     const long hidden = count_hidden();
@@ -108,7 +109,7 @@ static int take_census(struct census *c)
     return c->hidden ? 0 : count_all(c);
 }
 
-/* What was not seen is taken to be like what was: a block of memory, at least,
+/* What was not seen is taken to be like what was: at least one block of memory
  * for each object. */
 static double estimate(const struct census *c, PyObject *blocks)
 {

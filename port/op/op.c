@@ -162,8 +162,8 @@ static int put_result(const struct op_row *row, struct task *task,
     return reply_value(out, value, &task->opts.form, row->root);
 }
 
-/* Takes the value; NULL: an exception is set. Finalizers that the value has run
- * before the reply is sent. */
+/* Takes the value; NULL: an exception is set. The value's finalizers run before
+ * the reply is sent. */
 static void send_result_take(const struct op_row *row, struct task *task,
                              PyObject *value, struct buf *out)
 {

@@ -40,8 +40,8 @@ static PyObject *describe_frame(uint32_t number)
     return map;
 }
 
-/* Where it stands in the list, to which it is added if need be. `places` are
- * one more than that; 0: it is not there. */
+/* Its index in the list, to which it is added if necessary. `places` are one
+ * more than that; 0: it is not there. */
 static PyObject *place_of(uint32_t number, uint32_t *places, PyObject *list)
 {
     if (!places[number]) {
@@ -55,8 +55,8 @@ static PyObject *place_of(uint32_t number, uint32_t *places, PyObject *list)
     return PyLong_FromUnsignedLong(places[number] - 1);
 }
 
-/* What C code allocated that no Python code has called has one unknown frame.
- */
+/* What C code allocated without being called from Python code has one unknown
+ * frame. */
 static PyObject *stack_of(const struct heap_site *site, uint32_t *places,
                           PyObject *list)
 {
@@ -107,7 +107,7 @@ static int put_sites(PyObject *map, const struct heap_sites *sites)
     return rc;
 }
 
-/* What Python has of malloc, beside small blocks. */
+/* What Python has from malloc, besides small blocks. */
 static size_t in_raw(size_t in_range)
 {
     struct heap_numbers heap;
@@ -145,7 +145,7 @@ static PyObject *describe(uint64_t after)
     return map;
 }
 
-/* None: there is no profile. What the reply itself takes is no part of it. */
+/* None: there is no profile. What the reply itself takes is not part of it. */
 PyObject *op_heap_profile(struct task *task)
 {
     PyObject *since = arg_boolean(task, "since");

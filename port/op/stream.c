@@ -352,7 +352,7 @@ static bool send_chunk(struct stream *s, struct buf *out, long most)
 /* ---- the end ---------------------------------------------------------- */
 
 /* Runs the generator's finally blocks, as code that handles `exc`, if there is
- * one: an interrupt leaves that in peace. Returns the exception that they
+ * one: an interrupt does not disturb that. Returns the exception that they
  * raised, or NULL. */
 static PyObject *close_iterator(struct stream *s, PyObject *exc)
 {
@@ -365,10 +365,10 @@ static PyObject *close_iterator(struct stream *s, PyObject *exc)
     return python_fetch_error();
 }
 
-/* Lets go of the iterator, which may run user code: here, where it is watched
- * as a job is, and not whenever it is collected. An iterator that was used up
- * is not closed. Leaves the exception set with which the stream ends, if any:
- * the first one. */
+/* Lets go of the iterator, which may run user code: it does so here, where it
+ * is watched as a job is, and not whenever it is collected. An iterator that
+ * was used up is not closed. If the stream ends with an exception, that is left
+ * set: the first one. */
 static void drop_iterator(struct stream *s)
 {
     PyObject *exc = python_fetch_error();

@@ -11,8 +11,9 @@
 #define FRAMES_MAX 65535 /* tracemalloc's own limit */
 #define TOP_MAX 1000
 
-/* 1, 0, or -1 with an exception. The module that is built in knows of tracing
- * that the environment has switched on, and costs nothing to import. */
+/* 1, 0, or -1 with an exception. This asks the built-in module, which also
+ * knows of tracing that the environment has switched on, and costs nothing to
+ * import. */
 static int tracing(void)
 {
     PyObject *answer = python_call("_tracemalloc", "is_tracing", "()");
@@ -86,7 +87,7 @@ static int find_function(PyObject *obj, void *arg)
     return 1;
 }
 
-/* All functions, which know their lines: memory is traced by lines. */
+/* All functions, because they know their lines: memory is traced by lines. */
 static PyObject *functions(void)
 {
     struct found found = {NULL, 0, 0};
@@ -110,8 +111,8 @@ static int add_trace(struct tally *tally, PyObject *trace)
     return tally_add(tally, PyTuple_GET_ITEM(trace, 2), (double)bytes, 1);
 }
 
-/* [(Traceback, Bytes, Count)]. In C: whatever Python code makes here is traced,
- * too. */
+/* [(Traceback, Bytes, Count)]. In C, because whatever Python code made here
+ * would be traced, too. */
 static PyObject *tracebacks(void)
 {
     struct tally tally = TALLY_EMPTY;

@@ -21,7 +21,7 @@ static int private_copy(int fd)
     return fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
 }
 
-/* Child processes are to inherit something at 2. If only 2 was closed, open(2)
+/* Child processes should inherit something at 2. If only 2 was closed, open(2)
  * has just put /dev/null there. */
 static void provide_stderr(void)
 {

@@ -48,8 +48,8 @@ static int exit_code(PyObject *exc)
     return code;
 }
 
-/* As Python does at its end. Not with PyErr_Print alone, which finalizes Python
- * for sys.exit. Returns the exit code. */
+/* Does what Python does at its end. PyErr_Print alone will not do, because it
+ * finalizes Python for sys.exit. Returns the exit code. */
 static int print_error(void)
 {
     int code = EXIT_FAILURE;
@@ -69,7 +69,7 @@ void fork_end_child(void)
         end(PyErr_Occurred() ? print_error() : EXIT_SUCCESS);
 }
 
-/* No signal finds the child before it has handlers of its own. */
+/* No signal reaches the child before it has handlers of its own. */
 static void in_child(void)
 {
     is_child = true;

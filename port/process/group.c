@@ -42,7 +42,7 @@ static long group_of(const char *pid)
 }
 
 /* Sends a signal, or nothing (0), to each of the other processes of the group.
- * Whether there is any. */
+ * Says whether there are any. */
 static bool signal_others(int signum)
 {
     DIR *proc = opendir("/proc");
@@ -74,21 +74,21 @@ static bool await_others(void)
     return !signal_others(0);
 }
 
-/* Each by itself, so that the program can end in its own way. Processes that
- * start others faster than that are killed together with it. */
+/* Kills them one by one, so that the program can end in its own way. Processes
+ * that start others faster than that are killed together with it. */
 static void kill_others(void)
 {
     if (signal_others(SIGKILL) && !await_others() && signal_others(SIGKILL))
         kill(0, SIGKILL);
 }
 
-/* If the parent has died before this, the input has ended: that is seen. */
+/* If the parent died before this, the input has ended, which will be seen. */
 void group_init(void)
 {
     prctl(PR_SET_PDEATHSIG, SIGCONT);
 }
 
-/* One that is stopped hears of SIGTERM when it goes on. */
+/* A process that is stopped gets SIGTERM when it goes on. */
 void group_end(void)
 {
     if (!is_leader() || !signal_others(SIGTERM))

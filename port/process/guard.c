@@ -70,8 +70,8 @@ static int restrict_self(void)
     return rc;
 }
 
-/* Without new privileges nothing is taken from the program; with CAP_SYS_ADMIN
- * the kernel does not ask for that. */
+/* If new privileges are already barred, this takes nothing from the program;
+ * with CAP_SYS_ADMIN the kernel does not require that they are. */
 static int enter_kernel(bool at_any_price)
 {
     if (!is_supported()) {

@@ -86,10 +86,11 @@ static int set_resource(int resource, const char *value)
 }
 
 /* The main thread's stack grows as it is used, which a limit of address space
- * may forbid: then deep recursion ends the process. So it has grown before. */
+ * may forbid: then deep recursion would end the process. So we make it grow
+ * before there is a limit. */
 #define STACK_ROOM ((size_t)4 << 20)
 
-/* What was touched is given back; its place stays. */
+/* The pages that it touches are given back; their place stays. */
 static __attribute__((noinline)) void touch_stack(void)
 {
     volatile char room[STACK_ROOM];
@@ -141,7 +142,7 @@ static int join(const char *directory, struct err *err)
     return 0;
 }
 
-/* One's own may always be raised. Where there is no /proc, it stays. */
+/* A process may always raise its own. Where there is no /proc, it stays. */
 static void raise_oom_score_adj(void)
 {
     char least[16];

@@ -170,7 +170,7 @@ static struct heap_profile_options read_profile(const char *text)
     return (struct heap_profile_options){rate, samples, (unsigned)per_second};
 }
 
-/* What is printed by itself. */
+/* Options that only print something. */
 static noreturn void answer(int option)
 {
     if (option == 'h')
@@ -194,7 +194,7 @@ static void read_numeric(int option, struct options *options)
             read_number(optarg, 1, INT_MAX, "--worker wants a number, not ");
 }
 
-/* What is to be done about the heap; false: that is no such option. */
+/* What is to be done about the heap; false: it is not such an option. */
 static bool read_heap_option(int option, struct heap_hook_options *heap)
 {
     switch (option) {

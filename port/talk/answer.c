@@ -14,7 +14,7 @@
 #include "wire/output.h"
 #include "wire/queue.h"
 
-/* Below it a number has a shorter form. */
+/* Smaller numbers have a shorter form. */
 #define FIRST_ID 256
 
 struct answer {
@@ -59,7 +59,7 @@ static void answer_free(struct answer *answer)
 }
 
 /* Numbers that have one form in a frame, so that py_wire can read them there.
- * They come again after two thousand million: nobody waits for so long. */
+ * They come again after two thousand million: nobody waits that long. */
 uint32_t answer_new_id(void)
 {
     pthread_mutex_lock(&answers.lock);
@@ -94,7 +94,8 @@ static bool has_come(const void *id)
     return come;
 }
 
-/* Takes out the answer that has come; NULL: it has not, and is given up. */
+/* Takes out the answer that has come; NULL: it has not come, and is no longer
+ * expected. */
 static struct answer *take(uint32_t id)
 {
     struct answer *taken = NULL;
@@ -124,7 +125,7 @@ PyObject *answer_await(uint32_t id)
     return result;
 }
 
-/* A Result of its own; without memory there is none, as if it had not come. */
+/* A copy of the Result; NULL if there is no memory, as if it had not come. */
 static char *copy_result(const struct request *req)
 {
     size_t n = req->len - req->args_at;

@@ -82,8 +82,8 @@ int wait_refuse(void)
     return -1;
 }
 
-/* In a forked child, where a signal handler may have ended up, another thread
- * may have held a lock for ever: so it is looked for first. */
+/* In a forked child, where a signal handler may find itself, another thread's
+ * lock may be held for ever: so this looks first whether it is one. */
 int wait_until(bool (*done)(const void *what), const void *what)
 {
     while (output_is_open()) {

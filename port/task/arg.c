@@ -31,7 +31,7 @@ PyObject *arg_names(struct task *task, const char *what)
     return arg(task, what, value_decode_names);
 }
 
-/* Bytes of an empty map, behind its tag all zero. */
+/* The bytes of an empty map: all are zero behind its tag. */
 #define NO_NAMES 5
 
 PyObject *arg_any_names(struct task *task, const char *what)

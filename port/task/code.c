@@ -64,8 +64,8 @@ static int keep(struct kept *kept, PyObject *text, PyObject *code)
     return rc;
 }
 
-/* The code of a text that is kept, which is the last one then. NULL without an
- * exception: it is not kept. */
+/* The code of a text that is kept; the text then counts as used last. NULL
+ * without an exception: it is not kept. */
 static PyObject *find(struct kept *kept, PyObject *text)
 {
     PyObject *code = python_dict_get(kept->codes, text);
@@ -110,7 +110,7 @@ static PyObject *compile(const struct kind *kind, PyObject *text,
     return code;
 }
 
-/* Only a text that is in no file of the user's is kept. */
+/* A text is kept only if it is not in a file of the user's. */
 static PyObject *code_of(struct kind *kind, PyObject *text,
                          const struct task_opts *opts)
 {

@@ -3,7 +3,7 @@
 
 #include "task/hint.h"
 
-/* By identity: asking a class of the user's may run its code. */
+/* By identity: asking one of the user's classes may run its code. */
 static bool may_have_one(PyObject *exc)
 {
     PyObject *const type = (PyObject *)Py_TYPE(exc);

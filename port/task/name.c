@@ -5,8 +5,8 @@
 
 #include <stdint.h>
 
-/* Specs of modules whose import is over, which it stays: a reload makes another
- * spec. Owned, so nothing else can have their addresses. */
+/* Specs of modules whose import is over, and stays over: a reload makes another
+ * spec. Owned, so that nothing else can have their addresses. */
 #define OVER 64
 static PyObject *over[OVER];
 
@@ -15,7 +15,7 @@ static PyObject **place_of(PyObject *spec)
     return &over[(uintptr_t)spec / sizeof *spec % OVER];
 }
 
-/* As Python has it: what has no such attribute is not being imported. */
+/* As in Python: a module without such an attribute is not being imported. */
 static bool is_over(PyObject *spec)
 {
     PyObject *begun = PyObject_GetAttrString(spec, "_initializing");
@@ -25,7 +25,7 @@ static bool is_over(PyObject *spec)
     return is;
 }
 
-/* Without running Python code. NULL: it is no ordinary module, or has none. */
+/* Runs no Python code. NULL: it is not an ordinary module, or has no spec. */
 static PyObject *spec_of(PyObject *module)
 {
     static PyObject *key;
@@ -36,8 +36,8 @@ static PyObject *spec_of(PyObject *module)
 }
 
 /* The module if it is imported already, else NULL (with an exception only
- * when the look-up itself failed). PyImport_GetModule waits for one that
- * another thread is just importing, which takes it a while to find out. */
+ * when the look-up itself failed). PyImport_GetModule would wait for a module
+ * that another thread is importing, and takes a while to find out if so. */
 static PyObject *imported(PyObject *name)
 {
     PyObject *module = python_imported(name);

@@ -21,7 +21,7 @@ static const unsigned char *at_byte(const char *buf, int at)
     return (const unsigned char *)buf + at;
 }
 
-/* The atom at buf[*at] as a C string; -1: it is no atom, or too long. */
+/* The atom at buf[*at] as a C string; -1: it is not an atom, or too long. */
 static int read_name(const char *buf, int *at, char *name, size_t size)
 {
     const unsigned char *p = at_byte(buf, *at);

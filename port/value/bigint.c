@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * bigint: Python has two's complement to offer, Erlang sends a sign and the
- * absolute value.
+ * bigint: Python offers two's complement, Erlang sends a sign and the absolute
+ * value.
  */
 #include "config.h"
 

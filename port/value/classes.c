@@ -31,8 +31,8 @@ static PyObject *decode;
 /* The user's decoders by their tags, a dict; NULL before the first. */
 static PyObject *decoders;
 
-/* A class of the package. What is not a class is refused, so that pointers to
- * it can be used as PyTypeObject without looking again. */
+/* A class of the package. Anything that is not a class is refused, so that the
+ * pointers can be used as PyTypeObject without looking again. */
 static PyObject *get_class(const char *name)
 {
     PyObject *class = python_attribute("erlang", name);

@@ -195,7 +195,8 @@ static PyObject *decode_opaque(struct decoder *d, size_t n)
 
 /* ---- containers ---- */
 
-/* False with an exception: no container fits on the stack any more. */
+/* False with an exception: there is no room on the stack for another container.
+ */
 static bool has_stack(void)
 {
     if (!stack_is_low(0))
@@ -233,7 +234,7 @@ static PyObject *tuple(struct decoder *d, size_t n)
     return fill_take(d, PyTuple_New((Py_ssize_t)n), n);
 }
 
-/* What Python makes of the parts; they are read again if that is nothing. */
+/* What Python makes of the parts; if that is nothing, they are read again. */
 static PyObject *tagged(struct decoder *d, size_t n)
 {
     const unsigned char *start = d->p;

@@ -13,7 +13,7 @@
 static void refuse_key(PyObject *key)
 {
     if (!PyErr_ExceptionMatches(PyExc_TypeError))
-        return; /* no memory, or something of Python's own */
+        return; /* no memory, or an error of Python's own */
     PyObject *why = python_fetch_error();
     PyObject *repr = python_short_repr(key);
     if (repr)

@@ -29,9 +29,9 @@ struct encoder {
     struct buf *out;
     const struct form *form;
     int depth;
-    int in_key;            /* keys that what is encoded is a part of */
+    int in_key;            /* how many keys this is inside of */
     unsigned long lowered; /* how often Python code was run */
-    PyObject *how;         /* what that code gets of the form; NULL: not yet */
+    PyObject *how;         /* the form for that code; NULL: not made yet */
     struct place place;
 };
 
@@ -216,7 +216,7 @@ static int encode_pairs(struct encoder *e, struct unique *u)
     return i == u->n ? 0 : changed(u->dict);
 }
 
-/* A map that is a part of a key is sorted, so that it can be compared. */
+/* A map that is part of a key is sorted, so that it can be compared. */
 static int check_keys(struct encoder *e, const struct unique *u)
 {
     if (check_stack(KEYS_STACK) < 0 || unique_check(u, e->out) < 0)
@@ -391,7 +391,7 @@ static int encode_lowered(struct encoder *e, PyObject *obj)
     return rc;
 }
 
-/* Integers are what the longest lists are made of: they need no look-up. */
+/* The longest lists are made of integers: these need no look-up. */
 static int encode_term(struct encoder *e, PyObject *obj)
 {
     if (PyLong_CheckExact(obj))

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * exception: exceptions may be of any class, and each of their methods may
- * fail: so nothing here trusts one, and a failure on the way means that less is
- * said.
+ * fail. So nothing here trusts an exception, and a failure on the way means
+ * that less is said.
  */
 #include "config.h"
 
@@ -19,17 +19,17 @@
 #define NAME_MAX_BYTES 255
 #define ELLIPSIS_LEN (sizeof PYTHON_ELLIPSIS - 1)
 
-/* How much is said of an exception. */
+/* How much is said about an exception. */
 enum detail {
     CLASS_ONLY,
     WITH_MESSAGE,
     WITH_TRACE,
 };
 
-/* The exception classes of builtins, without their second names. */
+/* The exception classes of builtins, without aliases. */
 static PyObject *born;
 
-/* Room for what is said of limits. */
+/* Room for what is said about limits. */
 #define LIMITS_TEXT_SIZE 256
 
 static exception_limits_fn *say_limits;
@@ -112,8 +112,8 @@ static int put_name(struct buf *out, const char *text, size_t n)
     return put_binary(out, cut, n + ELLIPSIS_LEN);
 }
 
-/* With its module, so that there is a dot in it: what has none is built-in, or
- * a reason of ours. */
+/* With its module, so that there is a dot in it: a name without a dot is
+ * built-in, or a reason of ours. */
 static PyObject *qualified_name(PyTypeObject *type)
 {
     PyObject *name = python_call("erlang._names", "full_name", "(O)", type);
@@ -155,7 +155,7 @@ static PyObject *message_utf8(PyObject *exc)
     return utf8;
 }
 
-/* What a MemoryError says after its own words, or in their place. */
+/* What a MemoryError says after its own words, or instead of them. */
 static PyObject *no_memory(PyObject *own, enum stage stage)
 {
     static const char *const stages[] = {

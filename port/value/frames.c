@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Beside python.h the only file with CPython's internal headers: a branch for
- * each layout of its frames, 3.10, 3.11 and 3.12, 3.13, 3.14. PyFrame_… and
- * PyEval_GetFrame cannot be used: since 3.11 they make objects.
+ * Besides python.h this is the only file with CPython's internal headers: it
+ * has a branch for each layout of frames, 3.10, 3.11 and 3.12, 3.13, 3.14.
+ * PyFrame_… and PyEval_GetFrame cannot be used: since 3.11 they make objects.
  */
 #include "config.h"
 
@@ -86,7 +86,7 @@ static const unsigned char *table_of(const PyCodeObject *code, Py_ssize_t *size)
  * is about, less one, in three. */
 #define KIND(byte) (((byte) >> 3) & 15)
 #define UNITS(byte) (((byte)&7) + 1)
-#define KIND_SAME_LINES 10 /* and the two above it: so many lines further */
+#define KIND_SAME_LINES 10 /* and the two above it: 0, 1, 2 lines further */
 #define KIND_NO_COLUMN 13
 #define KIND_LONG 14
 #define KIND_NONE 15
@@ -134,8 +134,8 @@ static int line_of(const PyCodeObject *code, int unit)
 
 #else
 
-/* Pairs of bytes (Objects/lnotab_notes.txt): so many bytes of code, so many
- * lines further; -128: they have no line. */
+/* Pairs of bytes (Objects/lnotab_notes.txt): how many bytes of code, and how
+ * many lines further that is; -128: they have no line. */
 static int line_of(const PyCodeObject *code, int unit)
 {
     Py_ssize_t size = 0;
@@ -186,7 +186,7 @@ static const _Py_CODEUNIT *instruction(const frame *f)
 
 #endif
 
-/* What C code calls Python with stands on the stack, too. */
+/* The frame with which C code calls Python is on the stack, too. */
 static bool is_of_c(const frame *f)
 {
 #if PY_VERSION_HEX >= 0x030e0000
@@ -276,8 +276,8 @@ static int unit_of(const frame *f, PyCodeObject *code)
 #endif
 }
 
-/* NULL: nothing to be shown. Code that is being freed has parts that are gone
- * already. */
+/* NULL: there is nothing to show. Code that is being freed has already lost
+ * some of its parts. */
 static PyCodeObject *code_of(const frame *f)
 {
     PyObject *code = is_of_c(f) ? NULL : executable(f);
@@ -286,7 +286,7 @@ static PyCodeObject *code_of(const frame *f)
     return has_begun(f, (PyCodeObject *)code) ? (PyCodeObject *)code : NULL;
 }
 
-/* More than that are not looked at, whatever they are. */
+/* No more frames than these are looked at, whatever they are. */
 #define STEPS_MOST 1000
 
 int frames_read(struct frame_place *places, int most)
@@ -325,7 +325,7 @@ bool frames_are_known(void)
 
 /* ---- text ------------------------------------------------------------- */
 
-/* Half a character of UTF-16 is none. */
+/* Half of a UTF-16 pair is not a character. */
 static Py_UCS4 shown(Py_UCS4 c)
 {
     return c >= 0xd800 && c < 0xe000 ? '?' : c;

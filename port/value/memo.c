@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 
-/* The number in 1 to 8 bytes, in which each of them is found. */
+/* A number made from 1 to 8 bytes, each of which is in it. */
 static uint64_t few(const char *p, size_t n)
 {
     uint32_t first = 0, last = 0;

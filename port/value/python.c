@@ -16,8 +16,8 @@ PyObject *python_imported(PyObject *name)
     return python_dict_get(PyImport_GetModuleDict(), name);
 }
 
-/* Whoever only wants what is there does not need Python's own import, which
- * runs `builtins.__import__` and takes 50 times as long. */
+/* A module that is there already does not need Python's own import, which runs
+ * `builtins.__import__` and takes 50 times as long. */
 PyObject *python_module(const char *name)
 {
     PyObject *key = PyUnicode_FromString(name);

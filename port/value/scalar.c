@@ -66,8 +66,8 @@ static int refuse_surrogate(void)
     return -1;
 }
 
-/* ASCII text is UTF-8 as it is. Of any other the UTF-8 is made and thrown away,
- * so that it does not stay with an object of the user's. */
+/* ASCII text is UTF-8 as it is. For any other text the UTF-8 is made and thrown
+ * away, so that it does not stay with the user's object. */
 static int encode_text(struct buf *out, PyObject *obj, put_fn *put)
 {
     if (PyUnicode_IS_ASCII(obj)) {
@@ -117,7 +117,7 @@ static const char *item_of(const Py_buffer *buffer, const char *row, int dim,
     return item;
 }
 
-/* A row lies in one piece if its items follow each other and are no pointers.
+/* A row lies in one piece if its items follow each other and are not pointers.
  */
 static bool is_piece(const Py_buffer *buffer, int dim)
 {
@@ -133,8 +133,8 @@ static char *copy_piece(char *to, const char *from, Py_ssize_t size)
 }
 
 /* Copies what the dimensions from `dim` on hold, in the order of the indexes,
- * and returns where it ends. PyBuffer_ToContiguous puts each row elsewhere
- * first, and most of these are but one row. */
+ * and returns where it ends. PyBuffer_ToContiguous first puts each row
+ * elsewhere, and most of these have just one row. */
 static char *copy_rows(char *to, const Py_buffer *buffer, const char *from,
                        int dim)
 {

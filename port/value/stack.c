@@ -6,11 +6,11 @@
 #include <pthread.h>
 #include <stdint.h>
 
-/* Bytes of stack that are kept for Python code: of a small stack, half. */
+/* Bytes of stack that are kept for Python code; half of a small stack. */
 #define KEPT ((size_t)64 * 1024)
 
 /* A thread's stack, which grows down to its lowest address, and how much of it
- * is kept. None: it is not known. */
+ * is kept. All zero: it is not known. */
 struct stack {
     uintptr_t lowest;
     size_t kept;
@@ -31,8 +31,9 @@ static struct stack stack_of_thread(void)
     return (struct stack){(uintptr_t)lowest, size / 2 < KEPT ? size / 2 : KEPT};
 }
 
-/* Not by the address of a local: AddressSanitizer keeps those elsewhere. What
- * runs on a stack that is not the thread's own is not near the end of it. */
+/* It does not take the address of a local: AddressSanitizer keeps those
+ * elsewhere. Code on a stack that is not the thread's own is not near its end.
+ */
 bool stack_is_low(size_t need)
 {
     static _Thread_local bool known;

@@ -15,7 +15,7 @@
 /* Items of a tuple among the parts: a shape. */
 #define ITEMS_MAX 64
 
-/* Tuples in each other, as in {datetime, {{Y, M, D}, {H, M, S}}}. */
+/* Tuples inside each other, as in {datetime, {{Y, M, D}, {H, M, S}}}. */
 #define NESTED_MAX 2
 
 struct row {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * unique: keys are compared as bytes. Plain ones before the first that is not
- * are written once more for that, because nobody noted where they are.
+ * unique: keys are compared as bytes. Plain keys before the first one that is
+ * not plain are written once more for that, because nobody noted where they
+ * are.
  */
 #include "config.h"
 
@@ -61,8 +62,8 @@ int unique_note_from(struct unique *u, size_t i)
     return -1;
 }
 
-/* No two keys in it are one object, so the same objects in the same order are
- * keys that all came once. */
+/* No two keys of a dict are the same object, so if the same objects come in the
+ * same order, each key came once. */
 int unique_unchanged(const struct unique *u)
 {
     struct unique now;

@@ -86,7 +86,8 @@ static void copy_name(const char *text, size_t len, char *name)
     name[n] = '\0';
 }
 
-/* Moves *at behind the scanned atom that starts there; false: it is no atom. */
+/* Moves *at behind the scanned atom that starts there; false: it is not an
+ * atom. */
 static bool get_name(const char *frame, size_t *at, char *name)
 {
     char scratch[ETF_ATOM_SIZE];
@@ -184,7 +185,7 @@ static int parse_request(struct request *r, const struct parts *parts,
     return parse_op(r, parts->at[1], err);
 }
 
-/* Frames that are no tuple. Their atom can be written in four ways. */
+/* Frames that are not tuples. Their atom can be written in four ways. */
 static const struct word *find_word(const char *frame, size_t len)
 {
     struct err ignored = {""};

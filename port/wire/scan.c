@@ -19,7 +19,7 @@
 #include "wire/protocol.h"
 #include "wire/utf8.h"
 
-/* Tags that ei.h does not name, or names otherwise. */
+/* Tags that ei.h does not name, or names differently. */
 #define RECORD_EXT 67 /* native records, from OTP 29 on */
 #define COMPRESSED 80
 #define ATOM_CACHE_REF 82
@@ -327,8 +327,8 @@ static inline size_t whole_binary(const unsigned char *p, size_t left)
     return n <= left - 5 ? 5 + n : 0;
 }
 
-/* Integers and texts are what the longest lists are made of: past them without
- * a call. It stops in front of whatever walk_one has to look at. */
+/* The longest lists are made of integers and texts: this skips them without a
+ * call each. It stops in front of whatever walk_one has to look at. */
 static inline void skip_simple(struct scan *s, struct level *level)
 {
     const unsigned char *p = s->p + s->at, *end = s->p + s->n;
