@@ -43,7 +43,7 @@
 -type kind() :: job | urgent | {stream, pos_integer()}.
 
 %% A request on its way from its caller to a worker, or to the pool for a
-%% place. The owner is the process that hears of it when its time is up, even if
+%% place. The owner is the process that hears of it when its deadline passes, even if
 %% another one waits for the answer. Times are monotonic: the arrival in
 %% microseconds, because it orders those who wait; the deadline in milliseconds.
 %% An answer to it is the message

@@ -22,7 +22,7 @@ int event_send(const char *name, PyObject *data, bool wait);
  * not an atom. Any thread, no GIL. */
 int event_begin(struct buf *out, const char *name);
 
-/* {ack, N}: the reader has dealt with n bytes. Any thread, no GIL. */
+/* {ack, N}: the reader has handled n bytes. Any thread, no GIL. */
 void event_acked(long long n);
 
 #endif

@@ -64,7 +64,7 @@ static void withdraw(uint32_t id)
     buf_free(&out);
 }
 
-/* An encoder of the user's may have forked: the child has nobody to send to. */
+/* A user's encoder may have forked: the child has nobody to send to. */
 static int ask(struct buf *out, uint32_t id)
 {
     const size_t n = out->len - FRAME_HEADER;

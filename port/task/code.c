@@ -110,7 +110,7 @@ static PyObject *compile(const struct kind *kind, PyObject *text,
     return code;
 }
 
-/* A text is kept only if it is not in a file of the user's. */
+/* A text is kept only if it does not belong to a file of the user. */
 static PyObject *code_of(struct kind *kind, PyObject *text,
                          const struct task_opts *opts)
 {

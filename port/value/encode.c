@@ -3,7 +3,7 @@
  * encode: a function for each core type, found by the pointer to the type.
  *
  * Any other type is lowered: Python code turns the object into something
- * simpler. That may run code of the user's, which may change the very
+ * simpler. That may run user code, which may change the very
  * containers that are being encoded. So each object is held while it is
  * encoded, and the items of each container are counted.
  *
@@ -39,7 +39,7 @@ typedef int encode_fn(struct encoder *e, PyObject *obj);
 
 static encode_fn encode_term, encode_lowered;
 
-/* Threads of the user's may have a stack of any size. */
+/* The user's threads may have a stack of any size. */
 static int check_stack(size_t need)
 {
     if (!stack_is_low(need))

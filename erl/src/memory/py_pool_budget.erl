@@ -54,7 +54,7 @@
 %% After how many rounds idle workers are relieved again while calls are refused.
 -define(AGAIN, 10).
 
-%% Where nobody knows how much memory there is, a share of it is no limit.
+%% If nobody knows how much memory there is, a share of it does not limit anything.
 -define(UNKNOWN, (1 bsl 62)).
 
 -record(budget, {

@@ -134,16 +134,16 @@ recycle() ->
      {calls, {integer, 1, infinity},
       "calls; the worker takes no more than that. With 1 each call gets a fresh Python"},
      {age, {integer, 1, ?LONGEST},
-      "milliseconds since it was ready; until then, open streams and bound processes keep a worker "
-      "that is to be replaced"},
+      "milliseconds since it was ready; a worker that is replaced before that waits until then for its "
+      "open streams and bound processes"},
      {idle, {integer, 1, ?LONGEST},
       "milliseconds without a call, once it has had one"},
      {memory_errors, {integer, 1, infinity},
       "calls that have failed with `MemoryError`; the default is 1 where there is a limit that Python "
       "can run into (`heap`, `address_space`, `data`), whoever has set it"},
      {jitter, {integer, 0, 100},
-      "the most percent by which `calls`, `age` and `idle` are lowered, at random for each worker; "
-      "the default is 10"},
+      "the highest percentage by which `calls`, `age` and `idle` are lowered, at random for each "
+      "worker; the default is 10"},
      {min_calls, {integer, 0, infinity},
       "how many calls a worker has to answer before `rss`, `growth`, `age` and `idle` are looked at"}].
 
