@@ -21,8 +21,7 @@
 %%   its budget</dd>
 %% <dt>`{quarantined, What, Why}'</dt><dd>the pool refuses this function, which has
 %%   used up its workers' memory ({@link unquarantine/2})</dd>
-%% <dt>`{stopping, Name}'</dt><dd>the pool is stopping; this request has not
-%%   started</dd>
+%% <dt>`{stopping, Name}'</dt><dd>the pool stops; this request has not started</dd>
 %% <dt>`cancelled'</dt><dd>{@link cancel/1} was called</dd>
 %% <dt>`{badarg, What}'</dt><dd>there is no Python form of a value, or no such request</dd>
 %% <dt>`{unknown_atom, Name}'</dt><dd>Python returned an atom that this node
@@ -95,17 +94,16 @@
     recycle => boolean(),
     chunk => pos_integer()
 } | keywords().
-%% A timeout in milliseconds alone, or a map: `timeout' (the pool's), `pool'
-%% (`default'; `{Pool, Id}' is one of its workers, `{Pool, all}', for call, eval
-%% and exec only, each of them), `traceback' (`false'), the atom that Python's `None' becomes
-%% (`none'), what binaries become (`str'), what numpy arrays become (`list'), the file
-%% and the line that the code is said to come from, where tagged tuples stand for
-%% dates and their like (`in': in arguments), what tables become (`records'), whether
-%% what Python prints comes as the last element of the result tuple, and after it what
-%% the call has cost, its bill() (`false'; for call, eval, exec and spawn_call only),
-%% whether the call counts for recycling its worker (`true'), the most items in a
-%% stream's chunk (1000). Wherever there is a map of names or options, a list of pairs
-%% will do.
+%% A timeout in milliseconds alone, or a map: `timeout' (the pool's), `pool' (`default';
+%% `{Pool, Id}' is one of its workers, `{Pool, all}', for call, eval and exec only, each
+%% of them), `traceback' (`false'), the atom that Python's `None' becomes (`none'), what
+%% binaries become (`str'), what numpy arrays become (`list'), the file and the line that
+%% the code is said to come from, where tagged tuples stand for dates and their like
+%% (`in': in arguments), what tables become (`records'), whether what Python prints comes
+%% as the last element of the result tuple, and after it what the call has cost, its
+%% bill() (`false'; for call, eval, exec and spawn_call only), whether the call counts for
+%% recycling its worker (`true'), the most items in a stream's chunk (1000). Wherever
+%% there is a map of names or options, a list of pairs will do.
 -type keywords() :: [{atom(), term()}].
 %% A map of options as a list of pairs.
 -type pool_options() :: #{
@@ -136,26 +134,22 @@
     drain => non_neg_integer(),
     start_timeout => non_neg_integer()
 } | keywords().
-%% The number of workers (schedulers online); directories in front of
-%% `sys.path'; a virtual environment; variables set, or with `false' removed,
-%% in the workers' environment, which with `clear' at the head of the list has
-%% nothing of the VM's; the workers' directory; code that one worker runs before the
-%% others start, and code that each new worker runs; milliseconds that a call may
-%% take (30000); callers that may wait
-%% for a worker (10000), and how many milliseconds each of them may wait
-%% (`infinity'); bytes that
-%% a request or a reply may have (268435456); whether what Python prints and
-%% logs goes to Erlang's logger (`true'); limits of each worker's memory; when a
-%% worker is replaced by a fresh one, and when it gives memory back ({@link trim/1});
-%% whether what calls cost is summed up by function ({@link py_mem:top/2}); whether
-%% samples say which code holds the memory ({@link py_profile});
-%% where `erlang.send' may send to
-%% (`pids': no names), and how many messages may be in a receiver's queue before it
-%% waits (10000); milliseconds that an interrupted call which is out of time has to
-%% stop (500), and that its program then has to end (1000) before it is killed;
-%% milliseconds that calls under way have when the
-%% pool stops or a worker is replaced (1000); milliseconds that each step of a
-%% worker's start may take, such as a piece of `init' (60000).
+%% The number of workers (schedulers online); directories in front of `sys.path'; a
+%% virtual environment; variables set, or with `false' removed, in the workers'
+%% environment, which with `clear' at the head of the list has nothing of the VM's; the
+%% workers' directory; code that one worker runs before the others start, and code that
+%% each new worker runs; milliseconds that a call may take (30000); callers that may wait
+%% for a worker (10000), and how many milliseconds each of them may wait (`infinity');
+%% bytes that a request or a reply may have (268435456); whether what Python prints and
+%% logs goes to Erlang's logger (`true'); limits of each worker's memory; when a worker is
+%% replaced by a fresh one, and when it gives memory back ({@link trim/1}); whether what
+%% calls cost is summed up by function ({@link py_mem:top/2}); whether samples say which
+%% code holds the memory ({@link py_profile}); where `erlang.send' may send to (`pids': no
+%% names), and how many messages may be in a receiver's queue before it waits (10000);
+%% milliseconds that an interrupted call which is out of time has to stop (500), and that
+%% its program then has to end (1000) before it is killed; milliseconds that calls under
+%% way have when the pool stops or a worker is replaced (1000); milliseconds that each
+%% step of a worker's start may take, such as a piece of `init' (60000).
 -type memory_limits() :: #{
     heap => pos_integer() | infinity,
     account => boolean(),
