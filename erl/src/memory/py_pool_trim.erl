@@ -28,8 +28,9 @@
 
 -record(worker, {
     at :: integer(),                    % when it was trimmed last, or first seen (ms)
+    first :: non_neg_integer(),         % what it had when it was first seen
     left = 0 :: non_neg_integer(),      % what it had after that, or less since then
-    base = 0 :: non_neg_integer(),      % the same after the last that was worth it
+    base = 0 :: non_neg_integer(),      % the same after the last that was worth it, or after its start
     idle = false :: boolean(),          % when it was seen last
     failures = 0 :: non_neg_integer(),  % trims in a row that were not worth it
     under_way = false :: boolean()
@@ -64,8 +65,8 @@ look({Pid, Rss, IsIdle} = Seen, Now, Due, #trim{policy = Rules, workers = Worker
     {[Pid || IsDue] ++ Due, T#trim{workers = Workers#{Pid => Next}}}.
 
 %% One that is new may have much to give back from its start.
-known({Pid, _, _}, Now, Workers) ->
-    maps:get(Pid, Workers, #worker{at = Now}).
+known({Pid, Rss, _}, Now, Workers) ->
+    maps:get(Pid, Workers, #worker{at = Now, first = Rss}).
 
 is_due(idle, {_, Rss, IsIdle}, Now, #worker{idle = WasIdle, left = Left} = Worker) ->
     IsIdle andalso WasIdle andalso Rss - Left >= ?LEAST andalso has_passed(?PAUSE, Now, Worker);
@@ -93,7 +94,8 @@ trimmed(Pid, Before, After, Now, #trim{workers = Workers} = T) ->
 
 result(Before, After, Worker) when (Before - After) * ?WORTH >= Before ->
     Worker#worker{base = After, failures = 0};
-result(_, After, #worker{base = 0} = Worker) ->
-    Worker#worker{base = After, failures = 1};
+%% What its start took is in use. What came since may be free once a call has ended.
+result(_, After, #worker{base = 0, first = First} = Worker) ->
+    Worker#worker{base = min(First, After), failures = 1};
 result(_, _, #worker{failures = Failures} = Worker) ->
     Worker#worker{failures = Failures + 1}.
