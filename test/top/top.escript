@@ -51,7 +51,14 @@ start_epmd(Port) ->
         receive never -> ok end
     end),
     receive {epmd, OsPid} -> persistent_term:put(epmd, OsPid) end,
-    fixture:wait_until(fun() -> {ok, []} =:= erl_epmd:names() end).
+    fixture:wait_until(fun() -> is_listening(list_to_integer(Port)) end).
+
+%% This VM itself asks the epmd of the port that was in its environment when it started.
+is_listening(Port) ->
+    case gen_tcp:connect({127, 0, 0, 1}, Port, []) of
+        {ok, Socket} -> ok =:= gen_tcp:close(Socket);
+        {error, econnrefused} -> false
+    end.
 
 epmd() ->
     Own = filename:join([code:root_dir(), "erts-" ++ erlang:system_info(version), "bin"]),
