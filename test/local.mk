@@ -4,6 +4,7 @@
 # The pure modules by themselves: fast, so they are first.
 unit_scripts = \
 	test/unit/ask.escript \
+	test/unit/bench.escript \
 	test/unit/boot.escript \
 	test/unit/budget.escript \
 	test/unit/census.escript \
@@ -53,6 +54,7 @@ unit_scripts = \
 	test/unit/wire.escript
 
 test_scripts = \
+	test/bench/bench.escript \
 	test/call/api.escript \
 	test/call/arrays.escript \
 	test/call/async.escript \
@@ -167,6 +169,7 @@ test_modules = \
 	test/lib/session.erl \
 	test/lib/table.erl \
 	test/lib/tap.erl \
+	test/lib/tiny_rows.erl \
 	test/lib/traffic.erl \
 	test/lib/vm.erl
 test_beams = $(patsubst %.erl,test/lib/%.beam,$(notdir $(test_modules)))
@@ -304,7 +307,7 @@ polite = +sbwt none +sbwtdcpu none +sbwtdio none
 # A bare chroot has no locale; names that are not ASCII need one.
 AM_TESTS_ENVIRONMENT = $(stage_env) \
 	LC_ALL=C.UTF-8; \
-	ERL_AFLAGS='-pa "$(abs_top_builddir)/test/lib" $(polite)'; \
+	ERL_AFLAGS='-pa "$(abs_top_builddir)/test/lib" $(bench_paths) $(polite)'; \
 	CMOCKA_MESSAGE_OUTPUT=TAP; \
 	PYPORT_SANITIZERS='$(SANITIZERS)'; \
 	$(build_env) \

@@ -6,12 +6,12 @@
 -module(echo_server).
 -behaviour(gen_server).
 
--export([start_link/1, echo/2, stop/1]).
+-export([start/1, echo/2, os_pid/1]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
 
--spec start_link(file:filename()) -> {ok, pid()}.
-start_link(Program) ->
-    gen_server:start_link(?MODULE, Program, []).
+-spec start(file:filename()) -> {ok, pid()}.
+start(Program) ->
+    gen_server:start(?MODULE, Program, []).
 
 %% Sends the frame {Id, Op} and waits for it to come back. Op is the external
 %% format of a term without its first byte, 131.
@@ -19,19 +19,24 @@ start_link(Program) ->
 echo(Server, Op) ->
     gen_server:call(Server, {echo, Op}, infinity).
 
--spec stop(pid()) -> ok.
-stop(Server) ->
-    gen_server:stop(Server).
+%% The echo program's.
+-spec os_pid(pid()) -> pos_integer().
+os_pid(Server) ->
+    gen_server:call(Server, os_pid).
 
 -spec init(file:filename()) -> {ok, map()}.
 init(Program) ->
     Port = open_port({spawn_executable, Program}, [{packet, 4}, binary, exit_status]),
     {ok, #{port => Port, next => 0, waiting => #{}}}.
 
--spec handle_call({echo, iodata()}, gen_server:from(), map()) -> {noreply, map()}.
+-spec handle_call({echo, iodata()} | os_pid, gen_server:from(), map()) ->
+    {noreply, map()} | {reply, pos_integer(), map()}.
 handle_call({echo, Op}, From, #{port := Port, next := Id, waiting := Waiting} = State) ->
     true = port_command(Port, [<<131, 104, 2, 98, Id:32>>, Op]),
-    {noreply, State#{next := (Id + 1) band 16#7fffffff, waiting := Waiting#{Id => From}}}.
+    {noreply, State#{next := (Id + 1) band 16#7fffffff, waiting := Waiting#{Id => From}}};
+handle_call(os_pid, _, #{port := Port} = State) ->
+    {os_pid, OsPid} = erlang:port_info(Port, os_pid),
+    {reply, OsPid, State}.
 
 -spec handle_cast(term(), map()) -> {noreply, map()}.
 handle_cast(_, State) ->

@@ -1,0 +1,21 @@
+%% SPDX-License-Identifier: Apache-2.0
+%%
+%% Pure. What is made of many numbers: percentiles, and nothing else. A mean would show what
+%% the machine did at its worst moment.
+-module(bench_figures).
+
+-export([percentile/2, spread/1]).
+-export_type([spread/0]).
+
+%% The median, and the quartiles around it.
+-type spread() :: #{low := number(), median := number(), high := number()}.
+
+%% The smallest of the numbers that at least so many percent of them do not exceed.
+-spec percentile(1..100, [number(), ...]) -> number().
+percentile(Percent, Numbers) ->
+    lists:nth((length(Numbers) * Percent + 99) div 100, lists:sort(Numbers)).
+
+-spec spread([number(), ...]) -> spread().
+spread(Numbers) ->
+    #{low => percentile(25, Numbers), median => percentile(50, Numbers),
+      high => percentile(75, Numbers)}.

@@ -1,0 +1,258 @@
+%% SPDX-License-Identifier: Apache-2.0
+%%
+%% What each side does for a row. The floor sends the same request to the echo program; with
+%% term_to_binary and binary_to_term, as pyport's callers have to. A peer that is not named
+%% cannot do it. erlang_python has the functions of `py' under the same names.
+-module(bench_work).
+
+-export([call/0, eval/0, exec/0, value/1, bytes/1, numpy_in/0, numpy_out/0,
+         memory_stats/0, tracemalloc/0, gc/0, stream_fold/0, stream_eval/0, stream_one/0,
+         items/0, few_items/0, call_beside/0, long_call/0, start/1, memory/1, loop/0]).
+-export_type([sides/0, work/0]).
+
+%% What the caller with this number calls, again and again.
+-type work() :: fun((Caller :: pos_integer()) -> fun(() -> term())).
+-type sides() :: #{bench_sides:side() => work()}.
+
+-define(FLOATS, 1_000_000).
+
+%% ---------------------------------------------------------------------------
+%% Sides
+
+%% The request that pyport gets, echoed.
+echo(Op) ->
+    fun(Caller) ->
+        Echo = bench_sides:echo(Caller),
+        fun() -> through(Echo, Op) end
+    end.
+
+%% The same where the request is large: no process may have a copy of its own.
+echo_large(Key, Make) ->
+    fun(Caller) ->
+        Echo = bench_sides:echo(Caller),
+        Value = bench_values:once(Key, Make),
+        fun() -> through(Echo, {eval, <<"x">>, #{x => Value}}) end
+    end.
+
+through(Echo, Op) ->
+    <<131, Bytes/binary>> = term_to_binary(Op),
+    {_, Back} = binary_to_term(echo_server:echo(Echo, Bytes)),
+    Back.
+
+each(Fun) -> fun(_) -> Fun end.
+
+%% One function of `py' for both that have it.
+py(Fun) ->
+    #{pyport => each(Fun), erlang_python => each(Fun)}.
+
+erlport(Module, Function, Args) ->
+    fun(Caller) ->
+        Python = bench_sides:erlport(Caller),
+        fun() -> python:call(Python, Module, Function, Args) end
+    end.
+
+%% ---------------------------------------------------------------------------
+%% Small calls
+
+-spec call() -> sides().
+call() ->
+    (py(fun() -> {ok, 3} = py:call(operator, add, [1, 2]) end))
+        #{floor => echo({call, operator, add, [1, 2], #{}}),
+          erlport => erlport(operator, add, [1, 2])}.
+
+-spec eval() -> sides().
+eval() ->
+    (py(fun() -> {ok, 6} = py:eval(<<"x * y">>, #{x => 2, y => 3}) end))
+        #{floor => echo({eval, <<"x * y">>, #{x => 2, y => 3}}),
+          erlport => erlport(bench_peer, evaluate, [<<"x * y">>, [{<<"x">>, 2}, {<<"y">>, 3}]])}.
+
+-spec exec() -> sides().
+exec() ->
+    (py(fun() -> ok = py:exec(<<"x = 1">>) end))
+        #{floor => echo({exec, <<"x = 1">>}),
+          erlport => erlport(bench_peer, execute, [<<"x = 1">>])}.
+
+%% ---------------------------------------------------------------------------
+%% Large values, there and back
+
+-spec value(integers | maps | big_integers) -> sides().
+value(Name) ->
+    Make = fun() -> bench_values:Name() end,
+    Peers = maps:with(can(Name), #{erlang_python => py_value(Name, Make),
+                                   erlport => erlport_value(Name, Make)}),
+    Peers#{floor => echo_large(Name, Make), pyport => py_value(Name, Make)}.
+
+%% What comes back from the others is something else.
+can(integers) -> [erlang_python, erlport];
+can(maps) -> [erlang_python];
+can(big_integers) -> [erlport].
+
+py_value(Key, Make) ->
+    fun(_) ->
+        Value = bench_values:once(Key, Make),
+        fun() -> {ok, _} = py:eval(<<"x">>, #{x => Value}) end
+    end.
+
+erlport_value(Key, Make) ->
+    fun(Caller) ->
+        Python = bench_sides:erlport(Caller),
+        Value = bench_values:once(Key, Make),
+        fun() -> python:call(Python, bench_peer, identity, [Value]) end
+    end.
+
+%% They are no text in any encoding, so that the others make bytes of them.
+-spec bytes(pos_integer()) -> sides().
+bytes(Size) ->
+    Bytes = fun() -> binary:copy(<<255>>, Size) end,
+    Tagged = fun() -> {bytes, bench_values:once({bytes, Size}, Bytes)} end,
+    #{floor => echo_large({tagged, Size}, Tagged), pyport => py_value({tagged, Size}, Tagged),
+      erlang_python => py_value({bytes, Size}, Bytes),
+      erlport => erlport_value({bytes, Size}, Bytes)}.
+
+%% The floor echoes as many bytes.
+-spec numpy_in() -> sides().
+numpy_in() ->
+    #{floor => echo_large(array, fun array/0),
+      pyport => fun(_) ->
+          Array = bench_values:once(array, fun array/0),
+          fun() -> {ok, ?FLOATS} = py:call(builtins, len, [Array]) end
+      end}.
+
+array() ->
+    {ndarray, <<"<f8">>, {?FLOATS}, binary:copy(<<0>>, 8 * ?FLOATS)}.
+
+-spec numpy_out() -> sides().
+numpy_out() ->
+    Zeros = fun() ->
+        {ok, {ndarray, _, _, _}} = py:call(numpy, zeros, [?FLOATS], #{}, #{arrays => binary})
+    end,
+    #{floor => echo_large(array, fun array/0), pyport => each(Zeros)}.
+
+%% ---------------------------------------------------------------------------
+%% What looks at workers or tends them
+
+-spec memory_stats() -> sides().
+memory_stats() ->
+    (py(fun() -> {ok, #{}} = py:memory_stats() end))#{floor => echo(memory_stats)}.
+
+-spec tracemalloc() -> sides().
+tracemalloc() ->
+    (py(fun() -> ok = py:tracemalloc_start(), ok = py:tracemalloc_stop() end))
+        #{floor => echo(tracemalloc_stop)}.
+
+-spec gc() -> sides().
+gc() ->
+    (py(fun() -> {ok, _} = py:gc(0) end))#{floor => echo({gc, 0})}.
+
+%% ---------------------------------------------------------------------------
+%% Streams
+
+-spec items() -> pos_integer().
+items() -> 1_000_000.
+
+-spec few_items() -> pos_integer().
+few_items() -> 5_000.
+
+-spec stream_fold() -> sides().
+stream_fold() ->
+    #{floor => folded_echo(), pyport => each(fun() -> folded(items(), #{}) end)}.
+
+folded(Items, Options) ->
+    {ok, Items} = py:stream_fold(fun(_, N) -> N + 1 end, 0, {builtins, range, [Items]}, Options).
+
+folded_echo() ->
+    fun(Caller) ->
+        Echo = bench_sides:echo(Caller),
+        Integers = bench_values:once(integers, fun bench_values:integers/0),
+        fun() ->
+            {items, Back} = through(Echo, {items, Integers}),
+            lists:foldl(fun(_, N) -> N + 1 end, 0, Back)
+        end
+    end.
+
+-spec stream_eval() -> sides().
+stream_eval() ->
+    (py(fun() -> {ok, [_ | _]} = py:stream_eval(<<"range(1000000)">>) end))
+        #{floor => folded_echo()}.
+
+%% The floor is a request for each item.
+-spec stream_one() -> sides().
+stream_one() ->
+    #{pyport => each(fun() -> folded(few_items(), #{chunk => 1}) end),
+      floor => fun(Caller) ->
+          Echo = bench_sides:echo(Caller),
+          fun() -> [through(Echo, {item, N}) || N <- lists:seq(1, few_items())] end
+      end}.
+
+%% ---------------------------------------------------------------------------
+%% A small call beside a long one
+
+-spec call_beside() -> sides().
+call_beside() ->
+    maps:with([floor, pyport], call()).
+
+%% One worker runs Python until it is cancelled.
+-spec long_call() -> fun(() -> term()).
+long_call() ->
+    Started = self(),
+    Pid = spawn(fun() ->
+        Loop = py:spawn_call(builtins, exec, [<<"while True: pass">>], #{}, #{timeout => infinity}),
+        Started ! {self(), running},
+        receive stop -> py:cancel(Loop) end,
+        _ = py:await(Loop),
+        Started ! {self(), stopped}
+    end),
+    receive {Pid, running} -> ok end,
+    fun() -> Pid ! stop, receive {Pid, stopped} -> ok end end.
+
+%% ---------------------------------------------------------------------------
+%% Starting, and what a worker is
+
+%% The floor: Python starts and ends.
+-spec start(pos_integer()) -> sides().
+start(Workers) ->
+    #{floor => each(fun() ->
+          {Us, _} = timer:tc(fun() -> bench_python:output(["-I", "-S", "-c", "pass"]) end),
+          Us
+      end),
+      pyport => each(fun() ->
+          {Us, _} = bench_stage:fresh(Workers, fun() -> py:call(os, getpid, []) end),
+          Us
+      end),
+      erlport => each(fun() ->
+          {Us, _} = bench_peers:fresh_erlport(Workers, fun([Python | _]) ->
+              python:call(Python, os, getpid, [])
+          end),
+          Us
+      end)}.
+
+%% MB of a process that has just answered for the first time; the floor's is a Python that
+%% waits for input.
+-spec memory(binary()) -> sides().
+memory(Key) ->
+    #{floor => each(fun() -> bench_python:idle(fun(Pid) -> bench_proc:mb(Pid, Key) end) end),
+      pyport => each(fun() ->
+          {_, Mb} = bench_stage:fresh(1, fun() ->
+              {ok, Pid} = py:call(os, getpid, []),
+              bench_proc:mb(Pid, Key)
+          end),
+          Mb
+      end),
+      erlport => each(fun() ->
+          {_, Mb} = bench_peers:fresh_erlport(1, fun([Python]) ->
+              bench_proc:mb(python:call(Python, os, getpid, []), Key)
+          end),
+          Mb
+      end)}.
+
+%% Python measures its own processor time.
+-spec loop() -> sides().
+loop() ->
+    #{floor => each(fun bench_python:loop/0),
+      pyport => each(fun() -> us(py:call(workloads, seconds, [<<"counting">>])) end),
+      erlport => fun(Caller) ->
+          Python = bench_sides:erlport(Caller),
+          fun() -> us({ok, python:call(Python, bench_peer, counting, [])}) end
+      end}.
+
+us({ok, Seconds}) -> Seconds * 1_000_000.

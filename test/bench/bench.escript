@@ -1,0 +1,105 @@
+#!/usr/bin/env escript
+%% SPDX-License-Identifier: Apache-2.0
+%%! -pa test/lib
+%%
+%% The suite of `make bench' itself, in runs that are over at once: what they print, write and
+%% end with. What they measure does not matter here.
+-mode(compile).
+-include_lib("stdlib/include/assert.hrl").
+
+main(_) ->
+    tap:run([{"a goal that is met: exit code 0", fun met/0},
+             {"a goal that is missed: exit code 1 of the check, 0 of the run", fun missed/0},
+             {"a row that fails is a line, and the others are measured", fun failing/0},
+             {"the JSON has what was measured", fun json/0},
+             {"pictures, or why there are none", fun pictures/0},
+             {"rows of the real table, on one CPU and free", fun real/0},
+             {"a row that there is not", fun unknown/0},
+             {"no peer: it says so, and fails", fun no_peers/0}]).
+
+met() ->
+    {0, Output} = bench(["check"], "easy", "tiny_rows"),
+    has("0 of 1 goals missed\n", Output).
+
+missed() ->
+    {1, Output} = bench(["check"], "hard,easy", "tiny_rows"),
+    has("1 of 2 goals missed: hard (free)\n", Output),
+    {0, _} = bench([], "hard", "tiny_rows").
+
+failing() ->
+    {0, Output} = bench(["check"], "failing,easy", "tiny_rows"),
+    has("not measured: {call_failed,on_purpose}\n", Output),
+    has("met", Output).
+
+json() ->
+    {0, _} = bench([], "easy,hard,failing", "tiny_rows"),
+    #{<<"machine">> := #{<<"python">> := _}, <<"rows">> := [Easy, Hard, Failing]} = results(),
+    #{<<"name">> := <<"easy">>, <<"cpus">> := <<"free">>, <<"verdict">> := <<"met">>,
+      <<"rounds">> := Rounds,
+      <<"sides">> := #{<<"floor">> := #{<<"figure">> := #{<<"median">> := Floor}},
+                       <<"pyport">> := #{<<"ratio">> := #{<<"median">> := Ratio}}}} = Easy,
+    ?assert(Rounds >= 5 andalso Floor > 0 andalso Ratio > 0),
+    #{<<"verdict">> := <<"missed">>,
+      <<"goal">> := #{<<"how">> := <<"at_most">>, <<"limit">> := 0}} = Hard,
+    #{<<"error">> := <<"{call_failed,on_purpose}">>} = Failing.
+
+pictures() ->
+    {0, Output} = bench([], "callers_2,callers_4", "tiny_rows"),
+    {ok, _} = file:read_file(in_results("throughput.gnuplot")),
+    case os:find_executable("gnuplot") of
+        false ->
+            has("no pictures: there is no gnuplot", Output);
+        _ ->
+            {ok, Svg} = file:read_file(in_results("throughput.svg")),
+            has("pyport, free", Svg)
+    end.
+
+real() ->
+    {0, Output} = bench([], "call,gc,callers_16,bytes_64k,rss,loop", "bench_rows"),
+    nomatch = string:find(Output, "not measured"),
+    has("call(operator, add, [1, 2])", Output),
+    #{<<"rows">> := Rows} = results(),
+    ?assertEqual([{<<"call">>, <<"one">>}, {<<"callers_16">>, <<"one">>}, {<<"bytes_64k">>, <<"one">>},
+                  {<<"gc">>, <<"one">>}, {<<"rss">>, <<"one">>}, {<<"loop">>, <<"one">>},
+                  {<<"call">>, <<"free">>}],
+                 [{Name, Cpus} || #{<<"name">> := Name, <<"cpus">> := Cpus} <- Rows]).
+
+unknown() ->
+    {2, Output} = bench([], "easy,soft", "tiny_rows"),
+    has("there are no rows soft\n", Output).
+
+no_peers() ->
+    {2, Output} = bench(["compare"], "easy", "tiny_rows"),
+    has("neither erlport nor erlang_python is in ERL_LIBS\n", Output).
+
+%% ---------------------------------------------------------------------------
+
+bench(Args, Rows, Table) ->
+    Script = filename:join([os:getenv("top_srcdir", "."), "bench", "bench.escript"]),
+    Env = [{"ROWS", Rows}, {"TABLE", Table}, {"ROW_SECONDS", "0"}, {"RESULTS", in_results("")}],
+    Port = open_port({spawn_executable, os:find_executable("escript")},
+                     [{args, [Script | Args]}, {env, Env}, binary, exit_status, stderr_to_stdout]),
+    ended(Port, []).
+
+ended(Port, Parts) ->
+    receive
+        {Port, {data, Part}} -> ended(Port, [Parts, Part]);
+        {Port, {exit_status, Code}} ->
+            Output = unicode:characters_to_list(iolist_to_binary(Parts)),
+            tap:note("~ts", [Output]),
+            {Code, Output}
+    end.
+
+in_results(Name) ->
+    filename:join([os:getenv("TMPDIR", "/tmp"), "results", Name]).
+
+results() ->
+    {ok, Text} = file:read_file(in_results("results.json")),
+    {ok, _} = application:ensure_all_started(py),
+    {ok, Results} = py:call(json, loads, [Text]),
+    ok = application:stop(py),
+    Results.
+
+%% The test's log has the text.
+has(Part, Text) ->
+    string:find(Text, Part) =/= nomatch orelse error({lacks, Part}).
