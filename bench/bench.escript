@@ -15,10 +15,16 @@ main(Args) ->
     ok = logger:set_primary_config(level, error),
     {Rows, Sides} = {rows(), sides(Args)},
     Machine = with_python(fun bench_machine:facts/0),
-    io:put_chars([bench_text:machine(Machine), "\n", bench_text:head()]),
+    Head = [bench_text:machine(Machine), "\n", bench_text:head()],
+    io:put_chars(Head),
     Findings = bench_run:all(Rows, Sides, seconds(), fun tell/1),
-    io:put_chars(["\n", bench_text:failures(Findings)]),
-    write(folder(), Machine, Findings),
+    Last = ["\n", bench_text:failures(Findings)],
+    io:put_chars(Last),
+    Folder = folder(),
+    ok = filelib:ensure_path(Folder),
+    write(Folder, "results.txt", [Head, [bench_text:line(Finding) || Finding <- Findings], Last]),
+    write(Folder, "results.json", with_python(fun() -> bench_json:text(Machine, Findings) end)),
+    draw(Folder, Findings),
     halt(code(Args, Findings)).
 
 %% What was asked for and is not there.
@@ -59,15 +65,17 @@ with_python(Fun) ->
 folder() ->
     os:getenv("RESULTS", filename:join([os:getenv("top_builddir", "."), "bench", "results"])).
 
-write(Folder, Machine, Findings) ->
-    Json = filename:join(Folder, "results.json"),
-    ok = filelib:ensure_dir(Json),
-    ok = file:write_file(Json, with_python(fun() -> bench_json:text(Machine, Findings) end)),
-    Pictures = case bench_plots:draw(Folder, Findings) of
-        {ok, Names} -> lists:join(" ", Names);
-        {error, Why} -> ["no pictures: ", Why]
+write(Folder, Name, Text) ->
+    File = filename:join(Folder, Name),
+    ok = file:write_file(File, unicode:characters_to_binary(Text)),
+    io:put_chars([File, "\n"]).
+
+draw(Folder, Findings) ->
+    Said = case bench_plots:draw(Folder, Findings) of
+        {ok, Names} -> [[Name, "\n"] || Name <- Names];
+        {error, Why} -> ["no pictures: ", Why, "\n"]
     end,
-    io:put_chars([Json, "\n", Pictures, "\n"]).
+    io:put_chars(Said).
 
 code(["check"], Findings) ->
     case [missed || #{verdict := missed} <- Findings] of

@@ -75,39 +75,36 @@ exec() ->
 %% ---------------------------------------------------------------------------
 %% Large values, there and back
 
+%% erlport needs minutes for one of these lists: its time grows with their length squared.
 -spec value(integers | maps | big_integers) -> sides().
 value(Name) ->
     Make = fun() -> bench_values:Name() end,
-    Peers = maps:with(can(Name), #{erlang_python => py_value(Name, Make),
-                                   erlport => erlport_value(Name, Make)}),
-    Peers#{floor => echo_large(Name, Make), pyport => py_value(Name, Make)}.
+    Work = fun(_) -> evaluated(bench_values:once(Name, Make)) end,
+    (value_peers(Name, Work))#{floor => echo_large(Name, Make), pyport => Work}.
 
-%% What comes back from the others is something else.
-can(integers) -> [erlang_python, erlport];
-can(maps) -> [erlang_python];
-can(big_integers) -> [erlport].
+%% erlang_python makes something else of big integers.
+value_peers(big_integers, _) -> #{};
+value_peers(_, Work) -> #{erlang_python => Work}.
 
-py_value(Key, Make) ->
-    fun(_) ->
-        Value = bench_values:once(Key, Make),
-        fun() -> {ok, _} = py:eval(<<"x">>, #{x => Value}) end
-    end.
+evaluated(Value) ->
+    fun() -> {ok, _} = py:eval(<<"x">>, #{x => Value}) end.
 
-erlport_value(Key, Make) ->
-    fun(Caller) ->
-        Python = bench_sides:erlport(Caller),
-        Value = bench_values:once(Key, Make),
-        fun() -> python:call(Python, bench_peer, identity, [Value]) end
-    end.
-
-%% They are no text in any encoding, so that the others make bytes of them.
+%% They are no text in any encoding, so that erlang_python makes bytes of them, too.
 -spec bytes(pos_integer()) -> sides().
 bytes(Size) ->
-    Bytes = fun() -> binary:copy(<<255>>, Size) end,
-    Tagged = fun() -> {bytes, bench_values:once({bytes, Size}, Bytes)} end,
-    #{floor => echo_large({tagged, Size}, Tagged), pyport => py_value({tagged, Size}, Tagged),
-      erlang_python => py_value({bytes, Size}, Bytes),
-      erlport => erlport_value({bytes, Size}, Bytes)}.
+    Bytes = fun() -> bench_values:once({bytes, Size}, fun() -> binary:copy(<<255>>, Size) end) end,
+    #{floor => fun(Caller) ->
+          Echo = bench_sides:echo(Caller),
+          Op = {eval, <<"x">>, #{x => {bytes, Bytes()}}},
+          fun() -> through(Echo, Op) end
+      end,
+      pyport => fun(_) -> evaluated({bytes, Bytes()}) end,
+      erlang_python => fun(_) -> evaluated(Bytes()) end,
+      erlport => fun(Caller) ->
+          Python = bench_sides:erlport(Caller),
+          Value = Bytes(),
+          fun() -> python:call(Python, bench_peer, identity, [Value]) end
+      end}.
 
 %% The floor echoes as many bytes.
 -spec numpy_in() -> sides().

@@ -19,7 +19,7 @@ object(#{row := Row, setting := Setting, goal := Goal, verdict := Verdict, outco
                outcome(Outcome)).
 
 goal(none) -> none;
-goal({Of, How, Limit}) -> #{of_what => Of, how => How, limit => Limit}.
+goal({Of, How, Limit}) -> #{'of' => Of, how => How, limit => Limit}.
 
 outcome({ok, Result}) -> Result;
 outcome({error, Why}) -> #{error => iolist_to_binary(io_lib:format("~0p", [Why]))}.

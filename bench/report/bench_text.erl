@@ -43,7 +43,7 @@ side(Side, #{figure := #{median := Median}} = Summary, #{unit := Unit, figure :=
      p99(Figure, Summary)].
 
 peer_ratio(Side, #{ratio := #{median := Ratio}}) when Side =/= floor, Side =/= pyport ->
-    [" = ", two(Ratio)];
+    [" = ", two(Ratio), " ×"];
 peer_ratio(_, _) ->
     "".
 

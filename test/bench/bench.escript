@@ -15,11 +15,14 @@ main(_) ->
              {"pictures, or why there are none", fun pictures/0},
              {"rows of the real table, on one CPU and free", fun real/0},
              {"a row that there is not", fun unknown/0},
-             {"no peer: it says so, and fails", fun no_peers/0}]).
+             {"no peer: it says so, and fails", fun no_peers/0},
+             {"peers that are found, whose module is called py, too", fun peers/0}]).
 
 met() ->
     {0, Output} = bench(["check"], "easy", "tiny_rows"),
-    has("0 of 1 goals missed\n", Output).
+    has("0 of 1 goals missed\n", Output),
+    {ok, Text} = file:read_file(in_results("results.txt")),
+    has(unicode:characters_to_list(Text), Output).
 
 missed() ->
     {1, Output} = bench(["check"], "hard,easy", "tiny_rows"),
@@ -72,11 +75,46 @@ no_peers() ->
     {2, Output} = bench(["compare"], "easy", "tiny_rows"),
     has("neither erlport nor erlang_python is in ERL_LIBS\n", Output).
 
+%% They only have the names, and the answers that are waited for; one takes 5 ms for it.
+peers() ->
+    Dir = filename:join(fixture:tmpdir(), "peers"),
+    stand_in(Dir, erlport, python, "start(_) -> {ok, self()}. call(_, operator, add, [1, 2]) -> 3."),
+    stand_in(Dir, erlang_python, py, "call(operator, add, [1, 2]) -> receive after 5 -> {ok, 3} end."),
+    Libs = {"ERL_LIBS", os:getenv("ERL_LIBS") ++ ":" ++ Dir},
+    {0, Output} = bench(["compare"], "easy", "tiny_rows", [Libs]),
+    nomatch = string:find(Output, "not measured"),
+    has("; erlport ", Output),
+    has("; erlang_python ", Output),
+    #{<<"rows">> := [#{<<"sides">> := Sides}]} = results(),
+    #{<<"floor">> := _, <<"pyport">> := _, <<"erlport">> := _, <<"erlang_python">> := Theirs} = Sides,
+    #{<<"figure">> := #{<<"median">> := Median}} = Theirs,
+    ?assert(Median > 5_000).
+
+%% An application of one module.
+stand_in(Dir, Application, Module, Functions) ->
+    Ebin = filename:join([Dir, Application, "ebin"]),
+    ok = filelib:ensure_path(Ebin),
+    {ok, Tokens, _} = erl_scan:string(lists:concat(["-module(", Module, "). -compile(export_all). ", Functions])),
+    {ok, Module, Beam} = compile:forms(forms(Tokens), [nowarn_export_all]),
+    ok = file:write_file(filename:join(Ebin, lists:concat([Module, ".beam"])), Beam),
+    App = {application, Application, [{vsn, "0"}, {applications, [kernel, stdlib]}]},
+    ok = file:write_file(filename:join(Ebin, lists:concat([Application, ".app"])), io_lib:format("~p.~n", [App])).
+
+forms([]) ->
+    [];
+forms(Tokens) ->
+    {Form, [Dot | Others]} = lists:splitwith(fun(Token) -> element(1, Token) =/= dot end, Tokens),
+    {ok, Parsed} = erl_parse:parse_form(Form ++ [Dot]),
+    [Parsed | forms(Others)].
+
 %% ---------------------------------------------------------------------------
 
 bench(Args, Rows, Table) ->
+    bench(Args, Rows, Table, []).
+
+bench(Args, Rows, Table, More) ->
     Script = filename:join([os:getenv("top_srcdir", "."), "bench", "bench.escript"]),
-    Env = [{"ROWS", Rows}, {"TABLE", Table}, {"ROW_SECONDS", "0"}, {"RESULTS", in_results("")}],
+    Env = [{"ROWS", Rows}, {"TABLE", Table}, {"ROW_SECONDS", "0"}, {"RESULTS", in_results("")} | More],
     Port = open_port({spawn_executable, os:find_executable("escript")},
                      [{args, [Script | Args]}, {env, Env}, binary, exit_status, stderr_to_stdout]),
     ended(Port, []).
