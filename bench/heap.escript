@@ -1,5 +1,6 @@
 #!/usr/bin/env escript
 %% SPDX-License-Identifier: Apache-2.0
+%%! -pa bench/lib
 %%
 %% What it costs to count, to limit or to sample Python's heap: workers with and
 %% without take turns at the same work, and each round's times are compared with each other.
@@ -41,7 +42,7 @@ rows(Kind) ->
 
 measured(Name) ->
     [_ | Rounds] = [ratios(Name) || _ <- lists:seq(0, ?ROUNDS)],
-    Medians = [median(Column) || Column <- transpose(Rounds)],
+    Medians = [bench_figures:median(Column) || Column <- transpose(Rounds)],
     row(Name, Medians),
     Medians.
 
@@ -55,9 +56,6 @@ seconds(Pool, Name) ->
 
 transpose([[] | _]) -> [];
 transpose(Rows) -> [[hd(Row) || Row <- Rows] | transpose([tl(Row) || Row <- Rows])].
-
-median(Numbers) ->
-    lists:nth((length(Numbers) + 1) div 2, lists:sort(Numbers)).
 
 %% The geometric one, of each column.
 mean(Rows) ->

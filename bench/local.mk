@@ -56,11 +56,12 @@ bench-compare: all bench/echo$(EXEEXT) $(bench_beams)
 	@$(bench_run) compare
 
 .PHONY: bench-memory
-bench-memory: all
-	@$(stage_env) $(ESCRIPT) $(srcdir)/bench/heap.escript
-	@$(stage_env) ERL_AFLAGS='$(polite)' $(ESCRIPT) $(srcdir)/bench/sampler.escript
+bench-memory: all $(bench_beams)
+	@$(stage_env) ERL_AFLAGS='$(bench_paths)' $(ESCRIPT) $(srcdir)/bench/heap.escript
+	@$(stage_env) ERL_AFLAGS='$(bench_paths) $(polite)' \
+	  $(ESCRIPT) $(srcdir)/bench/sampler.escript
 
 # What settings of malloc cost and keep: half an hour with ROUNDS=5.
 .PHONY: bench-malloc
-bench-malloc: all
-	@$(stage_env) $(ESCRIPT) $(srcdir)/bench/malloc.escript
+bench-malloc: all $(bench_beams)
+	@$(stage_env) ERL_AFLAGS='$(bench_paths)' $(ESCRIPT) $(srcdir)/bench/malloc.escript

@@ -1,5 +1,6 @@
 #!/usr/bin/env escript
 %% SPDX-License-Identifier: Apache-2.0
+%%! -pa bench/lib
 %%
 %% What settings of glibc's malloc cost and keep: loads (test/py/loads.py) run
 %% under each set of them, in turns, in a fresh worker each. A row has, beside
@@ -83,8 +84,10 @@ in_worker(Env, History, Fun) ->
 %% A row for each set: medians, and their mean.
 table(Title, Show, Measured, Loads) ->
     print(Title, Loads ++ ["mean"], "~10ts"),
-    Rows = [{Name, [median([V || {N, L, V} <- Measured, N =:= Name, L =:= Load]) || Load <- Loads]}
-            || {Name, _} <- settings()],
+    Median = fun(Name, Load) ->
+        bench_figures:median([V || {N, L, V} <- Measured, N =:= Name, L =:= Load])
+    end,
+    Rows = [{Name, [Median(Name, Load) || Load <- Loads]} || {Name, _} <- settings()],
     [{_, First} | _] = Rows,
     [print(Name, with_mean(Show(Row, First)), "~10.2f") || {Name, Row} <- Rows],
     io:format("~n").
@@ -94,6 +97,3 @@ with_mean(Numbers) ->
 
 print(Name, Cells, Format) ->
     io:format("~-16ts~ts~n", [Name, [io_lib:format(Format, [Cell]) || Cell <- Cells]]).
-
-median(Numbers) ->
-    lists:nth((length(Numbers) + 1) div 2, lists:sort(Numbers)).

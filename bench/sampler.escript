@@ -1,5 +1,6 @@
 #!/usr/bin/env escript
 %% SPDX-License-Identifier: Apache-2.0
+%%! -pa bench/lib
 %%
 %% What it costs to look at the memory of many workers that have nothing to do:
 %% the VM's processor time with the pool's sampler, and with it suspended, in turns.
@@ -27,9 +28,9 @@ measured(What, Workers, Memory) ->
     timer:sleep(2_000),
     {With, Without} = lists:unzip([{used(), suspended(fun used/0)} || _ <- lists:seq(1, ?ROUNDS)]),
     ok = py:stop_pool(many, 0),
-    Cost = median(With) - median(Without),
+    {On, Off} = {bench_figures:median(With), bench_figures:median(Without)},
     say("~-14s ~.2f ms with it, ~.2f ms without: ~.3f % of a processor, ~.1f us a worker",
-        [What, median(With), median(Without), Cost / 10, 1000 * Cost / Workers]).
+        [What, On, Off, (On - Off) / 10, 1000 * (On - Off) / Workers]).
 
 suspended(Fun) ->
     {ok, Sampler} = py_pool_board:with_pool(many, fun py_pool_board:sampler/1),
@@ -48,9 +49,6 @@ cpu_ns() ->
 thread_ns(File) ->
     {ok, Text} = file:read_file(File),
     binary_to_integer(hd(binary:split(Text, <<" ">>))).
-
-median(Numbers) ->
-    lists:nth((length(Numbers) + 1) div 2, lists:sort(Numbers)).
 
 say(Format, Args) ->
     io:format(Format ++ "~n", Args).

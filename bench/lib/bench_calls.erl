@@ -28,7 +28,7 @@ round(#{figure := Figure, items := Items} = Row, Side) ->
 work(#{sides := Sides}, Side) ->
     maps:get(Side, Sides).
 
-figure(latency, _, _, Times) -> bench_figures:percentile(50, Times);
+figure(latency, _, _, Times) -> bench_figures:median(Times);
 figure(p99, _, _, Times) -> bench_figures:percentile(99, Times);
 figure(worst, _, _, Times) -> lists:max(Times);
 figure(rate, Items, Elapsed, Times) -> Items * length(Times) * 1.0e6 / Elapsed.

@@ -4,11 +4,15 @@
 %% the machine did at its worst moment.
 -module(bench_figures).
 
--export([percentile/2, spread/1]).
+-export([median/1, percentile/2, spread/1]).
 -export_type([spread/0]).
 
 %% The median, and the quartiles around it.
 -type spread() :: #{low := number(), median := number(), high := number()}.
+
+-spec median([number(), ...]) -> number().
+median(Numbers) ->
+    percentile(50, Numbers).
 
 %% The smallest of the numbers that at least so many percent of them do not exceed.
 -spec percentile(1..100, [number(), ...]) -> number().
@@ -17,5 +21,5 @@ percentile(Percent, Numbers) ->
 
 -spec spread([number(), ...]) -> spread().
 spread(Numbers) ->
-    #{low => percentile(25, Numbers), median => percentile(50, Numbers),
+    #{low => percentile(25, Numbers), median => median(Numbers),
       high => percentile(75, Numbers)}.

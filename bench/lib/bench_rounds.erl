@@ -57,7 +57,7 @@ summary(Side, Rounds) ->
     {Figures, Samples} = lists:unzip([maps:get(Side, Round) || Round <- Rounds]),
     Ratios = [Figure / Floor || #{Side := {Figure, _}, floor := {Floor, _}} <- Rounds],
     Calls = lists:append(Samples),
-    #{figure => bench_figures:spread(Figures), call => bench_figures:percentile(50, Calls),
+    #{figure => bench_figures:spread(Figures), call => bench_figures:median(Calls),
       p99 => bench_figures:percentile(99, Calls),
       ratio => spread(Ratios)}.
 
