@@ -13,11 +13,11 @@
 main(Args) ->
     io:setopts([{encoding, unicode}]),
     ok = logger:set_primary_config(level, error),
-    {Rows, Sides} = {rows(), sides(Args)},
+    {Rows, Sides, Seconds} = {rows(), sides(Args), seconds()},
     Machine = with_python(fun bench_machine:facts/0),
     Head = [bench_text:machine(Machine), "\n", bench_text:head()],
     io:put_chars(Head),
-    Findings = bench_run:all(Rows, Sides, seconds(), fun tell/1),
+    Findings = bench_run:all(Rows, Sides, Seconds, fun tell/1),
     Last = ["\n", bench_text:failures(Findings)],
     io:put_chars(Last),
     Folder = folder(),
@@ -51,8 +51,10 @@ sides(_) ->
 %% "4" and "0.5".
 seconds() ->
     Text = os:getenv("ROW_SECONDS", "4"),
-    {ok, [{_, _, Seconds}], _} = erl_scan:string(Text),
-    Seconds.
+    case erl_scan:string(Text) of
+        {ok, [{_, _, Seconds}], _} when is_number(Seconds) -> Seconds;
+        _ -> no(["ROW_SECONDS is not a number: ", Text])
+    end.
 
 tell(Finding) ->
     io:put_chars(bench_text:line(Finding)).

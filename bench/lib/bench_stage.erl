@@ -30,9 +30,11 @@ leave() ->
 -spec fresh(pos_integer(), fun(() -> Result)) -> {number(), Result}.
 fresh(Workers, Call) ->
     ok = set(Workers),
-    Timed = timer:tc(fun() -> {ok, _} = application:ensure_all_started(py), Call() end),
-    ok = application:stop(py),
-    Timed.
+    try
+        timer:tc(fun() -> {ok, _} = application:ensure_all_started(py), Call() end)
+    after
+        application:stop(py)
+    end.
 
 set(Workers) ->
     _ = application:load(py),

@@ -14,7 +14,7 @@ main(_) ->
              {"the JSON has what was measured", fun json/0},
              {"pictures, or why there are none", fun pictures/0},
              {"rows of the real table, on one CPU and free", fun real/0},
-             {"a row that there is not", fun unknown/0},
+             {"rows and times that there are not", fun unknown/0},
              {"no peer: it says so, and fails", fun no_peers/0},
              {"peers that are found, whose module is called py, too", fun peers/0}]).
 
@@ -64,12 +64,15 @@ real() ->
     #{<<"rows">> := Rows} = results(),
     ?assertEqual([{<<"call">>, <<"one">>}, {<<"callers_16">>, <<"one">>}, {<<"bytes_64k">>, <<"one">>},
                   {<<"gc">>, <<"one">>}, {<<"rss">>, <<"one">>}, {<<"loop">>, <<"one">>},
-                  {<<"call">>, <<"free">>}],
+                  {<<"call">>, <<"free">>}, {<<"callers_16">>, <<"free">>},
+                  {<<"bytes_64k">>, <<"free">>}],
                  [{Name, Cpus} || #{<<"name">> := Name, <<"cpus">> := Cpus} <- Rows]).
 
 unknown() ->
     {2, Output} = bench([], "easy,soft", "tiny_rows"),
-    has("there are no rows soft\n", Output).
+    has("there are no rows soft\n", Output),
+    {2, Again} = bench([], "easy", "tiny_rows", [{"ROW_SECONDS", "long"}]),
+    has("ROW_SECONDS is not a number: long\n", Again).
 
 no_peers() ->
     {2, Output} = bench(["compare"], "easy", "tiny_rows"),
@@ -114,7 +117,8 @@ bench(Args, Rows, Table) ->
 
 bench(Args, Rows, Table, More) ->
     Script = filename:join([os:getenv("top_srcdir", "."), "bench", "bench.escript"]),
-    Env = [{"ROWS", Rows}, {"TABLE", Table}, {"ROW_SECONDS", "0"}, {"RESULTS", in_results("")} | More],
+    Env = More ++ [{"ROWS", Rows}, {"TABLE", Table}, {"RESULTS", in_results("")}]
+        ++ [{"ROW_SECONDS", "0"} || not lists:keymember("ROW_SECONDS", 1, More)],
     Port = open_port({spawn_executable, os:find_executable("escript")},
                      [{args, [Script | Args]}, {env, Env}, binary, exit_status, stderr_to_stdout]),
     ended(Port, []).
