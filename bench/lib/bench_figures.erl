@@ -14,7 +14,7 @@
 median(Numbers) ->
     percentile(50, Numbers).
 
-%% The smallest of the numbers that at least so many percent of them do not exceed.
+%% The smallest of the numbers that at least this many percent of them do not exceed.
 -spec percentile(1..100, [number(), ...]) -> number().
 percentile(Percent, Numbers) ->
     lists:nth((length(Numbers) * Percent + 99) div 100, lists:sort(Numbers)).

@@ -18,8 +18,8 @@ start_erlport(Programs) ->
     Options = [{python, bench_python:program()}, {python_path, bench_python:folder()}],
     [Pid || {ok, Pid} <- [python:start(Options) || _ <- lists:seq(1, Programs)]].
 
-%% So many for one call of Fun, whose result comes with the microseconds from their start to its
-%% end.
+%% Starts some for one call of Fun, whose result comes with the microseconds from their start to
+%% its end.
 -spec fresh_erlport(pos_integer(), fun(([pid()]) -> Result)) -> {number(), Result}.
 fresh_erlport(Programs, Fun) ->
     {Us, {Pythons, Result}} = timer:tc(fun() ->

@@ -1,11 +1,11 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
-%% What a row needs: the application with so many workers, which have answered once.
+%% What a row needs: the application with a number of workers, all of them ready.
 -module(bench_stage).
 
 -export([enter/1, fresh/2, leave/0]).
 
-%% It is started anew only for another number of workers than there are.
+%% The application is started anew only if the row needs another number of workers.
 -spec enter(bench_rows:row()) -> ok.
 enter(#{workers := Workers}) ->
     case persistent_term:get(?MODULE, 0) of
