@@ -71,6 +71,7 @@ test_scripts = \
 	test/call/limits.escript \
 	test/call/peer.escript \
 	test/call/prop.escript \
+	test/call/sources.escript \
 	test/call/stream.escript \
 	test/call/tags.escript \
 	test/call/values.escript \

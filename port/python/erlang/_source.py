@@ -25,19 +25,60 @@ _MOST = 1_000_000
 # compile() with this flag gives the tree (ast.PyCF_ONLY_AST).
 _ONLY_TREE = 0x400
 
-_by_name: dict[str, _Kept] = {}
+_by_name: dict[str, _File] = {}
 _by_text: dict[tuple[str, str], _Kept] = {}
 _last_number = 0
 
 
-class _Kept:
-    """A text under its name, while there is code of it."""
+class _File:
+    """The texts of one name: the option filename may give it to several.
 
-    def __init__(self, name: str, key: tuple[str, str], above: int) -> None:
+    Each has the lines at which it begins and ends.  Where texts overlap, the
+    newest is shown.
+    """
+
+    def __init__(self, name: str) -> None:
         self.name = name
+        self.texts: tuple[_Kept, ...] = ()  # the newest is the last
+        self.shown: tuple[_Kept, ...] = ()  # those that entry is made of
+        self.entry: Any = None  # what linecache has of it
+
+    def add(self, key: tuple[str, str], above: int) -> _Kept:
+        """The text, which is the newest now."""
+        same = [kept for kept in self.texts if (kept.key, kept.above) == (key, above)]
+        kept = same[0] if same else _Kept(self, key, above)
+        self.texts = (*(k for k in self.texts if k is not kept), kept)
+        return kept
+
+    def drop(self, kept: _Kept) -> None:
+        self.texts = tuple(k for k in self.texts if k is not kept)
+        if not self.texts and _by_name.get(self.name) is self:
+            del _by_name[self.name]
+        cache = _cache()
+        if cache is None or self.entry is None:
+            return
+        if cache.get(self.name) is self.entry:
+            del cache[self.name]
+            if self.texts:
+                self.show(cache)
+
+    def show(self, cache: dict[str, Any]) -> None:
+        """Put the lines where linecache looks for them.  No time: never checked."""
+        texts = self.texts
+        if self.shown is not texts:
+            lines = _overlaid(texts)
+            self.entry = (sum(map(len, lines)), None, lines, self.name)
+            self.shown = texts
+        cache[self.name] = self.entry
+
+
+class _Kept:
+    """A text, while there is code of it."""
+
+    def __init__(self, file: _File, key: tuple[str, str], above: int) -> None:
+        self.file = file
         self.key = key
         self.above = above  # how many lines there are above it
-        self.entry: Any = None  # what linecache has of it
         self.codes: dict[int, Any] = {}  # references to code, by their ids
 
     def watch(self, code: CodeType) -> None:
@@ -52,23 +93,25 @@ class _Kept:
             self._drop()
 
     def _drop(self) -> None:
-        if _by_name.get(self.name) is self:
-            del _by_name[self.name]
         if _by_text.get(self.key) is self:
             del _by_text[self.key]
-        cache = _cache()
-        if cache is not None and self.entry is not None:
-            if cache.get(self.name) is self.entry:
-                del cache[self.name]
+        self.file.drop(self)
 
-    def show(self, cache: dict[str, Any]) -> None:
-        """Put the lines where linecache looks for them.  No time: never checked."""
-        if self.entry is None:
-            text = self.key[1]
-            # Not splitlines, which ends a line at \f and others, too.
-            lines = ["\n"] * self.above + list(io.StringIO(text, None))
-            self.entry = (len(text), None, lines, self.name)
-        cache[self.name] = self.entry
+    def lines(self) -> list[str]:
+        # Not splitlines, which ends a line at \f and others, too.
+        return list(io.StringIO(self.key[1], None))
+
+
+def _overlaid(texts: tuple[_Kept, ...]) -> list[str]:
+    """The lines of the whole file, as far as they are known."""
+    if len(texts) == 1:
+        return ["\n"] * texts[0].above + texts[0].lines()
+    lines: list[str] = []
+    for kept in texts:
+        own = [line if line.endswith("\n") else line + "\n" for line in kept.lines()]
+        lines += ["\n"] * (kept.above - len(lines))
+        lines[kept.above : kept.above + len(own)] = own
+    return lines
 
 
 def _parts(code: CodeType) -> Iterator[CodeType]:
@@ -87,8 +130,8 @@ def show_all() -> None:
     """Have linecache know every text, if it has been imported by now."""
     cache = _cache()
     if cache is not None:
-        for kept in list(_by_name.values()):
-            kept.show(cache)
+        for file in list(_by_name.values()):
+            file.show(cache)
 
 
 def compiled(text: str, mode: str, filename: str | None, line: int) -> CodeType:
@@ -108,13 +151,14 @@ def compiled(text: str, mode: str, filename: str | None, line: int) -> CodeType:
             _explain(error, text)
         raise
     if len(text) <= _MOST and not (filename and os.path.exists(filename)):
-        kept = _kept(name, (mode, text), line - 1)
+        file = _by_name.get(name) or _by_name.setdefault(name, _File(name))
+        kept = file.add((mode, text), line - 1)
         kept.watch(code)
         if not filename:
             _by_text[kept.key] = kept
         cache = _cache()
         if cache is not None:
-            kept.show(cache)
+            file.show(cache)
     return code
 
 
@@ -122,7 +166,7 @@ def _name(mode: str, text: str) -> str:
     global _last_number
     known = _by_text.get((mode, text))
     if known:
-        return known.name
+        return known.file.name
     _last_number += 1
     return f"<{mode} {_last_number}>"
 
@@ -131,13 +175,6 @@ def _compile(text: str, mode: str, name: str, line: int) -> CodeType:
     above = "\n" * (line - 1)
     code: CodeType = compile(above + text if above else text, name, mode, 0, True)
     return code
-
-
-def _kept(name: str, key: tuple[str, str], above: int) -> _Kept:
-    kept = _by_name.get(name)
-    if kept is None or (kept.key, kept.above) != (key, above):
-        kept = _by_name[name] = _Kept(name, key, above)
-    return kept
 
 
 def _explain(error: SyntaxError, text: str) -> None:
