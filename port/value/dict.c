@@ -17,8 +17,10 @@ static void refuse_key(PyObject *key)
     PyObject *why = python_fetch_error();
     PyObject *repr = python_short_repr(key);
     if (repr)
-        PyErr_Format(classes_badarg(), "%U cannot be a key of a dict: %S", repr,
-                     why);
+        PyErr_Format(classes_badarg(),
+                     "%U cannot be a key of a dict: %S; a key is a binary, an "
+                     "atom, a number or a tuple of these",
+                     repr, why);
     Py_XDECREF(repr);
     Py_XDECREF(why);
 }

@@ -16,6 +16,7 @@ main(_) ->
         {"a traceback's frames, outermost first", fun frames/0},
         {"a statement given to eval", fun statements/0},
         [hinted(Row) || Row <- hints()],
+        {"a string as a key says what a key can be", fun wrong_key/0},
         {"a module that is where the worker runs, and not in sys.path", fun here/0},
         {"options that may have been taken for keyword arguments", fun hinted_options/0},
         {"a traceback names the exception's module", fun qualified_type/0},
@@ -57,6 +58,7 @@ not_started() ->
 hints() ->
     Behind = <<"the options of a call, such as timeout, come after its keyword arguments">>,
     Bytes = <<"a binary arrives as str: send {bytes, Binary}, or see the option binaries">>,
+    Float = fun(Name) -> <<"the atom ", Name/binary, " is no float: send {float, ", Name/binary, "}">> end,
     Text = fun(Where) -> <<Where/binary, " may be an Erlang string: send text as a binary">> end,
     [{"options in the place of keyword arguments",
       fun() -> py:call(math, sqrt, [4], #{timeout => 100}) end, Behind},
@@ -70,6 +72,11 @@ hints() ->
       Text(<<"s">>)},
      {"a long string", fun() -> py:eval(<<"s.upper()">>, #{s => lists:duplicate(100, $x)}) end,
       Text(<<"s">>)},
+     {"nan where a float is wanted", fun() -> py:call(math, isnan, [nan]) end, Float(<<"nan">>)},
+     {"infinity in a list", fun() -> py:call(math, fsum, [[1.5, infinity]]) end, Float(<<"infinity">>)},
+     {"-infinity as a local", fun() -> py:eval(<<"1.0 + x">>, #{x => neg_infinity}) end,
+      Float(<<"neg_infinity">>)},
+     {"an atom where a float is wanted", fun() -> py:call(math, isnan, [much]) end, none},
      {"a list that is no string", fun() -> py:call(json, loads, [[1, 2, 3]]) end, none},
      {"a list of other things", fun() -> py:call(json, loads, [[$a, b]]) end, none},
      {"an empty list", fun() -> py:call(json, loads, [[]]) end, none},
@@ -87,10 +94,15 @@ hinted({What, Call, Hint}) ->
         {error, {Class, Message}} = Call(),
         ?assert(lists:member(Class, ['TypeError', 'AttributeError'])),
         case Hint of
-            none -> ?assertEqual(nomatch, re:run(Message, "send text as|come after|arrives as str"));
+            none -> ?assertEqual(nomatch, re:run(Message, "send text as|come after|arrives as str|is no float"));
             _ -> ?assertEqual(<<"(", Hint/binary, ")">>, string:find(Message, <<"(", Hint/binary>>))
         end
     end}.
+
+wrong_key() ->
+    {error, {badarg, Why}} = py:eval(<<"d">>, #{d => #{"name" => 1}}),
+    ?assertMatch(<<"locals['d']: [110, 97, 109, 101] cannot be a key of a dict: ", _/binary>>, Why),
+    ?assert(fixture:contains(Why, "; a key is a binary, an atom, a number or a tuple of these")).
 
 here() ->
     Dir = list_to_binary(fixture:tmpdir()),

@@ -128,7 +128,7 @@ in_form() ->
     ?assertMatch({ok, #{size := 2}}, py_pool_options:check([{size, 2}])).
 
 wrong_key() ->
-    {error, {badarg, {option, {memory, heep}, <<"heep is no option; there are: heap, ", _/binary>>}}} =
+    {error, {badarg, {option, {memory, heep}, <<"heep is no option here; there are: heap, ", _/binary>>}}} =
         py_pool_options:check(#{memory => #{heep => 1}}),
     ?assertEqual({error, {badarg, {option, {memory, oom_score_adj},
                                    <<"oom_score_adj must be an integer from -1000 to 1000, not 1001">>}}},
@@ -141,6 +141,13 @@ nothing_secret() ->
          ?assertEqual({Name, nomatch}, {Name, string:find(Text, "hush")})
      end || {Name, Value} <- [{init, [<<"hush">>, {7}]}, {init, {"hush"}}, {env, [{"A", {"hush"}}]},
                               {env, #{"A" => {"hush"}}}]],
+    [?assertMatch({Env, {error, {badarg, {option, env, <<"env must be a map or a list of pairs, which may begin "
+                                                         "with clear, of names without = and texts or false, not this ",
+                                                         Came/binary>>}}}},
+                  {Env, py_pool_options:check(#{env => Env})})
+     || {Env, Came} <- [{7, <<"number">>}, {#{"A" => "x", "B" => {"hush"}}, <<"map (see \"B\")">>},
+                        {[clear, {'Ü', hush}, {"C", [a]}], <<"list (see \"C\")">>},
+                        {[{"A=hush", "x"}], <<"list (see \"A\")">>}, {["A=hush"], <<"list">>}]],
     {error, {badarg, {options, Text}}} = py_pool_options:check([{env, [{"A", "hush"}]}, hush]),
     ?assertEqual(<<"a pool's options must be a map or a list of pairs, not this list">>, Text).
 
@@ -168,7 +175,7 @@ limits() ->
      || {Limits, Text} <- [{#{rss => 0}, <<"rss must be an integer of at least 1, or infinity, not 0">>},
                            {#{budget => {percent, 101}},
                             <<"budget must be bytes, {percent, 1..100} or infinity, not {percent,101}">>}]],
-    {error, <<"heep is no option; there are: heap, ", _/binary>>} =
+    {error, <<"heep is no option here; there are: heap, ", _/binary>>} =
         py_pool_options:limits(#{heep => 1}),
     {error, <<"memory must be a map (which may have heap, ", _/binary>>} = py_pool_options:limits(7).
 
@@ -255,20 +262,22 @@ misuses() ->
                                  {filename, <<>>, "filename must be a text that is not empty and has no "
                                                   "NUL (a binary or a string), not <<>>"},
                                  {line, 0, "line must be an integer from 1 to 1000000, not 0"},
-                                 {chink, 1, "chink is no option; there are: timeout, pool, "
+                                 {chink, 1, "chink is no option here; there are: timeout, pool, "
                                             "traceback, none, binaries, arrays, filename, line, tags, frames, "
-                                            "capture, bill, recycle, chunk"}]],
+                                            "capture, bill, recycle, chunk; locals and keyword "
+                                            "arguments come before the options"}]],
      {fun py_args:top/1, size, "the order must be memory, time or calls, not size"},
      {fun py_profile_sites:stacks/1, x, "the argument must be a profile or a snapshot, not x"},
      {fun py_target:check/1, #{}, "the target must be a pool's name, {Pool, Id} or {Pool, all}, not #{}"},
-     [{fun py_options:uncaptured/1, Given, "capture is not an option here"}
-      || Given <- [#{capture => false}, [{capture, false}]]],
-     {fun py_options:uncaptured/1, #{bill => true}, "bill is not an option here"},
-     [{fun py_options:plain/1, #{Name => Value}, atom_to_list(Name) ++ " is not an option here"}
-      || {Name, Value} <- [{none, null}, {recycle, false}, {chunk, 1}]],
+     [{Check, Given, "capture is no option here; there are: timeout, pool, traceback, none, binaries, "
+                     "arrays, filename, line, tags, frames, recycle, chunk"}
+      || Check <- [fun py_options:uncaptured/1, fun py_options:spread/1],
+         Given <- [#{capture => false}, [{capture, false}]]],
+     [{fun py_options:plain/1, #{Name => Value}, atom_to_list(Name) ++ " is no option here; there are: timeout, pool"}
+      || {Name, Value} <- [{none, null}, {recycle, false}, {chunk, 1}, {bill, true}]],
      [{fun py_args:memory_stats/1, #{Name => yes}, Text}
       || {Name, Text} <- [{detail, "detail must be true or false, not yes"},
-                          {details, "details is no option; there are: detail"}]],
+                          {details, "details is no option here; there are: detail"}]],
      {fun py_args:gc_threshold/1, {700, 10},
       "the thresholds must be {N0, N1, N2}, numbers of objects below 2 to the power of 31, "
       "not {700,10}"},

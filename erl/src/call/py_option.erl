@@ -56,7 +56,7 @@
 -spec check(atom(), term(), [row()] | [key()]) -> {ok, term()} | {wrong, place(), complaint()}.
 check(Name, Value, Table) ->
     case lists:keyfind(Name, 1, Table) of
-        false -> wrong(Name, "~tp is no option; there are: ~ts", [Name, names(Table)]);
+        false -> wrong(Name, "~tp is no option here; there are: ~ts", [Name, names(Table)]);
         Row -> check_value(Name, element(2, Row), Value)
     end.
 
@@ -74,8 +74,28 @@ wrong(Name, Format, Args) ->
     {wrong, Name, unicode:characters_to_binary(io_lib:format(Format, Args))}.
 
 %% What was given instead. Code and what is in the environment may be secret.
-came(Values, Value) when Values =:= code; Values =:= environment -> ["this ", kind(Value)];
+came(code, Value) -> ["this ", kind(Value)];
+came(environment, Value) -> ["this ", kind(Value), culprit(Value)];
 came(_, Value) -> shown(Value).
+
+%% The variable that is wrong, if it has a name. What is behind an `=' is a value.
+culprit(Env) when is_map(Env) ->
+    culprit(maps:to_list(Env));
+culprit([{Name, _} = Variable | Env]) ->
+    try variable(Variable) of
+        _ -> culprit(Env)
+    catch
+        error:_ -> named(Name)
+    end;
+culprit([clear | Env]) -> culprit(Env);
+culprit(_) -> "".
+
+named(Name) ->
+    try string(Name) of
+        Text -> [" (see ", io_lib:format("~0tp", [hd(string:split(Text, "="))]), ")"]
+    catch
+        error:_ -> ""
+    end.
 
 %% No part of the value.
 -spec kind(term()) -> string().
@@ -116,7 +136,7 @@ expected(directories) -> "a directory or a list of them";
 expected(patterns) -> "a pattern or a list of them";
 expected(names) -> "pids, all or a list of names";
 expected(code) -> "a text or a list of them";
-expected(environment) -> "a map or a list of pairs, which may begin with clear; values are texts or false";
+expected(environment) -> "a map or a list of pairs, which may begin with clear, of names without = and texts or false";
 expected(trims) -> "never or a list of idle, {after_growth, Bytes}, {every, Ms}";
 expected({switch, _, Keys}) -> ["true, false or a map (which may have ", names(Keys), ")"];
 expected({map, _, Keys}) -> ["a map (which may have ", names(Keys), ")"].

@@ -53,18 +53,29 @@ table() ->
 %% A timeout, a map or a list of pairs; anything else raises error:badarg.
 -spec call(term()) -> #opts{}.
 call(Given) ->
+    options(Given, table()).
+
+options(Given, Table) ->
     case py_option:map(Given) of
         {ok, Map} ->
-            maps:fold(fun(Name, Value, Opts) -> option(Name, Value, Opts, Map) end, #opts{}, Map);
+            maps:fold(fun(Name, Value, Opts) -> set(Name, checked(Name, Value, Map, Table), Opts) end,
+                      #opts{}, Map);
         wrong ->
             #opts{timeout = timeout(Given, "the options",
                                     "milliseconds, infinity, a map or a list of pairs")}
     end.
 
-option(Name, Value, Opts, Map) ->
-    case py_option:check(Name, Value, table()) of
-        {ok, Checked} -> set(Name, Checked, Opts);
-        {wrong, _, Complaint} -> badarg(Map, Complaint)
+checked(Name, Value, Map, Table) ->
+    case py_option:check(Name, Value, Table) of
+        {ok, Checked} -> Checked;
+        {wrong, _, Complaint} -> badarg(Map, [Complaint, elsewhere(Name)])
+    end.
+
+%% Where a name may belong that is no option of any call.
+elsewhere(Name) ->
+    case lists:keymember(Name, 1, table()) of
+        true -> "";
+        false -> "; locals and keyword arguments come before the options"
     end.
 
 %% The program itself understands all others.
@@ -76,15 +87,13 @@ set(Name, Value, #opts{wire = Wire} = Opts) -> Opts#opts{wire = Wire#{Name => Va
 %% The options of a function that has one result.
 -spec single(term()) -> #opts{}.
 single(Options) ->
-    case call(Options) of
-        #opts{pool = {_, all}} -> badarg(Options, "pool must be a pool's name or {Pool, Id} here");
-        Opts -> Opts
-    end.
+    one(call(Options), Options).
 
 %% The same for one that can return neither what Python prints nor a bill.
 -spec uncaptured(term()) -> #opts{}.
 uncaptured(Options) ->
-    not_here([capture, bill], single(Options), Options).
+    one(options(Options, [Row || {Name, _, _, _} = Row <- table(), Name =/= capture, Name =/= bill]),
+        Options).
 
 %% The same for one that uses all workers of a pool.
 -spec spread(term()) -> #opts{}.
@@ -94,21 +103,14 @@ spread(Options) ->
 %% The options of a function that runs in every worker.
 -spec plain(term()) -> #opts{}.
 plain(Options) ->
-    Others = [Name || {Name, _, _, _} <- table(), Name =/= timeout, Name =/= pool],
-    whole(not_here(Others, call(Options), Options), Options).
+    whole(options(Options, [Row || {Name, _, _, _} = Row <- table(), Name =:= timeout orelse Name =:= pool]),
+          Options).
+
+one(#opts{pool = {_, all}}, Options) -> badarg(Options, "pool must be a pool's name or {Pool, Id} here");
+one(Opts, _) -> Opts.
 
 whole(#opts{pool = Name} = Opts, _) when is_atom(Name) -> Opts;
 whole(_, Options) -> badarg(Options, "pool must be a pool's name here").
-
-not_here(Names, Opts, Options) ->
-    Given = case py_option:map(Options) of
-        {ok, Map} -> Map;
-        wrong -> #{}    % a timeout
-    end,
-    case [Name || Name <- Names, is_map_key(Name, Given)] of
-        [] -> Opts;
-        [Name | _] -> badarg(Options, io_lib:format("~tp is not an option here", [Name]))
-    end.
 
 %% A timeout and nothing else.
 -spec timeout(term()) -> timeout().

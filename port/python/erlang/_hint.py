@@ -6,9 +6,11 @@ from __future__ import annotations
 import os
 import sys
 
+from . import Atom
+
 TYPE_CHECKING = False  # importing typing would take memory in every worker
 if TYPE_CHECKING:
-    from typing import Any, Dict, Iterator, List, Optional
+    from typing import Any, Dict, Iterable, Iterator, List, Optional
 
 # The options of a call, which some take for keyword arguments.
 OPTIONS = {
@@ -28,7 +30,10 @@ OPTIONS = {
     "traceback",
 }
 
-# Characters of a text that are looked at.
+# What nan, inf and -inf are in Erlang.
+_NO_NUMBERS = ("nan", "infinity", "neg_infinity")
+
+# Characters of a text, or items of a list, that are looked at.
 _BEGINNING = 30
 
 
@@ -64,6 +69,8 @@ def _hint(
     given = (*(args or ()), *names.values())
     if _wants_bytes(text) and any(type(value) is str for value in given):
         return "a binary arrives as str: send {bytes, Binary}, or see the option binaries"
+    if "Atom" in text and (name := next(_floats(given), None)):
+        return f"the atom {name} is no float: send {{float, {name}}}"
     if "list" in text:
         where = next(_texts(args, names), None)
         # Not the text itself: arguments are not for the log.
@@ -76,6 +83,14 @@ def _wants_bytes(text: str) -> bool:
     if "bytes" in text and text.endswith(("not 'str'", "not str")):
         return True
     return text.endswith(("encoded before hashing", "argument without an encoding"))
+
+
+def _floats(given: Iterable[Any]) -> Iterator[str]:
+    """The atoms that floats became when they went out."""
+    for value in given:
+        for item in value[:_BEGINNING] if type(value) is list else (value,):
+            if type(item) is Atom and item in _NO_NUMBERS:
+                yield str(item)
 
 
 def _module(name: str) -> Optional[str]:
