@@ -186,6 +186,7 @@ $(test_beams): test/lib/%.beam: %.erl
 # Python that misbehaves on purpose, and other material of the tests.
 test_data = \
 	test/program/instructions.table \
+	test/py/arrow.py \
 	test/py/atoms.py \
 	test/py/chatty.py \
 	test/py/clean.py \

@@ -3,8 +3,7 @@
 %%! -pa test/lib
 %%
 %% Arrays of numpy, tables of pandas and pyarrow, where these are installed, as
-%% docs/types.md has them. Without pyarrow a module that answers like it stands
-%% in for it.
+%% docs/types.md has them. Without pyarrow test/py/arrow.py stands in for it.
 -mode(compile).
 -include_lib("stdlib/include/assert.hrl").
 
@@ -15,7 +14,11 @@ main(_) ->
     tap:run(fixture:with_app(#{init => ?INIT}, [
         [value(<<"numpy">>, Row) || Row <- arrays() ++ structures() ++ times() ++ masked()],
         [value(<<"pandas">>, Row) || Row <- tables() ++ columns() ++ single()],
-        {"a table of pyarrow", fun arrow/0},
+        {"tables and columns of pyarrow", fun() -> arrow(arrow_values()) end},
+        {"the same as arrays", fun() ->
+            has(<<"numpy">>) orelse tap:skip("this Python has no numpy"),
+            arrow(arrow_arrays())
+        end},
         {"a large array is copied once, into the reply", fun copies/0},
         {"an array in another order is not put in order first", fun no_third_copy/0},
         {"pandas is not imported for a class of its own", fun not_imported/0}
@@ -177,33 +180,42 @@ has(Module) ->
 
 %% ---------------------------------------------------------------------------
 
-arrow() ->
-    Tables = case has(<<"pyarrow">>) of
-        true -> <<"import pyarrow as pa\n">>;
-        false -> stand_in()
-    end,
-    {ok, _} = py:start_pool(arrow, #{size => 1, init => [Tables]}),
-    Is = fun(Term, Source, Options) ->
-        ?assertEqual({ok, Term}, py:eval(Source, #{}, Options#{pool => arrow}))
-    end,
-    Table = <<"pa.table({'a': [1, 2], 'b': ['x', None]})">>,
-    Is([#{<<"a">> => 1, <<"b">> => <<"x">>}, #{<<"a">> => 2, <<"b">> => none}], Table, #{}),
-    Is(#{<<"a">> => [1, 2], <<"b">> => [<<"x">>, none]}, Table, #{frames => columns}),
-    Is([1, 2], <<"pa.table({'a': [1, 2]}).columns[0]">>, #{}),
-    ok = py:stop_pool(arrow).
+%% {Python source, options, term}. Each is what pyarrow itself understands.
+arrow_values() ->
+    Table = "pa.table({'a': [1, 2], 'b': ['x', None]})",
+    [{Table, #{}, [#{<<"a">> => 1, <<"b">> => <<"x">>}, #{<<"a">> => 2, <<"b">> => none}]},
+     {Table, #{frames => columns}, #{<<"a">> => [1, 2], <<"b">> => [<<"x">>, none]}},
+     {"pa.table({})", #{}, []},
+     {Table ++ ".to_batches()[0]", #{}, [#{<<"a">> => 1, <<"b">> => <<"x">>},
+                                         #{<<"a">> => 2, <<"b">> => none}]},
+     {Table ++ ".columns[0]", #{}, [1, 2]},
+     {Table ++ ".columns[1].chunk(0)", #{}, [<<"x">>, none]},
+     {"pa.chunked_array([[1], [2, None]])", #{}, [1, 2, none]},
+     {"pa.array([1.5, None])[0]", #{}, 1.5},
+     {"pa.array([1.5, None])[1]", #{}, none}].
 
-stand_in() ->
-    <<"import sys, types\n"
-      "pa = sys.modules['pyarrow'] = types.ModuleType('pyarrow')\n"
-      "class ChunkedArray:\n"
-      "    def __init__(self, items): self.items = items\n"
-      "    def to_pylist(self): return self.items\n"
-      "class Table:\n"
-      "    def __init__(self, columns):\n"
-      "        self.schema = types.SimpleNamespace(names=list(columns))\n"
-      "        self.columns = [ChunkedArray(c) for c in columns.values()]\n"
-      "        self.num_rows = len(self.columns[0].items)\n"
-      "pa.Table, pa.ChunkedArray, pa.table = Table, ChunkedArray, Table\n">>.
+%% The same that need numpy.
+arrow_arrays() ->
+    Table = "pa.table({'a': pa.array([1, 2], 'uint8'), 'b': ['x', 'y'], 'c': [1.5, None]})",
+    A = {ndarray, <<"|u1">>, {2}, <<1, 2>>},
+    Columns = #{<<"a">> => A, <<"b">> => [<<"x">>, <<"y">>], <<"c">> => [1.5, none]},
+    Chunks = "pa.chunked_array([[1], [2]])",
+    [{Table, #{frames => arrays}, Columns},
+     {Table, #{frames => columns, arrays => binary}, Columns},
+     {Table ++ ".to_batches()[0]", #{frames => arrays}, Columns},
+     {Table ++ ".columns[0].chunk(0)", #{arrays => binary}, A},
+     {Chunks, #{arrays => binary}, {ndarray, <<"<i8">>, {2}, <<1:64/little, 2:64/little>>}}].
+
+arrow(Rows) ->
+    Init = case has(<<"pyarrow">>) of
+        true -> <<"import pyarrow as pa">>;
+        false -> <<"import arrow; arrow.install(); import pyarrow as pa">>
+    end,
+    {ok, _} = py:start_pool(arrow, #{size => 1, init => Init, python_path => [fixture:python_path()]}),
+    [?assertEqual({Source, Options, {ok, Term}},
+                  {Source, Options, py:eval(Source, #{}, Options#{pool => arrow})})
+     || {Source, Options, Term} <- Rows],
+    ok = py:stop_pool(arrow).
 
 %% The array itself and the reply, and no third copy of it.
 copies() ->

@@ -13,7 +13,6 @@ from ._form import Unsuited, imported
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
     from ._form import Form, Lower
@@ -49,6 +48,11 @@ def _table(
     return [dict(zip(names, row)) for row in rows]
 
 
+def _binary_columns(form: Form) -> bool:
+    columns = form.binary and form.frames == "columns"
+    return columns or form.frames == "arrays"
+
+
 def _listed(column: Any) -> Any:
     return column if isinstance(column, list) else _arrays.nested(column)
 
@@ -77,10 +81,9 @@ def _column(values: Any, binary: bool) -> Any:
 def _frame(obj: Any, form: Form) -> Any:
     if _has_labels(obj.index):
         obj = obj.reset_index()
-    arrays = form.frames == "arrays"
-    binary = arrays or (form.binary and form.frames == "columns")
+    binary = _binary_columns(form)
     columns = [_column(obj.iloc[:, i], binary) for i in range(obj.shape[1])]
-    if arrays:
+    if binary:
         columns = [
             c if isinstance(c, list) else _arrays.binary(c) for c in columns
         ]
@@ -141,19 +144,21 @@ def _arrow_binary(column: Any) -> Any:
         types.is_integer(column.type) or types.is_floating(column.type)
     ):
         return _arrays.binary(column.to_numpy())
+    return _arrow_list(column)
+
+
+def _arrow_list(column: Any) -> Any:
     return column.to_pylist()
 
 
 def _arrow_table(obj: Any, form: Form) -> Any:
-    lower: Callable[[Any], Any] = lambda column: column.to_pylist()
-    if form.frames == "arrays":
-        lower = _arrow_binary
+    lower = _arrow_binary if _binary_columns(form) else _arrow_list
     columns = [lower(column) for column in obj.columns]
     return _table(list(obj.schema.names), columns, obj.num_rows, form)
 
 
 def _arrow_values(obj: Any, form: Form) -> Any:
-    return obj.to_pylist()
+    return _arrow_binary(obj) if form.binary else _arrow_list(obj)
 
 
 def _arrow_scalar(obj: Any, form: Form) -> Any:
