@@ -4,6 +4,7 @@
 #include "loop/interp.h"
 
 #include <limits.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "loop/clerk.h"
@@ -45,6 +46,12 @@ static int cannot_start(const char *why, struct err *err)
                        "that name that is needed: rename it, or take its "
                        "directory out of PYTHONPATH (%s)",
                        file, why);
+    const char *home = getenv("PYTHONHOME");
+    if (home && *home)
+        return err_set(err,
+                       "Python cannot start: PYTHONHOME is %s, where its "
+                       "library has to be (%s)",
+                       home, why);
     char limits[LIMITS_SIZE];
     if (limit_describe(limits, sizeof limits))
         return err_set(err, "Python cannot start: %s (%s)", why, limits);

@@ -352,8 +352,11 @@ failures() ->
       ["python_path", "there: /no/such/lib"]},
      {"a python_path that is relative", #{cwd => "/", python_path => ["no/such"]},
       ["python_path", "/no/such (no/such is relative to the VM's directory)"]},
+     {"a python_path that is a module", #{python_path => [filename:join(fixture:python_path(), "raiser.py")]},
+      ["python_path names a module instead of its directory: /", "raiser.py"]},
      {"a cwd that is relative", #{cwd => "no/such"}, ["cwd", "no/such is relative to the VM's"]},
-     {"Python without its library", #{env => [{"PYTHONHOME", "/no/such/home"}]}, []}].
+     {"Python without its library", #{env => [{"PYTHONHOME", "/no/such/home"}]},
+      ["PYTHONHOME is /no/such/home, where its library has to be"]}].
 
 cannot_start({What, Options, Words}) ->
     {["cannot start: ", What], fun() ->

@@ -45,7 +45,9 @@ check_dirs(#{cwd := Cwd, venv := Venv, python_path := Path}) ->
     Wrong = [["cwd is not a directory: ", shown(Cwd)] || not is_dir(Cwd)]
         ++ [["venv is not a directory: ", shown(Venv)] || not is_dir(Venv)]
         ++ [["python_path names what is not there: ", shown(Dir)]
-            || Dir <- Path, not filelib:is_file(Dir)],
+            || Dir <- Path, not filelib:is_file(Dir)]
+        ++ [["python_path names a module instead of its directory: ", shown(File)]
+            || File <- Path, filename:extension(File) =:= <<".py">>, filelib:is_regular(File)],
     case Wrong of
         [] -> ok;
         [First | _] -> failed(First)
