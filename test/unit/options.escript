@@ -274,7 +274,7 @@ misuses() ->
       || Check <- [fun py_options:uncaptured/1, fun py_options:spread/1],
          Given <- [#{capture => false}, [{capture, false}]]],
      [{fun py_options:plain/1, #{Name => Value}, atom_to_list(Name) ++ " is no option here; there are: timeout, pool"}
-      || {Name, Value} <- [{none, null}, {recycle, false}, {chunk, 1}, {bill, true}]],
+      || {Name, Value} <- [{none, null}, {recycle, false}, {chunk, 1}, {bill, true}, {x, 1}]],
      [{fun py_args:memory_stats/1, #{Name => yes}, Text}
       || {Name, Text} <- [{detail, "detail must be true or false, not yes"},
                           {details, "details is no option here; there are: detail"}]],

@@ -53,26 +53,24 @@ table() ->
 %% A timeout, a map or a list of pairs; anything else raises error:badarg.
 -spec call(term()) -> #opts{}.
 call(Given) ->
-    options(Given, table()).
+    options(Given, table(), fun before/1).
 
-options(Given, Table) ->
+options(Given, Table, Elsewhere) ->
     case py_option:map(Given) of
         {ok, Map} ->
-            maps:fold(fun(Name, Value, Opts) -> set(Name, checked(Name, Value, Map, Table), Opts) end,
-                      #opts{}, Map);
+            maps:fold(fun(Name, Value, Opts) ->
+                case py_option:check(Name, Value, Table) of
+                    {ok, Checked} -> set(Name, Checked, Opts);
+                    {wrong, _, Complaint} -> badarg(Map, [Complaint, Elsewhere(Name)])
+                end
+            end, #opts{}, Map);
         wrong ->
             #opts{timeout = timeout(Given, "the options",
                                     "milliseconds, infinity, a map or a list of pairs")}
     end.
 
-checked(Name, Value, Map, Table) ->
-    case py_option:check(Name, Value, Table) of
-        {ok, Checked} -> Checked;
-        {wrong, _, Complaint} -> badarg(Map, [Complaint, elsewhere(Name)])
-    end.
-
 %% Where a name may belong that is no option of any call.
-elsewhere(Name) ->
+before(Name) ->
     case lists:keymember(Name, 1, table()) of
         true -> "";
         false -> "; locals and keyword arguments come before the options"
@@ -92,8 +90,8 @@ single(Options) ->
 %% The same for one that can return neither what Python prints nor a bill.
 -spec uncaptured(term()) -> #opts{}.
 uncaptured(Options) ->
-    one(options(Options, [Row || {Name, _, _, _} = Row <- table(), Name =/= capture, Name =/= bill]),
-        Options).
+    Table = [Row || {Name, _, _, _} = Row <- table(), Name =/= capture, Name =/= bill],
+    one(options(Options, Table, fun before/1), Options).
 
 %% The same for one that uses all workers of a pool.
 -spec spread(term()) -> #opts{}.
@@ -103,8 +101,8 @@ spread(Options) ->
 %% The options of a function that runs in every worker.
 -spec plain(term()) -> #opts{}.
 plain(Options) ->
-    whole(options(Options, [Row || {Name, _, _, _} = Row <- table(), Name =:= timeout orelse Name =:= pool]),
-          Options).
+    Table = [Row || {Name, _, _, _} = Row <- table(), Name =:= timeout orelse Name =:= pool],
+    whole(options(Options, Table, fun(_) -> "" end), Options).
 
 one(#opts{pool = {_, all}}, Options) -> badarg(Options, "pool must be a pool's name or {Pool, Id} here");
 one(Opts, _) -> Opts.
