@@ -31,8 +31,9 @@ static int check_version(FILE *cfg, const char *dir, struct err *err)
         return 0;
     return err_set(err,
                    "venv %s is of Python %d.%d, but pyport has %d.%d "
-                   "in it",
-                   dir, major, minor, PY_MAJOR_VERSION, PY_MINOR_VERSION);
+                   "in it: make one by python%d.%d -m venv",
+                   dir, major, minor, PY_MAJOR_VERSION, PY_MINOR_VERSION,
+                   PY_MAJOR_VERSION, PY_MINOR_VERSION);
 }
 
 int venv_interpreter(const char *dir, char *path, size_t size, struct err *err)
@@ -40,8 +41,10 @@ int venv_interpreter(const char *dir, char *path, size_t size, struct err *err)
     snprintf(path, size, "%s/pyvenv.cfg", dir);
     FILE *cfg = fopen(path, "re");
     if (!cfg)
-        return err_set(err, "venv %s: cannot read pyvenv.cfg: %s", dir,
-                       strerror(errno));
+        return err_set(err,
+                       "venv %s is no virtual environment: cannot read its "
+                       "pyvenv.cfg: %s",
+                       dir, strerror(errno));
     int rc = check_version(cfg, dir, err);
     fclose(cfg);
     if (rc < 0)

@@ -326,7 +326,8 @@ again() ->
 %% {What, options, words that the reason must have}
 failures() ->
     [{"a venv that is not", #{venv => "/no/such/venv"}, ["/no/such/venv"]},
-     {"a directory that is no venv", #{venv => "/"}, ["pyvenv.cfg"]},
+     {"a directory that is no venv", #{venv => "/"}, ["venv / is no virtual environment", "pyvenv.cfg"]},
+     {"a venv of another Python", #{venv => venv_of("3.1.0")}, ["is of Python 3.1, but", "make one by python3."]},
      {"init that raises", #{init => <<"raise ValueError('not today')">>},
       ["init, piece 1, line 1", "ValueError", "not today"]},
      {"init_once that raises", #{init_once => <<"raise ValueError('not today')">>, size => 2},
@@ -357,6 +358,12 @@ failures() ->
      {"a cwd that is relative", #{cwd => "no/such"}, ["cwd", "no/such is relative to the VM's"]},
      {"Python without its library", #{env => [{"PYTHONHOME", "/no/such/home"}]},
       ["PYTHONHOME is /no/such/home, where its library has to be"]}].
+
+venv_of(Version) ->
+    Dir = filename:join(fixture:tmpdir(), "venv of " ++ Version),
+    ok = filelib:ensure_dir(filename:join(Dir, "pyvenv.cfg")),
+    ok = file:write_file(filename:join(Dir, "pyvenv.cfg"), ["home = /usr/bin\nversion = ", Version, "\n"]),
+    Dir.
 
 cannot_start({What, Options, Words}) ->
     {["cannot start: ", What], fun() ->

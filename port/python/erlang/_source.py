@@ -186,6 +186,7 @@ def _explain(error: SyntaxError, text: str) -> None:
     if not body:
         error.msg = "there is no expression"
     elif len(body) == 1:
-        error.msg = "eval takes an expression, and this is a statement: use exec"
+        if type(body[0]).__name__ != "Expr":  # an await is no statement, either
+            error.msg = "eval takes an expression, and this is a statement: use exec"
     else:
         error.msg = "eval takes an expression, and these are statements: use exec"
