@@ -170,10 +170,18 @@ noinst_DATA += $(staged_package)
 $(staged_package): $(stage)/priv/%: port/%
 	$(AM_V_GEN)$(MKDIR_P) $(@D) && cp $< $@.tmp && mv $@.tmp $@
 
-# The package's byte code is made when it is installed: later on its folder
-# may not be writable.
+# The package's byte code: without it every worker would compile what it starts
+# with, if the folder is not writable. It is made for this very text and taken
+# unchecked, because files that are copied have other times.
+byte_code = $(PYTHON) -m compileall -q -f --invalidation-mode unchecked-hash
+staged_byte_code = $(stage)/priv/python/.compiled
+noinst_DATA += $(staged_byte_code)
+
+$(staged_byte_code): $(staged_package)
+	$(AM_V_GEN)$(byte_code) $(stage)/priv/python/erlang && : > $@
+
 install-data-hook:
-	@$(PYTHON) -m compileall -q $(if $(DESTDIR),-s '$(DESTDIR)' -p /) \
+	@$(byte_code) $(if $(DESTDIR),-s '$(DESTDIR)' -p /) \
 	  '$(DESTDIR)$(pypackagedir)'
 	@test -n '$(DESTDIR)' || $(SHELL) $(srcdir)/build-aux/installed '$(pydir)' \
 	  '$(erlang_lib_dir)'
