@@ -146,7 +146,9 @@ dist_pypackage_DATA = \
 	port/python/erlang/_locks.py \
 	port/python/erlang/_hint.py \
 	port/python/erlang/_holders.py \
+	port/python/erlang/_imports.py \
 	port/python/erlang/_log.py \
+	port/python/erlang/_logging.py \
 	port/python/erlang/_main.py \
 	port/python/erlang/_memory.py \
 	port/python/erlang/_names.py \

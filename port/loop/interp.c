@@ -102,9 +102,10 @@ static int initialize(const char *interpreter, struct err *err)
 /* ---- after Python ----------------------------------------------------- */
 
 /* The rest is easier in Python. */
-static int set_up(void)
+static int set_up(const struct options *options)
 {
-    PyObject *none = python_call("erlang._setup", "setup", "()");
+    PyObject *now = paths_may_hide(options) ? Py_True : Py_False;
+    PyObject *none = python_call("erlang._setup", "setup", "(O)", now);
     if (none && guard_holds() == GUARD_PYTHON)
         Py_SETREF(none, python_call("erlang._guard", "install", "()"));
     Py_XDECREF(none);
@@ -132,7 +133,7 @@ int interp_start(const struct options *options, struct err *err)
     if (paths_begin() < 0 || classes_init() < 0 || exception_init() < 0 ||
         handlers_init() < 0 || interrupt_init() < 0 || spoil_init() < 0 ||
         crash_init() < 0 || gc_pause_init() < 0 || objects_init() < 0 ||
-        set_up() < 0 || paths_finish(options) < 0)
+        set_up(options) < 0 || paths_finish(options) < 0)
         return exception_error(err);
     clerk_begin();
     return 0;

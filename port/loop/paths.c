@@ -12,8 +12,8 @@
 
 #include "value/python.h"
 
-/* What Python imports at its start, and the package `erlang`, on any version.
- */
+/* What Python imports at its start, and the package `erlang` then or later on
+ * any version. */
 static const char *const needed[] = {
     "encodings",
     "codecs",
@@ -115,6 +115,25 @@ static bool has_needed(const char *dir, void *file)
 bool paths_in_the_way(char *file, size_t size)
 {
     return any_in_pythonpath(has_needed, &(struct file){file, size});
+}
+
+/* What is no directory may be an archive with anything in it. */
+static bool may_hide(const char *dir, void *file)
+{
+    struct stat entry;
+    if (stat(dir, &entry) < 0)
+        return false;
+    return !S_ISDIR(entry.st_mode) || has_needed(dir, file);
+}
+
+bool paths_may_hide(const struct options *options)
+{
+    char name[PATH_MAX];
+    struct file file = {name, sizeof name};
+    for (size_t i = 0; i < options->n_paths; i++)
+        if (may_hide(options->paths[i], &file))
+            return true;
+    return any_in_pythonpath(may_hide, &file);
 }
 
 /* Directory of our own Python files: beside this program. */

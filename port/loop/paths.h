@@ -18,6 +18,10 @@
 int paths_begin(void);
 int paths_finish(const struct options *options);
 
+/* Whether a directory of the user's may have a file with the name of a module
+ * that the program needs: then nothing may be imported later. No GIL. */
+bool paths_may_hide(const struct options *options);
+
 /* When Python could not start: whether a file in PYTHONPATH has the name of a
  * module that Python needs to start. If so, `file` is its name. No GIL. */
 bool paths_in_the_way(char *file, size_t size);

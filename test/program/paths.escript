@@ -13,6 +13,8 @@ main(_) ->
          || Where <- ["--path", "PYTHONPATH", "PYTHONPATH, as the current directory", "cwd"],
             Name <- names()],
         {"a module that the program does not need is the user's", fun users/0},
+        {"an archive that has a foreign logging", fun archive/0},
+        {"a foreign logging that comes into sys.path later is the user's", fun later/0},
         {"the order of sys.path", fun order/0},
         [{["sitecustomize imports a foreign ", Name, ": it is named"], fun() -> loaded(Name) end}
          || Name <- ["logging", "erlang"]],
@@ -47,7 +49,9 @@ open(_, Dir) -> open([], [{"PYTHONPATH", ":/no/such/dir"}], [{cd, Dir}]).
 
 %% A worker that does what needs these modules.
 harmless(Where, Name) ->
-    Port = open(Where, dir(Name)),
+    knows_its_own(open(Where, dir(Name))).
+
+knows_its_own(Port) ->
     {ok, #{}} = raw:ask(Port, hello),
     ok = raw:ask(Port, {listen, true, 1 bsl 20}),
     Log = <<"import erlang, logging; logging.getLogger('x').error(str(erlang.Atom('seen')))">>,
@@ -57,6 +61,24 @@ harmless(Where, Name) ->
     raw:send(Port, {2, {exec, <<"1/0">>}, #{traceback => true}}),
     ?assertMatch({2, {error, {'ZeroDivisionError', _, #{frames := [_]}}}}, raw:recv(Port)),
     {ok, _} = raw:ask(Port, stack),
+    raw:close(Port).
+
+archive() ->
+    Zip = filename:join(fixture:tmpdir(), "archive.zip"),
+    {ok, _} = zip:create(Zip, [{"logging.py", <<"raise ImportError('the foreign one')">>}]),
+    knows_its_own(open("--path", Zip)).
+
+%% It is imported, nothing of it is followed, and the rest goes on.
+later() ->
+    Port = open([], [], []),
+    ok = raw:ask(Port, {listen, true, 1 bsl 20}),
+    Import = ["import sys; sys.path.insert(0, '", dir("logging", "x = 1\n"), "')\n"
+              "import logging"],
+    ok = raw:ask(Port, {exec, iolist_to_binary(Import)}),
+    ?assertEqual({ok, 1}, raw:ask(Port, {eval, <<"logging.x">>, #{}})),
+    raw:send(Port, {1, {exec, <<"print('seen')">>}}),
+    ?assertMatch({event, log, #{text := <<"seen">>}}, raw:recv(Port)),
+    ?assertEqual({1, ok}, raw:recv(Port)),
     raw:close(Port).
 
 users() ->

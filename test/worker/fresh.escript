@@ -12,15 +12,17 @@ main(_) ->
         {"it has imported what it needs, and no more", fun imports/0},
         {"nor has one that counts its memory", fun counting/0},
         {"looking at it imports nothing", fun looked_at/0},
+        {"its stacks, while it is busy", fun stack/0},
+        {"logging that comes before somebody listens, and after", fun logging/0},
+        {"its package is compiled, whatever time its files have", fun compiled/0},
         {"it does not grow", fun same/0}
     ])).
 
 %% These, and what they import themselves, which depends on Python's version.
 %% `erlang._source' is what the eval needs that looks at them.
--define(NEEDED, "__future__, atexit, contextlib, faulthandler, gc, linecache, logging, "
-                "threading, tokenize, traceback, warnings").
--define(OWN, [<<"_erlang">>, <<"_tracemalloc">>, <<"erlang">>, <<"erlang._locks">>,
-              <<"erlang._log">>, <<"erlang._output">>, <<"erlang._setup">>,
+-define(NEEDED, "__future__, atexit, faulthandler, gc, warnings").
+-define(OWN, [<<"_erlang">>, <<"_tracemalloc">>, <<"erlang">>, <<"erlang._imports">>,
+              <<"erlang._locks">>, <<"erlang._log">>, <<"erlang._output">>, <<"erlang._setup">>,
               <<"erlang._signals">>, <<"erlang._source">>]).
 
 imports() ->
@@ -51,6 +53,49 @@ looked_at() ->
     {ok, _} = py:trim(),
     {ok, [_ | _]} = py_mem:gc_threshold({default, all}),
     ?assertEqual(Before, modules(default)).
+
+%% They are shown by another thread, and until 3.13 that one would be the main thread
+%% if it were the first to import threading.
+stack() ->
+    {ok, _} = py:start_pool(stacks, #{size => 1}),
+    Sleep = <<"__import__('time').sleep(1)">>,
+    spawn_link(fun() -> ok = py:exec(Sleep, #{}, #{pool => stacks}) end),
+    fixture:wait_until(fun() -> sleeps(py:stack({stacks, 1})) end),
+    Main = <<"__import__('threading').current_thread() is threading.main_thread()">>,
+    ok = py:exec(<<"import threading">>, #{}, #{pool => stacks}),
+    ?assertEqual({ok, true}, py:eval(Main, #{}, #{pool => stacks})),
+    ok = py:unbind(stacks),
+    ok = py:stop_pool(stacks).
+
+sleeps({ok, [#{thread := <<"MainThread">>}]}) -> true;
+sleeps({ok, []}) -> false.
+
+%% Where it goes is said by the event, or by its not being one.
+logging() ->
+    [begin
+         Port = raw:open(),
+         [ok = raw:ask(Port, Op) || Op <- Ops],
+         raw:send(Port, {1, {exec, <<"logging.warning('seen')">>}}),
+         ?assertMatch({event, log, #{source := logging, text := <<"seen">>}}, raw:recv(Port)),
+         ?assertEqual({1, ok}, raw:recv(Port)),
+         ok = raw:ask(Port, {listen, false, 0}),
+         ok = raw:ask(Port, {exec, <<"logging.warning('on standard error')">>}),
+         raw:close(Port)
+     end || Ops <- [[import(), listen()], [listen(), import()],
+                    [listen(), {listen, false, 0}, import(), listen()]]].
+
+import() -> {exec, <<"import logging">>}.
+listen() -> {listen, true, 1 bsl 20}.
+
+%% Flags of a .pyc file: made for a text (1), which is not compared (no 2).
+compiled() ->
+    [?assertMatch({Module, {ok, <<_:4/binary, 1:32/little, _/binary>>}},
+                  {Module, file:read_file(cached(Module))})
+     || Module <- [<<"erlang">>, <<"erlang._setup">>, <<"erlang._log">>]].
+
+cached(Module) ->
+    {ok, File} = py:eval(<<"__import__('sys').modules[name].__cached__">>, #{name => Module}),
+    File.
 
 %% It may shrink, when it is trimmed.
 same() ->

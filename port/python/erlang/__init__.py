@@ -301,7 +301,7 @@ def worker():
 def __getattr__(name):
     """LogHandler, imported when first asked for: logging is large."""
     if name == "LogHandler":
-        from ._log import LogHandler
+        from ._logging import LogHandler
 
         return LogHandler
     raise AttributeError(f"module 'erlang' has no attribute {name!r}")

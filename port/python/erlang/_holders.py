@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 from collections import deque
 from collections.abc import Iterator
 from types import (
@@ -23,6 +22,7 @@ from types import (
 
 from erlang import Atom
 from erlang._names import clean, full_name
+from erlang._stack import thread_names
 
 TYPE_CHECKING = False  # a foreign typing may be in the way
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def roots() -> tuple[list[object], list[object], list[_Label]]:
 
     Objects, others that keep nothing, and the labels of the first ones.
     """
-    threads = {thread.ident: thread.name for thread in threading.enumerate()}
+    threads = thread_names()
     found = _Roots()
     found.add_modules()
     found.add_exceptions(threads)

@@ -25,6 +25,7 @@ LOCKING = frozenset(
         "concurrent",
         "contextlib",
         "erlang._log",
+        "erlang._logging",
         "http.cookiejar",
         "importlib",
         "logging",

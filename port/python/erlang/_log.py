@@ -1,108 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What Python logs and warns of, and the exceptions that nobody can take.
+"""What Python warns of, and the exceptions that nobody can take.
 
 When Erlang listens, each is an event with its level and its place; while a job
-captures, it is written to standard error, as a terminal would show it.
+captures, it is written to standard error, as a terminal would show it.  What
+Python logs is `_logging`'s: logging is large, so it is imported by those who
+use it.
 """
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
-import threading
-import traceback
 import warnings
 
-from erlang import Atom, _output
+from erlang import Atom, _imports, _output
 
 TYPE_CHECKING = False  # importing typing takes memory
 if TYPE_CHECKING:
-    from types import TracebackType
+    import threading
+    from types import ModuleType, TracebackType
     from typing import Any
 
-_LEVELS = (
-    (logging.CRITICAL, Atom("critical")),
-    (logging.ERROR, Atom("error")),
-    (logging.WARNING, Atom("warning")),
-    (logging.INFO, Atom("info")),
-)
-_LEAST = Atom("debug")
-
-_message_only = logging.Formatter()
-
-
-def _level(number: int) -> Atom:
-    return next((name for least, name in _LEVELS if number >= least), _LEAST)
-
-
-class LogHandler(logging.Handler):
-    """Sends records of Python's logging to Erlang's logger.
-
-    Records that no handler of the program takes go through one of these, and
-    those that a handler would write to standard output or standard error.  Add
-    one to a configuration of your own to keep the level and the place.
-    """
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Send a record, with its traceback if it has one."""
-        try:
-            _say_record(record, self.format(record))
-        except Exception:
-            self.handleError(record)
-
-
-def _say_record(record: logging.LogRecord, text: str) -> None:
-    """A record made by hand may lack what says where it comes from."""
-    _output.say(
-        Atom("logging"),
-        _level(record.levelno),
-        text,
-        {
-            Atom("logger"): getattr(record, "name", None),
-            Atom("file"): getattr(record, "pathname", None),
-            Atom("line"): getattr(record, "lineno", None),
-        },
-    )
-
-
-class _LastResort(LogHandler):
-    """What logging falls back on where no handler is configured."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if _output.captured is None:
-            super().emit(record)
-        else:
-            _below["lastResort"].emit(record)
-
-
-def _emit_to_stream(handler: Any, record: logging.LogRecord) -> None:
-    """The method `emit` of logging.StreamHandler while Erlang listens.
-
-    basicConfig, which logging.warning() calls by itself, makes a handler for
-    standard error: level and place would be lost there.
-    """
-    stream = getattr(handler, "stream", None)
-    ours = any(stream is output for output in _output.outputs)
-    if not ours or _output.captured is not None:
-        _below["emit"](handler, record)
-        return
-    try:
-        _say_record(record, _formatter(handler).format(record))
-    except Exception:
-        handler.handleError(record)
-
-
-def _formatter(handler: logging.Handler) -> logging.Formatter:
-    """What it says beside the message by default, an event says anyway."""
-    formatter = handler.formatter
-    basic = getattr(formatter, "_fmt", None) == logging.BASIC_FORMAT
-    return _message_only if formatter is None or basic else formatter
+# What was there before somebody listened.
+below: dict[str, Any] = {}
 
 
 def _show_warning(message, category, filename, lineno, file=None, line=None):  # type: ignore[no-untyped-def]
     if file is not None or _output.captured is not None:
-        _below["showwarning"](message, category, filename, lineno, file, line)
+        below["showwarning"](message, category, filename, lineno, file, line)
     else:
         _output.say(
             Atom("warnings"),
@@ -113,16 +38,20 @@ def _show_warning(message, category, filename, lineno, file=None, line=None):  #
 
 
 def _formatted(
-    kind: type[BaseException] | None,
+    kind: type[BaseException],
     exc: BaseException | None,
     trace: TracebackType | None,
 ) -> str:
-    return "".join(traceback.format_exception(kind, exc, trace)).rstrip("\n")
+    try:
+        from traceback import format_exception
+    except Exception:  # there is no memory, or Python ends
+        return f"{kind.__name__}: {exc}"
+    return "".join(format_exception(kind, exc, trace)).rstrip("\n")
 
 
 def _unraisable(args: sys.UnraisableHookArgs) -> None:
     if _output.captured is not None:
-        _below["unraisablehook"](args)
+        below["unraisablehook"](args)
         return
     text = _formatted(args.exc_type, args.exc_value, args.exc_traceback)
     what = args.err_msg or "Exception ignored in"
@@ -135,7 +64,7 @@ def _thread_ended(args: threading.ExceptHookArgs) -> None:
     if args.exc_type is SystemExit:
         return
     if _output.captured is not None:
-        _below["excepthook"](args)
+        below["excepthook"](args)
         return
     text = _formatted(args.exc_type, args.exc_value, args.exc_traceback)
     name = args.thread.name if args.thread else "?"
@@ -144,32 +73,67 @@ def _thread_ended(args: threading.ExceptHookArgs) -> None:
     )
 
 
-# What was there before somebody listened.
-_below: dict[str, Any] = {}
+# By name: the object that has the hook, and ours.
+_hooks: dict[str, tuple[object, object]] = {
+    "showwarning": (warnings, _show_warning),
+    "unraisablehook": (sys, _unraisable),
+}
 
 
-def _hooks() -> dict[str, tuple[object, object]]:
-    """By name: the object that has the hook, and ours."""
-    return {
-        "showwarning": (warnings, _show_warning),
-        "unraisablehook": (sys, _unraisable),
-        "excepthook": (threading, _thread_ended),
-        "lastResort": (logging, _LastResort()),
-        "emit": (logging.StreamHandler, _emit_to_stream),
-    }
+def _put(name: str) -> None:
+    """Ours may be there already, when two threads have come here."""
+    owner, ours = _hooks[name]
+    before = getattr(owner, name)
+    if before is not ours:
+        below[name] = before
+        setattr(owner, name, ours)
+
+
+def add(name: str, owner: object, ours: object) -> None:
+    """A hook of a module that is there by now."""
+    _hooks[name] = owner, ours
+    if _output.listening:
+        _put(name)
 
 
 def listen(on: bool) -> None:
-    """Make lines events from now on, or let them go where they went before."""
+    """Make lines events from now on, or let them go where they went before.
+
+    What is imported meanwhile finds either its hook among those here, or that
+    somebody listens.
+    """
     if on == _output.listening:
         return
-    for name, (owner, ours) in _hooks().items():
-        if on:
-            _below[name] = getattr(owner, name)
-        setattr(owner, name, ours if on else _below[name])
     _output.listening = on
+    for name, (owner, _) in list(_hooks.items()):
+        if on:
+            _put(name)
+        else:
+            setattr(owner, name, below[name])
+
+
+def _threads(threading: ModuleType) -> None:
+    add("excepthook", threading, _thread_ended)
+
+
+def _logs(logging: ModuleType) -> None:
+    __import__("erlang._logging")
+
+
+def _unless_foreign(follow: _imports.Callback) -> _imports.Callback:
+    """What user code imports may be a file of its own that has the name."""
+
+    def imported(module: ModuleType) -> None:
+        try:
+            follow(module)
+        except Exception:
+            pass
+
+    return imported
 
 
 def install() -> None:
     """A forked child has nobody who listens."""
+    _imports.watch("threading", _unless_foreign(_threads))
+    _imports.watch("logging", _unless_foreign(_logs))
     os.register_at_fork(after_in_child=lambda: listen(False))

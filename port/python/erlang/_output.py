@@ -14,13 +14,12 @@ bar is one line, and one a second if it is slow.
 
 from __future__ import annotations
 
+import _thread
 import atexit
 import codecs
-import contextlib
 import io
 import os
 import sys
-import threading
 import time
 
 from erlang import Atom, SendError
@@ -33,6 +32,9 @@ if TYPE_CHECKING:
 
     # What an event says beside its text.
     More = Dict[Atom, Any]
+
+# As in threading, which is not imported for it.
+_RLock: Any = _thread.RLock  # type: ignore[attr-defined]
 
 # Longer lines and texts are cut.
 _LINE_MAX = 8192
@@ -54,7 +56,7 @@ class _Budget:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
+        self._lock = _RLock()
         self._left = float(_BURST)
         self._at = time.monotonic()
         self._dropped = 0
@@ -196,7 +198,7 @@ class Output(io.TextIOBase):
         self._since = 0.0  # when it was begun
         self._thread = 0  # by whom
         self._cut = False  # the rest of a long line is left out
-        self._lock = threading.RLock()
+        self._lock = _RLock()
 
     @property
     def name(self) -> str:
@@ -263,7 +265,7 @@ class Output(io.TextIOBase):
             self._shorten(lines)
             if self._line and (lines or not begun):
                 self._since = time.monotonic()
-                self._thread = threading.get_ident()
+                self._thread = _thread.get_ident()
                 _erlang.unfinished()
         for line in lines:
             say(self._name, self._level, _shown(line))
@@ -299,7 +301,7 @@ class Output(io.TextIOBase):
         A line of another thread may be a progress bar while others' jobs come
         and go.
         """
-        if self._line and self._thread != threading.get_ident():
+        if self._line and self._thread != _thread.get_ident():
             now = time.monotonic()
             if now < self._again_at:
                 _erlang.unfinished()  # the next job that ends looks again
@@ -323,8 +325,10 @@ def _end() -> None:
     for output in outputs:
         output.end_line()
     if listening:
-        with contextlib.suppress(SendError):  # nobody listens any more
+        try:
             _say_dropped(Atom("stdout"), wait=True)
+        except SendError:  # nobody listens any more
+            pass
 
 
 def deaf() -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import _thread
 import io
 import sys
 
@@ -17,11 +18,22 @@ if TYPE_CHECKING:
 _ModuleSpec: Any = type(erlang.__spec__)
 
 
-def setup() -> None:
-    """Make printed lines appear at once: nobody flushes a worker."""
-    # Since 3.13 the first traceback does this: too late, when a file of the
-    # user's may have that name.
-    __import__("tokenize")
+# The thread that runs the jobs.
+MAIN = _thread.get_ident()
+
+# What is imported when it is used, and imports itself all that is.
+_LATER = ("traceback", "tokenize", "threading", "erlang._logging")
+
+
+def setup(now: bool) -> None:
+    """Make printed lines appear at once: nobody flushes a worker.
+
+    What a worker will need later is imported now if a file of the user's has
+    the name of some of it.
+    """
+    if now:
+        for name in _LATER:
+            __import__(name)
     for name in ("stdout", "stderr"):
         # A sitecustomize may have put something else there, or nothing.
         if not isinstance(getattr(sys, name), io.TextIOWrapper):

@@ -11,12 +11,13 @@ from __future__ import annotations
 import io
 import os
 import sys
-from types import CodeType
-from weakref import ref
 
-TYPE_CHECKING = False  # importing typing would take memory in every worker
+from _weakref import ref
+
+TYPE_CHECKING = False  # importing these would take memory in every worker
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import CodeType
     from typing import Any
 
 # A longer text (in characters) is not kept.
@@ -119,7 +120,7 @@ def _parts(code: CodeType) -> Iterator[CodeType]:
     while todo:
         code = todo.pop()
         yield code
-        todo += [part for part in code.co_consts if isinstance(part, CodeType)]
+        todo += [part for part in code.co_consts if isinstance(part, type(code))]
 
 
 def _cache() -> dict[str, Any] | None:

@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import sys
-import threading
 import traceback
 from types import FrameType
 
 from erlang import Atom, _source
 from erlang._names import clean
+from erlang._setup import MAIN
 
 _OWN = __file__.rpartition("/")[0] + "/"
 
@@ -27,6 +27,17 @@ def _frames(innermost: FrameType | None) -> list[dict[Atom, object]]:
     ]
 
 
+def thread_names() -> dict[int | None, str]:
+    """By their numbers.  It is not the one to import threading.
+
+    Until Python 3.13 that takes the thread that does so for the main one.
+    """
+    threads = getattr(sys.modules.get("threading"), "enumerate", None)
+    if threads is None:
+        return {MAIN: "MainThread"}
+    return {thread.ident: thread.name for thread in threads()}
+
+
 def stacks() -> list[dict[Atom, object]]:
     """The stack of each thread that runs Python, outermost frame first.
 
@@ -34,9 +45,8 @@ def stacks() -> list[dict[Atom, object]]:
     frames but ours is left out.
     """
     _source.show_all()
-    names = {thread.ident: thread.name for thread in threading.enumerate()}
-    main = threading.main_thread().ident
-    found = sorted(sys._current_frames().items(), key=lambda item: item[0] != main)
+    names = thread_names()
+    found = sorted(sys._current_frames().items(), key=lambda item: item[0] != MAIN)
     return [
         {
             Atom("thread"): clean(names.get(ident, str(ident))),
