@@ -51,16 +51,7 @@ PyObject *op_tracemalloc_start(struct task *task)
 PyObject *op_tracemalloc_stop(struct task *task)
 {
     (void)task;
-    return python_call("tracemalloc", "stop", "()");
-}
-
-/* The lines of source whose allocations are the largest. */
-PyObject *op_tracemalloc_top(struct task *task)
-{
-    long n = arg_integer(task, "n", 1, TOP_MAX);
-    if (n < 0)
-        return NULL;
-    return python_call("erlang._memory", "top", "(l)", n);
+    return python_call("_tracemalloc", "stop", "()");
 }
 
 /* ---- where all of it was allocated ------------------------------------- */
@@ -128,6 +119,24 @@ static PyObject *tracebacks(void)
         PyErr_NoMemory();
     tally_free(&tally);
     return list;
+}
+
+/* The lines of source whose allocations are the largest. The module
+ * `tracemalloc` would be found itself: it is large. */
+PyObject *op_tracemalloc_top(struct task *task)
+{
+    PyObject *top = NULL, *sums = NULL, *lines = NULL;
+    const long n = arg_integer(task, "n", 1, TOP_MAX);
+    const int on = n < 0 ? -1 : tracing();
+    if (on == 0)
+        PyErr_SetString(PyExc_RuntimeError,
+                        "nothing is traced: tracemalloc_start comes first");
+    if (on > 0 && (top = python_attribute("erlang._memory", "top")) &&
+        (sums = tracebacks()))
+        lines = PyObject_CallFunction(top, "Ol", sums, n);
+    Py_XDECREF(top);
+    Py_XDECREF(sums);
+    return lines;
 }
 
 /* None: tracing is off. The module is imported first, so that its own memory is

@@ -14,6 +14,7 @@ main(_) ->
         {"looking at it imports nothing", fun looked_at/0},
         {"its stacks, while it is busy", fun stack/0},
         {"logging that comes before somebody listens, and after", fun logging/0},
+        {"it has little more memory of its own than Python has", fun own_memory/0},
         {"its package is compiled, whatever time its files have", fun compiled/0},
         {"it does not grow", fun same/0}
     ])).
@@ -86,6 +87,22 @@ logging() ->
 
 import() -> {exec, <<"import logging">>}.
 listen() -> {listen, true, 1 bsl 20}.
+
+%% What the kernel says of both, in kB: pages that nobody shares.
+own_memory() ->
+    fixture:unless_sanitized(),
+    {ok, _} = py:start_pool(own, #{size => 1}),
+    #{workers := [#{os_pid := OsPid}]} = py:info(own),
+    {ok, Worker} = file:read_file(["/proc/", integer_to_list(OsPid), "/smaps_rollup"]),
+    ok = py:stop_pool(own),
+    Python = os:cmd(fixture:python() ++ " -c 'print(open(\"/proc/self/smaps_rollup\").read())'"),
+    [Own, Pythons] = [private(Text) || Text <- [Worker, Python]],
+    tap:note("~b kB, Python ~b kB", [Own, Pythons]),
+    ?assert(Own - Pythons < 1_600).
+
+private(Text) ->
+    {match, [Kb]} = re:run(Text, "Private_Dirty: +([0-9]+)", [{capture, [1], list}]),
+    list_to_integer(Kb).
 
 %% Flags of a .pyc file: made for a text (1), which is not compared (no 2).
 compiled() ->

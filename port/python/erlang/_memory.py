@@ -3,10 +3,14 @@
 
 from __future__ import annotations
 
-import tracemalloc
+import _tracemalloc
 
 from erlang import Atom
 from erlang._names import clean
+
+TYPE_CHECKING = False  # importing typing would take memory
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def trace(frames: int) -> None:
@@ -15,25 +19,27 @@ def trace(frames: int) -> None:
     If tracing is on with another number of frames, it begins anew and forgets
     what it had: tracemalloc.start() alone would change nothing.
     """
-    if tracemalloc.is_tracing() and tracemalloc.get_traceback_limit() != frames:
-        tracemalloc.stop()
-    tracemalloc.start(frames)
+    if _tracemalloc.is_tracing() and _tracemalloc.get_traceback_limit() != frames:
+        _tracemalloc.stop()
+    _tracemalloc.start(frames)
 
 
-def top(n: int) -> list[dict[Atom, object]]:
+def top(sums: list[tuple[Any, int, int]], n: int) -> list[dict[Atom, object]]:
     """The n lines of source whose live allocations are the largest.
 
-    Raises RuntimeError if tracing is off.
+    Of tracebacks, the innermost frame first, how many bytes and how often.
     """
-    snapshot = tracemalloc.take_snapshot().filter_traces(
-        (tracemalloc.Filter(False, tracemalloc.__file__),)
-    )
+    lines: dict[tuple[str, int], tuple[int, int]] = {}
+    for traceback, size, count in sums:
+        known = lines.get(traceback[0], (0, 0))
+        lines[traceback[0]] = known[0] + size, known[1] + count
+    largest = sorted(lines.items(), key=lambda line: line[1], reverse=True)
     return [
         {
-            Atom("file"): clean(line.traceback[0].filename),
-            Atom("line"): line.traceback[0].lineno,
-            Atom("size"): line.size,
-            Atom("count"): line.count,
+            Atom("file"): clean(file),
+            Atom("line"): line,
+            Atom("size"): size,
+            Atom("count"): count,
         }
-        for line in snapshot.statistics("lineno")[:n]
+        for (file, line), (size, count) in largest[:n]
     ]
