@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * aide: a thread that runs what needs no Python (op_is_bare): at once, beside
+ * aide: a thread that runs what needs no Python (OP_BARE): at once, beside
  * the main thread, even while C code holds the GIL.
  */
 #ifndef PORT_LOOP_AIDE_H

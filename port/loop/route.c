@@ -85,7 +85,7 @@ static bool withdraw(const struct request *req, const char *answer)
     struct job *job = jobs_remove(req);
     if (!job)
         return false;
-    if (op_is_stream(&job->req))
+    if (op_kind(&job->req) == OP_STREAM)
         stream_forget(&job->req);
     answer_error(req, answer);
     job_free(job);
@@ -153,20 +153,20 @@ static bool would_wait(bool busy)
 
 static void request(struct job *job, bool busy)
 {
-    if (op_is_bare(&job->req)) {
+    const enum op_kind kind = op_kind(&job->req);
+    if (kind == OP_BARE) {
         aide_push(job);
         return;
     }
-    if (op_is_urgent(&job->req) && would_wait(busy)) {
+    if (kind == OP_URGENT && would_wait(busy)) {
         clerk_push(job);
         return;
     }
-    const bool is_stream = op_is_stream(&job->req);
-    if (is_stream)
+    if (kind == OP_STREAM)
         stream_expect(&job->req); /* first: the job may run at once */
     if (jobs_push(job))
         return;
-    if (is_stream)
+    if (kind == OP_STREAM)
         stream_forget(&job->req);
     answer_overloaded(&job->req);
     job_free(job);

@@ -86,33 +86,30 @@ static const struct op_bare_row *find_bare(const struct request *req)
     return NULL;
 }
 
-bool op_is_bare(const struct request *req)
+/* What is no operation at all has its error in its turn. */
+static enum op_kind kind_of(const struct op_row *row)
 {
-    return find_bare(req) != NULL;
+    if (row && row->urgent)
+        return OP_URGENT;
+    return row && row->run == op_stream ? OP_STREAM : OP_JOB;
 }
 
-bool op_is_urgent(const struct request *req)
+enum op_kind op_kind(const struct request *req)
 {
     const struct op_row *row = find(req);
-    return row && row->urgent;
-}
-
-bool op_is_stream(const struct request *req)
-{
-    const struct op_row *row = find(req);
-    return row && row->run == op_stream;
+    return row || !find_bare(req) ? kind_of(row) : OP_BARE;
 }
 
 /* Text that is printed while an urgent request runs belongs to the busy job,
  * and so does what is allocated. */
-static int read_options(struct task *task, bool is_job, struct err *err)
+static int read_options(struct task *task, enum op_kind kind, struct err *err)
 {
     const struct request *req = task->req;
     if (task_opts_read(req, &task->opts, err) < 0)
         return -1;
-    if (!is_job && task->opts.capture)
+    if (task->opts.capture && kind != OP_JOB && kind != OP_STREAM)
         return err_set(err, "option 'capture': '%s' is no job", req->op);
-    if (task->opts.bill && (!is_job || op_is_stream(req)))
+    if (task->opts.bill && kind != OP_JOB)
         return err_set(err, "option 'bill': '%s' is no call", req->op);
     return 0;
 }
@@ -123,7 +120,7 @@ static int prepare(const struct op_row *row, struct task *task, struct err *err)
     if (!row)
         return err_set(err, "there is no operation '%s' with %d arguments",
                        req->op, req->op_arity);
-    return read_options(task, !row->urgent, err);
+    return read_options(task, kind_of(row), err);
 }
 
 /* Python's heap is limited in jobs only, and not while we encode. */
@@ -193,10 +190,12 @@ static void send_badarg(const struct request *req, const struct err *err,
  * its id may be used again. */
 void op_run(const struct request *req, struct buf *out)
 {
-    struct task task = {.req = req, .at = req->args_at};
+    struct task task; /* without options until it is prepared */
     struct err err = {""};
     const struct op_row *row = find(req);
-    const bool is_stream = op_is_stream(req);
+    const bool is_stream = kind_of(row) == OP_STREAM;
+    task.req = req;
+    task.at = req->args_at;
     const bool runs = prepare(row, &task, &err) == 0;
     if (runs && task.opts.bill)
         bill_begin(task.opts.bill);
@@ -219,7 +218,7 @@ void op_run_bare(const struct request *req, struct buf *out)
     struct task task = {.req = req, .at = req->args_at};
     struct err err = {""};
     reply_begin(out, req->frame + req->id_at, req->id_len);
-    if (read_options(&task, false, &err) < 0)
+    if (read_options(&task, OP_BARE, &err) < 0)
         reply_badarg(out, &err);
     else
         find_bare(req)->run(&task, out);

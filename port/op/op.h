@@ -14,20 +14,20 @@
 #include "wire/buf.h"
 #include "wire/request.h"
 
-/* True when the request may be answered while Python is busy with another:
- * it is short, and runs no user code but the finalizers of what gc finds.
- * Needs no GIL. */
-bool op_is_urgent(const struct request *req);
+/* How a request is run. */
+enum op_kind {
+    OP_JOB,    /* in its turn */
+    OP_STREAM, /* too; its replies come one after the other, of which
+                  op/stream.h has to know before it runs */
+    OP_URGENT, /* perhaps while Python is busy with another: it is short, and
+                  runs no user code but the finalizers of what gc finds */
+    OP_BARE    /* at any time: it needs no Python */
+};
 
-/* True for a request whose replies come as a stream: op/stream.h has to know it
- * before it runs. Needs no GIL. */
-bool op_is_stream(const struct request *req);
+/* Needs no GIL. */
+enum op_kind op_kind(const struct request *req);
 
-/* True for a request that needs neither its turn nor Python. */
-bool op_is_bare(const struct request *req);
-
-/* Runs such a request and sends its reply. `out` is scratch space. Needs no
- * GIL. */
+/* Runs an OP_BARE and sends its reply. `out` is scratch space. Needs no GIL. */
 void op_run_bare(const struct request *req, struct buf *out);
 
 /* Runs the request and sends its reply, unless a stream has begun: that goes

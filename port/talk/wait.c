@@ -4,6 +4,7 @@
 #include "talk/wait.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "value/classes.h"
 #include "wire/clock.h"
@@ -17,6 +18,7 @@ static struct {
     pthread_cond_t changed;
     unsigned long changes;
     bool ended;
+    atomic_int waiting; /* threads: if there is none, changes do not matter */
 } state = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static bool (*read_input)(int ms); /* set before there are threads */
@@ -31,8 +33,12 @@ void wait_set_reader(bool (*read)(int ms))
     read_input = read;
 }
 
+/* A thread that does not count itself yet has not looked yet, either: it will
+ * see what has changed. */
 void wait_wake(void)
 {
+    if (state.waiting == 0)
+        return;
     pthread_mutex_lock(&state.lock);
     state.changes++;
     pthread_cond_broadcast(&state.changed);
@@ -84,7 +90,7 @@ int wait_refuse(void)
 
 /* In a forked child, where a signal handler may find itself, another thread's
  * lock may be held for ever: so this looks first whether it is one. */
-int wait_until(bool (*done)(const void *what), const void *what)
+static int look_until(bool (*done)(const void *what), const void *what)
 {
     while (output_is_open()) {
         unsigned long seen = changes();
@@ -99,4 +105,12 @@ int wait_until(bool (*done)(const void *what), const void *what)
             return -1;
     }
     return wait_refuse();
+}
+
+int wait_until(bool (*done)(const void *what), const void *what)
+{
+    state.waiting++;
+    const int rc = look_until(done, what);
+    state.waiting--;
+    return rc;
 }

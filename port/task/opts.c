@@ -164,8 +164,8 @@ static int read_option(const char *buf, int *at, struct task_opts *opts,
 int task_opts_read(const struct request *req, struct task_opts *opts,
                    struct err *err)
 {
-    *opts = (struct task_opts){.chunk = DEFAULT_CHUNK, .credit = -1, .line = 1};
-    form_init(&opts->form);
+    *opts = (struct task_opts){
+        .form = FORM_DEFAULT, .chunk = DEFAULT_CHUNK, .credit = -1, .line = 1};
     if (req->opts_at) {
         int at = (int)req->opts_at, arity = 0;
         if (ei_decode_map_header(req->frame, &at, &arity) < 0)

@@ -40,9 +40,14 @@ struct form {
 };
 
 /* What a request without options gets. */
+#define FORM_DEFAULT \
+    { \
+        .none = "none", .none_len = 4, .tags = TAGS_IN \
+    }
+
 static inline void form_init(struct form *form)
 {
-    *form = (struct form){.none = "none", .none_len = 4, .tags = TAGS_IN};
+    *form = (struct form)FORM_DEFAULT;
 }
 
 #endif

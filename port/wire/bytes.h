@@ -18,6 +18,8 @@ static inline uint32_t bytes_get(const void *p, size_t width)
     uint32_t v = 0;
     if (width == 1)
         return *byte;
+    if (width == 2)
+        return (uint32_t)byte[0] << 8 | byte[1];
     if (width == 4) {
         memcpy(&v, p, 4);
         return be32toh(v);

@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+#include "wire/utf8.h"
+
 /* The text's bytes, or NULL; *latin1 says how they are encoded. */
 static const unsigned char *atom_bytes(const unsigned char **p, size_t *len,
                                        bool *latin1)
@@ -33,15 +35,6 @@ static const unsigned char *atom_bytes(const unsigned char **p, size_t *len,
     return bytes;
 }
 
-/* The same in both encodings. */
-static bool is_ascii(const unsigned char *bytes, size_t len)
-{
-    unsigned char all = 0;
-    for (size_t i = 0; i < len; i++)
-        all |= bytes[i];
-    return all < 0x80;
-}
-
 /* Two bytes in UTF-8 for each one over 127. */
 static size_t from_latin1(const unsigned char *bytes, size_t len, char *text)
 {
@@ -62,7 +55,7 @@ const char *etf_atom(const unsigned char **p, char scratch[ETF_ATOM_SIZE],
 {
     bool latin1 = false;
     const unsigned char *bytes = atom_bytes(p, len, &latin1);
-    if (!bytes || !latin1 || is_ascii(bytes, *len))
+    if (!bytes || !latin1 || utf8_is_ascii((const char *)bytes, *len))
         return (const char *)bytes;
     *len = from_latin1(bytes, *len, scratch);
     return scratch;

@@ -55,17 +55,15 @@ struct parts {
 /* Moves *at behind the head of the tuple that starts there, if one does. */
 static bool get_tuple(const char *frame, size_t len, size_t *at, size_t *arity)
 {
-    size_t head = 0;
+    size_t width = 0;
     if (*at < len && frame[*at] == ERL_SMALL_TUPLE_EXT)
-        head = 2;
+        width = 1;
     else if (*at < len && frame[*at] == ERL_LARGE_TUPLE_EXT)
-        head = 5;
-    if (head == 0 || len - *at < head)
+        width = 4;
+    if (width == 0 || len - *at < 1 + width)
         return false;
-    int index = (int)*at, n = 0;
-    ei_decode_tuple_header(frame, &index, &n);
-    *arity = (unsigned)n;
-    *at += head;
+    *arity = bytes_get(frame + *at + 1, width);
+    *at += 1 + width;
     return true;
 }
 

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* The size of the first character of n > 0 bytes; 0: there is none. */
 static inline size_t utf8_char(const unsigned char *p, size_t n)
@@ -50,10 +51,25 @@ static inline size_t utf8_cut(const char *p, size_t n)
     return n;
 }
 
+/* Whether there are only characters of one byte. */
+static inline bool utf8_is_ascii(const char *p, size_t n)
+{
+    uint64_t all = 0, eight;
+    for (; n >= sizeof eight; p += sizeof eight, n -= sizeof eight) {
+        memcpy(&eight, p, sizeof eight);
+        all |= eight;
+    }
+    while (n > 0)
+        all |= (unsigned char)p[--n];
+    return (all & 0x8080808080808080u) == 0;
+}
+
 /* The number of characters in n bytes, or -1 when they are not UTF-8. */
 static inline long utf8_length(const char *p, size_t n)
 {
     long chars = 0;
+    if (utf8_is_ascii(p, n))
+        return (long)n;
     for (size_t at = 0; at < n; chars++) {
         size_t size = utf8_char((const unsigned char *)p + at, n - at);
         if (size == 0)

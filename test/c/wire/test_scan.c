@@ -15,6 +15,7 @@
 #include <ei.h>
 
 #include "../terms.h"
+#include "wire/etf.h"
 #include "wire/protocol.h"
 #include "wire/put.h"
 #include "wire/scan.h"
@@ -217,6 +218,39 @@ static void atoms_have_at_most_255_characters(void **state)
     }
 }
 
+/* One byte that is no ASCII, wherever it is: eight are looked at at once. */
+static void an_atom_is_looked_at_byte_by_byte(void **state)
+{
+    (void)state;
+    for (size_t n = 0; n <= 20; n++)
+        for (size_t at = 0; at <= n; at++) {
+            char p[3 + 20] = {(char)131, ERL_SMALL_ATOM_UTF8_EXT, (char)n};
+            memset(p + 3, 'x', n);
+            if (at < n)
+                p[3 + at] = (char)0xff;
+            assert_int_equal(scan(p, 3 + n), at < n ? -1 : 0);
+        }
+}
+
+/* The same of an atom in Latin-1, which becomes UTF-8. */
+static void an_atom_in_latin1_becomes_utf8(void **state)
+{
+    (void)state;
+    for (size_t n = 1; n <= 20; n++)
+        for (size_t at = 0; at < n; at++) {
+            char atom[3 + 20] = {ERL_ATOM_EXT, 0, (char)n};
+            char scratch[ETF_ATOM_SIZE];
+            const unsigned char *p = (unsigned char *)atom;
+            size_t len = 0;
+            memset(atom + 3, 'x', n);
+            atom[3 + at] = (char)0xfc;
+            const char *text = etf_atom(&p, scratch, &len);
+            assert_int_equal(len, n + 1);
+            assert_memory_equal(text + at, "\xc3\xbc", 2);
+            assert_ptr_equal(p, atom + 3 + n);
+        }
+}
+
 /* A term with `levels` times `open` before and `close` behind the innermost. */
 static void assert_depth(const char *open, size_t n_open, const char *close,
                          size_t n_close, size_t levels, bool passes)
@@ -310,6 +344,8 @@ int main(void)
         cmocka_unit_test(survives_every_wrong_byte),
         cmocka_unit_test(says_what_is_wrong_and_where),
         cmocka_unit_test(atoms_have_at_most_255_characters),
+        cmocka_unit_test(an_atom_is_looked_at_byte_by_byte),
+        cmocka_unit_test(an_atom_in_latin1_becomes_utf8),
         cmocka_unit_test(nests_as_deep_as_allowed),
         cmocka_unit_test(term_moves_at_only_when_it_passes),
         cmocka_unit_test(long_lists_of_everything),
