@@ -97,14 +97,6 @@ static struct job *unlink_job(struct queued **link)
     return job;
 }
 
-struct job *jobs_pop(void)
-{
-    lock();
-    struct job *job = unlink_job(&jobs.waiting.first);
-    unlock();
-    return job;
-}
-
 bool jobs_waiting(void)
 {
     return jobs.n_waiting > 0;
@@ -133,9 +125,9 @@ struct job *jobs_remove(const struct request *req)
 
 /* ---- running ---------------------------------------------------------- */
 
-static void start(const char *id, size_t n)
+/* With the lock. */
+static void begin(const char *id, size_t n)
 {
-    lock();
     jobs.id = id;
     jobs.id_len = n;
     jobs.serial++;
@@ -144,22 +136,28 @@ static void start(const char *id, size_t n)
     jobs.raised = false;
     if (jobs.asleep)
         pthread_cond_signal(&jobs.wake);
-    unlock();
 }
 
-void jobs_start(const struct job *job)
+struct job *jobs_start_next(void)
 {
-    start(job->req.frame + job->req.id_at, job->req.id_len);
+    lock();
+    struct job *job = unlink_job(&jobs.waiting.first);
+    if (job)
+        begin(job->req.frame + job->req.id_at, job->req.id_len);
+    unlock();
+    return job;
 }
 
 void jobs_start_stream(const char *id, size_t n)
 {
-    start(id, n);
+    lock();
+    begin(id, n);
+    unlock();
 }
 
 void jobs_start_python(void)
 {
-    start(NO_ID, 0);
+    jobs_start_stream(NO_ID, 0);
 }
 
 bool jobs_done(void)

@@ -33,17 +33,16 @@ void job_free(struct job *job);
 /* Appends a job. False, and nothing is taken, when WAITING_MAX wait already. */
 bool jobs_push(struct job *job);
 
-/* The oldest waiting job, or NULL. The caller owns it. */
-struct job *jobs_pop(void);
 bool jobs_waiting(void);
 
 /* Takes the waiting job with the same id as `req` out, or NULL. */
 struct job *jobs_remove(const struct request *req);
 
-/* The main thread says what it runs: a job, a step of the stream with that id,
- * or Python's start. All are watched alike, and below each is called a job. The
- * arguments stay valid until jobs_done. */
-void jobs_start(const struct job *job);
+/* What the main thread runs: the oldest waiting job, which the caller owns then
+ * (NULL: none waits); a step of the stream with that id; or Python's start. All
+ * are watched alike, and below each is called a job. It, or the id, stays valid
+ * until jobs_done. */
+struct job *jobs_start_next(void);
 void jobs_start_stream(const char *id, size_t n);
 void jobs_start_python(void);
 

@@ -38,18 +38,30 @@ static enum reader_status read_frame(void)
     return status;
 }
 
+/* From now on it is what runs. */
+static struct stream *start_stream(void)
+{
+    size_t n;
+    struct stream *stream = stream_take();
+    if (stream) {
+        const char *id = stream_id(stream, &n);
+        jobs_start_stream(id, n);
+    }
+    return stream;
+}
+
 /* Jobs and streams take turns. */
-static void pick(struct work *work, bool stream_first)
+static void start(struct work *work, bool stream_first)
 {
     *work = (struct work){NULL, NULL};
     if (pause_holds())
         return;
     if (stream_first)
-        work->stream = stream_take();
+        work->stream = start_stream();
     if (!work->stream)
-        work->job = jobs_pop();
+        work->job = jobs_start_next();
     if (!work->job && !work->stream)
-        work->stream = stream_take();
+        work->stream = start_stream();
 }
 
 /* False: the input has ended, or nobody reads what is written. */
@@ -58,22 +70,11 @@ static bool next_work(struct work *work, bool stream_first)
     while (!output_broken()) {
         if (read_frame() == READER_END)
             return false;
-        pick(work, stream_first);
+        start(work, stream_first);
         if (work->job || work->stream)
             return true;
     }
     return false;
-}
-
-static void start(const struct work *work)
-{
-    size_t n;
-    if (work->job) {
-        jobs_start(work->job);
-    } else {
-        const char *id = stream_id(work->stream, &n);
-        jobs_start_stream(id, n);
-    }
 }
 
 /* Waits for work, without the GIL: other Python threads have it meanwhile. They
@@ -84,9 +85,7 @@ static bool await_work(struct work *work, bool stream_first)
     bool found;
     Py_BEGIN_ALLOW_THREADS
     found = next_work(work, stream_first);
-    if (found)
-        start(work);
-    else
+    if (!found)
         sentinel_expect_exit();
     Py_END_ALLOW_THREADS
     handlers_settle();

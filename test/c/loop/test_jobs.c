@@ -47,10 +47,11 @@ static void push(char id)
 
 static char pop(void)
 {
-    struct job *job = jobs_pop();
+    struct job *job = jobs_start_next();
     if (!job)
         return 0;
     char id = job->frame->data[0];
+    jobs_done();
     job_free(job);
     return id;
 }
@@ -228,6 +229,20 @@ static void test_a_sleeping_watcher_is_woken(void **state)
     fds_unkick();
 }
 
+/* A cancel finds it at every moment: it waits, or it runs. */
+static void test_what_is_taken_runs(void **state)
+{
+    (void)state;
+    struct request a = named("a");
+    push('a');
+    struct job *job = jobs_start_next();
+    assert_null(jobs_remove(&a));
+    assert_true(jobs_cancel(&a));
+    jobs_done();
+    assert_false(jobs_cancel(&a));
+    job_free(job);
+}
+
 #define MANY 20000
 
 static void *push_many(void *unused)
@@ -259,10 +274,9 @@ static void test_threads_agree(void **state)
     assert_int_equal(pthread_create(&canceller, NULL, cancel_many, &removed),
                      0);
     for (int i = 0; i < MANY; i++) {
-        struct job *job = jobs_pop();
+        struct job *job = jobs_start_next();
         if (!job)
             continue;
-        jobs_start_stream(job->frame->data, 1);
         assert_true(order() == JOBS_GO_ON || job->frame->data[0] == 'a');
         jobs_done();
         job_free(job);
@@ -295,6 +309,7 @@ int main(void)
         cmocka_unit_test(test_the_start_of_python_is_no_job),
         cmocka_unit_test(test_a_long_job_is_noticed),
         cmocka_unit_test(test_a_sleeping_watcher_is_woken),
+        cmocka_unit_test(test_what_is_taken_runs),
         cmocka_unit_test(test_threads_agree),
         cmocka_unit_test(test_close_ends_the_watch),
     };

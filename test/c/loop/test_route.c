@@ -116,8 +116,9 @@ static size_t count(const char *text, const char *part)
 static void drop_jobs(size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        struct job *job = jobs_pop();
+        struct job *job = jobs_start_next();
         assert_non_null(job);
+        jobs_done();
         job_free(job);
     }
     assert_false(jobs_waiting());
