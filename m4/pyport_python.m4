@@ -191,7 +191,7 @@ int main(void)
 ]])])
 
 AC_DEFUN([_PYPORT_PYTHON_CHOOSE_LINK], [
-  pyport_link=none
+  AC_SUBST([pyport_link], [none])
   AS_IF([test "x$with_python_link" = xstatic ||
          { test "x$with_python_link" = xauto && test "x$pyport_sanitizers" = x; }],
     [AS_IF([test -f "$py_archive"],

@@ -300,7 +300,8 @@ stage_env = \
 build_env = \
 	PYPORT_CC='$(CC)'; \
 	PYPORT_CFLAGS='$(CFLAGS) $(SWITCH_CFLAGS)'; \
-	export PYPORT_CC PYPORT_CFLAGS;
+	PYPORT_LINK='$(pyport_link)'; \
+	export PYPORT_CC PYPORT_CFLAGS PYPORT_LINK;
 # A VM that waits spins for a while in case that something comes. Where others
 # need the CPUs, it uses up its share of them by that, and is then late when
 # something comes: beside two processes that burn both CPUs, timer:sleep(100)

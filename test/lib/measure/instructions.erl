@@ -111,12 +111,12 @@ counted(Dir, N) ->
 %% ---------------------------------------------------------------------------
 %% The table
 
-%% What the numbers depend on, by which the table has them: "3.11.2, gcc 12".
+%% What the numbers depend on, by which the table has them: "3.11.2 static, gcc 12".
 -spec build() -> string().
 build() ->
     Compiler = hd(string:lexemes(os:getenv("PYPORT_CC", "gcc"), " ")),
-    said(fixture:python() ++ " -c 'import platform; print(platform.python_version())'") ++ ", "
-        ++ filename:basename(Compiler) ++ " " ++ hd(string:lexemes(said(Compiler ++ " -dumpversion"), ".")).
+    said(fixture:python() ++ " -c 'import platform; print(platform.python_version())'") ++ " "
+        ++ os:getenv("PYPORT_LINK", "static") ++ ", " ++ filename:basename(Compiler) ++ " " ++ hd(string:lexemes(said(Compiler ++ " -dumpversion"), ".")).
 
 said(Command) ->
     string:trim(os:cmd(Command)).
