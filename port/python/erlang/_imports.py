@@ -26,7 +26,7 @@ class _Watch:
         if name not in _waiting:
             return None
         spec = self._found(name, path, target)
-        if spec is not None and not isinstance(spec.loader, type):
+        if spec is not None:
             _follow(name, spec.loader)
         return spec
 
@@ -41,17 +41,25 @@ class _Watch:
 
 
 def _follow(name: str, loader: Any) -> None:
-    """Call back when this loader has run the module."""
-    run = loader.exec_module
+    """Call back when this loader has run the module.
+
+    Frozen modules have a class for theirs, and old loaders run none.
+    """
+    run: Any = getattr(loader, "exec_module", None)
+    if run is None or isinstance(loader, type):
+        return
 
     def exec_module(module: ModuleType) -> None:
-        del loader.exec_module
+        vars(loader).pop("exec_module", None)
         run(module)
         callback = _waiting.pop(name, None)
         if callback is not None:
             callback(module)
 
-    loader.exec_module = exec_module
+    try:
+        loader.exec_module = exec_module
+    except AttributeError:
+        pass  # it has no room for another
 
 
 def watch(name: str, callback: Callback) -> None:

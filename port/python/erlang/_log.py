@@ -108,7 +108,7 @@ def listen(on: bool) -> None:
     for name, (owner, _) in list(_hooks.items()):
         if on:
             _put(name)
-        else:
+        elif name in below:  # a fork may have come just before it was put there
             setattr(owner, name, below[name])
 
 
