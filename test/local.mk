@@ -69,6 +69,7 @@ test_scripts = \
 	test/call/interrupt.escript \
 	test/call/library.escript \
 	test/call/limits.escript \
+	test/call/parallel.escript \
 	test/call/peer.escript \
 	test/call/prop.escript \
 	test/call/sources.escript \

@@ -50,7 +50,7 @@
 %% {ReplyTo, {reply, Frame} | {reply, Frame, Ahead} | {opened, StreamId}
 %%           | {go, Worker} | again | {error, Reason}}.
 -record(req, {
-    reply_to :: reference() | undefined,
+    reply_to :: py_ask:from() | undefined,
     caller :: pid(),
     owner = none :: pid() | none,
     kind :: kind(),
@@ -61,6 +61,8 @@
     recycle = true :: boolean(),        % whether it counts (py_worker_tenure)
     bill = false :: boolean(),          % whether its caller wants to see it
     returned = false :: boolean(),
+    grouped = false :: boolean(),       % one of several that came together: it is given
+                                        % back to its caller, and not to the queue
     arrival :: integer(),
     deadline :: integer() | infinity,
     arity :: 2 | 3,

@@ -381,12 +381,13 @@ parallel(Calls) ->
 %% @doc Calls many functions over all workers and waits for all of them:
 %% ``{ok, [2.0, 3.0]} = py:parallel([{math, sqrt, [4]}, {math, sqrt, [9]}])''.
 %% If one fails: `{error, Results}', each `{ok, Value}' or `{error, Reason}', in
-%% order. The timeout holds for each call by itself.
+%% order. The timeout holds for each call by itself. Many small calls are faster
+%% with the option `chunk', which says how many of them may go to a worker together.
 -spec parallel([{name(), name(), args()} | {name(), name(), args(), kwargs()}],
                options()) ->
           {ok, [term()]} | {error, [result()] | term()}.
 parallel(Calls, Options) ->
-    py_async:parallel(py_args:calls(Calls), py_options:spread(Options)).
+    py_parallel:run(py_args:calls(Calls), py_options:spread(Options)).
 
 %% ---------------------------------------------------------------------------
 %% Streams

@@ -2,7 +2,7 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%! -pa test/lib
 %%
-%% Requests whose caller does not wait: spawn_call and await, cast, parallel.
+%% Requests whose caller does not wait: spawn_call and await, cast.
 -mode(compile).
 -include_lib("stdlib/include/assert.hrl").
 
@@ -19,14 +19,7 @@ main(_) ->
         {"who never awaits gets no message", fun never_awaited/0},
         {"the caller's death cancels its call", fun owner_dies/0},
         {"cast is answered at once", fun cast/0},
-        {"a cast that fails troubles nobody", fun cast_fails/0},
-        {"parallel keeps the order", fun parallel_order/0},
-        {"parallel uses all workers", fun parallel_is_parallel/0},
-        {"parallel with keyword arguments", fun parallel_kwargs/0},
-        {"parallel of nothing", fun parallel_empty/0},
-        {"parallel with errors", fun parallel_errors/0},
-        {"parallel with a crash", fun parallel_crash/0},
-        {"parallel of a thousand", fun parallel_many/0}
+        {"a cast that fails troubles nobody", fun cast_fails/0}
     ])).
 
 spawn_await() ->
@@ -114,42 +107,3 @@ cast_fails() ->
     ok = py:cast(raiser, plain, []),
     ok = py:cast(math, sqrt, [<<"text">>]),
     ?assertEqual({ok, 1}, py:eval(<<"1">>)).
-
-%% ---------------------------------------------------------------------------
-
-parallel_order() ->
-    Calls = [{misbehave, sleep_then, [(10 - N) / 200, N]} || N <- lists:seq(1, 10)],
-    ?assertEqual({ok, lists:seq(1, 10)}, py:parallel(Calls)).
-
-parallel_is_parallel() ->
-    Both = [{misbehave, sleep, [0.4]} || _ <- [1, 2]],
-    {_, {ok, _}} = figure:within(700, fun() -> py:parallel(Both) end).
-
-parallel_kwargs() ->
-    ?assertEqual({ok, [#{<<"a">> => 1}, 2.0]},
-                 py:parallel([{builtins, dict, [], #{a => 1}}, {math, sqrt, [4]}])).
-
-parallel_empty() ->
-    ?assertEqual({ok, []}, py:parallel([])).
-
-parallel_errors() ->
-    ?assertMatch({error, [{ok, 2.0}, {error, {'ValueError', _}}, {ok, 3.0},
-                          {error, {'ModuleNotFoundError', _}}]},
-                 py:parallel([{math, sqrt, [4]}, {math, sqrt, [-1]}, {math, sqrt, [9]},
-                              {no_such_module, f, []}])).
-
-%% A worker that dies takes its own calls with it; the others come home.
-parallel_crash() ->
-    [begin
-         Calls = [{misbehave, sleep_then, [0.2, 1]}, {misbehave, Function, Args}],
-         {error, Results} = py:parallel(Calls),
-         [{ok, 1}, {error, {worker_exit, Said}}] = Results,
-         ?assertEqual(Why, fixture:without_stack(Said)),
-         fixture:wait_until(fun() -> length(fixture:os_pids()) =:= 2 end)
-     end || {Function, Args, Why} <- [{kill_self, [9], {signal, sigkill}},
-                                      {segfault, [], {signal, sigsegv}},
-                                      {leave, [3], {status, 3}}]].
-
-parallel_many() ->
-    Calls = [{operator, mul, [N, N]} || N <- lists:seq(1, 1000)],
-    ?assertEqual({ok, [N * N || N <- lists:seq(1, 1000)]}, py:parallel(Calls)).

@@ -21,6 +21,7 @@ main(_) ->
         {"a window that grows and shrinks", fun other_window/0},
         {"jobs behind the first are as those before them", fun behind/0},
         {"more than may wait are refused, with how many wait", fun full/0},
+        {"those that came together wait for no window, but for bytes", fun grouped/0},
         [{"may have started: " ++ Name, fun() -> started(Kinds, Started) end}
          || {Name, Kinds, Started} <- starts()],
         {"the next job starts when the first is answered", fun next_starts/0},
@@ -132,6 +133,17 @@ other_window() ->
     ?assertEqual({19, 0}, py_worker_jobs:load(Narrow)),
     Left = lists:foldl(fun replied/2, Narrow, lists:seq(2, 9)),
     ?assertMatch({[17], _}, send(Left)).
+
+grouped() ->
+    Count = ?MOST_WINDOW + 2,
+    Group = [(req(Id))#req{grouped = true} || Id <- lists:seq(1, Count)],
+    Pushed = lists:foldl(fun(Req, J) -> {[], Next} = push(Req, 0, J), Next end, py_worker_jobs:new(), Group),
+    {Ids, Jobs} = send(Pushed),
+    ?assertEqual(lists:seq(1, ?MOST_WINDOW), Ids),
+    ?assertMatch({Count, 0}, py_worker_jobs:load(Jobs)),
+    ?assertMatch({[{answer, last, {error, {overloaded, _, 0}}}], _}, push(req(last), 0, Jobs)),
+    Half = ?WINDOW_BYTES div 2,
+    ?assertMatch({[1, 2], _}, send(waiting([sized(Half, Req) || Req <- lists:sublist(Group, 3)]))).
 
 %% Each rule, of a job that has others before it and of one that has a stream.
 behind() ->

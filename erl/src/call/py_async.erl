@@ -5,13 +5,10 @@
 %% the process that it works for and ends with it, which cancels the request.
 -module(py_async).
 
--export([spawn_call/2, await/2, cancel/1, cast/2, parallel/2]).
+-export([spawn_call/2, await/2, cancel/1, cast/2]).
 
 -include_lib("kernel/include/logger.hrl").
 -include("py.hrl").
-
-%% Requests of parallel/2 under way for each worker: one runs, one is ready.
--define(DEPTH, 2).
 
 %% ---------------------------------------------------------------------------
 %% One call, awaited later
@@ -97,45 +94,3 @@ report(_, _) ->
 
 why({_, _, #{formatted := Traceback}}) -> Traceback;
 why(Reason) -> io_lib:format("~tp", [Reason]).
-
-%% ---------------------------------------------------------------------------
-%% Many at once
-
-%% Runs all of them, over all workers, and waits for all. Only a few for each
-%% worker are under way at a time, so that no worker has many while others have
-%% none.
--spec parallel([py_wire:op()], #opts{}) ->
-          {ok, [term()]} | {error, [{ok, term()} | {error, term()}]}
-        | {error, {no_pool | not_started, atom()}}.
-parallel(Ops, #opts{pool = Target} = Opts) ->
-    py_pool_board:with_pool(py_target:pool(Target), fun(#pool{size = Size}) ->
-        Numbered = lists:zip(lists:seq(1, length(Ops)), Ops),
-        {Now, Later} = lists:split(min(Size * ?DEPTH, length(Ops)), Numbered),
-        Running = lists:foldl(fun(Op, R) -> start_one(Op, Opts, R) end, #{}, Now),
-        values(gather(Running, Later, Opts, []))
-    end).
-
-start_one({N, Op}, Opts, Running) ->
-    {_, Ref} = start(unbound(py_request:prepare(job, Op, Opts))),
-    Running#{Ref => N}.
-
-unbound({ok, Ticket}) -> {ok, py_request:unbound(Ticket)};
-unbound({error, _} = Error) -> Error.
-
-gather(Running, [], _, Results) when map_size(Running) =:= 0 ->
-    [Result || {_, Result} <- lists:sort(Results)];
-gather(Running, Later, Opts, Results) ->
-    {Ref, Outcome} = py_ask:await_any(Running),
-    {N, Rest} = maps:take(Ref, Running),
-    {Started, Left} = start_next(Later, Opts, Rest),
-    Result = py_result:result(answer(Outcome), Opts#opts.wire),
-    gather(Started, Left, Opts, [{N, Result} | Results]).
-
-start_next([Op | Later], Opts, Running) -> {start_one(Op, Opts, Running), Later};
-start_next([], _, Running) -> {Running, []}.
-
-values(Results) ->
-    case [Value || {ok, Value} <- Results] of
-        Values when length(Values) =:= length(Results) -> {ok, Values};
-        _ -> {error, Results}
-    end.

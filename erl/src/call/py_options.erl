@@ -46,7 +46,8 @@ table() ->
       "whether it counts when the pool's workers are [recycled](docs/recycling.md); with `false` its "
       "worker's limits are not looked at while it runs"},
      {chunk, {integer, 1, ?MOST_CHUNK}, ?DEFAULT_CHUNK,
-      "the most items that a stream sends at a time"}].
+      "the most items that a stream sends at a time; of `parallel`: how many calls go to a worker "
+      "[together](docs/operation.md#many-small-calls), 1 if it is not given"}].
 
 %% ---------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@
 
 -export([run/2, exec/2]).
 -export([prepare/3, deadline/2, unbound/1, unheard/1, pool/1, go/1, perform/2]).
+-export([place/2, check/1, grouped/2, anew/2]).
 -export_type([ticket/0, outcome/0]).
 
 -include("py.hrl").
@@ -301,6 +302,37 @@ queue_up(Pool, Req, Watch) ->
         {error, _} = Error ->
             Error
     end.
+
+%% ---------------------------------------------------------------------------
+%% Several that go together, any worker's (py_parallel)
+
+%% A worker for them, found as it is for their first.
+-spec place(ticket(), py_ask:watch()) -> {go, pid()} | {error, term()}.
+place(#ticket{pool = Pool, req = Req}, Watch) ->
+    place(Pool, Req#req{caller = self()}, Watch).
+
+%% Those that may still be called, and those that are refused by now.
+-spec check([{N, ticket()}]) -> {[{N, ticket()}], [{N, {error, term()}}]}.
+check(Tickets) ->
+    lists:partition(fun({_, Checked}) -> is_record(Checked, ticket) end,
+                    [{N, checked(Ticket)} || {N, Ticket} <- Tickets]).
+
+checked(#ticket{pool = Pool, req = #req{what = What}} = Ticket) ->
+    case check(Pool, What) of
+        {ok, _} -> Ticket;
+        {error, _} = Refused -> Refused
+    end.
+
+%% The request as the calling process sends it. If a worker gives it back, it comes
+%% back here: a process can have one place in the queue.
+-spec grouped(ticket(), py_ask:from()) -> #req{}.
+grouped(#ticket{req = Req}, From) ->
+    Req#req{caller = self(), reply_to = From, grouped = true}.
+
+%% For one that was given back: it has its old place, and its whole time again.
+-spec anew(ticket(), #opts{}) -> ticket().
+anew(#ticket{pool = Pool, req = Req} = Ticket, Opts) ->
+    Ticket#ticket{req = Req#req{returned = true, deadline = deadline(Opts, Pool)}}.
 
 %% ---------------------------------------------------------------------------
 %% Asking a process of the pool

@@ -89,10 +89,10 @@ seal(Worker, Limit) ->
 %% ---------------------------------------------------------------------------
 %% What others say to it
 
-%% A caller's request, to be answered at its `reply_to'.
--spec request(pid(), #req{}) -> ok.
-request(Worker, Req) ->
-    tell(Worker, {request, Req}).
+%% A caller's request, or several, each to be answered at its `reply_to'.
+-spec request(pid(), #req{} | [#req{}]) -> ok.
+request(Worker, Reqs) ->
+    tell(Worker, {request, Reqs}).
 
 %% A stream's consumer asks for the next chunk.
 -spec pull(pid(), py_ask:from(), py_wire:id(), py_time:deadline()) -> ok.
@@ -258,7 +258,7 @@ starting({?MODULE, {ran_out, What}}, _, _, #state{port = Port} = S) ->
     {noreply, S};
 starting({?MODULE, {retire, Why, _}}, _, _, S) -> {stop, {shutdown, Why}, S};
 starting({?MODULE, {request, Req}}, _, _, S) ->
-    py_worker_live:refuse(Req),
+    py_worker_end:refuse(Req),
     {noreply, S};
 starting({timeout, Timer, boot}, Boot, Timer, S) ->
     ask(stack, #{}, S),

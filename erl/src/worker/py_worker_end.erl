@@ -8,7 +8,7 @@
 %% Whatever others still want of the worker is refused, so nobody waits for this.
 -module(py_worker_end).
 
--export([run/1, grace/1, why/1, killed_by/3, start_failure/4, cost/3]).
+-export([run/1, refuse/1, grace/1, why/1, killed_by/3, start_failure/4, cost/3]).
 -export_type([ending/0]).
 
 -include("py.hrl").
@@ -126,6 +126,11 @@ refuse_until(Closed, E) ->
         {py_worker, Message} -> refuse(Message, E), refuse_until(Closed, E)
     end.
 
-refuse({request, Req}, _) -> py_worker_live:refuse(Req);
+refuse({request, Req}, _) -> refuse(Req);
 refuse({pull, From, _, _}, #{why := Why}) -> py_ask:answer(From, {error, {worker_exit, Why}});
 refuse(_, _) -> ok.
+
+%% Answers a request, or several, to a worker that is not live, or not for those.
+-spec refuse(#req{} | [#req{}]) -> ok.
+refuse(#req{reply_to = From}) -> py_ask:answer(From, again);
+refuse(Reqs) -> lists:foreach(fun refuse/1, Reqs).

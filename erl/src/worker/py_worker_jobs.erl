@@ -44,10 +44,10 @@ new() ->
 %% ---------------------------------------------------------------------------
 %% On its way
 
-%% Accepts a request, unless more than Max would wait. It waits until next/1
-%% lets it go.
+%% Accepts a request, unless more than Max would wait; or if it came with others,
+%% which had a place together. It waits until next/1 lets it go.
 -spec push(py_wire:id(), #req{}, Max :: non_neg_integer(), jobs()) -> {[effect()], jobs()}.
-push(_, #req{reply_to = From}, Max, #jobs{n = N, n_waiting = Waiting} = J)
+push(_, #req{reply_to = From, grouped = false}, Max, #jobs{n = N, n_waiting = Waiting} = J)
   when N + Waiting >= Max + J#jobs.window ->
     {[{answer, From, {error, {overloaded, N + Waiting - J#jobs.window, Max}}}], J};
 push(Id, #req{deadline = Deadline} = Req, _, #jobs{waiting = Waiting} = J) ->
@@ -60,14 +60,16 @@ push(Id, #req{deadline = Deadline} = Req, _, #jobs{waiting = Waiting} = J) ->
 -spec next(jobs()) -> {job(), jobs()} | none.
 next(#jobs{n_waiting = 0}) ->
     none;
-next(#jobs{n = N, window = Window}) when N >= Window ->
-    none;
 next(#jobs{n = N, bytes = Bytes, waiting = Waiting} = J) ->
-    #job{req = #req{size = Size}} = Job = queue:get(Waiting),
-    case N =:= 0 orelse Bytes + Size =< ?WINDOW_BYTES of
+    #job{req = #req{size = Size} = Req} = Job = queue:get(Waiting),
+    case N =:= 0 orelse N < most(Req, J) andalso Bytes + Size =< ?WINDOW_BYTES of
         true -> {Job, send(Job, Size, J)};
         false -> none
     end.
+
+%% How many the program may have. Those that came together wait for nobody else.
+most(#req{grouped = true}, _) -> ?MOST_WINDOW;
+most(#req{}, #jobs{window = Window}) -> Window.
 
 %% The body belongs to the caller: here it is not needed any more.
 send(#job{req = Req} = Job, Size, J) ->

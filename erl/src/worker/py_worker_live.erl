@@ -22,7 +22,7 @@
 -export([new/1, settle/1]).
 -export([request/2, reply/3, numbers/2, pull/4, close/2, tick/2, caller_gone/2, let_go/2]).
 -export([spoilt/1, ran_out/2, spare/2, retire/3, abandon/1, seal/1]).
--export([refuse/1, give_up/2]).
+-export([give_up/2]).
 -export_type([live/0, args/0]).
 
 -include("py.hrl").
@@ -52,10 +52,12 @@ new(#{pool := Pool, pool_pid := PoolPid, slot := Slot, port := Port, os_pid := O
 %% ---------------------------------------------------------------------------
 %% What happens
 
-%% A caller's request has come.
--spec request(#req{}, live()) -> live().
+%% A caller's request has come, or several together.
+-spec request(#req{} | [#req{}], live()) -> live().
+request(Reqs, L) when is_list(Reqs) ->
+    lists:foldl(fun request/2, L, Reqs);
 request(Req, #live{sealed = true} = L) ->
-    refuse(Req),
+    py_worker_end:refuse(Req),
     L;
 request(#req{deadline = Deadline, reply_to = From} = Req, L) ->
     Now = py_time:now_ms(),
@@ -70,7 +72,7 @@ accept(#req{kind = urgent} = Req, _, #live{max_queue = Max} = L) ->
 accept(#req{named = true} = Req, Now, #live{tenure = Tenure} = L) ->
     case py_worker_tenure:is_open(Tenure) of
         true -> push(Req, Now, L);
-        false -> refuse(Req), L     % for its successor
+        false -> enter(Req, L), L   % for its successor
     end;
 accept(#req{bound = Bound} = Req, Now, L) ->
     case Bound orelse py_worker_view:takes_new(L) of
@@ -302,8 +304,8 @@ effect({send, Frame}, #live{port = Port} = L) ->
 effect({recall, Ids}, #live{send = Send} = L) ->
     effects([{send, Frame} || Frame <- py_worker_send:recall(Ids, Send)], L);
 effect(progress, L) -> L#live{since = none, busy = false};
-effect({requeue, #req{named = Named} = Req}, #live{tenure = Tenure} = L) ->
-    _ = case Named of true -> refuse(Req); false -> enter(Req, L) end,
+effect({requeue, Req}, #live{tenure = Tenure} = L) ->
+    enter(Req, L),
     L#live{tenure = py_worker_tenure:given_back(Req, Tenure)};
 effect({home, Pid}, #live{tenure = Tenure} = L) ->
     L#live{tenure = py_worker_tenure:bind(Pid, Tenure)};
@@ -323,7 +325,10 @@ effect({rung, close}, #live{about = About, port = Port, pool = Pool} = L) ->
     L.
 
 %% The request does not go by way of its caller, so the pool's queue has it before it
-%% hears that there is room here: nobody who came later overtakes it.
+%% hears that there is room here: nobody who came later overtakes it. Some requests are
+%% for their callers to bring elsewhere.
+enter(#req{named = Named, grouped = Grouped} = Req, _) when Named; Grouped ->
+    py_worker_end:refuse(Req);
 enter(Req, #live{pool_pid = Pool}) ->
     py_pool:enter(Pool, Req#req{returned = true, body = []}).
 
@@ -393,8 +398,3 @@ give_up(Why, #live{pool = Pool, pool_pid = PoolPid, slot = Slot} = L) ->
                     ++ py_worker_urgent:give_up(Failed, L#live.urgent)
                     ++ py_worker_streams:give_up(Failed, L#live.streams), L),
     ok.
-
-%% Answers a request to a worker that is not live.
--spec refuse(#req{}) -> ok.
-refuse(#req{reply_to = From}) ->
-    py_ask:answer(From, again).
