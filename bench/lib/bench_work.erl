@@ -5,7 +5,7 @@
 %% cannot do it. erlang_python has the functions of `py' under the same names.
 -module(bench_work).
 
--export([call/0, eval/0, exec/0, value/1, bytes/1, numpy_in/0, numpy_out/0,
+-export([call/0, parallel/0, eval/0, exec/0, value/1, bytes/1, numpy_in/0, numpy_out/0,
          memory_stats/0, tracemalloc/0, gc/0, stream_fold/0, stream_eval/0, stream_one/0,
          items/0, few_items/0, call_beside/0, long_call/0, start/1, memory/1, loop/0]).
 -export_type([sides/0, work/0]).
@@ -59,6 +59,13 @@ call() ->
     (py(fun() -> {ok, 3} = py:call(operator, add, [1, 2]) end))
         #{floor => echo({call, operator, add, [1, 2], #{}}),
           erlport => erlport(operator, add, [1, 2])}.
+
+%% The floor makes the same calls one after another.
+-spec parallel() -> sides().
+parallel() ->
+    Calls = [{operator, add, [N, 2]} || N <- lists:seq(1, few_items())],
+    #{pyport => each(fun() -> {ok, [3 | _]} = py:parallel(Calls, #{chunk => 500}) end),
+      floor => each(fun() -> [{ok, _} = py:call(M, F, Args) || {M, F, Args} <- Calls] end)}.
 
 -spec eval() -> sides().
 eval() ->
