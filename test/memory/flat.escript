@@ -14,7 +14,7 @@
 -define(VM_BYTES, 1_600_000).
 %% An allocator may take one more arena (1 MB) at any time. What leaks grows
 %% each time.
--define(ROUNDS, 2).
+-define(ROUNDS, 4).
 
 main(_) ->
     Init = <<"import misbehave, raiser, samples\nshared = [1, 'two', (3.0, None)]">>,

@@ -38,6 +38,8 @@ class _File:
     newest is shown.
     """
 
+    __slots__ = ("entry", "name", "shown", "texts")
+
     def __init__(self, name: str) -> None:
         self.name = name
         self.texts: tuple[_Kept, ...] = ()  # the newest is the last
@@ -75,6 +77,8 @@ class _File:
 
 class _Kept:
     """A text, while there is code of it."""
+
+    __slots__ = ("above", "codes", "file", "key")
 
     def __init__(self, file: _File, key: tuple[str, str], above: int) -> None:
         self.file = file
