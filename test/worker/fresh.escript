@@ -14,6 +14,8 @@ main(_) ->
         {"looking at it imports nothing", fun looked_at/0},
         {"its stacks, while it is busy", fun stack/0},
         {"logging that comes before somebody listens, and after", fun logging/0},
+        [{["our hooks are there: ", What], fun() -> hooked(Code) end}
+         || {What, Code} <- hooked()],
         {"it has little more memory of its own than Python has", fun own_memory/0},
         {"its package is compiled, whatever time its files have", fun compiled/0},
         {"it does not grow", fun same/0}
@@ -84,6 +86,64 @@ logging() ->
          raw:close(Port)
      end || Ops <- [[import(), listen()], [listen(), import()],
                     [listen(), {listen, false, 0}, import(), listen()]]].
+
+%% What is done in a fresh worker, before what Python logs and the exceptions of threads
+%% are seen.
+hooked() ->
+    [{"imported and gone", <<"import sys, logging, threading\n"
+                             "del sys.modules['logging'], sys.modules['threading']">>},
+     {"reloaded", <<"import importlib, logging, threading\n"
+                    "importlib.reload(logging)\nimportlib.reload(threading)">>},
+     {"the import is interrupted in any line of ours",
+      <<"import sys\n"
+        "import erlang\n"
+        "def run(n):\n"
+        "    for name in ('erlang._logging', 'logging', 'threading'):\n"
+        "        sys.modules.pop(name, None)\n"
+        "    left = [n]\n"
+        "    def trace(frame, event, arg):\n"
+        "        if '/erlang/' in frame.f_code.co_filename:\n"
+        "            left[0] -= 1\n"
+        "            if left[0] == 0: raise erlang.Cancelled\n"
+        "        return trace\n"
+        "    sys.settrace(trace)\n"
+        "    try: import threading; erlang.LogHandler\n"
+        "    except erlang.Cancelled: pass\n"
+        "    finally: sys.settrace(None)\n"
+        "    import logging, threading\n"
+        "    at = (type(logging.lastResort), logging.StreamHandler.emit, threading.excepthook)\n"
+        "    assert [hook.__module__ for hook in at] == [\n"
+        "        'erlang._logging', 'erlang._logging', 'erlang._log'], (n, at)\n"
+        "    return left[0] <= 0\n"
+        "n = 1\n"
+        "while run(n): n += 1\n"
+        "assert n > 20, n">>},
+     {"the finder was asked, and the loader has then run another module",
+      <<"import importlib.util, sys\n"
+        "class Both:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name in ('threading', 'other'):\n"
+        "            return importlib.util.spec_from_loader(name, self)\n"
+        "    def create_module(self, spec): pass\n"
+        "    def exec_module(self, module): pass\n"
+        "sys.meta_path.insert(0, Both())\n"
+        "importlib.util.find_spec('threading')\n"
+        "import other\n"
+        "del sys.meta_path[0]">>}].
+
+hooked(Code) ->
+    Port = raw:open(),
+    ok = raw:ask(Port, listen()),
+    ok = raw:ask(Port, {exec, Code}),
+    [begin
+         raw:send(Port, {1, {exec, Line}}),
+         ?assertMatch({event, log, #{source := Source}}, raw:recv(Port)),
+         ?assertEqual({1, ok}, raw:recv(Port))
+     end || {Source, Line} <- [{logging, <<"import logging\nlogging.warning('seen')">>},
+                               {thread, <<"import threading\n"
+                                          "it = threading.Thread(target=divmod, args=(1, 0))\n"
+                                          "it.start()\nit.join()">>}]],
+    raw:close(Port).
 
 import() -> {exec, <<"import logging">>}.
 listen() -> {listen, true, 1 bsl 20}.

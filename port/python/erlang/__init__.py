@@ -301,6 +301,8 @@ def worker():
 def __getattr__(name):
     """LogHandler, imported when first asked for: logging is large."""
     if name == "LogHandler":
+        __import__("logging")  # brings ours with it, or else neither is there
+
         from ._logging import LogHandler
 
         return LogHandler

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     Callback = Callable[[ModuleType], object]
 
-# Who waits for which module.
-_waiting: Dict[str, Callback] = {}
+# Who follows which module: an import may fail at any moment, and be done again.
+_callbacks: Dict[str, Callback] = {}
 
 
 class _Watch:
@@ -23,7 +23,7 @@ class _Watch:
     def find_spec(
         self, name: str, path: Any = None, target: Any = None
     ) -> ModuleSpec | None:
-        if name not in _waiting:
+        if name not in _callbacks:
             return None
         spec = self._found(name, path, target)
         if spec is not None:
@@ -41,9 +41,11 @@ class _Watch:
 
 
 def _follow(name: str, loader: Any) -> None:
-    """Call back when this loader has run the module.
+    """Call back when this loader has run the module: if that fails, so does the
+    import.
 
-    Frozen modules have a class for theirs, and old loaders run none.
+    Frozen modules have a class for theirs, and old loaders run none.  A loader
+    may run others, too.
     """
     run: Any = getattr(loader, "exec_module", None)
     if run is None or isinstance(loader, type):
@@ -52,9 +54,8 @@ def _follow(name: str, loader: Any) -> None:
     def exec_module(module: ModuleType) -> None:
         vars(loader).pop("exec_module", None)
         run(module)
-        callback = _waiting.pop(name, None)
-        if callback is not None:
-            callback(module)
+        if module.__name__ == name:
+            _callbacks[name](module)
 
     try:
         loader.exec_module = exec_module
@@ -62,11 +63,13 @@ def _follow(name: str, loader: Any) -> None:
         pass  # it has no room for another
 
 
+_finder = _Watch()
+
+
 def watch(name: str, callback: Callback) -> None:
-    """Call back with this module: now, or once it is imported."""
+    """Call back with this module: now, and whenever it has been imported."""
+    _callbacks[name] = callback
     if name in sys.modules:
         callback(sys.modules[name])
-        return
-    _waiting[name] = callback
-    if not any(isinstance(finder, _Watch) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _Watch())
+    if _finder not in sys.meta_path:
+        sys.meta_path.insert(0, _finder)

@@ -90,7 +90,8 @@ def _put(name: str) -> None:
 
 
 def add(name: str, owner: object, ours: object) -> None:
-    """A hook of a module that is there by now."""
+    """A hook of a module that is there by now, if the module has a place for it."""
+    getattr(owner, name)
     _hooks[name] = owner, ours
     if _output.listening:
         _put(name)
@@ -120,12 +121,14 @@ def _logs(logging: ModuleType) -> None:
     __import__("erlang._logging")
 
 
-def _unless_foreign(follow: _imports.Callback) -> _imports.Callback:
+def unless_foreign(follow: _imports.Callback) -> _imports.Callback:
     """What user code imports may be a file of its own that has the name."""
 
     def imported(module: ModuleType) -> None:
         try:
             follow(module)
+        except (MemoryError, RecursionError):
+            raise
         except Exception:
             pass
 
@@ -134,6 +137,6 @@ def _unless_foreign(follow: _imports.Callback) -> _imports.Callback:
 
 def install() -> None:
     """A forked child has nobody who listens."""
-    _imports.watch("threading", _unless_foreign(_threads))
-    _imports.watch("logging", _unless_foreign(_logs))
+    _imports.watch("threading", unless_foreign(_threads))
+    _imports.watch("logging", unless_foreign(_logs))
     os.register_at_fork(after_in_child=lambda: listen(False))

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import logging
 
-from erlang import Atom, _log, _output
+from erlang import Atom, _imports, _log, _output
 
 TYPE_CHECKING = False  # importing typing takes memory
 if TYPE_CHECKING:
+    from types import ModuleType
     from typing import Any
 
 _LEVELS = (
@@ -90,5 +91,10 @@ def _formatter(handler: logging.Handler) -> logging.Formatter:
     return _message_only if formatter is None or basic else formatter
 
 
-_log.add("lastResort", logging, _LastResort())
-_log.add("emit", logging.StreamHandler, _emit_to_stream)
+def _follow(module: ModuleType) -> None:
+    """Python's logging is there: now, or anew, as reload makes it."""
+    _log.add("lastResort", module, _LastResort())
+    _log.add("emit", getattr(module, "StreamHandler"), _emit_to_stream)
+
+
+_imports.watch("logging", _log.unless_foreign(_follow))
