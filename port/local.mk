@@ -162,6 +162,7 @@ dist_pypackage_DATA = \
 	port/python/erlang/_spawn.py \
 	port/python/erlang/_stack.py \
 	port/python/erlang/_tags.py \
+	port/python/erlang/_threads.py \
 	port/python/erlang/_times.py \
 	port/python/erlang/_traceback.py \
 	port/python/erlang/py.typed

@@ -13,6 +13,8 @@ main(_) ->
         {"nor has one that counts its memory", fun counting/0},
         {"looking at it imports nothing", fun looked_at/0},
         {"its stacks, while it is busy", fun stack/0},
+        [{["the main thread, if threading is imported by ", What],
+          fun() -> main_thread(Code, After) end} || {What, Code, After} <- importers()],
         {"logging that comes before somebody listens, and after", fun logging/0},
         [{["our hooks are there: ", What], fun() -> hooked(Code) end}
          || {What, Code} <- hooked()],
@@ -26,7 +28,7 @@ main(_) ->
 -define(NEEDED, "__future__, atexit, faulthandler, gc, warnings").
 -define(OWN, [<<"_erlang">>, <<"_tracemalloc">>, <<"erlang">>, <<"erlang._imports">>,
               <<"erlang._locks">>, <<"erlang._log">>, <<"erlang._output">>, <<"erlang._setup">>,
-              <<"erlang._signals">>, <<"erlang._source">>]).
+              <<"erlang._signals">>, <<"erlang._source">>, <<"erlang._threads">>]).
 
 imports() ->
     imports(default, ?OWN).
@@ -73,6 +75,53 @@ stack() ->
 sleeps({ok, [#{thread := <<"MainThread">>}]}) -> true;
 sleeps({ok, []}) -> false.
 
+%% They are other threads, or forked from one: {what, code, what is then done}.
+importers() ->
+    [{"a finalizer that another thread runs",
+      <<"import gc\ngc.disable()\n"
+        "class Late:\n def __del__(self): import threading\n"
+        "it = Late()\nit.it = it\ndel it">>,
+      fun() ->
+          _ = spawn_link(fun() -> py:exec(<<"import time\ntime.sleep(1)">>, #{},
+                                          #{pool => importer}) end),
+          fixture:wait_until(fun() -> sleeps(py:stack({importer, 1})) end),
+          {ok, _} = py:gc(importer)
+      end},
+     {"one of _thread", <<"import _thread, sys, time\n"
+                          "def run():\n import threading\n time.sleep(60)\n"
+                          "_thread.start_new_thread(run, ())\n"
+                          "while not hasattr(sys.modules.get('threading'), '_shutdown'):\n"
+                          " time.sleep(0.01)">>, fun() -> ok end},
+     {"a child that a thread has forked",
+      <<"import _thread, os\n"
+        "def run():\n"
+        " pid = os.fork()\n"
+        " if pid == 0:\n"
+        "  import threading\n"
+        "  os._exit(threading.main_thread() is not threading.current_thread())\n"
+        " status.append(os.waitpid(pid, 0)[1])\n"
+        " lock.release()\n"
+        "status, lock = [], _thread.allocate_lock()\nlock.acquire()\n"
+        "_thread.start_new_thread(run, ())\nlock.acquire()\n"
+        "assert status == [0], status">>, fun() -> ok end}].
+
+%% Python's end waits for no thread that is none of threading's.
+main_thread(Code, After) ->
+    {ok, _} = py:start_pool(importer, #{size => 1}),
+    ok = py:exec(Code, #{}, #{pool => importer}),
+    After(),
+    File = filename:join(fixture:tmpdir(), "ended"),
+    ok = py:exec(<<"import os, threading\n"
+                   "main = threading.main_thread()\n"
+                   "assert threading.current_thread() is main and main.is_alive()\n"
+                   "assert main in threading.enumerate() and main.native_id == os.getpid()\n"
+                   "it = threading.Thread(target=print)\nit.start()\nit.join()\n"
+                   "__import__('atexit').register(lambda file=file: open(file, 'w').close())">>,
+                 #{file => list_to_binary(File)}, #{pool => importer}),
+    ok = py:unbind(importer),
+    ok = py:stop_pool(importer),
+    ?assertEqual(ok, file:delete(File)).
+
 %% Where it goes is said by the event, or by its not being one.
 logging() ->
     [begin
@@ -118,6 +167,8 @@ hooked() ->
         "n = 1\n"
         "while run(n): n += 1\n"
         "assert n > 20, n">>},
+     {"what shows tracebacks is a file of the user's",
+      <<"import sys, types\nsys.modules['linecache'] = types.ModuleType('linecache')">>},
      {"the finder was asked, and the loader has then run another module",
       <<"import importlib.util, sys\n"
         "class Both:\n"

@@ -13,7 +13,7 @@ import os
 import sys
 import warnings
 
-from erlang import Atom, _imports, _output
+from erlang import Atom, _imports, _output, _threads
 
 TYPE_CHECKING = False  # importing typing takes memory
 if TYPE_CHECKING:
@@ -44,9 +44,10 @@ def _formatted(
 ) -> str:
     try:
         from traceback import format_exception
-    except Exception:  # there is no memory, or Python ends
+
+        return "".join(format_exception(kind, exc, trace)).rstrip("\n")
+    except Exception:  # no memory, Python ends, or what it needs is foreign
         return f"{kind.__name__}: {exc}"
-    return "".join(format_exception(kind, exc, trace)).rstrip("\n")
 
 
 def _unraisable(args: sys.UnraisableHookArgs) -> None:
@@ -113,8 +114,9 @@ def listen(on: bool) -> None:
             setattr(owner, name, below[name])
 
 
-def _threads(threading: ModuleType) -> None:
+def _with_threads(threading: ModuleType) -> None:
     add("excepthook", threading, _thread_ended)
+    _threads.mend_main(threading)
 
 
 def _logs(logging: ModuleType) -> None:
@@ -137,6 +139,6 @@ def unless_foreign(follow: _imports.Callback) -> _imports.Callback:
 
 def install() -> None:
     """A forked child has nobody who listens."""
-    _imports.watch("threading", unless_foreign(_threads))
+    _imports.watch("threading", unless_foreign(_with_threads))
     _imports.watch("logging", unless_foreign(_logs))
     os.register_at_fork(after_in_child=lambda: listen(False))

@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-import _thread
 import io
 import sys
 
 import erlang
-from erlang import _log, _output
+from erlang import _log, _output, _threads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,10 +15,6 @@ if TYPE_CHECKING:
 
 # ModuleSpec, without an import of the module that has it.
 _ModuleSpec: Any = type(erlang.__spec__)
-
-
-# The thread that runs the jobs.
-MAIN = _thread.get_ident()
 
 # What is imported when it is used, and imports itself all that is.
 _LATER = ("traceback", "tokenize", "threading", "erlang._logging")
@@ -41,6 +36,7 @@ def setup(now: bool) -> None:
         getattr(sys, name).reconfigure(
             line_buffering=True, errors="backslashreplace"
         )
+    _threads.install()
     _output.install()
     _log.install()
     _prepare_main(sys.modules["__main__"])

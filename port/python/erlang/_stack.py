@@ -7,9 +7,8 @@ import sys
 import traceback
 from types import FrameType
 
-from erlang import Atom, _source
+from erlang import Atom, _source, _threads
 from erlang._names import clean
-from erlang._setup import MAIN
 
 _OWN = __file__.rpartition("/")[0] + "/"
 
@@ -28,13 +27,10 @@ def _frames(innermost: FrameType | None) -> list[dict[Atom, object]]:
 
 
 def thread_names() -> dict[int | None, str]:
-    """By their numbers.  It is not the one to import threading.
-
-    Until Python 3.13 that takes the thread that does so for the main one.
-    """
+    """By their numbers.  It is not the one to import threading."""
     threads = getattr(sys.modules.get("threading"), "enumerate", None)
     if threads is None:
-        return {MAIN: "MainThread"}
+        return {_threads.MAIN: "MainThread"}
     return {thread.ident: thread.name for thread in threads()}
 
 
@@ -46,7 +42,10 @@ def stacks() -> list[dict[Atom, object]]:
     """
     _source.show_all()
     names = thread_names()
-    found = sorted(sys._current_frames().items(), key=lambda item: item[0] != MAIN)
+    found = sorted(
+        sys._current_frames().items(),
+        key=lambda item: item[0] != _threads.MAIN,
+    )
     return [
         {
             Atom("thread"): clean(names.get(ident, str(ident))),
