@@ -32,6 +32,8 @@
     | {answer, py_ask:from(), py_result:answer()}
     %% This request has not started: the pool finds another worker for it.
     | {requeue, #req{}}
+    %% The same for one that was not taken, and which the queue may refuse.
+    | {queue, #req{}}
     %% This process needs the worker from now on.
     | {home, pid()}
     %% The program has done a piece of work.

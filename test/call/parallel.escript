@@ -26,7 +26,8 @@ main(_) ->
         {"a restart beside chunks", fun restart/0},
         {"the caller's death cancels its chunks", fun caller_dies/0},
         {"a queue that is full holds chunks back", fun no_queue/0},
-        {"chunks beside other callers", fun others/0}
+        {"chunks beside other callers", fun others/0},
+        {"a call on its way to a worker that a chunk fills", fun on_its_way/0}
     ])).
 
 parallel_order() ->
@@ -168,3 +169,26 @@ others() ->
             || _ <- lists:seq(1, 5)],
     [?assertEqual({ok, N}, py:call(operator, add, [N, 0])) || N <- lists:seq(1, 200)],
     [receive {Pid, Result} -> ?assertEqual({ok, lists:seq(1, 2000)}, Result) end || Pid <- Pids].
+
+%% Its caller has seen a worker with room, and the chunk came there first.
+on_its_way() ->
+    {ok, _} = py:start_pool(narrow, #{size => 1, max_queue => 1}),
+    [{_, Worker, _}] = py_pool_board:with_pool(narrow, fun py_pool_board:workers/1),
+    ok = sys:suspend(Worker),
+    Calls = [{operator, add, [N, 0]} || N <- lists:seq(1, 200)],
+    Many = asks(Worker, 1, fun() -> py:parallel(Calls, #{chunk => 100, pool => narrow}) end),
+    One = asks(Worker, 3, fun() -> py:call(operator, add, [1, 1], #{}, #{pool => narrow}) end),
+    ok = sys:resume(Worker),
+    ?assertEqual({ok, lists:seq(1, 200)}, Many()),
+    ?assertEqual({ok, 2}, One()),
+    ok = py:stop_pool(narrow).
+
+%% Runs the fun until that many messages wait for the worker: what awaits its result.
+asks(Worker, Count, Fun) ->
+    Test = self(),
+    Pid = spawn_link(fun() -> Test ! {self(), Fun()} end),
+    fixture:wait_until(fun() -> queued(Worker) >= Count end),
+    fun() -> receive {Pid, Result} -> Result end end.
+
+queued(Pid) ->
+    element(2, process_info(Pid, message_queue_len)).

@@ -141,7 +141,7 @@ grouped() ->
     {Ids, Jobs} = send(Pushed),
     ?assertEqual(lists:seq(1, ?MOST_WINDOW), Ids),
     ?assertMatch({Count, 0}, py_worker_jobs:load(Jobs)),
-    ?assertMatch({[{answer, last, {error, {overloaded, _, 0}}}], _}, push(req(last), 0, Jobs)),
+    ?assertMatch({[{answer, last, {error, {overloaded, _, 0}}}], _}, push(bound(last), 0, Jobs)),
     Half = ?WINDOW_BYTES div 2,
     ?assertMatch({[1, 2], _}, send(waiting([sized(Half, Req) || Req <- lists:sublist(Group, 3)]))).
 
@@ -166,7 +166,9 @@ behind() ->
 full() ->
     Jobs = sent([req(Id) || Id <- lists:seq(1, ?LEAST_WINDOW + ?MAX)]),
     ?assertMatch({[{answer, 99, {error, {overloaded, ?MAX, ?MAX}}}], Jobs},
-                 push(req(99), ?MAX, Jobs)),
+                 push(bound(99), ?MAX, Jobs)),
+    Free = req(98),
+    ?assertEqual({[{queue, Free}], Jobs}, push(Free, ?MAX, Jobs)),
     ?assertMatch({[], _}, push(req(99), ?MAX, replied(1, Jobs))).
 
 %% ---------------------------------------------------------------------------

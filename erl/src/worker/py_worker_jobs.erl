@@ -45,15 +45,19 @@ new() ->
 %% On its way
 
 %% Accepts a request, unless more than Max would wait; or if it came with others,
-%% which had a place together. It waits until next/1 lets it go.
+%% which had a place together. It waits until next/1 lets it go. What any worker may
+%% run came because there was room: if others have taken it, it goes to the queue.
 -spec push(py_wire:id(), #req{}, Max :: non_neg_integer(), jobs()) -> {[effect()], jobs()}.
-push(_, #req{reply_to = From, grouped = false}, Max, #jobs{n = N, n_waiting = Waiting} = J)
+push(_, #req{grouped = false} = Req, Max, #jobs{n = N, n_waiting = Waiting} = J)
   when N + Waiting >= Max + J#jobs.window ->
-    {[{answer, From, {error, {overloaded, N + Waiting - J#jobs.window, Max}}}], J};
+    {[no_room(Req, N + Waiting - J#jobs.window, Max)], J};
 push(Id, #req{deadline = Deadline} = Req, _, #jobs{waiting = Waiting} = J) ->
     Job = #job{id = Id, req = Req, deadline = Deadline},
     {[], J#jobs{waiting = queue:in(Job, Waiting), n_waiting = J#jobs.n_waiting + 1,
                 soonest = min(Deadline, J#jobs.soonest)}}.
+
+no_room(#req{bound = false} = Req, _, _) -> {queue, Req};
+no_room(#req{reply_to = From}, N, Max) -> {answer, From, {error, {overloaded, N, Max}}}.
 
 %% The job to send now, if one may be sent. It is not an effect, because what cannot
 %% be written is not sent: then the old jobs stay.

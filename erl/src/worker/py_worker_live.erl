@@ -69,13 +69,8 @@ request(#req{deadline = Deadline, reply_to = From} = Req, L) ->
 accept(#req{kind = urgent} = Req, _, #live{max_queue = Max} = L) ->
     Id = next_id(L#live.last_id, L#live.streams),
     urgent(py_worker_urgent:push(Id, Req, Max, L#live.urgent), L#live{last_id = Id});
-accept(#req{named = true} = Req, Now, #live{tenure = Tenure} = L) ->
-    case py_worker_tenure:is_open(Tenure) of
-        true -> push(Req, Now, L);
-        false -> enter(Req, L), L   % for its successor
-    end;
-accept(#req{bound = Bound} = Req, Now, L) ->
-    case Bound orelse py_worker_view:takes_new(L) of
+accept(Req, Now, L) ->
+    case py_worker_view:takes(Req, L) of
         true -> push(Req, Now, L);
         false -> enter(Req, L), L
     end.
@@ -303,6 +298,9 @@ effect({send, Frame}, #live{port = Port} = L) ->
     L;
 effect({recall, Ids}, #live{send = Send} = L) ->
     effects([{send, Frame} || Frame <- py_worker_send:recall(Ids, Send)], L);
+effect({queue, Req}, #live{pool_pid = Pool} = L) ->
+    py_pool:enter(Pool, Req#req{body = []}),
+    L;
 effect(progress, L) -> L#live{since = none, busy = false};
 effect({requeue, Req}, #live{tenure = Tenure} = L) ->
     enter(Req, L),

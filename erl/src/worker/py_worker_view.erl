@@ -4,7 +4,7 @@
 %% has to decide something, whether it may end; and its load, which others read.
 -module(py_worker_view).
 
--export([info/1, running/1, callers/1, is_running/1, takes_new/1, wake/1, is_done/1, may_end/1]).
+-export([info/1, running/1, callers/1, is_running/1, takes/2, wake/1, is_done/1, may_end/1]).
 -export([cause/2, is_closing/1, culprit/1, publish/1]).
 -export_type([live/0]).
 
@@ -43,8 +43,13 @@ callers(#live{jobs = Jobs, streams = Streams, tenure = Tenure}) ->
 is_running(#live{jobs = Jobs, streams = Streams}) ->
     not py_worker_jobs:is_idle(Jobs) orelse py_worker_streams:active(Streams) > 0.
 
+%% Whether it takes this request. What names it waits for its successor, if there is
+%% to be one.
+-spec takes(#req{}, live()) -> boolean().
+takes(#req{named = true}, #live{tenure = Tenure}) -> py_worker_tenure:is_open(Tenure);
+takes(#req{bound = Bound}, L) -> Bound orelse takes_new(L).
+
 %% Whether it takes requests that any worker may run.
--spec takes_new(live()) -> boolean().
 takes_new(#live{busy = Busy, spared = Spared, tenure = Tenure}) ->
     not Busy andalso not Spared andalso py_worker_tenure:is_open(Tenure).
 
