@@ -88,6 +88,8 @@ misuses() ->
     [{"erlang.decoder(1, print)", 'TypeError', <<"a tag is a string, not int">>},
      {"erlang.decoder('x', 1)", 'TypeError', <<"no function: int">>},
      {"erlang.decoder('date', print)", 'ValueError', <<"what {date, ...} stands for cannot be changed">>},
+     {"erlang.decoder('undefined', print)", 'ValueError', <<"undefined does not arrive as an Atom">>},
+     {"erlang.decoder('x' * 256, print)", 'ValueError', <<"an atom has at most 255 characters">>},
      {"erlang.decoder('bytes')(print)", 'ValueError', <<"what {bytes, ...} stands for cannot be changed">>}].
 
 unregistered({Source, Class, Message}) ->
