@@ -17,17 +17,19 @@ MAIN = _thread.get_ident()
 def mend_main(threading: Any) -> None:
     """Until Python 3.13 it takes the thread that imports it for the main one.
 
-    That may be any, as a collection runs finalizers where it is asked for.
-    Python's end waits for the locks of threads: for the main one's no more.
+    From then on it takes just its native_id.  That thread may be any, as a
+    collection runs finalizers where it is asked for.  Python's end waits for
+    the locks of threads: for the main one's no more.
     """
     main = threading._main_thread
+    main._native_id = os.getpid()
     if main.ident == MAIN:
         return
     threading._shutdown_locks.discard(main._tstate_lock)
     main._tstate_lock = _thread.allocate_lock()
     main._tstate_lock.acquire()
     threading._active.pop(main.ident)
-    main._ident, main._native_id = MAIN, os.getpid()
+    main._ident = MAIN
     threading._active[MAIN] = main
 
 
