@@ -85,7 +85,7 @@ refused({Term, Text}) ->
     end}.
 
 misuses() ->
-    [{"erlang.decoder(1, print)", 'TypeError', <<"a tag is a string, not int">>},
+    [{"erlang.decoder(1, print)", 'TypeError', <<"the text of an atom is a str, not int">>},
      {"erlang.decoder('x', 1)", 'TypeError', <<"no function: int">>},
      {"erlang.decoder('date', print)", 'ValueError', <<"what {date, ...} stands for cannot be changed">>},
      {"erlang.decoder('undefined', print)", 'ValueError', <<"undefined does not arrive as an Atom">>},

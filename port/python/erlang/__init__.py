@@ -267,6 +267,7 @@ def decoder(tag, function=None):
     """
     from . import _decode
 
+    tag = Atom(tag)
     if function is None:
         return lambda function: _decode.register(tag, function)
     return _decode.register(tag, function)

@@ -6,7 +6,7 @@ The C decoder knows the tags, and calls `decode` for a tuple that has one.
 
 from __future__ import annotations
 
-from . import Atom, BadArg
+from . import BadArg
 from ._names import full_name, said
 from ._tags import TAGS
 
@@ -14,6 +14,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
+
+    from . import Atom
 
 # Atoms that arrive as True, False and None.
 _CONSTANTS = frozenset({"true", "false", "none", "nil", "undefined"})
@@ -28,11 +30,8 @@ else:
     _erlang.decoders(_registered)
 
 
-def register(tag: str, function: Callable[..., Any]) -> Callable[..., Any]:
+def register(tag: Atom, function: Callable[..., Any]) -> Callable[..., Any]:
     """What erlang.decoder does."""
-    if not isinstance(tag, str):
-        raise TypeError(f"a tag is a string, not {full_name(type(tag))}")
-    Atom(tag)  # raises for what can be none
     if tag in _CONSTANTS:
         raise ValueError(f"{tag} does not arrive as an Atom")
     if tag in TAGS:
