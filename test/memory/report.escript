@@ -87,10 +87,11 @@ starting() ->
     ?assert(is_map_key(rss, worker(1))),
     fixture:wait_until(fun() -> is_map_key(rss, worker(2)) end).
 
-%% The kernel counts how often a program has slept.
+%% The kernel counts how often a program has slept. Its pool trims it a second after it
+%% has fallen idle.
 asleep() ->
     [OsPid | _] = fixture:os_pids(),
-    fixture:wait_until(fun() -> slept(OsPid) =:= begin timer:sleep(300), slept(OsPid) end end),
+    fixture:wait_until(fun() -> slept(OsPid) =:= begin timer:sleep(2000), slept(OsPid) end end),
     Before = slept(OsPid),
     [_ = py_mem:overview() || _ <- lists:seq(1, 20)],
     ?assertEqual(Before, slept(OsPid)).

@@ -159,7 +159,7 @@ init_once() ->
         ?assertEqual({ok, <<"oiii">>}, file:read_file(Log)),
         ok = py:restart_workers(Pool),
         {error, {worker_exit, _}} = eval(<<"__import__('os')._exit(1)">>, In),
-        fixture:wait_until(fun() -> length(fixture:os_pids(Pool)) =:= 3 end),
+        fixture:wait_until(fun() -> file:read_file(Log) =:= {ok, <<"oiiiiiii">>} end),
         {ok, Board} = py_pool_board:find(Pool),
         {ok, Pid} = py_pool_board:pool(Board),
         exit(Pid, kill),
