@@ -40,14 +40,15 @@ run(Ops, #opts{pool = Target, wire = Wire} = Opts) ->
 chunks(Ops, Most, Lanes) ->
     Count = length(Ops),
     Fair = max(1, (Count + Lanes - 1) div Lanes),
-    cut(lists:zip(lists:seq(1, Count), Ops), min(Most, Fair)).
+    cut(lists:zip(lists:seq(1, Count), Ops), Count, min(Most, Fair)).
 
-cut(Numbered, Most) when length(Numbered) > Most ->
+%% Pieces of a list with that many, which is not counted again for each.
+cut(Numbered, Count, Most) when Count > Most ->
     {Chunk, Rest} = lists:split(Most, Numbered),
-    [Chunk | cut(Rest, Most)];
-cut([], _) ->
+    [Chunk | cut(Rest, Count - Most, Most)];
+cut([], 0, _) ->
     [];
-cut(Numbered, _) ->
+cut(Numbered, _, _) ->
     [Numbered].
 
 %% ---------------------------------------------------------------------------
@@ -155,8 +156,9 @@ ended(again, Left, Back, Again) -> Again(Left ++ Back);
 ended(Answer, Left, Back, Again) -> all(Answer, Left) ++ Again(Back).
 
 again(Back, Opts, Watch) ->
+    Count = length(Back),
     lists:append([begin
                       Anew = [{N, py_request:anew(Ticket, Opts)} || {N, Ticket} <- Piece],
                       {done, Answers} = perform(Anew, Opts, Watch),
                       Answers
-                  end || Piece <- cut(Back, max(1, length(Back) div ?PIECES))]).
+                  end || Piece <- cut(Back, Count, max(1, Count div ?PIECES))]).
