@@ -15,6 +15,7 @@ port_libwire_a_SOURCES = \
 	port/wire/etf.c port/wire/etf.h \
 	port/wire/frame.c port/wire/frame.h \
 	port/wire/keys.c port/wire/keys.h \
+	port/wire/lane.c port/wire/lane.h \
 	port/wire/output.c port/wire/output.h \
 	port/wire/protocol.h \
 	port/wire/put.c port/wire/put.h \

@@ -125,6 +125,7 @@ test_scripts = \
 	test/program/frames.escript \
 	test/program/heap.escript \
 	test/program/instructions.escript \
+	test/program/lane.escript \
 	test/program/names.escript \
 	test/program/paths.escript \
 	test/program/profile.escript \
@@ -239,6 +240,7 @@ c_tests = \
 	test/c/wire/test_buf \
 	test/c/wire/test_frame \
 	test/c/wire/test_keys \
+	test/c/wire/test_lane \
 	test/c/wire/test_put \
 	test/c/wire/test_request \
 	test/c/wire/test_scan
@@ -361,13 +363,15 @@ instructions: all $(test_beams)
 # libFuzzer's targets; `make fuzz` runs each for FUZZ_SECONDS, and keeps what
 # it learns in the build directory.
 FUZZ_SECONDS = 30
-fuzz_targets = test/fuzz/fuzz_scan test/fuzz/fuzz_batch test/fuzz/fuzz_decode
+fuzz_targets = test/fuzz/fuzz_scan test/fuzz/fuzz_batch test/fuzz/fuzz_decode \
+	test/fuzz/fuzz_lane
 fuzz_ldflags = $(AM_LDFLAGS) -fsanitize=fuzzer
 EXTRA_PROGRAMS += $(fuzz_targets)
 EXTRA_DIST += test/fuzz/fuzz.h test/fuzz/make_corpus.escript
 test_fuzz_fuzz_scan_LDFLAGS = $(fuzz_ldflags)
 test_fuzz_fuzz_batch_LDFLAGS = $(fuzz_ldflags)
 test_fuzz_fuzz_decode_LDFLAGS = $(fuzz_ldflags)
+test_fuzz_fuzz_lane_LDFLAGS = $(fuzz_ldflags)
 fuzz_flags = -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -print_funcs=0 \
 	-print_final_stats=1 \
 	-artifact_prefix=./
@@ -383,6 +387,8 @@ fuzz: all
 	  ./fuzz_batch $(fuzz_flags) corpus/batches corpus/requests
 	@$(stage_env) $(sanitizer_env) cd test/fuzz && \
 	  ./fuzz_decode $(fuzz_flags) corpus/terms
+	@$(stage_env) $(sanitizer_env) cd test/fuzz && \
+	  ./fuzz_lane $(fuzz_flags) corpus/lane
 else
 fuzz:
 	@echo 'fuzz: configure with CC=clang --enable-fuzz first'; exit 1

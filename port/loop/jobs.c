@@ -72,7 +72,7 @@ void job_free(struct job *job)
 {
     if (!job)
         return;
-    free(job->frame);
+    frame_free(job->frame);
     free(job);
 }
 

@@ -13,6 +13,7 @@
 #include "talk/wait.h"
 #include "wire/clock.h"
 #include "wire/frame.h"
+#include "wire/lane.h"
 #include "wire/protocol.h"
 
 /* Whoever sleeps in poll(2) does not notice that Python has closed our
@@ -113,12 +114,18 @@ bool reader_was_asked(void)
     return asked;
 }
 
+static enum frame_status next_frame(struct frame **frame, struct err *err)
+{
+    const enum frame_status status = frame_read(&input, frame, err);
+    return status == FRAME_OK ? lane_follow(frame, err) : status;
+}
+
 static enum reader_status read_frame(bool busy)
 {
     struct frame *frame = NULL;
     struct err err = {""};
 
-    switch (frame_read(&input, &frame, &err)) {
+    switch (next_frame(&frame, &err)) {
     case FRAME_OK:
         return route_frame(frame, busy) ? READER_ROUTED : quit();
     case FRAME_TOO_LARGE:

@@ -197,7 +197,7 @@ static void request_take(struct frame *frame, const struct request *req,
     }
     err_set(&err, "no memory for a request of %zu bytes", frame->len);
     no_memory(frame->data, frame->len, &err);
-    free(frame);
+    frame_free(frame);
 }
 
 /* Takes the frame of one request, or of control. */
@@ -217,7 +217,7 @@ static bool route_one(struct frame *frame, bool busy)
         request_take(frame, &req, busy);
         return true;
     }
-    free(frame);
+    frame_free(frame);
     return go_on;
 }
 
@@ -252,7 +252,7 @@ bool route_frame(struct frame *frame, bool busy)
     if (!batch_begin(&batch, frame->data, frame->len))
         return route_one(frame, busy);
     const bool go_on = route_batch(&batch);
-    free(frame);
+    frame_free(frame);
     return go_on;
 }
 
@@ -261,11 +261,11 @@ void route_refused(struct frame *frame, const struct err *why)
     struct request req;
     request_parse_id(frame->data, frame->len, &req);
     answer_badarg(&req, why);
-    free(frame);
+    frame_free(frame);
 }
 
 void route_no_memory(struct frame *frame, const struct err *why)
 {
     no_memory(frame->data, frame->len, why);
-    free(frame);
+    frame_free(frame);
 }

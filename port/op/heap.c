@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What Python's and C's allocators have taken; and giving what malloc has free
- * back to the kernel. It needs no Python: it is needed most while C code holds
- * the GIL.
+ * What Python's and C's allocators have taken, and the lane; and giving what is
+ * free of malloc's and of the lane's memory back to the kernel. It needs no
+ * Python: it is needed most while C code holds the GIL.
  */
 #include "config.h"
 
@@ -16,6 +16,7 @@
 #include "memory/heap_hook.h"
 #include "memory/mallinfo.h"
 #include "task/reply.h"
+#include "wire/lane.h"
 #include "wire/put.h"
 
 static void put_number(struct buf *out, const char *key, size_t n)
@@ -64,7 +65,8 @@ void op_memory_detail(const struct task *task, struct buf *out)
     const bool tells = mallinfo_read(&numbers);
     put_tuple(out, 2);
     put_atom_z(out, "ok");
-    put_map(out, 1 + (tells ? 1 : 0) + (counts ? 1 : 0));
+    put_map(out, 2 + (tells ? 1 : 0) + (counts ? 1 : 0));
+    put_number(out, "lane", lane_bytes());
     put_arenas(out);
     if (tells)
         put_malloc(out, &numbers);
@@ -77,6 +79,7 @@ void op_memory_detail(const struct task *task, struct buf *out)
 void op_trim(const struct task *task, struct buf *out)
 {
     (void)task;
+    lane_tidy();
 #ifdef HAVE_MALLOC_TRIM
     (void)malloc_trim(0);
     reply_ok(out);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Who this program is: its versions, limits and exception classes.
+ * Who this program is: its versions, limits and exception classes; and what it
+ * offers.
  */
 #include "config.h"
 
@@ -9,10 +10,12 @@
 
 #include "op/op.h"
 #include "process/guard.h"
+#include "task/arg.h"
 #include "task/map.h"
 #include "value/atoms.h"
 #include "value/exception.h"
 #include "value/python.h"
+#include "wire/lane.h"
 #include "wire/output.h"
 #include "wire/protocol.h"
 
@@ -52,6 +55,16 @@ static PyObject *features(void)
     return list;
 }
 
+/* {Fd, Room}; None: there is none, or it is in use. */
+static PyObject *lane(void)
+{
+    int fd = -1;
+    size_t room = 0;
+    if (!lane_offer(output_max_frame(), &fd, &room))
+        return Py_NewRef(Py_None);
+    return Py_BuildValue("(in)", fd, (Py_ssize_t)room);
+}
+
 static int describe(PyObject *map)
 {
     const size_t most = output_max_frame();
@@ -65,7 +78,8 @@ static int describe(PyObject *map)
         map_take(map, "features", features()) < 0 ||
         map_take(map, "max_frame", PyLong_FromSize_t(most)) < 0 ||
         map_take(map, "max_depth", PyLong_FromLong(MAX_DEPTH)) < 0 ||
-        map_take(map, "guard", guard()) < 0)
+        map_take(map, "guard", guard()) < 0 ||
+        map_take(map, "lane", lane()) < 0)
         return -1;
     return map_take(map, "exceptions", exception_class_names());
 }
@@ -74,6 +88,16 @@ PyObject *op_hello(struct task *task)
 {
     (void)task;
     return map_make(describe);
+}
+
+PyObject *op_lane(struct task *task)
+{
+    PyObject *opened = arg_boolean(task, "opened");
+    if (!opened)
+        return NULL;
+    lane_answer(opened == Py_True);
+    Py_DECREF(opened);
+    Py_RETURN_NONE;
 }
 
 PyObject *op_version(struct task *task)

@@ -14,6 +14,7 @@
 #include "task/gc_pause.h"
 #include "task/map.h"
 #include "value/python.h"
+#include "wire/lane.h"
 
 #define GENERATION_MAX 2
 
@@ -31,6 +32,7 @@ static int describe(PyObject *map)
 PyObject *op_memory_stats(struct task *task)
 {
     (void)task;
+    lane_tidy();
     return map_make(describe);
 }
 

@@ -30,6 +30,7 @@ static const struct op_row rows[] = {
     {"hello", 0, true, op_hello, "hello"},
     {"version", 0, true, op_version, "version"},
     {"listen", 2, false, op_listen, NULL},
+    {"lane", 1, false, op_lane, NULL},
     {"listen", 3, false, op_listen, NULL},
     {"memory_stats", 0, true, op_memory_stats, "memory_stats"},
     {"memory_objects", 0, true, op_memory_objects, "memory_objects"},

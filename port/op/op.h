@@ -46,7 +46,7 @@ op_fn op_call;
 /* stream.c  {stream, Source} */
 op_fn op_stream;
 /* hello.c  hello   version */
-op_fn op_hello, op_version;
+op_fn op_hello, op_lane, op_version;
 /* memory.c  memory_stats   reset_peak   gc   {gc, Generation} */
 op_fn op_memory_stats, op_reset_peak, op_gc;
 /* memory.c  gc_threshold   {gc_threshold, N0, N1, N2}   gc_enable … */

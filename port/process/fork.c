@@ -12,6 +12,7 @@
 #include "process/fds.h"
 #include "process/signals.h"
 #include "value/python.h"
+#include "wire/lane.h"
 #include "wire/output.h"
 
 static bool is_child; /* set in the child, which has one thread */
@@ -74,6 +75,7 @@ static void in_child(void)
 {
     is_child = true;
     output_close();
+    lane_in_child();
     fds_close();
     crash_in_child();
     signals_plain();

@@ -7,13 +7,16 @@
 #include "wire/buf.h"
 
 #include <stdlib.h>
+#include <string.h>
 
+#include "wire/lane.h"
 #include "wire/protocol.h"
 
 /* The first allocation: most replies fit. */
 #define FIRST_SIZE 4096
 
-/* What is kept from one frame to the next. */
+/* What is kept from one frame to the next; of one that may share only so much
+ * that the next large one moves into the lane. */
 #define KEEP_SIZE (1024 * 1024)
 
 void buf_init(struct buf *b, size_t max)
@@ -22,10 +25,20 @@ void buf_init(struct buf *b, size_t max)
     *b = (struct buf){.max = max < limit ? max : limit};
 }
 
+void buf_let_go(struct buf *b)
+{
+    const bool may_share = b->may_share;
+    buf_init(b, b->max);
+    b->may_share = may_share;
+}
+
 void buf_free(struct buf *b)
 {
-    free(b->data);
-    buf_init(b, b->max);
+    if (b->shared)
+        lane_return();
+    else
+        free(b->data);
+    buf_let_go(b);
 }
 
 int buf_fail(struct buf *b, enum buf_why why)
@@ -33,6 +46,27 @@ int buf_fail(struct buf *b, enum buf_why why)
     if (b->why == BUF_OK)
         b->why = why;
     return -1;
+}
+
+/* NULL: it stays where it is. */
+static char *move(struct buf *b, size_t cap)
+{
+    char *data = lane_lend(cap);
+    if (!data)
+        return NULL;
+    if (b->len > 0)
+        memcpy(data, b->data, b->len);
+    free(b->data);
+    b->shared = true;
+    return data;
+}
+
+static char *resize(struct buf *b, size_t cap)
+{
+    if (b->shared)
+        return lane_extend(cap);
+    char *data = b->may_share && cap >= LANE_LEAST ? move(b, cap) : NULL;
+    return data ? data : realloc(b->data, cap);
 }
 
 int buf_grow(struct buf *b, size_t n)
@@ -47,7 +81,7 @@ int buf_grow(struct buf *b, size_t n)
         cap = need;
     if (cap > b->max)
         cap = b->max;
-    char *data = realloc(b->data, cap);
+    char *data = resize(b, cap);
     if (data == NULL)
         return buf_fail(b, BUF_NO_MEMORY);
     b->data = data;
@@ -68,7 +102,7 @@ void buf_rewind(struct buf *b, size_t mark)
 
 void buf_shrink(struct buf *b)
 {
-    if (b->cap > KEEP_SIZE)
+    if (b->shared || b->cap > (b->may_share ? LANE_LEAST : KEEP_SIZE))
         buf_free(b);
     buf_rewind(b, 0);
 }

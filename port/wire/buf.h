@@ -7,11 +7,15 @@
  * check late and nothing half written is ever sent. A reply is transactional:
  * buf_mark, append, and buf_rewind to the mark when something went wrong.
  *
+ * The frame of a buf that may share moves into the lane when it gets large, if
+ * that is free (see lane.h), so that it need not be copied to be sent.
+ *
  * A buf belongs to one thread at a time. No Python, no GIL.
  */
 #ifndef PORT_WIRE_BUF_H
 #define PORT_WIRE_BUF_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum buf_why {
@@ -27,6 +31,8 @@ struct buf {
     size_t cap;
     size_t max;
     enum buf_why why;
+    bool may_share;
+    bool shared; /* data is in the lane */
 };
 
 /* Nothing is allocated yet. max bounds len, all of it: for a frame that is the
@@ -56,8 +62,10 @@ size_t buf_mark(const struct buf *b);
 /* Forgets all that was appended since the mark, and the failure. */
 void buf_rewind(struct buf *b, size_t mark);
 
-/* Between two frames: empties b, and gives the memory of a large frame (over
- * 1 MiB) back. */
+/* Between two frames: empties b, and gives the memory of a large frame back. */
 void buf_shrink(struct buf *b);
+
+/* The memory in the lane is somebody else's now: b is empty. */
+void buf_let_go(struct buf *b);
 
 #endif

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "wire/bytes.h"
+#include "wire/lane.h"
 #include "wire/protocol.h"
 
 void frame_reader_init(struct frame_reader *r, int fd, size_t max_frame)
@@ -136,6 +137,12 @@ struct frame *frame_copy(const char *data, size_t len)
     if (f != NULL)
         memcpy(f->data, data, len);
     return f;
+}
+
+void frame_free(struct frame *frame)
+{
+    if (!lane_release(frame))
+        free(frame);
 }
 
 /* The frame whose header has just been taken. */

@@ -17,7 +17,8 @@
 #include "wire/buf.h"
 #include "wire/err.h"
 
-/* A frame that was read, without its header. Owned by who got it: free(). */
+/* A frame that was read, without its header. Owned by who got it: frame_free().
+ */
 struct frame {
     size_t len;
     char data[];
@@ -60,6 +61,9 @@ enum frame_status frame_read(struct frame_reader *r, struct frame **out,
 
 /* A frame with these bytes; NULL: no memory. */
 struct frame *frame_copy(const char *data, size_t len);
+
+/* Nothing for NULL. */
+void frame_free(struct frame *frame);
 
 /* True when the next frame_read will not wait for input. */
 bool frame_buffered(const struct frame_reader *r);

@@ -9,6 +9,7 @@
 
 #include "wire/err.h"
 #include "wire/frame.h"
+#include "wire/lane.h"
 #include "wire/protocol.h"
 
 static struct {
@@ -32,6 +33,7 @@ size_t output_max_frame(void)
 void output_begin(struct buf *b)
 {
     b->max = output.max_frame + FRAME_HEADER;
+    b->may_share = true;
     frame_begin(b);
 }
 
@@ -40,16 +42,34 @@ bool output_may_block(const struct buf *b)
     return b->len > PIPE_BUF;
 }
 
-void output_send(struct buf *b)
+static void write_frame(int fd, struct buf *b)
 {
     struct err err = {""};
-    int fd = output.fd;
-    if (fd < 0)
-        return;
     pthread_mutex_lock(&output.lock);
     if (frame_write(fd, b, &err) < 0)
         output.broken = true;
     pthread_mutex_unlock(&output.lock);
+}
+
+/* What is in the lane already need not go through the pipe. */
+static void write_place(int fd, struct buf *b)
+{
+    char data[FRAME_HEADER + LANE_PLACE];
+    struct buf place = {.data = data, .len = sizeof data, .cap = sizeof data};
+    lane_sent(b->len - FRAME_HEADER, data + FRAME_HEADER);
+    buf_let_go(b);
+    write_frame(fd, &place);
+}
+
+void output_send(struct buf *b)
+{
+    int fd = output.fd;
+    if (fd < 0)
+        return;
+    if (b->shared && b->why == BUF_OK && b->len - FRAME_HEADER >= LANE_LEAST)
+        write_place(fd, b);
+    else
+        write_frame(fd, b);
 }
 
 bool output_broken(void)

@@ -25,8 +25,8 @@ void output_begin(struct buf *b);
 /* True when writing this frame may have to wait for the reader. */
 bool output_may_block(const struct buf *b);
 
-/* Writes the frame in `b`. When nobody reads any more it is dropped: see
- * output_broken. */
+/* Writes the frame in `b`, which may be empty afterwards. When nobody reads
+ * any more it is dropped: see output_broken. */
 void output_send(struct buf *b);
 
 /* True once a frame could not be written. */

@@ -32,6 +32,17 @@
 #define DEFAULT_MAX_FRAME 268435456
 #define LEAST_MAX_FRAME 1024
 
+/* Frames of this size and more take the lane, the memory that both sides reach,
+ * if it is free. It begins with a head of so many bytes, in which are, at these
+ * places, the serials of the last frame to the program that the program has
+ * read, and of the last one from the program that the peer has read. In each
+ * half a frame begins behind so many bytes. */
+#define LANE_LEAST 131072
+#define LANE_HEAD 65536
+#define LANE_IN_READ 0
+#define LANE_OUT_READ 4
+#define LANE_SKIP 16
+
 /* Requests that may wait. */
 #define WAITING_MAX 100000
 
@@ -105,6 +116,7 @@
     /* hello */ \
     X(protocol) X(pyport) X(python) X(version) X(os_pid) X(executable) \
     X(features) X(max_frame) X(max_depth) X(exceptions) X(quit) X(batch) \
+    X(lane) \
     X(guard) X(off) X(kernel) \
     /* events */ \
     X(event) X(send) X(withdraw) X(log) X(crash) X(spoilt) X(paused) \

@@ -3,7 +3,7 @@
 %%! +pc unicode
 %%
 %% make_corpus DIR: writes what the fuzzers start from, one frame a file:
-%% DIR/terms (for scan and decode), DIR/requests (for scan) and DIR/batches.
+%% DIR/terms (for scan and decode), DIR/requests (for scan), DIR/batches and DIR/lane.
 -mode(compile).
 
 main([Dir]) ->
@@ -12,10 +12,17 @@ main([Dir]) ->
     Requests = [term_to_binary(Request) || Request <- requests()],
     write(filename:join(Dir, "requests"), Requests),
     write(filename:join(Dir, "batches"), [term_to_binary(Requests)
-                                          | [term_to_binary([Request]) || Request <- Requests]]);
+                                          | [term_to_binary([Request]) || Request <- Requests]]),
+    write(filename:join(Dir, "lane"), [<<(place(Size))/binary, Request/binary>>
+                                       || Request <- Requests,
+                                          Size <- [byte_size(Request), 0, 1 bsl 22, 1 bsl 31]]);
 main(_) ->
     io:put_chars(standard_error, "usage: make_corpus.escript DIR\n"),
     halt(64).
+
+%% It stands for a frame of so many bytes in the lane.
+place(Size) ->
+    <<131, 104, 3, 119, 4, "lane", 98, 1:32, 98, Size:32>>.
 
 %% The name of a file is a hash of what is in it, so that none is there twice.
 write(Dir, Frames) ->
