@@ -65,6 +65,7 @@ erl_sources = \
 	erl/src/os/py_os_cgroup.erl \
 	erl/src/os/py_os_exit.erl \
 	erl/src/os/py_os_group.erl \
+	erl/src/os/py_os_lane.erl \
 	erl/src/os/py_os_limit.erl \
 	erl/src/os/py_os_port.erl \
 	erl/src/os/py_os_proc.erl \

@@ -67,6 +67,7 @@ test_scripts = \
 	test/call/errors.escript \
 	test/call/leave_stream.escript \
 	test/call/interrupt.escript \
+	test/call/large.escript \
 	test/call/library.escript \
 	test/call/limits.escript \
 	test/call/parallel.escript \

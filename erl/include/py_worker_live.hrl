@@ -7,6 +7,7 @@
     pool_pid :: pid(),
     slot :: pos_integer(),
     port :: port(),
+    lane :: py_os_lane:lane() | none,
     about :: logger:metadata(),         % what the log says of this worker
     max_queue :: non_neg_integer(),
     last_id = 0 :: py_wire:id(),
@@ -17,7 +18,8 @@
     rest = py_worker_rest:new() :: py_worker_rest:rest(),
     callers = py_watch:new() :: py_watch:callers(),
     send :: py_worker_send:send(),
-    hello :: #{python := binary(), guard := atom(), os_pid := pos_integer()},   % it said so
+    hello :: #{python := binary(), guard := atom(), os_pid := pos_integer(),     % it said so
+               lane := boolean()},  % whether large frames take it
     now :: integer(),                   % when the clock was read last
     since = none :: none | integer(),   % when the program began what it is at
     busy = false :: boolean(),

@@ -497,7 +497,7 @@ memory_stats(Target) ->
 %% `rss', `peak' and `swap'; and `id', `os_pid', `calls', `uptime' (ms), `baseline'
 %% (the `rss' when it was ready) and `growth' since then; its `limits' and what is
 %% `left' of them. With `#{detail => true}'
-%% there are also `pss', `uss', `children', `arenas', `malloc', `blocks', `objects', `compiled'
+%% there are also `pss', `uss', `children', `lane', `arenas', `malloc', `blocks', `objects', `compiled'
 %% and a `diagnosis', as far as they are available (`docs/memory.md'). A pool's map sums
 %% up the Python numbers of the `asked' workers, `answered' of which gave new ones, and
 %% has the workers' own maps as `workers'.

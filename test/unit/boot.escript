@@ -10,6 +10,7 @@ main(_) ->
     tap:run([
         {"hello comes first", fun first/0},
         {"then what to do with the logs", fun logs/0},
+        {"whether the lane was opened is said if there is one", fun lane/0},
         {"then its first numbers about memory are learnt", fun memory/0},
         {"then the pool is asked, and its steps are run in order", fun steps/0},
         {"too late, and where it is", fun late_where/0},
@@ -43,6 +44,17 @@ logs() ->
     Window = py_talk_events:window(),
     {run, hello, Boot} = py_worker_boot:new(false),
     ?assertMatch({run, {listen, false, Window, true}, _}, py_worker_boot:result({ok, said()}, Boot)).
+
+lane() ->
+    Said = fun(Lane) -> py_worker_boot:result({ok, (said())#{lane => Lane}}, new()) end,
+    [begin
+         Next = py_worker_boot:lane(IsOpen, Said({9, 1 bsl 20})),
+         {run, {listen, true, _, true}, Listening} = Next,
+         {run, {lane, IsOpen}, Boot} = py_worker_boot:result(ok, Listening),
+         ?assertMatch({run, memory_stats, _}, py_worker_boot:result(ok, Boot))
+     end || IsOpen <- [true, false]],
+    {run, _, Without} = py_worker_boot:lane(false, Said(none)),
+    ?assertMatch({run, memory_stats, _}, py_worker_boot:result(ok, Without)).
 
 memory() ->
     ?assertEqual(#{}, py_worker_boot:memory(greeted())),

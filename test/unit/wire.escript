@@ -21,7 +21,10 @@ main(_) ->
         table:rows("event", fun py_wire:event/1, events()),
         table:rows("message_id", fun py_wire:message_id/1, messages()),
         table:rows("receiver_name", fun py_wire:receiver_name/1, receivers()),
+        table:rows("place", fun py_wire:place/1, places()),
+        table:rows("large", fun py_wire:large/1, larges()),
         {"a large binary in a request is not copied", fun not_copied/0},
+        {"a large binary in a reply is a part of it", fun part_of_it/0},
         {"atoms are named once", fun atoms_once/0}
     ]).
 
@@ -86,6 +89,36 @@ ids() ->
      {"of an event", [term_to_binary({event, send, {self(), 1}})], none},
      {"of the Id that another wrote", [term_to_binary({9, ok})], none},
      {"of nothing", [<<>>], none}].
+
+places() ->
+    [{"what was written", [py_wire:place(7, 200_000)], {7, 200_000}},
+     {"the largest", [py_wire:place(16#7fffffff, 16#7fffffff)], {16#7fffffff, 16#7fffffff}},
+     {"that is longer", [<<(py_wire:place(1, 2))/binary, 0>>], none},
+     {"of a reply", [reply(1, ok)], none},
+     {"of another form of integer", [term_to_binary({lane, 1, 2})], none}].
+
+%% The reply with an empty binary, which is decoded, and the binary.
+larges() ->
+    Array = fun(Shape, Bytes) -> {ok, {ndarray, <<"<f8">>, Shape, Bytes}} end,
+    Split = fun(Empty, Large) -> {reply(1, Empty), Large} end,
+    [{"a binary", [reply(1, {ok, <<"abc">>})], Split({ok, <<>>}, <<"abc">>)},
+     {"an array", [reply(1, Array({3, 100_000}, <<"abc">>))],
+      Split(Array({3, 100_000}, <<>>), <<"abc">>)},
+     {"an array of no dimension", [reply(1, Array({}, <<"abc">>))], Split(Array({}, <<>>), <<"abc">>)},
+     {"an array that is longer than there is", [reply(1, Array({1 bsl 40}, <<"abc">>))], none},
+     {"another tuple", [reply(1, {ok, {ndarrays, <<"<f8">>, {1}, <<"abc">>}})], none},
+     {"a binary in a list", [reply(1, {ok, [<<"abc">>]})], none},
+     {"an error", [reply(1, {error, <<"abc">>})], none},
+     {"a binary with something behind it", [<<(reply(1, {ok, <<"abc">>}))/binary, 0>>], none},
+     {"a binary that is cut off", [binary:part(reply(1, {ok, <<"abc">>}), 0, 15)], none}].
+
+part_of_it() ->
+    Frame = reply(1, {ok, binary:copy(<<"x">>, 200_000)}),
+    {ok, Value} = py_result:decode(Frame),
+    ?assertEqual(byte_size(Frame), binary:referenced_byte_size(Value)),
+    ?assertEqual(binary:copy(<<"x">>, 200_000), Value),
+    Array = {ndarray, <<"|u1">>, {200_000}, Value},
+    ?assertEqual({ok, Array}, py_result:decode(reply(1, {ok, Array}))).
 
 not_started() ->
     [{"the answer to take_back", [reply(1, {error, not_started})], true},

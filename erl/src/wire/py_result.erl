@@ -7,6 +7,9 @@
 -export([answer/1, result/1, result/2, decode/1]).
 -export_type([answer/0, final/0, result/0]).
 
+%% From this size on it matters that a binary is not copied.
+-define(LARGE, (1 bsl 16)).
+
 %% What a worker, or the pool, answers a request with.
 -type answer() :: final() | {opened, py_wire:id()} | {go, pid()} | again.
 %% The answers that make a result.
@@ -44,7 +47,18 @@ result(Answer, _) ->
 %% Atoms that do not exist on this node are not made: an error names them.
 %% A chunk of a stream decodes to {ok, Items}.
 -spec decode(binary()) -> result().
+decode(Frame) when byte_size(Frame) < ?LARGE ->
+    decode_all(Frame);
 decode(Frame) ->
+    case py_wire:large(Frame) of
+        {Small, Large} -> put_large(decode_all(Small), Large);
+        none -> decode_all(Frame)
+    end.
+
+put_large({ok, {ndarray, Dtype, Shape, <<>>}}, Large) -> {ok, {ndarray, Dtype, Shape, Large}};
+put_large({ok, <<>>}, Large) -> {ok, Large}.
+
+decode_all(Frame) ->
     try binary_to_term(Frame, [safe]) of
         {_Id, Result} -> decoded(Result)
     catch

@@ -9,6 +9,7 @@
 
 -export([what/1, named/1, body/2, request/3, batch/1, batch_head/0, part_size/1, controls/1]).
 -export([cancel/1, take_back/1, more/2, stop/1, ack/1, answer/2, resume/0, quit/0]).
+-export([place/1, place/2, large/1]).
 -export([reply_id/1, is_not_started/1, chunk_items/1, ahead/1, event/1, message_id/1]).
 -export([receiver_name/1, atoms/0]).
 -export_type([id/0, op/0, what/0]).
@@ -22,6 +23,7 @@
 -type what() :: {Module :: atom() | binary(), Function :: atom() | binary(), arity()} | atom().
 
 -define(TUPLE, 104).
+-define(SMALL_INTEGER, 97).
 -define(INTEGER, 98).
 -define(ATOM, 119).
 -define(LONG_ATOM, 118).
@@ -137,6 +139,18 @@ resume() ->
 quit() ->
     <<?TERM_VERSION, ?ATOM, 4, "quit">>.
 
+%% Stands for a frame of so many bytes that is in the lane (py_os_lane).
+-spec place(id(), non_neg_integer()) -> binary().
+place(Serial, Size) ->
+    <<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 4, "lane", ?INTEGER, Serial:32, ?INTEGER, Size:32>>.
+
+%% What a frame stands for, if it is such a place.
+-spec place(binary()) -> {id(), non_neg_integer()} | none.
+place(<<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 4, "lane", ?INTEGER, Serial:32, ?INTEGER, Size:32>>) ->
+    {Serial, Size};
+place(_) ->
+    none.
+
 %% The Id of a reply; none for an event and whatever else comes.
 -spec reply_id(binary()) -> id() | none.
 reply_id(<<?TERM_VERSION, ?TUPLE, 2, ?INTEGER, Id:32, _/binary>>) -> Id;
@@ -154,6 +168,28 @@ is_not_started(Frame) when byte_size(Frame) < 64 ->
     end;
 is_not_started(_) ->
     false.
+
+%% A reply whose value is a large binary, or the array that ends in one: the binary, a
+%% part of the frame, and the reply with an empty one in its stead. What binary_to_term
+%% makes of it would be a copy.
+-spec large(binary()) -> {Small :: binary(), Large :: binary()} | none.
+large(<<Head:8/binary, ?TUPLE, 2, ?ATOM, 2, "ok", ?BINARY, Size:32, Large:Size/binary>>) ->
+    {<<Head/binary, ?TUPLE, 2, ?ATOM, 2, "ok", ?BINARY, 0:32>>, Large};
+large(<<_:8/binary, ?TUPLE, 2, ?ATOM, 2, "ok", ?TUPLE, 4, ?ATOM, 7, "ndarray",
+        ?BINARY, Size:32, _:Size/binary, ?TUPLE, N, Shape/binary>> = Frame) ->
+    last(N, Shape, Frame);
+large(_) ->
+    none.
+
+%% Behind so many lengths.
+last(0, <<?BINARY, Size:32, Large:Size/binary>>, Frame) ->
+    {<<(binary:part(Frame, 0, byte_size(Frame) - Size - 4))/binary, 0:32>>, Large};
+last(N, <<?SMALL_INTEGER, _, Rest/binary>>, Frame) when N > 0 ->
+    last(N - 1, Rest, Frame);
+last(N, <<?INTEGER, _:4/binary, Rest/binary>>, Frame) when N > 0 ->
+    last(N - 1, Rest, Frame);
+last(_, _, _) ->
+    none.
 
 %% How many items a stream's chunk {Id, {chunk, Items}} has; `final' when the
 %% reply is not a chunk but the stream's last word.

@@ -34,6 +34,7 @@
     port :: port() | undefined,
     os_pid :: pos_integer() | undefined,
     events :: py_talk_events:events() | undefined,
+    lane = none :: py_os_lane:lane() | none,
     quits = false :: boolean(),         % whether it understands `quit'
     excess = none :: none | map(),      % the memory for which it is being killed
     large = false :: boolean(),         % whether a large frame has come in this step
@@ -207,8 +208,8 @@ handle_cast(_, S) -> {noreply, S}.
 %% What may come in any phase; everything else is for the phase.
 -spec handle_info(term(), #state{}) ->
           {noreply, #state{}} | {noreply, #state{}, hibernate} | {stop, term(), #state{}}.
-handle_info({Port, {data, Frame}}, #state{port = Port} = S) ->
-    frame(py_wire:reply_id(Frame), Frame, S);
+handle_info({Port, {data, Frame}}, #state{port = Port, lane = Lane} = S) ->
+    frame(py_os_lane:frame(Frame, Lane), S);
 handle_info({Port, {exit_status, Status}}, #state{port = Port} = S) ->
     ended(Status, py_os_exit:reason(Status), S#state{port = undefined});
 handle_info({'EXIT', Port, Reason}, #state{port = Port} = S) ->
@@ -230,18 +231,17 @@ killing(Excess, #state{excess = none} = S) ->
     S#state{excess = Excess#{running => start}};
 killing(_, S) -> S.
 
-frame(Id, Frame, #state{phase = {starting, Boot, Timer}} = S) when is_integer(Id) ->
+frame({Id, Frame}, #state{phase = {starting, Boot, Timer}} = S) when is_integer(Id) ->
     step_done(Frame, Boot, Timer, S);
-frame(Id, Frame, #state{phase = {live, _}} = S) ->
-    settle(more(?MOST_STEPS, frame_step(Id, Frame, S)));
-frame(none, Frame, S) -> {noreply, frame_step(none, Frame, S)}.
+frame(Frame, #state{phase = {live, _}} = S) -> settle(more(?MOST_STEPS, frame_step(Frame, S)));
+frame(Frame, S) -> {noreply, frame_step(Frame, S)}.
 
 %% A frame that is not a reply is an event.
-frame_step(none, Frame, #state{port = Port, events = Events} = S) ->
+frame_step({none, Frame}, #state{port = Port, events = Events} = S) ->
     S#state{events = py_talk_events:handle(Frame, Port, Events)};
-frame_step(0, Frame, #state{phase = {live, Live}} = S) ->
+frame_step({0, Frame}, #state{phase = {live, Live}} = S) ->
     S#state{phase = {live, py_worker_live:numbers(py_result:decode(Frame), Live)}};
-frame_step(Id, Frame, #state{phase = {live, Live}, large = Large} = S) ->
+frame_step({Id, Frame}, #state{phase = {live, Live}, large = Large} = S) ->
     S#state{phase = {live, py_worker_live:reply(Id, Frame, Live)},
             large = Large orelse byte_size(Frame) >= ?LARGE}.
 
@@ -257,9 +257,7 @@ starting({?MODULE, {ran_out, What}}, _, _, #state{port = Port} = S) ->
     _ = py_os_port:send(Port, py_wire:resume()),
     {noreply, S};
 starting({?MODULE, {retire, Why, _}}, _, _, S) -> {stop, {shutdown, Why}, S};
-starting({?MODULE, {request, Req}}, _, _, S) ->
-    py_worker_end:refuse(Req),
-    {noreply, S};
+starting({?MODULE, {request, Req}}, _, _, S) -> py_worker_end:refuse(Req), {noreply, S};
 starting({timeout, Timer, boot}, Boot, Timer, S) ->
     ask(stack, #{}, S),
     {noreply, S#state{phase = {starting, Boot, {late, erlang:start_timer(?LATE, self(), boot)}}}};
@@ -287,24 +285,26 @@ step_done(Frame, Boot, Timer, S) ->
     _ = erlang:cancel_timer(Timer),
     Next = py_worker_boot:result(py_result:decode(Frame), Boot),
     case py_worker_boot:hello(Boot) =:= #{} of
-        true -> boot(Next, greeted(Next, S));
+        true -> greeted(Next, S);
         false -> boot(Next, S)
     end.
 
 %% The program has said hello: from now on its descriptors stay where they are,
 %% and nobody can know of it yet.
-greeted({run, _, Boot}, #state{pool = Pool, os_pid = OsPid} = S) ->
+greeted({run, _, Boot} = Next, #state{pool = Pool, os_pid = OsPid} = S) ->
     #{exceptions := Names, version := Version} = Hello = py_worker_boot:hello(Boot),
     ok = py_exception:learn(Names),
     py_pool_board:set_version(Pool, Version),
     py_os_proc:hold_input(OsPid),
-    S#state{quits = lists:member(quit, maps:get(features, Hello, []))};
-greeted({failed, _}, S) -> S.
+    Lane = py_os_lane:open(OsPid, Hello),
+    boot(py_worker_boot:lane(Lane =/= none, Next),
+         S#state{lane = Lane, quits = lists:member(quit, maps:get(features, Hello, []))});
+greeted({failed, _} = Failed, S) -> boot(Failed, S).
 
 go_live(Hello, #state{pool = Pool, options = Options} = S) ->
     Live = py_worker_live:new(#{pool => Pool, pool_pid => S#state.pool_pid, slot => S#state.slot,
-                                port => S#state.port, os_pid => S#state.os_pid,
-                                options => Options, hello => Hello}),
+                                port => S#state.port, lane => S#state.lane, hello => Hello,
+                                os_pid => S#state.os_pid, options => Options}),
     settle(S#state{phase = {live, Live}}).
 
 not_started(Text) -> {shutdown, {python_start, Text}}.
@@ -316,9 +316,9 @@ not_started(Text) -> {shutdown, {python_start, Text}}.
 %% deadlines are checked: under load that is most of the work. These messages are taken
 %% in their order, all others wait for their turn. After a retire it may end at once.
 more(0, S) -> S;
-more(N, #state{port = Port} = S) ->
+more(N, #state{port = Port, lane = Lane} = S) ->
     receive
-        {Port, {data, Frame}} -> more(N - 1, frame_step(py_wire:reply_id(Frame), Frame, S));
+        {Port, {data, Frame}} -> more(N - 1, frame_step(py_os_lane:frame(Frame, Lane), S));
         {?MODULE, _} = Message -> steps(Message, N - 1, S);
         {'DOWN', _, process, _, _} = Message -> steps(Message, N - 1, S)
     after 0 -> S

@@ -6,7 +6,7 @@
 %% to be run in every worker (init code, exec_all, tracing). Pure.
 -module(py_worker_boot).
 
--export([new/1, id/0, op/1, opts/1, steps/2, result/2, step/1, late/3, hello/1, memory/1]).
+-export([new/1, id/0, op/1, lane/2, opts/1, steps/2, result/2, step/1, late/3, hello/1, memory/1]).
 -export_type([boot/0, next/0, step/0]).
 
 -include("py_protocol.hrl").
@@ -46,6 +46,13 @@ opts({code, From, _}) -> #{traceback => true, filename => file(From)};
 opts(_) -> #{}.
 
 file({What, N}) -> unicode:characters_to_binary(io_lib:format("<~p ~b>", [What, N])).
+
+%% Whether the lane that the program offers was opened: it hears of that soon.
+-spec lane(boolean(), {run, step(), boot()}) -> {run, step(), boot()}.
+lane(IsOpen, {run, Step, #boot{hello = #{lane := {_, _}}, rest = Rest} = Boot}) ->
+    {run, Step, Boot#boot{rest = [{lane, IsOpen} | Rest]}};
+lane(false, Next) ->
+    Next.
 
 -spec steps([step()], boot()) -> next().
 steps([Step | Rest], Boot) -> {run, Step, Boot#boot{step = Step, rest = Rest}};

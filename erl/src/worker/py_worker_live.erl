@@ -32,19 +32,19 @@
 
 -type live() :: py_worker_view:live().
 -type args() :: #{pool := #pool{}, pool_pid := pid(), slot := pos_integer(), port := port(),
-                  os_pid := pos_integer() | undefined, options := py_worker:options(),
-                  hello := #{python := binary(), guard := atom(), _ => _}}.
+                  os_pid := pos_integer() | undefined, lane := py_os_lane:lane() | none,
+                  options := py_worker:options(), hello := #{atom() => _}}.
 
 -define(LAST_ID, 16#7fffffff).
 
 -spec new(args()) -> live().
 new(#{pool := Pool, pool_pid := PoolPid, slot := Slot, port := Port, os_pid := OsPid,
-      options := #{max_queue := MaxQueue} = Options, hello := Hello}) ->
+      lane := Lane, options := #{max_queue := MaxQueue} = Options, hello := Hello}) ->
     Now = py_time:now_ms(),
     Tenure = py_worker_tenure:new(Options, rand:uniform(), Now),
-    L = #live{pool = Pool, pool_pid = PoolPid, slot = Slot, port = Port, max_queue = MaxQueue,
-              about = py_talk_log:metadata(Pool, Slot, OsPid), tenure = Tenure, now = Now,
-              hello = maps:with([python, guard, os_pid], Hello),
+    L = #live{pool = Pool, pool_pid = PoolPid, slot = Slot, port = Port, lane = Lane,
+              max_queue = MaxQueue, about = py_talk_log:metadata(Pool, Slot, OsPid), tenure = Tenure,
+              now = Now, hello = (maps:with([python, guard, os_pid], Hello))#{lane => Lane =/= none},
               send = py_worker_send:new(Hello, Pool#pool.max_frame),
               ladder = py_worker_ladder:new(Pool#pool.interrupt_grace)},
     tenure(py_worker_tenure:use(Tenure), L).
@@ -345,12 +345,12 @@ settle(L) ->
     end.
 
 %% What could not be written, because the program has just ended, stays unsent.
-send_waiting(#live{jobs = Jobs, send = Send, port = Port} = L) ->
+send_waiting(#live{jobs = Jobs, send = Send, port = Port, lane = Lane} = L) ->
     case py_worker_send:next(Jobs, Send) of
         {Frame, Sent} ->
-            case py_os_port:send(Port, Frame) of
-                true -> send_waiting(L#live{jobs = Sent});
-                false -> L
+            case py_os_lane:send(Port, Frame, Lane) of
+                {true, Next} -> send_waiting(L#live{jobs = Sent, lane = Next});
+                {false, _} -> L
             end;
         none ->
             L

@@ -15,6 +15,7 @@
 -type live() :: #live{}.
 
 -spec info(live()) -> #{python := binary(), guard := atom(), os_pid := pos_integer(),
+                        lane := boolean(),
                         state := idle | busy, calls := non_neg_integer(),
                         running := py_wire:what() | none,
                         in_flight := non_neg_integer(), streams := non_neg_integer()}.

@@ -1,0 +1,104 @@
+%% SPDX-License-Identifier: Apache-2.0
+%%
+%% Memory that this VM and a program both reach, by which large frames go. The pipe
+%% carries them in pieces, and only then lets the other side go on.
+%%
+%% The program has made it, a file without a name, and says in `hello' which one of
+%% its descriptors that is. It is opened by way of /proc before Python can do anything
+%% to the descriptor, and belongs to the process that opened it, with whose end it is
+%% closed. In the pipe goes a place, which stands for the frame. Each direction has
+%% room for one frame; whoever has read it says so by a number at the beginning. What
+%% finds no room goes through the pipe.
+%%
+%% What the program wrote is copied before anything looks at it.
+-module(py_os_lane).
+
+-export([open/2, send/3, frame/2]).
+-export_type([lane/0]).
+
+-include("py_protocol.hrl").
+
+-record(lane, {
+    fd :: file:fd(),
+    room :: pos_integer(),      % bytes of each direction
+    serial = 0 :: py_wire:id()  % of the last frame to the program
+}).
+-opaque lane() :: #lane{}.
+
+-define(MOST_SERIAL, 16#7fffffff).
+
+%% What a program that said hello offers; `none' where it cannot be opened.
+-spec open(pos_integer() | undefined, Hello :: map()) -> lane() | none.
+open(OsPid, #{lane := {Fd, Room}}) when is_integer(OsPid), is_integer(Fd), is_integer(Room) ->
+    Name = ["/proc/", integer_to_list(OsPid), "/fd/", integer_to_list(Fd)],
+    case file:open(lists:append(Name), [raw, read, write, binary]) of
+        {ok, File} -> #lane{fd = File, room = Room};
+        {error, _} -> none
+    end;
+open(_, _) ->
+    none.
+
+%% Sends a frame, as py_os_port does; through the lane if it is large and there is room
+%% now.
+-spec send(port(), iodata(), lane() | none) -> {boolean(), lane() | none}.
+send(Port, Frame, Lane) ->
+    {Short, Next} = shorten(Frame, Lane),
+    {py_os_port:send(Port, Short), Next}.
+
+shorten(Frame, none) ->
+    {Frame, none};
+shorten(Frame, #lane{room = Room} = Lane) ->
+    case iolist_size(Frame) of
+        Size when Size >= ?LANE_LEAST, Size =< Room - ?LANE_SKIP -> write(Frame, Size, Lane);
+        _ -> {Frame, Lane}
+    end.
+
+write(Frame, Size, #lane{fd = Fd, serial = Last} = Lane) ->
+    case is_read(Lane) andalso file:pwrite(Fd, ?LANE_HEAD + ?LANE_SKIP, Frame) of
+        ok ->
+            Serial = Last rem ?MOST_SERIAL + 1,
+            {py_wire:place(Serial, Size), Lane#lane{serial = Serial}};
+        _ ->
+            {Frame, Lane}
+    end.
+
+%% Whether the program has read the last frame that was written.
+is_read(#lane{fd = Fd, serial = Last}) ->
+    file:pread(Fd, ?LANE_IN_READ, 4) =:= {ok, <<Last:32/native>>}.
+
+%% A frame from the program, or the one that it stands for, and its Id. A program whose
+%% lane does not have what it says is not to be talked to any more.
+-spec frame(binary(), lane() | none) -> {py_wire:id() | none, binary()}.
+frame(Frame, Lane) ->
+    case py_wire:reply_id(Frame) of
+        none -> Whole = whole(Frame, Lane), {py_wire:reply_id(Whole), Whole};
+        Id -> {Id, Frame}
+    end.
+
+whole(Frame, none) ->
+    Frame;
+whole(Frame, Lane) ->
+    case py_wire:place(Frame) of
+        none -> Frame;
+        {Serial, Size} -> read(Serial, Size, Lane)
+    end.
+
+read(Serial, Size, #lane{fd = Fd, room = Room}) when Size >= ?LANE_LEAST, Size =< Room - ?LANE_SKIP ->
+    case file:pread(Fd, ?LANE_HEAD + Room + ?LANE_SKIP, Size) of
+        {ok, <<Frame:Size/binary>>} ->
+            _ = file:pwrite(Fd, ?LANE_OUT_READ, <<Serial:32/native>>),
+            Frame;
+        Other ->
+            broken(Other, Size)
+    end;
+read(_, Size, _) ->
+    broken(no_place, Size).
+
+-spec broken(term(), non_neg_integer()) -> no_return().
+broken(Found, Size) ->
+    exit({shutdown, {worker_exit, {lane, [{expected, Size} | found(Found)]}}}).
+
+found({ok, Short}) -> [{found, byte_size(Short)}];
+found({error, Reason}) -> [{error, Reason}];
+found(eof) -> [{found, 0}];
+found(no_place) -> [].
