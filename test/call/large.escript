@@ -11,7 +11,7 @@
 
 -define(MIB, (1 bsl 20)).
 
--define(INIT, <<"import os, signal, time, erlang\n"
+-define(INIT, <<"import os, signal, stat, struct, threading, time, erlang\n"
                 "try:\n    import numpy\n"
                 "except ImportError:\n    pass\n"
                 "def echo(x): return x\n"
@@ -36,6 +36,18 @@
                 "        try: return os.readlink('/proc/self/fd/' + n)\n"
                 "        except OSError: return ''\n"
                 "    return [link(n) for n in os.listdir('/proc/self/fd')]\n"
+                "def lie(*sizes):\n"
+                "    lies = [n for n in range(3, 20) if is_pipe(n)]\n"
+                "    for size in sizes:\n"
+                "        place = b'\\x83h\\3w\\4lane' + struct.pack('>BIBI', 98, 1, 98, size)\n"
+                "        for n in lies: os.write(n, struct.pack('>I', len(place)) + place)\n"
+                "    time.sleep(10)\n"
+                "def lie_later(seconds): threading.Timer(seconds, lie, (100,)).start()\n"
+                "def runs(path):\n"
+                "    with open(path, 'a') as f: f.write('x')\n"
+                "def is_pipe(n):\n"
+                "    try: return stat.S_ISFIFO(os.fstat(n).st_mode) and os.write(n, b'') == 0\n"
+                "    except OSError: return False\n"
                 "def maps():\n"
                 "    with open('/proc/self/maps') as f: return f.read().count('pyport-lane')\n">>).
 
@@ -55,6 +67,10 @@ main(_) ->
         {"the worker ends in the middle", fun worker_ends/0},
         {"the worker is killed at any moment", fun killed/0},
         {"a forked child leaves what it has from its parent alone", fun forked/0},
+        [{"the program says that there is what cannot be: " ++ What, fun() -> lie(Size) end}
+         || {What, Size} <- lies()],
+        {"a request that was sent just before is not sent again", fun in_one_step/0},
+        {"another file is no lane", fun other_file/0},
         {"Python has no descriptor of it", fun no_descriptor/0},
         {"what was large is given back when the worker has nothing to do", fun given_back/0},
         {"the VM has one descriptor for each worker", fun descriptors/0},
@@ -196,6 +212,47 @@ forked() ->
     Parents = lists:duplicate(200_000, <<"a">>),
     same({ok, [<<0:1_600_000>>, Parents]}, call(forks, [])),
     echo(Bytes).
+
+lies() ->
+    [{"what is small", 100}, {"more than max_frame", ?DEFAULT_MAX_FRAME + 1}, {"2 GiB", 16#7fffffff}].
+
+%% Nothing is read or made room for.
+lie(Size) ->
+    Reason = {worker_exit, {lane, [{expected, Size}]}},
+    ?assertEqual({error, Reason}, call(lie, [Size])),
+    echo(bytes(?MIB)).
+
+%% The worker sends a request, and takes the lie in the same step.
+in_one_step() ->
+    File = filename:join(fixture:tmpdir(), "runs"),
+    {ok, Pool} = py_pool_board:find(default),
+    [{_, Worker, _}] = py_pool_board:workers(Pool),
+    {ok, none} = call(lie_later, [0.5]),
+    true = erlang:suspend_process(Worker),
+    Task = py:spawn_call('__main__', runs, [list_to_binary(File)]),
+    [fixture:wait_until(fun() -> has(What, Worker) end) || What <- [request, lie]],
+    true = erlang:resume_process(Worker),
+    ?assertMatch({error, {worker_exit, {lane, _}}}, py:await(Task)),
+    echo(bytes(?MIB)),
+    ?assertNotMatch({ok, <<_, _, _/binary>>}, file:read_file(File)).
+
+has(What, Worker) ->
+    {messages, Messages} = process_info(Worker, messages),
+    lists:any(fun(Message) -> what(Message) =:= What end, Messages).
+
+what({py_worker, {request, _}}) -> request;
+what({_, {data, <<_:5/binary, "lane", _/binary>>}}) -> lie;
+what(_) -> other.
+
+%% The program may be a child of the one that was started.
+other_file() ->
+    Name = filename:join(fixture:tmpdir(), "file"),
+    ok = file:write_file(Name, <<0:1_000_000>>),
+    {ok, _} = file:open(Name, [raw, read]),
+    OsPid = list_to_integer(os:getpid()),
+    {ok, Fds} = file:list_dir("/proc/self/fd"),
+    [Fd] = [Fd || Fd <- Fds, {ok, Link} <- [file:read_link("/proc/self/fd/" ++ Fd)], Link =:= Name],
+    ?assertEqual(none, py_os_lane:open(OsPid, ?MIB, #{lane => {list_to_integer(Fd), 2 * ?MIB}})).
 
 no_descriptor() ->
     {ok, Links} = call(links, []),

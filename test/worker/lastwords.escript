@@ -74,9 +74,10 @@ busy() ->
 
 message() ->
     with_pool(fun(In) ->
-        {ok, none} = py:call(farewell, message, [self(), <<"good bye">>], #{}, In),
+        Messages = [<<"good bye">>, binary:copy(<<"good bye">>, 100_000)],
+        [{ok, none} = py:call(farewell, message, [self(), Message], #{}, In) || Message <- Messages],
         ok = py:stop_pool(p),
-        receive <<"good bye">> -> ok end
+        [receive Message -> ok after 10_000 -> error(no_message) end || Message <- Messages]
     end).
 
 %% More than the program may send ahead, and nothing behind it.

@@ -13,29 +13,37 @@
 %% What the program wrote is copied before anything looks at it.
 -module(py_os_lane).
 
--export([open/2, send/3, frame/2]).
--export_type([lane/0]).
+-export([open/3, send/3, frame/2]).
+-export_type([lane/0, broken/0]).
 
 -include("py_protocol.hrl").
 
 -record(lane, {
     fd :: file:fd(),
     room :: pos_integer(),      % bytes of each direction
+    most :: integer(),          % bytes of a frame
     serial = 0 :: py_wire:id()  % of the last frame to the program
 }).
 -opaque lane() :: #lane{}.
 
--define(MOST_SERIAL, 16#7fffffff).
+%% What a place should stand for, and what is there.
+-type broken() :: {lane, [{expected | found, non_neg_integer()} | {error, term()}]}.
 
-%% What a program that said hello offers; `none' where it cannot be opened.
--spec open(pos_integer() | undefined, Hello :: map()) -> lane() | none.
-open(OsPid, #{lane := {Fd, Room}}) when is_integer(OsPid), is_integer(Fd), is_integer(Room) ->
-    Name = ["/proc/", integer_to_list(OsPid), "/fd/", integer_to_list(Fd)],
-    case file:open(lists:append(Name), [raw, read, write, binary]) of
-        {ok, File} -> #lane{fd = File, room = Room};
-        {error, _} -> none
+-define(MOST_SERIAL, 16#7fffffff).
+-define(TARGET, "/memfd:pyport-lane (deleted)").
+
+%% What a program that said hello offers, for frames of up to MaxFrame bytes; `none'
+%% where it cannot be opened. The program may be another process than the one that was
+%% started, in which that descriptor is any file, or none.
+-spec open(pos_integer() | undefined, MaxFrame :: pos_integer(), Hello :: map()) -> lane() | none.
+open(OsPid, MaxFrame, #{lane := {Fd, Room}})
+  when is_integer(OsPid), is_integer(Fd), is_integer(Room) ->
+    Name = lists:concat(["/proc/", OsPid, "/fd/", Fd]),
+    case file:read_link(Name) =:= {ok, ?TARGET} andalso file:open(Name, [raw, read, write, binary]) of
+        {ok, File} -> #lane{fd = File, room = Room, most = min(MaxFrame, Room - ?LANE_SKIP)};
+        _ -> none
     end;
-open(_, _) ->
+open(_, _, _) ->
     none.
 
 %% Sends a frame, as py_os_port does; through the lane if it is large and there is room
@@ -47,9 +55,9 @@ send(Port, Frame, Lane) ->
 
 shorten(Frame, none) ->
     {Frame, none};
-shorten(Frame, #lane{room = Room} = Lane) ->
+shorten(Frame, #lane{most = Most} = Lane) ->
     case iolist_size(Frame) of
-        Size when Size >= ?LANE_LEAST, Size =< Room - ?LANE_SKIP -> write(Frame, Size, Lane);
+        Size when Size >= ?LANE_LEAST, Size =< Most -> write(Frame, Size, Lane);
         _ -> {Frame, Lane}
     end.
 
@@ -68,35 +76,34 @@ is_read(#lane{fd = Fd, serial = Last}) ->
 
 %% A frame from the program, or the one that it stands for, and its Id. A program whose
 %% lane does not have what it says is not to be talked to any more.
--spec frame(binary(), lane() | none) -> {py_wire:id() | none, binary()}.
+-spec frame(binary(), lane() | none) -> {py_wire:id() | none, binary()} | {broken, broken()}.
 frame(Frame, Lane) ->
     case py_wire:reply_id(Frame) of
-        none -> Whole = whole(Frame, Lane), {py_wire:reply_id(Whole), Whole};
+        none -> follow(Frame, Lane);
         Id -> {Id, Frame}
     end.
 
-whole(Frame, none) ->
-    Frame;
-whole(Frame, Lane) ->
+follow(Frame, none) ->
+    {none, Frame};
+follow(Frame, Lane) ->
     case py_wire:place(Frame) of
-        none -> Frame;
+        none -> {none, Frame};
         {Serial, Size} -> read(Serial, Size, Lane)
     end.
 
-read(Serial, Size, #lane{fd = Fd, room = Room}) when Size >= ?LANE_LEAST, Size =< Room - ?LANE_SKIP ->
+read(Serial, Size, #lane{fd = Fd, room = Room, most = Most}) when Size >= ?LANE_LEAST, Size =< Most ->
     case file:pread(Fd, ?LANE_HEAD + Room + ?LANE_SKIP, Size) of
         {ok, <<Frame:Size/binary>>} ->
             _ = file:pwrite(Fd, ?LANE_OUT_READ, <<Serial:32/native>>),
-            Frame;
+            {py_wire:reply_id(Frame), Frame};
         Other ->
             broken(Other, Size)
     end;
 read(_, Size, _) ->
     broken(no_place, Size).
 
--spec broken(term(), non_neg_integer()) -> no_return().
 broken(Found, Size) ->
-    exit({shutdown, {worker_exit, {lane, [{expected, Size} | found(Found)]}}}).
+    {broken, {lane, [{expected, Size} | found(Found)]}}.
 
 found({ok, Short}) -> [{found, byte_size(Short)}];
 found({error, Reason}) -> [{error, Reason}];

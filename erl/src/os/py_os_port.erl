@@ -7,7 +7,7 @@
 %% one kill ends it together with all that it started.
 -module(py_os_port).
 
--export([open/1, send/2, close/1, close/3, wait_gone/2, kill/1]).
+-export([open/1, send/2, closed/1, close/1, close/3, wait_gone/2, kill/1]).
 -export_type([options/0]).
 
 %% What a pool's options say of its programs. Directories are as the user gave
@@ -135,6 +135,11 @@ send(Port, Frame) ->
 
 %% ---------------------------------------------------------------------------
 %% The end
+
+%% Why its port is closed, if not by its own end.
+-spec closed(ExitReason :: term()) -> closed | py_os_lane:broken().
+closed({lane, _} = Why) -> Why;
+closed(_) -> closed.
 
 %% Closes the program's input; the program may be gone already.
 -spec close(port()) -> ok.

@@ -213,7 +213,7 @@ handle_info({Port, {data, Frame}}, #state{port = Port, lane = Lane} = S) ->
 handle_info({Port, {exit_status, Status}}, #state{port = Port} = S) ->
     ended(Status, py_os_exit:reason(Status), S#state{port = undefined});
 handle_info({'EXIT', Port, Reason}, #state{port = Port} = S) ->
-    ended(Reason, closed, S#state{port = undefined});
+    ended(Reason, py_os_port:closed(Reason), S#state{port = undefined});
 handle_info({'EXIT', Pid, Reason}, #state{events = Events} = S) when is_pid(Pid) ->
     case Events =/= undefined andalso py_talk_events:is_helper(Pid, Events) of
         true -> {stop, {helper, Reason}, S};
@@ -227,8 +227,7 @@ handle_info(Message, #state{phase = {live, _}} = S) ->
 
 killing(Excess, #state{excess = none, phase = {live, Live}} = S) ->
     S#state{excess = Excess#{running => py_worker_view:running(Live)}};
-killing(Excess, #state{excess = none} = S) ->
-    S#state{excess = Excess#{running => start}};
+killing(Excess, #state{excess = none} = S) -> S#state{excess = Excess#{running => start}};
 killing(_, S) -> S.
 
 frame({Id, Frame}, #state{phase = {starting, Boot, Timer}} = S) when is_integer(Id) ->
@@ -236,7 +235,8 @@ frame({Id, Frame}, #state{phase = {starting, Boot, Timer}} = S) when is_integer(
 frame(Frame, #state{phase = {live, _}} = S) -> settle(more(?MOST_STEPS, frame_step(Frame, S)));
 frame(Frame, S) -> {noreply, frame_step(Frame, S)}.
 
-%% A frame that is not a reply is an event.
+%% A frame that is not a reply is an event. After a broken one nothing is heard or said.
+frame_step({broken, Why}, #state{port = Port} = S) -> exit(Port, Why), S;
 frame_step({none, Frame}, #state{port = Port, events = Events} = S) ->
     S#state{events = py_talk_events:handle(Frame, Port, Events)};
 frame_step({0, Frame}, #state{phase = {live, Live}} = S) ->
@@ -296,7 +296,7 @@ greeted({run, _, Boot} = Next, #state{pool = Pool, os_pid = OsPid} = S) ->
     ok = py_exception:learn(Names),
     py_pool_board:set_version(Pool, Version),
     py_os_proc:hold_input(OsPid),
-    Lane = py_os_lane:open(OsPid, Hello),
+    Lane = py_os_lane:open(OsPid, Pool#pool.max_frame, Hello),
     boot(py_worker_boot:lane(Lane =/= none, Next),
          S#state{lane = Lane, quits = lists:member(quit, maps:get(features, Hello, []))});
 greeted({failed, _} = Failed, S) -> boot(Failed, S).
@@ -386,7 +386,7 @@ terminate(Reason, S) ->
 end_program(Grace, Why, #state{port = Port, os_pid = OsPid, quits = Quits, events = Events} = S) ->
     py_worker_end:run(#{port => Port, os_pid => OsPid, quits => Quits, events => Events,
                         about => py_talk_log:metadata(S#state.pool, S#state.slot, OsPid),
-                        grace => Grace, why => Why}).
+                        lane => S#state.lane, grace => Grace, why => Why}).
 
 %% What reports print: none of the frames that it has or keeps.
 -spec format_status(gen_server:format_status()) -> gen_server:format_status().

@@ -16,6 +16,7 @@
 -type ending() :: #{port := port() | undefined,     % undefined: the program is gone
                     os_pid := pos_integer() | undefined,
                     quits := boolean(),             % whether it understands `quit'
+                    lane := py_os_lane:lane() | none,
                     events := py_talk_events:events() | undefined,
                     about := logger:metadata(),
                     grace := non_neg_integer(),     % how long it may take (ms)
@@ -103,9 +104,9 @@ listen(Left, Deadline, #{port := Port} = E) ->
     end.
 
 %% Nobody waits for a reply any more.
-heard(Frame, #{port := Port, events := Events} = E) ->
-    case py_wire:reply_id(Frame) of
-        none -> E#{events := py_talk_events:handle(Frame, Port, Events)};
+heard(Frame, #{port := Port, lane := Lane, events := Events} = E) ->
+    case py_os_lane:frame(Frame, Lane) of
+        {none, Event} -> E#{events := py_talk_events:handle(Event, Port, Events)};
         _ -> E
     end.
 
