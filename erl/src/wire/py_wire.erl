@@ -181,8 +181,8 @@ large(<<_:8/binary, ?TUPLE, 2, ?ATOM, 2, "ok", ?TUPLE, 4, ?ATOM, 7, "ndarray",
 large(_) ->
     none.
 
-%% Behind so many lengths.
-last(0, <<?BINARY, Size:32, Large:Size/binary>>, Frame) ->
+%% Behind so many lengths. If it is the smaller part, it would keep the whole frame.
+last(0, <<?BINARY, Size:32, Large:Size/binary>>, Frame) when 2 * Size > byte_size(Frame) ->
     {<<(binary:part(Frame, 0, byte_size(Frame) - Size - 4))/binary, 0:32>>, Large};
 last(N, <<?SMALL_INTEGER, _, Rest/binary>>, Frame) when N > 0 ->
     last(N - 1, Rest, Frame);
