@@ -9,7 +9,7 @@
 -export([workers/0, workers/1, os_pids/0, os_pids/1, ports/0]).
 -export([is_running/1, kill/2, stop/1, proc_kb/2, proc_number/2, descriptors/1]).
 -export([unless_sanitized/0, without_stack/1]).
--export([hold/1, release/1]).
+-export([hold/1, release/1, memory_stats/1, memory_stats/2]).
 -export([wait_until/1, wait_until/2, tmpdir/0, count/2, contains/2, has_numpy/0, has_glibc/0]).
 
 %% The tests, between "the application starts" and "nothing is left behind".
@@ -180,6 +180,20 @@ hold(In) ->
 release({Ref, File}) ->
     ok = file:write_file(File ++ ".go", <<>>),
     py:await(Ref).
+
+%% Statistics for which every worker has answered: on a busy machine one may be
+%% too late, and then it is shown with its last known numbers.
+-spec memory_stats(py:target()) -> map().
+memory_stats(Target) ->
+    memory_stats(Target, #{}).
+
+-spec memory_stats(py:target(), map()) -> map().
+memory_stats(Target, Options) ->
+    case py:memory_stats(Target, Options) of
+        {ok, #{busy := false} = Stats} -> Stats;
+        {ok, #{answered := N, asked := N} = Stats} -> Stats;
+        {ok, #{}} -> timer:sleep(10), memory_stats(Target, Options)
+    end.
 
 %% ---------------------------------------------------------------------------
 %% Small tools

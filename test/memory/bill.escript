@@ -106,7 +106,7 @@ uncounted() ->
 %% The peak of statistics is that of all calls, whoever has had bills.
 unmoved() ->
     Peak = fun() ->
-        {ok, #{heap := #{peak := Most}}} = py:memory_stats({default, 1}, #{detail => true}),
+        #{heap := #{peak := Most}} = fixture:memory_stats({default, 1}, #{detail => true}),
         Most
     end,
     {ok, _} = py:eval(<<"len(bytes(90_000_000))">>),

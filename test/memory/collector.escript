@@ -47,7 +47,7 @@ pool_threshold() ->
         ok = py:restart_workers(two),
         {ok, [{1, One}, {2, Two}]} = py_mem:gc_threshold({two, all}),
         ?assertEqual([{ok, {5000, 7, 8}}, {ok, {5000, 7, 8}}], [One, Two]),
-        {ok, #{gc_threshold := Shown}} = py:memory_stats(two),
+        #{gc_threshold := Shown} = fixture:memory_stats(two),
         ?assertEqual({5000, 7, 8}, Shown)
     end).
 
@@ -100,9 +100,9 @@ busy() ->
 %% As often as the collector says that it has run, and that took some time.
 pauses() ->
     two_workers(fun() ->
-        {ok, #{gc_pauses := Before, gc_stats := Runs}} = py:memory_stats({two, 1}),
+        #{gc_pauses := Before, gc_stats := Runs} = fixture:memory_stats({two, 1}),
         [{ok, _} = py:gc({two, 1}, Generation) || Generation <- [0, 1, 1, 2, 2, 2]],
-        {ok, #{gc_pauses := After, gc_stats := MoreRuns}} = py:memory_stats({two, 1}),
+        #{gc_pauses := After, gc_stats := MoreRuns} = fixture:memory_stats({two, 1}),
         Counts = [{A - B, M - R}
                   || {#{count := B}, #{count := A}, {#{<<"collections">> := R},
                                                      #{<<"collections">> := M}}}
@@ -116,9 +116,9 @@ pauses() ->
 pauses_go_on() ->
     two_workers(fun() ->
         [{ok, _} = py:gc(two) || _ <- lists:seq(1, 10)],
-        {ok, #{gc_pauses := [_, _, #{count := Before, longest := Longest}]}} = py:memory_stats(two),
+        #{gc_pauses := [_, _, #{count := Before, longest := Longest}]} = fixture:memory_stats(two),
         ok = py:restart_workers(two),
-        {ok, #{gc_pauses := [_, _, #{count := After, longest := Later}]}} = py:memory_stats(two),
+        #{gc_pauses := [_, _, #{count := After, longest := Later}]} = fixture:memory_stats(two),
         ?assert(Before >= 20 andalso After >= Before andalso Later >= Longest)
     end).
 

@@ -56,8 +56,7 @@ needs_numpy(true) -> fixture:has_numpy() orelse tap:skip("numpy was not found");
 needs_numpy(false) -> ok.
 
 detail() ->
-    {ok, Stats} = py:memory_stats({planted, 1}, #{detail => true}),
-    Stats.
+    fixture:memory_stats({planted, 1}, #{detail => true}).
 
 children_rss() ->
     #{children := #{rss := Rss}} = detail(),
@@ -92,9 +91,10 @@ gil_held() ->
         Args = [unicode:characters_to_binary(File)],
         spawn(fun() -> py:call(wedge, keep_gil_deaf, Args, #{}, #{pool => planted}) end),
         fixture:wait_until(fun() -> filelib:is_file(File) end),
+        Detail = fun() -> {ok, #{} = Stats} = py:memory_stats({planted, 1}, #{detail => true}), Stats end,
         %% Where the machine is late, it is not there in time.
-        fixture:wait_until(fun() -> is_map_key(diagnosis, detail()) end),
-        #{busy := true, diagnosis := fragmentation} = Stats = detail(),
+        fixture:wait_until(fun() -> is_map_key(diagnosis, Detail()) end),
+        #{busy := true, diagnosis := fragmentation} = Stats = Detail(),
         ?assertMatch(#{arenas := #{unused := _}, malloc := #{used := _, free := _}}, Stats),
         ?assertNot(is_map_key(blocks, Stats) orelse is_map_key(objects, Stats)),
         [OsPid] = fixture:os_pids(planted),

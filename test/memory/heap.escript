@@ -80,8 +80,7 @@ current() ->
     Current.
 
 detail() ->
-    {ok, Detail} = py:memory_stats({default, 1}, #{detail => true}),
-    Detail.
+    fixture:memory_stats({default, 1}, #{detail => true}).
 
 needs_numpy() ->
     eval(<<"__import__('importlib.util').util.find_spec('numpy') is not None">>) =:= {ok, true}

@@ -27,7 +27,10 @@ targets() ->
     {ok, #{id := 2, os_pid := OsPid, samples := Samples, limit := ?LIMIT}} =
         py_mem:history({default, 2}),
     ?assertEqual(lists:reverse(lists:sort(Samples)), Samples),
-    ?assertEqual(fixture:proc_kb(OsPid, "VmRSS") * 1024, element(2, lists:last(Samples))),
+    fixture:wait_until(fun() ->
+        {ok, #{samples := Now}} = py_mem:history({default, 2}),
+        fixture:proc_kb(OsPid, "VmRSS") * 1024 =:= element(2, lists:last(Now))
+    end),
     {ok, [{1, {ok, #{id := 1}}}, {2, {ok, #{id := 2}}}]} = py_mem:history({default, all}, #{}).
 
 await_samples(N) ->

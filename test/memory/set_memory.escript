@@ -191,7 +191,7 @@ stopped() ->
         ?assertEqual({error, timeout}, py:set_memory(limited, #{heap => 50 * ?MIB})),
         fixture:kill("CONT", OsPid),
         fixture:wait_until(fun() -> {ok, 1} =:= py:eval(<<"1">>, #{}, #{pool => limited}) end),
-        {ok, Seen} = py:memory_stats({limited, 1}, #{detail => true}),
+        Seen = fixture:memory_stats({limited, 1}, #{detail => true}),
         #{heap := #{limit := Has}, limits := #{heap := Shown}} = Seen,
         ?assertEqual({50 * ?MIB, 50 * ?MIB}, {Has, Shown}),
         #{options := #{memory := #{heap := Kept}}} = py:info(limited),

@@ -32,22 +32,14 @@ main(_) ->
         {"no counter goes back", 120_000, fun never_back/0}
     ])).
 
-%% Until all of them have answered: on a busy machine one may be too late for once.
-answered(Pool, N) ->
-    fixture:wait_until(fun() ->
-        {ok, #{answered := Answered}} = py:memory_stats(Pool),
-        Answered =:= N
-    end).
-
 own_map() ->
-    answered(default, 2),
-    {ok, Stats} = py:memory_stats({default, 1}),
+    Stats = fixture:memory_stats({default, 1}),
     ?assertEqual([age, baseline, busy, calls, gc_count, gc_pauses, gc_stats, gc_threshold, growth, id,
                   left, limits, os_pid, peak, rss, swap, uptime], lists:sort(maps:keys(Stats))),
     #{busy := false, rss := Rss, peak := Peak, age := Age} = Stats,
     ?assert(Rss > ?MB andalso Rss =< Peak),
     ?assert(Age >= 0),
-    {ok, #{workers := [#{id := 1}, #{id := 2}]} = Pool} = py:memory_stats(),
+    #{workers := [#{id := 1}, #{id := 2}]} = Pool = fixture:memory_stats(default),
     ?assertMatch(#{answered := 2, asked := 2}, Pool).
 
 growth() ->
@@ -87,7 +79,7 @@ goes_on() ->
 
 detail() ->
     fixture:unless_sanitized(),
-    {ok, #{workers := Workers}} = py:memory_stats(default, #{detail => true}),
+    #{workers := Workers} = fixture:memory_stats(default, #{detail => true}),
     ?assertEqual(2, length([ok || #{pss := Pss, uss := Uss} <- Workers,
                                   Uss > ?MB, Pss >= Uss])),
     [?assertMatch(#{children := #{count := 0, rss := 0}, blocks := Blocks, compiled := #{eval := _, exec := _},
@@ -106,13 +98,11 @@ options() ->
 
 traced_by_environment() ->
     {ok, _} = py:start_pool(traced, #{size => 1, env => #{"PYTHONTRACEMALLOC" => "2"}}),
-    answered(traced, 1),
-    {ok, #{traced_memory_current := Current, traced_memory_peak := Peak}} =
-        py:memory_stats(traced),
+    #{traced_memory_current := Current, traced_memory_peak := Peak} =
+        fixture:memory_stats(traced),
     ?assert(Current > 0 andalso Current =< Peak),
     ok = py:tracemalloc_stop(traced),
-    answered(traced, 1),
-    {ok, Stats} = py:memory_stats(traced),
+    Stats = fixture:memory_stats(traced),
     ?assertNot(is_map_key(traced_memory_current, Stats)),
     ok = py:stop_pool(traced).
 
@@ -153,8 +143,8 @@ peak() ->
     ok = py:tracemalloc_start(high),
     {ok, 80_000_000} = py:eval(<<"len(bytearray(b'x') * 80_000_000)">>, #{}, In),
     Peaks = fun() ->
-        {ok, #{peak := Kernel, traced_memory_peak := Traced, heap := #{peak := Heap}}} =
-            py:memory_stats({high, 1}, #{detail => true}),
+        #{peak := Kernel, traced_memory_peak := Traced, heap := #{peak := Heap}} =
+            fixture:memory_stats({high, 1}, #{detail => true}),
         [Kernel, Traced, Heap]
     end,
     ?assertEqual([true, true, true], [Peak > 80_000_000 || Peak <- Peaks()]),
@@ -215,14 +205,14 @@ quick() ->
 
 at_once() ->
     [begin
-         {ok, #{gc_stats := Before}} = py:memory_stats({default, 1}),
+         #{gc_stats := Before} = fixture:memory_stats({default, 1}),
          {ok, _} = py:gc({default, 1}),
-         {ok, #{gc_stats := After}} = py:memory_stats({default, 1}),
+         #{gc_stats := After} = fixture:memory_stats({default, 1}),
          ?assert(is_forth(Before, After) andalso Before =/= After),
          ok = py:tracemalloc_start({default, 1}),
-         {ok, #{traced_memory_current := _}} = py:memory_stats({default, 1}),
+         #{traced_memory_current := _} = fixture:memory_stats({default, 1}),
          ok = py:tracemalloc_stop({default, 1}),
-         {ok, Stats} = py:memory_stats({default, 1}),
+         Stats = fixture:memory_stats({default, 1}),
          ?assertNot(is_map_key(traced_memory_current, Stats)),
          timer:sleep(N)
      end || N <- [0, 5, 15, 30, 60]].

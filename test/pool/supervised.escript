@@ -282,7 +282,8 @@ application_dies() ->
     receive {'DOWN', Monitor, process, Pool, Reason} -> ?assertEqual(shutdown, Reason) end,
     fixture:wait_until(fun() -> fixture:ports() =:= [] end),
     ?assertEqual([], py:pools()),
-    ?assertEqual(shutdown, stop(Sup)).
+    ?assertEqual(shutdown, stop(Sup)),
+    fixture:wait_until(fun() -> not lists:keymember(py, 1, application:which_applications()) end).
 
 no_default() ->
     [ok = application:set_env(py, Key, Value)
