@@ -34,11 +34,15 @@
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
 #endif
 
-/* Serials of frames that were read: from the peer (written here), and to it
- * (written there). */
+/* What both sides know of the halves, at the places that protocol.h names. The
+ * first two are written here, the others by the peer. Each side says first what
+ * it is going to do with the half `in`, and then looks whether the other has
+ * said so: two of them never do it at once. */
 struct words {
-    _Atomic uint32_t in;
-    _Atomic uint32_t out;
+    _Atomic uint32_t in_read;
+    _Atomic uint32_t in_tidy;
+    _Atomic uint32_t out_read;
+    _Atomic uint32_t in_write;
 };
 
 struct half {
@@ -58,7 +62,7 @@ static struct {
     _Atomic(struct frame *) frame; /* what is in the half `in` */
     bool lent;                     /* the half `out` is */
     atomic_bool on;
-    atomic_bool large; /* the half `out` is larger than what is kept */
+    atomic_bool large; /* a half is larger than what is kept */
     atomic_int quiet;  /* frames since then */
     bool is_child;
 } lane = {.lock = PTHREAD_MUTEX_INITIALIZER, .fd = -1};
@@ -128,6 +132,12 @@ static bool half_resize(struct half *half, size_t size)
     half->base = base;
     half->mapped = size;
     return true;
+}
+
+/* Maps so many bytes, or more. */
+static bool half_reach(struct half *half, size_t size)
+{
+    return size <= half->mapped || half_resize(half, size);
 }
 
 /* Gives back what is not kept. */
@@ -258,6 +268,12 @@ static bool is_place(const struct frame *frame)
            frame->data[SIZE_AT - 1] == ERL_INTEGER_EXT;
 }
 
+static void note_size(void)
+{
+    lane.large = larger(lane.in.used, lane.out.used) > KEEP_SIZE;
+    lane.quiet = 0;
+}
+
 /* What is in the half, whose size only now is known. */
 static enum frame_status take(uint32_t serial, size_t size, struct frame **out,
                               struct err *err)
@@ -265,9 +281,10 @@ static enum frame_status take(uint32_t serial, size_t size, struct frame **out,
     struct half *in = &lane.in;
     in->serial = serial;
     in->used = larger(in->used, steps(LANE_SKIP + size));
-    if (!half_resize(in, LANE_SKIP + size)) {
+    note_size();
+    if (!half_reach(in, LANE_SKIP + size)) {
         *out = frame_copy(in->base + LANE_SKIP, smaller(size, FRAME_HEAD));
-        lane.words->in = serial;
+        lane.words->in_read = serial;
         err_set(err, "no memory for a frame of %zu bytes", size);
         return *out ? FRAME_NO_MEMORY : FRAME_BROKEN;
     }
@@ -280,7 +297,7 @@ static enum frame_status take(uint32_t serial, size_t size, struct frame **out,
 /* What is large and was used only once is not kept for ever. */
 static void be_quiet(void)
 {
-    if (lane.large && ++lane.quiet == QUIET_FRAMES)
+    if (lane.large && ++lane.quiet >= QUIET_FRAMES)
         lane_tidy();
 }
 
@@ -312,9 +329,8 @@ bool lane_release(struct frame *frame)
     if (lane.is_child)
         return true;
     lock();
-    half_shrink(&lane.in);
     lane.frame = NULL;
-    lane.words->in = lane.in.serial;
+    lane.words->in_read = lane.in.serial;
     unlock();
     return true;
 }
@@ -327,17 +343,16 @@ bool lane_release(struct frame *frame)
 static bool is_free(void)
 {
     return lane.on && !lane.is_child && !lane.lent &&
-           lane.words->out == lane.out.serial;
+           lane.words->out_read == lane.out.serial;
 }
 
 static char *fit(size_t size)
 {
     struct half *out = &lane.out;
-    if (size > lane.room - BEGIN || !half_resize(out, BEGIN + size) ||
+    if (size > lane.room - BEGIN || !half_reach(out, BEGIN + size) ||
         !half_fill(out, BEGIN + size))
         return NULL;
-    lane.large = out->used > KEEP_SIZE;
-    lane.quiet = 0;
+    note_size();
     return out->base + BEGIN;
 }
 
@@ -383,15 +398,26 @@ void lane_sent(size_t size, char place[LANE_PLACE])
 
 /* ---- what it takes ----------------------------------------------------- */
 
+/* Unless the peer writes there, or what it has written was not read. */
+static void tidy_in(void)
+{
+    if (lane.frame)
+        return;
+    lane.words->in_tidy = 1;
+    if (lane.words->in_write == lane.in.serial)
+        half_shrink(&lane.in);
+    lane.words->in_tidy = 0;
+}
+
 void lane_tidy(void)
 {
-    if (!lane.on)
+    if (!lane.on || lane.is_child)
         return;
     lock();
-    if (is_free()) {
+    if (is_free())
         half_shrink(&lane.out);
-        lane.large = false;
-    }
+    tidy_in();
+    note_size();
     unlock();
 }
 

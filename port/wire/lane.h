@@ -15,6 +15,9 @@
  * word of that half; until then the next one goes through the pipe. So nobody
  * waits, and nothing is sent for that.
  *
+ * The memory of a large frame is kept for the next one, until none has come for
+ * a while or somebody asks for it: see lane_tidy.
+ *
  * The size of the file is sealed, and once the peer has opened it there is no
  * descriptor of it here. So Python can neither cut it off nor close it.
  *

@@ -35,12 +35,16 @@
 /* Frames of this size and more take the lane, the memory that both sides reach,
  * if it is free. It begins with a head of so many bytes, in which are, at these
  * places, the serials of the last frame to the program that the program has
- * read, and of the last one from the program that the peer has read. In each
- * half a frame begins behind so many bytes. */
+ * read, whether the program is giving its memory back, the serial of the last
+ * one from the program that the peer has read, and of the one to the program
+ * that the peer writes or has written. In each half a frame begins behind so
+ * many bytes. */
 #define LANE_LEAST 131072
 #define LANE_HEAD 65536
 #define LANE_IN_READ 0
-#define LANE_OUT_READ 4
+#define LANE_IN_TIDY 4
+#define LANE_OUT_READ 8
+#define LANE_IN_WRITE 12
 #define LANE_SKIP 16
 
 /* Requests that may wait. */

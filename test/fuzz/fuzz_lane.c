@@ -62,6 +62,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size -= n;
     const uint32_t serial = bytes_get(head + SERIAL_AT, 4);
     const uint32_t length = bytes_get(head + SIZE_AT, 4);
+    CHECK(pwrite(file, &serial, sizeof serial, LANE_IN_WRITE) == sizeof serial);
     CHECK(pwrite(file, data, size, LANE_HEAD + LANE_SKIP) == (ssize_t)size);
     struct frame *sent = frame_copy((const char *)head, n), *f = sent;
     const enum frame_status status = lane_follow(&f, &err);
@@ -70,9 +71,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const bool passed = f == sent;
     if (f && !passed) {
         CHECK(f->len == length && length <= MAX_FRAME);
+        lane_tidy();
         check_frame(f, data, size);
     }
     frame_free(f);
+    lane_tidy();
     if (f && !passed)
         CHECK(last_read() == serial);
     return 0;

@@ -42,6 +42,7 @@ place(Serial, Size) ->
     <<131, 104, 3, 119, 4, "lane", 98, Serial:32, 98, Size:32>>.
 
 put(Port, File, Serial, Bytes) ->
+    ok = file:pwrite(File, ?LANE_IN_WRITE, <<Serial:32/native>>),
     ok = file:pwrite(File, ?LANE_HEAD + ?LANE_SKIP, Bytes),
     true = port_command(Port, place(Serial, iolist_size(Bytes))).
 

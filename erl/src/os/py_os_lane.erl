@@ -62,17 +62,24 @@ shorten(Frame, #lane{most = Most} = Lane) ->
     end.
 
 write(Frame, Size, #lane{fd = Fd, serial = Last} = Lane) ->
-    case is_read(Lane) andalso file:pwrite(Fd, ?LANE_HEAD + ?LANE_SKIP, Frame) of
+    Serial = Last rem ?MOST_SERIAL + 1,
+    case say(Serial, Lane) =:= ok andalso is_free(Lane)
+         andalso file:pwrite(Fd, ?LANE_HEAD + ?LANE_SKIP, Frame) of
         ok ->
-            Serial = Last rem ?MOST_SERIAL + 1,
             {py_wire:place(Serial, Size), Lane#lane{serial = Serial}};
         _ ->
+            _ = say(Last, Lane),
             {Frame, Lane}
     end.
 
-%% Whether the program has read the last frame that was written.
-is_read(#lane{fd = Fd, serial = Last}) ->
-    file:pread(Fd, ?LANE_IN_READ, 4) =:= {ok, <<Last:32/native>>}.
+%% Before it is written: from then on the program gives none of that memory back.
+say(Serial, #lane{fd = Fd}) ->
+    file:pwrite(Fd, ?LANE_IN_WRITE, <<Serial:32/native>>).
+
+%% Whether the program has read the last frame that was written, and is not giving its
+%% memory back just now.
+is_free(#lane{fd = Fd, serial = Last}) ->
+    file:pread(Fd, ?LANE_IN_READ, 8) =:= {ok, <<Last:32/native, 0:32>>}.
 
 %% A frame from the program, or the one that it stands for, and its Id. A program whose
 %% lane does not have what it says is not to be talked to any more.

@@ -45,8 +45,14 @@ static struct frame *place(uint32_t n, uint32_t size)
     return frame_copy(bytes, sizeof bytes);
 }
 
+static void say(uint32_t n)
+{
+    assert_int_equal(pwrite(file, &n, sizeof n, LANE_IN_WRITE), sizeof n);
+}
+
 static void put(const char *data, size_t len)
 {
+    say(serial + 1);
     assert_int_equal(pwrite(file, data, len, LANE_HEAD + LANE_SKIP), len);
 }
 
@@ -158,7 +164,30 @@ static void a_frame_comes(void **state)
         assert_int_equal(word(LANE_IN_READ), serial);
         free(data);
     }
+    assert_true(in_memory() >= MAX_FRAME);
+    lane_tidy();
     assert_true(in_memory() <= KEPT + 2 * LANE_HEAD);
+}
+
+static void what_is_being_written_is_not_given_back(void **state)
+{
+    (void)state;
+    char *data = text(MAX_FRAME);
+    put(data, MAX_FRAME);
+    lane_tidy();
+    struct frame *f = place(++serial, MAX_FRAME);
+    assert_int_equal(lane_follow(&f, &err), FRAME_OK);
+    lane_tidy();
+    assert_memory_equal(f->data, data, MAX_FRAME);
+    frame_free(f);
+    say(serial + 1);
+    lane_tidy();
+    assert_true(in_memory() >= MAX_FRAME);
+    say(serial); /* it went through the pipe */
+    lane_tidy();
+    assert_true(in_memory() <= KEPT + 2 * LANE_HEAD);
+    assert_int_equal(word(LANE_IN_TIDY), 0);
+    free(data);
 }
 
 static void other_frames_pass(void **state)
@@ -198,8 +227,8 @@ static void without_memory_its_beginning_is_known(void **state)
     (void)state;
     struct rlimit old, limited;
     char *data = text(MAX_FRAME);
-    struct frame *f = place(++serial, MAX_FRAME);
     put(data, MAX_FRAME);
+    struct frame *f = place(++serial, MAX_FRAME);
     assert_int_equal(getrlimit(RLIMIT_AS, &old), 0);
     limited = (struct rlimit){address_space() + MAX_FRAME / 2, old.rlim_max};
     assert_int_equal(setrlimit(RLIMIT_AS, &limited), 0);
@@ -210,7 +239,7 @@ static void without_memory_its_beginning_is_known(void **state)
     assert_memory_equal(f->data, data, FRAME_HEAD);
     assert_int_equal(word(LANE_IN_READ), serial);
     frame_free(f);
-    frame_free(come(1, "x")); /* takes the rest with it */
+    lane_tidy();
     assert_true(in_memory() <= KEPT + 2 * LANE_HEAD);
     free(data);
 }
@@ -433,6 +462,7 @@ int main(void)
         TEST(is_offered_until_it_is_answered),
         TEST(nobody_cuts_it_off),
         TEST(a_frame_comes),
+        TEST(what_is_being_written_is_not_given_back),
         TEST(other_frames_pass),
         TEST(no_place_is_impossible),
         TEST(without_memory_its_beginning_is_known),
