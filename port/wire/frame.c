@@ -7,6 +7,7 @@
 #include "wire/frame.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -17,9 +18,13 @@
 #include "wire/lane.h"
 #include "wire/protocol.h"
 
+/* What a pipe holds at first, on Linux. */
+#define PIPE_SIZE 65536
+
 void frame_reader_init(struct frame_reader *r, int fd, size_t max_frame)
 {
     r->fd = fd;
+    r->wide = false;
     r->max_frame = max_frame < FRAME_LIMIT ? max_frame : FRAME_LIMIT;
     r->start = 0;
     r->end = 0;
@@ -46,6 +51,11 @@ static ssize_t read_some(int fd, char *to, size_t n, struct err *err)
         if (again(fd, POLLIN) < 0)
             return err_set(err, "read: %s", strerror(errno));
     }
+}
+
+bool frame_widen(int fd, size_t size)
+{
+    return size > PIPE_SIZE && (fcntl(fd, F_SETPIPE_SZ, LANE_LEAST), true);
 }
 
 static size_t buffered(const struct frame_reader *r)
@@ -182,6 +192,7 @@ enum frame_status frame_read(struct frame_reader *r, struct frame **out,
         return FRAME_IMPOSSIBLE;
     }
     r->start += FRAME_HEADER;
+    r->wide = r->wide || frame_widen(r->fd, FRAME_HEADER + length);
     enum frame_status status = read_frame(r, length, out, err);
     if (status == FRAME_BROKEN) {
         free(*out);

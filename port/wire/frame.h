@@ -31,6 +31,7 @@ struct frame {
 
 struct frame_reader {
     int fd;
+    bool wide; /* by frame_widen */
     size_t max_frame;
     size_t start; /* buffer[start .. end) has been read and not been used */
     size_t end;
@@ -67,6 +68,11 @@ void frame_free(struct frame *frame);
 
 /* True when the next frame_read will not wait for input. */
 bool frame_buffered(const struct frame_reader *r);
+
+/* If fd is a pipe and a frame of this size, with its header, is more than a
+ * pipe holds at first, from now on it holds what does not take the lane: each
+ * piece costs both sides a system call and a switch. True: it was tried. */
+bool frame_widen(int fd, size_t size);
 
 /* Empties b and keeps room for the header. Returns 0, or -1 as buf_reserve. */
 int frame_begin(struct buf *b);

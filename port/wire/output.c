@@ -15,9 +15,10 @@
 static struct {
     pthread_mutex_t lock; /* held for one frame */
     atomic_int fd;        /* -1 once closed */
+    bool wide;            /* by frame_widen */
     size_t max_frame;
     atomic_bool broken;
-} output = {PTHREAD_MUTEX_INITIALIZER, -1, 0, false};
+} output = {.lock = PTHREAD_MUTEX_INITIALIZER, .fd = -1};
 
 void output_init(int fd, size_t max_frame)
 {
@@ -46,6 +47,7 @@ static void write_frame(int fd, struct buf *b)
 {
     struct err err = {""};
     pthread_mutex_lock(&output.lock);
+    output.wide = output.wide || frame_widen(fd, b->len);
     if (frame_write(fd, b, &err) < 0)
         output.broken = true;
     pthread_mutex_unlock(&output.lock);

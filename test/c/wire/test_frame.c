@@ -141,6 +141,22 @@ static void reads_frames_of_any_length(void **state)
     read_all_lengths();
 }
 
+/* Only with a frame that a pipe would carry in pieces. */
+static void widens_its_pipe(void **state)
+{
+    (void)state;
+    const int first = fcntl(ends[0], F_GETPIPE_SZ);
+    add_frame((size_t)first - FRAME_HEADER);
+    add_frame((size_t)first - FRAME_HEADER + 1);
+    start_writer();
+    assert_next((size_t)first - FRAME_HEADER);
+    assert_int_equal(fcntl(ends[0], F_GETPIPE_SZ), first);
+    assert_next((size_t)first - FRAME_HEADER + 1);
+    assert_int_equal(fcntl(ends[0], F_GETPIPE_SZ), LANE_LEAST);
+    assert_eof();
+    join_peer();
+}
+
 static void reads_from_a_stream_in_pieces(void **state)
 {
     (void)state;
@@ -398,6 +414,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(reads_frames_of_any_length),
+        TEST(widens_its_pipe),
         TEST(reads_from_a_stream_in_pieces),
         TEST(reads_byte_by_byte),
         TEST(knows_when_a_frame_is_buffered),
