@@ -117,7 +117,7 @@ stack() ->
 
 %% Of what exec runs, in any worker.
 stack_lines() ->
-    {ok, Workers} = py:stack(default),
+    {ok, Workers} = fixture:stack(default),
     [Text || {_, {ok, Stacks}} <- Workers, #{frames := Frames} <- Stacks,
              #{file := <<"<exec ", _/binary>>, text := Text} <- Frames].
 

@@ -9,7 +9,7 @@
 -export([workers/0, workers/1, os_pids/0, os_pids/1, ports/0]).
 -export([is_running/1, kill/2, stop/1, proc_kb/2, proc_number/2, descriptors/1]).
 -export([unless_sanitized/0, without_stack/1]).
--export([hold/1, release/1, memory_stats/1, memory_stats/2]).
+-export([hold/1, release/1, memory_stats/1, memory_stats/2, stack/1]).
 -export([wait_until/1, wait_until/2, tmpdir/0, count/2, contains/2, has_numpy/0, has_glibc/0]).
 
 %% The tests, between "the application starts" and "nothing is left behind".
@@ -194,6 +194,19 @@ memory_stats(Target, Options) ->
         {ok, #{answered := N, asked := N} = Stats} -> Stats;
         {ok, #{}} -> timer:sleep(10), memory_stats(Target, Options)
     end.
+
+%% A stack for which the worker has answered, in the same way.
+-spec stack(py:target() | pid() | pos_integer()) -> {ok, list()} | {error, term()}.
+stack(Target) ->
+    Result = py:stack(Target),
+    case is_late(Result) of
+        true -> timer:sleep(10), stack(Target);
+        false -> Result
+    end.
+
+is_late({error, busy}) -> true;
+is_late({ok, Each}) -> lists:any(fun({_, One}) -> is_late(One); (_) -> false end, Each);
+is_late(_) -> false.
 
 %% ---------------------------------------------------------------------------
 %% Small tools

@@ -37,7 +37,7 @@ functions() ->
      {"growth", fun py_mem:growth/1, IsList, IsList},
      {"uncollectable", fun py_mem:uncollectable/1, IsList, IsList},
      {"referrers", fun(Target) -> py_mem:referrers(Target, dict) end, IsList, IsList},
-     {"stack", fun py:stack/1, AreStacks, IsList},
+     {"stack", fun fixture:stack/1, AreStacks, IsList},
      {"restart_workers", fun py:restart_workers/1, IsOk, IsOk}].
 
 targets(Ask, IsTogether, IsOne) ->

@@ -51,7 +51,7 @@ stats() ->
 %% Not to Python code, and not in a stack of a worker that is busy.
 unseen() ->
     Held = fixture:hold(#{}),
-    {ok, [#{thread := <<"MainThread">>}]} = py:stack(1),
+    {ok, [#{thread := <<"MainThread">>}]} = fixture:stack(1),
     {ok, _} = fixture:release(Held),
     {ok, 1} = py:eval(<<"len(__import__('sys')._current_frames())">>),
     {ok, 1} = py:eval(<<"len(__import__('threading').enumerate())">>).

@@ -202,8 +202,7 @@ no_text() ->
         ok = py:exec_all(Code, #{pool => leaky}),
         fixture:wait_until(fun() -> {ok, true} =:= py:eval(<<"bool(kept)">>, #{}, #{pool => leaky}) end),
         ?assertMatch({ok, [#{file := Odd, function := Odd, line := 4}]}, py_mem:traced(leaky, #{top => 1})),
-        fixture:wait_until(fun() -> py:stack({leaky, 1}) =/= {error, busy} end),
-        {ok, [#{thread := Odd, frames := Frames}]} = py:stack({leaky, 1}),
+        {ok, [#{thread := Odd, frames := Frames}]} = fixture:stack({leaky, 1}),
         ?assertMatch([_], [Frame || #{file := File, function := Function} = Frame <- Frames,
                                     {File, Function} =:= {Odd, Odd}])
     end),

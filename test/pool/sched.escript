@@ -320,7 +320,7 @@ least_frames() ->
                      py:eval(<<"1/0">>, #{}, In#{traceback => true})),
         ?assertMatch({ok, none, <<_:32768/binary, "\n">>},
                      py:eval(Line, #{}, In#{capture => true})),
-        ?assertMatch({ok, _}, py:stack({p, 1})),
+        ?assertMatch({ok, _}, fixture:stack({p, 1})),
         ?assertMatch(#{workers := [#{gc_count := _}]}, fixture:memory_stats(p)),
         ?assertEqual({ok, lists:seq(0, 1999)}, py:stream_eval(<<"range(2000)">>, #{}, In)),
         ?assertMatch([#{os_pid := OsPid}], fixture:workers(p))

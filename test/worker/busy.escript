@@ -104,7 +104,7 @@ functions([#{frames := Frames} | _]) ->
 
 stack_of_loop() ->
     both_busy(loop, fun() ->
-        {ok, Threads} = py:stack(1),
+        {ok, Threads} = fixture:stack(1),
         [#{thread := <<"MainThread">>, frames := Frames} | _] = Threads,
         #{file := File, line := Line, function := <<"loop">>, text := Text} = lists:last(Frames),
         ?assertEqual(<<"wedge.py">>, filename:basename(File)),
@@ -117,7 +117,7 @@ stack_of_sleep() ->
     both_busy(sleep, fun() ->
         Pids = [Pid || #{pid := Pid} <- fixture:workers()],
         [begin
-             {ok, Threads} = py:stack(Worker),
+             {ok, Threads} = fixture:stack(Worker),
              ?assertEqual(<<"sleep">>, lists:last(functions(Threads)))
          end || Worker <- Pids ++ [1, 2, {default, 1}, {default, 2}]]
     end).
@@ -128,7 +128,7 @@ stack_of_threads() ->
     Code = <<"threading.Thread(target=wedge.sleep, name='the sleeper', daemon=True).start()">>,
     {ok, none} = py:eval(Code, #{}, #{pool => threads}),
     timer:sleep(50),
-    {ok, Threads} = py:stack({threads, 1}),
+    {ok, Threads} = fixture:stack({threads, 1}),
     [Frames] = [Frames || #{thread := <<"the sleeper">>, frames := Frames} <- Threads],
     ?assertEqual(<<"sleep">>, maps:get(function, lists:last(Frames))),
     ok = py:stop_pool(threads).

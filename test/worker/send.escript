@@ -218,8 +218,8 @@ waiting(Fun) ->
 
 urgent() ->
     waiting(fun(_) ->
-        ?assertMatch({ok, #{workers := [#{busy := false}]}}, py:memory_stats()),
-        {ok, Threads} = py:stack(1),
+        ?assertMatch(#{workers := [#{busy := false}]}, fixture:memory_stats(default)),
+        {ok, Threads} = fixture:stack(1),
         ?assert(lists:member(<<"until_refused">>,
                              [F || #{frames := Frames} <- Threads, #{function := F} <- Frames]))
     end).
