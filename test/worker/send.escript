@@ -405,7 +405,7 @@ at_exit() ->
     end.
 
 ends_meanwhile() ->
-    Before = length(senders()),
+    Before = senders(),
     Stuck = idle(),
     with_pool(#{send_limit => 1}, fun(In) ->
         Ref = py:spawn_call(mailer, numbers, [Stuck, 10], #{}, In),
@@ -418,7 +418,7 @@ ends_meanwhile() ->
         ok = py:stop_pool(p, 0),
         ?assertMatch({error, _}, py:await(Again))
     end),
-    fixture:wait_until(fun() -> length(senders()) =:= Before end),
+    fixture:wait_until(fun() -> senders() -- Before =:= [] end),
     exit(Stuck, kill).
 
 sender_ends() ->
