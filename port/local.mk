@@ -53,6 +53,7 @@ port_libport_a_SOURCES = \
 	port/task/reply.c port/task/reply.h \
 	port/task/task.c port/task/task.h \
 	port/talk/answer.c port/talk/answer.h \
+	port/talk/call.c port/talk/call.h \
 	port/talk/event.c port/talk/event.h \
 	port/talk/message.c port/talk/message.h \
 	port/talk/module.c port/talk/module.h \
@@ -141,6 +142,7 @@ dist_pypackage_DATA = \
 	port/python/erlang/_encode.py \
 	port/python/erlang/_form.py \
 	port/python/erlang/_frames.py \
+	port/python/erlang/_functions.py \
 	port/python/erlang/_guard.py \
 	port/python/erlang/_indent.py \
 	port/python/erlang/_library.py \

@@ -230,6 +230,7 @@ c_tests = \
 	test/c/memory/test_reentry \
 	test/c/memory/test_stacks \
 	test/c/op/test_stream \
+	test/c/talk/test_call \
 	test/c/talk/test_event \
 	test/c/talk/test_message \
 	test/c/task/test_code \

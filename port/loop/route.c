@@ -31,11 +31,13 @@ static bool id_fits(const struct request *req)
     return req->id_len + ANSWER_MAX <= output_max_frame();
 }
 
-/* An answer names its request, unless the Id leaves no room for an answer. */
+/* An answer names its request, unless the Id leaves no room for an answer. A
+ * CallId names none. */
 static void begin(struct buf *out, const struct request *req)
 {
+    const bool named = req->kind != CONTROL_REPLY && id_fits(req);
     buf_init(out, 0);
-    reply_begin(out, req->frame + req->id_at, id_fits(req) ? req->id_len : 0);
+    reply_begin(out, req->frame + req->id_at, named ? req->id_len : 0);
 }
 
 static void send_and_free(struct buf *out)
@@ -52,9 +54,19 @@ static void answer_badarg(const struct request *req, const struct err *why)
     send_and_free(&out);
 }
 
+/* What is no good. If it was to be an answer, whoever waits for it hears why.
+ */
+static void refuse(const struct request *req, const struct err *why)
+{
+    if (req->kind != CONTROL_REPLY || !answer_refuse(req, why->text))
+        answer_badarg(req, why);
+}
+
 static void answer_no_memory(const struct request *req, const struct err *why)
 {
     struct buf out;
+    if (req->kind == CONTROL_REPLY && answer_refuse(req, NULL))
+        return;
     begin(&out, req);
     reply_no_memory(&out, why);
     send_and_free(&out);
@@ -208,7 +220,7 @@ static bool route_one(struct frame *frame, bool busy)
     bool go_on = true;
     if (request_parse(frame->data, frame->len, &req, &err) < 0 ||
         check_id(&req, &err) < 0)
-        answer_badarg(&req, &err);
+        refuse(&req, &err);
     else if (req.kind == CONTROL_QUIT)
         go_on = false;
     else if (req.kind != REQUEST)
@@ -260,7 +272,7 @@ void route_refused(struct frame *frame, const struct err *why)
 {
     struct request req;
     request_parse_id(frame->data, frame->len, &req);
-    answer_badarg(&req, why);
+    refuse(&req, why);
     frame_free(frame);
 }
 

@@ -32,6 +32,7 @@ static const struct op_row rows[] = {
     {"listen", 2, false, op_listen, NULL},
     {"lane", 1, false, op_lane, NULL},
     {"listen", 3, false, op_listen, NULL},
+    {"listen", 4, false, op_listen, NULL},
     {"memory_stats", 0, true, op_memory_stats, "memory_stats"},
     {"memory_objects", 0, true, op_memory_objects, "memory_objects"},
     {"set_memory", 1, true, op_set_memory, NULL},

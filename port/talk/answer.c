@@ -8,10 +8,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "talk/event.h"
 #include "talk/wait.h"
 #include "talk/window.h"
+#include "task/reply.h"
+#include "value/classes.h"
 #include "value/decode.h"
+#include "wire/err.h"
+#include "wire/etf.h"
 #include "wire/output.h"
+#include "wire/put.h"
 #include "wire/queue.h"
 
 /* Smaller numbers have a shorter form. */
@@ -20,8 +26,10 @@
 struct answer {
     struct queued queued;
     uint32_t id;
-    size_t n;     /* bytes of the message */
-    char *result; /* owned; NULL until it has come */
+    size_t n;       /* bytes of the message */
+    bool come;      /* either a result, or why there is none */
+    char *result;   /* owned */
+    struct err why; /* "": there was no memory for it */
     bool given_up;
 };
 
@@ -70,10 +78,12 @@ uint32_t answer_new_id(void)
     return id;
 }
 
-int answer_expect(uint32_t id, size_t n)
+/* There will be an answer with this id. 0, or -1 with MemoryError. */
+static int expect(uint32_t id, size_t n)
 {
     struct answer *answer = calloc(1, sizeof *answer);
     if (!answer) {
+        window_give(WINDOW_MESSAGES, (long long)n);
         PyErr_NoMemory();
         return -1;
     }
@@ -89,7 +99,7 @@ static bool has_come(const void *id)
 {
     pthread_mutex_lock(&answers.lock);
     struct answer *answer = answer_of(*link_of(*(const uint32_t *)id));
-    bool come = answer && answer->result;
+    bool come = answer && answer->come;
     pthread_mutex_unlock(&answers.lock);
     return come;
 }
@@ -101,7 +111,7 @@ static struct answer *take(uint32_t id)
     struct answer *taken = NULL;
     pthread_mutex_lock(&answers.lock);
     struct queued **link = link_of(id);
-    if (*link && answer_of(*link)->result)
+    if (*link && answer_of(*link)->come)
         taken = answer_of(queue_unlink(&answers.expected, link));
     else if (*link)
         answer_of(*link)->given_up = true;
@@ -109,23 +119,78 @@ static struct answer *take(uint32_t id)
     return taken;
 }
 
-/* A forked child has no answers, and must not lock. */
-PyObject *answer_await(uint32_t id)
+/* Moves *at behind the head of {Tag, Value} if the Result is that. It has been
+ * scanned. */
+static bool has_tag(const char *result, size_t *at, const char *tag)
+{
+    char name[ETF_ATOM_SIZE];
+    int arity = 0, index = (int)*at;
+    if (ei_decode_tuple_header(result, &index, &arity) < 0 || arity != 2 ||
+        ei_decode_atom_as(result, &index, name, sizeof name, ERLANG_UTF8, NULL,
+                          NULL) < 0 ||
+        strcmp(name, tag) != 0)
+        return false;
+    *at = (size_t)index;
+    return true;
+}
+
+/* The tuple itself is no value: a user's decoder must not see it. */
+static PyObject *decode(const char *result, bool *failed)
 {
     struct form form;
     size_t at = 0;
-    bool come = wait_until(has_come, &id) == 0;
-    struct answer *answer = output_is_open() ? take(id) : NULL;
-    PyObject *result = NULL;
-
     form_init(&form);
-    if (come && answer)
-        result = value_decode(answer->result, &at, &form, "answer");
-    answer_free(answer);
-    return result;
+    *failed = has_tag(result, &at, "error");
+    if (!*failed)
+        has_tag(result, &at, "ok");
+    return value_decode(result, &at, &form, "answer");
 }
 
-/* A copy of the Result; NULL if there is no memory, as if it had not come. */
+static PyObject *value_of(const struct answer *answer, bool *failed)
+{
+    if (answer->result)
+        return decode(answer->result, failed);
+    if (*answer->why.text)
+        PyErr_Format(classes_badarg(), "answer: %s", answer->why.text);
+    else
+        PyErr_NoMemory();
+    return NULL;
+}
+
+/* A forked child has no answers, and must not lock. */
+static PyObject *await(uint32_t id, bool *failed)
+{
+    bool come = wait_until(has_come, &id) == 0;
+    struct answer *answer = output_is_open() ? take(id) : NULL;
+    PyObject *value = come && answer ? value_of(answer, failed) : NULL;
+    answer_free(answer);
+    return value;
+}
+
+/* Whoever was waiting has given up. The exception that is set stays. */
+static void withdraw(uint32_t id)
+{
+    struct buf out;
+    if (!output_is_open() || wait_has_ended())
+        return;
+    event_begin(&out, "withdraw");
+    put_long(&out, id);
+    output_send(&out);
+    buf_free(&out);
+}
+
+PyObject *answer_ask(struct buf *out, uint32_t id, size_t n, bool *failed)
+{
+    if (expect(id, n) < 0)
+        return NULL;
+    reply_send(out);
+    PyObject *value = await(id, failed);
+    if (!value)
+        withdraw(id);
+    return value;
+}
+
+/* A copy of the Result; NULL if there is no memory. */
 static char *copy_result(const struct request *req)
 {
     size_t n = req->len - req->args_at;
@@ -135,28 +200,49 @@ static char *copy_result(const struct request *req)
     return result;
 }
 
-/* With the lock. The answer that nobody waits for, to be freed, or NULL. */
-static struct answer *deliver(struct queued **link, const struct request *req)
+/* With the lock: the answer is there. True: somebody waits for it. */
+static bool arrive(struct answer *answer, const struct request *req,
+                   const char *why)
 {
-    struct answer *answer = answer_of(*link);
-    if (!answer || answer->result)
-        return NULL;
     window_give(WINDOW_MESSAGES, (long long)answer->n);
+    answer->come = true;
     if (answer->given_up)
-        return answer_of(queue_unlink(&answers.expected, link));
-    answer->result = copy_result(req);
-    return NULL;
+        return false;
+    if (why)
+        err_set(&answer->why, "%s", why);
+    else if (req->args_at)
+        answer->result = copy_result(req);
+    return true;
+}
+
+/* As arrive, for whichever answer has the id. */
+static bool deliver(const struct request *req, const char *why)
+{
+    int at = (int)req->id_at;
+    long id = 0;
+    bool wanted = false;
+    struct answer *unwanted = NULL;
+    if (ei_decode_long(req->frame, &at, &id) < 0)
+        return false;
+    pthread_mutex_lock(&answers.lock);
+    struct queued **link = link_of(id);
+    if (*link && !answer_of(*link)->come) {
+        wanted = arrive(answer_of(*link), req, why);
+        if (!wanted)
+            unwanted = answer_of(queue_unlink(&answers.expected, link));
+    }
+    pthread_mutex_unlock(&answers.lock);
+    answer_free(unwanted);
+    wait_wake();
+    return wanted;
 }
 
 void answer_deliver(const struct request *req)
 {
-    int at = (int)req->id_at;
-    long id = 0;
-    if (ei_decode_long(req->frame, &at, &id) < 0)
-        return;
-    pthread_mutex_lock(&answers.lock);
-    struct answer *unwanted = deliver(link_of(id), req);
-    pthread_mutex_unlock(&answers.lock);
-    answer_free(unwanted);
-    wait_wake();
+    deliver(req, NULL);
+}
+
+bool answer_refuse(const struct request *req, const char *why)
+{
+    return req->id_len > 0 && deliver(req, why);
 }

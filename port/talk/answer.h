@@ -2,30 +2,37 @@
  *
  * answer: what Erlang says to something that Python has sent and waits for:
  * {reply, CallId, Result}. An answer also acknowledges its message: it gives
- * back the room that the message has taken in its window.
+ * back the room that the message has taken in its window. If a thread stops
+ * waiting, the reader gets {event, withdraw, CallId}.
  */
 #ifndef PORT_TALK_ANSWER_H
 #define PORT_TALK_ANSWER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "value/python.h"
+#include "wire/buf.h"
 #include "wire/request.h"
 
 /* A CallId that nobody waits for. Any thread. */
 uint32_t answer_new_id(void);
 
-/* There will be an answer with this id, to a message of n bytes. Call before
- * the message is sent. 0, or -1 with MemoryError. GIL held. */
-int answer_expect(uint32_t id, size_t n);
-
-/* Waits for the answer: its Result as a value, or NULL with an exception, as
- * wait_until. What comes after that is dropped. GIL held; waits without. */
-PyObject *answer_await(uint32_t id);
+/* Sends the frame in `out`, which has this id and n bytes of room in the window
+ * of messages, and waits for its answer. The value in {ok, Value}, or in
+ * {error, Value}, which sets *failed; or the Result, if it is anything else.
+ * NULL with an exception, as wait_until, or because the Result cannot be had:
+ * then {event, withdraw, CallId} is sent. GIL held; waits without. */
+PyObject *answer_ask(struct buf *out, uint32_t id, size_t n, bool *failed);
 
 /* {reply, CallId, Result} has come. If nobody waits for it, it is dropped:
  * whoever did may have been cancelled. Any thread, no GIL. */
 void answer_deliver(const struct request *req);
+
+/* The same if its Result is no good, which `why` says; NULL: there was no
+ * memory for it, and `req` has only the CallId. False: nobody waits. Any
+ * thread, no GIL. */
+bool answer_refuse(const struct request *req, const char *why);
 
 #endif

@@ -9,7 +9,6 @@
 #include "talk/event.h"
 #include "talk/wait.h"
 #include "talk/window.h"
-#include "task/reply.h"
 #include "value/classes.h"
 #include "value/encode.h"
 #include "wire/output.h"
@@ -39,48 +38,26 @@ static int put_message(struct buf *out, uint32_t id, PyObject *to,
 }
 
 /* ok, or {error, Text}. */
-static int outcome_take(PyObject *result)
+static int outcome_take(PyObject *value, bool failed)
 {
-    if (!result)
-        return -1;
-    int rc = 0;
-    if (PyTuple_Check(result) && PyTuple_GET_SIZE(result) == 2) {
-        PyErr_SetObject(classes_send_error(), PyTuple_GET_ITEM(result, 1));
-        rc = -1;
-    }
-    Py_DECREF(result);
+    if (value && failed)
+        PyErr_SetObject(classes_send_error(), value);
+    const int rc = value && !failed ? 0 : -1;
+    Py_XDECREF(value);
     return rc;
-}
-
-/* Whoever was waiting has given up. The exception that is set stays. */
-static void withdraw(uint32_t id)
-{
-    struct buf out;
-    if (!output_is_open() || wait_has_ended())
-        return;
-    event_begin(&out, "withdraw");
-    put_long(&out, id);
-    output_send(&out);
-    buf_free(&out);
 }
 
 /* A user's encoder may have forked: the child has nobody to send to. */
 static int ask(struct buf *out, uint32_t id)
 {
     const size_t n = out->len - FRAME_HEADER;
+    bool failed = false;
     if (!output_is_open())
         return wait_refuse();
     if (window_take(WINDOW_MESSAGES, n, true) < 0)
         return -1;
-    if (answer_expect(id, n) < 0) {
-        window_give(WINDOW_MESSAGES, (long long)n);
-        return -1;
-    }
-    reply_send(out);
-    PyObject *result = answer_await(id);
-    if (!result)
-        withdraw(id);
-    return outcome_take(result);
+    PyObject *value = answer_ask(out, id, n, &failed);
+    return outcome_take(value, failed);
 }
 
 static int send_and_ask(PyObject *to, PyObject *term)

@@ -5,6 +5,7 @@
 
 #include <stdatomic.h>
 
+#include "talk/call.h"
 #include "talk/event.h"
 #include "talk/message.h"
 #include "value/classes.h"
@@ -55,6 +56,22 @@ static PyObject *erlang_send(PyObject *module, PyObject *args)
     Py_RETURN_NONE;
 }
 
+static PyObject *erlang_call(PyObject *module, PyObject *args)
+{
+    PyObject *name = NULL, *list = NULL, *kwargs = NULL;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "UO!O!:call", &name, &PyTuple_Type, &list,
+                          &PyDict_Type, &kwargs))
+        return NULL;
+    return call_function(name, list, kwargs);
+}
+
+static PyObject *erlang_lookup(PyObject *module, PyObject *name)
+{
+    (void)module;
+    return call_lookup(name);
+}
+
 static long worker;
 
 static PyObject *erlang_worker(PyObject *module, PyObject *none)
@@ -83,6 +100,11 @@ static PyMethodDef functions[] = {
      "latest: erlang._output.end_lines() is called then."},
     {"send", erlang_send, METH_VARARGS,
      "send(to, term): sends a message; see erlang.send."},
+    {"call", erlang_call, METH_VARARGS,
+     "call(name, args, kwargs): calls a function of Erlang's; see "
+     "erlang.call."},
+    {"lookup", erlang_lookup, METH_O,
+     "lookup(name): whether there is such a function."},
     {"worker", erlang_worker, METH_NOARGS,
      "worker(): its number in its pool, or None; see erlang.worker."},
     {"decoders", erlang_decoders, METH_O,

@@ -23,6 +23,7 @@ static PyObject *classes[ERL_CLASSES];
 static PyObject *badarg;
 static PyObject *cancelled;
 static PyObject *send_error;
+static PyObject *error;
 static PyObject *form_class;
 static PyObject *lower;
 static PyObject *revive;
@@ -50,7 +51,7 @@ int classes_init(void)
             return -1;
     if (!(badarg = get_class("BadArg")) ||
         !(cancelled = get_class("Cancelled")) ||
-        !(send_error = get_class("SendError")))
+        !(send_error = get_class("SendError")) || !(error = get_class("Error")))
         return -1;
     return 0;
 }
@@ -68,6 +69,11 @@ PyObject *classes_cancelled(void)
 PyObject *classes_send_error(void)
 {
     return send_error;
+}
+
+PyObject *classes_error(void)
+{
+    return error;
 }
 
 enum erl_class classes_exactly(PyTypeObject *type)

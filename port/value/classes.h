@@ -30,10 +30,11 @@ enum erl_class {
  * Python code uses them until the very end. 0/-1. */
 int classes_init(void);
 
-/* erlang.BadArg, erlang.Cancelled and erlang.SendError. */
+/* erlang.BadArg, Cancelled, SendError and Error. */
 PyObject *classes_badarg(void);
 PyObject *classes_cancelled(void);
 PyObject *classes_send_error(void);
+PyObject *classes_error(void);
 
 /* The class itself, not for ERL_OTHER. */
 PyTypeObject *classes_type(enum erl_class class);

@@ -212,10 +212,12 @@ int request_parse(const char *frame, size_t len, struct request *r,
     const struct control *control = NULL;
     if (parts.found > 0) {
         control = find_control(frame, parts.at[0]);
-        if (control != NULL)
-            r->kind = control->kind;
-        else
+        if (control == NULL)
             set_id(r, &parts, 0);
+        else
+            r->kind = control->kind;
+        if (r->kind == CONTROL_REPLY && parts.found > 1)
+            set_id(r, &parts, 1);
     }
     if (rc < 0)
         return rc;
@@ -234,7 +236,7 @@ void request_parse_id(const char *frame, size_t len, struct request *r)
     struct request whole;
     request_parse(frame, len, &whole, &ignored);
     *r = (struct request){.kind = whole.kind, .frame = frame, .len = len};
-    if (whole.kind == REQUEST) {
+    if (whole.kind == REQUEST || whole.kind == CONTROL_REPLY) {
         r->id_at = whole.id_at;
         r->id_len = whole.id_len;
     }

@@ -52,8 +52,8 @@ struct request {
 
 /* Scans the frame (see scan.h) and reads its head. Returns 0, or -1 with the
  * text in err. On -1 the Id is there (id_len > 0) where it could be read, so
- * that the answer finds its way; never for control (kind tells), because the
- * answer would be taken for the one to the request that it is about. */
+ * that the answer finds its way; for control (kind tells) only that of a reply
+ * whose Result is no good, which whoever waits for it has to hear. */
 int request_parse(const char *frame, size_t len, struct request *r,
                   struct err *err);
 
@@ -61,8 +61,8 @@ int request_parse(const char *frame, size_t len, struct request *r,
 bool request_has_id(const struct request *r, const char *id, size_t len);
 
 /* Reads only the Id, from the beginning of a frame that is too large or
- * damaged further on: id_len is 0 for control, or where there is none. Of the
- * rest only kind, frame and len are set. */
+ * damaged further on: id_len is 0 for control that is no reply, or where there
+ * is none. Of the rest only kind, frame and len are set. */
 void request_parse_id(const char *frame, size_t len, struct request *r);
 
 #endif

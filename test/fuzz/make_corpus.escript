@@ -91,4 +91,5 @@ requests() ->
            {exec, <<"def f(): pass">>}, {stream, Eval}, {stream, Call}],
     [{7, Op} || Op <- Ops] ++ [{make_ref(), Op, Options} || Op <- Ops] ++
         [quit, resume, {ack, 100}, {cancel, 7}, {more, 7, 100}, {more, 7, 1 bsl 62}, {stop, {a, 7}},
-         {take_back, []}, {reply, 1, {ok, Eval}}].
+         {take_back, []}, {reply, 1, {ok, Eval}}, {reply, 300, ok},
+         {reply, 300, {error, {<<"error: x">>, error, x, [#{function => f, arity => 1}]}}}].

@@ -10,7 +10,7 @@ of them can be sent back, compared, hashed (but for the list) and pickled.
     True
 
 The module can be imported anywhere, so that code which uses it can be tested
-in an ordinary Python; only `send` and `LogHandler` need a worker.
+in an ordinary Python; only `send`, `call` and `LogHandler` need a worker.
 """
 
 try:
@@ -23,6 +23,7 @@ __all__ = [
     "BadArg",
     "BitString",
     "Cancelled",
+    "Error",
     "Fun",
     "ImproperList",
     "LogHandler",
@@ -30,6 +31,7 @@ __all__ = [
     "Port",
     "Reference",
     "SendError",
+    "call",
     "decoder",
     "encoder",
     "send",
@@ -58,6 +60,23 @@ class SendError(RuntimeError):
     Nobody is registered under that name, the process is dead, the pool's
     option `send` does not allow it, or there is no connection to Erlang.
     """
+
+
+class Error(RuntimeError):
+    """A function of Erlang's that was called has failed.
+
+    `class_` is 'error', 'exit' or 'throw', `reason` any term, `stacktrace` a
+    list of dicts, the innermost function first.
+    """
+
+    def __init__(self, text, class_="error", reason=None, stacktrace=()):
+        super().__init__(text, class_, reason, stacktrace)
+        self.class_ = class_
+        self.reason = reason
+        self.stacktrace = stacktrace
+
+    def __str__(self):
+        return str(self.args[0])
 
 
 class Atom(str):
@@ -290,6 +309,18 @@ def send(to, term):
     _erlang.send(to, term)
 
 
+def call(name, /, *args, **kwargs):
+    """Call a function that is registered in Erlang, and return its value.
+
+    Keyword arguments become a map behind the others, if there are any.
+    Raises Error when the function fails, or there is none of that name.  What
+    is registered as `name` is also `erlang.name`.
+    """
+    if _erlang is None:
+        raise SendError("erlang.call works in a pyport worker only")
+    return _erlang.call(name, args, kwargs)
+
+
 def worker():
     """The number of this worker in its pool: 1, 2 and so on.
 
@@ -300,11 +331,17 @@ def worker():
 
 
 def __getattr__(name):
-    """LogHandler, imported when first asked for: logging is large."""
+    """LogHandler, imported when first asked for, and functions of Erlang's."""
     if name == "LogHandler":
         __import__("logging")  # brings ours with it, or else neither is there
 
         from ._logging import LogHandler
 
         return LogHandler
+    if _erlang is not None and not name.startswith("_"):
+        from ._functions import find
+
+        function = find(name)
+        if function is not None:
+            return function
     raise AttributeError(f"module 'erlang' has no attribute {name!r}")

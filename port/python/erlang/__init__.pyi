@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn, TypeVar, overload
 
 _T = TypeVar("_T")
@@ -12,6 +12,7 @@ __all__ = [
     "BadArg",
     "BitString",
     "Cancelled",
+    "Error",
     "Fun",
     "ImproperList",
     "LogHandler",
@@ -19,6 +20,7 @@ __all__ = [
     "Port",
     "Reference",
     "SendError",
+    "call",
     "decoder",
     "encoder",
     "send",
@@ -28,6 +30,18 @@ __all__ = [
 class Cancelled(BaseException): ...
 class SendError(RuntimeError): ...
 class BadArg(ValueError): ...
+
+class Error(RuntimeError):
+    class_: str
+    reason: Any
+    stacktrace: list[dict[str, Any]]
+    def __init__(
+        self,
+        text: str,
+        class_: str = ...,
+        reason: object = ...,
+        stacktrace: Sequence[dict[str, Any]] = ...,
+    ) -> None: ...
 
 class Atom(str):
     def __new__(cls, text: str) -> Atom: ...
@@ -70,5 +84,7 @@ def encoder(cls: type, function: _F) -> _F: ...
 def decoder(tag: str) -> Callable[[_D], _D]: ...
 @overload
 def decoder(tag: str, function: _D) -> _D: ...
+def call(name: str, /, *args: object, **kwargs: object) -> Any: ...
 def send(to: Pid | str, term: object) -> None: ...
 def worker() -> int | None: ...
+def __getattr__(name: str) -> Callable[..., Any]: ...

@@ -158,8 +158,24 @@ static void test_control(void **state)
     route(&next, true);
     put_cancel(&next, 2);
     route(&next, false);
-    assert_int_equal(count(answered(), "cancelled"), 1);
+    const char *answer = answered();
+    assert_int_equal(count(answer, "cancelled"), 1);
+    assert_int_equal(count(answer, "undefined"), 0);
     drop_jobs(1);
+}
+
+/* An answer that nobody waits for, or that is none: it names no request. */
+static void test_wrong_answer(void **state)
+{
+    (void)state;
+    put_version(&next);
+    put_tuple(&next, 2);
+    put_atom_z(&next, "reply");
+    put_long(&next, 2);
+    route(&next, true);
+    const char *answer = answered();
+    assert_int_equal(count(answer, "undefined"), 1);
+    assert_int_equal(count(answer, "control must be {reply"), 1);
 }
 
 static int teardown(void **state)
@@ -175,6 +191,7 @@ int main(void)
         cmocka_unit_test(test_request),
         cmocka_unit_test(test_batch),
         cmocka_unit_test(test_control),
+        cmocka_unit_test(test_wrong_answer),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -257,9 +257,8 @@ static void wrong_control_has_no_id(void **state)
 {
     (void)state;
     static const char *const wrong[] = {
-        "{cancel}",    "{cancel, 7, 8}", "{cancel, 7, 8, 9}",
-        "{stop}",      "{stop, 7, 8}",   "{more, 7}",
-        "{take_back}", "{reply, 7}",     "{reply}",
+        "{cancel}",     "{cancel, 7, 8}", "{cancel, 7, 8, 9}", "{stop}",
+        "{stop, 7, 8}", "{more, 7}",      "{take_back}",       "{reply}",
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         make(wrong[i]);
@@ -267,6 +266,23 @@ static void wrong_control_has_no_id(void **state)
         assert_id("", 0);
         assert_int_not_equal(r.kind, REQUEST);
     }
+}
+
+/* Whoever waits for it has to hear that it is no good. */
+static void a_wrong_answer_has_its_id(void **state)
+{
+    (void)state;
+    make("{reply, 7}");
+    assert_int_equal(parse(), -1);
+    assert_id("a\7", 2);
+    make("{reply, 7, [ok]}");
+    b.data[b.len - 1] = '\0'; /* no tag of a term */
+    assert_int_equal(parse(), -1);
+    assert_id("a\7", 2);
+    assert_int_equal(r.kind, CONTROL_REPLY);
+    request_parse_id(b.data, b.len, &r);
+    assert_id("a\7", 2);
+    assert_int_equal(r.kind, CONTROL_REPLY);
 }
 
 static void wrong_requests_keep_their_id(void **state)
@@ -399,6 +415,7 @@ int main(void)
         TEST(quit),
         TEST(more_wants_a_positive_integer),
         TEST(wrong_control_has_no_id),
+        TEST(a_wrong_answer_has_its_id),
         TEST(wrong_requests_keep_their_id),
         TEST(frames_that_are_no_requests),
         TEST(a_cut_frame_keeps_the_id_that_is_whole),

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * call: functions of Erlang's that Python calls. A reader that has said that it
+ * answers calls gets {call, CallId, Name, Args, Kwargs}, and the thread waits
+ * for {reply, CallId, {ok, Value} | {error, {Text, Class, Reason, Stack}}}. A
+ * call takes no room in a window: each thread has one at a time.
+ */
+#ifndef PORT_TALK_CALL_H
+#define PORT_TALK_CALL_H
+
+#include <stdbool.h>
+
+#include "value/python.h"
+
+/* Whether the reader answers calls. Any thread, no GIL. */
+void call_answered(bool answered);
+
+/* Calls the function of this name, with a tuple and a dict. Its value; or NULL
+ * with an exception, which is erlang.Error if the function has failed, and
+ * erlang.SendError if nobody answers. GIL held, any thread; waits without. */
+PyObject *call_function(PyObject *name, PyObject *args, PyObject *kwargs);
+
+/* Whether there is a function of this name, as a bool; NULL with an exception.
+ * GIL held, any thread; waits without. */
+PyObject *call_lookup(PyObject *name);
+
+#endif

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * erlang.call: what it writes, and what becomes of the answer. The thread that
+ * waits reads for itself here, as it does while a short job runs.
+ */
+#include "config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <ei.h>
+
+#include <signal.h>
+
+#include "../talk.h"
+#include "talk/answer.h"
+#include "talk/call.h"
+#include "talk/wait.h"
+#include "wire/request.h"
+
+/* What the other side answers when it is read from: a term, "" for one that is
+ * no good, or NULL for one that there is no memory for. */
+static const char *answer;
+static bool answers; /* else it raises a signal */
+static int reads;
+static char question[sizeof text];
+
+static void deliver(long id)
+{
+    char reply[300];
+    struct request req;
+    struct err err = {""};
+    ei_x_buff b;
+    ei_x_new_with_version(&b);
+    snprintf(reply, sizeof reply, "{reply, %ld, %s}", id,
+             answer && *answer ? answer : "ok");
+    assert_int_equal(ei_x_format_wo_ver(&b, reply), 0);
+    assert_int_equal(request_parse(b.buff, (size_t)b.index, &req, &err), 0);
+    if (!answer)
+        request_parse_id(b.buff, (size_t)b.index, &req);
+    if (answer && *answer)
+        answer_deliver(&req);
+    else
+        assert_true(answer_refuse(&req, answer ? "it is no good" : NULL));
+    ei_x_free(&b);
+}
+
+static bool read_input(int ms)
+{
+    (void)ms;
+    if (reads++ > 0)
+        return true;
+    next_frame();
+    snprintf(question, sizeof question, "%s", text);
+    if (answers)
+        deliver(strtol(strchr(text, ',') + 1, NULL, 10));
+    else
+        raise(SIGUSR1);
+    return true;
+}
+
+/* Shows the value, or the exception. */
+static void evaluate(const char *expression, const char *by)
+{
+    char shown[400];
+    reads = 0;
+    answer = by;
+    snprintf(shown, sizeof shown, "repr(%s)", expression);
+    PyObject *value = embed_eval(shown);
+    if (!value)
+        take_error(text, sizeof text);
+    else
+        snprintf(text, sizeof text, "%s", PyUnicode_AsUTF8(value));
+    Py_XDECREF(value);
+}
+
+static void nobody_is_there(void **state)
+{
+    (void)state;
+    evaluate("erlang.call('f')", "ok");
+    assert_string_equal(text,
+                        "SendError: there is no connection to Erlang any more");
+    assert_int_equal(reads, 0);
+}
+
+static void nobody_answers(void **state)
+{
+    (void)state;
+    open_pipe();
+    evaluate("erlang.call('f')", "ok");
+    assert_string_equal(text, "SendError: Erlang answers no calls here");
+    evaluate("hasattr(erlang, 'f')", "ok");
+    assert_string_equal(text, "False");
+    assert_int_equal(reads, 0);
+}
+
+static void it_is_answered(void **state)
+{
+    (void)state;
+    call_answered(true);
+    answers = true;
+    evaluate("erlang.call('f', 1, [], x=2)", "{ok, [7]}");
+    assert_string_equal(text, "[7]");
+    assert_non_null(strstr(question, ",<<\"f\">>,[1,[]],#{<<\"x\">>=>2}}"));
+    assert_int_equal(strncmp(question, "{call,", 6), 0);
+    evaluate("erlang.call('f')", "{ok, {ok, 1}}");
+    assert_string_equal(text, "(Atom('ok'), 1)");
+    evaluate("erlang.call('f')", "{error, {no, exit, [why], []}}");
+    assert_string_equal(text, "Error: no");
+}
+
+/* What a user's decoder makes of {ok, _} is for what is in the answer. */
+static void decoders_see_only_the_value(void **state)
+{
+    (void)state;
+    embed_run("erlang.decoder('ok', lambda value: ['decoded', value])");
+    evaluate("erlang.call('f')", "{ok, 1}");
+    assert_string_equal(text, "1");
+    evaluate("erlang.call('f')", "{ok, {ok, 1}}");
+    assert_string_equal(text, "['decoded', 1]");
+}
+
+static void its_answer_cannot_be_had(void **state)
+{
+    (void)state;
+    evaluate("erlang.call('f')", "");
+    assert_string_equal(text, "BadArg: answer: it is no good");
+    next_frame();
+    assert_int_equal(strncmp(text, "{event,withdraw,", 16), 0);
+    evaluate("erlang.call('f')", NULL);
+    assert_string_equal(text, "MemoryError: ");
+    next_frame();
+}
+
+static void it_cannot_be_encoded(void **state)
+{
+    (void)state;
+    evaluate("erlang.call('f', [object()])", "ok");
+    assert_string_equal(text, "TypeError: args[0][0]: cannot encode object: "
+                              "register how with erlang.encoder");
+    evaluate("erlang.call('f', x=object())", "ok");
+    assert_string_equal(text, "TypeError: kwargs['x']: cannot encode object: "
+                              "register how with erlang.encoder");
+    evaluate("erlang.call(b'f')", "ok");
+    assert_non_null(strstr(text, "TypeError: "));
+    assert_int_equal(reads, 0);
+}
+
+/* An attribute is looked up once; what is not there is looked up again. */
+static void it_is_looked_up(void **state)
+{
+    (void)state;
+    evaluate("hasattr(erlang, 'g')", "{ok, false}");
+    assert_string_equal(text, "False");
+    assert_int_equal(strncmp(question, "{lookup,", 8), 0);
+    evaluate("erlang.g.__name__", "{ok, true}");
+    assert_string_equal(text, "'g'");
+    evaluate("erlang.g(5)", "{ok, 6}");
+    assert_string_equal(text, "6");
+    assert_non_null(strstr(question, ",<<\"g\">>,[5],"));
+    assert_int_equal(reads, 1);
+    evaluate("hasattr(erlang, '_g')", "{ok, true}");
+    assert_string_equal(text, "False");
+    assert_int_equal(reads, 0);
+}
+
+/* Whoever gives up says so, and its answer is dropped. */
+static void a_signal_ends_the_wait(void **state)
+{
+    (void)state;
+    embed_run("import signal\n"
+              "def stop(*_): raise KeyError('stop')\n"
+              "signal.signal(signal.SIGUSR1, stop)\n");
+    answers = false;
+    evaluate("erlang.call('f')", "ok");
+    assert_string_equal(text, "KeyError: 'stop'");
+    next_frame();
+    assert_int_equal(strncmp(text, "{event,withdraw,", 16), 0);
+    answer = "{ok, late}";
+    deliver(strtol(text + 16, NULL, 10));
+    answers = true;
+    evaluate("erlang.call('f')", "{ok, next}");
+    assert_string_equal(text, "Atom('next')");
+}
+
+static void the_input_has_ended(void **state)
+{
+    (void)state;
+    wait_end();
+    evaluate("hasattr(erlang, 'h')", "{ok, true}");
+    assert_string_equal(text, "False");
+    assert_int_equal(reads, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nobody_is_there),
+        cmocka_unit_test(nobody_answers),
+        cmocka_unit_test(it_is_answered),
+        cmocka_unit_test(decoders_see_only_the_value),
+        cmocka_unit_test(its_answer_cannot_be_had),
+        cmocka_unit_test(it_cannot_be_encoded),
+        cmocka_unit_test(it_is_looked_up),
+        cmocka_unit_test(a_signal_ends_the_wait),
+        cmocka_unit_test(the_input_has_ended),
+    };
+    wait_init();
+    wait_set_reader(read_input);
+    embed_start();
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    embed_stop();
+    return failed;
+}
