@@ -58,7 +58,10 @@ erl_sources = \
 	erl/src/worker/py_worker_tenure.erl \
 	erl/src/worker/py_worker_urgent.erl \
 	erl/src/worker/py_worker_view.erl \
+	erl/src/talk/py_talk_call.erl \
+	erl/src/talk/py_talk_calls.erl \
 	erl/src/talk/py_talk_events.erl \
+	erl/src/talk/py_talk_functions.erl \
 	erl/src/talk/py_talk_line.erl \
 	erl/src/talk/py_talk_log.erl \
 	erl/src/talk/py_talk_sender.erl \

@@ -134,6 +134,7 @@ test_scripts = \
 	test/program/random.escript \
 	test/program/static.escript \
 	test/program/version.escript \
+	test/talk/functions.escript \
 	test/top/top.escript \
 	test/worker/busy.escript \
 	test/worker/capture.escript \
@@ -191,6 +192,7 @@ test_data = \
 	test/program/instructions.table \
 	test/py/arrow.py \
 	test/py/atoms.py \
+	test/py/callbacks.py \
 	test/py/chatty.py \
 	test/py/clean.py \
 	test/py/drip.py \

@@ -15,6 +15,10 @@
 %% The longest that a process can wait, and that a timer takes (ms).
 -define(LONGEST, 16#ffffffff).
 
+%% Where the process dictionary says which worker of a pool a process needs
+%% (py_binding).
+-define(BINDING(Pool), {py_binding, Pool}).
+
 %% A pool as its callers see it without asking a process (py_pool_board).
 -record(pool, {
     name :: atom(),

@@ -61,6 +61,7 @@
 -export([start_pool/2, start_link/2, child_spec/2, stop_pool/1, stop_pool/2]).
 -export([pools/0, info/0, info/1]).
 -export([unquarantine/1, unquarantine/2]).
+-export([register_function/2, register_function/3, unregister_function/1]).
 -export_type([name/0, args/0, kwargs/0, code/0, locals/0, options/0, pool_options/0]).
 -export_type([keywords/0, memory_limits/0, recycle_limits/0, profile_options/0]).
 -export_type([result/0, bill/0, source/0, stream/0, target/0, each/0]).
@@ -129,6 +130,7 @@
     guard => auto | python | kernel | off,
     send => pids | all | [atom()],
     send_limit => pos_integer() | infinity,
+    functions => registered | [{module(), atom()}],
     interrupt_grace => non_neg_integer(),
     close_grace => non_neg_integer(),
     drain => non_neg_integer(),
@@ -146,6 +148,8 @@
 %% calls cost is summed up by function ({@link py_mem:top/2}); whether samples say which
 %% code holds the memory ({@link py_profile}); where `erlang.send' may send to (`pids': no
 %% names), and how many messages may be in a receiver's queue before it waits (10000);
+%% which functions Python may call: those of {@link register_function/3} (`registered'),
+%% or only these;
 %% milliseconds that an interrupted call which is out of time has to stop (500), and that
 %% its program then has to end (1000) before it is killed; milliseconds that calls under
 %% way have when the pool stops or a worker is replaced (1000); milliseconds that each
@@ -697,3 +701,32 @@ unquarantine(Name) ->
           ok | {error, {no_pool | stopping | not_started, atom()}}.
 unquarantine(Name, What) ->
     py_pools:lift(py_args:pool(Name), py_args:what(What)).
+
+%% @equiv register_function(Name, Function, #{})
+-spec register_function(name(), function() | {module(), atom()}) -> ok | {error, {not_started, py}}.
+register_function(Name, Function) ->
+    register_function(Name, Function, #{}).
+
+%% @doc Lets Python call an Erlang function by this name: ``ok =
+%% py:register_function(price, fun(Item) -> shop:price(Item) end)'', and in Python
+%% `erlang.price("tea")' or `erlang.call("price", "tea")'. Each call runs in a process of
+%% its own, with Python's arguments; if there are keyword arguments, they are a map behind
+%% the others. What it returns is Python's value, what it raises Python's `erlang.Error'.
+%% `{Module, Function}' is the newest version of the module at each call. With
+%% `#{pool => pdf}' only that pool's workers may call it; with `timeout', in milliseconds,
+%% a call that takes longer fails. The function stays until {@link unregister_function/1},
+%% or until the application stops. A name that the Python package `erlang' has itself
+%% raises `badarg'.
+-spec register_function(name(), function() | {module(), atom()},
+                        #{pool => atom(), timeout => timeout()} | keywords()) ->
+          ok | {error, {not_started, py}}.
+register_function(Name, Function, Options) ->
+    #{pool := Pool, timeout := Timeout} = py_args:registration(Options),
+    py_talk_functions:put(py_args:new_function_name(Name), Pool, py_args:function(Function), Timeout).
+
+%% @doc Python cannot call the function of this name any more: ``ok =
+%% py:unregister_function(price)''. Calls under way go on.
+-spec unregister_function(name()) ->
+          ok | {error, {no_function, binary()} | {not_started, py}}.
+unregister_function(Name) ->
+    py_talk_functions:remove(py_args:function_name(Name)).

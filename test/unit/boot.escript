@@ -29,7 +29,7 @@ new() ->
     Boot.
 
 greeted() ->
-    {run, {listen, true, _, true}, Listening} = py_worker_boot:result({ok, said()}, new()),
+    {run, {listen, true, _, true, true}, Listening} = py_worker_boot:result({ok, said()}, new()),
     {run, memory_stats, Boot} = py_worker_boot:result(ok, Listening),
     Boot.
 
@@ -43,7 +43,7 @@ first() ->
 logs() ->
     Window = py_talk_events:window(),
     {run, hello, Boot} = py_worker_boot:new(false),
-    ?assertMatch({run, {listen, false, Window, true}, _}, py_worker_boot:result({ok, said()}, Boot)).
+    ?assertMatch({run, {listen, false, Window, true, true}, _}, py_worker_boot:result({ok, said()}, Boot)).
 
 lane() ->
     Said = fun(Lane) -> py_worker_boot:result({ok, (said())#{lane => Lane}}, new()) end,

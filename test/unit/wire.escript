@@ -76,7 +76,9 @@ controls() ->
      {"quit", [py_wire:quit()], quit},
      {"an answer", [iolist_to_binary(py_wire:answer(300, ok))], {reply, 300, ok}},
      {"an answer that says no", [iolist_to_binary(py_wire:answer(300, {error, <<"no">>}))],
-      {reply, 300, {error, <<"no">>}}}].
+      {reply, 300, {error, <<"no">>}}},
+     {"an answer with a value", [iolist_to_binary(py_wire:answer(300, {ok, [1]}))],
+      {reply, 300, {ok, [1]}}}].
 
 %% A reply as the program writes it: its Id in four bytes, atoms in UTF-8.
 reply(Id, Term) ->
@@ -155,6 +157,8 @@ events() ->
     Cut = said({event, crash, <<"stacks">>}),
     [{"a message", [said({send, 300, self(), [1]})], message},
      {"a message that nobody waits for", [said({event, send, {self(), 1}})], message},
+     {"a call", [said({call, 300, <<"f">>, [1], #{}})], {call, 300}},
+     {"the question if there is a function", [said({lookup, 300, <<"f">>})], {call, 300}},
      {"a message that is withdrawn", [said({event, withdraw, 300})], {withdraw, 300}},
      {"another that looks alike", [said({event, withdraw, [300]})], other},
      {"stacks", [Cut], {crash, <<"stacks">>}},

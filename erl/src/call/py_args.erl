@@ -7,6 +7,7 @@
 -export([call/4, calls/1, eval/2, exec/1, exec/2, source/1, gc/1, tracemalloc_start/1]).
 -export([memory_stats/1, gc_threshold/1, history/1, what/1, pool/1, definition/1]).
 -export([traced/1, profile/1, census/1, referrers/2, top/1, leak_test/1]).
+-export([function_name/1, new_function_name/1, function/1, registration/1]).
 
 -import(py_options, [text/1, must_be/3, badarg/2]).
 
@@ -142,6 +143,32 @@ top(Other) -> must_be(Other, "the order", "memory, time or calls").
 referrers(Type, Options) ->
     #{sample := N} = options(Options, [{sample, {integer, 1, 100}, 10, "how many are looked at"}]),
     {referrers, name(Type), N}.
+
+%% The name of a function that Python may call.
+-spec function_name(term()) -> py_talk_functions:name().
+function_name(Name) when is_atom(Name) -> atom_to_binary(Name);
+function_name(Name) -> text(Name).
+
+%% The same for one that is to be registered.
+-spec new_function_name(term()) -> py_talk_functions:name().
+new_function_name(Given) ->
+    Name = function_name(Given),
+    case Name =:= <<>> orelse py_talk_functions:is_reserved(Name) of
+        true -> badarg(Given, ["the package erlang has ", py_option:shown(Given), " itself, and all "
+                               "names that begin with _"]);
+        false -> Name
+    end.
+
+-spec function(term()) -> py_talk_functions:callable().
+function(Fun) when is_function(Fun) -> Fun;
+function({M, F}) when is_atom(M), is_atom(F) -> {M, F};
+function(Other) -> must_be(Other, "the function", "a fun or {Module, Function}").
+
+%% The options of register_function, complete.
+-spec registration(term()) -> #{pool := atom(), timeout := timeout()}.
+registration(Options) ->
+    options(Options, [{pool, atom, undefined, "the only one whose workers may call it"},
+                      {timeout, timeout, infinity, "how long a call may take"}]).
 
 %% ---------------------------------------------------------------------------
 

@@ -8,6 +8,9 @@
 %% It remembers the pool as it was then: a pool that was started later by the same
 %% name knows nothing of this worker's end. And it remembers whether the process
 %% has heard `timeout', after which the worker's end may be no news to it.
+%%
+%% A process that runs a function which Python calls (py_talk_call) is bound to the
+%% worker that waits for it from its start to its end, whatever it does.
 -module(py_binding).
 
 -export([home/1, bind/2, heard_timeout/1, heard_more/1, release/1, release_dead/1]).
@@ -15,17 +18,18 @@
 
 -include("py.hrl").
 
--type home() :: {Worker :: pid(), #pool{}, HeardTimeout :: boolean()}.
+-type home() :: {Worker :: pid(), #pool{}, HeardTimeout :: boolean() | waits}.
 
 %% Where the calling process is at home in the pool of this name.
 -spec home(atom()) -> home() | undefined.
 home(Name) ->
-    erlang:get({py_binding, Name}).
+    erlang:get(?BINDING(Name)).
 
 %% From now on the process is at home there, and nowhere else in the pool.
 -spec bind(#pool{}, pid()) -> ok.
 bind(#pool{name = Name} = Pool, Worker) ->
-    case put({py_binding, Name}, {Worker, Pool, false}) of
+    case put(?BINDING(Name), {Worker, Pool, false}) of
+        {_, _, waits} = Before -> put(?BINDING(Name), Before), ok;
         {Before, _, _} when Before =/= Worker -> py_worker:let_go(Before, self());
         _ -> ok
     end.
@@ -34,8 +38,8 @@ bind(#pool{name = Name} = Pool, Worker) ->
 -spec heard_timeout(atom()) -> ok.
 heard_timeout(Name) ->
     case home(Name) of
-        {Worker, Pool, _} -> put({py_binding, Name}, {Worker, Pool, true}), ok;
-        undefined -> ok
+        {Worker, Pool, false} -> put(?BINDING(Name), {Worker, Pool, true}), ok;
+        _ -> ok
     end.
 
 %% A later call was answered by the worker, so its end will be news.
@@ -49,7 +53,8 @@ heard_more(Name) ->
 %% The process does not need its worker any more.
 -spec release(atom()) -> ok.
 release(Name) ->
-    case erase({py_binding, Name}) of
+    case erase(?BINDING(Name)) of
+        {_, _, waits} = Home -> put(?BINDING(Name), Home), ok;
         {Worker, _, _} -> py_worker:let_go(Worker, self());
         undefined -> ok
     end.

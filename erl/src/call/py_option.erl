@@ -33,6 +33,7 @@
     | directories           % one or a list of them
     | patterns              % one or a list of texts with `*' and `?'
     | names                 % pids, all or a list of registered names
+    | functions             % registered or a list of {Module, Function}
     | code                  % one text or a list of them
     | environment           % variables: a list, perhaps behind `clear', or a map
     | trims                 % never or a list of rules (py_pool_trim)
@@ -135,6 +136,7 @@ expected(directory) -> "a directory";
 expected(directories) -> "a directory or a list of them";
 expected(patterns) -> "a pattern or a list of them";
 expected(names) -> "pids, all or a list of names";
+expected(functions) -> "registered or a list of {Module, Function}";
 expected(code) -> "a text or a list of them";
 expected(environment) -> "a map or a list of pairs, which may begin with clear, of names without = and texts or false";
 expected(trims) -> "never or a list of idle, {after_growth, Bytes}, {every, Ms}";
@@ -184,6 +186,8 @@ value(directories, Dirs) -> [system_text(Dir) || Dir <- texts(Dirs)];
 value(patterns, Patterns) -> [utf8(Pattern) || Pattern <- texts(Patterns)];
 value(names, Names) when Names =:= pids; Names =:= all -> Names;
 value(names, Names) -> [Name || Name <- Names, true = is_atom(Name)];
+value(functions, registered) -> registered;
+value(functions, Functions) -> [function(Function) || Function <- Functions];
 value(code, Code) -> [utf8(Part) || Part <- texts(Code)];
 value(environment, Env) when is_map(Env) -> value(environment, maps:to_list(Env));
 value(environment, [clear | Env]) -> [clear | value(environment, Env)];
@@ -208,6 +212,8 @@ texts(List) when is_list(List) ->
         true -> [List];
         false -> List
     end.
+
+function({M, F}) when is_atom(M), is_atom(F) -> {M, F}.
 
 trim_rule(idle) -> idle;
 trim_rule({after_growth, Bytes}) -> {after_growth, value({integer, 1, infinity}, Bytes)};

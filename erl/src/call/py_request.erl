@@ -87,6 +87,8 @@ named(Req) ->
 %% Brings the request to a worker and waits for its answer, in the process
 %% whose bindings count. A bound worker's death is reported once.
 -spec go(ticket()) -> outcome().
+go(#ticket{home = {_, _, waits}} = Ticket) ->
+    go_elsewhere(Ticket);
 go(#ticket{to = Id} = Ticket) when is_integer(Id) ->
     perform(Ticket, none);
 go(#ticket{pool = #pool{name = Name}, home = Home} = Ticket) ->
@@ -94,6 +96,13 @@ go(#ticket{pool = #pool{name = Name}, home = Home} = Ticket) ->
     heard(Answer, Name),
     is_at_home(Home, Worker, Answer) orelse py_binding:release(Name),
     {Worker, Answer}.
+
+%% The worker that the caller is bound to waits for the caller: others can take it.
+go_elsewhere(#ticket{home = {_, #pool{size = Size}, _}, to = any} = Ticket) when Size > 1 ->
+    perform(Ticket#ticket{home = undefined}, none);
+go_elsewhere(#ticket{home = {Worker, #pool{name = Name} = Pool, _}}) ->
+    Slots = [{Name, Id} || {Id, Pid, _} <- py_pool_board:workers(Pool), Pid =:= Worker],
+    {Worker, {error, {waits, hd(Slots ++ [Name])}}}.
 
 heard({error, timeout}, Name) -> py_binding:heard_timeout(Name);
 heard(Answer, Name) when element(1, Answer) =:= reply -> py_binding:heard_more(Name);
@@ -176,13 +185,16 @@ admit(Ticket, _) -> {ok, Ticket}.
 %% A caller that names the worker that it is bound to is at home there.
 to({_, Id}, {Worker, _, _} = Home, #ticket{pool = Pool} = Ticket) when is_integer(Id) ->
     case py_pool_board:worker(Pool, Id) of
-        [{_, Worker, _}] -> Ticket#ticket{home = Home};
+        [{_, Worker, _}] -> at_home(Home, Id, Ticket);
         _ -> Ticket#ticket{to = Id}
     end;
 to({_, To}, _, Ticket) ->
     Ticket#ticket{to = To};
 to(_, Home, Ticket) ->
     Ticket#ticket{home = Home}.
+
+at_home({_, _, waits} = Home, Id, Ticket) -> Ticket#ticket{home = Home, to = Id};
+at_home(Home, _, Ticket) -> Ticket#ticket{home = Home}.
 
 -spec pool(ticket()) -> #pool{}.
 pool(#ticket{pool = Pool}) ->
@@ -202,6 +214,8 @@ unheard(#ticket{req = Req} = Ticket) ->
 -spec perform(ticket(), py_ask:watch()) -> outcome().
 perform(#ticket{pool = Pool, req = Req, to = Id}, Watch) when is_integer(Id) ->
     at(Id, Pool, named(Req#req{caller = self()}), Watch);
+perform(#ticket{home = {_, _, waits}} = Ticket, Watch) ->
+    perform(Ticket#ticket{home = undefined}, Watch);
 perform(#ticket{pool = Pool, req = Req, home = undefined}, Watch) ->
     anywhere(Pool, Req#req{caller = self()}, Watch);
 perform(#ticket{req = Req, home = {Worker, Home, _}} = Ticket, Watch) ->

@@ -80,7 +80,10 @@ talk() ->
      {send, names, pids,
       "where `erlang.send` may send to: only to `pids`, also to these names, or to `all` names"},
      {send_limit, {limit, 1}, 10_000,
-      "how many messages may be in a receiver's queue before `erlang.send` waits"}].
+      "how many messages may be in a receiver's queue before `erlang.send` waits"},
+     {functions, functions, registered,
+      "what Python may [call](docs/python.md#calling-erlang): what is `registered`, or only these "
+      "`{Module, Function}`"}].
 
 ends() ->
     [{interrupt_grace, time, 500,
@@ -182,6 +185,7 @@ profile() ->
     guard := auto | python | kernel | off,
     send := pids | all | [atom()],
     send_limit := pos_integer() | infinity,
+    functions := registered | [{module(), atom()}],
     interrupt_grace := non_neg_integer(),
     close_grace := non_neg_integer(),
     drain := non_neg_integer()

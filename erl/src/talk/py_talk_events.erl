@@ -2,7 +2,7 @@
 %%
 %% What a program says without having been asked, and why it cannot start. The
 %% worker decodes none of it, because that may take long: messages go to
-%% py_talk_sender, everything else to py_talk_log. The program's last words
+%% py_talk_sender, calls to py_talk_calls, everything else to py_talk_log. The program's last words
 %% are kept for whoever asks how it ended.
 %%
 %% The program may send only a limited number of bytes ahead of what those two
@@ -19,6 +19,7 @@
 -record(events, {
     log :: py_talk_log:log(),
     sender :: pid(),
+    calls :: pid() | py_talk_calls:args(),  % from the first call on there is one
     failure = none :: none | binary(),  % why it cannot start
     crash = none :: none | binary()     % Python's stacks when it crashed
 }).
@@ -27,14 +28,15 @@
 
 %% For the calling worker, with the metadata of its lines and its pool's options.
 -spec new(logger:metadata(), port(), py_worker:options()) -> events().
-new(About, Port, Options) ->
+new(#{pool := Pool} = About, Port, #{functions := Functions, max_frame := Max} = Options) ->
     Log = py_talk_log:start(About),
-    #events{log = Log, sender = py_talk_sender:start(Options#{port => Port, log => Log})}.
+    #events{log = Log, sender = py_talk_sender:start(Options#{port => Port, log => Log}),
+            calls = #{port => Port, pool => Pool, functions => Functions, max_frame => Max}}.
 
-%% Whether it is one of the two processes without which the worker does not go on.
+%% Whether it is one of the processes without which the worker does not go on.
 -spec is_helper(pid(), events()) -> boolean().
-is_helper(Pid, #events{log = Log, sender = Sender}) ->
-    Pid =:= Sender orelse py_talk_log:is_log(Pid, Log).
+is_helper(Pid, #events{log = Log, sender = Sender, calls = Calls}) ->
+    Pid =:= Sender orelse Pid =:= Calls orelse py_talk_log:is_log(Pid, Log).
 
 -spec window() -> pos_integer().
 window() ->
@@ -47,8 +49,10 @@ handle(Frame, Port, #events{log = Log, sender = Sender} = E) ->
         message ->
             py_talk_sender:message(Sender, byte_size(Frame), py_secret:hide(Frame)),
             E;
+        {call, Id} ->
+            call(Id, Frame, E);
         {withdraw, Id} ->
-            py_talk_sender:withdraw(Sender, Id),
+            withdraw(Id, E),
             E;
         {spoilt, Lock} ->
             py_talk_log:acknowledge(Log, Port, byte_size(Frame)),
@@ -66,6 +70,17 @@ handle(Frame, Port, #events{log = Log, sender = Sender} = E) ->
             py_talk_log:event(Log, Port, Frame),
             E
     end.
+
+call(Id, Frame, #events{calls = Calls} = E) when is_pid(Calls) ->
+    py_talk_calls:call(Calls, Id, py_secret:hide(Frame)),
+    E;
+call(Id, Frame, #events{calls = Args} = E) ->
+    call(Id, Frame, E#events{calls = py_talk_calls:start(Args)}).
+
+%% It is either a message or a call.
+withdraw(Id, #events{sender = Sender, calls = Calls}) ->
+    py_talk_sender:withdraw(Sender, Id),
+    is_pid(Calls) andalso py_talk_calls:withdraw(Calls, Id).
 
 %% User code could say so, too: it gets a new worker then.
 spoilt(none, _) ->

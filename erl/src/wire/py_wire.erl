@@ -127,7 +127,7 @@ ack(N) ->
     <<?TERM_VERSION, ?TUPLE, 2, ?ATOM, 3, "ack", ?INTEGER, N:32>>.
 
 %% The answer to what Python waits for.
--spec answer(id(), ok | {error, binary()}) -> iodata().
+-spec answer(id(), ok | {ok, term()} | {error, term()}) -> iodata().
 answer(Id, Result) ->
     [<<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 5, "reply", ?INTEGER, Id:32>>, bare(Result)].
 
@@ -214,15 +214,20 @@ ahead(<<_:8/binary, ?TUPLE, 2, ?ATOM, 6, "output", _/binary>>) -> output;
 ahead(<<_:8/binary, ?TUPLE, 2, ?ATOM, 4, "bill", _/binary>>) -> bill;
 ahead(_) -> none.
 
-%% What a frame without an Id is: a message, or its sender's change of mind; the
-%% program's last words; or something else, which is not looked into.
--spec event(binary()) -> message | {withdraw, id()}
+%% What a frame without an Id is: a message, a call of a function (or the question
+%% if there is one), or its sender's change of mind; the program's last words; or
+%% something else, which is not looked into.
+-spec event(binary()) -> message | {call, id()} | {withdraw, id()}
                        | {paused, memory_error | heap}
                        | {spoilt | crash | start_failed, binary()} | other.
 event(<<?TERM_VERSION, ?TUPLE, 4, ?ATOM, 4, "send", ?INTEGER, _:32, _/binary>>) ->
     message;
 event(<<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 5, "event", ?ATOM, 4, "send", _/binary>>) ->
     message;
+event(<<?TERM_VERSION, ?TUPLE, 5, ?ATOM, 4, "call", ?INTEGER, Id:32, _/binary>>) ->
+    {call, Id};
+event(<<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 6, "lookup", ?INTEGER, Id:32, _/binary>>) ->
+    {call, Id};
 event(<<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 5, "event", ?ATOM, 8, "withdraw", ?INTEGER, Id:32>>) ->
     {withdraw, Id};
 event(<<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 5, "event", ?ATOM, 6, "paused",

@@ -61,7 +61,7 @@ steps([], Boot) -> {done, Boot}.
 %% What the program answered to the current step.
 -spec result(py_result:result(), boot()) -> next().
 result({ok, #{protocol := ?PROTOCOL_VERSION} = Hello}, #boot{step = hello, logs = Logs} = Boot) ->
-    steps([{listen, Logs, py_talk_events:window(), true}, memory_stats],
+    steps([{listen, Logs, py_talk_events:window(), true, true}, memory_stats],
           Boot#boot{hello = Hello});
 result(Result, #boot{step = hello}) ->
     failed("unexpected hello: ~tp", [Result]);

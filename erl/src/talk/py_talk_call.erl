@@ -1,0 +1,113 @@
+%% SPDX-License-Identifier: Apache-2.0
+%%
+%% One call of Python's: what the process does that was started for it. It decodes
+%% the call, finds the function, applies it and answers the program. What comes as
+%% bytes is never run: the function is one of those that Erlang has registered.
+%%
+%% Its worker's Python waits for it, so the process may not wait for that: the binding
+%% (py_binding) says so.
+-module(py_talk_call).
+
+-export([run/3, failure/1]).
+-export_type([context/0, outcome/0]).
+
+-include("py.hrl").
+
+-type context() :: #{port := port(), worker := pid(), calls := pid(), pool := atom(),
+                     functions := py_talk_functions:allowed(), max_frame := pos_integer(), _ => _}.
+%% An error is a text for people, and what Python's erlang.Error has.
+-type outcome() :: {ok, term()} | {error, {binary(), error | exit | throw, term(), [map()]}}.
+
+%% The most characters of a reason in the text.
+-define(SHOWN, 500).
+
+%% Runs the call in this frame in the calling process.
+-spec run(py_wire:id(), py_secret:secret(binary()), context()) -> ok.
+run(Id, Frame, #{port := Port} = Context) ->
+    bind(Context),
+    Outcome = call(py_secret:show(Frame), Context),
+    _ = py_os_port:send(Port, answer(Id, Outcome, Context)),
+    ok.
+
+bind(#{pool := Name, worker := Worker}) ->
+    case py_pool_board:find(Name) of
+        {ok, Pool} -> put(?BINDING(Name), {Worker, Pool, waits});
+        {error, _} -> ok
+    end.
+
+call(Frame, Context) ->
+    try binary_to_term(Frame, [safe]) of
+        {call, _, Name, Args, Kwargs} when is_map(Kwargs) ->
+            apply_found(find(Name, Context), Name, arguments(Args, Kwargs), Context);
+        {lookup, _, Name} ->
+            {ok, find(Name, Context) =/= none};
+        _ ->
+            failed(error, badarg)
+    catch
+        error:badarg -> failed(error, py_unknown_atom:explain(Frame))
+    end.
+
+find(Name, Context) when is_atom(Name) -> find(atom_to_binary(Name), Context);
+find(Name, #{pool := Pool, functions := Allowed}) -> py_talk_functions:find(Name, Pool, Allowed).
+
+%% Keyword arguments are one map, behind the others.
+arguments(Args, Kwargs) when map_size(Kwargs) =:= 0 -> Args;
+arguments(Args, Kwargs) -> Args ++ [Kwargs].
+
+apply_found(none, Name, _, _) ->
+    {error, {text("there is no function '~ts'", [Name]), error, undef, []}};
+apply_found({ok, {Function, Timeout}}, _, Args, #{calls := Calls}) ->
+    Timer = py_talk_calls:limit(Calls, Timeout),
+    Outcome = apply_safely(Function, Args),
+    py_talk_calls:no_limit(Timer),
+    Outcome.
+
+apply_safely(Function, Args) ->
+    try
+        {ok, apply_to(Function, Args)}
+    catch
+        Class:Reason:Stack -> failed(Class, Reason, own(Stack))
+    end.
+
+apply_to({M, F}, Args) -> apply(M, F, Args);
+apply_to(Fun, Args) -> apply(Fun, Args).
+
+%% What the program hears if the process has ended without an answer.
+-spec failure(Reason :: term()) -> outcome().
+failure(Reason) ->
+    failed(exit, Reason).
+
+failed(Class, Reason) ->
+    failed(Class, Reason, []).
+
+failed(Class, Reason, Stack) ->
+    {error, {text("~s: ~0tp", [Class, Reason]), Class, Reason, Stack}}.
+
+text(Format, Args) ->
+    unicode:characters_to_binary(io_lib:format(Format, Args, [{chars_limit, ?SHOWN}])).
+
+%% Without our own frames, and without arguments, which may be secret.
+own(Stack) ->
+    [frame(Frame) || Frame <- Stack, element(1, Frame) =/= ?MODULE].
+
+frame({M, F, Args, Where}) ->
+    maps:merge(#{module => M, function => F,
+                 arity => if is_list(Args) -> length(Args); true -> Args end},
+               maps:from_list([{Key, place(Value)} || {Key, Value} <- Where,
+                                                      Key =:= file orelse Key =:= line])).
+
+place(File) when is_list(File) -> unicode:characters_to_binary(File);
+place(Line) -> Line.
+
+%% What does not fit into a frame is an error that does.
+answer(Id, Outcome, #{max_frame := Max} = Context) ->
+    Frame = py_wire:answer(Id, Outcome),
+    case iolist_size(Frame) of
+        Size when Size =< Max -> Frame;
+        Size -> answer(Id, too_large(Outcome, Size, Max), Context)
+    end.
+
+too_large({ok, _}, Size, Max) ->
+    failed(error, {max_frame, Size, Max});
+too_large({error, {Text, Class, _, _}}, Size, Max) ->
+    {error, {Text, Class, {max_frame, Size, Max}, []}}.

@@ -1,0 +1,114 @@
+%% SPDX-License-Identifier: Apache-2.0
+%%
+%% A worker's calls of Erlang functions from Python. Each runs in a process of its
+%% own (py_talk_call), which this one starts and watches: so none waits for another,
+%% nor does the worker. It ends with its answer, when Python does not wait for it any
+%% more, when its time is up, or with the worker.
+%%
+%% The process is started when Python first calls: a worker that calls nothing has
+%% none. Without it the worker does not go on.
+-module(py_talk_calls).
+-behaviour(gen_server).
+
+-export([start/1, call/3, withdraw/2, limit/2, no_limit/1]).
+-export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
+-export_type([args/0]).
+
+%% What others say to it: messages, which never wait.
+-messages([call/3, withdraw/2]).
+
+-record(state, {
+    worker :: pid(),
+    context :: py_talk_call:context(),
+    ids = #{} :: #{pid() => py_wire:id()},
+    pids = #{} :: #{py_wire:id() => pid()}
+}).
+
+-type args() :: #{port := port(), pool := atom(), functions := py_talk_functions:allowed(),
+                  max_frame := pos_integer()}.
+
+%% Starts it for the calling process.
+-spec start(args()) -> pid().
+start(Args) ->
+    {ok, Pid} = gen_server:start(?MODULE, {self(), Args}, []),
+    Pid.
+
+%% The program has sent this frame: a call, or the question if there is a function.
+-spec call(pid(), py_wire:id(), py_secret:secret(binary())) -> ok.
+call(Calls, Id, Frame) ->
+    gen_server:cast(Calls, {call, Id, Frame}).
+
+%% Nobody waits for this call any more.
+-spec withdraw(pid(), py_wire:id()) -> ok.
+withdraw(Calls, Id) ->
+    gen_server:cast(Calls, {withdraw, Id}).
+
+%% The calling process, which is one of those that it has started, may run for this
+%% long.
+-spec limit(pid(), timeout()) -> reference() | none.
+limit(_, infinity) -> none;
+limit(Calls, Timeout) -> erlang:start_timer(Timeout, Calls, {late, self()}).
+
+-spec no_limit(reference() | none) -> ok.
+no_limit(none) -> ok;
+no_limit(Timer) -> erlang:cancel_timer(Timer, [{async, true}, {info, false}]).
+
+%% ---------------------------------------------------------------------------
+
+%% The worker's end has to come as a message, as in py_talk_log.
+-spec init({pid(), args()}) -> {ok, #state{}}.
+init({Worker, Args}) ->
+    process_flag(trap_exit, true),
+    link(Worker),
+    {ok, #state{worker = Worker,
+                context = Args#{worker => Worker, calls => self()}}}.
+
+-spec handle_call(term(), gen_server:from(), #state{}) -> {noreply, #state{}}.
+handle_call(_, _, S) ->
+    {noreply, S}.
+
+-spec handle_cast({call, py_wire:id(), py_secret:secret(binary())} | {withdraw, py_wire:id()},
+                  #state{}) -> {noreply, #state{}}.
+handle_cast({call, Id, Frame}, #state{context = Context, ids = Ids, pids = Pids} = S) ->
+    {Pid, _} = spawn_opt(py_talk_call, run, [Id, Frame, Context], [link, monitor]),
+    {noreply, S#state{ids = Ids#{Pid => Id}, pids = Pids#{Id => Pid}}};
+handle_cast({withdraw, Id}, #state{pids = Pids} = S) ->
+    case Pids of
+        #{Id := Pid} -> exit(Pid, kill), {noreply, forget(Pid, S)};
+        #{} -> {noreply, S}
+    end.
+
+-spec handle_info(term(), #state{}) -> {noreply, #state{}} | {stop, normal, #state{}}.
+handle_info({'DOWN', _, process, Pid, normal}, S) ->
+    {noreply, forget(Pid, S)};
+handle_info({'DOWN', _, process, Pid, Reason}, S) ->
+    {noreply, fail(Pid, Reason, S)};
+handle_info({timeout, _, {late, Pid}}, S) ->
+    {noreply, late(Pid, S)};
+handle_info({'EXIT', Worker, _}, #state{worker = Worker, ids = Ids} = S) ->
+    lists:foreach(fun(Pid) -> exit(Pid, kill) end, maps:keys(Ids)),
+    {stop, normal, S};
+handle_info(_, S) ->
+    {noreply, S}.
+
+late(Pid, #state{ids = Ids} = S) when is_map_key(Pid, Ids) ->
+    exit(Pid, kill),
+    fail(Pid, timeout, S);
+late(_, S) ->
+    S.
+
+%% The process has not answered. If its call is over, nobody hears that.
+fail(Pid, Reason, #state{ids = Ids, context = #{port := Port}} = S) ->
+    case Ids of
+        #{Pid := Id} ->
+            _ = py_os_port:send(Port, py_wire:answer(Id, py_talk_call:failure(Reason))),
+            forget(Pid, S);
+        #{} ->
+            S
+    end.
+
+forget(Pid, #state{ids = Ids, pids = Pids} = S) ->
+    case Ids of
+        #{Pid := Id} -> S#state{ids = maps:remove(Pid, Ids), pids = maps:remove(Id, Pids)};
+        #{} -> S
+    end.
