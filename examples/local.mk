@@ -3,9 +3,11 @@
 
 exampledir = $(docdir)/examples
 dist_example_SCRIPTS = \
+	examples/agent.escript \
 	examples/raw_port.escript \
 	examples/stdlib_survey.escript
 dist_example_DATA = \
+	examples/agent.py \
 	examples/survey.py
 
 .PHONY: demo

@@ -72,7 +72,9 @@ small() ->
     [row(call, "call(operator, add, [1, 2])", #{one => at_most(1.15), free => none},
          bench_work:call(), #{plot => {callers, 1}}),
      row(eval, "eval(\"x * y\", #{x, y})", one(at_most(1.25)), bench_work:eval(), #{}),
-     row(exec, "exec(\"x = 1\")", one(none), bench_work:exec(), #{})].
+     row(exec, "exec(\"x = 1\")", one(none), bench_work:exec(), #{}),
+     row(callback, "eval that calls a function of Erlang's", one(at_most((1.6 + 1.2) / (1.6 + 1))),
+         bench_work:callback(), #{})].
 
 callers() ->
     [callers(10, #{one => none, free => at_least(180 / 201)}),

@@ -9,6 +9,7 @@
 main(_) ->
     tap:run([
         {"raw_port: the program over a plain port", fun raw_port/0},
+        {"agent: tools and progress by functions of Erlang's", fun agent/0},
         {"stdlib_survey: a short one, with its crash", 240_000, fun survey/0}
     ]).
 
@@ -19,6 +20,12 @@ raw_port() ->
                 "Hello, Erlang!", "1\\.18\\d*e21", "\"answer\": 42",
                 "division by zero", "no_such_operation",
                 "\\[\\[0,1,4,9\\],\\[16,25,36,49\\],\\[64,81\\]\\]", "is gone"]).
+
+agent() ->
+    Text = run("agent.escript", ""),
+    says(Text, ["step 1: weather", "step 2: fahrenheit", "clear, 23 degrees Fahrenheit",
+                "I cannot say: error: \\{no_such_city,<<\"Atlantis\">>\\}",
+                "A slow tool: exit: timeout"]).
 
 survey() ->
     Text = run("stdlib_survey.escript", "--files 150"),
