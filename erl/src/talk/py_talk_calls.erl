@@ -1,7 +1,7 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
 %% A worker's calls of Erlang functions from Python. Each runs in a process of its
-%% own (py_talk_call), which this one starts and watches: so none waits for another,
+%% own (py_talk_call), which this one starts and is linked to: so none waits for another,
 %% nor does the worker. It ends with its answer, when Python does not wait for it any
 %% more, when its time is up, or with the worker.
 %%
@@ -70,7 +70,7 @@ handle_call(_, _, S) ->
 -spec handle_cast({call, py_wire:id(), py_secret:secret(binary())} | {withdraw, py_wire:id()},
                   #state{}) -> {noreply, #state{}}.
 handle_cast({call, Id, Frame}, #state{context = Context, ids = Ids, pids = Pids} = S) ->
-    {Pid, _} = spawn_opt(py_talk_call, run, [Id, Frame, Context], [link, monitor]),
+    Pid = spawn_link(py_talk_call, run, [Id, Frame, Context]),
     {noreply, S#state{ids = Ids#{Pid => Id}, pids = Pids#{Id => Pid}}};
 handle_cast({withdraw, Id}, #state{pids = Pids} = S) ->
     case Pids of
@@ -79,15 +79,15 @@ handle_cast({withdraw, Id}, #state{pids = Pids} = S) ->
     end.
 
 -spec handle_info(term(), #state{}) -> {noreply, #state{}} | {stop, normal, #state{}}.
-handle_info({'DOWN', _, process, Pid, normal}, S) ->
-    {noreply, forget(Pid, S)};
-handle_info({'DOWN', _, process, Pid, Reason}, S) ->
-    {noreply, fail(Pid, Reason, S)};
-handle_info({timeout, _, {late, Pid}}, S) ->
-    {noreply, late(Pid, S)};
 handle_info({'EXIT', Worker, _}, #state{worker = Worker, ids = Ids} = S) ->
     lists:foreach(fun(Pid) -> exit(Pid, kill) end, maps:keys(Ids)),
     {stop, normal, S};
+handle_info({'EXIT', Pid, normal}, S) ->
+    {noreply, forget(Pid, S)};
+handle_info({'EXIT', Pid, Reason}, S) ->
+    {noreply, fail(Pid, Reason, S)};
+handle_info({timeout, _, {late, Pid}}, S) ->
+    {noreply, late(Pid, S)};
 handle_info(_, S) ->
     {noreply, S}.
 
