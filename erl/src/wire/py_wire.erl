@@ -72,6 +72,7 @@ bare(Term) ->
 
 is_small({call, _, _, Args, Kwargs}) -> map_size(Kwargs) =:= 0 andalso are_flat(Args, 8);
 is_small({_, Code, Locals}) when is_map(Locals) -> map_size(Locals) =:= 0 andalso is_flat(Code);
+is_small({ok, Value}) -> is_flat(Value);
 is_small(Term) -> is_atom(Term).
 
 are_flat([], _) -> true;

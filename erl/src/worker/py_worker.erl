@@ -230,12 +230,12 @@ killing(Excess, #state{excess = none, phase = {live, Live}} = S) ->
 killing(Excess, #state{excess = none} = S) -> S#state{excess = Excess#{running => start}};
 killing(_, S) -> S.
 
-frame({Id, Frame}, #state{phase = {starting, Boot, Timer}} = S) when is_integer(Id) ->
-    step_done(Frame, Boot, Timer, S);
-frame(Frame, #state{phase = {live, _}} = S) -> settle(more(?MOST_STEPS, frame_step(Frame, S)));
-frame(Frame, S) -> {noreply, frame_step(Frame, S)}.
+%% A frame that is not a reply is an event: it changes nothing that others see. After a
+%% broken one nothing is heard or said.
+frame({What, _} = Frame, S) when is_atom(What) -> {noreply, frame_step(Frame, S)};
+frame({_, Frame}, #state{phase = {starting, Boot, Timer}} = S) -> step_done(Frame, Boot, Timer, S);
+frame(Frame, S) -> settle(more(?MOST_STEPS, frame_step(Frame, S))).
 
-%% A frame that is not a reply is an event. After a broken one nothing is heard or said.
 frame_step({broken, Why}, #state{port = Port} = S) -> exit(Port, Why), S;
 frame_step({none, Frame}, #state{port = Port, events = Events} = S) ->
     S#state{events = py_talk_events:handle(Frame, Port, Events)};
