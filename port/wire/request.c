@@ -138,6 +138,15 @@ static void set_id(struct request *r, const struct parts *parts, size_t i)
     r->id_len = parts->at[i + 1] - parts->at[i];
 }
 
+/* Whoever waits for an answer has to hear that it is no good. */
+static void begin_control(struct request *r, const struct parts *parts,
+                          enum request_kind kind)
+{
+    r->kind = kind;
+    if (kind == CONTROL_REPLY && parts->found > 1)
+        set_id(r, parts, 1);
+}
+
 static int parse_control(struct request *r, const struct parts *parts,
                          const struct control *control, struct err *err)
 {
@@ -212,12 +221,10 @@ int request_parse(const char *frame, size_t len, struct request *r,
     const struct control *control = NULL;
     if (parts.found > 0) {
         control = find_control(frame, parts.at[0]);
-        if (control == NULL)
-            set_id(r, &parts, 0);
+        if (control != NULL)
+            begin_control(r, &parts, control->kind);
         else
-            r->kind = control->kind;
-        if (r->kind == CONTROL_REPLY && parts.found > 1)
-            set_id(r, &parts, 1);
+            set_id(r, &parts, 0);
     }
     if (rc < 0)
         return rc;
