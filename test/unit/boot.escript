@@ -49,7 +49,7 @@ lane() ->
     Said = fun(Lane) -> py_worker_boot:result({ok, (said())#{lane => Lane}}, new()) end,
     [begin
          Next = py_worker_boot:lane(IsOpen, Said({9, 1 bsl 20})),
-         {run, {listen, true, _, true}, Listening} = Next,
+         {run, {listen, true, _, true, true}, Listening} = Next,
          {run, {lane, IsOpen}, Boot} = py_worker_boot:result(ok, Listening),
          ?assertMatch({run, memory_stats, _}, py_worker_boot:result(ok, Boot))
      end || IsOpen <- [true, false]],
