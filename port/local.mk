@@ -45,6 +45,7 @@ port_libport_a_SOURCES = \
 	port/task/arg.c port/task/arg.h \
 	port/task/capture.c port/task/capture.h \
 	port/task/code.c port/task/code.h \
+	port/task/context.c port/task/context.h \
 	port/task/gc_pause.c port/task/gc_pause.h \
 	port/task/hint.c port/task/hint.h \
 	port/task/map.c port/task/map.h \

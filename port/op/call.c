@@ -8,8 +8,15 @@
 
 #include "op/eval.h"
 #include "task/arg.h"
+#include "task/context.h"
 #include "task/hint.h"
 #include "task/name.h"
+
+static PyObject *named_module(const struct task *task, PyObject *name)
+{
+    return task->opts.context ? context_named(&task->opts, name)
+                              : name_module(name);
+}
 
 /* Module and Function: the callable that they name. */
 static PyObject *named_function(struct task *task)
@@ -18,7 +25,7 @@ static PyObject *named_function(struct task *task)
 
     if ((module = arg_text(task, "module")) &&
         (function = arg_text(task, "function")) &&
-        (owner = name_module(module)))
+        (owner = named_module(task, module)))
         found = name_attribute(owner, function);
     Py_XDECREF(module);
     Py_XDECREF(function);
@@ -53,13 +60,23 @@ static PyObject *trampoline(void)
     return PyErr_Occurred() ? NULL : Py_XNewRef(made);
 }
 
+/* One that is kept would keep the names of a context that is closed. */
+static PyObject *context_trampoline(const struct task_opts *opts)
+{
+    PyObject *names = context_names(opts);
+    PyObject *made = names ? make_trampoline(names) : NULL;
+    Py_XDECREF(names);
+    return made;
+}
+
 /* Calls with a Python frame underneath: builtins.eval and locals need one, and
  * warnings look for one. */
-static PyObject *call_in_frame(PyObject *function, PyObject *args,
-                               PyObject *kwargs)
+static PyObject *call_in_frame(const struct task *task, PyObject *function,
+                               PyObject *args, PyObject *kwargs)
 {
     PyObject *const values[] = {function, args, kwargs};
-    PyObject *call = trampoline();
+    PyObject *call =
+        task->opts.context ? context_trampoline(&task->opts) : trampoline();
     PyObject *value = call ? PyObject_Vectorcall(call, values, 3, NULL) : NULL;
     Py_XDECREF(call);
     return value;
@@ -71,9 +88,11 @@ PyObject *op_call(struct task *task)
 
     if ((function = named_function(task)) && (args = arg_list(task, "args")) &&
         (kwargs = arg_any_names(task, "kwargs")))
-        value = call_in_frame(function, args, kwargs);
+        value = call_in_frame(task, function, args, kwargs);
     if (!value)
         hint_add(args, kwargs);
+    if (!value && task->opts.context)
+        hint_add_in_context();
     Py_XDECREF(function);
     Py_XDECREF(args);
     Py_XDECREF(kwargs);

@@ -3,9 +3,12 @@
 
 #include "op/eval.h"
 
+#include <limits.h>
+
 #include "op/op.h"
 #include "task/arg.h"
 #include "task/code.h"
+#include "task/context.h"
 #include "task/hint.h"
 #include "value/python.h"
 
@@ -24,18 +27,24 @@ PyObject *eval_main(void)
 }
 
 /* What is not a module may have a __dict__, too. */
-PyObject *eval_names(void)
+static PyObject *main_names(void)
 {
     PyObject *names = eval_main();
     return names || PyErr_Occurred() ? names
                                      : python_attribute("__main__", "__dict__");
 }
 
+/* Where the names that exec defines live. */
+static PyObject *task_names(const struct task *task)
+{
+    return task->opts.context ? context_names(&task->opts) : main_names();
+}
+
 /* The names that the expression sees. Locals become globals of a copy, so
  * that lambdas and comprehensions see them too. */
-static PyObject *names_with(PyObject *locals)
+static PyObject *names_with(const struct task *task, PyObject *locals)
 {
-    PyObject *names = eval_names();
+    PyObject *names = task_names(task);
     if (!names || PyDict_Size(locals) == 0)
         return names;
     PyObject *copy = PyDict_Copy(names);
@@ -43,6 +52,13 @@ static PyObject *names_with(PyObject *locals)
     if (copy && PyDict_Update(copy, locals) < 0)
         Py_CLEAR(copy);
     return copy;
+}
+
+static void add_hint(const struct task *task, PyObject *locals)
+{
+    hint_add(NULL, locals);
+    if (task->opts.context)
+        hint_add_in_context();
 }
 
 PyObject *op_eval(struct task *task)
@@ -53,11 +69,11 @@ PyObject *op_eval(struct task *task)
     if (!(text = arg_text(task, "code")) ||
         !(locals = arg_names(task, "locals")) ||
         !(code = code_of_expression(text, &task->opts)) ||
-        !(names = names_with(locals)))
+        !(names = names_with(task, locals)))
         goto out;
     value = PyEval_EvalCode(code, names, names);
     if (!value)
-        hint_add(NULL, locals);
+        add_hint(task, locals);
 out:
     Py_XDECREF(text);
     Py_XDECREF(locals);
@@ -105,7 +121,7 @@ static void uncover(PyObject *names, PyObject *locals, PyObject *hidden)
         python_raise_take(exc);
 }
 
-/* For a while the locals are names of __main__. With a copy of it, what the
+/* For a while the locals are among the names. With a copy of it, what the
  * code defines would go into the copy, and its functions would not see later
  * changes. */
 static PyObject *run_with(PyObject *code, PyObject *names, PyObject *locals)
@@ -128,16 +144,40 @@ PyObject *op_exec(struct task *task)
     if (!(text = arg_text(task, "code")) ||
         (task->req->op_arity > 1 && !(locals = arg_names(task, "locals"))) ||
         !(code = code_of_statements(text, &task->opts)) ||
-        !(names = eval_names()))
+        !(names = task_names(task)))
         goto out;
     none = locals ? run_with(code, names, locals)
                   : PyEval_EvalCode(code, names, names);
 out:
     if (!none)
-        hint_add(NULL, NULL);
+        add_hint(task, NULL);
     Py_XDECREF(text);
     Py_XDECREF(locals);
     Py_XDECREF(code);
     Py_XDECREF(names);
     return none;
+}
+
+/* ---- contexts ---- */
+
+static long context_arg(struct task *task)
+{
+    return arg_integer(task, "context", 1, LONG_MAX);
+}
+
+PyObject *op_context_open(struct task *task)
+{
+    const long id = context_arg(task);
+    if (id < 0 || context_open(id) < 0)
+        return NULL;
+    return Py_NewRef(Py_None);
+}
+
+PyObject *op_context_close(struct task *task)
+{
+    const long id = context_arg(task);
+    if (id < 0)
+        return NULL;
+    context_close(id);
+    return Py_NewRef(Py_None);
 }

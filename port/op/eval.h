@@ -11,8 +11,4 @@
  * an exception: there is no such module. */
 PyObject *eval_main(void);
 
-/* The dict of __main__, where the names that exec defines live. A new
- * reference. */
-PyObject *eval_names(void);
-
 #endif

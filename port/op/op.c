@@ -57,6 +57,8 @@ static const struct op_row rows[] = {
     {"heap_profile", 1, true, op_heap_profile, "heap_profile"},
     {"profile_mark", 0, true, op_profile_mark, "profile_mark"},
     {"profile_switch", 1, true, op_profile_switch, "profile_switch"},
+    {"context_open", 1, false, op_context_open, NULL},
+    {"context_close", 1, false, op_context_close, NULL},
 };
 
 /* What needs no Python. */

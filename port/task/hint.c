@@ -25,3 +25,22 @@ void hint_add(PyObject *args, PyObject *names)
     if (exc)
         python_raise_take(exc);
 }
+
+static bool is_of_pickle(PyObject *exc)
+{
+    return strstr(Py_TYPE(exc)->tp_name, "PicklingError") != NULL;
+}
+
+void hint_add_in_context(void)
+{
+    PyObject *exc = python_fetch_error();
+    if (exc && is_of_pickle(exc)) {
+        PyObject *none =
+            python_call("erlang._hint", "explain_in_context", "(O)", exc);
+        if (!none)
+            PyErr_Clear();
+        Py_XDECREF(none);
+    }
+    if (exc)
+        python_raise_take(exc);
+}

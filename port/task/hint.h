@@ -13,4 +13,7 @@
  * keyword arguments or the locals of an expression, or NULL. */
 void hint_add(PyObject *args, PyObject *names);
 
+/* The same for code of a context, in which pickle has not found something. */
+void hint_add_in_context(void);
+
 #endif

@@ -4,6 +4,7 @@
 #include "task/opts.h"
 
 #include <ei.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -138,6 +139,8 @@ static int read_value(const char *key, const char *buf, int *at,
         return read_number(buf, at, 1, ITEMS_MAX, &opts->chunk);
     if (strcmp(key, "credit") == 0)
         return read_number(buf, at, 0, ITEMS_MAX, &opts->credit);
+    if (strcmp(key, "context") == 0)
+        return read_number(buf, at, 1, LONG_MAX, &opts->context);
     if (strcmp(key, "filename") == 0)
         return read_filename(buf, at, opts);
     if (strcmp(key, "line") == 0)

@@ -19,9 +19,10 @@ struct task_opts {
     enum bill_kind bill;  /* and what the job has cost */
     const char *filename; /* of the code, in the frame; NULL: it has none */
     int filename_len;
-    long line;   /* at which the code begins there */
-    long chunk;  /* stream: items in a chunk, at most */
-    long credit; /* stream: items that may be sent before {more, …} */
+    long line;    /* at which the code begins there */
+    long context; /* where it runs; 0: in __main__ */
+    long chunk;   /* stream: items in a chunk, at most */
+    long credit;  /* stream: items that may be sent before {more, …} */
 };
 
 /* Fills `opts` from the request's map, or with the defaults where it has

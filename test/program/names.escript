@@ -15,6 +15,7 @@ main(_) ->
         {"a module replaced, removed, forbidden, imported again", fun module_replaced/0},
         {"a module that another thread is just importing is waited for", fun importing/0},
         {"an attribute changed, removed, deeper down", fun attribute_changed/0},
+        {"contexts by their numbers", fun contexts/0},
         {"what a text was compiled to is told", fun compiled/0}
     ]).
 
@@ -32,6 +33,31 @@ builtins.__import__ = counting
     Ops = [{call, operator, add, [1, 2], #{}}, {eval, <<"1">>, #{}}, {eval, <<"x">>, #{x => 1}},
            {exec, <<"x = 1">>}, memory_stats, {gc, 0}, gc_threshold],
     ?assertEqual([{Op, 0} || Op <- Ops], [{Op, imports(Port, Op)} || Op <- Ops]),
+    raw:close(Port).
+
+%% The greatest number counts, too, and what a context has is not in another one.
+contexts() ->
+    Port = raw:open(),
+    Most = (1 bsl 63) - 1,
+    In = fun(Op, Id) ->
+        raw:send(Port, {in, Op, #{context => Id}}),
+        {in, Result} = raw:recv(Port),
+        Result
+    end,
+    [ok = raw:ask(Port, {context_open, Id}) || Id <- [1, Most]],
+    ?assertMatch({error, {badarg, <<"context: 1 is open already">>}}, raw:ask(Port, {context_open, 1})),
+    ok = In({exec, <<"x = 7">>}, Most),
+    ?assertEqual({ok, 7}, In({eval, <<"x">>, #{}}, Most)),
+    ?assertMatch({error, {'NameError', _}}, In({eval, <<"x">>, #{}}, 1)),
+    ?assertMatch({error, {'NameError', _}}, raw:ask(Port, {eval, <<"x">>, #{}})),
+    [ok = raw:ask(Port, {context_close, Id}) || Id <- [Most, Most, 5]],
+    ?assertMatch({error, {badarg, <<"context: there is none", _/binary>>}}, In({exec, <<"x = 1">>}, Most)),
+    ok = raw:ask(Port, {context_open, Most}),
+    ?assertMatch({error, {'NameError', _}}, In({eval, <<"x">>, #{}}, Most)),
+    [?assertMatch({Wrong, {error, {badarg, _}}}, {Wrong, raw:ask(Port, {Op, Wrong})})
+     || Op <- [context_open, context_close], Wrong <- [0, -1, a, 1.0, 1 bsl 63]],
+    [?assertMatch({Wrong, {error, {badarg, _}}}, {Wrong, In({eval, <<"1">>, #{}}, Wrong)})
+     || Wrong <- [0, -1, a, 1 bsl 63]],
     raw:close(Port).
 
 %% How often __import__ runs in 20 of them, behind the first one.

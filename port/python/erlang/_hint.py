@@ -19,6 +19,7 @@ OPTIONS = {
     "binaries",
     "capture",
     "chunk",
+    "context",
     "filename",
     "frames",
     "line",
@@ -53,6 +54,16 @@ def explain(
             exc.args = (f"{exc.args[0]} ({hint})",)
             if isinstance(exc, ImportError):
                 exc.msg = exc.args[0]
+
+
+def explain_in_context(exc: BaseException) -> None:
+    """Say why pickle does not find what a context has defined."""
+    if exc.args and type(exc.args[0]) is str and "__main__" in exc.args[0]:
+        hint = (
+            "pickle looks for it in the worker's __main__, where a context's names"
+            " are not: put it into a module on python_path"
+        )
+        exc.args = (f"{exc.args[0]} ({hint})", *exc.args[1:])
 
 
 def _hint(

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "task/context.h"
+
+#include "task/name.h"
+#include "value/classes.h"
+
+/* All that are open: modules, by their numbers. NULL until there was one. */
+static PyObject *all;
+
+/* ---- import __main__ ---------------------------------------------------- */
+
+/* What builtins.__import__ was. */
+static PyObject *import_before;
+
+/* The context whose names these are, or NULL. */
+static PyObject *with_names(const PyObject *names)
+{
+    PyObject *number = NULL, *module = NULL;
+    Py_ssize_t at = 0;
+    while (PyDict_Next(all, &at, &number, &module))
+        if (PyModule_GetDict(module) == names)
+            return Py_NewRef(module);
+    return NULL;
+}
+
+/* For builtins.__import__: where a context's names are globals, __main__ is
+ * that context. */
+static PyObject *import(PyObject *self, PyObject *args, PyObject *kwargs)
+{
+    (void)self;
+    PyObject *module = NULL;
+    if (PyTuple_GET_SIZE(args) > 1) {
+        PyObject *name = PyTuple_GET_ITEM(args, 0);
+        if (PyUnicode_Check(name) &&
+            PyUnicode_CompareWithASCIIString(name, "__main__") == 0)
+            module = with_names(PyTuple_GET_ITEM(args, 1));
+    }
+    return module ? module : PyObject_Call(import_before, args, kwargs);
+}
+
+/* Once: whoever never has a context keeps Python's own. */
+static int take_import(void)
+{
+    static PyMethodDef def = {"__import__", (PyCFunction)(void (*)(void))import,
+                              METH_VARARGS | METH_KEYWORDS, NULL};
+    PyObject *builtins = python_module("builtins"), *ours = NULL;
+    int rc = -1;
+    if (builtins &&
+        (import_before = PyObject_GetAttrString(builtins, "__import__")) &&
+        (ours = PyCFunction_New(&def, NULL)))
+        rc = PyObject_SetAttrString(builtins, "__import__", ours);
+    Py_XDECREF(ours);
+    Py_XDECREF(builtins);
+    return rc;
+}
+
+/* ---- open and closed ---------------------------------------------------- */
+
+static int begin(void)
+{
+    if (all)
+        return 0;
+    if (!import_before && take_import() < 0)
+        return -1;
+    all = PyDict_New();
+    return all ? 0 : -1;
+}
+
+static int know(PyObject *module, const char *as, const char *name)
+{
+    PyObject *known = python_module(name);
+    const int rc =
+        known ? PyDict_SetItemString(PyModule_GetDict(module), as, known) : -1;
+    Py_XDECREF(known);
+    return rc;
+}
+
+/* It has what __main__ has: the built-in names, and this package. */
+static PyObject *make(void)
+{
+    PyObject *module = PyModule_New("__main__");
+    if (module && (know(module, "__builtins__", "builtins") < 0 ||
+                   know(module, "erlang", "erlang") < 0))
+        Py_CLEAR(module);
+    return module;
+}
+
+static int add(PyObject *key, long id)
+{
+    if (PyDict_Contains(all, key) == 1) {
+        PyErr_Format(classes_badarg(), "context: %ld is open already", id);
+        return -1;
+    }
+    PyObject *module = make();
+    const int rc = module ? PyDict_SetItem(all, key, module) : -1;
+    Py_XDECREF(module);
+    return rc;
+}
+
+int context_open(long id)
+{
+    if (begin() < 0)
+        return -1;
+    PyObject *key = PyLong_FromLong(id);
+    const int rc = key ? add(key, id) : -1;
+    Py_XDECREF(key);
+    return rc;
+}
+
+/* The one of that number; NULL without an exception: it is not open. */
+static PyObject *find(long id)
+{
+    PyObject *key = PyLong_FromLong(id);
+    PyObject *module = key && all ? python_dict_get(all, key) : NULL;
+    Py_XDECREF(key);
+    return module;
+}
+
+static void forget(long id)
+{
+    PyObject *key = PyLong_FromLong(id);
+    if (!key || PyDict_DelItem(all, key) < 0)
+        PyErr_Clear();
+    Py_XDECREF(key);
+}
+
+void context_close(long id)
+{
+    PyObject *module = find(id);
+    if (module) {
+        forget(id);
+        PyDict_Clear(PyModule_GetDict(module));
+    }
+    Py_XDECREF(module);
+}
+
+PyObject *context_module(const struct task_opts *opts)
+{
+    PyObject *module = find(opts->context);
+    if (!module && !PyErr_Occurred())
+        PyErr_Format(classes_badarg(),
+                     "context: there is none with the number %ld here: it was "
+                     "closed, or its owner has ended",
+                     opts->context);
+    return module;
+}
+
+PyObject *context_names(const struct task_opts *opts)
+{
+    PyObject *module = context_module(opts);
+    PyObject *names = module ? Py_NewRef(PyModule_GetDict(module)) : NULL;
+    Py_XDECREF(module);
+    return names;
+}
+
+/* ---- what a call means -------------------------------------------------- */
+
+#define MAIN "__main__"
+#define MAIN_LEN ((Py_ssize_t)sizeof MAIN - 1)
+
+/* Whether a path begins in __main__. */
+static bool is_in_main(PyObject *name)
+{
+    const Py_ssize_t len = PyUnicode_GET_LENGTH(name);
+    PyObject *main = PyUnicode_FromString(MAIN);
+    const bool is = main && PyUnicode_Tailmatch(name, main, 0, len, -1) == 1 &&
+                    (len == MAIN_LEN ||
+                     PyUnicode_READ_CHAR(name, MAIN_LEN) == (Py_UCS4)'.');
+    Py_XDECREF(main);
+    return is;
+}
+
+PyObject *context_named(const struct task_opts *opts, PyObject *name)
+{
+    PyObject *module = context_module(opts);
+    const Py_ssize_t len = PyUnicode_GET_LENGTH(name);
+    if (!module || !is_in_main(name)) {
+        Py_XDECREF(module);
+        return module ? name_module(name) : NULL;
+    }
+    if (len == MAIN_LEN)
+        return module;
+    PyObject *path = PyUnicode_Substring(name, MAIN_LEN + 1, len);
+    PyObject *found = path ? name_attribute(module, path) : NULL;
+    Py_XDECREF(path);
+    Py_DECREF(module);
+    return found;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * context: namespaces that stay from one request to the next, each under the
+ * number that the peer has given it. A context is a module by the name of
+ * __main__ which sys.modules does not have. The table owns it until it is
+ * closed. GIL held, main thread; -1 or NULL comes with an exception.
+ */
+#ifndef PORT_TASK_CONTEXT_H
+#define PORT_TASK_CONTEXT_H
+
+#include "task/opts.h"
+#include "value/python.h"
+
+/* Makes one of that number. 0/-1: there is one already, or no memory. */
+int context_open(long id);
+
+/* Forgets the one of that number, if there is one, and clears its names, so
+ * that functions and the names that they see do not keep each other. Objects
+ * that are freed by that may run any code. */
+void context_close(long id);
+
+/* The request's own. A new reference; NULL: it is not open here. */
+PyObject *context_module(const struct task_opts *opts);
+
+/* Its dict, where the names are. A new reference. */
+PyObject *context_names(const struct task_opts *opts);
+
+/* The module, or what is in it, that a call means by this name: __main__ is the
+ * request's own context. A new reference. */
+PyObject *context_named(const struct task_opts *opts, PyObject *name);
+
+#endif
