@@ -22,8 +22,8 @@ make(Dir, Names) ->
 overview(Dir, Names) ->
     Guides = filelib:wildcard("*.html", Dir) -- own(Names),
     ["@title py: Python for Erlang\n@doc Python in supervised operating-system processes. "
-     "The module {@link py} is for every day, {@link py_mem} for who investigates memory, "
-     "{@link py_profile} for what has it.\n"
+     "The module {@link py} is for every day, {@link py_context} for names of one's own, "
+     "{@link py_mem} for who investigates memory, {@link py_profile} for what has it.\n"
      "<h2>Guides</h2>\n<ul>\n", [guide(Guide) || Guide <- ["README.html" | Guides -- ["README.html"]]],
      "</ul>\n"].
 

@@ -8,6 +8,7 @@ guidedir = $(docdir)/docs
 dist_guide_DATA = \
 	docs/types.md \
 	docs/python.md \
+	docs/contexts.md \
 	docs/memory.md \
 	docs/limits.md \
 	docs/recycling.md \

@@ -3,6 +3,7 @@
 
 erl_sources = \
 	erl/src/py.erl \
+	erl/src/py_context.erl \
 	erl/src/py_app.erl \
 	erl/src/py_sup.erl \
 	erl/src/py_mem.erl \
@@ -146,7 +147,7 @@ $(erl_beams): $(erl_compiled)
 	  $(MAKE) $(AM_MAKEFLAGS) $(erl_compiled); }
 
 # What h(py, call) says in the shell, beside the beams, where it looks for it.
-erl_public = py py_mem py_profile
+erl_public = py py_context py_mem py_profile
 erl_public_sources = $(foreach m,$(erl_public),$(filter %/$(m).erl,$(erl_sources)))
 erl_chunks = $(erl_public:%=$(stage)/doc/chunks/%.chunk)
 pychunksdir = $(pydir)/doc/chunks

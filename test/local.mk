@@ -62,6 +62,7 @@ test_scripts = \
 	test/call/binding.escript \
 	test/call/cancel.escript \
 	test/call/code.escript \
+	test/call/context.escript \
 	test/call/deadline.escript \
 	test/call/decoders.escript \
 	test/call/errors.escript \

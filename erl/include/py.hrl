@@ -34,9 +34,18 @@
     refuses = false :: boolean()        % whether something may be in quarantine
 }).
 
+%% A namespace of its own on one worker (py_context). The pool is as it was then: one
+%% that was started later by the same name knows nothing of this worker.
+-record(py_context, {
+    pool :: #pool{},
+    worker :: pid(),
+    id :: pos_integer(),
+    owner :: pid()                      % whose it is
+}).
+
 %% What the last argument of a call comes to (py_options).
 -record(opts, {
-    pool = default :: py_target:target(),
+    pool = default :: py_target:target() | #py_context{},
     timeout = default :: timeout() | default,
     recycle = true :: boolean(),
     wire = #{} :: #{atom() => term()}
@@ -61,7 +70,8 @@
     what = none :: py_wire:what() | none,
     bound = false :: boolean(),
     named = false :: boolean(),         % bound to whichever worker has the slot
-    binds = false :: boolean(),         % whether its owner is bound afterwards
+    binds = false :: false | home | {context, pos_integer()},   % what its owner has at the
+                                        % worker afterwards (py_worker_tenure)
     recycle = true :: boolean(),        % whether it counts (py_worker_tenure)
     bill = false :: boolean(),          % whether its caller wants to see it
     returned = false :: boolean(),

@@ -34,8 +34,10 @@
     | {requeue, #req{}}
     %% The same for one that was not taken, and which the queue may refuse.
     | {queue, #req{}}
-    %% This process needs the worker from now on.
-    | {home, pid()}
+    %% Something needs this very worker from now on.
+    | {bind, py_worker_tenure:bound()}
+    %% It does not any more.
+    | {let_go, py_worker_tenure:leaving()}
     %% The program has done a piece of work.
     | progress
     %% A stream's first chunk has come, with this number of items.

@@ -86,6 +86,7 @@
     none => atom(),
     binaries => str | bytes,
     arrays => list | binary,
+    context => py_context:context(),
     filename => unicode:chardata(),
     line => pos_integer(),
     tags => false | in | true,
@@ -98,8 +99,8 @@
 %% A timeout in milliseconds alone, or a map: `timeout' (the pool's), `pool' (`default';
 %% `{Pool, Id}' is one of its workers, `{Pool, all}', for call, eval and exec only, each
 %% of them), `traceback' (`false'), the atom that Python's `None' becomes (`none'), what
-%% binaries become (`str'), what numpy arrays become (`list'), the file and the line that
-%% the code is said to come from, where tagged tuples stand for dates and their like
+%% binaries become (`str'), what numpy arrays become (`list'), the context whose names the
+%% code sees, the file and the line that the code is said to come from, where tagged tuples stand for dates and their like
 %% (`in': in arguments), what tables become (`records'), whether what Python prints comes
 %% as the last element of the result tuple, and after it what the call has cost, its
 %% bill() (`false'; for call, eval, exec and spawn_call only), whether the call counts for

@@ -46,6 +46,9 @@ main(_) ->
         {"a job that is given back goes to the queue", fun given_back/0},
         {"a job that was started is not given back", fun not_given_back/0},
         {"death fails what has started, and only that", fun give_up/0},
+        {"what is bound when a job is done", fun binds/0},
+        {"a context that nobody waits for is closed", fun unwanted_context/0},
+        {"a request that answers to nobody waits, is sent, and is gone", fun own/0},
         {"what is running", fun running/0},
         [{"load: " ++ Name, fun() -> load(Sizes, Load) end} || {Name, Sizes, Load} <- loads()]
     ]).
@@ -215,7 +218,7 @@ opened() ->
     ?assertEqual({0, 0}, {py_worker_jobs:count(Jobs), py_worker_jobs:calls(Jobs)}).
 
 empty_stream() ->
-    Last = frame(1, ok),
+    Last = done(1),
     ?assertMatch({[progress, {answer, 1, {reply, Last}}], _},
                  py_worker_jobs:reply(1, Last, sent([stream(1)]))).
 
@@ -244,7 +247,7 @@ unwanted_chunk() ->
     {_, Late} = py_worker_jobs:expire(10, sent([until(10, stream(1))])),
     {[progress], Jobs} = py_worker_jobs:reply(1, frame(1, {chunk, [a]}), Late),
     ?assertEqual({true, 1}, py_worker_jobs:stuck(10, Jobs)),
-    ?assertMatch({[progress, {ended, 1}], _}, py_worker_jobs:reply(1, frame(1, ok), Jobs)).
+    ?assertMatch({[progress, {ended, 1}], _}, py_worker_jobs:reply(1, done(1), Jobs)).
 
 soonest() ->
     ?assertEqual(infinity, py_worker_jobs:soonest(py_worker_jobs:new())),
@@ -365,3 +368,38 @@ running() ->
     ?assertEqual(eval, Running([Named(eval, req(1)), Named(exec, req(2))])),
     ?assertEqual({m, f, 1}, Running([Named({m, f, 1}, stream(1))])),
     ?assertEqual(exec, Running([Named(eval, stream(1)), Named(exec, req(2))])).
+
+%% As the program writes it, which has one way to write an atom.
+done(Id) -> <<131, 104, 2, 98, Id:32, 119, 2, "ok">>.
+
+%% Frame: what the program says to a job that binds this.
+bound_by(Binds, Frame) ->
+    {Effects, _} = py_worker_jobs:reply(1, Frame, sent([(req(1))#req{binds = Binds, owner = self()}])),
+    [Bound || {bind, Bound} <- Effects].
+
+binds() ->
+    Error = frame(1, {error, {'ValueError', <<>>}}),
+    ?assertEqual([], bound_by(false, done(1))),
+    ?assertEqual([{home, self()}], bound_by(home, done(1))),
+    ?assertEqual([{home, self()}], bound_by(home, Error)),
+    ?assertEqual([{context, 7, self()}], bound_by({context, 7}, done(1))),
+    ?assertEqual([], bound_by({context, 7}, Error)).
+
+unwanted_context() ->
+    Req = (req(1))#req{binds = {context, 7}, owner = self(), deadline = 5},
+    {_, Late} = py_worker_jobs:expire(5, sent([Req])),
+    {Effects, _} = py_worker_jobs:reply(1, done(1), Late),
+    ?assert(lists:member({let_go, {context, 7, self()}}, Effects)).
+
+own() ->
+    Own = (py_worker_send:own({context_close, 7}, 5)),
+    {[], Waiting} = py_worker_jobs:push(9, Own, 0, waiting([req(1)])),
+    %% Nobody is told that its time is up, and it is not dropped.
+    {[], Kept} = py_worker_jobs:expire(6, Waiting),
+    {[1, 9], Sent} = send(Kept),
+    {[], Busy} = py_worker_jobs:take_back(replied(1, Sent)),
+    ?assertEqual({true, 9}, py_worker_jobs:stuck(6, Busy)),
+    ?assertEqual([], py_worker_jobs:give_up(failed, Busy)),
+    {Effects, Done} = py_worker_jobs:reply(9, done(9), Busy),
+    ?assertEqual([progress, {ended, 9}], Effects),
+    ?assertEqual({0, 0}, {py_worker_jobs:count(Done), py_worker_jobs:calls(Done) - 1}).

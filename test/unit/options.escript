@@ -8,8 +8,7 @@
 %%   ERL_LIBS=lib escript test/unit/options.escript rows
 -mode(compile).
 -include_lib("stdlib/include/assert.hrl").
-
--define(LONGEST, 16#ffffffff).
+-include("../../erl/include/py.hrl").
 
 main(["rows"]) ->
     io:setopts([{encoding, unicode}]),
@@ -49,6 +48,7 @@ main(_) ->
         {"each kind of value has words for errors", fun words/0},
         [environment(Row) || Row <- environments()],
         {"each option of a call", fun call/0},
+        {"a context as an option", fun context/0},
         [misuse(Row) || Row <- misuses()]
     ]).
 
@@ -236,7 +236,21 @@ call() ->
     ?assertEqual({opts, pdf, ?LONGEST, false, Wire}, py_options:call(Options)),
     ?assertEqual({opts, pdf, ?LONGEST, false, Wire}, py_options:call(maps:to_list(Options))),
     ?assertEqual(lists:sort([Name || {Name, _, _, _} <- py_options:table()]),
-                 lists:sort(maps:keys(Options))).
+                 lists:sort([context | maps:keys(Options)])).
+
+%% It says which worker, and its number goes to the program.
+context() ->
+    Pool = #pool{name = pdf, size = 1, table = make_ref(), load = make_ref(), timeout = 1, max_frame = 1,
+                 interrupt_grace = 0, close_grace = 0, drain = 0},
+    Context = #py_context{pool = Pool, worker = self(), id = 7, owner = self()},
+    ?assertEqual({opts, Context, 5, true, #{context => 7}},
+                 py_options:call(#{context => Context, timeout => 5})),
+    ?assertEqual(pdf, py_target:pool(Context)),
+    [?assertError(badarg, py_options:call(#{context => Wrong}))
+     || Wrong <- [7, self(), setelement(1, Context, py_stream)]],
+    [?assertError(badarg, Check(#{context => Context}))
+     || Check <- [fun py_options:spread/1, fun py_options:plain/1, fun py_options:context/1]],
+    ?assertError(badarg, py_options:call(#{context => Context, pool => pdf})).
 
 %% {the check, what it is given, what is said about it}
 misuses() ->
@@ -263,14 +277,14 @@ misuses() ->
                                                   "NUL (a binary or a string), not <<>>"},
                                  {line, 0, "line must be an integer from 1 to 1000000, not 0"},
                                  {chink, 1, "chink is no option here; there are: timeout, pool, "
-                                            "traceback, none, binaries, arrays, filename, line, tags, frames, "
+                                            "traceback, none, binaries, arrays, context, filename, line, tags, frames, "
                                             "capture, bill, recycle, chunk; locals and keyword "
                                             "arguments come before the options"}]],
      {fun py_args:top/1, size, "the order must be memory, time or calls, not size"},
      {fun py_profile_sites:stacks/1, x, "the argument must be a profile or a snapshot, not x"},
      {fun py_target:check/1, #{}, "the target must be a pool's name, {Pool, Id} or {Pool, all}, not #{}"},
      [{Check, Given, "capture is no option here; there are: timeout, pool, traceback, none, binaries, "
-                     "arrays, filename, line, tags, frames, recycle, chunk"}
+                     "arrays, context, filename, line, tags, frames, recycle, chunk"}
       || Check <- [fun py_options:uncaptured/1, fun py_options:spread/1],
          Given <- [#{capture => false}, [{capture, false}]]],
      [{fun py_options:plain/1, #{Name => Value}, atom_to_list(Name) ++ " is no option here; there are: timeout, pool"}

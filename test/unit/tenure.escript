@@ -20,7 +20,10 @@ main(_) ->
         {"one that is used up may run out of memory, too", fun used_up_then/0},
         {"patience is the pool's, or until the worker is old", fun patience/0},
         table:rows("may_end", fun may_end/4, ends()),
-        {"bound processes keep one that is recycled", fun homes/0}
+        {"bound processes keep one that is recycled", fun homes/0},
+        {"contexts keep one that is recycled", fun contexts/0},
+        {"who owns contexts", fun owners/0},
+        {"the death of an owner closes all that it has", fun owner_dies/0}
     ]).
 
 new(Recycle) -> new(Recycle, #{}).
@@ -133,11 +136,44 @@ ends() ->
      {"recycled, time is up, a stream", [recycled, true, false, true], {true, recycled}}].
 
 homes() ->
-    T = py_worker_tenure:retire(recycled, py_worker_tenure:bind(self(), new(#{}))),
-    ?assertEqual([self()], py_worker_tenure:homes(T)),
+    keeps({home, self()}, []).
+
+contexts() ->
+    keeps({context, 7, self()}, [7]).
+
+%% It is kept until what is bound is let go, which the program is told of these.
+keeps(Bound, Contexts) ->
+    T = py_worker_tenure:retire(recycled, py_worker_tenure:bind(Bound, new(#{}))),
+    ?assertEqual([self()], py_worker_tenure:owners(T)),
     ?assertEqual(false, py_worker_tenure:may_end(true, true, T)),
-    ?assertEqual({true, recycled},
-                 py_worker_tenure:may_end(true, true, py_worker_tenure:let_go(self(), T))),
+    [begin
+         {Closed, Free} = py_worker_tenure:let_go(Leaving, T),
+         ?assertEqual(Contexts, Closed),
+         ?assertEqual([], py_worker_tenure:owners(Free)),
+         ?assertEqual({true, recycled}, py_worker_tenure:may_end(true, true, Free))
+     end || Leaving <- [Bound, {dead, self()}]],
     ?assertEqual({true, recycled},
                  py_worker_tenure:may_end(false, true, py_worker_tenure:abandon(T))),
     ?assertEqual(false, py_worker_tenure:may_end(true, true, new(#{}))).
+
+bound(All) -> lists:foldl(fun py_worker_tenure:bind/2, new(#{}), All).
+
+owners() ->
+    T = bound([{context, 1, a}, {context, 2, a}, {context, 3, b}, {home, c}]),
+    ?assertEqual([a, b, c], lists:sort(py_worker_tenure:owners(T))),
+    {[1], One} = py_worker_tenure:let_go({context, 1, a}, T),
+    ?assertEqual([a, b, c], lists:sort(py_worker_tenure:owners(One))),
+    {[2], None} = py_worker_tenure:let_go({context, 2, a}, One),
+    ?assertEqual([b, c], lists:sort(py_worker_tenure:owners(None))),
+    %% Even what is not known here may be open in the program.
+    ?assertEqual({[9], None}, py_worker_tenure:let_go({context, 9, a}, None)).
+
+%% Unbinding is not death.
+owner_dies() ->
+    T = bound([{context, 1, a}, {context, 2, a}, {context, 3, b}, {home, a}]),
+    {[], Unbound} = py_worker_tenure:let_go({home, a}, T),
+    ?assertEqual([a, b], lists:sort(py_worker_tenure:owners(Unbound))),
+    {Closed, Left} = py_worker_tenure:let_go({dead, a}, T),
+    ?assertEqual([1, 2], lists:sort(Closed)),
+    ?assertEqual([b], py_worker_tenure:owners(Left)),
+    ?assertEqual({[], Left}, py_worker_tenure:let_go({dead, a}, Left)).

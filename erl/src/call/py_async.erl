@@ -47,14 +47,8 @@ cancel(Ref) ->
         undefined -> ok
     end.
 
-%% The caller may be bound to the worker that has ended, or soon will have.
-told({error, {worker_exit, _}} = Answer, #opts{pool = Target}) ->
-    py_binding:release_dead(py_target:pool(Target)),
-    Answer;
-told({error, timeout} = Answer, #opts{pool = Target}) ->
-    py_binding:heard_timeout(py_target:pool(Target)),
-    Answer;
-told(Answer, _) ->
+told(Answer, #opts{pool = Target}) ->
+    py_binding:told(Answer, py_target:pool(Target)),
     Answer.
 
 %% ---------------------------------------------------------------------------

@@ -13,7 +13,7 @@
 %% worker that waits for it from its start to its end, whatever it does.
 -module(py_binding).
 
--export([home/1, bind/2, heard_timeout/1, heard_more/1, release/1, release_dead/1]).
+-export([home/1, bind/2, heard_timeout/1, heard_more/1, told/2, release/1, release_dead/1]).
 -export_type([home/0]).
 
 -include("py.hrl").
@@ -30,7 +30,7 @@ home(Name) ->
 bind(#pool{name = Name} = Pool, Worker) ->
     case put(?BINDING(Name), {Worker, Pool, false}) of
         {_, _, waits} = Before -> put(?BINDING(Name), Before), ok;
-        {Before, _, _} when Before =/= Worker -> py_worker:let_go(Before, self());
+        {Before, _, _} when Before =/= Worker -> py_worker:let_go(Before, {home, self()});
         _ -> ok
     end.
 
@@ -50,12 +50,19 @@ heard_more(Name) ->
         _ -> ok
     end.
 
+%% The process has had this answer from somewhere: it may be bound to the worker that
+%% has ended, or soon will have.
+-spec told(py_result:answer(), atom()) -> ok.
+told({error, {worker_exit, _}}, Name) -> release_dead(Name);
+told({error, timeout}, Name) -> heard_timeout(Name);
+told(_, _) -> ok.
+
 %% The process does not need its worker any more.
 -spec release(atom()) -> ok.
 release(Name) ->
     case erase(?BINDING(Name)) of
         {_, _, waits} = Home -> put(?BINDING(Name), Home), ok;
-        {Worker, _, _} -> py_worker:let_go(Worker, self());
+        {Worker, _, _} -> py_worker:let_go(Worker, {home, self()});
         undefined -> ok
     end.
 

@@ -4,7 +4,7 @@
 %% brought to one form. Also the error for any argument that makes no sense. Pure.
 -module(py_options).
 
--export([table/0, call/1, single/1, uncaptured/1, spread/1, plain/1, timeout/1]).
+-export([table/0, call/1, single/1, uncaptured/1, spread/1, plain/1, context/1, timeout/1]).
 -export([text/1, must_be/3, badarg/2, format_error/2]).
 
 -include("py.hrl").
@@ -26,6 +26,9 @@ table() ->
       "what a binary becomes in Python"},
      {arrays, {one_of, [list, binary]}, list,
       "what a numpy array becomes: nested lists, or `{ndarray, Dtype, Shape, Bytes}`"},
+     {context, context, {undefined, "none"},
+      "[a context](docs/contexts.md): where the code's names are, instead of its worker's `__main__`; "
+      "it also says on which worker that is"},
      {filename, text, {undefined, "one of its own"},
       "what Python calls the code's file, in tracebacks for example; for `eval`, `exec` and streams"},
      {line, {integer, 1, ?MOST_LINE}, 1,
@@ -58,6 +61,8 @@ call(Given) ->
 
 options(Given, Table, Elsewhere) ->
     case py_option:map(Given) of
+        {ok, #{pool := _, context := _} = Map} ->
+            badarg(Map, "a context has its own worker: pool and context do not go together");
         {ok, Map} ->
             maps:fold(fun(Name, Value, Opts) ->
                 case py_option:check(Name, Value, Table) of
@@ -80,6 +85,8 @@ before(Name) ->
 %% The program itself understands all others.
 set(timeout, Timeout, Opts) -> Opts#opts{timeout = Timeout};
 set(pool, Target, Opts) -> Opts#opts{pool = Target};
+set(context, Context, #opts{wire = Wire} = Opts) ->
+    Opts#opts{pool = Context, wire = Wire#{context => Context#py_context.id}};
 set(recycle, Counts, Opts) -> Opts#opts{recycle = Counts};
 set(Name, Value, #opts{wire = Wire} = Opts) -> Opts#opts{wire = Wire#{Name => Value}}.
 
@@ -102,13 +109,24 @@ spread(Options) ->
 %% The options of a function that runs in every worker.
 -spec plain(term()) -> #opts{}.
 plain(Options) ->
+    whole(placed(Options), Options).
+
+%% The options of a function that opens a context.
+-spec context(term()) -> #opts{}.
+context(Options) ->
+    one(placed(Options), Options).
+
+%% Where it runs, and for how long.
+placed(Options) ->
     Table = [Row || {Name, _, _, _} = Row <- table(), Name =:= timeout orelse Name =:= pool],
-    whole(options(Options, Table, fun(_) -> "" end), Options).
+    options(Options, Table, fun(_) -> "" end).
 
 one(#opts{pool = {_, all}}, Options) -> badarg(Options, "pool must be a pool's name or {Pool, Id} here");
 one(Opts, _) -> Opts.
 
 whole(#opts{pool = Name} = Opts, _) when is_atom(Name) -> Opts;
+whole(#opts{pool = #py_context{}}, Options) ->
+    badarg(Options, "context has no meaning here: this is for all workers");
 whole(_, Options) -> badarg(Options, "pool must be a pool's name here").
 
 %% A timeout and nothing else.

@@ -10,7 +10,7 @@
 %% runs twice.
 -module(py_request).
 
--export([run/2, exec/2]).
+-export([run/2, exec/2, open_context/2]).
 -export([prepare/3, deadline/2, unbound/1, unheard/1, pool/1, go/1, perform/2]).
 -export([place/2, check/1, grouped/2, anew/2]).
 -export_type([ticket/0, outcome/0]).
@@ -22,7 +22,8 @@
     pool :: #pool{},
     req :: #req{},
     home :: py_binding:home() | undefined,
-    to = any :: any | pos_integer() | all   % the worker that it names
+    to = any :: any | pos_integer() | all   % the worker that it names …
+              | context                     % … or home, where its context is
 }).
 -opaque ticket() :: #ticket{}.
 
@@ -58,12 +59,30 @@ exec(Op, Opts) ->
     case prepare(job, Op, Opts) of
         {ok, #ticket{to = all} = Ticket} ->
             each(Ticket, Opts);
+        {ok, #ticket{to = context} = Ticket} ->
+            {_, Answer} = go(Ticket),
+            result(Answer, Opts);
         {ok, #ticket{pool = Pool, req = Req} = Ticket} ->
-            {Worker, Answer} = go(Ticket#ticket{req = Req#req{binds = true}}),
+            {Worker, Answer} = go(Ticket#ticket{req = Req#req{binds = home}}),
             element(1, Answer) =:= reply andalso py_binding:bind(Pool, Worker),
             result(Answer, Opts);
         {error, _} = Error ->
             result(Error, Opts)
+    end.
+
+%% Opens a context of this number, on any worker or the one that is named.
+-spec open_context(pos_integer(), #opts{}) -> {ok, #pool{}, pid()} | {error, term()}.
+open_context(Id, Opts) ->
+    case prepare(job, {context_open, Id}, Opts) of
+        {ok, #ticket{pool = Pool, req = Req} = Ticket} ->
+            Opens = Ticket#ticket{req = Req#req{binds = {context, Id}}},
+            {Worker, Answer} = perform(unbound(Opens), none),
+            case py_result:result(Answer) of
+                ok -> {ok, Pool, Worker};
+                {error, _} = Error -> Error
+            end;
+        {error, _} = Error ->
+            Error
     end.
 
 %% Every worker runs it, and nobody is bound by that. If a worker does not take it,
@@ -91,6 +110,10 @@ go(#ticket{home = {_, _, waits}} = Ticket) ->
     go_elsewhere(Ticket);
 go(#ticket{to = Id} = Ticket) when is_integer(Id) ->
     perform(Ticket, none);
+go(#ticket{pool = #pool{name = Name}, to = context} = Ticket) ->
+    {_, Answer} = Outcome = perform(Ticket, none),
+    py_binding:told(Answer, Name),
+    Outcome;
 go(#ticket{pool = #pool{name = Name}, home = Home} = Ticket) ->
     {Worker, Answer} = perform(Ticket, none),
     heard(Answer, Name),
@@ -182,7 +205,10 @@ ticket(Target, #pool{name = Name} = Pool, Req) ->
 admit(#ticket{home = undefined}, #{} = Memory) -> {error, {overloaded, memory, Memory}};
 admit(Ticket, _) -> {ok, Ticket}.
 
-%% A caller that names the worker that it is bound to is at home there.
+%% A context's worker is its request's home, whatever the caller is bound to. A caller
+%% that names the worker that it is bound to is at home there.
+to(#py_context{pool = Pool, worker = Worker}, _, Ticket) ->
+    Ticket#ticket{to = context, home = {Worker, Pool, false}};
 to({_, Id}, {Worker, _, _} = Home, #ticket{pool = Pool} = Ticket) when is_integer(Id) ->
     case py_pool_board:worker(Pool, Id) of
         [{_, Worker, _}] -> at_home(Home, Id, Ticket);

@@ -31,7 +31,8 @@ expected() ->
     "a pool's name, {Pool, Id} or {Pool, all}".
 
 %% The pool whose workers these are.
--spec pool(target()) -> atom().
+-spec pool(target() | #py_context{}) -> atom().
+pool(#py_context{pool = #pool{name = Name}}) -> Name;
 pool({Name, _}) -> Name;
 pool(Name) -> Name.
 

@@ -10,7 +10,7 @@
 -export([what/1, named/1, body/2, request/3, batch/1, batch_head/0, part_size/1, controls/1]).
 -export([cancel/1, take_back/1, more/2, stop/1, ack/1, answer/2, resume/0, quit/0]).
 -export([place/1, place/2, large/1]).
--export([reply_id/1, is_not_started/1, chunk_items/1, ahead/1, event/1, message_id/1]).
+-export([reply_id/1, is_ok/1, is_not_started/1, chunk_items/1, ahead/1, event/1, message_id/1]).
 -export([receiver_name/1, atoms/0]).
 -export_type([id/0, op/0, what/0]).
 
@@ -156,6 +156,11 @@ place(_) ->
 -spec reply_id(binary()) -> id() | none.
 reply_id(<<?TERM_VERSION, ?TUPLE, 2, ?INTEGER, Id:32, _/binary>>) -> Id;
 reply_id(_) -> none.
+
+%% Whether a reply is {Id, ok}.
+-spec is_ok(binary()) -> boolean().
+is_ok(<<_:8/binary, ?ATOM, 2, "ok">>) -> true;
+is_ok(_) -> false.
 
 %% Whether a reply is {Id, {error, not_started}}, the answer to take_back/1.
 %% Nothing that user code returns looks like that: its errors have a class.

@@ -47,12 +47,13 @@ new() ->
 %% Accepts a request, unless more than Max would wait; or if it came with others,
 %% which had a place together. It waits until next/1 lets it go. What any worker may
 %% run came because there was room: if others have taken it, it goes to the queue.
+%% For one that answers to nobody there is room if it counts as one of several.
 -spec push(py_wire:id(), #req{}, Max :: non_neg_integer(), jobs()) -> {[effect()], jobs()}.
 push(_, #req{grouped = false} = Req, Max, #jobs{n = N, n_waiting = Waiting} = J)
   when N + Waiting >= Max + J#jobs.window ->
     {[no_room(Req, N + Waiting - J#jobs.window, Max)], J};
-push(Id, #req{deadline = Deadline} = Req, _, #jobs{waiting = Waiting} = J) ->
-    Job = #job{id = Id, req = Req, deadline = Deadline},
+push(Id, #req{deadline = Deadline, reply_to = From} = Req, _, #jobs{waiting = Waiting} = J) ->
+    Job = #job{id = Id, req = Req, deadline = Deadline, left = From =:= undefined},
     {[], J#jobs{waiting = queue:in(Job, Waiting), n_waiting = J#jobs.n_waiting + 1,
                 soonest = min(Deadline, J#jobs.soonest)}}.
 
@@ -167,6 +168,8 @@ finish(Job, Frame, J) ->
     done(Job, Frame, J).
 
 %% Nobody waits for it; but a stream has not ended before its last word.
+unwanted(#job{id = Id, req = #req{binds = {context, Context}, owner = Owner}}, final, J) ->
+    {[{ended, Id}, {let_go, {context, Context, Owner}}], J};
 unwanted(#job{id = Id}, final, J) -> {[{ended, Id}], J};
 unwanted(#job{deadline = Deadline} = Job, _Items, J) -> {[], put_back(Job, Deadline, J)}.
 
@@ -176,10 +179,13 @@ done(#job{req = #req{reply_to = From} = Req, ahead = Ahead}, Frame,
                  [] -> {reply, Frame};
                  _ -> {reply, Frame, lists:reverse(Ahead)}
              end,
-    {home(Req) ++ [{answer, From, Answer}], J#jobs{calls = Calls + 1}}.
+    {binds(Req, Frame) ++ [{answer, From, Answer}], J#jobs{calls = Calls + 1}}.
 
-home(#req{binds = true, owner = Owner}) -> [{home, Owner}];
-home(#req{}) -> [].
+%% Code that raised may have defined names before that; a context is open or is not.
+binds(#req{binds = false}, _) -> [];
+binds(#req{binds = home, owner = Owner}, _) -> [{bind, {home, Owner}}];
+binds(#req{binds = {context, Id}, owner = Owner}, Frame) ->
+    [{bind, {context, Id, Owner}} || py_wire:is_ok(Frame)].
 
 %% A stream is to end: it is the program's until its last word, which should
 %% have come by then.
@@ -286,7 +292,7 @@ expire(Now, #jobs{soonest = Soonest} = J) when Now < Soonest ->
     {[], J};
 expire(Now, J) ->
     {Late, #jobs{sent = Sent} = Kept} =
-        drop_waiting(fun(#job{deadline = D}) -> D =< Now end, gather(J)),
+        drop_waiting(fun(#job{left = Left, deadline = D}) -> not Left andalso D =< Now end, gather(J)),
     {Marked, Effects} = lists:mapfoldr(fun(Job, Acc) -> expire(Now, Job, Acc) end, [], Sent),
     Next = Kept#jobs{sent = Marked},
     Deadlines = [D || #job{deadline = D} <- all(Next), D > Now],

@@ -35,8 +35,6 @@
                   os_pid := pos_integer() | undefined, lane := py_os_lane:lane() | none,
                   options := py_worker:options(), hello := #{atom() => _}}.
 
--define(LAST_ID, 16#7fffffff).
-
 -spec new(args()) -> live().
 new(#{pool := Pool, pool_pid := PoolPid, slot := Slot, port := Port, os_pid := OsPid,
       lane := Lane, options := #{max_queue := MaxQueue} = Options, hello := Hello}) ->
@@ -67,7 +65,7 @@ request(#req{deadline = Deadline, reply_to = From} = Req, L) ->
     end.
 
 accept(#req{kind = urgent} = Req, _, #live{max_queue = Max} = L) ->
-    Id = next_id(L#live.last_id, L#live.streams),
+    Id = py_worker_streams:next_id(L#live.last_id, L#live.streams),
     urgent(py_worker_urgent:push(Id, Req, Max, L#live.urgent), L#live{last_id = Id});
 accept(Req, Now, L) ->
     case py_worker_view:takes(Req, L) of
@@ -76,7 +74,7 @@ accept(Req, Now, L) ->
     end.
 
 push(#req{caller = Caller} = Req, Now, #live{max_queue = Max, tenure = Tenure} = L) ->
-    Id = next_id(L#live.last_id, L#live.streams),
+    Id = py_worker_streams:next_id(L#live.last_id, L#live.streams),
     case py_worker_jobs:push(Id, Req, Max, L#live.jobs) of
         {[], Jobs} ->
             Pushed = L#live{last_id = Id, jobs = Jobs, callers = watch(Caller, L), now = Now},
@@ -88,14 +86,6 @@ push(#req{caller = Caller} = Req, Now, #live{max_queue = Max, tenure = Tenure} =
 %% A program that has nothing to do gets it at once.
 first(#live{since = none, now = Now} = L) -> send_waiting(L#live{since = Now});
 first(L) -> L.
-
-%% Ids come again after two thousand million; a stream may be that old.
-next_id(Last, Streams) ->
-    Id = Last rem ?LAST_ID + 1,
-    case py_worker_streams:is_open(Id, Streams) of
-        true -> next_id(Id, Streams);
-        false -> Id
-    end.
 
 watch(Caller, #live{callers = Callers} = L) ->
     py_watch:watch(Caller, fun() -> py_worker_view:callers(L) end, Callers).
@@ -161,13 +151,20 @@ caller_gone(Pid, #live{callers = Callers} = L) ->
 
 leave(Pid, Now, #live{pool = #pool{timeout = Timeout}} = L) ->
     Latest = py_time:deadline(Timeout, Now),
-    Left = jobs(py_worker_jobs:leave(Pid, Latest, L#live.jobs), let_go(Pid, L)),
-    streams(py_worker_streams:leave(Pid, Now, Left#live.streams), Left).
+    Left = jobs(py_worker_jobs:leave(Pid, Latest, L#live.jobs), L),
+    let_go({dead, Pid}, streams(py_worker_streams:leave(Pid, Now, Left#live.streams), Left)).
 
-%% A process does not need this very worker any more.
--spec let_go(pid(), live()) -> live().
-let_go(Pid, #live{tenure = Tenure} = L) ->
-    L#live{tenure = py_worker_tenure:let_go(Pid, Tenure)}.
+%% Something does not need this very worker any more.
+-spec let_go(py_worker_tenure:leaving(), live()) -> live().
+let_go(Leaving, #live{tenure = Tenure} = L) ->
+    {Contexts, Kept} = py_worker_tenure:let_go(Leaving, Tenure),
+    lists:foldl(fun close_context/2, L#live{tenure = Kept}, Contexts).
+
+%% The program drops its names when what it has by now is done.
+close_context(Context, #live{pool = #pool{timeout = Timeout}} = L) ->
+    Req = py_worker_send:own({context_close, Context}, py_time:deadline(Timeout)),
+    Id = py_worker_streams:next_id(L#live.last_id, L#live.streams),
+    jobs(py_worker_jobs:push(Id, Req, 0, L#live.jobs), L#live{last_id = Id}).
 
 %% The program should not run anything new: another worker will get the slot.
 %% What is bound to this one stays, as in any replacement.
@@ -305,8 +302,9 @@ effect(progress, L) -> L#live{since = none, busy = false};
 effect({requeue, Req}, #live{tenure = Tenure} = L) ->
     enter(Req, L),
     L#live{tenure = py_worker_tenure:given_back(Req, Tenure)};
-effect({home, Pid}, #live{tenure = Tenure} = L) ->
-    L#live{tenure = py_worker_tenure:bind(Pid, Tenure)};
+effect({bind, Bound}, #live{tenure = Tenure} = L) ->
+    L#live{tenure = py_worker_tenure:bind(Bound, Tenure)};
+effect({let_go, Leaving}, L) -> let_go(Leaving, L);
 effect({open, Job, Frame, Items}, #live{streams = Streams} = L) ->
     streams(py_worker_streams:open(Job, Frame, Items, Streams), L);
 effect({stop, #job{id = Id} = Job, Until}, #live{jobs = Jobs} = L) ->

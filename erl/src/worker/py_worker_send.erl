@@ -9,7 +9,7 @@
 %% work; a program that is slow, or has rested, has the smallest window.
 -module(py_worker_send).
 
--export([new/2, tick/3, next/2, recall/2]).
+-export([new/2, tick/3, next/2, recall/2, own/2]).
 -export_type([send/0]).
 
 -include("py.hrl").
@@ -77,6 +77,14 @@ recall(Ids, #send{most = Most}) ->
         [_, _ | _] = Frames when Most > 0 -> [py_wire:controls(Frames)];
         Frames -> Frames
     end.
+
+%% A request of the worker's own: nobody waits for its answer, and it is this program's.
+-spec own(py_wire:op(), py_time:deadline()) -> #req{}.
+own(Op, Deadline) ->
+    {Arity, Body} = py_wire:body(Op, #{}),
+    #req{caller = self(), kind = job, what = py_wire:what(Op), bound = true, grouped = true,
+         recycle = false, arrival = erlang:monotonic_time(microsecond), deadline = Deadline,
+         arity = Arity, size = iolist_size(Body), body = py_secret:hide(Body)}.
 
 part_size(#job{req = #req{size = Size}}) -> py_wire:part_size(Size).
 

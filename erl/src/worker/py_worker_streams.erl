@@ -8,7 +8,7 @@
 %% KiB ahead of the consumer, whichever is less: so both sides' memory stays flat.
 -module(py_worker_streams).
 
--export([new/0, first_credit/0, open/4, reply/3, pull/4, close/3]).
+-export([new/0, next_id/2, first_credit/0, open/4, reply/3, pull/4, close/3]).
 -export([is_open/2, count/1, active/1, callers/1, running/1, request/2, requests/1]).
 -export([expire/2, soonest/1, leave/3, give_up/2]).
 -export_type([streams/0]).
@@ -16,6 +16,7 @@
 -include("py.hrl").
 -include("py_worker_jobs.hrl").
 
+-define(LAST_ID, 16#7fffffff).
 -define(FIRST_CREDIT, 4).
 -define(BYTES_AHEAD, 131072).
 %% How long a stream that was closed may take to end (ms).
@@ -43,6 +44,16 @@
 -spec new() -> streams().
 new() ->
     #streams{}.
+
+%% The id of the next request. Ids come again after two thousand million; a stream may
+%% be that old.
+-spec next_id(Last :: py_wire:id(), streams()) -> py_wire:id().
+next_id(Last, Streams) ->
+    Id = Last rem ?LAST_ID + 1,
+    case is_open(Id, Streams) of
+        true -> next_id(Id, Streams);
+        false -> Id
+    end.
 
 %% The credit that the opening request has to give.
 -spec first_credit() -> pos_integer().

@@ -11,8 +11,8 @@
 
 -export([new/3, jittered/3, is_open/1, holds/1, patience/4]).
 -export([use/1, take/2, given_back/2, ran_out/4, spoil/1]).
--export([bind/2, let_go/2, homes/1, retire/2, abandon/1, may_end/3]).
--export_type([tenure/0, effect/0, closing/0]).
+-export([bind/2, let_go/2, owners/1, retire/2, abandon/1, may_end/3]).
+-export_type([tenure/0, effect/0, closing/0, bound/0, leaving/0]).
 
 -include("py.hrl").
 
@@ -30,10 +30,17 @@
     retiring = no :: no | restarted | recycled,
     abandoned = false :: boolean(),
     held = false :: boolean(),          % has had a call with `recycle => false'
-    homes = #{} :: #{pid() => []}       % the processes that are bound to it
+    homes = #{} :: #{pid() => []},      % the processes that are bound to it
+    contexts = #{} :: #{pid() => #{context() => []}}    % those that are open, by owner
 }).
 
 -opaque tenure() :: #tenure{}.
+
+-type context() :: pos_integer().
+%% What needs this very worker: a process, or a context of a process.
+-type bound() :: {home, pid()} | {context, context(), Owner :: pid()}.
+%% What does not any more: one of these, or whatever belonged to a process that is dead.
+-type leaving() :: bound() | {dead, pid()}.
 
 %% Why the worker takes nothing more.
 -type closing() :: spoilt | calls | memory_errors | heap.
@@ -118,14 +125,30 @@ close(_, T) ->
 %% ---------------------------------------------------------------------------
 %% Those who need this very worker, and its end
 
--spec bind(pid(), tenure()) -> tenure().
-bind(Pid, #tenure{homes = Homes} = T) -> T#tenure{homes = Homes#{Pid => []}}.
+-spec bind(bound(), tenure()) -> tenure().
+bind({home, Pid}, #tenure{homes = Homes} = T) -> T#tenure{homes = Homes#{Pid => []}};
+bind({context, Id, Owner}, #tenure{contexts = Contexts} = T) ->
+    Own = maps:get(Owner, Contexts, #{}),
+    T#tenure{contexts = Contexts#{Owner => Own#{Id => []}}}.
 
--spec let_go(pid(), tenure()) -> tenure().
-let_go(Pid, #tenure{homes = Homes} = T) -> T#tenure{homes = maps:remove(Pid, Homes)}.
+%% Returns the contexts whose names the program has to drop, even if it is not known
+%% here that they are open: one may have been opened for somebody who did not wait.
+-spec let_go(leaving(), tenure()) -> {[context()], tenure()}.
+let_go({home, Pid}, #tenure{homes = Homes} = T) ->
+    {[], T#tenure{homes = maps:remove(Pid, Homes)}};
+let_go({context, Id, Owner}, #tenure{contexts = Contexts} = T) ->
+    Left = maps:remove(Id, maps:get(Owner, Contexts, #{})),
+    {[Id], T#tenure{contexts = case map_size(Left) of
+                                   0 -> maps:remove(Owner, Contexts);
+                                   _ -> Contexts#{Owner => Left}
+                               end}};
+let_go({dead, Pid}, #tenure{homes = Homes, contexts = Contexts} = T) ->
+    {maps:keys(maps:get(Pid, Contexts, #{})),
+     T#tenure{homes = maps:remove(Pid, Homes), contexts = maps:remove(Pid, Contexts)}}.
 
--spec homes(tenure()) -> [pid()].
-homes(#tenure{homes = Homes}) -> maps:keys(Homes).
+%% The processes whose death matters here.
+-spec owners(tenure()) -> [pid()].
+owners(#tenure{homes = Homes, contexts = Contexts}) -> maps:keys(Homes) ++ maps:keys(Contexts).
 
 %% How many milliseconds callers that need it have when another worker gets its slot:
 %% the pool's `drain'; if it is recycled, at least until it is as old as it may be.
@@ -155,5 +178,5 @@ may_end(_, _, #tenure{retiring = no}) -> false;
 may_end(_, _, #tenure{retiring = restarted, abandoned = true}) -> {true, restarted};
 may_end(Done, _, #tenure{retiring = restarted}) -> Done andalso {true, restarted};
 may_end(_, Free, #tenure{retiring = recycled, abandoned = true}) -> Free andalso {true, recycled};
-may_end(Done, _, #tenure{retiring = recycled, homes = Homes}) ->
-    Done andalso map_size(Homes) =:= 0 andalso {true, recycled}.
+may_end(Done, _, #tenure{retiring = recycled, homes = Homes, contexts = Contexts}) ->
+    Done andalso map_size(Homes) + map_size(Contexts) =:= 0 andalso {true, recycled}.

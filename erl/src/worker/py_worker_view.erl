@@ -37,7 +37,7 @@ running(#live{jobs = Jobs, streams = Streams}) ->
 -spec callers(live()) -> [pid()].
 callers(#live{jobs = Jobs, streams = Streams, tenure = Tenure}) ->
     py_worker_jobs:callers(Jobs) ++ py_worker_streams:callers(Streams)
-        ++ py_worker_tenure:homes(Tenure).
+        ++ py_worker_tenure:owners(Tenure).
 
 %% Whether the program has something to do.
 -spec is_running(live()) -> boolean().

@@ -1,0 +1,81 @@
+%% SPDX-License-Identifier: Apache-2.0
+%%
+%% @doc Contexts: names of one's own.
+%%
+%% A context is a namespace on one worker, beside the worker's `__main__'. Code that
+%% runs there, with the option `context', defines its names there and sees no others:
+%% ```
+%% {ok, C} = py_context:open(),
+%% ok = py:exec(<<"total = 0">>, #{context => C}),
+%% ok = py:exec(<<"total += 5">>, #{context => C}),
+%% {ok, 5} = py:eval(<<"total">>, #{}, #{context => C}),
+%% ok = py_context:close(C).
+%% '''
+%%
+%% It belongs to the process that has opened it. When that process ends, or closes
+%% the context, the names are dropped. Any process may use it until then. Contexts of one
+%% worker share its modules, its memory and its time: they keep names apart, not people.
+%%
+%% If the worker ends, so do its contexts: `{error, {worker_exit, Why}}'. What uses a
+%% context that was closed has the result `{error, {badarg, Text}}'.
+%% `docs/contexts.md' has more.
+-module(py_context).
+
+-export([open/0, open/1, close/1, with/1, with/2]).
+-export_type([context/0, options/0]).
+
+-include("py.hrl").
+
+-opaque context() :: #py_context{}.
+%% What {@link open/1} returns.
+-type options() :: timeout() | #{timeout => timeout(), pool => py:target()} | py:keywords().
+%% How long to wait for a worker, and on which one the context is to be: any of the pool
+%% `default', of another pool, or `{Pool, Id}'.
+
+%% @equiv open(#{})
+-spec open() -> {ok, context()} | {error, term()}.
+open() ->
+    open(#{}).
+
+%% @doc Opens a context, which belongs to the calling process. It is on the worker that
+%% has least to do now, and stays there.
+-spec open(options()) -> {ok, context()} | {error, term()}.
+open(Options) ->
+    Id = erlang:unique_integer([positive]),
+    case py_request:open_context(Id, py_options:context(Options)) of
+        {ok, Pool, Worker} ->
+            {ok, #py_context{pool = Pool, worker = Worker, id = Id, owner = self()}};
+        {error, _} = Error -> Error
+    end.
+
+%% @doc Closes a context, whoever has opened it. Its names are dropped once its worker has
+%% done what it had to do before. This is harmless if the context is closed already, or
+%% its worker gone.
+-spec close(context()) -> ok.
+close(#py_context{worker = Worker, id = Id, owner = Owner}) ->
+    py_worker:let_go(Worker, {context, Id, Owner});
+close(Other) ->
+    py_options:must_be(Other, "the context", "what py_context:open has returned").
+
+%% @equiv with(#{}, Fun)
+-spec with(fun((context()) -> Result)) -> Result | {error, term()}.
+with(Fun) ->
+    with(#{}, Fun).
+
+%% @doc Opens a context for this function, and closes it however that ends: ``{ok, 3} =
+%% py_context:with(fun(C) -> py:eval(<<"1 + 2">>, #{}, #{context => C}) end)''. The result
+%% is the function's, or the error because of which there is no context.
+-spec with(options(), fun((context()) -> Result)) -> Result | {error, term()}.
+with(Options, Fun) when is_function(Fun, 1) ->
+    case open(Options) of
+        {ok, Context} ->
+            try
+                Fun(Context)
+            after
+                close(Context)
+            end;
+        {error, _} = Error ->
+            Error
+    end;
+with(_, Other) ->
+    py_options:must_be(Other, "the function", "a fun with one argument").
