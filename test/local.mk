@@ -63,6 +63,7 @@ test_scripts = \
 	test/call/cancel.escript \
 	test/call/code.escript \
 	test/call/context.escript \
+	test/call/context_copy.escript \
 	test/call/deadline.escript \
 	test/call/decoders.escript \
 	test/call/errors.escript \

@@ -21,16 +21,20 @@
 %% `docs/contexts.md' has more.
 -module(py_context).
 
--export([open/0, open/1, close/1, with/1, with/2]).
+-export([open/0, open/1, close/1, with/1, with/2, vars/1, vars/2]).
 -export_type([context/0, options/0]).
 
 -include("py.hrl").
 
 -opaque context() :: #py_context{}.
 %% What {@link open/1} returns.
--type options() :: timeout() | #{timeout => timeout(), pool => py:target()} | py:keywords().
+-type options() :: timeout()
+                 | #{timeout => timeout(), pool => py:target(), from => context()}
+                 | py:keywords().
 %% How long to wait for a worker, and on which one the context is to be: any of the pool
-%% `default', of another pool, or `{Pool, Id}'.
+%% `default', of another pool, or `{Pool, Id}'. Or another context, whose names it has,
+%% on the same worker: for the same objects, except that its functions see the new
+%% context's names.
 
 %% @equiv open(#{})
 -spec open() -> {ok, context()} | {error, term()}.
@@ -55,7 +59,7 @@ open(Options) ->
 close(#py_context{worker = Worker, id = Id, owner = Owner}) ->
     py_worker:let_go(Worker, {context, Id, Owner});
 close(Other) ->
-    py_options:must_be(Other, "the context", "what py_context:open has returned").
+    not_a_context(Other).
 
 %% @equiv with(#{}, Fun)
 -spec with(fun((context()) -> Result)) -> Result | {error, term()}.
@@ -79,3 +83,29 @@ with(Options, Fun) when is_function(Fun, 1) ->
     end;
 with(_, Other) ->
     py_options:must_be(Other, "the function", "a fun with one argument").
+
+%% @equiv vars(Context, infinity)
+-spec vars(context()) -> {ok, [map()]} | {error, term()}.
+vars(Context) ->
+    vars(Context, infinity).
+
+%% @doc The names that code has defined in a context, and how large their objects are,
+%% the largest first: ``{ok, [#{name => <<"rows">>, type => <<"list">>, bytes => 4472}]}''.
+%% What is in a list, tuple, set or dict counts, up to 100,000 objects for a name; what
+%% other objects keep does not, and what two names have in common counts for both.
+-spec vars(context(), timeout()) -> {ok, [map()]} | {error, term()}.
+vars(#py_context{id = Id} = Context, Timeout) ->
+    Opts = #opts{pool = Context, timeout = py_options:timeout(Timeout)},
+    case py_request:run({context_vars, Id}, Opts) of
+        {ok, Rows} ->
+            {ok, [#{name => Name, type => Type, bytes => Bytes}
+                  || {Name, Type, Bytes} <- lists:reverse(lists:keysort(3, Rows))]};
+        {error, _} = Error ->
+            Error
+    end;
+vars(Other, _) ->
+    not_a_context(Other).
+
+-spec not_a_context(term()) -> no_return().
+not_a_context(Other) ->
+    py_options:must_be(Other, "the context", "what py_context:open has returned").

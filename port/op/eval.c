@@ -168,9 +168,21 @@ static long context_arg(struct task *task)
 PyObject *op_context_open(struct task *task)
 {
     const long id = context_arg(task);
-    if (id < 0 || context_open(id) < 0)
+    long from = 0;
+    if (id < 0 || (task->req->op_arity > 1 && (from = context_arg(task)) < 0) ||
+        context_open(id, from) < 0)
         return NULL;
     return Py_NewRef(Py_None);
+}
+
+PyObject *op_context_vars(struct task *task)
+{
+    const long id = context_arg(task);
+    PyObject *module = id < 0 ? NULL : context_find(id), *vars = NULL;
+    if (module)
+        vars = python_call("erlang._context", "variables", "(O)", module);
+    Py_XDECREF(module);
+    return vars;
 }
 
 PyObject *op_context_close(struct task *task)

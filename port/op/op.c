@@ -58,6 +58,8 @@ static const struct op_row rows[] = {
     {"profile_mark", 0, true, op_profile_mark, "profile_mark"},
     {"profile_switch", 1, true, op_profile_switch, "profile_switch"},
     {"context_open", 1, false, op_context_open, NULL},
+    {"context_open", 2, false, op_context_open, NULL},
+    {"context_vars", 1, false, op_context_vars, "vars"},
     {"context_close", 1, false, op_context_close, NULL},
 };
 

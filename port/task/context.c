@@ -9,6 +9,9 @@
 /* All that are open: modules, by their numbers. NULL until there was one. */
 static PyObject *all;
 
+/* Those of which there were copies. */
+static PyObject *lent;
+
 /* ---- import __main__ ---------------------------------------------------- */
 
 /* What builtins.__import__ was. */
@@ -64,6 +67,8 @@ static int begin(void)
         return 0;
     if (!import_before && take_import() < 0)
         return -1;
+    if (!lent && !(lent = PySet_New(NULL)))
+        return -1;
     all = PyDict_New();
     return all ? 0 : -1;
 }
@@ -87,28 +92,6 @@ static PyObject *make(void)
     return module;
 }
 
-static int add(PyObject *key, long id)
-{
-    if (PyDict_Contains(all, key) == 1) {
-        PyErr_Format(classes_badarg(), "context: %ld is open already", id);
-        return -1;
-    }
-    PyObject *module = make();
-    const int rc = module ? PyDict_SetItem(all, key, module) : -1;
-    Py_XDECREF(module);
-    return rc;
-}
-
-int context_open(long id)
-{
-    if (begin() < 0)
-        return -1;
-    PyObject *key = PyLong_FromLong(id);
-    const int rc = key ? add(key, id) : -1;
-    Py_XDECREF(key);
-    return rc;
-}
-
 /* The one of that number; NULL without an exception: it is not open. */
 static PyObject *find(long id)
 {
@@ -116,6 +99,51 @@ static PyObject *find(long id)
     PyObject *module = key && all ? python_dict_get(all, key) : NULL;
     Py_XDECREF(key);
     return module;
+}
+
+PyObject *context_find(long id)
+{
+    PyObject *module = find(id);
+    if (!module && !PyErr_Occurred())
+        PyErr_Format(classes_badarg(),
+                     "context: there is none with the number %ld here: it was "
+                     "closed, or its owner has ended",
+                     id);
+    return module;
+}
+
+static int fill(PyObject *module, long from)
+{
+    PyObject *source = context_find(from), *none = NULL;
+    if (source && PySet_Add(lent, source) == 0)
+        none = python_call("erlang._context", "copy", "(OO)", source, module);
+    Py_XDECREF(source);
+    Py_XDECREF(none);
+    return none ? 0 : -1;
+}
+
+static int add(PyObject *key, long from)
+{
+    PyObject *module = make();
+    int rc = module && from ? fill(module, from) : 0;
+    if (module && rc == 0)
+        rc = PyDict_SetItem(all, key, module);
+    Py_XDECREF(module);
+    return module ? rc : -1;
+}
+
+int context_open(long id, long from)
+{
+    if (begin() < 0)
+        return -1;
+    PyObject *key = PyLong_FromLong(id);
+    int rc = key ? PyDict_Contains(all, key) : -1;
+    if (rc == 1)
+        PyErr_Format(classes_badarg(), "context: %ld is open already", id);
+    if (rc == 0)
+        rc = add(key, from);
+    Py_XDECREF(key);
+    return rc == 0 ? 0 : -1;
 }
 
 static void forget(long id)
@@ -126,25 +154,21 @@ static void forget(long id)
     Py_XDECREF(key);
 }
 
+/* Classes of a copy see the names of the context where they were defined. */
 void context_close(long id)
 {
     PyObject *module = find(id);
     if (module) {
         forget(id);
-        PyDict_Clear(PyModule_GetDict(module));
+        if (PySet_Discard(lent, module) == 0)
+            PyDict_Clear(PyModule_GetDict(module));
     }
     Py_XDECREF(module);
 }
 
 PyObject *context_module(const struct task_opts *opts)
 {
-    PyObject *module = find(opts->context);
-    if (!module && !PyErr_Occurred())
-        PyErr_Format(classes_badarg(),
-                     "context: there is none with the number %ld here: it was "
-                     "closed, or its owner has ended",
-                     opts->context);
-    return module;
+    return context_find(opts->context);
 }
 
 PyObject *context_names(const struct task_opts *opts)

@@ -11,15 +11,20 @@
 #include "task/opts.h"
 #include "value/python.h"
 
-/* Makes one of that number. 0/-1: there is one already, or no memory. */
-int context_open(long id);
+/* Makes one of that number, with the names of the one `from`, which is on loan
+ * then; 0: it has none. 0/-1: there is one already, or the other is not. */
+int context_open(long id, long from);
 
 /* Forgets the one of that number, if there is one, and clears its names, so
- * that functions and the names that they see do not keep each other. Objects
- * that are freed by that may run any code. */
+ * that functions and the names that they see do not keep each other; if there
+ * were copies, those may need them. Objects that are freed by that may run any
+ * code. */
 void context_close(long id);
 
-/* The request's own. A new reference; NULL: it is not open here. */
+/* The one of that number. A new reference; NULL: it is not open here. */
+PyObject *context_find(long id);
+
+/* The request's own. */
 PyObject *context_module(const struct task_opts *opts);
 
 /* Its dict, where the names are. A new reference. */

@@ -61,8 +61,8 @@ call(Given) ->
 
 options(Given, Table, Elsewhere) ->
     case py_option:map(Given) of
-        {ok, #{pool := _, context := _} = Map} ->
-            badarg(Map, "a context has its own worker: pool and context do not go together");
+        {ok, #{pool := _} = Map} when is_map_key(context, Map); is_map_key(from, Map) ->
+            badarg(Map, "a context has its own worker, so pool has no meaning beside it");
         {ok, Map} ->
             maps:fold(fun(Name, Value, Opts) ->
                 case py_option:check(Name, Value, Table) of
@@ -87,6 +87,7 @@ set(timeout, Timeout, Opts) -> Opts#opts{timeout = Timeout};
 set(pool, Target, Opts) -> Opts#opts{pool = Target};
 set(context, Context, #opts{wire = Wire} = Opts) ->
     Opts#opts{pool = Context, wire = Wire#{context => Context#py_context.id}};
+set(from, Context, Opts) -> Opts#opts{pool = Context};
 set(recycle, Counts, Opts) -> Opts#opts{recycle = Counts};
 set(Name, Value, #opts{wire = Wire} = Opts) -> Opts#opts{wire = Wire#{Name => Value}}.
 
@@ -109,17 +110,17 @@ spread(Options) ->
 %% The options of a function that runs in every worker.
 -spec plain(term()) -> #opts{}.
 plain(Options) ->
-    whole(placed(Options), Options).
+    whole(options(Options, places(), fun(_) -> "" end), Options).
 
-%% The options of a function that opens a context.
+%% The options of a function that opens a context. One that is copied says where.
 -spec context(term()) -> #opts{}.
 context(Options) ->
-    one(placed(Options), Options).
+    one(options(Options, [{from, context, undefined, "a context whose names it has"} | places()],
+                fun(_) -> "" end), Options).
 
 %% Where it runs, and for how long.
-placed(Options) ->
-    Table = [Row || {Name, _, _, _} = Row <- table(), Name =:= timeout orelse Name =:= pool],
-    options(Options, Table, fun(_) -> "" end).
+places() ->
+    [Row || {Name, _, _, _} = Row <- table(), Name =:= timeout orelse Name =:= pool].
 
 one(#opts{pool = {_, all}}, Options) -> badarg(Options, "pool must be a pool's name or {Pool, Id} here");
 one(Opts, _) -> Opts.

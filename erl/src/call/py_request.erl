@@ -70,13 +70,17 @@ exec(Op, Opts) ->
             result(Error, Opts)
     end.
 
-%% Opens a context of this number, on any worker or the one that is named.
+%% Opens a context of this number: a copy on the worker of the other one, if one is
+%% given, else on any or the one that is named.
 -spec open_context(pos_integer(), #opts{}) -> {ok, #pool{}, pid()} | {error, term()}.
-open_context(Id, Opts) ->
-    case prepare(job, {context_open, Id}, Opts) of
+open_context(Id, #opts{pool = Place} = Opts) ->
+    case prepare(job, context_op(Id, Place), Opts) of
         {ok, #ticket{pool = Pool, req = Req} = Ticket} ->
             Opens = Ticket#ticket{req = Req#req{binds = {context, Id}}},
-            {Worker, Answer} = perform(unbound(Opens), none),
+            {Worker, Answer} = case Place of
+                                   #py_context{} -> go(Opens);
+                                   _ -> perform(unbound(Opens), none)
+                               end,
             case py_result:result(Answer) of
                 ok -> {ok, Pool, Worker};
                 {error, _} = Error -> Error
@@ -84,6 +88,9 @@ open_context(Id, Opts) ->
         {error, _} = Error ->
             Error
     end.
+
+context_op(Id, #py_context{id = From}) -> {context_open, Id, From};
+context_op(Id, _) -> {context_open, Id}.
 
 %% Every worker runs it, and nobody is bound by that. If a worker does not take it,
 %% because it is just being replaced, its successor does.

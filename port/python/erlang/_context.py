@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a context has in it, and a copy of that."""
+
+from __future__ import annotations
+
+import sys
+
+from erlang._names import clean, full_name
+
+TYPE_CHECKING = False  # importing these would take memory in every worker
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FunctionType, ModuleType
+    from typing import Any
+
+# Objects that are counted for one name.
+_MOST = 100_000
+
+_SEQUENCES = {list, tuple, set, frozenset}
+_END = object()
+
+
+def variables(module: ModuleType) -> list[tuple[str, str, int]]:
+    """The names that code has defined there: each with its type and its bytes.
+
+    Those of a list and its like are with all that is in it, but for what other
+    objects keep.
+    """
+    return [
+        (clean(name), clean(full_name(type(value))), _size(value))
+        for name, value in list(vars(module).items())
+        if isinstance(name, str) and not _is_given(name, value)
+    ]
+
+
+def _is_given(name: str, value: Any) -> bool:
+    """Whether it was there from the start, or Python has put it there."""
+    return name.startswith("__") or (
+        name == "erlang" and value is sys.modules.get("erlang")
+    )
+
+
+def _size(value: Any) -> int:
+    size = 0
+    seen: set[int] = set()
+    todo: list[Iterator[Any]] = [iter((value,))]
+    while todo and len(seen) < _MOST:
+        item = next(todo[-1], _END)
+        if item is _END:
+            todo.pop()
+        elif id(item) not in seen:
+            seen.add(id(item))
+            size += _own_size(item)
+            todo += _parts(item)
+    return size
+
+
+def _own_size(item: Any) -> int:
+    try:
+        return sys.getsizeof(item)
+    except Exception:
+        return 0  # its class has its own idea of that
+
+
+def _parts(item: Any) -> list[Iterator[Any]]:
+    if type(item) in _SEQUENCES:
+        return [iter(item)]
+    if type(item) is dict:
+        return [iter(item), iter(item.values())]
+    return []
+
+
+def copy(source: ModuleType, target: ModuleType) -> None:
+    """Give target the names of source, for the same objects.
+
+    But functions that see the names of source get twins that see those of
+    target.
+    """
+    old, new = vars(source), vars(target)
+    twins: dict[int, FunctionType] = {}
+    for name, value in list(old.items()):
+        if type(value) is type(copy) and value.__globals__ is old:
+            if id(value) not in twins:
+                twins[id(value)] = _twin(value, new)
+            value = twins[id(value)]
+        new[name] = value
+
+
+def _twin(function: FunctionType, names: dict[str, Any]) -> FunctionType:
+    made: Any = type(function)(
+        function.__code__,
+        names,
+        function.__name__,
+        function.__defaults__,
+        function.__closure__,
+    )
+    made.__kwdefaults__ = function.__kwdefaults__
+    made.__qualname__ = function.__qualname__
+    made.__doc__ = function.__doc__
+    made.__dict__.update(function.__dict__)
+    # Since Python 3.14 annotations are evaluated when somebody asks for them.
+    late = "__annotate__" if hasattr(function, "__annotate__") else "__annotations__"
+    setattr(made, late, getattr(function, late))
+    return made  # type: ignore[no-any-return]

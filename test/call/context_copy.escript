@@ -1,0 +1,137 @@
+#!/usr/bin/env escript
+%% SPDX-License-Identifier: Apache-2.0
+%%! -pa test/lib
+%%
+%% What is in a context, and copies of it.
+-mode(compile).
+-include_lib("stdlib/include/assert.hrl").
+
+main(_) ->
+    tap:run(fixture:with_app(#{size => 2}, [
+        {"a copy has the names, for the same objects", fun copied/0},
+        {"its functions see its own names", fun copied_functions/0},
+        {"a copy outlives what it was copied from", fun copy_outlives/0},
+        {"a copy of what is not there", fun copied_nothing/0},
+        {"copies leave nothing", fun copies_leave_nothing/0},
+        {"what is in a context, and how large it is", fun vars/0},
+        {"what has an odd size or class", fun odd_vars/0}
+    ])).
+
+in(Context) -> #{context => Context}.
+
+opened() ->
+    {ok, Context} = py_context:open(),
+    Context.
+
+eval(Code, Context) -> py:eval(Code, #{}, in(Context)).
+
+os_pid(Context) ->
+    {ok, OsPid} = eval(<<"__import__('os').getpid()">>, Context),
+    OsPid.
+
+%% How many contexts each worker's program has.
+open_contexts() ->
+    Count = <<"import gc, sys, types\n"
+              "left = sum(type(o) is types.ModuleType and o.__name__ == '__main__'\n"
+              "           for o in gc.get_objects()) - 1">>,
+    {ok, Oks} = py:exec(Count, #{pool => {default, all}}),
+    true = lists:all(fun({_, Result}) -> Result =:= ok end, Oks),
+    {ok, Counts} = py:eval(<<"left">>, #{}, #{pool => {default, all}}),
+    lists:sum([N || {_, {ok, N}} <- Counts]).
+
+all_back() ->
+    fixture:wait_until(fun() ->
+        lists:all(fun(Id) -> py:eval(<<"1">>, #{}, #{pool => {default, Id}}) =:= {ok, 1} end, [1, 2])
+    end).
+
+base() ->
+    C = opened(),
+    ok = py:exec(<<"x = 'base'\nitems = []\n"
+                   "def get(a=1, *, b=2): return x, a, b\n"
+                   "get.mark, same = 'mark', get\n"
+                   "def outer():\n    n = 0\n    def inner(): return x, n\n    return inner\n"
+                   "closure = outer()\nclass A:\n    def get(self): return x">>, in(C)),
+    C.
+
+copy(C) ->
+    {ok, Copy} = py_context:open(#{from => C}),
+    Copy.
+
+copied() ->
+    A = base(),
+    B = copy(A),
+    ?assertEqual(os_pid(A), os_pid(B)),
+    ok = py:exec(<<"items.append(1)\nx = 'copy'\nonly_here = 1">>, in(B)),
+    ?assertEqual({ok, {<<"base">>, [1]}}, eval(<<"(x, items)">>, A)),
+    ?assertMatch({error, {'NameError', _}}, eval(<<"only_here">>, A)),
+    ?assertEqual({ok, <<"copy">>}, eval(<<"__import__('__main__', globals()).x">>, B)),
+    [py_context:close(C) || C <- [A, B]].
+
+copied_functions() ->
+    A = base(),
+    B = copy(A),
+    ok = py:exec(<<"x = 'copy'">>, in(B)),
+    Seen = <<"(get(5), get(b=3), get.mark, same is get, get.__qualname__, closure(), A().get())">>,
+    ?assertEqual({ok, {{<<"copy">>, 5, 2}, {<<"copy">>, 1, 3}, <<"mark">>, true, <<"get">>,
+                       {<<"copy">>, 0}, <<"base">>}}, eval(Seen, B)),
+    ?assertEqual({ok, {<<"copy">>, 1, 2}}, py:call('__main__', get, [], #{}, in(B))),
+    ?assertEqual({ok, {<<"base">>, 1, 2}}, py:call('__main__', get, [], #{}, in(A))),
+    [py_context:close(C) || C <- [A, B]].
+
+copy_outlives() ->
+    A = base(),
+    B = copy(A),
+    ok = py_context:close(A),
+    ?assertEqual({ok, {<<"base">>, {<<"base">>, 1, 2}}}, eval(<<"(A().get(), get())">>, B)),
+    C = copy(B),
+    ok = py_context:close(B),
+    ?assertEqual({ok, {<<"base">>, {<<"base">>, 1, 2}}}, eval(<<"(A().get(), get())">>, C)),
+    py_context:close(C).
+
+copied_nothing() ->
+    A = opened(),
+    ok = py_context:close(A),
+    ?assertMatch({error, {badarg, _}}, py_context:open(#{from => A})),
+    B = opened(),
+    {error, _} = eval(<<"__import__('os')._exit(3)">>, B),
+    ?assertEqual({error, {worker_exit, {status, 3}}}, py_context:open(#{from => B})),
+    all_back().
+
+%% The collector has to find them: what was copied is not cleared.
+copies_leave_nothing() ->
+    Before = open_contexts(),
+    [begin
+         A = base(),
+         Copies = [copy(A) || _ <- lists:seq(1, 5)],
+         [py_context:close(C) || C <- [A | Copies]]
+     end || _ <- lists:seq(1, 20)],
+    {ok, _} = py:gc(),
+    ?assertEqual(Before, open_contexts()).
+
+vars() ->
+    C = opened(),
+    ?assertEqual({ok, []}, py_context:vars(C)),
+    ok = py:exec(<<"text = 'x' * 1000\nrows = [{'a': 'y' * 5000}] * 100\nn = 1\nimport os\n"
+                   "def f(): pass">>, in(C)),
+    {ok, Vars} = py_context:vars(C),
+    ?assertEqual([<<"rows">>, <<"text">>], [Name || #{name := Name, bytes := N} <- Vars, N > 1_000]),
+    ?assertEqual(lists:sort([{<<"f">>, <<"function">>}, {<<"n">>, <<"int">>}, {<<"os">>, <<"module">>},
+                             {<<"rows">>, <<"list">>}, {<<"text">>, <<"str">>}]),
+                 lists:sort([{Name, Type} || #{name := Name, type := Type} <- Vars])),
+    %% The same dict a hundred times counts once.
+    [#{bytes := Rows}] = [Var || #{name := <<"rows">>} = Var <- Vars],
+    ?assert(Rows > 5_000 andalso Rows < 10_000),
+    ok = py_context:close(C),
+    ?assertMatch({error, {badarg, _}}, py_context:vars(C)).
+
+odd_vars() ->
+    C = opened(),
+    ok = py:exec(<<"class Odd(list):\n    def __sizeof__(self): raise ValueError\n"
+                   "odd = Odd()\nnested = []\nnested.append(nested)\nmany = list(range(300_000))\n"
+                   "__hidden = 1\nglobals()[7] = 8\ndel erlang">>, in(C)),
+    {ok, Vars} = py_context:vars(C),
+    ?assertEqual([<<"Odd">>, <<"many">>, <<"nested">>, <<"odd">>],
+                 lists:sort([Name || #{name := Name} <- Vars])),
+    ?assertMatch([#{type := <<"__main__.Odd">>, bytes := 0}],
+                 [Var || #{name := <<"odd">>} = Var <- Vars]),
+    py_context:close(C).
