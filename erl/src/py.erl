@@ -17,6 +17,8 @@
 %% <dt>`{worker_exit, Why}'</dt><dd>the worker that ran it ended:
 %%   `{signal, sigsegv}', `{status, 3}', …</dd>
 %% <dt>`{overloaded, Waiting, Max}'</dt><dd>the pool's queue is full</dd>
+%% <dt>`{overloaded, contexts, Max}'</dt><dd>the worker has as many contexts as it
+%%   may</dd>
 %% <dt>`{overloaded, memory, Map}'</dt><dd>the pool's workers have more memory than
 %%   its budget</dd>
 %% <dt>`{quarantined, What, Why}'</dt><dd>the pool refuses this function, which has
@@ -120,6 +122,7 @@
     timeout => timeout(),
     max_queue => non_neg_integer(),
     queue_timeout => timeout(),
+    contexts => pos_integer() | infinity,
     max_frame => pos_integer(),
     logs => boolean(),
     memory => memory_limits(),
@@ -143,7 +146,7 @@
 %% workers' directory; code that one worker runs before the others start, and code that
 %% each new worker runs; milliseconds that a call may take (30000); callers that may wait
 %% for a worker (10000), and how many milliseconds each of them may wait (`infinity');
-%% bytes that a request or a reply may have (268435456); whether what Python prints and
+%% how many contexts a worker may have (`infinity'); bytes that a request or a reply may have (268435456); whether what Python prints and
 %% logs goes to Erlang's logger (`true'); limits of each worker's memory; when a worker is
 %% replaced by a fresh one, and when it gives memory back ({@link trim/1}); whether what
 %% calls cost is summed up by function ({@link py_mem:top/2}); whether samples say which

@@ -42,7 +42,7 @@ open() ->
     open(#{}).
 
 %% @doc Opens a context, which belongs to the calling process. It is on the worker that
-%% has least to do now, and stays there.
+%% has the fewest contexts, of those that take calls now, and stays there.
 -spec open(options()) -> {ok, context()} | {error, term()}.
 open(Options) ->
     Id = erlang:unique_integer([positive]),

@@ -23,6 +23,8 @@ main(_) ->
         {"any process may use it", fun others/0},
         {"it does not bind, and is not where its owner is bound", fun not_bound/0},
         {"a context on a worker that is named", fun named_worker/0},
+        {"contexts are spread over the workers", fun spread/0},
+        {"a worker has as many contexts as it may", fun quota/0},
         {"with closes it, whatever happens", fun with/0},
         {"closing drops the names, and runs finalizers", fun close_drops/0},
         {"a context that was closed", fun closed/0},
@@ -186,6 +188,32 @@ named_worker() ->
      || #{id := Id, os_pid := OsPid} <- fixture:workers()],
     ?assertEqual({error, {no_worker, {default, 9}}}, py_context:open(#{pool => {default, 9}})),
     ?assertEqual({error, {no_pool, nix}}, py_context:open(#{pool => nix})).
+
+spread() ->
+    Contexts = [opened() || _ <- lists:seq(1, 10)],
+    OsPids = [os_pid(C) || C <- Contexts],
+    ?assertEqual([5, 5], [length([P || P <- OsPids, P =:= OsPid]) || OsPid <- fixture:os_pids()]),
+    [py_context:close(C) || C <- Contexts].
+
+quota() ->
+    {ok, _} = py:start_pool(other, #{size => 2, contexts => 3}),
+    Open = fun() -> py_context:open(#{pool => other}) end,
+    Full = {error, {overloaded, contexts, 3}},
+    Contexts = [C || {ok, C} <- [Open() || _ <- lists:seq(1, 6)]],
+    ?assertEqual({6, Full}, {length(Contexts), Open()}),
+    ?assertEqual(Full, py_context:open(#{pool => {other, 1}})),
+    ?assertEqual(Full, py_context:open(#{from => hd(Contexts)})),
+    ok = py_context:close(hd(Contexts)),
+    {ok, _} = Open(),
+    %% Many at once: not one more.
+    [py_context:close(C) || C <- tl(Contexts)],
+    Self = self(),
+    Pids = [spawn_link(fun() -> Self ! {self(), Open()}, receive stop -> ok end end)
+            || _ <- lists:seq(1, 50)],
+    Results = [receive {Pid, Result} -> Result end || Pid <- Pids],
+    ?assertEqual({5, 45}, {length([C || {ok, C} <- Results]), length([Full || R <- Results, R =:= Full])}),
+    [Pid ! stop || Pid <- Pids],
+    ok = py:stop_pool(other).
 
 with() ->
     Self = self(),

@@ -21,6 +21,7 @@ main(_) ->
         {"a load's slot is nobody else's", in_pool(fun places/1)},
         [{["idle: ", What], in_pool(fun(Pool) -> idle(Loads, Waiting, Is, Pool) end)}
          || {What, Loads, Waiting, Is} <- idles()],
+        {"a context goes where fewest are and there is room", in_pool(fun contexts/1)},
         {"each oom kill explains one death", in_pool(fun oom_kills/1)},
         {"a pool that is stopping", in_pool(fun stopping/1)},
         {"a name that is no pool's", fun no_pool/0}
@@ -137,3 +138,19 @@ join(Pool, Loads) ->
 
 whole({_, _} = Load) -> Load;
 whole(N) -> {N, ?WINDOW}.
+
+contexts(Pool) ->
+    ?assertEqual(full, py_pool_load:claim_context(Pool, [])),
+    Set = fun(Loads) -> [ok = py_pool_load:set(Pool, Slot, Load) || {Slot, Load} <- lists:enumerate(Loads)] end,
+    Claim = fun() -> {ok, Slot} = py_pool_load:claim_context(Pool, []), Slot end,
+    Set([{0, ?WINDOW}, {0, ?WINDOW}, {0, ?WINDOW}]),
+    %% What is on its way counts, until the worker says how many it has.
+    ?assertEqual([1, 2, 3, 1, 2], [Claim() || _ <- lists:seq(1, 5)]),
+    [ok = py_pool_load:set_contexts(Pool, Slot, N) || {Slot, N} <- [{1, 5}, {2, 8}, {3, 5}]],
+    Set([{2, ?WINDOW}, {0, ?WINDOW}, {1, ?WINDOW}]),
+    ?assertEqual([3, 1, 3], [Claim() || _ <- lists:seq(1, 3)]),
+    ?assertEqual([{ok, 2}, full], [py_pool_load:claim_context(Pool, Except) || Except <- [[1, 3], [3, 1, 2]]]),
+    Set([{?WINDOW, ?WINDOW}, {0, ?WINDOW}, {0, 0}]),
+    ?assertEqual(2, Claim()),
+    Set([{?WINDOW, ?WINDOW}, {1, 0}, {0, 0}]),
+    ?assertEqual(full, py_pool_load:claim_context(Pool, [])).

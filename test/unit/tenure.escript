@@ -23,6 +23,7 @@ main(_) ->
         {"bound processes keep one that is recycled", fun homes/0},
         {"contexts keep one that is recycled", fun contexts/0},
         {"who owns contexts", fun owners/0},
+        {"how many contexts there are, and may be", fun room/0},
         {"the death of an owner closes all that it has", fun owner_dies/0}
     ]).
 
@@ -177,3 +178,17 @@ owner_dies() ->
     ?assertEqual([1, 2], lists:sort(Closed)),
     ?assertEqual([b], py_worker_tenure:owners(Left)),
     ?assertEqual({[], Left}, py_worker_tenure:let_go({dead, a}, Left)).
+
+room() ->
+    T = py_worker_tenure:new(#{recycle => #{}, contexts => 3}, 0.0, 0),
+    Bind = fun(Id, To) -> py_worker_tenure:bind({context, Id, a}, To) end,
+    ?assertEqual([true, true, {full, 3}], [py_worker_tenure:room(N, T) || N <- [0, 2, 3]]),
+    Full = Bind(3, Bind(2, Bind(1, T))),
+    ?assertEqual({3, {full, 3}}, {py_worker_tenure:contexts(Full), py_worker_tenure:room(0, Full)}),
+    {_, Two} = py_worker_tenure:let_go({context, 2, a}, Full),
+    {_, Same} = py_worker_tenure:let_go({context, 2, a}, Two),
+    ?assertEqual({2, true, {full, 3}}, {py_worker_tenure:contexts(Same), py_worker_tenure:room(0, Same),
+                                        py_worker_tenure:room(1, Same)}),
+    {_, None} = py_worker_tenure:let_go({dead, a}, Same),
+    ?assertEqual(0, py_worker_tenure:contexts(None)),
+    ?assertEqual(true, py_worker_tenure:room(1_000_000, new(#{}))).

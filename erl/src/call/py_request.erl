@@ -71,26 +71,45 @@ exec(Op, Opts) ->
     end.
 
 %% Opens a context of this number: a copy on the worker of the other one, if one is
-%% given, else on any or the one that is named.
+%% given, else on the worker that is named, or where there are fewest.
 -spec open_context(pos_integer(), #opts{}) -> {ok, #pool{}, pid()} | {error, term()}.
+open_context(Id, #opts{pool = #py_context{id = From}} = Opts) ->
+    opened(prepare(job, {context_open, Id, From}, Opts), Id, fun go/1);
 open_context(Id, #opts{pool = Place} = Opts) ->
-    case prepare(job, context_op(Id, Place), Opts) of
-        {ok, #ticket{pool = Pool, req = Req} = Ticket} ->
-            Opens = Ticket#ticket{req = Req#req{binds = {context, Id}}},
-            {Worker, Answer} = case Place of
-                                   #py_context{} -> go(Opens);
-                                   _ -> perform(unbound(Opens), none)
-                               end,
-            case py_result:result(Answer) of
-                ok -> {ok, Pool, Worker};
-                {error, _} = Error -> Error
+    Ask = case Place of
+              {_, _} -> fun(Ticket) -> perform(Ticket, none) end;
+              _ -> fun(Ticket) -> among_fewest([], Ticket) end
+          end,
+    opened(prepare(job, {context_open, Id}, Opts), Id, fun(Ticket) -> Ask(unbound(Ticket)) end).
+
+%% From there it may go elsewhere, as any request. A worker that is full is not the last
+%% one to be asked: another may just have closed one.
+among_fewest(Full, #ticket{pool = Pool, req = Unsent} = Ticket) ->
+    Req = Unsent#req{caller = self()},
+    case fewest(Full, Pool) of
+        {Slot, Worker, _} ->
+            case go_to({go, Worker}, Pool, Req, none) of
+                {_, {error, {overloaded, contexts, _}}} -> among_fewest([Slot | Full], Ticket);
+                Outcome -> Outcome
             end;
-        {error, _} = Error ->
-            Error
+        none ->
+            anywhere(Pool, Req, none)
     end.
 
-context_op(Id, #py_context{id = From}) -> {context_open, Id, From};
-context_op(Id, _) -> {context_open, Id}.
+fewest(Full, Pool) ->
+    case py_pool_load:has_waiting(Pool) orelse py_pool_load:claim_context(Pool, Full) of
+        {ok, Slot} -> hd(py_pool_board:worker(Pool, Slot) ++ [none]);
+        _ -> none
+    end.
+
+opened({ok, #ticket{pool = Pool, req = Req} = Ticket}, Id, Ask) ->
+    {Worker, Answer} = Ask(Ticket#ticket{req = Req#req{binds = {context, Id}}}),
+    case py_result:result(Answer) of
+        ok -> {ok, Pool, Worker};
+        {error, _} = Error -> Error
+    end;
+opened({error, _} = Error, _, _) ->
+    Error.
 
 %% Every worker runs it, and nobody is bound by that. If a worker does not take it,
 %% because it is just being replaced, its successor does.

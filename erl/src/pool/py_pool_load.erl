@@ -17,6 +17,7 @@
 
 -export([new/1, least/1, claim/2, set/3, set_absent/2, is_idle/1, has_work/2]).
 -export([set_use/4, use/2]).
+-export([set_contexts/3, claim_context/2]).
 -export([set_waiting/2, has_waiting/1, set_stopping/1, is_stopping/1]).
 -export([set_oom_kills/2, claim_oom_kill/2]).
 -export([refuse/3, admit/1, memory_refusal/1]).
@@ -33,10 +34,12 @@
 -define(OOM_KILLS, 3).
 -define(USED, 4).
 -define(ALLOWED, 5).
-%% Behind them the place of each worker's load, then of how much each was used.
+%% Behind them the place of each worker's load, then of how much each was used, then of
+%% how many contexts it has.
 -define(OWN_PLACES, 5).
 -define(PLACE(Slot), (?OWN_PLACES + (Slot))).
 -define(USE_PLACE(Size, Slot), (?OWN_PLACES + (Size) + (Slot))).
+-define(CONTEXTS_PLACE(Size, Slot), (?OWN_PLACES + 2 * (Size) + (Slot))).
 
 %% What is added to a worker's use while its limits are not to be looked at, and
 %% while it has an open stream.
@@ -53,7 +56,7 @@
 %% For a pool of Size workers. There is no worker yet.
 -spec new(pos_integer()) -> atomics:atomics_ref().
 new(Size) ->
-    Load = atomics:new(?OWN_PLACES + 2 * Size, [{signed, true}]),
+    Load = atomics:new(?OWN_PLACES + 3 * Size, [{signed, true}]),
     [atomics:put(Load, ?PLACE(Slot), ?ABSENT) || Slot <- lists:seq(1, Size)],
     Load.
 
@@ -119,6 +122,26 @@ use(#pool{load = Load, size = Size}, Slot) ->
     Own = atomics:get(Load, ?PLACE(Slot)),
     #{calls => Use band (?STREAMING - 1), held => Use >= ?HELD,
       idle => Use < ?STREAMING andalso ?IN_FLIGHT(Own) =:= 0 andalso ?TAKES(Own) > 0}.
+
+%% How many contexts this slot's worker has.
+-spec set_contexts(#pool{}, slot(), non_neg_integer()) -> ok.
+set_contexts(#pool{load = Load, size = Size}, Slot, N) ->
+    atomics:put(Load, ?CONTEXTS_PLACE(Size, Slot), N).
+
+%% Of the workers that have room, but for these, the one with the fewest contexts: it is
+%% to get one more. Until it says so itself, this is a hint to others, as with a load.
+-spec claim_context(#pool{}, Except :: [slot()]) -> {ok, slot()} | full.
+claim_context(#pool{load = Load, size = Size}, Except) ->
+    case [{atomics:get(Load, ?CONTEXTS_PLACE(Size, Slot)), ?IN_FLIGHT(Own), Slot}
+          || Slot <- lists:seq(1, Size) -- Except, Own <- [atomics:get(Load, ?PLACE(Slot))],
+             ?IN_FLIGHT(Own) < ?TAKES(Own)] of
+        [] ->
+            full;
+        Takers ->
+            {_, _, Slot} = lists:min(Takers),
+            ok = atomics:add(Load, ?CONTEXTS_PLACE(Size, Slot), 1),
+            {ok, Slot}
+    end.
 
 %% Whether no worker has anything to do, and no caller waits. That goes for workers
 %% that take nothing more, too.

@@ -53,6 +53,8 @@ calls() ->
       "calls that may wait for a worker"},
      {queue_timeout, timeout, infinity,
       "how long each of them may wait"},
+     {contexts, {limit, 1}, infinity,
+      "[contexts](docs/contexts.md) that a worker may have"},
      {max_frame, {integer, ?LEAST_POOL_MAX_FRAME, ?FRAME_LIMIT}, ?DEFAULT_MAX_FRAME,
       "bytes of one request or reply"}].
 
@@ -174,6 +176,7 @@ profile() ->
     timeout := timeout(),
     max_queue := non_neg_integer(),
     queue_timeout := timeout(),
+    contexts := pos_integer() | infinity,
     max_frame := pos_integer(),
     memory := memory_limits(),
     recycle := recycle_limits(),

@@ -8,10 +8,13 @@
 %% Whatever others still want of the worker is refused, so nobody waits for this.
 -module(py_worker_end).
 
--export([run/1, refuse/1, grace/1, why/1, killed_by/3, start_failure/4, cost/3]).
+-export([run/1, refuse/1, grace/1, why/1, killed_by/3, start_failure/4, give_up/2]).
 -export_type([ending/0]).
 
 -include("py.hrl").
+-include("py_protocol.hrl").
+-include("py_worker_jobs.hrl").
+-include("py_worker_live.hrl").
 
 -type ending() :: #{port := port() | undefined,     % undefined: the program is gone
                     os_pid := pos_integer() | undefined,
@@ -39,8 +42,17 @@ why({shutdown, _}) -> shutdown;
 why(shutdown) -> shutdown;
 why(_) -> internal_error.
 
+%% The worker takes nothing more, and others learn why. What is left is to be answered.
+-spec give_up(term(), py_worker_view:live()) -> [effect()].
+give_up(Why, #live{pool = Pool, pool_pid = PoolPid, slot = Slot} = L) ->
+    py_pool_board:leave(Pool, Slot, self()),
+    py_pool_board:died(Pool, self(), Why, py_worker_view:culprit(L)),
+    cost(Why, PoolPid, L),
+    Failed = {error, {worker_exit, Why}},
+    py_worker_jobs:give_up(Failed, L#live.jobs) ++ py_worker_urgent:give_up(Failed, L#live.urgent)
+        ++ py_worker_streams:give_up(Failed, L#live.streams).
+
 %% What it was doing may use up the memory of other workers, too: the pool hears of it.
--spec cost(term(), pid(), py_worker_view:live()) -> ok.
 cost(oom, Pool, Live) -> py_pool:heard(Pool, {cost, py_worker_view:running(Live), oom});
 cost({memory, #{running := What}} = Why, Pool, _) -> py_pool:heard(Pool, {cost, What, Why});
 cost(_, _, _) -> ok.

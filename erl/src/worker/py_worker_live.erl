@@ -45,7 +45,7 @@ new(#{pool := Pool, pool_pid := PoolPid, slot := Slot, port := Port, os_pid := O
               now = Now, hello = (maps:with([python, guard, os_pid], Hello))#{lane => Lane =/= none},
               send = py_worker_send:new(Hello, Pool#pool.max_frame),
               ladder = py_worker_ladder:new(Pool#pool.interrupt_grace)},
-    tenure(py_worker_tenure:use(Tenure), L).
+    tenure(py_worker_tenure:use(Tenure), contexts(L)).
 
 %% ---------------------------------------------------------------------------
 %% What happens
@@ -70,7 +70,9 @@ accept(#req{kind = urgent} = Req, _, #live{max_queue = Max} = L) ->
 accept(Req, Now, L) ->
     case py_worker_view:takes(Req, L) of
         true -> push(Req, Now, L);
-        false -> enter(Req, L), L
+        false -> enter(Req, L), L;
+        {full, Max} ->
+            effect({answer, Req#req.reply_to, {error, {overloaded, contexts, Max}}}, contexts(L))
     end.
 
 push(#req{caller = Caller} = Req, Now, #live{max_queue = Max, tenure = Tenure} = L) ->
@@ -158,7 +160,9 @@ leave(Pid, Now, #live{pool = #pool{timeout = Timeout}} = L) ->
 -spec let_go(py_worker_tenure:leaving(), live()) -> live().
 let_go(Leaving, #live{tenure = Tenure} = L) ->
     {Contexts, Kept} = py_worker_tenure:let_go(Leaving, Tenure),
-    lists:foldl(fun close_context/2, L#live{tenure = Kept}, Contexts).
+    lists:foldl(fun close_context/2, contexts(L#live{tenure = Kept}), Contexts).
+
+contexts(L) -> py_worker_view:publish_contexts(L), L.
 
 %% The program drops its names when what it has by now is done.
 close_context(Context, #live{pool = #pool{timeout = Timeout}} = L) ->
@@ -303,7 +307,7 @@ effect({requeue, Req}, #live{tenure = Tenure} = L) ->
     enter(Req, L),
     L#live{tenure = py_worker_tenure:given_back(Req, Tenure)};
 effect({bind, Bound}, #live{tenure = Tenure} = L) ->
-    L#live{tenure = py_worker_tenure:bind(Bound, Tenure)};
+    contexts(L#live{tenure = py_worker_tenure:bind(Bound, Tenure)});
 effect({let_go, Leaving}, L) -> let_go(Leaving, L);
 effect({open, Job, Frame, Items}, #live{streams = Streams} = L) ->
     streams(py_worker_streams:open(Job, Frame, Items, Streams), L);
@@ -385,12 +389,6 @@ arm(At, #live{timer = Timer} = L) ->
 
 %% Answers everything, by the rules of the pure modules.
 -spec give_up(term(), live()) -> ok.
-give_up(Why, #live{pool = Pool, pool_pid = PoolPid, slot = Slot} = L) ->
-    py_pool_board:leave(Pool, Slot, self()),
-    py_pool_board:died(Pool, self(), Why, py_worker_view:culprit(L)),
-    py_worker_end:cost(Why, PoolPid, L),
-    Failed = {error, {worker_exit, Why}},
-    _ = effects(py_worker_jobs:give_up(Failed, L#live.jobs)
-                    ++ py_worker_urgent:give_up(Failed, L#live.urgent)
-                    ++ py_worker_streams:give_up(Failed, L#live.streams), L),
+give_up(Why, L) ->
+    _ = effects(py_worker_end:give_up(Why, L), L),
     ok.

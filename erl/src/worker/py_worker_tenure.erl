@@ -11,7 +11,7 @@
 
 -export([new/3, jittered/3, is_open/1, holds/1, patience/4]).
 -export([use/1, take/2, given_back/2, ran_out/4, spoil/1]).
--export([bind/2, let_go/2, owners/1, retire/2, abandon/1, may_end/3]).
+-export([bind/2, let_go/2, owners/1, contexts/1, room/2, retire/2, abandon/1, may_end/3]).
 -export_type([tenure/0, effect/0, closing/0, bound/0, leaving/0]).
 
 -include("py.hrl").
@@ -31,7 +31,9 @@
     abandoned = false :: boolean(),
     held = false :: boolean(),          % has had a call with `recycle => false'
     homes = #{} :: #{pid() => []},      % the processes that are bound to it
-    contexts = #{} :: #{pid() => #{context() => []}}    % those that are open, by owner
+    contexts = #{} :: #{pid() => #{context() => []}},   % those that are open, by owner
+    n = 0 :: non_neg_integer(),         % how many
+    most = infinity :: pos_integer() | infinity % and how many there may be
 }).
 
 -opaque tenure() :: #tenure{}.
@@ -54,9 +56,10 @@
 
 %% Jitter lets workers that began together end apart.
 -spec new(map(), Chance :: float(), Now :: integer()) -> tenure().
-new(#{recycle := Recycle}, Chance, Now) ->
+new(#{recycle := Recycle} = Options, Chance, Now) ->
     #tenure{calls = jittered(maps:get(calls, Recycle, infinity), Recycle, Chance),
-            errors = maps:get(memory_errors, Recycle, limited), age = maps:get(age, Recycle, 0), since = Now}.
+            errors = maps:get(memory_errors, Recycle, limited), age = maps:get(age, Recycle, 0), since = Now,
+            most = maps:get(contexts, Options, infinity)}.
 
 %% A limit, less that part of the jitter; Chance is random, below 1.0.
 -spec jittered(pos_integer() | infinity, map(), Chance :: float()) -> pos_integer() | infinity.
@@ -127,9 +130,9 @@ close(_, T) ->
 
 -spec bind(bound(), tenure()) -> tenure().
 bind({home, Pid}, #tenure{homes = Homes} = T) -> T#tenure{homes = Homes#{Pid => []}};
-bind({context, Id, Owner}, #tenure{contexts = Contexts} = T) ->
+bind({context, Id, Owner}, #tenure{contexts = Contexts, n = N} = T) ->
     Own = maps:get(Owner, Contexts, #{}),
-    T#tenure{contexts = Contexts#{Owner => Own#{Id => []}}}.
+    T#tenure{contexts = Contexts#{Owner => Own#{Id => []}}, n = N + 1}.
 
 %% Returns the contexts whose names the program has to drop, even if it is not known
 %% here that they are open: one may have been opened for somebody who did not wait.
@@ -137,14 +140,28 @@ bind({context, Id, Owner}, #tenure{contexts = Contexts} = T) ->
 let_go({home, Pid}, #tenure{homes = Homes} = T) ->
     {[], T#tenure{homes = maps:remove(Pid, Homes)}};
 let_go({context, Id, Owner}, #tenure{contexts = Contexts} = T) ->
-    Left = maps:remove(Id, maps:get(Owner, Contexts, #{})),
-    {[Id], T#tenure{contexts = case map_size(Left) of
-                                   0 -> maps:remove(Owner, Contexts);
-                                   _ -> Contexts#{Owner => Left}
-                               end}};
+    Own = maps:get(Owner, Contexts, #{}),
+    {[Id], own(Owner, Own, maps:remove(Id, Own), T)};
 let_go({dead, Pid}, #tenure{homes = Homes, contexts = Contexts} = T) ->
-    {maps:keys(maps:get(Pid, Contexts, #{})),
-     T#tenure{homes = maps:remove(Pid, Homes), contexts = maps:remove(Pid, Contexts)}}.
+    Own = maps:get(Pid, Contexts, #{}),
+    {maps:keys(Own), own(Pid, Own, #{}, T#tenure{homes = maps:remove(Pid, Homes)})}.
+
+%% The owner's contexts have become fewer.
+own(Owner, Before, Left, #tenure{contexts = Contexts, n = N} = T) ->
+    T#tenure{n = N - map_size(Before) + map_size(Left),
+             contexts = case map_size(Left) of
+                            0 -> maps:remove(Owner, Contexts);
+                            _ -> Contexts#{Owner => Left}
+                        end}.
+
+%% How many contexts are open.
+-spec contexts(tenure()) -> non_neg_integer().
+contexts(#tenure{n = N}) -> N.
+
+%% Whether there may be one more, if that many are being opened.
+-spec room(Opening :: non_neg_integer(), tenure()) -> true | {full, pos_integer()}.
+room(Opening, #tenure{n = N, most = Most}) when N + Opening < Most -> true;
+room(_, #tenure{most = Most}) -> {full, Most}.
 
 %% The processes whose death matters here.
 -spec owners(tenure()) -> [pid()].
@@ -178,5 +195,5 @@ may_end(_, _, #tenure{retiring = no}) -> false;
 may_end(_, _, #tenure{retiring = restarted, abandoned = true}) -> {true, restarted};
 may_end(Done, _, #tenure{retiring = restarted}) -> Done andalso {true, restarted};
 may_end(_, Free, #tenure{retiring = recycled, abandoned = true}) -> Free andalso {true, recycled};
-may_end(Done, _, #tenure{retiring = recycled, homes = Homes, contexts = Contexts}) ->
-    Done andalso map_size(Homes) + map_size(Contexts) =:= 0 andalso {true, recycled}.
+may_end(Done, _, #tenure{retiring = recycled, homes = Homes, n = N}) ->
+    Done andalso map_size(Homes) + N =:= 0 andalso {true, recycled}.

@@ -5,7 +5,7 @@
 -module(py_worker_view).
 
 -export([info/1, running/1, callers/1, is_running/1, takes/2, wake/1, is_done/1, may_end/1]).
--export([cause/2, is_closing/1, culprit/1, publish/1]).
+-export([cause/2, is_closing/1, culprit/1, publish/1, publish_contexts/1]).
 -export_type([live/0]).
 
 -include("py.hrl").
@@ -44,9 +44,15 @@ callers(#live{jobs = Jobs, streams = Streams, tenure = Tenure}) ->
 is_running(#live{jobs = Jobs, streams = Streams}) ->
     not py_worker_jobs:is_idle(Jobs) orelse py_worker_streams:active(Streams) > 0.
 
-%% Whether it takes this request. What names it waits for its successor, if there is
-%% to be one.
--spec takes(#req{}, live()) -> boolean().
+%% Whether it takes this request, or has as many contexts as it may. What names it waits
+%% for its successor, if there is to be one.
+-spec takes(#req{}, live()) -> boolean() | {full, pos_integer()}.
+takes(#req{binds = {context, _}} = Req, #live{tenure = Tenure, jobs = Jobs} = L) ->
+    Opening = [Other || #req{binds = {context, _}} = Other <- py_worker_jobs:requests(Jobs)],
+    case py_worker_tenure:room(length(Opening), Tenure) of
+        true -> takes(Req#req{binds = false}, L);
+        Full -> Full
+    end;
 takes(#req{named = true}, #live{tenure = Tenure}) -> py_worker_tenure:is_open(Tenure);
 takes(#req{bound = Bound}, L) -> Bound orelse takes_new(L).
 
@@ -125,6 +131,13 @@ publish({N, Window} = Load, #live{pool = Pool, slot = Slot, pool_pid = PoolPid, 
         true -> py_pool:room(PoolPid, Slot);
         false -> ok
     end.
+
+%% Writes how many contexts it has. The slot may belong to another one.
+-spec publish_contexts(live()) -> ok.
+publish_contexts(#live{retiring = true}) ->
+    ok;
+publish_contexts(#live{pool = Pool, slot = Slot, tenure = Tenure}) ->
+    py_pool_load:set_contexts(Pool, Slot, py_worker_tenure:contexts(Tenure)).
 
 %% Streams take places in the window, too.
 load(#live{jobs = Jobs, streams = Streams} = L) ->
