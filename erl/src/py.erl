@@ -14,24 +14,18 @@
 %%   `traceback' there is a third element, a map</dd>
 %% <dt>`timeout'</dt><dd>there was no result in time; the request was
 %%   cancelled</dd>
-%% <dt>`{worker_exit, Why}'</dt><dd>the worker that ran it ended:
-%%   `{signal, sigsegv}', `{status, 3}', …</dd>
+%% <dt>`{worker_exit, Why}'</dt><dd>the worker ended: `{signal, sigsegv}', `{status, 3}', …</dd>
 %% <dt>`{overloaded, Waiting, Max}'</dt><dd>the pool's queue is full</dd>
-%% <dt>`{overloaded, contexts, Max}'</dt><dd>the worker has as many contexts as it
-%%   may</dd>
-%% <dt>`{overloaded, memory, Map}'</dt><dd>the pool's workers have more memory than
-%%   its budget</dd>
+%% <dt>`{overloaded, memory, Map}'</dt><dd>the pool's workers are above its budget</dd>
 %% <dt>`{quarantined, What, Why}'</dt><dd>the pool refuses this function, which has
 %%   used up its workers' memory ({@link unquarantine/2})</dd>
 %% <dt>`{stopping, Name}'</dt><dd>the pool stops; this request has not started</dd>
 %% <dt>`cancelled'</dt><dd>{@link cancel/1} was called</dd>
 %% <dt>`{badarg, What}'</dt><dd>there is no Python form of a value, or no such request</dd>
-%% <dt>`{unknown_atom, Name}'</dt><dd>Python returned an atom that this node
-%%   does not have</dd>
+%% <dt>`{unknown_atom, Name}'</dt><dd>Python returned an atom that this node does not have</dd>
 %% <dt>`{no_pool, Name}'</dt><dd>there is no such pool, or it has been stopped</dd>
 %% <dt>`{not_started, py}'</dt><dd>the application is not started</dd>
-%% <dt>`{python_start, Text}'</dt><dd>the call has waited in vain: no worker of the
-%%   pool can start, and the text says why</dd>
+%% <dt>`{python_start, Text}'</dt><dd>no worker of the pool can start; the text says why</dd>
 %% <dt>`{no_worker, {Name, Id}}'</dt><dd>`pool' names a worker that is not there</dd>
 %% </dl>
 %% Wrong arguments of the functions here raise `error:badarg'.
@@ -101,13 +95,14 @@
 %% A timeout in milliseconds alone, or a map: `timeout' (the pool's), `pool' (`default';
 %% `{Pool, Id}' is one of its workers, `{Pool, all}', for call, eval and exec only, each
 %% of them), `traceback' (`false'), the atom that Python's `None' becomes (`none'), what
-%% binaries become (`str'), what numpy arrays become (`list'), the context whose names the
-%% code sees, the file and the line that the code is said to come from, where tagged tuples stand for dates and their like
-%% (`in': in arguments), what tables become (`records'), whether what Python prints comes
-%% as the last element of the result tuple, and after it what the call has cost, its
-%% bill() (`false'; for call, eval, exec and spawn_call only), whether the call counts for
-%% recycling its worker (`true'), the most items in a stream's chunk (1000). Wherever
-%% there is a map of names or options, a list of pairs will do.
+%% binaries become (`str'), what numpy arrays become (`list'), the context whose names
+%% the code sees, the file and the line that the code is said to come from, where tagged
+%% tuples stand for dates and their like (`in': in arguments), what tables become
+%% (`records'), whether what Python prints comes as the last element of the result tuple,
+%% and after it what the call has cost, its bill() (`false'; for call, eval, exec and
+%% spawn_call only), whether the call counts for recycling its worker (`true'), the most
+%% items in a stream's chunk (1000). Wherever there is a map of names or options, a list
+%% of pairs will do.
 -type keywords() :: [{atom(), term()}].
 %% A map of options as a list of pairs.
 -type pool_options() :: #{
@@ -146,14 +141,14 @@
 %% workers' directory; code that one worker runs before the others start, and code that
 %% each new worker runs; milliseconds that a call may take (30000); callers that may wait
 %% for a worker (10000), and how many milliseconds each of them may wait (`infinity');
-%% how many contexts a worker may have (`infinity'); bytes that a request or a reply may have (268435456); whether what Python prints and
-%% logs goes to Erlang's logger (`true'); limits of each worker's memory; when a worker is
-%% replaced by a fresh one, and when it gives memory back ({@link trim/1}); whether what
-%% calls cost is summed up by function ({@link py_mem:top/2}); whether samples say which
-%% code holds the memory ({@link py_profile}); where `erlang.send' may send to (`pids': no
-%% names), and how many messages may be in a receiver's queue before it waits (10000);
-%% which functions Python may call: those of {@link register_function/3} (`registered'),
-%% or only these;
+%% how many contexts a worker may have (`infinity'); bytes that a request or a reply may
+%% have (268435456); whether what Python prints and logs goes to Erlang's logger
+%% (`true'); limits of each worker's memory; when a worker is replaced by a fresh one,
+%% and when it gives memory back ({@link trim/1}); whether what calls cost is summed up
+%% by function ({@link py_mem:top/2}); whether samples say which code holds the memory
+%% ({@link py_profile}); where `erlang.send' may send to (`pids': no names), and how many
+%% messages may be in a receiver's queue before it waits (10000); which functions Python
+%% may call: those of {@link register_function/3} (`registered'), or only these;
 %% milliseconds that an interrupted call which is out of time has to stop (500), and that
 %% its program then has to end (1000) before it is killed; milliseconds that calls under
 %% way have when the pool stops or a worker is replaced (1000); milliseconds that each

@@ -17,7 +17,9 @@
 %% worker share its modules, its memory and its time: they keep names apart, not people.
 %%
 %% If the worker ends, so do its contexts: `{error, {worker_exit, Why}}'. What uses a
-%% context that was closed has the result `{error, {badarg, Text}}'.
+%% context that was closed has the result `{error, {badarg, Text}}'. If the workers have
+%% as many contexts as they may, {@link open/1} returns `{error, {overloaded, contexts,
+%% Max}}'.
 %% `docs/contexts.md' has more.
 -module(py_context).
 
