@@ -40,7 +40,8 @@
     pool :: #pool{},
     worker :: pid(),
     id :: pos_integer(),
-    owner :: pid()                      % whose it is
+    owner :: pid(),                     % whose it is
+    idle = infinity :: timeout()        % how long it may be without use (ms)
 }).
 
 %% What the last argument of a call comes to (py_options).
@@ -70,8 +71,9 @@
     what = none :: py_wire:what() | none,
     bound = false :: boolean(),
     named = false :: boolean(),         % bound to whichever worker has the slot
-    binds = false :: false | home | {context, pos_integer()},   % what its owner has at the
-                                        % worker afterwards (py_worker_tenure)
+    binds = false :: false | home       % what its owner has at the worker afterwards …
+                   | {context, pos_integer(), Idle :: timeout()}
+                   | {uses, pos_integer(), Owner :: pid()},     % … or what it uses there
     recycle = true :: boolean(),        % whether it counts (py_worker_tenure)
     bill = false :: boolean(),          % whether its caller wants to see it
     returned = false :: boolean(),

@@ -31,12 +31,14 @@
 -opaque context() :: #py_context{}.
 %% What {@link open/1} returns.
 -type options() :: timeout()
-                 | #{timeout => timeout(), pool => py:target(), from => context()}
+                 | #{timeout => timeout(), pool => py:target(), from => context(),
+                     idle => pos_integer()}
                  | py:keywords().
 %% How long to wait for a worker, and on which one the context is to be: any of the pool
 %% `default', of another pool, or `{Pool, Id}'. Or another context, whose names it has,
 %% on the same worker: for the same objects, except that its functions see the new
-%% context's names.
+%% context's names. With `idle' the context is closed when it was not used for so many
+%% milliseconds, at the latest after twice that time.
 
 %% @equiv open(#{})
 -spec open() -> {ok, context()} | {error, term()}.
@@ -47,12 +49,8 @@ open() ->
 %% has the fewest contexts, of those that take calls now, and stays there.
 -spec open(options()) -> {ok, context()} | {error, term()}.
 open(Options) ->
-    Id = erlang:unique_integer([positive]),
-    case py_request:open_context(Id, py_options:context(Options)) of
-        {ok, Pool, Worker} ->
-            {ok, #py_context{pool = Pool, worker = Worker, id = Id, owner = self()}};
-        {error, _} = Error -> Error
-    end.
+    {Idle, Opts} = py_options:context(Options),
+    py_opening:open(erlang:unique_integer([positive]), Idle, Opts).
 
 %% @doc Closes a context, whoever has opened it. Its names are dropped once its worker has
 %% done what it had to do before. This is harmless if the context is closed already, or

@@ -25,6 +25,8 @@ main(_) ->
         {"a context on a worker that is named", fun named_worker/0},
         {"contexts are spread over the workers", fun spread/0},
         {"a worker has as many contexts as it may", fun quota/0},
+        {"one that is not used is closed, and no other", fun idle/0},
+        {"what is in use is not closed", fun in_use/0},
         {"with closes it, whatever happens", fun with/0},
         {"closing drops the names, and runs finalizers", fun close_drops/0},
         {"a context that was closed", fun closed/0},
@@ -193,6 +195,7 @@ spread() ->
     Contexts = [opened() || _ <- lists:seq(1, 10)],
     OsPids = [os_pid(C) || C <- Contexts],
     ?assertEqual([5, 5], [length([P || P <- OsPids, P =:= OsPid]) || OsPid <- fixture:os_pids()]),
+    ?assertEqual([5, 5], [N || #{contexts := N} <- fixture:workers()]),
     [py_context:close(C) || C <- Contexts].
 
 quota() ->
@@ -214,6 +217,25 @@ quota() ->
     ?assertEqual({5, 45}, {length([C || {ok, C} <- Results]), length([Full || R <- Results, R =:= Full])}),
     [Pid ! stop || Pid <- Pids],
     ok = py:stop_pool(other).
+
+idle() ->
+    Before = open_contexts(),
+    Never = opened(),
+    {ok, Idle} = py_context:open(#{idle => 20}),
+    fixture:wait_until(fun() -> open_contexts() =:= Before + 1 end),
+    ?assertEqual({true, false}, {is_closed(Idle), is_closed(Never)}),
+    py_context:close(Never).
+
+%% A stream under way is a use, and so is a call.
+in_use() ->
+    Before = open_contexts(),
+    {ok, C} = py_context:open(#{idle => 20}),
+    {ok, Stream} = py:stream_open({eval, <<"iter(range(1000))">>, #{}}, (in(C))#{chunk => 1}),
+    ?assertEqual({ok, none}, eval(<<"__import__('time').sleep(0.2)">>, C)),
+    timer:sleep(200),
+    ?assertEqual({ok, 1}, eval(<<"1">>, C)),
+    ok = py:stream_close(Stream),
+    fixture:wait_until(fun() -> open_contexts() =:= Before end).
 
 with() ->
     Self = self(),
@@ -372,6 +394,7 @@ wrong() ->
                   fun() -> py_context:with(fun() -> ok end) end,
                   fun() -> py_context:open(#{pool => {default, all}}) end,
                   fun() -> py_context:open(#{context => C}) end,
+                  fun() -> py_context:open(#{idle => 0}) end,
                   fun() -> py_context:open(#{from => nix}) end,
                   fun() -> py_context:open(#{from => C, pool => default}) end,
                   fun() -> py_context:vars(nix) end, fun() -> py_context:vars(C, soon) end,

@@ -382,11 +382,12 @@ binds() ->
     ?assertEqual([], bound_by(false, done(1))),
     ?assertEqual([{home, self()}], bound_by(home, done(1))),
     ?assertEqual([{home, self()}], bound_by(home, Error)),
-    ?assertEqual([{context, 7, self()}], bound_by({context, 7}, done(1))),
-    ?assertEqual([], bound_by({context, 7}, Error)).
+    ?assertEqual([{context, 7, self(), 50}], bound_by({context, 7, 50}, done(1))),
+    ?assertEqual([], bound_by({context, 7, infinity}, Error)),
+    ?assertEqual([{uses, 7, a}], bound_by({uses, 7, a}, Error)).
 
 unwanted_context() ->
-    Req = (req(1))#req{binds = {context, 7}, owner = self(), deadline = 5},
+    Req = (req(1))#req{binds = {context, 7, infinity}, owner = self(), deadline = 5},
     {_, Late} = py_worker_jobs:expire(5, sent([Req])),
     {Effects, _} = py_worker_jobs:reply(1, done(1), Late),
     ?assert(lists:member({let_go, {context, 7, self()}}, Effects)).

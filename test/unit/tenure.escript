@@ -24,6 +24,8 @@ main(_) ->
         {"contexts keep one that is recycled", fun contexts/0},
         {"who owns contexts", fun owners/0},
         {"how many contexts there are, and may be", fun room/0},
+        {"a context that is not used for too long", fun idle/0},
+        {"other contexts are never idle", fun not_idle/0},
         {"the death of an owner closes all that it has", fun owner_dies/0}
     ]).
 
@@ -136,59 +138,91 @@ ends() ->
      {"recycled, time is up, a call", [recycled, true, false, false], false},
      {"recycled, time is up, a stream", [recycled, true, false, true], {true, recycled}}].
 
+%% Binds it; nothing is to be done then.
+bind(Bound, T) ->
+    {[], Next} = py_worker_tenure:bind(Bound, T),
+    Next.
+
+let_go(Leaving, T) -> let_go(Leaving, false, T).
+
+%% Used: whether something in hand uses the context.
+let_go(Leaving, Used, T) -> py_worker_tenure:let_go(Leaving, fun(_) -> Used end, T).
+
 homes() ->
-    keeps({home, self()}, []).
+    keeps({home, self()}, {home, self()}, []).
 
 contexts() ->
-    keeps({context, 7, self()}, [7]).
+    keeps({context, 7, self(), infinity}, {context, 7, self()}, [{close, 7}]).
 
 %% It is kept until what is bound is let go, which the program is told of these.
-keeps(Bound, Contexts) ->
-    T = py_worker_tenure:retire(recycled, py_worker_tenure:bind(Bound, new(#{}))),
+keeps(Bound, Leaving, Partings) ->
+    T = py_worker_tenure:retire(recycled, bind(Bound, new(#{}))),
     ?assertEqual([self()], py_worker_tenure:owners(T)),
     ?assertEqual(false, py_worker_tenure:may_end(true, true, T)),
     [begin
-         {Closed, Free} = py_worker_tenure:let_go(Leaving, T),
-         ?assertEqual(Contexts, Closed),
+         {Done, Free} = let_go(How, T),
+         ?assertEqual(Partings, Done),
          ?assertEqual([], py_worker_tenure:owners(Free)),
          ?assertEqual({true, recycled}, py_worker_tenure:may_end(true, true, Free))
-     end || Leaving <- [Bound, {dead, self()}]],
+     end || How <- [Leaving, {dead, self()}]],
     ?assertEqual({true, recycled},
                  py_worker_tenure:may_end(false, true, py_worker_tenure:abandon(T))),
     ?assertEqual(false, py_worker_tenure:may_end(true, true, new(#{}))).
 
-bound(All) -> lists:foldl(fun py_worker_tenure:bind/2, new(#{}), All).
+context(Id, Owner) -> {context, Id, Owner, infinity}.
+
+bound(All) -> lists:foldl(fun bind/2, new(#{}), All).
 
 owners() ->
-    T = bound([{context, 1, a}, {context, 2, a}, {context, 3, b}, {home, c}]),
+    T = bound([context(1, a), context(2, a), context(3, b), {home, c}]),
     ?assertEqual([a, b, c], lists:sort(py_worker_tenure:owners(T))),
-    {[1], One} = py_worker_tenure:let_go({context, 1, a}, T),
+    {[{close, 1}], One} = let_go({context, 1, a}, T),
     ?assertEqual([a, b, c], lists:sort(py_worker_tenure:owners(One))),
-    {[2], None} = py_worker_tenure:let_go({context, 2, a}, One),
+    {[{close, 2}], None} = let_go({context, 2, a}, One),
     ?assertEqual([b, c], lists:sort(py_worker_tenure:owners(None))),
     %% Even what is not known here may be open in the program.
-    ?assertEqual({[9], None}, py_worker_tenure:let_go({context, 9, a}, None)).
+    ?assertEqual({[{close, 9}], None}, let_go({context, 9, a}, None)).
 
 %% Unbinding is not death.
 owner_dies() ->
-    T = bound([{context, 1, a}, {context, 2, a}, {context, 3, b}, {home, a}]),
-    {[], Unbound} = py_worker_tenure:let_go({home, a}, T),
+    T = bound([context(1, a), context(2, a), context(3, b), {home, a}]),
+    {[], Unbound} = let_go({home, a}, T),
     ?assertEqual([a, b], lists:sort(py_worker_tenure:owners(Unbound))),
-    {Closed, Left} = py_worker_tenure:let_go({dead, a}, T),
-    ?assertEqual([1, 2], lists:sort(Closed)),
+    {Closed, Left} = let_go({dead, a}, T),
+    ?assertEqual([{close, 1}, {close, 2}], lists:sort(Closed)),
     ?assertEqual([b], py_worker_tenure:owners(Left)),
-    ?assertEqual({[], Left}, py_worker_tenure:let_go({dead, a}, Left)).
+    ?assertEqual({[], Left}, let_go({dead, a}, Left)).
 
 room() ->
     T = py_worker_tenure:new(#{recycle => #{}, contexts => 3}, 0.0, 0),
-    Bind = fun(Id, To) -> py_worker_tenure:bind({context, Id, a}, To) end,
+    Bind = fun(Id, To) -> bind(context(Id, a), To) end,
     ?assertEqual([true, true, {full, 3}], [py_worker_tenure:room(N, T) || N <- [0, 2, 3]]),
     Full = Bind(3, Bind(2, Bind(1, T))),
     ?assertEqual({3, {full, 3}}, {py_worker_tenure:contexts(Full), py_worker_tenure:room(0, Full)}),
-    {_, Two} = py_worker_tenure:let_go({context, 2, a}, Full),
-    {_, Same} = py_worker_tenure:let_go({context, 2, a}, Two),
+    {_, Two} = let_go({context, 2, a}, Full),
+    {_, Same} = let_go({context, 2, a}, Two),
     ?assertEqual({2, true, {full, 3}}, {py_worker_tenure:contexts(Same), py_worker_tenure:room(0, Same),
                                         py_worker_tenure:room(1, Same)}),
-    {_, None} = py_worker_tenure:let_go({dead, a}, Same),
+    {_, None} = let_go({dead, a}, Same),
     ?assertEqual(0, py_worker_tenure:contexts(None)),
     ?assertEqual(true, py_worker_tenure:room(1_000_000, new(#{}))).
+
+%% It is asked again each time, until it was not used for so long.
+idle() ->
+    Idle = {idle, 7, a},
+    Later = [{later, 50, Idle}],
+    {Later, T} = py_worker_tenure:bind({context, 7, a, 50}, new(#{})),
+    ?assertMatch({[{close, 7}], _}, let_go(Idle, T)),
+    {Later, Using} = let_go(Idle, true, T),
+    {Later, Used} = let_go(Idle, Using),
+    ?assertEqual({[{close, 7}], {[], new(#{})}}, {element(1, let_go(Idle, Used)),
+                                                  let_go(Idle, element(2, let_go(Idle, Used)))}),
+    Again = bind({uses, 7, a}, Used),
+    {Later, Unused} = let_go(Idle, Again),
+    ?assertMatch({[{close, 7}], _}, let_go(Idle, Unused)).
+
+%% What is closed, has no such limit, or never was.
+not_idle() ->
+    T = bound([context(7, a)]),
+    [?assertEqual({Idle, {[], T}}, {Idle, let_go(Idle, T)}) || Idle <- [{idle, 7, a}, {idle, 8, a}, {idle, 7, b}]],
+    [?assertEqual(T, bind({uses, Id, a}, T)) || Id <- [7, 8]].

@@ -112,11 +112,14 @@ spread(Options) ->
 plain(Options) ->
     whole(options(Options, places(), fun(_) -> "" end), Options).
 
-%% The options of a function that opens a context. One that is copied says where.
--spec context(term()) -> #opts{}.
+%% The options of a function that opens a context, and how long that may be without use.
+%% A context that is copied says where.
+-spec context(term()) -> {Idle :: timeout(), #opts{}}.
 context(Options) ->
-    one(options(Options, [{from, context, undefined, "a context whose names it has"} | places()],
-                fun(_) -> "" end), Options).
+    Table = [{from, context, undefined, "a context whose names it has"},
+             {idle, {integer, 1, ?LONGEST}, infinity, "how long it may be without use"} | places()],
+    #opts{wire = Wire} = Opts = one(options(Options, Table, fun(_) -> "" end), Options),
+    {maps:get(idle, Wire, infinity), Opts#opts{wire = #{}}}.
 
 %% Where it runs, and for how long.
 places() ->

@@ -10,8 +10,9 @@
 %% runs twice.
 -module(py_request).
 
--export([run/2, exec/2, open_context/2]).
--export([prepare/3, deadline/2, unbound/1, unheard/1, pool/1, go/1, perform/2]).
+-export([run/2, exec/2]).
+-export([prepare/3, deadline/2, unbound/1, unheard/1, opening/3, pool/1, go/1, perform/2]).
+-export([perform_on/2]).
 -export([place/2, check/1, grouped/2, anew/2]).
 -export_type([ticket/0, outcome/0]).
 
@@ -69,47 +70,6 @@ exec(Op, Opts) ->
         {error, _} = Error ->
             result(Error, Opts)
     end.
-
-%% Opens a context of this number: a copy on the worker of the other one, if one is
-%% given, else on the worker that is named, or where there are fewest.
--spec open_context(pos_integer(), #opts{}) -> {ok, #pool{}, pid()} | {error, term()}.
-open_context(Id, #opts{pool = #py_context{id = From}} = Opts) ->
-    opened(prepare(job, {context_open, Id, From}, Opts), Id, fun go/1);
-open_context(Id, #opts{pool = Place} = Opts) ->
-    Ask = case Place of
-              {_, _} -> fun(Ticket) -> perform(Ticket, none) end;
-              _ -> fun(Ticket) -> among_fewest([], Ticket) end
-          end,
-    opened(prepare(job, {context_open, Id}, Opts), Id, fun(Ticket) -> Ask(unbound(Ticket)) end).
-
-%% From there it may go elsewhere, as any request. A worker that is full is not the last
-%% one to be asked: another may just have closed one.
-among_fewest(Full, #ticket{pool = Pool, req = Unsent} = Ticket) ->
-    Req = Unsent#req{caller = self()},
-    case fewest(Full, Pool) of
-        {Slot, Worker, _} ->
-            case go_to({go, Worker}, Pool, Req, none) of
-                {_, {error, {overloaded, contexts, _}}} -> among_fewest([Slot | Full], Ticket);
-                Outcome -> Outcome
-            end;
-        none ->
-            anywhere(Pool, Req, none)
-    end.
-
-fewest(Full, Pool) ->
-    case py_pool_load:has_waiting(Pool) orelse py_pool_load:claim_context(Pool, Full) of
-        {ok, Slot} -> hd(py_pool_board:worker(Pool, Slot) ++ [none]);
-        _ -> none
-    end.
-
-opened({ok, #ticket{pool = Pool, req = Req} = Ticket}, Id, Ask) ->
-    {Worker, Answer} = Ask(Ticket#ticket{req = Req#req{binds = {context, Id}}}),
-    case py_result:result(Answer) of
-        ok -> {ok, Pool, Worker};
-        {error, _} = Error -> Error
-    end;
-opened({error, _} = Error, _, _) ->
-    Error.
 
 %% Every worker runs it, and nobody is bound by that. If a worker does not take it,
 %% because it is just being replaced, its successor does.
@@ -233,8 +193,8 @@ admit(Ticket, _) -> {ok, Ticket}.
 
 %% A context's worker is its request's home, whatever the caller is bound to. A caller
 %% that names the worker that it is bound to is at home there.
-to(#py_context{pool = Pool, worker = Worker}, _, Ticket) ->
-    Ticket#ticket{to = context, home = {Worker, Pool, false}};
+to(#py_context{pool = Pool, worker = Worker} = Context, _, #ticket{req = Req} = Ticket) ->
+    Ticket#ticket{to = context, home = {Worker, Pool, false}, req = Req#req{binds = uses(Context)}};
 to({_, Id}, {Worker, _, _} = Home, #ticket{pool = Pool} = Ticket) when is_integer(Id) ->
     case py_pool_board:worker(Pool, Id) of
         [{_, Worker, _}] -> at_home(Home, Id, Ticket);
@@ -247,6 +207,10 @@ to(_, Home, Ticket) ->
 
 at_home({_, _, waits} = Home, Id, Ticket) -> Ticket#ticket{home = Home, to = Id};
 at_home(Home, _, Ticket) -> Ticket#ticket{home = Home}.
+
+%% Only where it matters.
+uses(#py_context{idle = infinity}) -> false;
+uses(#py_context{id = Id, owner = Owner}) -> {uses, Id, Owner}.
 
 -spec pool(ticket()) -> #pool{}.
 pool(#ticket{pool = Pool}) ->
@@ -261,6 +225,16 @@ unbound(Ticket) ->
 -spec unheard(ticket()) -> ticket().
 unheard(#ticket{req = Req} = Ticket) ->
     Ticket#ticket{req = Req#req{owner = none}}.
+
+%% For a request that opens a context, which belongs to the calling process then.
+-spec opening(pos_integer(), Idle :: timeout(), ticket()) -> ticket().
+opening(Id, Idle, #ticket{req = Req} = Ticket) ->
+    Ticket#ticket{req = Req#req{binds = {context, Id, Idle}}}.
+
+%% For one that any worker may run: it goes to this one, and perhaps from there elsewhere.
+-spec perform_on(pid(), ticket()) -> outcome().
+perform_on(Worker, #ticket{pool = Pool, req = Req}) ->
+    go_to({go, Worker}, Pool, Req#req{caller = self()}, none).
 
 %% The same in a helper process, whose own death cancels the request.
 -spec perform(ticket(), py_ask:watch()) -> outcome().

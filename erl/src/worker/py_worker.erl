@@ -106,9 +106,9 @@ close_stream(Worker, Id) ->
     tell(Worker, {close, Id}).
 
 %% A process that was bound to it no longer is, or a context is to be closed.
--spec let_go(pid(), py_worker_tenure:bound()) -> ok.
-let_go(Worker, Bound) ->
-    tell(Worker, {let_go, Bound}).
+-spec let_go(pid(), py_worker_tenure:leaving()) -> ok.
+let_go(Worker, Leaving) ->
+    tell(Worker, {let_go, Leaving}).
 
 %% The pool wants to know whether there is room.
 -spec report(pid()) -> ok.
@@ -336,7 +336,7 @@ step({?MODULE, {close, Id}}, L) -> py_worker_live:close(Id, L);
 step({?MODULE, report}, L) -> L;   % each step reports
 step({?MODULE, spoilt}, L) -> py_worker_live:spoilt(L);
 step({?MODULE, {spare, Spared}}, L) -> py_worker_live:spare(Spared, L);
-step({?MODULE, {let_go, Bound}}, L) -> py_worker_live:let_go(Bound, L);
+step({?MODULE, {let_go, Leaving}}, L) -> py_worker_live:let_go(Leaving, L);
 step({?MODULE, {ran_out, What}}, L) -> py_worker_live:ran_out(What, L);
 step({?MODULE, {retire, Why, Limit}}, L) -> py_worker_live:retire(Why, Limit, L);
 step({?MODULE, abandon}, L) -> py_worker_live:abandon(L);

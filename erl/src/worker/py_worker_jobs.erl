@@ -47,7 +47,6 @@ new() ->
 %% Accepts a request, unless more than Max would wait; or if it came with others,
 %% which had a place together. It waits until next/1 lets it go. What any worker may
 %% run came because there was room: if others have taken it, it goes to the queue.
-%% For one that answers to nobody there is room if it counts as one of several.
 -spec push(py_wire:id(), #req{}, Max :: non_neg_integer(), jobs()) -> {[effect()], jobs()}.
 push(_, #req{grouped = false} = Req, Max, #jobs{n = N, n_waiting = Waiting} = J)
   when N + Waiting >= Max + J#jobs.window ->
@@ -168,7 +167,7 @@ finish(Job, Frame, J) ->
     done(Job, Frame, J).
 
 %% Nobody waits for it; but a stream has not ended before its last word.
-unwanted(#job{id = Id, req = #req{binds = {context, Context}, owner = Owner}}, final, J) ->
+unwanted(#job{id = Id, req = #req{binds = {context, Context, _}, owner = Owner}}, final, J) ->
     {[{ended, Id}, {let_go, {context, Context, Owner}}], J};
 unwanted(#job{id = Id}, final, J) -> {[{ended, Id}], J};
 unwanted(#job{deadline = Deadline} = Job, _Items, J) -> {[], put_back(Job, Deadline, J)}.
@@ -184,8 +183,9 @@ done(#job{req = #req{reply_to = From} = Req, ahead = Ahead}, Frame,
 %% Code that raised may have defined names before that; a context is open or is not.
 binds(#req{binds = false}, _) -> [];
 binds(#req{binds = home, owner = Owner}, _) -> [{bind, {home, Owner}}];
-binds(#req{binds = {context, Id}, owner = Owner}, Frame) ->
-    [{bind, {context, Id, Owner}} || py_wire:is_ok(Frame)].
+binds(#req{binds = {uses, _, _} = Uses}, _) -> [{bind, Uses}];
+binds(#req{binds = {context, Id, Idle}, owner = Owner}, Frame) ->
+    [{bind, {context, Id, Owner, Idle}} || py_wire:is_ok(Frame)].
 
 %% A stream is to end: it is the program's until its last word, which should
 %% have come by then.

@@ -45,7 +45,7 @@ new(#{pool := Pool, pool_pid := PoolPid, slot := Slot, port := Port, os_pid := O
               now = Now, hello = (maps:with([python, guard, os_pid], Hello))#{lane => Lane =/= none},
               send = py_worker_send:new(Hello, Pool#pool.max_frame),
               ladder = py_worker_ladder:new(Pool#pool.interrupt_grace)},
-    tenure(py_worker_tenure:use(Tenure), contexts(L)).
+    tenure(py_worker_tenure:use(Tenure), bound({[], Tenure}, L)).
 
 %% ---------------------------------------------------------------------------
 %% What happens
@@ -72,7 +72,8 @@ accept(Req, Now, L) ->
         true -> push(Req, Now, L);
         false -> enter(Req, L), L;
         {full, Max} ->
-            effect({answer, Req#req.reply_to, {error, {overloaded, contexts, Max}}}, contexts(L))
+            py_worker_view:publish_contexts(L),
+            effect({answer, Req#req.reply_to, {error, {overloaded, contexts, Max}}}, L)
     end.
 
 push(#req{caller = Caller} = Req, Now, #live{max_queue = Max, tenure = Tenure} = L) ->
@@ -159,16 +160,21 @@ leave(Pid, Now, #live{pool = #pool{timeout = Timeout}} = L) ->
 %% Something does not need this very worker any more.
 -spec let_go(py_worker_tenure:leaving(), live()) -> live().
 let_go(Leaving, #live{tenure = Tenure} = L) ->
-    {Contexts, Kept} = py_worker_tenure:let_go(Leaving, Tenure),
-    lists:foldl(fun close_context/2, contexts(L#live{tenure = Kept}), Contexts).
+    bound(py_worker_tenure:let_go(Leaving, fun(Id) -> py_worker_view:uses(Id, L) end, Tenure), L).
 
-contexts(L) -> py_worker_view:publish_contexts(L), L.
+bound({Partings, Tenure}, L) ->
+    Next = L#live{tenure = Tenure},
+    py_worker_view:publish_contexts(Next),
+    lists:foldl(fun parting/2, Next, Partings).
 
-%% The program drops its names when what it has by now is done.
-close_context(Context, #live{pool = #pool{timeout = Timeout}} = L) ->
+%% The program drops a context's names when what it has by now is done.
+parting({close, Context}, #live{pool = #pool{timeout = Timeout}} = L) ->
     Req = py_worker_send:own({context_close, Context}, py_time:deadline(Timeout)),
     Id = py_worker_streams:next_id(L#live.last_id, L#live.streams),
-    jobs(py_worker_jobs:push(Id, Req, 0, L#live.jobs), L#live{last_id = Id}).
+    jobs(py_worker_jobs:push(Id, Req, 0, L#live.jobs), L#live{last_id = Id});
+parting({later, Ms, Leaving}, L) ->
+    _ = erlang:send_after(Ms, self(), {py_worker, {let_go, Leaving}}),
+    L.
 
 %% The program should not run anything new: another worker will get the slot.
 %% What is bound to this one stays, as in any replacement.
@@ -307,7 +313,7 @@ effect({requeue, Req}, #live{tenure = Tenure} = L) ->
     enter(Req, L),
     L#live{tenure = py_worker_tenure:given_back(Req, Tenure)};
 effect({bind, Bound}, #live{tenure = Tenure} = L) ->
-    contexts(L#live{tenure = py_worker_tenure:bind(Bound, Tenure)});
+    bound(py_worker_tenure:bind(Bound, Tenure), L);
 effect({let_go, Leaving}, L) -> let_go(Leaving, L);
 effect({open, Job, Frame, Items}, #live{streams = Streams} = L) ->
     streams(py_worker_streams:open(Job, Frame, Items, Streams), L);

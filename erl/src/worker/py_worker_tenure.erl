@@ -11,8 +11,8 @@
 
 -export([new/3, jittered/3, is_open/1, holds/1, patience/4]).
 -export([use/1, take/2, given_back/2, ran_out/4, spoil/1]).
--export([bind/2, let_go/2, owners/1, contexts/1, room/2, retire/2, abandon/1, may_end/3]).
--export_type([tenure/0, effect/0, closing/0, bound/0, leaving/0]).
+-export([bind/2, let_go/3, owners/1, contexts/1, room/2, retire/2, abandon/1, may_end/3]).
+-export_type([tenure/0, effect/0, closing/0, bound/0, leaving/0, parting/0]).
 
 -include("py.hrl").
 
@@ -31,7 +31,7 @@
     abandoned = false :: boolean(),
     held = false :: boolean(),          % has had a call with `recycle => false'
     homes = #{} :: #{pid() => []},      % the processes that are bound to it
-    contexts = #{} :: #{pid() => #{context() => []}},   % those that are open, by owner
+    contexts = #{} :: #{pid() => #{context() => idle()}},   % those that are open, by owner
     n = 0 :: non_neg_integer(),         % how many
     most = infinity :: pos_integer() | infinity % and how many there may be
 }).
@@ -39,10 +39,20 @@
 -opaque tenure() :: #tenure{}.
 
 -type context() :: pos_integer().
+%% How long it may be without use (ms), and whether it was used since that began anew.
+-type idle() :: infinity | {pos_integer(), WasUsed :: boolean()}.
 %% What needs this very worker: a process, or a context of a process.
--type bound() :: {home, pid()} | {context, context(), Owner :: pid()}.
-%% What does not any more: one of these, or whatever belonged to a process that is dead.
--type leaving() :: bound() | {dead, pid()}.
+-type bound() :: {home, pid()} | {context, context(), Owner :: pid(), Idle :: timeout()}
+               | {uses, context(), Owner :: pid()}.
+%% What does not any more: a process that was bound, a context that is closed, or may
+%% have been without use for too long; or whatever belonged to a process that is dead.
+-type leaving() :: {home | dead, pid()} | {context | idle, context(), Owner :: pid()}.
+%% What is to be done then.
+-type parting() ::
+    %% The program drops the names of this context.
+    {close, context()}
+    %% So many milliseconds later, this may leave.
+    | {later, pos_integer(), leaving()}.
 
 %% Why the worker takes nothing more.
 -type closing() :: spoilt | calls | memory_errors | heap.
@@ -128,23 +138,53 @@ close(_, T) ->
 %% ---------------------------------------------------------------------------
 %% Those who need this very worker, and its end
 
--spec bind(bound(), tenure()) -> tenure().
-bind({home, Pid}, #tenure{homes = Homes} = T) -> T#tenure{homes = Homes#{Pid => []}};
-bind({context, Id, Owner}, #tenure{contexts = Contexts, n = N} = T) ->
-    Own = maps:get(Owner, Contexts, #{}),
-    T#tenure{contexts = Contexts#{Owner => Own#{Id => []}}, n = N + 1}.
+-spec bind(bound(), tenure()) -> {[parting()], tenure()}.
+bind({home, Pid}, #tenure{homes = Homes} = T) ->
+    {[], T#tenure{homes = Homes#{Pid => []}}};
+bind({context, Id, Owner, infinity}, T) ->
+    {[], opened(Id, Owner, infinity, T)};
+bind({context, Id, Owner, Idle}, T) ->
+    {[{later, Idle, {idle, Id, Owner}}], opened(Id, Owner, {Idle, false}, T)};
+bind({uses, Id, Owner}, #tenure{contexts = Contexts} = T) ->
+    {[], case Contexts of
+             #{Owner := #{Id := {Idle, _}} = Own} ->
+                 T#tenure{contexts = Contexts#{Owner := Own#{Id := {Idle, true}}}};
+             #{} ->
+                 T
+         end}.
 
-%% Returns the contexts whose names the program has to drop, even if it is not known
-%% here that they are open: one may have been opened for somebody who did not wait.
--spec let_go(leaving(), tenure()) -> {[context()], tenure()}.
-let_go({home, Pid}, #tenure{homes = Homes} = T) ->
-    {[], T#tenure{homes = maps:remove(Pid, Homes)}};
-let_go({context, Id, Owner}, #tenure{contexts = Contexts} = T) ->
+opened(Id, Owner, Idle, #tenure{contexts = Contexts, n = N} = T) ->
     Own = maps:get(Owner, Contexts, #{}),
-    {[Id], own(Owner, Own, maps:remove(Id, Own), T)};
-let_go({dead, Pid}, #tenure{homes = Homes, contexts = Contexts} = T) ->
+    T#tenure{contexts = Contexts#{Owner => Own#{Id => Idle}}, n = N + 1}.
+
+%% The names of a context are dropped even if it is not known here that it is open: it
+%% may have been opened for somebody who did not wait. `Uses' says whether something in
+%% hand uses a context.
+-spec let_go(leaving(), Uses :: fun((context()) -> boolean()), tenure()) ->
+          {[parting()], tenure()}.
+let_go({home, Pid}, _, #tenure{homes = Homes} = T) ->
+    {[], T#tenure{homes = maps:remove(Pid, Homes)}};
+let_go({context, Id, Owner}, _, #tenure{contexts = Contexts} = T) ->
+    Own = maps:get(Owner, Contexts, #{}),
+    {[{close, Id}], own(Owner, Own, maps:remove(Id, Own), T)};
+let_go({dead, Pid}, _, #tenure{homes = Homes, contexts = Contexts} = T) ->
     Own = maps:get(Pid, Contexts, #{}),
-    {maps:keys(Own), own(Pid, Own, #{}, T#tenure{homes = maps:remove(Pid, Homes)})}.
+    {[{close, Id} || Id <- maps:keys(Own)],
+     own(Pid, Own, #{}, T#tenure{homes = maps:remove(Pid, Homes)})};
+let_go({idle, Id, Owner} = Idle, Uses, #tenure{contexts = Contexts} = T) ->
+    case Contexts of
+        #{Owner := #{Id := {Ms, WasUsed}} = Own} ->
+            IsUsed = Uses(Id),
+            case IsUsed orelse WasUsed of
+                true ->
+                    Next = Contexts#{Owner := Own#{Id := {Ms, IsUsed}}},
+                    {[{later, Ms, Idle}], T#tenure{contexts = Next}};
+                false ->
+                    let_go({context, Id, Owner}, Uses, T)
+            end;
+        #{} ->
+            {[], T}
+    end.
 
 %% The owner's contexts have become fewer.
 own(Owner, Before, Left, #tenure{contexts = Contexts, n = N} = T) ->

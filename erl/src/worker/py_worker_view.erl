@@ -4,7 +4,7 @@
 %% has to decide something, whether it may end; and its load, which others read.
 -module(py_worker_view).
 
--export([info/1, running/1, callers/1, is_running/1, takes/2, wake/1, is_done/1, may_end/1]).
+-export([info/1, running/1, callers/1, is_running/1, uses/2, takes/2, wake/1, is_done/1, may_end/1]).
 -export([cause/2, is_closing/1, culprit/1, publish/1, publish_contexts/1]).
 -export_type([live/0]).
 
@@ -18,12 +18,14 @@
                         lane := boolean(),
                         state := idle | busy, calls := non_neg_integer(),
                         running := py_wire:what() | none,
-                        in_flight := non_neg_integer(), streams := non_neg_integer()}.
-info(#live{jobs = Jobs, streams = Streams, hello = Hello} = L) ->
+                        in_flight := non_neg_integer(), streams := non_neg_integer(),
+                        contexts := non_neg_integer()}.
+info(#live{jobs = Jobs, streams = Streams, tenure = Tenure, hello = Hello} = L) ->
     State = case is_running(L) of true -> busy; false -> idle end,
     Hello#{state => State, calls => py_worker_jobs:calls(Jobs), running => running(L),
            in_flight => py_worker_jobs:count(Jobs),
-           streams => py_worker_streams:count(Streams)}.
+           streams => py_worker_streams:count(Streams),
+           contexts => py_worker_tenure:contexts(Tenure)}.
 
 %% What the program is running now, if it is; without arguments.
 -spec running(live()) -> py_wire:what() | none.
@@ -44,11 +46,18 @@ callers(#live{jobs = Jobs, streams = Streams, tenure = Tenure}) ->
 is_running(#live{jobs = Jobs, streams = Streams}) ->
     not py_worker_jobs:is_idle(Jobs) orelse py_worker_streams:active(Streams) > 0.
 
+%% Whether something that it has in hand uses this context.
+-spec uses(Context :: pos_integer(), live()) -> boolean().
+uses(Id, #live{jobs = Jobs, streams = Streams}) ->
+    [] =/= [uses || #req{binds = {uses, Used, _}} <- py_worker_jobs:requests(Jobs)
+                                                    ++ py_worker_streams:requests(Streams),
+                    Used =:= Id].
+
 %% Whether it takes this request, or has as many contexts as it may. What names it waits
 %% for its successor, if there is to be one.
 -spec takes(#req{}, live()) -> boolean() | {full, pos_integer()}.
-takes(#req{binds = {context, _}} = Req, #live{tenure = Tenure, jobs = Jobs} = L) ->
-    Opening = [Other || #req{binds = {context, _}} = Other <- py_worker_jobs:requests(Jobs)],
+takes(#req{binds = {context, _, _}} = Req, #live{tenure = Tenure, jobs = Jobs} = L) ->
+    Opening = [Other || #req{binds = {context, _, _}} = Other <- py_worker_jobs:requests(Jobs)],
     case py_worker_tenure:room(length(Opening), Tenure) of
         true -> takes(Req#req{binds = false}, L);
         Full -> Full
