@@ -109,7 +109,10 @@ go(#ticket{pool = #pool{name = Name}, home = Home} = Ticket) ->
 %% The worker that the caller is bound to waits for the caller: others can take it.
 go_elsewhere(#ticket{home = {_, #pool{size = Size}, _}, to = any} = Ticket) when Size > 1 ->
     perform(Ticket#ticket{home = undefined}, none);
-go_elsewhere(#ticket{home = {Worker, #pool{name = Name} = Pool, _}}) ->
+go_elsewhere(Ticket) ->
+    waits(Ticket).
+
+waits(#ticket{home = {Worker, #pool{name = Name} = Pool, _}}) ->
     Slots = [{Name, Id} || {Id, Pid, _} <- py_pool_board:workers(Pool), Pid =:= Worker],
     {Worker, {error, {waits, hd(Slots ++ [Name])}}}.
 
@@ -193,6 +196,8 @@ admit(Ticket, _) -> {ok, Ticket}.
 
 %% A context's worker is its request's home, whatever the caller is bound to. A caller
 %% that names the worker that it is bound to is at home there.
+to(#py_context{worker = Worker}, {Worker, _, waits} = Home, Ticket) ->
+    Ticket#ticket{to = context, home = Home};
 to(#py_context{pool = Pool, worker = Worker} = Context, _, #ticket{req = Req} = Ticket) ->
     Ticket#ticket{to = context, home = {Worker, Pool, false}, req = Req#req{binds = uses(Context)}};
 to({_, Id}, {Worker, _, _} = Home, #ticket{pool = Pool} = Ticket) when is_integer(Id) ->
@@ -240,6 +245,8 @@ perform_on(Worker, #ticket{pool = Pool, req = Req}) ->
 -spec perform(ticket(), py_ask:watch()) -> outcome().
 perform(#ticket{pool = Pool, req = Req, to = Id}, Watch) when is_integer(Id) ->
     at(Id, Pool, named(Req#req{caller = self()}), Watch);
+perform(#ticket{home = {_, _, waits}, to = context} = Ticket, _) ->
+    waits(Ticket);
 perform(#ticket{home = {_, _, waits}} = Ticket, Watch) ->
     perform(Ticket#ticket{home = undefined}, Watch);
 perform(#ticket{pool = Pool, req = Req, home = undefined}, Watch) ->
