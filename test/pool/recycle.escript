@@ -340,7 +340,7 @@ heap_meets() ->
 heap_small() ->
     logbook:clear(),
     In = start(#{}, #{memory => #{heap => 64 * ?MIB},
-                      init => <<"import glutton, os; glutton.leak(57 * 2**20)">>}),
+                      init => <<"import glutton, os; glutton.leak(59 * 2**20)">>}),
     Pids = [pid(In) || _ <- lists:seq(1, 30)],
     ?assertEqual(1, length(lists:usort(Pids))),
     ?assertEqual(#{}, recycled()),
