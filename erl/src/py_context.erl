@@ -23,7 +23,7 @@
 %% `docs/contexts.md' has more.
 -module(py_context).
 
--export([open/0, open/1, close/1, with/1, with/2, vars/1, vars/2]).
+-export([open/0, open/1, find/1, find/2, close/1, with/1, with/2, vars/1, vars/2]).
 -export_type([context/0, options/0]).
 
 -include("py.hrl").
@@ -32,13 +32,15 @@
 %% What {@link open/1} returns.
 -type options() :: timeout()
                  | #{timeout => timeout(), pool => py:target(), from => context(),
-                     idle => pos_integer()}
+                     idle => pos_integer(), name => atom()}
                  | py:keywords().
 %% How long to wait for a worker, and on which one the context is to be: any of the pool
 %% `default', of another pool, or `{Pool, Id}'. Or another context, whose names it has,
 %% on the same worker: for the same objects, except that its functions see the new
 %% context's names. With `idle' the context is closed when it was not used for so many
-%% milliseconds, at the latest after twice that time.
+%% milliseconds, at the latest after twice that time. By its `name' others find it ({@link
+%% find/1}); while one of that name is open in the pool, there is no other: `{error,
+%% {already_open, Context}}'.
 
 %% @equiv open(#{})
 -spec open() -> {ok, context()} | {error, term()}.
@@ -49,8 +51,21 @@ open() ->
 %% has the fewest contexts, of those that take calls now, and stays there.
 -spec open(options()) -> {ok, context()} | {error, term()}.
 open(Options) ->
-    {Idle, Opts} = py_options:context(Options),
-    py_opening:open(erlang:unique_integer([positive]), Idle, Opts).
+    py_opening:open(Options).
+
+%% @equiv find(default, Name)
+-spec find(atom()) -> {ok, context()} | {error, term()}.
+find(Name) ->
+    find(default, Name).
+
+%% @doc The context that was opened in this pool with the option `name', if it is open:
+%% ``{ok, C} = py_context:find(carts)''; else `{error, {no_context, Name}}'. It belongs to
+%% whoever has opened it.
+-spec find(atom(), atom()) -> {ok, context()} | {error, term()}.
+find(Pool, Name) when is_atom(Name) ->
+    py_opening:find(py_args:pool(Pool), Name);
+find(_, Other) ->
+    py_options:must_be(Other, "the name", "an atom").
 
 %% @doc Closes a context, whoever has opened it. Its names are dropped once its worker has
 %% done what it had to do before. This is harmless if the context is closed already, or

@@ -27,6 +27,8 @@ main(_) ->
         {"a worker has as many contexts as it may", fun quota/0},
         {"one that is not used is closed, and no other", fun idle/0},
         {"what is in use is not closed", fun in_use/0},
+        {"others find it by its name", fun named/0},
+        {"one name, many at once: one has it", fun named_at_once/0},
         {"with closes it, whatever happens", fun with/0},
         {"closing drops the names, and runs finalizers", fun close_drops/0},
         {"a context that was closed", fun closed/0},
@@ -200,6 +202,7 @@ spread() ->
 
 quota() ->
     {ok, _} = py:start_pool(other, #{size => 2, contexts => 3}),
+    all_back(other),
     Open = fun() -> py_context:open(#{pool => other}) end,
     Full = {error, {overloaded, contexts, 3}},
     Contexts = [C || {ok, C} <- [Open() || _ <- lists:seq(1, 6)]],
@@ -236,6 +239,35 @@ in_use() ->
     ?assertEqual({ok, 1}, eval(<<"1">>, C)),
     ok = py:stream_close(Stream),
     fixture:wait_until(fun() -> open_contexts() =:= Before end).
+
+named() ->
+    ?assertEqual({error, {no_context, cart}}, py_context:find(cart)),
+    {ok, C} = py_context:open(#{name => cart, pool => {default, 1}}),
+    ok = py:exec(<<"x = 1">>, in(C)),
+    {ok, Found} = py_context:find(default, cart),
+    ?assertEqual({ok, 1}, eval(<<"x">>, Found)),
+    ?assertEqual({error, {already_open, Found}}, py_context:open(#{name => cart})),
+    ?assertMatch({ok, _}, py_context:open(#{name => other, idle => 60_000})),
+    ok = py_context:close(Found),
+    ?assertEqual({error, {no_context, cart}}, py_context:find(cart)),
+    {ok, Again} = py_context:open(#{name => cart, pool => {default, 1}}),
+    ?assertMatch({error, {'NameError', _}}, eval(<<"x">>, Again)),
+    ?assertEqual({error, {no_pool, nix}}, py_context:find(nix, cart)),
+    {error, _} = eval(<<"__import__('os')._exit(3)">>, Again),
+    ?assertEqual({error, {no_context, cart}}, py_context:find(cart)),
+    all_back().
+
+named_at_once() ->
+    Before = open_contexts(),
+    Self = self(),
+    Open = fun() -> Self ! {self(), py_context:open(#{name => one})}, receive stop -> ok end end,
+    Pids = [spawn_link(Open) || _ <- lists:seq(1, 20)],
+    Results = [receive {Pid, Result} -> Result end || Pid <- Pids],
+    [C] = [C || {ok, C} <- Results],
+    ?assertEqual(lists:duplicate(19, {error, {already_open, C}}), Results -- [{ok, C}]),
+    fixture:wait_until(fun() -> open_contexts() =:= Before + 1 end),
+    [Pid ! stop || Pid <- Pids],
+    fixture:wait_until(fun() -> py_context:find(one) =:= {error, {no_context, one}} end).
 
 with() ->
     Self = self(),
@@ -332,8 +364,11 @@ worker_dies() ->
     all_back().
 
 all_back() ->
+    all_back(default).
+
+all_back(Pool) ->
     fixture:wait_until(fun() ->
-        lists:all(fun(Id) -> py:eval(<<"1">>, #{}, #{pool => {default, Id}}) =:= {ok, 1} end, [1, 2])
+        lists:all(fun(Id) -> py:eval(<<"1">>, #{}, #{pool => {Pool, Id}}) =:= {ok, 1} end, [1, 2])
     end).
 
 timeout() ->
@@ -395,6 +430,8 @@ wrong() ->
                   fun() -> py_context:open(#{pool => {default, all}}) end,
                   fun() -> py_context:open(#{context => C}) end,
                   fun() -> py_context:open(#{idle => 0}) end,
+                  fun() -> py_context:open(#{name => "cart"}) end,
+                  fun() -> py_context:find("cart") end, fun() -> py_context:find({default, 1}, cart) end,
                   fun() -> py_context:open(#{from => nix}) end,
                   fun() -> py_context:open(#{from => C, pool => default}) end,
                   fun() -> py_context:vars(nix) end, fun() -> py_context:vars(C, soon) end,

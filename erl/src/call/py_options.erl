@@ -112,14 +112,15 @@ spread(Options) ->
 plain(Options) ->
     whole(options(Options, places(), fun(_) -> "" end), Options).
 
-%% The options of a function that opens a context, and how long that may be without use.
-%% A context that is copied says where.
--spec context(term()) -> {Idle :: timeout(), #opts{}}.
+%% The options of a function that opens a context: where, and what else is said of it. A
+%% context that is copied says where.
+-spec context(term()) -> {#{idle => pos_integer(), name => atom()}, #opts{}}.
 context(Options) ->
     Table = [{from, context, undefined, "a context whose names it has"},
-             {idle, {integer, 1, ?LONGEST}, infinity, "how long it may be without use"} | places()],
+             {idle, {integer, 1, ?LONGEST}, infinity, "how long it may be without use"},
+             {name, atom, none, "by which others find it"} | places()],
     #opts{wire = Wire} = Opts = one(options(Options, Table, fun(_) -> "" end), Options),
-    {maps:get(idle, Wire, infinity), Opts#opts{wire = #{}}}.
+    {Wire, Opts#opts{wire = #{}}}.
 
 %% Where it runs, and for how long.
 places() ->

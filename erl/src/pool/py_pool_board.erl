@@ -14,6 +14,7 @@
 %%                                {{rest, Slot}, Worker, Calls} while this worker
 %%                                has had nothing to do since that was known,
 %%                                {{limits, Worker}, Map} from its start on,
+%%                                {{context, Name}, Context},
 %%                                {{dead, Worker}, Why, Culprit} for recent
 %%                                deaths: whose call it was for which the program
 %%                                had to be ended
@@ -26,7 +27,7 @@
 -export([set_refused/2, why_refused/2, is_first/2, forget_first/2]).
 -export([set_version/2, version/1]).
 -export([memory/2, update_memory/3, rest/4, rouse/2, resting/3]).
--export([set_limits/3, change_limits/3, limits/2]).
+-export([set_limits/3, change_limits/3, limits/2, context/2, set_context/4]).
 -export([died/3, died/4, forget_dead/2, has_died/2, why_died/2, has_ended/3]).
 -export_type([worker/0]).
 
@@ -137,8 +138,7 @@ set_process(Pool, What, Pid) ->
     insert(Pool, {What, Pid}).
 
 -spec pool(#pool{}) -> {ok, pid()} | {error, {no_pool | stopping | not_started, atom()}}.
-pool(Pool) ->
-    pid(Pool, pool).
+pool(Pool) -> pid(Pool, pool).
 
 pid(Pool, Key) ->
     case lookup(Pool, Key) of
@@ -158,12 +158,10 @@ call({error, _} = Error, _, _, _) ->
     Error.
 
 -spec workers_sup(#pool{}) -> {ok, pid()} | {error, {no_pool | stopping | not_started, atom()}}.
-workers_sup(Pool) ->
-    pid(Pool, workers).
+workers_sup(Pool) -> pid(Pool, workers).
 
 -spec sampler(#pool{}) -> {ok, pid()} | {error, {no_pool | stopping | not_started, atom()}}.
-sampler(Pool) ->
-    pid(Pool, sampler).
+sampler(Pool) -> pid(Pool, sampler).
 
 -spec join(#pool{}, slot(), pid(), pos_integer() | undefined) -> ok.
 join(Pool, Slot, Worker, OsPid) ->
@@ -231,8 +229,7 @@ programs(#pool{table = Table}) ->
     in_table(fun() -> ets:select(Table, Rows) end, []).
 
 -spec forget_program(#pool{}, pid()) -> ok.
-forget_program(Pool, Worker) ->
-    delete_row(Pool, {program, Worker}).
+forget_program(Pool, Worker) -> delete_row(Pool, {program, Worker}).
 
 %% ---------------------------------------------------------------------------
 %% What is said only once, what is refused
@@ -331,25 +328,30 @@ limits(Pool, Worker) ->
         Limits -> Limits
     end.
 
+%% The context that has got this name; it may be closed.
+-spec context(#pool{}, atom()) -> #py_context{} | none.
+context(Pool, Name) -> value(Pool, {context, Name}).
+
+%% Gives the name to this one, if `Old' had it until now.
+-spec set_context(#pool{}, atom(), Old :: #py_context{} | none, #py_context{}) -> boolean().
+set_context(Pool, Name, Old, New) -> replace(Pool, {context, Name}, Old, New).
+
 %% ---------------------------------------------------------------------------
 %% Recent deaths
 
 -spec died(#pool{}, pid(), term()) -> ok.
-died(Pool, Worker, Why) ->
-    died(Pool, Worker, Why, none).
+died(Pool, Worker, Why) -> died(Pool, Worker, Why, none).
 
 -spec died(#pool{}, pid(), term(), Culprit :: pid() | none) -> ok.
 died(Pool, Worker, Why, Culprit) ->
     insert(Pool, {{dead, Worker}, Why, Culprit}).
 
 -spec forget_dead(#pool{}, pid()) -> ok.
-forget_dead(Pool, Worker) ->
-    delete_row(Pool, {dead, Worker}).
+forget_dead(Pool, Worker) -> delete_row(Pool, {dead, Worker}).
 
 %% Whether a worker has written down why it ended.
 -spec has_died(#pool{}, pid()) -> boolean().
-has_died(Pool, Worker) ->
-    lookup(Pool, {dead, Worker}) =/= [].
+has_died(Pool, Worker) -> lookup(Pool, {dead, Worker}) =/= [].
 
 %% Why a worker ended, if that is still remembered. A pool that was stopped has
 %% shut its workers down.
