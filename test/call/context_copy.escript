@@ -13,6 +13,7 @@ main(_) ->
         {"a copy outlives what it was copied from", fun copy_outlives/0},
         {"a copy of what is not there", fun copied_nothing/0},
         {"copies leave nothing", fun copies_leave_nothing/0},
+        {"in a function that Python calls, but not on the worker that waits", fun in_callback/0},
         {"what is in a context, and how large it is", fun vars/0},
         {"what has an odd size or class", fun odd_vars/0}
     ])).
@@ -107,6 +108,23 @@ copies_leave_nothing() ->
      end || _ <- lists:seq(1, 20)],
     {ok, _} = py:gc(),
     ?assertEqual(Before, open_contexts()).
+
+in_callback() ->
+    {ok, A} = py_context:open(#{pool => {default, 1}}),
+    {ok, B} = py_context:open(#{pool => {default, 2}}),
+    [ok = py:exec(<<"x = 7">>, in(C)) || C <- [A, B]],
+    Self = self(),
+    ok = py:register_function(look, fun() ->
+        Opened = [py_context:open(Options) || Options <- [#{}, #{pool => {default, 1}}, #{from => A},
+                                                          #{from => B}]],
+        Self ! {[eval(<<"x">>, C) || C <- [A, B]], [element(1, Result) || Result <- Opened]},
+        ok
+    end),
+    {ok, _} = eval(<<"erlang.call('look')">>, A),
+    Waits = {error, {waits, {default, 1}}},
+    receive Seen -> ?assertEqual({[Waits, {ok, 7}], [ok, error, error, ok]}, Seen) end,
+    ok = py:unregister_function(look),
+    [py_context:close(C) || C <- [A, B]].
 
 vars() ->
     C = opened(),

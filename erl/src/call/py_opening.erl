@@ -37,9 +37,15 @@ open(Id, Idle, #opts{pool = Place} = Opts) ->
 op(Id, #py_context{id = From}) -> {context_open, Id, From};
 op(Id, _) -> {context_open, Id}.
 
-ask(#py_context{}, Ticket) -> py_request:go(Ticket);
-ask({_, _}, Ticket) -> py_request:perform(py_request:unbound(Ticket), none);
-ask(_, Ticket) -> among_fewest([], py_request:unbound(Ticket)).
+%% Where its process is bound does not matter, unless that worker waits for it.
+ask(Place, Ticket) ->
+    #pool{name = Name} = py_request:pool(Ticket),
+    case py_binding:home(Name) of
+        {_, _, waits} -> py_request:go(Ticket);
+        _ when is_record(Place, py_context) -> py_request:go(Ticket);
+        _ when is_tuple(Place) -> py_request:perform(py_request:unbound(Ticket), none);
+        _ -> among_fewest([], py_request:unbound(Ticket))
+    end.
 
 %% A worker that is full is not the last one to be asked: another may just have closed
 %% one.
