@@ -28,10 +28,10 @@ windows() ->
     [{What, [Ms, Answered], Windows} || {What, Ms, Answered, Windows} <-
         [{"nothing is answered", 10, 0, {?LEAST_WINDOW, 2 * ?LEAST_WINDOW}},
          {"slow calls", 10, 5, {?LEAST_WINDOW, 2 * ?LEAST_WINDOW}},
-         {"what it answers in two milliseconds, and in twenty", 10, 500, {100, 1000}},
+         {"what it answers in five milliseconds, and in twenty", 10, 400, {200, 800}},
          {"no more than the most", 10, 1_000_000, {?MOST_WINDOW, 2_000_000}},
          {"after a rest", 60_000, 500, {?LEAST_WINDOW, 2 * ?LEAST_WINDOW}},
-         {"no time at all", 0, 20, {40, 400}}]].
+         {"no time at all", 0, 20, {100, 400}}]].
 
 window(Ms, Answered) ->
     {_, Window} = py_worker_send:tick(1000, 50, new()),
@@ -40,8 +40,8 @@ window(Ms, Answered) ->
 
 ticks() ->
     {_, One} = py_worker_send:tick(0, 0, new()),
-    {{200, _}, Two} = py_worker_send:tick(10, 1000, One),
-    ?assertMatch({{?LEAST_WINDOW, _}, _}, py_worker_send:tick(20, 1000, Two)).
+    {{200, _}, Two} = py_worker_send:tick(10, 400, One),
+    ?assertMatch({{?LEAST_WINDOW, _}, _}, py_worker_send:tick(20, 400, Two)).
 
 %% The program takes it apart as it does many requests.
 recall() ->

@@ -15,8 +15,10 @@
 -include("py.hrl").
 -include("py_worker_jobs.hrl").
 
-%% The moment (ms).
--define(AHEAD_MS, 2).
+%% The moment (ms): half of a tick, after which what waits behind a slow job is taken
+%% back. Much less, and a few hundred callers have to wait in the pool's queue, which
+%% costs each of them as much as the rest of its call.
+-define(AHEAD_MS, 5).
 %% What takes longer than this is far ahead, even if the VM was held up meanwhile (ms).
 -define(FAR_MS, 20).
 
