@@ -90,8 +90,8 @@ request(Id, Arity, Body) ->
 %% takes part_size/1 bytes, and all that is around them batch_head/0.
 -spec batch([{id(), 2 | 3, iodata(), non_neg_integer()}, ...]) -> iodata().
 batch(Requests) ->
-    list([[<<?BINARY, (Size + ?REQUEST_HEAD):32>>, request(Id, Arity, Body)]
-          || {Id, Arity, Body, Size} <- Requests]).
+    list([[<<?BINARY, (Size + ?REQUEST_HEAD):32, ?TERM_VERSION, ?TUPLE, Arity, ?INTEGER, Id:32>>
+           | Body] || {Id, Arity, Body, Size} <- Requests]).
 
 list(Parts) ->
     [<<?TERM_VERSION, ?LIST, (length(Parts)):32>>, Parts, ?NIL].

@@ -85,13 +85,13 @@ send(#job{req = Req} = Job, Size, J) ->
 %% Nothing behind a job can have started: so what comes there is only kept, youngest
 %% first, until all are looked at (gather/1) or nothing else is left (advance/2).
 behind(Job, #jobs{sent = Sent, behind = Behind} = J) ->
-    case lists:all(fun is_stream/1, Sent) of
+    case are_streams(Sent) of
         true -> J#jobs{sent = may_start(Sent ++ [Job])};
         false -> J#jobs{behind = [Job | Behind]}
     end.
 
 advance(Sent, #jobs{behind = Behind} = J) ->
-    case Behind =/= [] andalso lists:all(fun is_stream/1, Sent) of
+    case Behind =/= [] andalso are_streams(Sent) of
         true -> J#jobs{sent = may_start(Sent ++ lists:reverse(Behind)), behind = []};
         false -> J#jobs{sent = may_start(Sent)}
     end.
@@ -118,6 +118,9 @@ started(#job{state = sent} = Job) -> Job#job{state = {started, main}};
 started(Job) -> Job.
 
 is_stream(#job{req = #req{kind = Kind}}) -> is_tuple(Kind).
+
+are_streams([Job | Rest]) -> is_stream(Job) andalso are_streams(Rest);
+are_streams([]) -> true.
 
 has_started(#job{state = {started, _}}) -> true;
 has_started(#job{}) -> false.
