@@ -9,6 +9,13 @@
 -define(MOST_WINDOW, 256).
 -define(WINDOW_BYTES, 65536).
 
+%% The least words of a worker's heap: room for some calls between one collection of
+%% its garbage and the next; and while it has that many requests in hand, or may have,
+%% for a few times those, so that most are over before they were copied twice.
+-define(HEAP_WORDS, 4096).
+-define(MANY, (4 * ?LEAST_WINDOW)).
+-define(MANY_WORDS, 32768).
+
 %% The most items in a stream's chunk.
 -define(MOST_CHUNK, 1_000_000).
 

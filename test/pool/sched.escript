@@ -6,6 +6,7 @@
 %% nobody can pile up more than the limits say: of requests, of bytes, of events.
 -mode(compile).
 -include_lib("stdlib/include/assert.hrl").
+-include("../../erl/include/py.hrl").
 
 %% 99 of 100 short calls beside a slow one take no longer (ms).
 -define(P99, 60).
@@ -28,6 +29,7 @@ main(_) ->
         {"a crowd of short calls: each runs at most once, each caller hears the truth",
          60_000, fun crowd/0},
         {"a crowd of short calls, and a long one in between", fun crowd_beside_slow/0},
+        {"a crowd makes its worker's heap large, and leaves it small", 60_000, fun crowd_heap/0},
         {"in order of arrival", fun in_order/0},
         {"in order of arrival, of what one bound process asks", fun bound_in_order/0},
         {"max_queue: what is more is refused at once", fun overloaded/0},
@@ -128,6 +130,25 @@ asked(Lists, In) ->
     Ask = fun(N) -> {N, py:call('__main__', run, [N], #{}, In)} end,
     Callers = [spawn_monitor(fun() -> exit({asked, lists:map(Ask, Numbers)}) end) || Numbers <- Lists],
     [receive {'DOWN', Monitor, _, _, {asked, Answers}} -> Answers end || {_, Monitor} <- Callers].
+
+crowd_heap() ->
+    with_pool(#{}, fun(#{pool := Name}) ->
+        [{_, Worker, _}] = py_pool_board:with_pool(Name, fun py_pool_board:workers/1),
+        Calls = lists:duplicate(20_000, {operator, add, [1, 2]}),
+        {_, Monitor} = spawn_monitor(fun() ->
+            {ok, _} = py:parallel(Calls, #{pool => Name, chunk => 500})
+        end),
+        fixture:wait_until(fun() -> least_heap(Worker) > 4 * ?HEAP_WORDS end),
+        receive {'DOWN', Monitor, _, _, Why} -> ?assertEqual(normal, Why) end,
+        fixture:wait_until(fun() ->
+            {total_heap_size, Words} = process_info(Worker, total_heap_size),
+            least_heap(Worker) < 2 * ?HEAP_WORDS andalso Words < 4 * ?HEAP_WORDS
+        end)
+    end).
+
+least_heap(Pid) ->
+    {garbage_collection, Settings} = process_info(Pid, garbage_collection),
+    proplists:get_value(min_heap_size, Settings).
 
 %% The worker takes many by then. Those behind the long call go to the other worker.
 crowd_beside_slow() ->

@@ -57,8 +57,6 @@
 -define(INFO_LIMIT, 1_000).
 %% How long a program has to say where it is when its start takes too long (ms).
 -define(LATE, 100).
-%% Room for some calls between one collection of its garbage and the next.
--define(HEAP_WORDS, 4096).
 %% How many more messages a live worker handles before it settles.
 -define(MOST_STEPS, 32).
 

@@ -224,7 +224,7 @@ seal(L) ->
 -spec tick(reference(), live()) -> live().
 tick(Timer, #live{timer = {Timer, _}} = L) ->
     Now = py_time:now_ms(),
-    tick_at(Now, L#live{timer = none, now = Now});
+    py_worker_view:fit_heap(tick_at(Now, L#live{timer = none, now = Now}));
 tick(_, L) -> L.
 
 %% Streams come first: those that are to end become jobs again.
@@ -308,6 +308,7 @@ effect({recall, Ids}, #live{send = Send} = L) ->
 effect({queue, Req}, #live{pool_pid = Pool} = L) ->
     py_pool:enter(Pool, Req#req{body = []}),
     L;
+effect(progress, #live{since = none, busy = false} = L) -> L;
 effect(progress, L) -> L#live{since = none, busy = false};
 effect({requeue, Req}, #live{tenure = Tenure} = L) ->
     enter(Req, L),

@@ -5,7 +5,7 @@
 -module(py_worker_view).
 
 -export([info/1, running/1, callers/1, is_running/1, uses/2, takes/2, wake/1, is_done/1, may_end/1]).
--export([cause/2, is_closing/1, culprit/1, publish/1, publish_contexts/1]).
+-export([cause/2, is_closing/1, culprit/1, publish/1, publish_contexts/1, fit_heap/1]).
 -export_type([live/0]).
 
 -include("py.hrl").
@@ -169,3 +169,15 @@ is_held(#live{tenure = Tenure, jobs = Jobs, streams = Streams}) ->
     py_worker_tenure:holds(Tenure) andalso
         lists:any(fun(#req{recycle = Recycle}) -> not Recycle end,
                   py_worker_jobs:requests(Jobs) ++ py_worker_streams:requests(Streams)).
+
+%% ---------------------------------------------------------------------------
+%% Its own process
+
+%% Has the heap be as large as the number of requests in hand makes sensible. What is
+%% too large is given back at once: the next collection may be far away.
+-spec fit_heap(live()) -> live().
+fit_heap(#live{jobs = Jobs} = L) ->
+    {N, Window} = py_worker_jobs:load(Jobs),
+    Words = case max(N, Window) > ?MANY of true -> ?MANY_WORDS; false -> ?HEAP_WORDS end,
+    process_flag(min_heap_size, Words) > 2 * Words andalso garbage_collect(),
+    L.
