@@ -40,6 +40,8 @@
     | {let_go, py_worker_tenure:leaving()}
     %% The program has done a piece of work.
     | progress
+    %% So many have been answered that the window may be too small.
+    | measure
     %% A stream's first chunk has come, with this number of items.
     | {open, #job{}, Frame :: binary(), non_neg_integer()}
     %% The program is to end this stream, by then.

@@ -19,6 +19,7 @@ main(_) ->
         {"a window of jobs is sent, no more", fun window/0},
         {"a window of bytes is sent, and one larger job alone", fun bytes/0},
         {"a window that grows and shrinks", fun other_window/0},
+        {"enough are answered to measure the window again", fun due/0},
         {"jobs behind the first are as those before them", fun behind/0},
         {"more than may wait are refused, with how many wait", fun full/0},
         {"those that came together wait for no window, but for bytes", fun grouped/0},
@@ -128,14 +129,24 @@ bytes() ->
 
 other_window() ->
     Many = [req(Id) || Id <- lists:seq(1, 20)],
-    {[], Wide} = py_worker_jobs:set_window({16, 16}, waiting(Many)),
+    {[], Wide} = py_worker_jobs:set_window({16, 16, 1000}, waiting(Many)),
     {Ids, Sent} = send(Wide),
     ?assertEqual(lists:seq(1, 16), Ids),
-    {[], Narrow} = py_worker_jobs:set_window({?LEAST_WINDOW, 16}, replied(1, Sent)),
+    {[], Narrow} = py_worker_jobs:set_window({?LEAST_WINDOW, 16, 1000}, replied(1, Sent)),
     ?assertEqual(none, py_worker_jobs:next(Narrow)),
     ?assertEqual({19, 0}, py_worker_jobs:load(Narrow)),
     Left = lists:foldl(fun replied/2, Narrow, lists:seq(2, 9)),
     ?assertMatch({[17], _}, send(Left)).
+
+due() ->
+    {[], Jobs} = py_worker_jobs:set_window({16, 16, 2}, py_worker_jobs:new()),
+    {_, Sent} = send(waiting([req(1), req(2)], Jobs)),
+    {First, One} = py_worker_jobs:reply(1, frame(1), Sent),
+    {Second, Two} = py_worker_jobs:reply(2, frame(2), One),
+    ?assertEqual({false, true}, {lists:member(measure, First), lists:member(measure, Second)}),
+    {_, Again} = send(waiting([req(3)], element(2, py_worker_jobs:set_window({16, 16, 4}, Two)))),
+    ?assertEqual([progress, {answer, 3, {reply, frame(3)}}],
+                 element(1, py_worker_jobs:reply(3, frame(3), Again))).
 
 grouped() ->
     Count = ?MOST_WINDOW + 2,
@@ -297,12 +308,12 @@ leave_until() ->
      end || {Deadline, Until} <- [{5, 5}, {20, 10}, {infinity, 10}]].
 
 far_too_many() ->
-    {[], Wide} = py_worker_jobs:set_window({16, 16}, py_worker_jobs:new()),
+    {[], Wide} = py_worker_jobs:set_window({16, 16, 1000}, py_worker_jobs:new()),
     Reqs = [req(Id) || Id <- lists:seq(1, 14)] ++ [bound(15), req(16), req(17)],
     {_, Sent} = send(waiting(Reqs, Wide)),
-    {Effects, Narrow} = py_worker_jobs:set_window({12, 15}, Sent),
+    {Effects, Narrow} = py_worker_jobs:set_window({12, 15, 1000}, Sent),
     ?assertMatch([{requeue, #req{reply_to = 17}}, {recall, [13, 14, 16]}], Effects),
-    ?assertEqual({[], Narrow}, py_worker_jobs:set_window({12, 15}, Narrow)),
+    ?assertEqual({[], Narrow}, py_worker_jobs:set_window({12, 15, 1000}, Narrow)),
     {Back, _} = py_worker_jobs:reply(14, frame(14, {error, not_started}), Narrow),
     ?assertMatch([{requeue, #req{reply_to = 14}}], Back).
 

@@ -14,6 +14,9 @@ main(_) ->
         {"at first it takes the least", fun first/0},
         table:rows("from one tick to the next", fun window/2, windows()),
         {"each tick is by itself", fun ticks/0},
+        {"between two ticks it becomes wider, each time twice as many were answered", fun widen/0},
+        {"between two ticks it does not become narrower", fun not_narrower/0},
+        {"after a rest it begins to measure", fun rested/0},
         {"what is asked back", fun recall/0},
         table:rows("sent", fun frames/3, sent())
     ]).
@@ -22,7 +25,8 @@ new() ->
     py_worker_send:new(#{features => [quit, batch]}, 65536).
 
 first() ->
-    ?assertMatch({{?LEAST_WINDOW, ?MOST_WINDOW}, _}, py_worker_send:tick(10, 1_000_000, new())).
+    ?assertMatch({{?LEAST_WINDOW, ?MOST_WINDOW, 1_000_016}, _},
+                 py_worker_send:tick(10, 1_000_000, new())).
 
 windows() ->
     [{What, [Ms, Answered], Windows} || {What, Ms, Answered, Windows} <-
@@ -35,13 +39,35 @@ windows() ->
 
 window(Ms, Answered) ->
     {_, Window} = py_worker_send:tick(1000, 50, new()),
-    {Sizes, _} = py_worker_send:tick(1000 + Ms, 50 + Answered, Window),
-    Sizes.
+    {{Size, Far, Due}, _} = py_worker_send:tick(1000 + Ms, 50 + Answered, Window),
+    ?assertEqual(50 + Answered + 16, Due),
+    {Size, Far}.
 
 ticks() ->
-    {_, One} = py_worker_send:tick(0, 0, new()),
-    {{200, _}, Two} = py_worker_send:tick(10, 400, One),
-    ?assertMatch({{?LEAST_WINDOW, _}, _}, py_worker_send:tick(20, 400, Two)).
+    {_, One} = py_worker_send:widen(0, 0, new()),
+    {{200, _, _}, Two} = py_worker_send:tick(10, 400, One),
+    ?assertMatch({{?LEAST_WINDOW, _, _}, _}, py_worker_send:tick(20, 400, Two)).
+
+%% What is too many is only looked at by the tick.
+widen() ->
+    {{?LEAST_WINDOW, _, 16}, New} = py_worker_send:tick(0, 0, new()),
+    {{?LEAST_WINDOW, ?MOST_WINDOW, 32}, Begun} = py_worker_send:widen(100, 16, New),
+    {{80, ?MOST_WINDOW, 48}, Once} = py_worker_send:widen(100, 32, Begun),
+    {{160, ?MOST_WINDOW, 80}, Twice} = py_worker_send:widen(101, 48, Once),
+    {{160, ?MOST_WINDOW, 144}, Thrice} = py_worker_send:widen(102, 80, Twice),
+    ?assertMatch({{120, 480, 272}, _}, py_worker_send:tick(110, 256, Thrice)).
+
+not_narrower() ->
+    {_, New} = py_worker_send:widen(0, 0, new()),
+    {{200, _, _}, Wide} = py_worker_send:tick(10, 400, New),
+    ?assertMatch({{200, ?MOST_WINDOW, 432}, _}, py_worker_send:widen(15, 416, Wide)).
+
+rested() ->
+    {_, New} = py_worker_send:widen(0, 0, new()),
+    {{200, _, _}, Wide} = py_worker_send:tick(10, 400, New),
+    {{?LEAST_WINDOW, _, 416}, Rests} = py_worker_send:tick(20, 400, Wide),
+    {{?LEAST_WINDOW, _, 432}, Begun} = py_worker_send:widen(60_000, 416, Rests),
+    ?assertMatch({{80, _, 448}, _}, py_worker_send:widen(60_001, 432, Begun)).
 
 %% The program takes it apart as it does many requests.
 recall() ->

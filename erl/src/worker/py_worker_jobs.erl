@@ -12,9 +12,8 @@
 -module(py_worker_jobs).
 
 -export([new/0, push/4, next/1, ahead/3, reply/3, put_back/3]).
--export([note/2, last/1]).
+-export([note/2, last/1, request/2, requests/1, has_free/1]).
 -export([is_idle/1, count/1, calls/1, set_window/2, load/1, callers/1, owner/2, running/1]).
--export([request/2, requests/1, has_free/1]).
 -export([expire/2, stuck/2, soonest/1, leave/3, take_back/1, hand_over/1, give_up/2]).
 -export_type([jobs/0, job/0]).
 
@@ -30,6 +29,7 @@
     waiting = queue:new() :: queue:queue(job()),
     n_waiting = 0 :: non_neg_integer(),
     calls = 0 :: non_neg_integer(),     % answered with a reply, ever
+    due = 2 * ?LEAST_WINDOW :: pos_integer(),   % how many calls may change the window
     last = none :: none | #req{},       % what the program was doing last
     soonest = infinity :: py_time:deadline()
 }).
@@ -176,12 +176,10 @@ unwanted(#job{id = Id}, final, J) -> {[{ended, Id}], J};
 unwanted(#job{deadline = Deadline} = Job, _Items, J) -> {[], put_back(Job, Deadline, J)}.
 
 done(#job{req = #req{reply_to = From} = Req, ahead = Ahead}, Frame,
-     #jobs{calls = Calls} = J) ->
-    Answer = case Ahead of
-                 [] -> {reply, Frame};
-                 _ -> {reply, Frame, lists:reverse(Ahead)}
-             end,
-    {binds(Req, Frame) ++ [{answer, From, Answer}], J#jobs{calls = Calls + 1}}.
+     #jobs{calls = Calls, due = Due} = J) ->
+    Answer = case Ahead of [] -> {reply, Frame}; _ -> {reply, Frame, lists:reverse(Ahead)} end,
+    {binds(Req, Frame) ++ [{answer, From, Answer} | [measure || Calls + 1 >= Due]],
+     J#jobs{calls = Calls + 1}}.
 
 %% Code that raised may have defined names before that; a context is open or is not.
 binds(#req{binds = false}, _) -> [];
@@ -227,12 +225,11 @@ calls(#jobs{calls = Calls}) ->
 
 %% From now on this many may be sent. If the program has far too many, because it has
 %% become slow, those behind would wait while others have nothing to do.
--spec set_window({Window :: pos_integer(), TooMany :: pos_integer()}, jobs()) ->
-          {[effect()], jobs()}.
-set_window({Window, TooMany}, #jobs{n = N} = J) when N > TooMany ->
-    take_back(fun is_free/1, Window, J#jobs{window = Window});
-set_window({Window, _}, J) ->
-    {[], J#jobs{window = Window}}.
+-spec set_window(py_worker_send:windows(), jobs()) -> {[effect()], jobs()}.
+set_window({Window, Far, Due}, #jobs{n = N} = J) when N > Far ->
+    take_back(fun is_free/1, Window, J#jobs{window = Window, due = Due});
+set_window({Window, _, Due}, J) ->
+    {[], J#jobs{window = Window, due = Due}}.
 
 %% As others see it (py_pool_load): how many there are, and how many there may be.
 -spec load(jobs()) -> {non_neg_integer(), Window :: non_neg_integer()}.

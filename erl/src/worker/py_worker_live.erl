@@ -224,19 +224,19 @@ seal(L) ->
 -spec tick(reference(), live()) -> live().
 tick(Timer, #live{timer = {Timer, _}} = L) ->
     Now = py_time:now_ms(),
-    py_worker_view:fit_heap(tick_at(Now, L#live{timer = none, now = Now}));
+    tick_at(Now, L#live{timer = none, now = Now});
 tick(_, L) -> L.
 
 %% Streams come first: those that are to end become jobs again.
 tick_at(Now, L) ->
-    L1 = streams(py_worker_streams:expire(Now, L#live.streams), measure(Now, L)),
+    L1 = streams(py_worker_streams:expire(Now, L#live.streams), measure(fun py_worker_send:tick/3, Now, L)),
     L2 = jobs(py_worker_jobs:expire(Now, L1#live.jobs), L1),
     L3 = urgent(py_worker_urgent:expire(Now, L2#live.urgent), L2),
     look(climb(Now, mark_busy(Now, L3))).
 
-measure(Now, #live{jobs = Jobs, send = Send} = L) ->
-    {Windows, Next} = py_worker_send:tick(Now, py_worker_jobs:calls(Jobs), Send),
-    jobs(py_worker_jobs:set_window(Windows, Jobs), L#live{send = Next}).
+measure(How, Now, #live{jobs = Jobs, send = Send} = L) ->
+    {Windows, Next} = How(Now, py_worker_jobs:calls(Jobs), Send),
+    py_worker_view:fit_heap(jobs(py_worker_jobs:set_window(Windows, Jobs), L#live{send = Next})).
 
 %% A worker that has lost its slot is not shown.
 look(#live{since = none, retiring = false, sealed = false, last_id = Last, rest = Rest} = L) ->
@@ -256,15 +256,11 @@ climb(Now, L) ->
     Next = ladder(py_worker_ladder:expire(Now, L#live.ladder), L),
     case py_worker_jobs:stuck(Now, Next#live.jobs) of
         {true, Id} ->
-            ladder(py_worker_ladder:start(Id, Now, Next#live.ladder), interrupts(Id, Next));
+            Marked = Next#live{interrupted = py_worker_view:suspect(Id, Next)},
+            ladder(py_worker_ladder:start(Id, Now, Next#live.ladder), Marked);
         false ->
             Next
     end.
-
-%% Whoever has spoilt the program is remembered.
-interrupts(_, #live{spoilt = true} = L) -> L;
-interrupts(Id, #live{jobs = Jobs} = L) ->
-    L#live{interrupted = py_worker_jobs:owner(Id, Jobs)}.
 
 %% ---------------------------------------------------------------------------
 %% What is done about it
@@ -310,6 +306,7 @@ effect({queue, Req}, #live{pool_pid = Pool} = L) ->
     L;
 effect(progress, #live{since = none, busy = false} = L) -> L;
 effect(progress, L) -> L#live{since = none, busy = false};
+effect(measure, L) -> measure(fun py_worker_send:widen/3, py_time:now_ms(), L);
 effect({requeue, Req}, #live{tenure = Tenure} = L) ->
     enter(Req, L),
     L#live{tenure = py_worker_tenure:given_back(Req, Tenure)};

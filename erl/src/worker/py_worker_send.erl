@@ -6,11 +6,13 @@
 %% The window is what the program answers in a moment. So callers of short calls need
 %% not wait in the pool, and nobody waits long behind others while another worker has
 %% nothing to do. It is measured from one tick to the next while the program is at
-%% work; a program that is slow, or has rested, has the smallest window.
+%% work; a program that is slow, or has rested, has the smallest window. In between it
+%% only becomes wider, as soon as twice as many have been answered as when it was
+%% measured last: so those who call all at once need not wait for a tick.
 -module(py_worker_send).
 
--export([new/2, tick/3, next/2, recall/2, own/2]).
--export_type([send/0]).
+-export([new/2, tick/3, widen/3, next/2, recall/2, own/2]).
+-export_type([send/0, windows/0]).
 
 -include("py.hrl").
 -include("py_worker_jobs.hrl").
@@ -22,13 +24,18 @@
 %% What takes longer than this is far ahead, even if the VM was held up meanwhile (ms).
 -define(FAR_MS, 20).
 
+%% So many answers say how fast the program is.
+-define(SOON, (2 * ?LEAST_WINDOW)).
+
 -record(send, {
     most :: integer(),                          % bytes of requests in one frame
-    seen = none :: none | integer(),            % the last tick
+    window = ?LEAST_WINDOW :: pos_integer(),
+    seen = none :: none | integer(),            % the last tick, if it was at work
     answered = 0 :: non_neg_integer()           % by then
 }).
 
 -opaque send() :: #send{}.
+-type windows() :: {Window :: pos_integer(), Far :: pos_integer(), Due :: pos_integer()}.
 
 %% For a program whose hello said this, and which takes frames of this many bytes.
 -spec new(#{_ => _}, pos_integer()) -> send().
@@ -38,16 +45,27 @@ new(Hello, MaxFrame) ->
         false -> #send{most = 0}
     end.
 
-%% The time has come to look again: returns the window from now on, and how many are
-%% far too many if the program has them from before.
--spec tick(Now :: integer(), Answered :: non_neg_integer(), send()) ->
-          {{pos_integer(), pos_integer()}, send()}.
+%% The time has come to look again. The windows: how many the program may have from now
+%% on; how many are far too many if it has them from before; and when so many are
+%% answered, it is time to widen/3.
+-spec tick(Now :: integer(), Answered :: non_neg_integer(), send()) -> {windows(), send()}.
 tick(Now, Answered, #send{seen = Seen, answered = Before} = S) ->
-    {windows(Now, Seen, Answered - Before), S#send{seen = Now, answered = Answered}}.
+    {Window, Far} = measured(Now, Seen, Answered - Before),
+    AtWork = case Answered of Before -> none; _ -> Now end,
+    {{Window, Far, Answered + ?SOON}, S#send{seen = AtWork, answered = Answered, window = Window}}.
 
-windows(_, none, _) ->
+%% The same between two ticks. The first time after a rest, it only begins to measure.
+-spec widen(Now :: integer(), Answered :: non_neg_integer(), send()) -> {windows(), send()}.
+widen(Now, Answered, #send{seen = none, window = Window} = S) ->
+    {{Window, ?MOST_WINDOW, Answered + ?SOON}, S#send{seen = Now, answered = Answered}};
+widen(Now, Answered, #send{seen = Seen, answered = Before, window = Window} = S) ->
+    {Measured, _} = measured(Now, Seen, Answered - Before),
+    Wider = max(Window, Measured),
+    {{Wider, ?MOST_WINDOW, 2 * Answered - Before}, S#send{window = Wider}}.
+
+measured(_, none, _) ->
     {?LEAST_WINDOW, ?MOST_WINDOW};
-windows(Now, Seen, Answered) ->
+measured(Now, Seen, Answered) ->
     In = fun(Ms) -> Answered * Ms div max(1, Now - Seen) end,
     {max(?LEAST_WINDOW, min(?MOST_WINDOW, In(?AHEAD_MS))), max(2 * ?LEAST_WINDOW, In(?FAR_MS))}.
 

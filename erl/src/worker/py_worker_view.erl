@@ -5,7 +5,8 @@
 -module(py_worker_view).
 
 -export([info/1, running/1, callers/1, is_running/1, uses/2, takes/2, wake/1, is_done/1, may_end/1]).
--export([cause/2, is_closing/1, culprit/1, publish/1, publish_contexts/1, fit_heap/1]).
+-export([cause/2, is_closing/1, suspect/2, culprit/1]).
+-export([publish/1, publish_contexts/1, fit_heap/1]).
 -export_type([live/0]).
 
 -include("py.hrl").
@@ -111,6 +112,12 @@ cause(Reason, L) ->
 -spec is_closing(live()) -> boolean().
 is_closing(#live{ladder = Ladder}) ->
     py_worker_ladder:is_closing(Ladder).
+
+%% Whose call it was that was interrupted last, if this one is interrupted now: whoever
+%% has spoilt the program is remembered.
+-spec suspect(py_wire:id(), live()) -> pid() | none.
+suspect(_, #live{spoilt = true, interrupted = Pid}) -> Pid;
+suspect(Id, #live{jobs = Jobs}) -> py_worker_jobs:owner(Id, Jobs).
 
 %% Whose call it was for which the worker has to end, if it was one.
 -spec culprit(live()) -> pid() | none.
