@@ -105,13 +105,13 @@ static bool has_come(const void *id)
 }
 
 /* Takes out the answer that has come; NULL: it has not come, and is no longer
- * expected. */
+ * expected. Only one that gives back room is worth keeping until it comes. */
 static struct answer *take(uint32_t id)
 {
     struct answer *taken = NULL;
     pthread_mutex_lock(&answers.lock);
     struct queued **link = link_of(id);
-    if (*link && answer_of(*link)->come)
+    if (*link && (answer_of(*link)->come || !answer_of(*link)->n))
         taken = answer_of(queue_unlink(&answers.expected, link));
     else if (*link)
         answer_of(*link)->given_up = true;

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 #include <ei.h>
 
+#include <malloc.h>
 #include <signal.h>
 
 #include "../talk.h"
@@ -186,6 +187,23 @@ static void a_signal_ends_the_wait(void **state)
     assert_string_equal(text, "Atom('next')");
 }
 
+/* Erlang need not answer what nobody waits for. */
+static void who_gives_up_leaves_nothing(void **state)
+{
+    (void)state;
+    size_t before = 0;
+    answers = false;
+    for (int i = 0; i < 1100; i++) {
+        if (i == 100)
+            before = mallinfo2().uordblks;
+        evaluate("erlang.call('f')", "ok");
+        assert_string_equal(text, "KeyError: 'stop'");
+        next_frame();
+    }
+    assert_in_range(mallinfo2().uordblks, 0, before + 100000);
+    answers = true;
+}
+
 static void the_input_has_ended(void **state)
 {
     (void)state;
@@ -206,6 +224,7 @@ int main(void)
         cmocka_unit_test(it_cannot_be_encoded),
         cmocka_unit_test(it_is_looked_up),
         cmocka_unit_test(a_signal_ends_the_wait),
+        cmocka_unit_test(who_gives_up_leaves_nothing),
         cmocka_unit_test(the_input_has_ended),
     };
     wait_init();
