@@ -134,6 +134,25 @@ static bool has_tag(const char *result, size_t *at, const char *tag)
     return true;
 }
 
+/* The beginning of an error that Python has no value for: what it is, as text,
+ * and its class. */
+static PyObject *decode_head(const char *result, size_t at,
+                             const struct form *form)
+{
+    int arity = 0, index = (int)at;
+    PyObject *what = NULL, *class = NULL, *head = NULL;
+    if (ei_decode_tuple_header(result, &index, &arity) < 0 || arity < 2)
+        return NULL;
+    at = (size_t)index;
+    PyErr_Clear();
+    if ((what = value_decode(result, &at, form, "answer")) &&
+        (class = value_decode(result, &at, form, "answer")))
+        head = PyTuple_Pack(2, what, class);
+    Py_XDECREF(class);
+    Py_XDECREF(what);
+    return head;
+}
+
 /* The tuple itself is no value: a user's decoder must not see it. */
 static PyObject *decode(const char *result, bool *failed)
 {
@@ -143,7 +162,11 @@ static PyObject *decode(const char *result, bool *failed)
     *failed = has_tag(result, &at, "error");
     if (!*failed)
         has_tag(result, &at, "ok");
-    return value_decode(result, &at, &form, "answer");
+    const size_t begin = at;
+    PyObject *value = value_decode(result, &at, &form, "answer");
+    if (!value && *failed && PyErr_ExceptionMatches(classes_badarg()))
+        value = decode_head(result, begin, &form);
+    return value;
 }
 
 static PyObject *value_of(const struct answer *answer, bool *failed)

@@ -19,6 +19,7 @@ main(_) ->
         {"wrong arguments", fun wrong/0},
         {"import, and what is not there", fun import/0},
         {"functions and errors can be pickled", fun pickled/0},
+        {"a reason that Python has no value for", fun no_reason/0},
         {"a stacktrace has no arguments", fun stacktrace/0},
         {"a function of one pool goes before others", fun of_one_pool/0},
         {"the pool's option functions", fun allowed/0},
@@ -127,11 +128,18 @@ import() ->
 pickled() ->
     ?assertEqual({ok, true}, py:call(callbacks, pickled, [<<"add">>])).
 
+no_reason() ->
+    ok = py:register_function(reason, fun(Reason) -> exit(element(Reason, {<<255>>, #{"text" => 1}})) end),
+    [?assertEqual({ok, [<<"Error">>, Text, exit, none]}, py:call(callbacks, call, [<<"reason">>, N]))
+     || {N, Text} <- [{1, <<"exit: <<\"ÿ\">>"/utf8>>}, {2, <<"exit: #{\"text\" => 1}">>}]].
+
 stacktrace() ->
     {ok, [#{function := Function, arity := Arity} | _] = Stack} =
         py:call(callbacks, stacktrace, [<<"explode">>]),
     ?assertEqual({explode, 0}, {Function, Arity}),
-    ?assertEqual([], [Frame || #{module := py_talk_call} = Frame <- Stack]).
+    ?assertEqual([], [Frame || #{module := py_talk_call} = Frame <- Stack]),
+    ok = py:register_function(made_up, fun() -> erlang:raise(throw, up, [{fun() -> ok end, [secret]}]) end),
+    ?assertEqual({ok, []}, py:call(callbacks, stacktrace, [<<"made_up">>])).
 
 of_one_pool() ->
     {ok, _} = py:start_pool(other, #{size => 1}),
@@ -181,6 +189,10 @@ no_result() ->
     {error, {'erlang.Error', <<"error: {max_frame,", _/binary>>}} = Try(<<"many">>, 100_000),
     {error, {'erlang.Error', <<"error: <<\"xxx", _/binary>>}} = Try(<<"fail_large">>, 100_000),
     {error, {badarg, <<"answer: ", _/binary>>}} = Try(<<"deep">>, 5_000),
+    ok = py:register_function(exit_large, fun(N) -> spawn_link(fun() -> exit(binary:copy(<<"x">>, N)) end),
+                                                    timer:sleep(infinity)
+                                          end),
+    {error, {'erlang.Error', <<"exit: <<\"xxx", _/binary>>}} = Try(<<"exit_large">>, 100_000),
     {ok, _} = Try(<<"deep">>, 500),
     {error, {'OverflowError', _}} = py:eval(<<"erlang.call('echo', 'x' * 100000)">>, #{}, #{pool => small}),
     ?assertEqual({ok, <<"xx">>}, Try(<<"many">>, 2)),

@@ -8,8 +8,8 @@
 %% (py_binding) says so.
 -module(py_talk_call).
 
--export([run/3, failure/1]).
--export_type([context/0, outcome/0]).
+-export([run/3, failure/3]).
+-export_type([context/0]).
 
 -include("py.hrl").
 
@@ -73,9 +73,9 @@ apply_to({M, F}, Args) -> apply(M, F, Args);
 apply_to(Fun, Args) -> apply(Fun, Args).
 
 %% What the program hears if the process has ended without an answer.
--spec failure(Reason :: term()) -> outcome().
-failure(Reason) ->
-    failed(exit, Reason).
+-spec failure(py_wire:id(), Reason :: term(), context()) -> iodata().
+failure(Id, Reason, Context) ->
+    answer(Id, failed(exit, Reason), Context).
 
 failed(Class, Reason) ->
     failed(Class, Reason, []).
@@ -86,9 +86,10 @@ failed(Class, Reason, Stack) ->
 text(Format, Args) ->
     unicode:characters_to_binary(io_lib:format(Format, Args, [{chars_limit, ?SHOWN}])).
 
-%% Without our own frames, and without arguments, which may be secret.
+%% Without our own frames, and without arguments, which may be secret. A stack that
+%% user code has made may have others, of funs: they have no name.
 own(Stack) ->
-    [frame(Frame) || Frame <- Stack, element(1, Frame) =/= ?MODULE].
+    [frame(Frame) || {M, _, _, _} = Frame <- Stack, M =/= ?MODULE].
 
 frame({M, F, Args, Where}) ->
     maps:merge(#{module => M, function => F,
@@ -100,6 +101,7 @@ place(File) when is_list(File) -> unicode:characters_to_binary(File);
 place(Line) -> Line.
 
 %% What does not fit into a frame is an error that does.
+-spec answer(py_wire:id(), outcome(), context()) -> iodata().
 answer(Id, Outcome, #{max_frame := Max} = Context) ->
     Frame = py_wire:answer(Id, Outcome),
     case iolist_size(Frame) of

@@ -98,10 +98,10 @@ late(_, S) ->
     S.
 
 %% The process has not answered. If its call is over, nobody hears that.
-fail(Pid, Reason, #state{ids = Ids, context = #{port := Port}} = S) ->
+fail(Pid, Reason, #state{ids = Ids, context = #{port := Port} = Context} = S) ->
     case Ids of
         #{Pid := Id} ->
-            _ = py_os_port:send(Port, py_wire:answer(Id, py_talk_call:failure(Reason))),
+            _ = py_os_port:send(Port, py_talk_call:failure(Id, Reason, Context)),
             forget(Pid, S);
         #{} ->
             S

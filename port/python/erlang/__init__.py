@@ -66,7 +66,8 @@ class Error(RuntimeError):
     """A function of Erlang's that was called has failed.
 
     `class_` is 'error', 'exit' or 'throw', `reason` any term, `stacktrace` a
-    list of dicts, the innermost function first.
+    list of dicts, the innermost function first.  A reason that Python has no
+    value for is None, without a stacktrace.
     """
 
     def __init__(self, text, class_="error", reason=None, stacktrace=()):

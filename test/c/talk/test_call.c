@@ -124,6 +124,25 @@ static void decoders_see_only_the_value(void **state)
     assert_string_equal(text, "['decoded', 1]");
 }
 
+/* What Python has no value for must not hide the error. */
+static void its_reason_cannot_be_had(void **state)
+{
+    (void)state;
+    embed_run("@erlang.decoder('foreign')\n"
+              "def foreign(value): raise erlang.BadArg('foreign')\n"
+              "def fails():\n"
+              "    try: erlang.call('f')\n"
+              "    except erlang.Error as e: return str(e), e.class_, e.reason,"
+              " e.stacktrace\n");
+    evaluate("fails()", "{error, {why, throw, {foreign, 1}, []}}");
+    assert_string_equal(text, "('why', Atom('throw'), None, ())");
+    evaluate("fails()", "{error, {why, throw, 1, []}}");
+    assert_string_equal(text, "('why', Atom('throw'), 1, [])");
+    evaluate("fails()", "{error, [{foreign, 1}]}");
+    assert_int_equal(strncmp(text, "BadArg: answer[0]: ", 19), 0);
+    next_frame();
+}
+
 static void its_answer_cannot_be_had(void **state)
 {
     (void)state;
@@ -220,6 +239,7 @@ int main(void)
         cmocka_unit_test(nobody_answers),
         cmocka_unit_test(it_is_answered),
         cmocka_unit_test(decoders_see_only_the_value),
+        cmocka_unit_test(its_reason_cannot_be_had),
         cmocka_unit_test(its_answer_cannot_be_had),
         cmocka_unit_test(it_cannot_be_encoded),
         cmocka_unit_test(it_is_looked_up),
