@@ -2,11 +2,12 @@
 %%
 %% What a program says without having been asked, and why it cannot start. The
 %% worker decodes none of it, because that may take long: messages go to
-%% py_talk_sender, calls to py_talk_calls, everything else to py_talk_log. The program's last words
-%% are kept for whoever asks how it ended.
+%% py_talk_sender, calls to py_talk_calls, everything else to py_talk_log. The
+%% program's last words are kept for whoever asks how it ended.
 %%
-%% The program may send only a limited number of bytes ahead of what those two
-%% have handled, so it cannot flood its worker.
+%% The program may send only a limited number of bytes ahead of what the sender
+%% and the log have handled, and each of its threads waits for its call: so it
+%% cannot flood its worker.
 -module(py_talk_events).
 
 -export([new/3, is_helper/2, window/0, handle/3, start_failure/1, explain/2]).
