@@ -20,6 +20,7 @@ main(_) ->
         {"the stack of a worker in bytecode names the line", fun stack_of_loop/0},
         {"the stack of a worker that sleeps names the line", fun stack_of_sleep/0},
         {"the stack of a worker: threads of its own", fun stack_of_threads/0},
+        {"the stack of a thread that looks at stacks", fun stack_of_looking/0},
         {"the stack of an idle worker", fun stack_of_idle/0},
         {"the stack of what is no worker", fun stack_of_nobody/0},
         {"statistics of two workers, one of them with the GIL kept by C", fun half_busy/0},
@@ -132,6 +133,27 @@ stack_of_threads() ->
     [Frames] = [Frames || #{thread := <<"the sleeper">>, frames := Frames} <- Threads],
     ?assertEqual(<<"sleep">>, maps:get(function, lists:last(Frames))),
     ok = py:stop_pool(threads).
+
+%% A request that is late is still there when the next one comes.
+stack_of_looking() ->
+    Code = <<"import threading, traceback, erlang._stack as looking\n"
+             "inside, go, real = threading.Event(), threading.Event(), traceback.extract_stack\n"
+             "def slow(frame):\n"
+             "    inside.set()\n"
+             "    go.wait()\n"
+             "    return real(frame)\n"
+             "traceback.extract_stack = slow\n"
+             "late = threading.Thread(target=looking.stacks)\n"
+             "late.start()\n"
+             "inside.wait()\n"
+             "traceback.extract_stack = real\n"
+             "found = [str(f['function']) for stack in looking.stacks() for f in stack['frames']]\n"
+             "go.set()\n"
+             "late.join()">>,
+    ok = py:exec(Code),
+    ?assertEqual({ok, [<<"<module>">>, <<"_bootstrap">>, <<"_bootstrap_inner">>, <<"run">>]},
+                 py:eval(<<"found">>)),
+    ok = py:unbind().
 
 stack_of_idle() ->
     ?assert(asked(fun() -> py:stack(1) end, fun is_ok/1) =< ?LIMIT).

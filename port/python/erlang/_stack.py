@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 import traceback
+from itertools import takewhile
 from types import FrameType
 
 from erlang import Atom, _source, _threads
@@ -13,7 +14,13 @@ from erlang._names import clean
 _OWN = __file__.rpartition("/")[0] + "/"
 
 
+def _looks_on(frame: traceback.FrameSummary) -> bool:
+    """Whether it is from here: another thread may have been asked, too."""
+    return frame.filename == _OWN + "_stack.py"
+
+
 def _frames(innermost: FrameType | None) -> list[dict[Atom, object]]:
+    stack = traceback.extract_stack(innermost)
     return [
         {
             Atom("file"): clean(frame.filename),
@@ -21,7 +28,7 @@ def _frames(innermost: FrameType | None) -> list[dict[Atom, object]]:
             Atom("function"): clean(frame.name),
             Atom("text"): clean(frame.line or ""),
         }
-        for frame in traceback.extract_stack(innermost)
+        for frame in takewhile(lambda frame: not _looks_on(frame), stack)
         if not frame.filename.startswith(_OWN)
     ]
 
