@@ -71,7 +71,7 @@ answer(#req{reply_to = ReplyTo}) ->
 granted(Room, Pool, Reqs, Queue) ->
     ok = py_pool_load:set(Pool, 1, {?LEAST_WINDOW - Room, ?LEAST_WINDOW}),
     Next = py_pool_queue:grant(Queue),
-    {[Req#req.arrival || Req <- Reqs, answer(Req) =:= {go, self()}], Next}.
+    {[Req#req.arrival || Req <- Reqs, answer(Req) =:= {sent, self()}], Next}.
 
 %% ---------------------------------------------------------------------------
 %% Order
@@ -79,7 +79,7 @@ granted(Room, Pool, Reqs, Queue) ->
 room(Pool) ->
     Req = req(1),
     Queue = enter([Req], queue(Pool)),
-    ?assertEqual({go, self()}, answer(Req)),
+    ?assertEqual({sent, self()}, answer(Req)),
     ?assertEqual(0, py_pool_queue:waiting(Queue)),
     ?assertNot(py_pool_load:has_waiting(Pool)).
 
@@ -102,7 +102,7 @@ old_place(Pool) ->
 some(Pool) ->
     Reqs = [req(N) || N <- [1, 2, 3]],
     Queue = enter(Reqs, queue(Pool)),
-    ?assertEqual([{go, self()}, {go, self()}, none], answers(Reqs)),
+    ?assertEqual([{sent, self()}, {sent, self()}, none], answers(Reqs)),
     ?assertEqual(1, py_pool_queue:waiting(Queue)).
 
 %% ---------------------------------------------------------------------------
@@ -127,7 +127,7 @@ again(Pool) ->
     Queue = enter(Reqs, queue(Pool)),
     ?assertEqual(1, py_pool_queue:waiting(Queue)),
     _ = granted(?LEAST_WINDOW, Pool, [], Queue),
-    ?assertEqual([none, {go, self()}], answers(Reqs)).
+    ?assertEqual([none, {sent, self()}], answers(Reqs)).
 
 late(Pool) ->
     Req = req(1, caller(), now_ms() - 1),
@@ -202,7 +202,7 @@ dead(Pool) ->
 dead_later(Pool) ->
     #req{caller = Caller} = Req = req(1),
     Queue = enter([Req], queue(Pool)),
-    ?assertEqual({go, self()}, answer(Req)),
+    ?assertEqual({sent, self()}, answer(Req)),
     {gone, Rest} = py_pool_queue:gone(Caller, Queue),
     ?assertEqual(0, py_pool_queue:waiting(Rest)),
     ?assertEqual(unknown, py_pool_queue:gone(Caller, Rest)).

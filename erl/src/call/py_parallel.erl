@@ -120,17 +120,18 @@ perform([{N, Ticket}], _, Watch) ->
     {done, [{N, Answer}]};
 perform([{_, First} | _] = Tickets, Opts, Watch) ->
     case py_request:place(First, Watch) of
-        {go, Worker} -> {done, together(Worker, py_request:check(Tickets), Opts, Watch)};
         {error, {overloaded, _, _}} = Error -> {full, Error};
-        {error, _} = Error -> {done, all(Error, Tickets)}
+        {error, _} = Error -> {done, all(Error, Tickets)};
+        Place -> {done, together(Place, py_request:pool(First), py_request:check(Tickets), Opts, Watch)}
     end.
 
 all(Answer, Tickets) -> [{N, Answer} || {N, _} <- Tickets].
 
-together(Worker, {Tickets, Refused}, Opts, Watch) ->
+together({_, Worker} = Place, Pool, {Tickets, Refused}, Opts, Watch) ->
     Ref = py_ask:ask_several(Worker, fun(Ref) ->
         py_worker:request(Worker, [py_request:grouped(Ticket, {Ref, N}) || {N, Ticket} <- Tickets])
     end),
+    ok = py_request:arrived(Place, Pool),
     Again = fun(Back) -> again(lists:keysort(1, Back), Opts, Watch) end,
     wait(Ref, Tickets, [], Again, Watch, Refused).
 

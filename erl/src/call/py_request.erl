@@ -13,7 +13,7 @@
 -export([run/2, exec/2]).
 -export([prepare/3, deadline/2, unbound/1, unheard/1, opening/3, pool/1, go/1, perform/2]).
 -export([perform_on/2]).
--export([place/2, check/1, grouped/2, anew/2]).
+-export([place/2, arrived/2, check/1, grouped/2, anew/2]).
 -export_type([ticket/0, outcome/0]).
 
 -include("py.hrl").
@@ -29,6 +29,9 @@
 -opaque ticket() :: #ticket{}.
 
 %% Who answered, and what.
+%% A worker with room for a request: one that was picked, or the one to which the pool's
+%% queue has sent it.
+-type place() :: {go | sent, pid()}.
 -type outcome() :: {pid() | none,
                     {reply, binary()} | {opened, py_wire:id()} | {error, term()}}.
 
@@ -303,19 +306,29 @@ anywhere(Pool, Req, Watch) ->
 
 %% The function may have been refused since its caller began to wait. Then the worker
 %% does not know that it still has room.
-go_to({go, Worker}, Pool, #req{what = What} = Req, Watch) ->
-    case check(Pool, What) of
-        {ok, _} -> go_there(Worker, Pool, Req, Watch);
-        {error, _} = Refused -> py_worker:report(Worker), {none, Refused}
-    end;
 go_to({error, _} = Error, _, _, _) ->
-    {none, Error}.
+    {none, Error};
+go_to({_, Worker} = Place, Pool, #req{what = What} = Req, Watch) ->
+    case check(Pool, What) of
+        {ok, _} ->
+            go_there(Place, Pool, Req, Watch);
+        {error, _} = Refused ->
+            arrived(Place, Pool),
+            py_worker:report(Worker),
+            {none, Refused}
+    end.
+
+%% A request has come to its place, or will not: when a pool stops, those that its queue
+%% has sent to a worker are waited for.
+-spec arrived(place(), #pool{}) -> ok.
+arrived({go, _}, _) -> ok;
+arrived({sent, _}, Pool) -> py_pool_load:arrived(Pool).
 
 %% A worker that becomes busy puts what it has not started into the pool's
 %% queue, which answers with another place.
-go_there(Worker, Pool, Req, Watch) ->
-    case to_worker(Worker, Req, Watch) of
-        {go, _} = Next -> go_to(Next, Pool, Req, Watch);
+go_there({_, Worker} = Place, Pool, Req, Watch) ->
+    case brought(Place, Pool, Req, Watch) of
+        {sent, _} = Next -> go_to(Next, Pool, Req, Watch);
         again -> elsewhere(Pool, Req#req{returned = true}, Watch);
         Answer -> {Worker, Answer}
     end.
@@ -354,7 +367,7 @@ queue_up(Pool, Req, Watch) ->
 %% Several that go together, any worker's (py_parallel)
 
 %% A worker for them, found as it is for their first.
--spec place(ticket(), py_ask:watch()) -> {go, pid()} | {error, term()}.
+-spec place(ticket(), py_ask:watch()) -> place() | {error, term()}.
 place(#ticket{pool = Pool, req = Req}, Watch) ->
     place(Pool, Req#req{caller = self()}, Watch).
 
@@ -383,6 +396,15 @@ anew(#ticket{pool = Pool, req = Req} = Ticket, Opts) ->
 
 %% ---------------------------------------------------------------------------
 %% Asking a process of the pool
+
+brought({go, Worker}, _, Req, Watch) ->
+    to_worker(Worker, Req, Watch);
+brought({sent, Worker} = Place, Pool, Req, Watch) ->
+    Send = fun(From) ->
+        ok = py_worker:request(Worker, Req#req{reply_to = From}),
+        arrived(Place, Pool)
+    end,
+    py_result:answer(py_ask:call(Worker, Send, Watch)).
 
 to_worker(Worker, Req, Watch) ->
     Send = fun(From) -> py_worker:request(Worker, Req#req{reply_to = From}) end,

@@ -13,8 +13,10 @@
 
 -include("py.hrl").
 
-%% How often a pool that is to stop is asked whether it is idle (ms).
+%% How often a pool that is to stop is asked whether it is idle (ms), and how often in a
+%% row it may have nothing but callers on their way. One that dies there never comes.
 -define(POLL, 10).
+-define(PATIENCE, 100).
 
 -spec start_link(#pool{}) -> gen_server:start_ret().
 start_link(Pool) ->
@@ -25,33 +27,37 @@ start_link(Pool) ->
 -spec run(#pool{}, timeout()) -> ok.
 run(Pool, Limit) ->
     py_pool_load:set_stopping(Pool),
-    wait_idle(Pool, py_time:deadline(Limit)).
+    wait_idle(Pool, py_time:deadline(Limit), ?PATIENCE).
 
-wait_idle(Pool, Deadline) ->
-    case py_time:left(Deadline) > 0 andalso not is_idle(Pool, Deadline) of
-        true ->
-            receive
-                {py_pools, hurry, Sooner} -> wait_idle(Pool, min(Sooner, Deadline))
-            after ?POLL ->
-                wait_idle(Pool, Deadline)
-            end;
+wait_idle(Pool, Deadline, Patience) ->
+    case py_time:left(Deadline) > 0 andalso look(workers(Pool), Pool, Patience, Deadline) of
         false ->
-            ok
+            ok;
+        Left ->
+            receive
+                {py_pools, hurry, Sooner} -> wait_idle(Pool, min(Sooner, Deadline), Left)
+            after ?POLL ->
+                wait_idle(Pool, Deadline, Left)
+            end
     end.
 
-is_idle(Pool, Deadline) ->
-    case workers(Pool) of
-        [] -> not py_pool_load:has_waiting(Pool);
-        Workers -> are_idle(Workers, Pool, Deadline)
+%% False if the pool is idle; else the patience that is left.
+look(Workers, Pool, Patience, Deadline) ->
+    case {is_idle(Workers, Pool), py_pool_load:are_on_the_way(Pool)} of
+        {false, _} -> ?PATIENCE;
+        {true, true} when Patience > 0 -> Patience - 1;
+        {true, _} -> not are_done(Workers, Deadline) andalso ?PATIENCE
     end.
+
+is_idle([], Pool) -> not py_pool_load:has_waiting(Pool);
+is_idle(_, Pool) -> py_pool_load:is_idle(Pool).
 
 %% The loads are only a hint: a worker overwrites what a caller on its way there has
 %% added, a stream whose consumer has not asked for more does not count, and a worker
 %% that was replaced has no load. So each worker itself says that it is done, and from
 %% then on takes nothing.
-are_idle(Workers, Pool, Deadline) ->
-    py_pool_load:is_idle(Pool) andalso
-        lists:all(fun(Worker) -> py_worker:seal(Worker, py_time:left(Deadline)) end, Workers).
+are_done(Workers, Deadline) ->
+    lists:all(fun(Worker) -> py_worker:seal(Worker, py_time:left(Deadline)) end, Workers).
 
 workers(Pool) ->
     case py_pool_board:workers_sup(Pool) of

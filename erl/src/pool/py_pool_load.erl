@@ -18,7 +18,8 @@
 -export([new/1, least/1, claim/2, set/3, set_absent/2, is_idle/1, has_work/2]).
 -export([set_use/4, use/2]).
 -export([set_contexts/3, claim_context/2]).
--export([set_waiting/2, has_waiting/1, set_stopping/1, is_stopping/1]).
+-export([set_waiting/2, has_waiting/1, sent/1, arrived/1, are_on_the_way/1]).
+-export([set_stopping/1, is_stopping/1]).
 -export([set_oom_kills/2, claim_oom_kill/2]).
 -export([refuse/3, admit/1, memory_refusal/1]).
 
@@ -34,9 +35,10 @@
 -define(OOM_KILLS, 3).
 -define(USED, 4).
 -define(ALLOWED, 5).
+-define(ON_THE_WAY, 6).
 %% Behind them the place of each worker's load, then of how much each was used, then of
 %% how many contexts it has.
--define(OWN_PLACES, 5).
+-define(OWN_PLACES, 6).
 -define(PLACE(Slot), (?OWN_PLACES + (Slot))).
 -define(USE_PLACE(Size, Slot), (?OWN_PLACES + (Size) + (Slot))).
 -define(CONTEXTS_PLACE(Size, Slot), (?OWN_PLACES + 2 * (Size) + (Slot))).
@@ -161,6 +163,22 @@ set_waiting(#pool{load = Load}, N) ->
 -spec has_waiting(#pool{}) -> boolean().
 has_waiting(#pool{load = Load}) ->
     atomics:get(Load, ?WAITING) > 0.
+
+%% A caller that waited in the queue has been given a place.
+-spec sent(#pool{}) -> ok.
+sent(#pool{load = Load}) ->
+    atomics:add(Load, ?ON_THE_WAY, 1).
+
+%% It has gone there, or does not go.
+-spec arrived(#pool{}) -> ok.
+arrived(#pool{load = Load}) ->
+    atomics:sub(Load, ?ON_THE_WAY, 1).
+
+%% Whether there are callers on their way from the queue to a worker. One that dies
+%% there counts for ever.
+-spec are_on_the_way(#pool{}) -> boolean().
+are_on_the_way(#pool{load = Load}) ->
+    atomics:get(Load, ?ON_THE_WAY) > 0.
 
 %% A pool that is to stop takes no new requests.
 -spec set_stopping(#pool{}) -> ok.

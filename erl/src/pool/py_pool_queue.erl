@@ -101,7 +101,8 @@ grant(#queue{pool = Pool, waiters = Waiters} = Q) ->
     case py_pool_board:pick(Pool) of
         {ok, Worker} ->
             {_, Caller} = Ticket = ets:first(Waiters),
-            answer(ets:lookup_element(Waiters, Ticket, 2), {go, Worker}),
+            ok = py_pool_load:sent(Pool),
+            answer(ets:lookup_element(Waiters, Ticket, 2), {sent, Worker}),
             grant(remove(Caller, Q));
         full ->
             Q

@@ -11,7 +11,7 @@
 -define(LARGE, (1 bsl 16)).
 
 %% What a worker, or the pool, answers a request with.
--type answer() :: final() | {opened, py_wire:id()} | {go, pid()} | again.
+-type answer() :: final() | {opened, py_wire:id()} | {sent, pid()} | again.
 %% The answers that make a result.
 -type final() :: {reply, binary()} | {reply, binary(), Ahead :: [binary()]} | {error, term()}.
 -type result() :: ok | {ok, term()} | {error, term()}
