@@ -64,7 +64,7 @@ widen(Now, Answered, #send{seen = Seen, answered = Before, window = Window} = S)
     {{Wider, ?MOST_WINDOW, 2 * Answered - Before}, S#send{window = Wider}}.
 
 measured(_, none, _) ->
-    {?LEAST_WINDOW, ?MOST_WINDOW};
+    {?LEAST_WINDOW, 2 * ?LEAST_WINDOW};     % fewer than are due
 measured(Now, Seen, Answered) ->
     In = fun(Ms) -> Answered * Ms div max(1, Now - Seen) end,
     {max(?LEAST_WINDOW, min(?MOST_WINDOW, In(?AHEAD_MS))), max(2 * ?LEAST_WINDOW, In(?FAR_MS))}.
