@@ -210,6 +210,8 @@ to({_, Id}, {Worker, _, _} = Home, #ticket{pool = Pool} = Ticket) when is_intege
     end;
 to({_, To}, _, Ticket) ->
     Ticket#ticket{to = To};
+to(_, undefined, Ticket) ->
+    Ticket;
 to(_, Home, Ticket) ->
     Ticket#ticket{home = Home}.
 
@@ -253,13 +255,17 @@ perform(#ticket{home = {_, _, waits}, to = context} = Ticket, _) ->
 perform(#ticket{home = {_, _, waits}} = Ticket, Watch) ->
     perform(Ticket#ticket{home = undefined}, Watch);
 perform(#ticket{pool = Pool, req = Req, home = undefined}, Watch) ->
-    anywhere(Pool, Req#req{caller = self()}, Watch);
+    anywhere(Pool, mine(Req), Watch);
 perform(#ticket{req = Req, home = {Worker, Home, _}} = Ticket, Watch) ->
     case to_worker(Worker, Req#req{caller = self(), bound = true}, Watch) of
         again -> given_back(py_pool_board:why_died(Home, Worker), Ticket, Watch);
         {error, {worker_exit, Why}} -> homeless(Why, Ticket, Watch);
         Answer -> {Worker, Answer}
     end.
+
+%% Mostly the process that has made a request also waits for its answer.
+mine(#req{caller = Caller} = Req) when Caller =:= self() -> Req;
+mine(Req) -> Req#req{caller = self()}.
 
 %% The worker that the caller is bound to has not taken it: because the pool
 %% stops, or because the worker has ended.

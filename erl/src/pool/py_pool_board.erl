@@ -79,12 +79,15 @@ missing(Name) ->
 %% The pool, if it takes new requests.
 -spec open(atom()) -> {ok, #pool{}} | {error, {no_pool | stopping | not_started, atom()}}.
 open(Name) ->
-    with_pool(Name, fun(Pool) ->
-        case py_pool_load:is_stopping(Pool) of
-            true -> refusal(Pool);
-            false -> {ok, Pool}
-        end
-    end).
+    case find(Name) of
+        {ok, Pool} = Found ->
+            case py_pool_load:is_stopping(Pool) of
+                true -> refusal(Pool);
+                false -> Found
+            end;
+        {error, _} = Error ->
+            Error
+    end.
 
 %% Why the pool did not take a request: it is stopping, or part of it is dead. This is
 %% known even of a pool that is gone.
@@ -375,9 +378,14 @@ has_ended(Pool, Worker, Culprit) ->
 
 %% ---------------------------------------------------------------------------
 
-%% A pool that has just been stopped has no table any more.
+%% A pool that has just been stopped has no table any more. Every call looks up a row,
+%% so this makes no fun.
 lookup(#pool{table = Table}, Key) ->
-    in_table(fun() -> ets:lookup(Table, Key) end, []).
+    try
+        ets:lookup(Table, Key)
+    catch
+        error:badarg -> []
+    end.
 
 insert(#pool{table = Table}, Row) ->
     _ = in_table(fun() -> ets:insert(Table, Row) end, false),

@@ -6,7 +6,7 @@
 %% have nothing here any more are removed.
 -module(py_watch).
 
--export([new/0, watch/3, gone/2]).
+-export([new/0, is_watched/2, watch/3, gone/2]).
 -export_type([callers/0]).
 
 -define(MANY, 64).
@@ -20,6 +20,10 @@
 -spec new() -> callers().
 new() ->
     #callers{}.
+
+-spec is_watched(pid(), callers()) -> boolean().
+is_watched(Pid, #callers{monitors = Monitors}) ->
+    is_map_key(Pid, Monitors).
 
 %% Watches this process, too. `Busy' returns those that have something here; it
 %% is called only when it is time to sweep.

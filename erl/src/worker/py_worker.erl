@@ -345,6 +345,7 @@ step(_, L) -> L.
 settle(#state{phase = {live, Live}, large = Large} = S) ->
     case py_worker_live:settle(Live) of
         {live, _} = Phase when Large -> {noreply, S#state{phase = Phase, large = false}, hibernate};
+        {live, Live} -> {noreply, S};
         {live, _} = Phase -> {noreply, S#state{phase = Phase}};
         {retired, Why} -> {stop, {shutdown, Why}, S}
     end.

@@ -75,25 +75,31 @@ next(#jobs{n = N, bytes = Bytes, waiting = Waiting} = J) ->
 most(#req{grouped = true}, _) -> ?MOST_WINDOW;
 most(#req{}, #jobs{window = Window}) -> Window.
 
-%% The body belongs to the caller: here it is not needed any more.
-send(#job{req = Req} = Job, Size, J) ->
-    Kept = Job#job{state = sent, req = Req#req{body = []}},
-    behind(Kept, J#jobs{n = J#jobs.n + 1, bytes = J#jobs.bytes + Size,
-                        waiting = queue:drop(J#jobs.waiting),
-                        n_waiting = J#jobs.n_waiting - 1}).
+send(Job, Size, J) ->
+    {Sent, Behind} = behind(Job, J#jobs.sent, J#jobs.behind),
+    J#jobs{sent = Sent, behind = Behind, n = J#jobs.n + 1, bytes = J#jobs.bytes + Size,
+           waiting = queue:drop(J#jobs.waiting), n_waiting = J#jobs.n_waiting - 1}.
 
 %% Nothing behind a job can have started: so what comes there is only kept, youngest
 %% first, until all are looked at (gather/1) or nothing else is left (advance/2).
-behind(Job, #jobs{sent = Sent, behind = Behind} = J) ->
+behind(Job, [], []) ->
+    {[kept(Job, {started, main})], []};
+behind(Job, Sent, Behind) ->
     case are_streams(Sent) of
-        true -> J#jobs{sent = may_start(Sent ++ [Job])};
-        false -> J#jobs{behind = [Job | Behind]}
+        true -> {may_start(Sent ++ [kept(Job, sent)]), Behind};
+        false -> {Sent, [kept(Job, sent) | Behind]}
     end.
 
-advance(Sent, #jobs{behind = Behind} = J) ->
+%% The body belongs to the caller: here it is not needed any more.
+kept(#job{req = Req} = Job, State) ->
+    Job#job{state = State, req = Req#req{body = []}}.
+
+advance([], []) ->
+    {[], []};
+advance(Sent, Behind) ->
     case Behind =/= [] andalso are_streams(Sent) of
-        true -> J#jobs{sent = may_start(Sent ++ lists:reverse(Behind)), behind = []};
-        false -> J#jobs{sent = may_start(Sent)}
+        true -> {may_start(Sent ++ lists:reverse(Behind)), []};
+        false -> {may_start(Sent), Behind}
     end.
 
 gather(#jobs{behind = []} = J) -> J;
@@ -135,8 +141,10 @@ ahead(Id, Frame, J) ->
                        #job{} -> Job
                    end || Job <- sent(J)]}.
 
-%% The program has answered this one.
+%% The program has answered this one; mostly it is the oldest.
 -spec reply(py_wire:id(), binary(), jobs()) -> {[effect()], jobs()} | unknown.
+reply(Id, Frame, #jobs{sent = [#job{id = Id} = Job | Rest]} = J) ->
+    replied(Job, Frame, without(Job, Rest, J));
 reply(Id, Frame, #jobs{sent = Sent, behind = Behind} = J) ->
     case lists:keytake(Id, #job.id, Sent) of
         {value, Job, Rest} -> replied(Job, Frame, without(Job, Rest, J));
@@ -145,7 +153,8 @@ reply(Id, Frame, #jobs{sent = Sent, behind = Behind} = J) ->
     end.
 
 without(#job{req = #req{size = Size} = Req}, Rest, #jobs{n = N, bytes = Bytes} = J) ->
-    advance(Rest, J#jobs{n = N - 1, bytes = Bytes - Size, last = Req}).
+    {Sent, Behind} = advance(Rest, J#jobs.behind),
+    J#jobs{sent = Sent, behind = Behind, n = N - 1, bytes = Bytes - Size, last = Req}.
 
 replied(Job, Frame, J) ->
     {Effects, Next} = Finished = finish(Job, Frame, J),

@@ -76,22 +76,29 @@ accept(Req, Now, L) ->
             effect({answer, Req#req.reply_to, {error, {overloaded, contexts, Max}}}, L)
     end.
 
-push(#req{caller = Caller} = Req, Now, #live{max_queue = Max, tenure = Tenure} = L) ->
+push(#req{caller = Caller} = Req, Now, #live{max_queue = Max, tenure = Tenure, since = Since} = L) ->
     Id = py_worker_streams:next_id(L#live.last_id, L#live.streams),
     case py_worker_jobs:push(Id, Req, Max, L#live.jobs) of
         {[], Jobs} ->
-            Pushed = L#live{last_id = Id, jobs = Jobs, callers = watch(Caller, L), now = Now},
-            tenure(py_worker_tenure:take(Req, Tenure), first(Pushed));
+            Pushed = L#live{last_id = Id, jobs = Jobs, callers = watch(Caller, L), now = Now,
+                            since = since(Since, Now)},
+            tenure(py_worker_tenure:take(Req, Tenure), first(Since, Pushed));
         Refused ->
             jobs(Refused, L)
     end.
 
 %% A program that has nothing to do gets it at once.
-first(#live{since = none, now = Now} = L) -> send_waiting(L#live{since = Now});
-first(L) -> L.
+first(none, L) -> send_waiting(L);
+first(_, L) -> L.
+
+since(none, Now) -> Now;
+since(Since, _) -> Since.
 
 watch(Caller, #live{callers = Callers} = L) ->
-    py_watch:watch(Caller, fun() -> py_worker_view:callers(L) end, Callers).
+    case py_watch:is_watched(Caller, Callers) of
+        true -> Callers;
+        false -> py_watch:watch(Caller, fun() -> py_worker_view:callers(L) end, Callers)
+    end.
 
 %% A frame from the program that has the Id of a request.
 -spec reply(py_wire:id(), binary(), live()) -> live().
@@ -265,6 +272,9 @@ climb(Now, L) ->
 %% ---------------------------------------------------------------------------
 %% What is done about it
 
+%% Each reply is progress, so that is done together with the rest.
+jobs({[progress | Effects], Jobs}, L) ->
+    effects(Effects, L#live{jobs = Jobs, since = none, busy = false});
 jobs({Effects, Jobs}, L) -> effects(Effects, L#live{jobs = Jobs}).
 streams({Effects, Streams}, L) -> effects(Effects, L#live{streams = Streams}).
 urgent({Effects, Urgent}, L) -> effects(Effects, L#live{urgent = Urgent}).

@@ -86,9 +86,15 @@ may_end(#live{tenure = Tenure, jobs = Jobs} = L) ->
 %% The next moment at which something may have to be decided.
 -spec wake(live()) -> py_time:deadline().
 wake(#live{jobs = Jobs, streams = Streams, urgent = Urgent, ladder = Ladder} = L) ->
-    min(next_tick(L),
-        min(min(py_worker_jobs:soonest(Jobs), py_worker_streams:soonest(Streams)),
-            min(py_worker_urgent:soonest(Urgent), py_worker_ladder:soonest(Ladder)))).
+    first(py_worker_ladder:soonest(Ladder),
+          first(py_worker_urgent:soonest(Urgent),
+                first(py_worker_streams:soonest(Streams),
+                      first(next_tick(L), py_worker_jobs:soonest(Jobs))))).
+
+%% Most of them are never.
+first(infinity, At) -> At;
+first(At, infinity) -> At;
+first(At, Other) -> min(At, Other).
 
 next_tick(#live{since = Since, busy = false}) when is_integer(Since) -> Since + ?TICK_MS;
 next_tick(#live{since = none, retiring = false, sealed = false, rest = Rest} = L) ->
