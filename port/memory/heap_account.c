@@ -249,23 +249,29 @@ bool heap_account_is_nearly_full(void)
 
 static void limit_job(size_t ceiling)
 {
-    atomic_store(&account.relieved, false);
+    atomic_store_explicit(&account.relieved, false, memory_order_relaxed);
     set(&account.ceiling, ceiling);
     set(&account.enough, ceiling);
+}
+
+/* Each item of a stream is a job here: so no store waits for others. */
+static void set_running(bool running)
+{
+    atomic_store_explicit(&account.running, running, memory_order_relaxed);
 }
 
 void heap_account_begin_job(void)
 {
     const size_t limit = get(&account.limit);
     set(&account.refused, 0);
-    account.running = true;
+    set_running(true);
     if (limit != HEAP_NO_LIMIT)
         limit_job(ceiling_at_start(limit));
 }
 
 void heap_account_end_job(void)
 {
-    account.running = false;
+    set_running(false);
     limit_job(HEAP_NO_LIMIT);
 }
 

@@ -20,7 +20,8 @@
 #include "wire/put.h"
 #include "wire/queue.h"
 
-/* A chunk ends when it has this many bytes, or was begun this long ago. */
+/* A chunk ends when it has this many bytes, or was begun about this long ago.
+ */
 #define CHUNK_BYTES (64 * 1024)
 #define CHUNK_MS 10
 
@@ -265,7 +266,7 @@ static bool is_full(const struct stream *s, const struct buf *out, long most,
                     long long until)
 {
     return s->used >= most || out->len >= CHUNK_BYTES || s->ending ||
-           (s->used > 0 && clock_now() >= until);
+           (s->used > 0 && clock_coarse() >= until);
 }
 
 static PyObject *next_item(struct stream *s)
@@ -315,7 +316,7 @@ static int put_item_take(struct stream *s, struct buf *out, PyObject *item)
  */
 static bool put_items(struct stream *s, struct buf *out, long most)
 {
-    const long long until = clock_now() + CHUNK_MS * CLOCK_NS_PER_MS;
+    const long long until = clock_coarse() + CHUNK_MS * CLOCK_NS_PER_MS;
 
     while (!is_full(s, out, most, until)) {
         PyObject *item = next_item(s);

@@ -24,6 +24,11 @@ long long clock_now(void)
     return read_clock(CLOCK_MONOTONIC);
 }
 
+long long clock_coarse(void)
+{
+    return read_clock(CLOCK_MONOTONIC_COARSE);
+}
+
 long long clock_thread(void)
 {
     return read_clock(CLOCK_THREAD_CPUTIME_ID);

@@ -14,6 +14,10 @@
 /* Nanoseconds since some moment in the past. */
 long long clock_now(void);
 
+/* The same as of the kernel's last tick, which is 10 milliseconds ago at most:
+ * for who looks at the clock all the time. */
+long long clock_coarse(void);
+
 /* Nanoseconds for which the calling thread has run. */
 long long clock_thread(void);
 
