@@ -78,6 +78,7 @@ erl_sources = \
 	erl/src/os/py_os_rss.erl \
 	erl/src/wire/py_ask.erl \
 	erl/src/wire/py_exception.erl \
+	erl/src/wire/py_pace.erl \
 	erl/src/wire/py_result.erl \
 	erl/src/wire/py_secret.erl \
 	erl/src/wire/py_time.erl \

@@ -24,6 +24,7 @@ unit_scripts = \
 	test/unit/mem_report.escript \
 	test/unit/memory.escript \
 	test/unit/options.escript \
+	test/unit/pace.escript \
 	test/unit/os_exit.escript \
 	test/unit/os_limit.escript \
 	test/unit/profile.escript \

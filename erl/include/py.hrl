@@ -38,6 +38,8 @@
     interrupt_grace :: non_neg_integer(),
     close_grace :: non_neg_integer(),
     drain :: non_neg_integer(),
+    few = 0 :: non_neg_integer(),       % that can do the work of a crowd (py_pool_load)
+    ahead = 0 :: non_neg_integer(),     % how much each of these may have
     refuses = false :: boolean()        % whether something may be in quarantine
 }).
 

@@ -30,6 +30,7 @@ main(_) ->
          60_000, fun crowd/0},
         {"a crowd of short calls, and a long one in between", fun crowd_beside_slow/0},
         {"a crowd makes its worker's heap large, and leaves it small", 60_000, fun crowd_heap/0},
+        {"a crowd that is kept together, and calls that wait", fun crowd_together/0},
         {"in order of arrival", fun in_order/0},
         {"in order of arrival, of what one bound process asks", fun bound_in_order/0},
         {"max_queue: what is more is refused at once", fun overloaded/0},
@@ -162,7 +163,26 @@ crowd_beside_slow() ->
     tap:note("19,200 short calls beside a long one: ~.1f ms", [Ms]),
     ?assertEqual({ok, none}, py:await(Ref)).
 
+%% As many calls that wait as there are workers, while the pool keeps a crowd of short
+%% ones together on a few: none of them waits behind another.
+crowd_together() ->
+    Size = erlang:system_info(schedulers_online) + 4,
+    with_pool(#{size => Size}, fun(In) ->
+        {ok, Pool} = py_pool_board:find(p),
+        Crowd = [spawn_link(fun() -> times(infinity, In) end) || _ <- lists:seq(1, 32)],
+        fixture:wait_until(fun() -> py_pool_load:is_together(Pool) end),
+        {Ms, _} = figure:within(500, fun() ->
+            Refs = [py:spawn_call(time, sleep, [0.3], #{}, In) || _ <- lists:seq(1, Size)],
+            [?assertEqual({ok, none}, py:await(Ref)) || Ref <- Refs]
+        end),
+        tap:note("~b calls of 300 ms at once took ~.1f ms", [Size, Ms]),
+        [begin unlink(Pid), exit(Pid, kill) end || Pid <- Crowd]
+    end).
+
 times(0, _) -> ok;
+times(infinity, In) ->
+    {ok, 3} = py:call(operator, add, [1, 2], #{}, In),
+    times(infinity, In);
 times(N, In) ->
     {ok, 3} = py:call(operator, add, [1, 2], #{}, In),
     times(N - 1, In).

@@ -41,6 +41,7 @@ main(_) ->
         {"a caller is gone: each job by its state", fun leave/0},
         {"what is left has until its deadline, or the caller's", fun leave_until/0},
         {"far too many: what is behind goes elsewhere", fun far_too_many/0},
+        {"a crowd goes apart: what waits goes elsewhere if it may", fun spread/0},
         {"busy: what may run elsewhere goes there", fun take_back/0},
         {"busy: the program is asked once for each job", fun take_back_once/0},
         {"used up: what names the worker is for its successor", fun hand_over/0},
@@ -134,7 +135,7 @@ other_window() ->
     ?assertEqual(lists:seq(1, 16), Ids),
     {[], Narrow} = py_worker_jobs:set_window({?LEAST_WINDOW, 16, 1000}, replied(1, Sent)),
     ?assertEqual(none, py_worker_jobs:next(Narrow)),
-    ?assertEqual({19, 0}, py_worker_jobs:load(Narrow)),
+    ?assertEqual({19, ?LEAST_WINDOW}, py_worker_jobs:load(Narrow)),
     Left = lists:foldl(fun replied/2, Narrow, lists:seq(2, 9)),
     ?assertMatch({[17], _}, send(Left)).
 
@@ -154,7 +155,7 @@ grouped() ->
     Pushed = lists:foldl(fun(Req, J) -> {[], Next} = push(Req, 0, J), Next end, py_worker_jobs:new(), Group),
     {Ids, Jobs} = send(Pushed),
     ?assertEqual(lists:seq(1, ?MOST_WINDOW), Ids),
-    ?assertMatch({Count, 0}, py_worker_jobs:load(Jobs)),
+    ?assertMatch({Count, ?LEAST_WINDOW}, py_worker_jobs:load(Jobs)),
     ?assertMatch({[{answer, last, {error, {overloaded, _, 0}}}], _}, push(bound(last), 0, Jobs)),
     Half = ?WINDOW_BYTES div 2,
     ?assertMatch({[1, 2], _}, send(waiting([sized(Half, Req) || Req <- lists:sublist(Group, 3)]))).
@@ -317,6 +318,12 @@ far_too_many() ->
     {Back, _} = py_worker_jobs:reply(14, frame(14, {error, not_started}), Narrow),
     ?assertMatch([{requeue, #req{reply_to = 14}}], Back).
 
+spread() ->
+    Full = sent([req(Id) || Id <- lists:seq(1, ?LEAST_WINDOW)]),
+    {Effects, Jobs} = py_worker_jobs:spread(waiting([req(10), bound(11), req(12)], Full)),
+    ?assertMatch([{requeue, #req{reply_to = 10}}, {requeue, #req{reply_to = 12}}], Effects),
+    ?assertEqual(?LEAST_WINDOW + 1, py_worker_jobs:count(Jobs)).
+
 take_back() ->
     Sent = sent([req(1), bound(2)] ++ [bound(Id) || Id <- lists:seq(3, ?LEAST_WINDOW)]),
     {Effects, Jobs} = py_worker_jobs:take_back(waiting([req(10), bound(11)], Sent)),
@@ -361,7 +368,7 @@ loads() ->
      {"what is sent", [1, 1, 1], {3, ?LEAST_WINDOW}},
      {"full of bytes", [?WINDOW_BYTES], {1, 0}},
      {"full of jobs", lists:duplicate(?LEAST_WINDOW, 1), {?LEAST_WINDOW, ?LEAST_WINDOW}},
-     {"more than a window", lists:duplicate(?LEAST_WINDOW + 3, 1), {?LEAST_WINDOW + 3, 0}},
+     {"more than a window", lists:duplicate(?LEAST_WINDOW + 3, 1), {?LEAST_WINDOW + 3, ?LEAST_WINDOW}},
      {"one that waits for room", [?WINDOW_BYTES - 1, 2], {2, 0}}].
 
 load(Sizes, Load) ->

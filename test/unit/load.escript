@@ -6,6 +6,7 @@
 %% no processes: pids of this script stand for its workers.
 -mode(compile).
 -include_lib("stdlib/include/assert.hrl").
+-include("../../erl/include/py.hrl").
 
 %% Requests that a worker takes.
 -define(WINDOW, 8).
@@ -16,6 +17,12 @@ main(_) ->
         [{["picks ", What], in_pool(fun(Pool) -> picks(Loads, Slots, Pool) end)}
          || {What, Loads, Slots} <- picked()],
         {"workers are picked in turn", in_pool(fun in_turn/1)},
+        [{["a crowd goes to ", What], in_pool(fun(Pool) -> crowd(Loads, Slots, Pool) end)}
+         || {What, Loads, Slots} <- crowds()],
+        {"a crowd is together when calls are many", in_pool(fun together/1)},
+        {"a crowd that is slower together goes apart", in_pool(fun apart/1)},
+        {"a pause tells no rate", in_pool(fun no_rate/1)},
+        {"few of many workers, or none of few", fun few/0},
         {"a worker that has left is not picked", in_pool(fun left/1)},
         {"only the worker that is there can leave", in_pool(fun replaced/1)},
         {"a load's slot is nobody else's", in_pool(fun places/1)},
@@ -30,7 +37,7 @@ main(_) ->
 %% A pool of three, of which no worker has joined.
 in_pool(Test) ->
     fun() ->
-        Pool = py_pool_board:new(unit, #{size => 3, timeout => 1, max_frame => 1024,
+        Pool = py_pool_board:new(unit, #{size => 3, timeout => 1, max_frame => 1024, max_queue => 10,
                                          interrupt_grace => 1, close_grace => 1, drain => 1}),
         ok = py_pool_board:publish(Pool),
         try Test(Pool) after py_pool_board:delete(unit) end
@@ -69,6 +76,62 @@ in_turn(Pool) ->
     ?assertEqual(full, py_pool_board:pick(Pool)),
     py_pool_load:set(Pool, 2, {0, ?WINDOW}),
     ?assertEqual({ok, lists:nth(2, Workers)}, py_pool_board:pick(Pool)).
+
+%% {What, the workers' loads, the slots of which one is picked}. There is room for 20.
+crowds() ->
+    Busy = {1, 0},
+    [{"the first that has nothing to do", [1, 0, 0], [2]},
+     {"the first of all", [0, 0, 0], [1]},
+     {"one of the first, with more than the others", [9, 8, 0], [2]},
+     {"no busy one", [Busy, 9, 8], [3]},
+     {"another, if the first have too much", [20, {20, 64}, 1], [3]},
+     {"nobody, if all are busy", [Busy, Busy, Busy], []}].
+
+crowd(Loads, Slots, Pool) ->
+    keep_together(Pool),
+    picks(Loads, Slots, few(Pool)).
+
+%% As if two workers could run at the same time.
+few(Pool) -> Pool#pool{few = 2, ahead = 20}.
+
+keep_together(Pool) ->
+    looks([{Ms, 100 * Ms} || Ms <- lists:seq(0, 120, 30)], Pool),
+    ?assert(py_pool_load:is_together(few(Pool))).
+
+%% What workers see: {after how many ms, how many calls there have been}.
+looks(Seen, Pool) ->
+    Then = py_time:now_ms(),
+    [begin
+         py_pool_load:set_use(Pool, 1, Calls, none),
+         py_pool_load:look(few(Pool), Then + Ms)
+     end || {Ms, Calls} <- Seen].
+
+together(Pool) ->
+    ?assertEqual({false, true}, whether(few(Pool))),
+    keep_together(Pool),
+    ?assertEqual({true, false}, whether(few(Pool))),
+    ?assertEqual({false, false}, whether(Pool#pool{few = 0})).
+
+whether(Pool) ->
+    {py_pool_load:is_together(Pool), py_pool_load:is_apart(Pool)}.
+
+%% Two looks close to each other are one. More calls are under way than few have.
+apart(Pool) ->
+    keep_together(Pool),
+    _ = join(Pool, [1, 1, 1]),
+    looks([{150, 12_010}, {151, 12_010}, {152, 12_010}, {153, 12_010}], Pool),
+    ?assert(py_pool_load:is_together(few(Pool))),
+    looks([{180, 12_020}, {210, 12_030}], Pool),
+    ?assert(py_pool_load:is_apart(few(Pool))),
+    ?assertNot(py_pool_load:is_together(few(Pool))).
+
+no_rate(Pool) ->
+    looks([{0, 0}, {500, 100_000}], Pool),
+    ?assertNot(py_pool_load:is_together(few(Pool))).
+
+few() ->
+    Schedulers = erlang:system_info(schedulers_online),
+    ?assertEqual([0, 0, Schedulers], [py_pool_load:few(N) || N <- [1, Schedulers, Schedulers + 1]]).
 
 left(Pool) ->
     [_, Two, _] = Workers = join(Pool, [5, 0, 5]),

@@ -23,10 +23,10 @@ sleeper() ->
     spawn(fun() -> receive after infinity -> ok end end).
 
 %% Nobody may ask.
-never() -> error(asked).
+never(busy) -> error(asked).
 
 watch(Pids, Busy, Callers) ->
-    lists:foldl(fun(Pid, C) -> py_watch:watch(Pid, Busy, C) end, Callers, Pids).
+    lists:foldl(fun(Pid, C) -> py_watch:watch(Pid, Busy, busy, C) end, Callers, Pids).
 
 monitored() ->
     {monitors, Monitors} = process_info(self(), monitors),
@@ -34,12 +34,12 @@ monitored() ->
 
 once() ->
     Pid = sleeper(),
-    _ = watch([Pid, Pid], fun never/0, py_watch:new()),
+    _ = watch([Pid, Pid], fun never/1, py_watch:new()),
     ?assertEqual([Pid], monitored()).
 
 death() ->
     Pid = sleeper(),
-    Callers = watch([Pid], fun never/0, py_watch:new()),
+    Callers = watch([Pid], fun never/1, py_watch:new()),
     exit(Pid, kill),
     receive {'DOWN', _, process, Pid, killed} -> ok end,
     {gone, Rest} = py_watch:gone(Pid, Callers),
@@ -50,13 +50,13 @@ unknown() ->
 
 few() ->
     Pids = [sleeper() || _ <- lists:seq(1, ?MANY)],
-    _ = watch(Pids, fun never/0, py_watch:new()),
+    _ = watch(Pids, fun never/1, py_watch:new()),
     ?assertEqual(lists:sort(Pids), lists:sort(monitored())).
 
 many() ->
     [Next | Pids] = [sleeper() || _ <- lists:seq(0, ?MANY)],
     Busy = lists:sublist(Pids, 10),
-    Callers = watch([Next], fun() -> Busy end, watch(Pids, fun never/0, py_watch:new())),
+    Callers = watch([Next], fun(busy) -> Busy end, watch(Pids, fun never/1, py_watch:new())),
     ?assertEqual(lists:sort([Next | Busy]), lists:sort(monitored())),
     ?assertEqual(unknown, py_watch:gone(lists:last(Pids), Callers)),
     ?assertMatch({gone, _}, py_watch:gone(hd(Busy), Callers)).
@@ -64,7 +64,7 @@ many() ->
 %% All are busy, so all are kept: not each of them asks again.
 twice() ->
     Pids = [sleeper() || _ <- lists:seq(1, ?MANY)],
-    Full = watch(Pids, fun never/0, py_watch:new()),
-    Asked = watch([sleeper()], fun() -> Pids end, Full),
-    _ = watch([sleeper() || _ <- lists:seq(2, ?MANY)], fun never/0, Asked),
+    Full = watch(Pids, fun never/1, py_watch:new()),
+    Asked = watch([sleeper()], fun(busy) -> Pids end, Full),
+    _ = watch([sleeper() || _ <- lists:seq(2, ?MANY)], fun never/1, Asked),
     ?assertEqual(2 * ?MANY, length(monitored())).

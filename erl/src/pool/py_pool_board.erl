@@ -10,6 +10,7 @@
 %%                                {{program, Worker}, Slot, OsPid} for each
 %%                                program from its start to its worker's end,
 %%                                {version, Text}, {refused, Map}, {{said, What}},
+%%                                {pace, what py_pool_load has seen},
 %%                                {{memory, Slot}, what is known of it},
 %%                                {{rest, Slot}, Worker, Calls} while this worker
 %%                                has had nothing to do since that was known,
@@ -42,19 +43,19 @@
 %% A pool that nobody knows yet. Its table belongs to the calling process.
 -spec new(atom(), #{size := pos_integer(), timeout := timeout(), max_frame := pos_integer(),
                     interrupt_grace := non_neg_integer(), close_grace := non_neg_integer(),
-                    drain := non_neg_integer(), _ => _}) -> #pool{}.
-new(Name, #{size := Size, timeout := Timeout, max_frame := MaxFrame, drain := Drain,
+                    drain := non_neg_integer(), max_queue := non_neg_integer(), _ => _}) -> #pool{}.
+new(Name, #{size := Size, timeout := Timeout, max_frame := MaxFrame, drain := Drain, max_queue := Max,
             interrupt_grace := InterruptGrace, close_grace := CloseGrace} = Options) ->
     #pool{name = Name, size = Size, load = py_pool_load:new(Size), bills = bills(Options),
           table = ets:new(?MODULE, [public, {read_concurrency, true}]),
           timeout = Timeout, max_frame = MaxFrame, drain = Drain,
           interrupt_grace = InterruptGrace, close_grace = CloseGrace,
+          few = py_pool_load:few(Size), ahead = py_pool_load:ahead(Max),
           refuses = maps:get(quarantine, Options, infinity) =/= infinity}.
 
 %% From now on the pool is known by its name.
 -spec publish(#pool{}) -> ok.
-publish(#pool{name = Name} = Pool) ->
-    persistent_term:put({py, Name}, Pool).
+publish(#pool{name = Name} = Pool) -> persistent_term:put({py, Name}, Pool).
 
 bills(#{bill := true}) -> ets:new(py_worker_bill, [public, {write_concurrency, true}]);
 bills(_) -> none.
@@ -80,14 +81,12 @@ missing(Name) ->
 -spec open(atom()) -> {ok, #pool{}} | {error, {no_pool | stopping | not_started, atom()}}.
 open(Name) ->
     case find(Name) of
-        {ok, Pool} = Found ->
-            case py_pool_load:is_stopping(Pool) of
-                true -> refusal(Pool);
-                false -> Found
-            end;
-        {error, _} = Error ->
-            Error
+        {ok, Pool} -> open(py_pool_load:is_stopping(Pool), Pool);
+        {error, _} = Error -> Error
     end.
+
+open(true, Pool) -> refusal(Pool);
+open(false, Pool) -> {ok, Pool}.
 
 %% Why the pool did not take a request: it is stopping, or part of it is dead. This is
 %% known even of a pool that is gone.
@@ -185,10 +184,7 @@ leave(Pool, Slot, Worker) ->
 %% The worker with the least to do; full when no worker has room.
 -spec pick(#pool{}) -> {ok, pid()} | full.
 pick(Pool) ->
-    case py_pool_load:least(Pool) of
-        {ok, Slot} -> pick(Pool, Slot);
-        full -> full
-    end.
+    case py_pool_load:pick(Pool) of {ok, Slot} -> pick(Pool, Slot); full -> full end.
 
 pick(Pool, Slot) ->
     case lookup(Pool, Slot) of
@@ -378,14 +374,10 @@ has_ended(Pool, Worker, Culprit) ->
 
 %% ---------------------------------------------------------------------------
 
-%% A pool that has just been stopped has no table any more. Every call looks up a row,
-%% so this makes no fun.
+%% A pool that has just been stopped has no table any more. Each call looks a row up, so
+%% this makes no fun.
 lookup(#pool{table = Table}, Key) ->
-    try
-        ets:lookup(Table, Key)
-    catch
-        error:badarg -> []
-    end.
+    try ets:lookup(Table, Key) catch error:badarg -> [] end.
 
 insert(#pool{table = Table}, Row) ->
     _ = in_table(fun() -> ets:insert(Table, Row) end, false),

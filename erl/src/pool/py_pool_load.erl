@@ -15,7 +15,8 @@
 %% two sees the other.
 -module(py_pool_load).
 
--export([new/1, least/1, claim/2, set/3, set_absent/2, is_idle/1, has_work/2]).
+-export([new/1, few/1, ahead/1, pick/1, claim/2, set/3, set_absent/2, is_idle/1, has_work/2]).
+-export([look/2, is_together/1, is_apart/1]).
 -export([set_use/4, use/2]).
 -export([set_contexts/3, claim_context/2]).
 -export([set_waiting/2, has_waiting/1, sent/1, arrived/1, are_on_the_way/1]).
@@ -36,9 +37,12 @@
 -define(USED, 4).
 -define(ALLOWED, 5).
 -define(ON_THE_WAY, 6).
+%% Whether a crowd is kept together, and when to look next whether it should be (ms).
+-define(TOGETHER, 7).
+-define(NEXT_LOOK, 8).
 %% Behind them the place of each worker's load, then of how much each was used, then of
 %% how many contexts it has.
--define(OWN_PLACES, 6).
+-define(OWN_PLACES, 8).
 -define(PLACE(Slot), (?OWN_PLACES + (Slot))).
 -define(USE_PLACE(Size, Slot), (?OWN_PLACES + (Size) + (Slot))).
 -define(CONTEXTS_PLACE(Size, Slot), (?OWN_PLACES + 2 * (Size) + (Slot))).
@@ -47,6 +51,7 @@
 %% while it has an open stream.
 -define(HELD, (1 bsl 60)).
 -define(STREAMING, (1 bsl 59)).
+-define(CALLS(Use), ((Use) band (?STREAMING - 1))).
 
 %% A load: the window above the number of requests. A worker whose window is 0 is
 %% not picked.
@@ -55,18 +60,42 @@
 -define(TAKES(Load), ((Load) bsr 32)).
 -define(ABSENT, 0).
 
+%% How often it is looked how fast a crowd is (ms). The most that one of a few may have.
+-define(LOOK_MS, 25).
+-define(MOST_AHEAD, 1024).
+
 %% For a pool of Size workers. There is no worker yet.
 -spec new(pos_integer()) -> atomics:atomics_ref().
 new(Size) ->
     Load = atomics:new(?OWN_PLACES + 3 * Size, [{signed, true}]),
     [atomics:put(Load, ?PLACE(Slot), ?ABSENT) || Slot <- lists:seq(1, Size)],
+    atomics:put(Load, ?NEXT_LOOK, py_time:now_ms()),
     Load.
 
 %% ---------------------------------------------------------------------------
 %% Workers
 
-%% The worker with the least in flight; full when no worker has room.
--spec least(#pool{}) -> {ok, slot()} | full.
+%% A worker for the next request; full when no worker has room.
+-spec pick(#pool{}) -> {ok, slot()} | full.
+pick(#pool{size = Size, load = Load, few = Few, ahead = Ahead} = Pool) ->
+    case is_together(Pool) andalso least_of_few(Load, 1, Size, Few, none, Ahead) of
+        Slot when is_integer(Slot) -> {ok, Slot};
+        _ -> least(Pool)
+    end.
+
+%% Of the first that take anything, the one with the least.
+least_of_few(_, Slot, Size, Left, Found, _) when Slot > Size; Left =:= 0 ->
+    Found;
+least_of_few(Load, Slot, Size, Left, Found, Least) ->
+    Own = atomics:get(Load, ?PLACE(Slot)),
+    case ?IN_FLIGHT(Own) of
+        _ when ?TAKES(Own) =:= 0 -> least_of_few(Load, Slot + 1, Size, Left, Found, Least);
+        0 -> Slot;
+        N when N < Least -> least_of_few(Load, Slot + 1, Size, Left - 1, Slot, N);
+        _ -> least_of_few(Load, Slot + 1, Size, Left - 1, Found, Least)
+    end.
+
+%% The worker with the least in flight.
 least(#pool{size = Size, load = Load}) ->
     First = erlang:system_info(scheduler_id) rem Size,
     case least(Load, Size, First, Size, none, infinity) of
@@ -86,6 +115,75 @@ least(Load, Size, I, Left, Slot, Least) ->
         _ ->
             least(Load, Size, (I + 1) rem Size, Left - 1, Slot, Least)
     end.
+
+%% ---------------------------------------------------------------------------
+%% A crowd: together, on a few workers, or apart, on all (py_pace)
+
+%% As many as can run at the same time, if there are more. Otherwise nothing is gained.
+-spec few(pos_integer()) -> non_neg_integer().
+few(Size) ->
+    case erlang:system_info(schedulers_online) of
+        Few when Few < Size -> Few;
+        _ -> 0
+    end.
+
+%% How much each of the few may have, in a pool where that many may wait.
+-spec ahead(non_neg_integer()) -> non_neg_integer().
+ahead(MaxQueue) ->
+    min(?MOST_AHEAD, MaxQueue div 2).
+
+-spec is_together(#pool{}) -> boolean().
+is_together(#pool{few = 0}) -> false;
+is_together(#pool{load = Load}) -> atomics:get(Load, ?TOGETHER) > 0.
+
+%% The other way round, but never so where there are no few.
+-spec is_apart(#pool{}) -> boolean().
+is_apart(#pool{few = 0}) -> false;
+is_apart(#pool{load = Load}) -> atomics:get(Load, ?TOGETHER) =:= 0.
+
+%% Each worker that is at work comes here every few milliseconds. One of them does
+%% something about it.
+-spec look(#pool{}, Now :: integer()) -> ok.
+look(#pool{few = 0}, _) ->
+    ok;
+look(#pool{load = Load} = Pool, Now) ->
+    Next = atomics:get(Load, ?NEXT_LOOK),
+    case Next =< Now andalso atomics:compare_exchange(Load, ?NEXT_LOOK, Next, Now + ?LOOK_MS) of
+        ok -> look_now(Pool, Now);
+        _ -> ok
+    end.
+
+%% A pool that has just been stopped has no table any more.
+look_now(#pool{table = Table, load = Load} = Pool, Now) ->
+    try
+        {Calls, UnderWay} = sums(Pool),
+        Pace = next_pace(ets:lookup(Table, pace), Calls, UnderWay, Now, Pool),
+        true = ets:insert(Table, {pace, Now, Calls, Pace}),
+        Together = case py_pace:is_together(Pace) of true -> 1; false -> 0 end,
+        atomics:put(Load, ?TOGETHER, Together)
+    catch
+        error:badarg -> ok
+    end.
+
+%% Only what was seen a moment ago tells a rate. A worker that is replaced takes its
+%% calls with it: then there seem to be none.
+next_pace([{_, Seen, Before, Pace}], Calls, UnderWay, Now, _)
+  when Now > Seen, Now - Seen < 2 * ?LOOK_MS ->
+    py_pace:next(max(0, Calls - Before) * 1000 div (Now - Seen), UnderWay, Now, Pace);
+next_pace([{_, _, _, Pace}], _, _, _, _) ->
+    Pace;
+next_pace([], _, _, Now, #pool{few = Few}) ->
+    py_pace:new(Few, Now).
+
+%% How many calls all workers have answered, and how many are under way or wait.
+sums(#pool{size = Size, load = Load}) ->
+    lists:foldl(fun(Slot, {Calls, UnderWay}) ->
+        {Calls + ?CALLS(atomics:get(Load, ?USE_PLACE(Size, Slot))),
+         UnderWay + ?IN_FLIGHT(atomics:get(Load, ?PLACE(Slot)))}
+    end, {0, atomics:get(Load, ?WAITING)}, lists:seq(1, Size)).
+
+%% ---------------------------------------------------------------------------
+%% What callers and workers say
 
 %% A caller's hint to others that it is on its way there.
 -spec claim(#pool{}, slot()) -> ok.
@@ -122,7 +220,7 @@ in_hand(held) -> ?HELD.
 use(#pool{load = Load, size = Size}, Slot) ->
     Use = atomics:get(Load, ?USE_PLACE(Size, Slot)),
     Own = atomics:get(Load, ?PLACE(Slot)),
-    #{calls => Use band (?STREAMING - 1), held => Use >= ?HELD,
+    #{calls => ?CALLS(Use), held => Use >= ?HELD,
       idle => Use < ?STREAMING andalso ?IN_FLIGHT(Own) =:= 0 andalso ?TAKES(Own) > 0}.
 
 %% How many contexts this slot's worker has.

@@ -82,8 +82,7 @@ add(#req{caller = Caller, arrival = Arrival, deadline = Deadline} = Req, Now,
     #queue{patience = Patience, waiters = Waiters, ends = Ends, tickets = Tickets} = Q) ->
     Until = min(Deadline, py_time:deadline(Patience, Now)),
     Ticket = {Arrival, Caller},
-    Busy = fun() -> maps:keys(Tickets) end,
-    Callers = py_watch:watch(Caller, Busy, Q#queue.callers),
+    Callers = py_watch:watch(Caller, fun maps:keys/1, Tickets, Q#queue.callers),
     true = ets:insert(Waiters, {Ticket, Req}),
     true = ets:insert(Ends, {{Until, Ticket}}),
     arm(Until, noted(Q#queue{callers = Callers, tickets = Tickets#{Caller => {Ticket, Until}}})).

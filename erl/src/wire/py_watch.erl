@@ -6,7 +6,7 @@
 %% have nothing here any more are removed.
 -module(py_watch).
 
--export([new/0, is_watched/2, watch/3, gone/2]).
+-export([new/0, watch/4, gone/2]).
 -export_type([callers/0]).
 
 -define(MANY, 64).
@@ -21,19 +21,15 @@
 new() ->
     #callers{}.
 
--spec is_watched(pid(), callers()) -> boolean().
-is_watched(Pid, #callers{monitors = Monitors}) ->
-    is_map_key(Pid, Monitors).
-
-%% Watches this process, too. `Busy' returns those that have something here; it
+%% Watches this process, too. `Busy' says of this term who has something here; it
 %% is called only when it is time to sweep.
--spec watch(pid(), fun(() -> [pid()]), callers()) -> callers().
-watch(Pid, _, #callers{monitors = Monitors} = C) when is_map_key(Pid, Monitors) ->
+-spec watch(pid(), fun((Of) -> [pid()]), Of, callers()) -> callers().
+watch(Pid, _, _, #callers{monitors = Monitors} = C) when is_map_key(Pid, Monitors) ->
     C;
-watch(Pid, Busy, #callers{monitors = Monitors, limit = Limit} = C)
+watch(Pid, Busy, Of, #callers{monitors = Monitors, limit = Limit} = C)
   when map_size(Monitors) >= Limit ->
-    add(Pid, sweep(Busy(), C));
-watch(Pid, _, C) ->
+    add(Pid, sweep(Busy(Of), C));
+watch(Pid, _, _, C) ->
     add(Pid, C).
 
 add(Pid, #callers{monitors = Monitors} = C) ->

@@ -252,8 +252,7 @@ starting({?MODULE, live}, Boot, _, S) ->
     go_live(py_worker_boot:hello(Boot), S);
 starting({?MODULE, {ran_out, What}}, _, _, #state{port = Port} = S) ->
     What =:= heap andalso py_worker_reaper:full(S#state.pool, S#state.slot, S#state.os_pid),
-    _ = py_os_port:send(Port, py_wire:resume()),
-    {noreply, S};
+    _ = py_os_port:send(Port, py_wire:resume()), {noreply, S};
 starting({?MODULE, {retire, Why, _}}, _, _, S) -> {stop, {shutdown, Why}, S};
 starting({?MODULE, {request, Req}}, _, _, S) -> py_worker_end:refuse(Req), {noreply, S};
 starting({timeout, Timer, boot}, Boot, Timer, S) ->
@@ -344,8 +343,8 @@ step(_, L) -> L.
 
 settle(#state{phase = {live, Live}, large = Large} = S) ->
     case py_worker_live:settle(Live) of
+        {live, Live} when not Large -> {noreply, S};
         {live, _} = Phase when Large -> {noreply, S#state{phase = Phase, large = false}, hibernate};
-        {live, Live} -> {noreply, S};
         {live, _} = Phase -> {noreply, S#state{phase = Phase}};
         {retired, Why} -> {stop, {shutdown, Why}, S}
     end.

@@ -14,7 +14,7 @@
 -export([new/0, push/4, next/1, ahead/3, reply/3, put_back/3]).
 -export([note/2, last/1, request/2, requests/1, has_free/1]).
 -export([is_idle/1, count/1, calls/1, set_window/2, load/1, callers/1, owner/2, running/1]).
--export([expire/2, stuck/2, soonest/1, leave/3, take_back/1, hand_over/1, give_up/2]).
+-export([expire/2, stuck/2, soonest/1, leave/3, take_back/1, spread/1, hand_over/1, give_up/2]).
 -export_type([jobs/0, job/0]).
 
 -include("py.hrl").
@@ -38,8 +38,7 @@
 -type job() :: #job{}.
 
 -spec new() -> jobs().
-new() ->
-    #jobs{}.
+new() -> #jobs{}.
 
 %% ---------------------------------------------------------------------------
 %% On its way
@@ -112,13 +111,9 @@ sent(#jobs{sent = Sent, behind = Behind}) -> Sent ++ lists:reverse(Behind).
 %% The program runs jobs in the order in which they were sent. So of those that
 %% are not answered, only the first can have started; and the streams before it,
 %% whose first items may come later than the next job's reply.
-may_start([Job | Rest]) ->
-    case is_stream(Job) of
-        true -> [started(Job) | may_start(Rest)];
-        false -> [started(Job) | Rest]
-    end;
-may_start([]) ->
-    [].
+may_start([#job{req = #req{kind = {stream, _}}} = Job | Rest]) -> [started(Job) | may_start(Rest)];
+may_start([Job | Rest]) -> [started(Job) | Rest];
+may_start([]) -> [].
 
 started(#job{state = sent} = Job) -> Job#job{state = {started, main}};
 started(Job) -> Job.
@@ -175,8 +170,7 @@ finish(#job{req = #req{kind = {stream, _}}} = Job, Frame, J) ->
         final -> done(Job, Frame, J);
         Items -> {[{open, Job, Frame, Items}], J}
     end;
-finish(Job, Frame, J) ->
-    done(Job, Frame, J).
+finish(Job, Frame, J) -> done(Job, Frame, J).
 
 %% Nobody waits for it; but a stream has not ended before its last word.
 unwanted(#job{id = Id, req = #req{binds = {context, Context, _}, owner = Owner}}, final, J) ->
@@ -207,30 +201,25 @@ put_back(#job{req = #req{size = Size}} = Job, Deadline, #jobs{sent = Sent} = J) 
 
 %% The program was doing something that is not a job.
 -spec note(#req{} | none, jobs()) -> jobs().
-note(Req, J) ->
-    J#jobs{last = Req}.
+note(Req, J) -> J#jobs{last = Req}.
 
 %% What the program was doing when it last said something.
 -spec last(jobs()) -> #req{} | none.
-last(#jobs{last = Last}) ->
-    Last.
+last(#jobs{last = Last}) -> Last.
 
 %% ---------------------------------------------------------------------------
 %% What there is
 
 %% Whether the program has no job.
 -spec is_idle(jobs()) -> boolean().
-is_idle(#jobs{n = N}) ->
-    N =:= 0.
+is_idle(#jobs{n = N}) -> N =:= 0.
 
 -spec count(jobs()) -> non_neg_integer().
-count(#jobs{n = N, n_waiting = Waiting}) ->
-    N + Waiting.
+count(#jobs{n = N, n_waiting = Waiting}) -> N + Waiting.
 
 %% How many have been answered with a reply since the worker became live.
 -spec calls(jobs()) -> non_neg_integer().
-calls(#jobs{calls = Calls}) ->
-    Calls.
+calls(#jobs{calls = Calls}) -> Calls.
 
 %% From now on this many may be sent. If the program has far too many, because it has
 %% become slow, those behind would wait while others have nothing to do.
@@ -240,10 +229,12 @@ set_window({Window, Far, Due}, #jobs{n = N} = J) when N > Far ->
 set_window({Window, _, Due}, J) ->
     {[], J#jobs{window = Window, due = Due}}.
 
-%% As others see it (py_pool_load): how many there are, and how many there may be.
+%% As others see it (py_pool_load): how many there are, and how many there may be; none,
+%% if it has too many bytes or some wait although there might be more.
 -spec load(jobs()) -> {non_neg_integer(), Window :: non_neg_integer()}.
-load(#jobs{n = N, bytes = Bytes, n_waiting = 0, window = Window}) when Bytes < ?WINDOW_BYTES ->
-    {N, Window};
+load(#jobs{n = N, bytes = Bytes, n_waiting = Waiting, window = Window})
+  when Bytes < ?WINDOW_BYTES, Waiting =:= 0 orelse N >= Window ->
+    {N + Waiting, Window};
 load(#jobs{n = N, n_waiting = Waiting}) ->
     {N + Waiting, 0}.
 
@@ -287,8 +278,7 @@ requests(#jobs{} = J) ->
 has_free(#jobs{} = J) ->
     lists:any(fun(#job{left = Left} = Job) -> not Left andalso may_move(Job) end, all(J)).
 
-all(#jobs{waiting = Waiting} = J) ->
-    sent(J) ++ queue:to_list(Waiting).
+all(#jobs{waiting = Waiting} = J) -> sent(J) ++ queue:to_list(Waiting).
 
 %% ---------------------------------------------------------------------------
 %% Time
@@ -311,8 +301,7 @@ expire(Now, J) ->
 expire(Now, #job{left = false, deadline = D} = Job, Effects) when D =< Now ->
     Cancels = [cancel(Job) || not has_started(Job)],
     {Job#job{left = true}, [too_late(Job) | Cancels] ++ Effects};
-expire(_, Job, Effects) ->
-    {Job, Effects}.
+expire(_, Job, Effects) -> {Job, Effects}.
 
 too_late(#job{req = #req{reply_to = From}}) -> {answer, From, {error, timeout}}.
 
@@ -320,8 +309,7 @@ cancel(#job{id = Id}) -> {send, py_wire:cancel(Id)}.
 
 %% No deadline is earlier, except for those that expire/2 has handled.
 -spec soonest(jobs()) -> py_time:deadline().
-soonest(#jobs{soonest = Soonest}) ->
-    Soonest.
+soonest(#jobs{soonest = Soonest}) -> Soonest.
 
 %% What may be running although its deadline has passed. Streams count only if no job
 %% has started: if one has, a stream may just have to wait for its turn.
@@ -358,14 +346,16 @@ left(#job{id = Id, deadline = Deadline} = Job, Latest, #jobs{sent = Sent} = J) -
 %% The worker has become busy: what waits goes elsewhere if it may, and the
 %% program is asked, once for each job, to give back what it has not started.
 -spec take_back(jobs()) -> {[effect()], jobs()}.
-take_back(J) ->
-    take_back(fun is_free/1, 0, J).
+take_back(J) -> take_back(fun is_free/1, 0, J).
+
+%% What waits goes elsewhere if it may; what the program has stays.
+-spec spread(jobs()) -> {[effect()], jobs()}.
+spread(#jobs{n = N} = J) -> take_back(fun is_free/1, N, J).
 
 %% The worker must not run anything new. It does the same, and what names this worker
 %% goes to its successor.
 -spec hand_over(jobs()) -> {[effect()], jobs()}.
-hand_over(J) ->
-    take_back(fun may_move/1, 0, J).
+hand_over(J) -> take_back(fun may_move/1, 0, J).
 
 %% All but the first ones that the program has.
 take_back(May, Keep, J) ->

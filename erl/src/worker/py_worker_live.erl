@@ -95,10 +95,7 @@ since(none, Now) -> Now;
 since(Since, _) -> Since.
 
 watch(Caller, #live{callers = Callers} = L) ->
-    case py_watch:is_watched(Caller, Callers) of
-        true -> Callers;
-        false -> py_watch:watch(Caller, fun() -> py_worker_view:callers(L) end, Callers)
-    end.
+    py_watch:watch(Caller, fun py_worker_view:callers/1, L, Callers).
 
 %% A frame from the program that has the Id of a request.
 -spec reply(py_wire:id(), binary(), live()) -> live().
@@ -241,9 +238,14 @@ tick_at(Now, L) ->
     L3 = urgent(py_worker_urgent:expire(Now, L2#live.urgent), L2),
     look(climb(Now, mark_busy(Now, L3))).
 
-measure(How, Now, #live{jobs = Jobs, send = Send} = L) ->
+measure(How, Now, #live{jobs = Jobs, send = Send, pool = Pool} = L) ->
     {Windows, Next} = How(Now, py_worker_jobs:calls(Jobs), Send),
-    py_worker_view:fit_heap(jobs(py_worker_jobs:set_window(Windows, Jobs), L#live{send = Next})).
+    py_pool_load:look(Pool, Now),
+    spread(py_worker_view:fit_heap(jobs(py_worker_jobs:set_window(Windows, Jobs), L#live{send = Next}))).
+
+%% What waits here came when a crowd was to stay together.
+spread(#live{pool = Pool, jobs = Jobs} = L) ->
+    case py_pool_load:is_apart(Pool) of true -> jobs(py_worker_jobs:spread(Jobs), L); false -> L end.
 
 %% A worker that has lost its slot is not shown.
 look(#live{since = none, retiring = false, sealed = false, last_id = Last, rest = Rest} = L) ->
@@ -287,12 +289,9 @@ tenure({Effects, Tenure}, L) ->
     lists:foldl(fun closing/2, L#live{tenure = Tenure}, Effects).
 
 %% A worker that is used up may run what it has taken, any other must not.
-closing(prepare, #live{pool_pid = Pool, slot = Slot} = L) ->
-    py_pool:prepare(Pool, Slot, self()),
-    L;
+closing(prepare, #live{pool_pid = Pool, slot = Slot} = L) -> py_pool:prepare(Pool, Slot, self()), L;
 closing({replace, calls}, #live{pool_pid = Pool, slot = Slot} = L) ->
-    py_pool:replace(Pool, Slot, self(), calls, none),
-    L;
+    py_pool:replace(Pool, Slot, self(), calls, none), L;
 closing({replace, Why}, #live{pool_pid = Pool, slot = Slot, jobs = Jobs} = L) ->
     py_pool:replace(Pool, Slot, self(), Why, what(py_worker_jobs:last(Jobs))),
     jobs(py_worker_jobs:hand_over(Jobs), L).
@@ -303,17 +302,11 @@ what(none) -> none.
 effects([], L) -> L;
 effects([Effect | Rest], L) -> effects(Rest, effect(Effect, L)).
 
-effect({answer, From, Answer}, L) ->
-    py_ask:answer(From, Answer),
-    L;
-effect({send, Frame}, #live{port = Port} = L) ->
-    _ = py_os_port:send(Port, Frame),
-    L;
+effect({answer, From, Answer}, L) -> py_ask:answer(From, Answer), L;
+effect({send, Frame}, #live{port = Port} = L) -> _ = py_os_port:send(Port, Frame), L;
 effect({recall, Ids}, #live{send = Send} = L) ->
     effects([{send, Frame} || Frame <- py_worker_send:recall(Ids, Send)], L);
-effect({queue, Req}, #live{pool_pid = Pool} = L) ->
-    py_pool:enter(Pool, Req#req{body = []}),
-    L;
+effect({queue, Req}, #live{pool_pid = Pool} = L) -> py_pool:enter(Pool, Req#req{body = []}), L;
 effect(progress, #live{since = none, busy = false} = L) -> L;
 effect(progress, L) -> L#live{since = none, busy = false};
 effect(measure, L) -> measure(fun py_worker_send:widen/3, py_time:now_ms(), L);
@@ -328,11 +321,8 @@ effect({open, Job, Frame, Items}, #live{streams = Streams} = L) ->
 effect({stop, #job{id = Id} = Job, Until}, #live{jobs = Jobs} = L) ->
     Next = L#live{jobs = py_worker_jobs:put_back(Job, Until, Jobs)},
     effect({send, py_wire:stop(Id)}, Next);
-effect({ended, Id}, #live{ladder = Ladder} = L) ->
-    L#live{ladder = py_worker_ladder:off(Id, Ladder)};
-effect({rung, interrupt}, #live{about = About} = L) ->
-    py_worker_reaper:interrupted(About),
-    L;
+effect({ended, Id}, #live{ladder = Ladder} = L) -> L#live{ladder = py_worker_ladder:off(Id, Ladder)};
+effect({rung, interrupt}, #live{about = About} = L) -> py_worker_reaper:interrupted(About), L;
 effect({rung, close}, #live{about = About, port = Port, pool = Pool} = L) ->
     py_os_port:close(Port),
     py_worker_reaper:reap(About, Pool#pool.close_grace),
