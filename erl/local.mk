@@ -16,6 +16,7 @@ erl_sources = \
 	erl/src/call/py_option.erl \
 	erl/src/call/py_options.erl \
 	erl/src/call/py_parallel.erl \
+	erl/src/call/py_place.erl \
 	erl/src/call/py_request.erl \
 	erl/src/call/py_stream.erl \
 	erl/src/call/py_target.erl \

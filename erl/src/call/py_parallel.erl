@@ -131,7 +131,7 @@ together({_, Worker} = Place, Pool, {Tickets, Refused}, Opts, Watch) ->
     Ref = py_ask:ask_several(Worker, fun(Ref) ->
         py_worker:request(Worker, [py_request:grouped(Ticket, {Ref, N}) || {N, Ticket} <- Tickets])
     end),
-    ok = py_request:arrived(Place, Pool),
+    ok = py_place:arrived(Place, Pool),
     Again = fun(Back) -> again(lists:keysort(1, Back), Opts, Watch) end,
     wait(Ref, Tickets, [], Again, Watch, Refused).
 

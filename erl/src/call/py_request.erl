@@ -13,7 +13,7 @@
 -export([run/2, exec/2]).
 -export([prepare/3, deadline/2, unbound/1, unheard/1, opening/3, pool/1, go/1, perform/2]).
 -export([perform_on/2]).
--export([place/2, arrived/2, check/1, grouped/2, anew/2]).
+-export([place/2, check/1, grouped/2, anew/2]).
 -export_type([ticket/0, outcome/0]).
 
 -include("py.hrl").
@@ -29,14 +29,8 @@
 -opaque ticket() :: #ticket{}.
 
 %% Who answered, and what.
-%% A worker with room for a request: one that was picked, or the one to which the pool's
-%% queue has sent it.
--type place() :: {go | sent, pid()}.
 -type outcome() :: {pid() | none,
                     {reply, binary()} | {opened, py_wire:id()} | {error, term()}}.
-
-%% How long to wait for a worker that is just coming or going (ms).
--define(PAUSE, 1).
 
 %% ---------------------------------------------------------------------------
 %% The whole story
@@ -83,7 +77,7 @@ each(#ticket{pool = Pool, req = #req{deadline = Deadline} = Unnamed}, Opts) ->
                     || {Row, Answer} <- Answers]).
 
 of_slot({Id, _, _}, again, Pool, Req) ->
-    {_, Answer} = at(Id, Pool, Req, none),
+    {_, Answer} = py_place:at(Id, Pool, Req, none),
     Answer;
 of_slot(_, Answer, _, _) ->
     Answer.
@@ -158,16 +152,8 @@ billed(_, _, Wire) -> Wire#{bill => some}.
 
 open(Name, What) ->
     case py_pool_board:open(Name) of
-        {ok, Pool} -> check(Pool, What);
+        {ok, Pool} -> py_place:check(Pool, What);
         {error, _} = Error -> Error
-    end.
-
-check(#pool{refuses = false} = Pool, _) ->
-    {ok, Pool};
-check(Pool, What) ->
-    case py_pool_board:why_refused(Pool, py_wire:named(What)) of
-        none -> {ok, Pool};
-        Why -> {error, {quarantined, What, Why}}
     end.
 
 %% When a request that is made now has to be answered.
@@ -244,20 +230,20 @@ opening(Id, Idle, #ticket{req = Req} = Ticket) ->
 %% For one that any worker may run: it goes to this one, and perhaps from there elsewhere.
 -spec perform_on(pid(), ticket()) -> outcome().
 perform_on(Worker, #ticket{pool = Pool, req = Req}) ->
-    go_to({go, Worker}, Pool, Req#req{caller = self()}, none).
+    py_place:go({go, Worker}, Pool, Req#req{caller = self()}, none).
 
 %% The same in a helper process, whose own death cancels the request.
 -spec perform(ticket(), py_ask:watch()) -> outcome().
 perform(#ticket{pool = Pool, req = Req, to = Id}, Watch) when is_integer(Id) ->
-    at(Id, Pool, named(Req#req{caller = self()}), Watch);
+    py_place:at(Id, Pool, named(Req#req{caller = self()}), Watch);
 perform(#ticket{home = {_, _, waits}, to = context} = Ticket, _) ->
     waits(Ticket);
 perform(#ticket{home = {_, _, waits}} = Ticket, Watch) ->
     perform(Ticket#ticket{home = undefined}, Watch);
 perform(#ticket{pool = Pool, req = Req, home = undefined}, Watch) ->
-    anywhere(Pool, mine(Req), Watch);
+    py_place:anywhere(Pool, mine(Req), Watch);
 perform(#ticket{req = Req, home = {Worker, Home, _}} = Ticket, Watch) ->
-    case to_worker(Worker, Req#req{caller = self(), bound = true}, Watch) of
+    case py_place:ask(Worker, Req#req{caller = self(), bound = true}, Watch) of
         again -> given_back(py_pool_board:why_died(Home, Worker), Ticket, Watch);
         {error, {worker_exit, Why}} -> homeless(Why, Ticket, Watch);
         Answer -> {Worker, Answer}
@@ -281,101 +267,17 @@ given_back(Why, #ticket{pool = Pool, home = {Worker, _, _}} = Ticket, Watch) ->
 %% this call cannot have started, because that one was running until the end.
 homeless(Why, #ticket{pool = Pool, req = Req, home = {Worker, Home, HeardTimeout}}, Watch) ->
     case HeardTimeout andalso py_pool_board:has_ended(Home, Worker, Req#req.owner) of
-        true -> anywhere(Pool, Req#req{caller = self(), returned = true}, Watch);
+        true -> py_place:anywhere(Pool, Req#req{caller = self(), returned = true}, Watch);
         false -> {Worker, {error, {worker_exit, Why}}}
-    end.
-
-%% On this worker and no other. One that was only just made known may not be live
-%% yet, and one that ends may not have left yet.
-at(Id, #pool{name = Name} = Pool, #req{deadline = Deadline} = Req, Watch) ->
-    case py_pool_board:worker(Pool, Id) of
-        [{_, Worker, _}] ->
-            case to_worker(Worker, Req, Watch) of
-                again -> at_again(py_time:left(Deadline), Id, Pool, Req, Watch);
-                Answer -> {Worker, Answer}
-            end;
-        [] ->
-            {none, {error, {no_worker, {Name, Id}}}}
-    end.
-
-at_again(0, _, _, _, _) ->
-    {none, {error, timeout}};
-at_again(_, Id, Pool, Req, Watch) ->
-    timer:sleep(?PAUSE),
-    case py_pool_load:is_stopping(Pool) of
-        true -> {none, py_pool_board:refusal(Pool)};
-        false -> at(Id, Pool, Req, Watch)
-    end.
-
-anywhere(Pool, Req, Watch) ->
-    go_to(place(Pool, Req, Watch), Pool, Req, Watch).
-
-%% The function may have been refused since its caller began to wait. Then the worker
-%% does not know that it still has room.
-go_to({error, _} = Error, _, _, _) ->
-    {none, Error};
-go_to({_, Worker} = Place, Pool, #req{what = What} = Req, Watch) ->
-    case check(Pool, What) of
-        {ok, _} ->
-            go_there(Place, Pool, Req, Watch);
-        {error, _} = Refused ->
-            arrived(Place, Pool),
-            py_worker:report(Worker),
-            {none, Refused}
-    end.
-
-%% A request has come to its place, or will not: when a pool stops, those that its queue
-%% has sent to a worker are waited for.
--spec arrived(place(), #pool{}) -> ok.
-arrived({go, _}, _) -> ok;
-arrived({sent, _}, Pool) -> py_pool_load:arrived(Pool).
-
-%% A worker that becomes busy puts what it has not started into the pool's
-%% queue, which answers with another place.
-go_there({_, Worker} = Place, Pool, Req, Watch) ->
-    case brought(Place, Pool, Req, Watch) of
-        {sent, _} = Next -> go_to(Next, Pool, Req, Watch);
-        again -> elsewhere(Pool, Req#req{returned = true}, Watch);
-        Answer -> {Worker, Answer}
-    end.
-
-%% A worker of a pool that stops gives back what comes too late.
-elsewhere(Pool, Req, Watch) ->
-    case py_pool_load:is_stopping(Pool) of
-        true -> {none, py_pool_board:refusal(Pool)};
-        false -> anywhere(Pool, Req, Watch)
-    end.
-
-%% Nobody overtakes those who wait in the queue.
-place(Pool, Req, Watch) ->
-    case py_pool_load:has_waiting(Pool) of
-        false ->
-            case py_pool_board:pick(Pool) of
-                {ok, Worker} -> {go, Worker};
-                full -> queue_up(Pool, Req, Watch)
-            end;
-        true ->
-            queue_up(Pool, Req, Watch)
-    end.
-
-queue_up(Pool, Req, Watch) ->
-    case py_pool_board:pool(Pool) of
-        {ok, Pid} ->
-            case to_queue(Pid, Req#req{body = []}, Watch) of
-                again -> py_pool_board:refusal(Pool);
-                Answer -> Answer
-            end;
-        {error, _} = Error ->
-            Error
     end.
 
 %% ---------------------------------------------------------------------------
 %% Several that go together, any worker's (py_parallel)
 
 %% A worker for them, found as it is for their first.
--spec place(ticket(), py_ask:watch()) -> place() | {error, term()}.
+-spec place(ticket(), py_ask:watch()) -> py_place:place() | {error, term()}.
 place(#ticket{pool = Pool, req = Req}, Watch) ->
-    place(Pool, Req#req{caller = self()}, Watch).
+    py_place:find(Pool, Req#req{caller = self()}, Watch).
 
 %% Those that may still be called, and those that are refused by now.
 -spec check([{N, ticket()}]) -> {[{N, ticket()}], [{N, {error, term()}}]}.
@@ -384,7 +286,7 @@ check(Tickets) ->
                     [{N, checked(Ticket)} || {N, Ticket} <- Tickets]).
 
 checked(#ticket{pool = Pool, req = #req{what = What}} = Ticket) ->
-    case check(Pool, What) of
+    case py_place:check(Pool, What) of
         {ok, _} -> Ticket;
         {error, _} = Refused -> Refused
     end.
@@ -399,23 +301,3 @@ grouped(#ticket{req = Req}, From) ->
 -spec anew(ticket(), #opts{}) -> ticket().
 anew(#ticket{pool = Pool, req = Req} = Ticket, Opts) ->
     Ticket#ticket{req = Req#req{returned = true, deadline = deadline(Opts, Pool)}}.
-
-%% ---------------------------------------------------------------------------
-%% Asking a process of the pool
-
-brought({go, Worker}, _, Req, Watch) ->
-    to_worker(Worker, Req, Watch);
-brought({sent, Worker} = Place, Pool, Req, Watch) ->
-    Send = fun(From) ->
-        ok = py_worker:request(Worker, Req#req{reply_to = From}),
-        arrived(Place, Pool)
-    end,
-    py_result:answer(py_ask:call(Worker, Send, Watch)).
-
-to_worker(Worker, Req, Watch) ->
-    Send = fun(From) -> py_worker:request(Worker, Req#req{reply_to = From}) end,
-    py_result:answer(py_ask:call(Worker, Send, Watch)).
-
-to_queue(Pool, Req, Watch) ->
-    Send = fun(From) -> py_pool:enter(Pool, Req#req{reply_to = From}) end,
-    py_result:answer(py_ask:call(Pool, Send, Watch)).
