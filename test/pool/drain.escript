@@ -13,8 +13,6 @@ main(_) ->
         fixture:with_app(#{size => 2, init => <<"import os, wedge">>}, [
             {"stop_pool/2 lets running work finish", fun finishes/0},
             {"stop_pool/2 lets waiting work finish, too", fun waiting_finishes/0},
-            {"stop_pool/2 waits for callers on their way to a worker", fun on_the_way/0},
-            {"stop_pool/2 does not wait for one that has died there", fun died_on_the_way/0},
             {"stop_pool/2 lets a stream go on to its end", fun stream_finishes/0},
             {"stop_pool/2 lets a stream go on whose consumer takes its time", fun slow_consumer/0},
             {"stop_pool/2 fails what is not done at the limit", fun limit/0},
@@ -84,24 +82,6 @@ waiting_finishes() ->
     ?assertEqual({ok, <<"finished">>}, fixture:release(Held)),
     ?assertEqual(ok, receive {Stopper, Result} -> Result end),
     ?assertEqual([{ok, N} || N <- lists:seq(1, 20)], [py:await(Ref) || Ref <- Refs]).
-
-on_the_way() ->
-    _ = start(#{}),
-    {ok, Pool} = py_pool_board:find(p),
-    ok = py_pool_load:sent(Pool),
-    Stopper = stopper(),
-    fixture:wait_until(fun() -> py_pool_load:is_stopping(Pool) end),
-    timer:sleep(100),
-    ?assertMatch([_ | _], fixture:os_pids(p)),
-    ok = py_pool_load:arrived(Pool),
-    ?assertEqual(ok, receive {Stopper, Result} -> Result end).
-
-died_on_the_way() ->
-    _ = start(#{}),
-    {ok, Pool} = py_pool_board:find(p),
-    ok = py_pool_load:sent(Pool),
-    {_, Stopped} = figure:within(4000, fun() -> py:stop_pool(p, 60_000) end),
-    ?assertEqual(ok, Stopped).
 
 waiting() ->
     #{queue := #{waiting := Waiting}} = py:info(p),

@@ -28,7 +28,9 @@ main(_) ->
     tap:run(fixture:with_app(Settings, [
         {"deadlines of callers that wait", 120_000, fun deadlines/0},
         {"they die", 120_000, fun deaths/0},
-        {"a pool stops in which they wait", 120_000, fun stops/0}
+        {"a pool stops in which they wait", 120_000, fun stops/0},
+        {"a pool that stops waits for one on its way to a worker", fun on_the_way/0},
+        {"and not for one that has died there", fun died_there/0}
     ])).
 
 limit(N) ->
@@ -98,6 +100,29 @@ stops() ->
     tap:note("everybody has heard after ~.1f ms", [Ms]),
     ?assertEqual([{error, {stopping, p}}], lists:usort(Results)),
     ?assertEqual({error, {worker_exit, shutdown}}, fixture:release(Held)).
+
+%% A pool that does not know that its queue has sent nobody.
+sent() ->
+    {ok, _} = py:start_pool(p, #{size => 1}),
+    {ok, 1} = py:eval(<<"1">>, #{}, #{pool => p}),
+    {ok, Pool} = py_pool_board:find(p),
+    ok = py_pool_load:sent(Pool),
+    Pool.
+
+on_the_way() ->
+    Pool = sent(),
+    Self = self(),
+    spawn_link(fun() -> Self ! {stopped, py:stop_pool(p, 60_000)} end),
+    fixture:wait_until(fun() -> py_pool_load:is_stopping(Pool) end),
+    timer:sleep(100),
+    ?assertMatch([_], fixture:os_pids(p)),
+    ok = py_pool_load:arrived(Pool),
+    ?assertEqual(ok, receive {stopped, Result} -> Result end).
+
+died_there() ->
+    _ = sent(),
+    {_, Stopped} = figure:within(?AT_ONCE, fun() -> py:stop_pool(p, 60_000) end),
+    ?assertEqual(ok, Stopped).
 
 %% Processes that wait in the pool's queue when this returns.
 waiters(Pool) ->
