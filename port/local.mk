@@ -112,6 +112,7 @@ port_libport_a_SOURCES = \
 	port/loop/interrupt.c port/loop/interrupt.h \
 	port/loop/jobs.c port/loop/jobs.h \
 	port/loop/moment.c port/loop/moment.h \
+	port/loop/nest.c port/loop/nest.h \
 	port/loop/pause.c port/loop/pause.h \
 	port/loop/paths.c port/loop/paths.h \
 	port/loop/reader.c port/loop/reader.h \

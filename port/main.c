@@ -18,6 +18,7 @@
 #include "loop/clerk.h"
 #include "loop/interp.h"
 #include "loop/interrupt.h"
+#include "loop/nest.h"
 #include "loop/jobs.h"
 #include "loop/pause.h"
 #include "loop/reader.h"
@@ -97,6 +98,7 @@ int main(int argc, char **argv)
     reader_init(fds_input(), options.max_frame);
     wait_set_reader(reader_help);
     jobs_init();
+    nest_init();
     interrupt_set_grace(options.interrupt_grace);
     pause_init(options.pause);
     task_on_return(fork_end_child);

@@ -138,6 +138,7 @@ test_scripts = \
 	test/program/static.escript \
 	test/program/version.escript \
 	test/talk/functions.escript \
+	test/talk/nested.escript \
 	test/top/top.escript \
 	test/worker/busy.escript \
 	test/worker/capture.escript \
@@ -207,6 +208,7 @@ test_data = \
 	test/py/locks.py \
 	test/py/mailer.py \
 	test/py/misbehave.py \
+	test/py/nested.py \
 	test/py/package.py \
 	test/py/planted.py \
 	test/py/processor.py \

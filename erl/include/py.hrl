@@ -86,6 +86,7 @@
     recycle = true :: boolean(),        % whether it counts (py_worker_tenure)
     bill = false :: boolean(),          % whether its caller wants to see it
     returned = false :: boolean(),
+    within = none :: none | py_wire:id(),   % the call from Python that it runs within
     grouped = false :: boolean(),       % one of several that came together: it is given
                                         % back to its caller, and not to the queue
     arrival :: integer(),

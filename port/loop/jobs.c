@@ -21,14 +21,10 @@ static struct {
     struct queue waiting;
     atomic_size_t n_waiting; /* changes with the lock */
 
-    const char *id; /* of what runs; NULL between jobs */
-    size_t id_len;
-    unsigned long serial;  /* of the running job, or the last one */
-    enum jobs_order order; /* for the running job */
-    long long heard_at;    /* by the cancelled job, clock_now(); 0: not yet */
-    bool raised;           /* an exception was raised, at least once */
-    bool watched;          /* by the sentinel, which is kicked at the end */
-    bool asleep;           /* the sentinel is, until somebody wakes it */
+    struct running top;   /* what runs */
+    unsigned long serial; /* of the running job, or the last one */
+    bool watched;         /* by the sentinel, which is kicked at the end */
+    bool asleep;          /* the sentinel is, until somebody wakes it */
     bool closed;
 } jobs = {
     .lock = PTHREAD_MUTEX_INITIALIZER,
@@ -128,12 +124,8 @@ struct job *jobs_remove(const struct request *req)
 /* With the lock. */
 static void begin(const char *id, size_t n)
 {
-    jobs.id = id;
-    jobs.id_len = n;
+    jobs.top = (struct running){.id = id, .id_len = n, .order = JOBS_GO_ON};
     jobs.serial++;
-    jobs.order = JOBS_GO_ON;
-    jobs.heard_at = 0;
-    jobs.raised = false;
     if (jobs.asleep)
         pthread_cond_signal(&jobs.wake);
 }
@@ -163,37 +155,80 @@ void jobs_start_python(void)
 bool jobs_done(void)
 {
     lock();
-    jobs.id = NULL;
+    jobs.top.id = NULL;
     if (jobs.watched)
         fds_kick();
     jobs.watched = false;
-    bool raised = jobs.raised;
+    bool raised = jobs.top.raised;
     unlock();
     return raised;
+}
+
+void jobs_enter(struct running *below, const struct job *job)
+{
+    lock();
+    *below = jobs.top;
+    jobs.top = (struct running){.id = job->req.frame + job->req.id_at,
+                                .id_len = job->req.id_len,
+                                .order = JOBS_GO_ON,
+                                .below = below};
+    unlock();
+}
+
+bool jobs_leave(void)
+{
+    lock();
+    const bool raised = jobs.top.raised;
+    jobs.top = *jobs.top.below;
+    unlock();
+    return raised;
+}
+
+bool jobs_running(void)
+{
+    lock();
+    const bool running = jobs.top.id && jobs.top.id != NO_ID;
+    unlock();
+    return running;
+}
+
+/* With the lock: cancels from the top down to this one, even those that were
+ * told before. */
+static void cancel_down_to(const struct running *last)
+{
+    struct running *running = &jobs.top;
+    for (; running != last; running = running->below)
+        running->order = JOBS_CANCELLED;
+    running->order = JOBS_CANCELLED;
 }
 
 bool jobs_cancel(const struct request *req)
 {
     lock();
-    bool found = jobs.id && request_has_id(req, jobs.id, jobs.id_len);
+    const struct running *found = jobs.top.id ? &jobs.top : NULL;
+    while (found && !request_has_id(req, found->id, found->id_len))
+        found = found->below;
     if (found)
-        jobs.order = JOBS_CANCELLED; /* even if it was told before */
+        cancel_down_to(found);
     unlock();
-    return found;
+    return found != NULL;
 }
 
 void jobs_cancel_running(void)
 {
     lock();
-    if (jobs.id)
-        jobs.order = JOBS_CANCELLED;
+    const struct running *last = &jobs.top;
+    while (last->below)
+        last = last->below;
+    if (last->id)
+        cancel_down_to(last);
     unlock();
 }
 
 /* With the lock. */
 static enum jobs_order order(void)
 {
-    return jobs.id ? jobs.order : JOBS_GO_ON;
+    return jobs.top.id ? (enum jobs_order)jobs.top.order : JOBS_GO_ON;
 }
 
 enum jobs_order jobs_order(long *ms)
@@ -201,9 +236,9 @@ enum jobs_order jobs_order(long *ms)
     const long long now = clock_now();
     lock();
     enum jobs_order found = order();
-    if (found != JOBS_GO_ON && !jobs.heard_at)
-        jobs.heard_at = now;
-    *ms = (long)((now - jobs.heard_at) / CLOCK_NS_PER_MS);
+    if (found != JOBS_GO_ON && !jobs.top.heard_at)
+        jobs.top.heard_at = now;
+    *ms = (long)((now - jobs.top.heard_at) / CLOCK_NS_PER_MS);
     unlock();
     return found;
 }
@@ -219,8 +254,8 @@ bool jobs_is_cancelled(void)
 void jobs_tell(void)
 {
     lock();
-    jobs.order = JOBS_TOLD;
-    jobs.raised = true;
+    jobs.top.order = JOBS_TOLD;
+    jobs.top.raised = true;
     unlock();
 }
 
@@ -229,7 +264,7 @@ void jobs_tell(void)
 static void wait_for_job(void)
 {
     jobs.asleep = true;
-    while (!jobs.id && !jobs.closed)
+    while (!jobs.top.id && !jobs.closed)
         pthread_cond_wait(&jobs.wake, &jobs.lock);
     jobs.asleep = false;
 }
@@ -242,7 +277,7 @@ unsigned long jobs_wait_for_long(void)
     int quiet = 0;
 
     lock();
-    while (!jobs.closed && !(jobs.id && jobs.serial == seen)) {
+    while (!jobs.closed && !(jobs.top.id && jobs.serial == seen)) {
         quiet = jobs.serial == seen ? quiet + 1 : 0;
         if (quiet > QUIET_TICKS)
             wait_for_job();
@@ -258,7 +293,7 @@ unsigned long jobs_wait_for_long(void)
 bool jobs_is_running(unsigned long serial)
 {
     lock();
-    bool running = jobs.id && jobs.serial == serial;
+    bool running = jobs.top.id && jobs.serial == serial;
     unlock();
     return running;
 }
@@ -266,7 +301,7 @@ bool jobs_is_running(unsigned long serial)
 bool jobs_is_python(unsigned long serial)
 {
     lock();
-    bool is_python = jobs.id == NO_ID && jobs.serial == serial;
+    bool is_python = jobs.top.id == NO_ID && jobs.serial == serial;
     unlock();
     return is_python;
 }

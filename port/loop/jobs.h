@@ -20,6 +20,7 @@ struct job {
     struct queued queued;
     struct frame *frame; /* owned */
     struct request req;
+    long within; /* the CallId that it runs within (nest.h), or 0 */
 };
 
 /* Call once, before there are threads. */
@@ -49,8 +50,25 @@ void jobs_start_python(void);
 /* The job is over. True: it had been cancelled, and an exception was raised. */
 bool jobs_done(void);
 
-/* Cancels the running job if it has the id of `req`. False: it has not, or
- * nothing runs. A job stays cancelled until it is over. */
+/* A job that runs on top of the running one, within a call of it: what is below
+ * is put aside, into memory of the caller's, until jobs_leave, which returns
+ * what jobs_done does. For the sentinel both are one job. Main thread. */
+struct running {
+    const char *id; /* NULL between jobs */
+    size_t id_len;
+    int order;          /* enum jobs_order */
+    long long heard_at; /* by the cancelled job, clock_now(); 0: not yet */
+    bool raised;        /* an exception was raised, at least once */
+    struct running *below;
+};
+void jobs_enter(struct running *below, const struct job *job);
+bool jobs_leave(void);
+
+/* Whether a job runs, or a step of a stream. */
+bool jobs_running(void);
+
+/* Cancels what runs and has the id of `req`, with all that is on top of it.
+ * False: nothing that runs has it. A job stays cancelled until it is over. */
 bool jobs_cancel(const struct request *req);
 
 /* Cancels whatever runs. */

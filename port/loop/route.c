@@ -3,11 +3,13 @@
 
 #include "loop/route.h"
 
+#include <ei.h>
 #include <stdlib.h>
 
 #include "loop/aide.h"
 #include "loop/clerk.h"
 #include "loop/jobs.h"
+#include "loop/nest.h"
 #include "loop/pause.h"
 #include "op/op.h"
 #include "op/stream.h"
@@ -96,6 +98,8 @@ static bool withdraw(const struct request *req, const char *answer)
 {
     struct job *job = jobs_remove(req);
     if (!job)
+        job = nest_remove(req);
+    if (!job)
         return false;
     if (op_kind(&job->req) == OP_STREAM)
         stream_forget(&job->req);
@@ -112,6 +116,44 @@ static void cancel(const struct request *req)
         return;
     jobs_cancel(req);
     stream_end(req, STREAM_CANCELLED);
+}
+
+/* The request in {within, CallId, Request}, with a copy of its bytes; NULL if
+ * there is none, which is answered. */
+static struct job *inner_job(const struct request *req)
+{
+    struct request inner;
+    struct err err = {""};
+    const char *bytes = NULL;
+    size_t n = 0;
+    struct frame *frame = NULL;
+    struct job *job = NULL;
+    if (batch_part(req->frame + req->args_at, &bytes, &n))
+        frame = frame_copy(bytes, n);
+    if (!frame)
+        return NULL;
+    if (request_parse(frame->data, n, &inner, &err) < 0)
+        refuse(&inner, &err);
+    else if (inner.kind != REQUEST || op_kind(&inner) != OP_JOB)
+        answer_error(&inner, "unsupported");
+    else
+        job = job_take(frame, &inner);
+    if (!job)
+        frame_free(frame);
+    return job;
+}
+
+/* Whoever has called may have been cancelled meanwhile. */
+static void within(const struct request *req)
+{
+    int at = (int)req->id_at;
+    long call = 0;
+    struct job *job = inner_job(req);
+    if (!job ||
+        (ei_decode_long(req->frame, &at, &call) == 0 && nest_push(call, job)))
+        return;
+    answer_error(&job->req, "cancelled");
+    job_free(job);
 }
 
 /* Control for a request that is over, or never existed, is harmless: it may
@@ -136,6 +178,9 @@ static void control(const struct request *req)
         break;
     case CONTROL_REPLY:
         answer_deliver(req);
+        break;
+    case CONTROL_WITHIN:
+        within(req);
         break;
     case CONTROL_RESUME:
         pause_end();

@@ -14,6 +14,7 @@
 #include "task/gc_pause.h"
 #include "task/reply.h"
 #include "wire/clock.h"
+#include "wire/protocol.h"
 #include "wire/put.h"
 
 /* A look at this many arenas takes tens of microseconds. */
@@ -28,12 +29,22 @@ struct reading {
     long long pause;
 };
 
-static struct {
+static struct bill {
     struct reading before;
     size_t held;   /* of Python's heap, with what is free in arenas */
     size_t one_in; /* of how many jobs the heap is looked at in one */
     bool looks;    /* in this one */
-} bill;
+} bills[MOST_NESTED + 1], *bill = bills;
+
+void bill_enter(void)
+{
+    bill++;
+}
+
+void bill_leave(void)
+{
+    bill--;
+}
 
 /* The second number of statm. Without stdio, because nothing is to be allocated
  * for it. */
@@ -54,7 +65,7 @@ static long long read_rss(void)
 static long long read_used(void)
 {
     struct heap_numbers heap;
-    if (!bill.looks)
+    if (!bill->looks)
         return -1;
     heap_account_read(&heap);
     return (long long)heap.current;
@@ -72,18 +83,20 @@ static struct reading take(void)
  * at. */
 void bill_begin(enum bill_kind kind)
 {
-    bill.one_in = kind == BILL_SOME ? 1 + heap_arena_count() / ARENAS : 1;
-    bill.looks = heap_hook_counts() && chance_says(1.0 / (double)bill.one_in);
-    bill.before = take();
-    bill.held = heap_account_watch();
-    bill.before.at = clock_now(); /* last, because looking takes time */
+    bill->one_in = kind == BILL_SOME ? 1 + heap_arena_count() / ARENAS : 1;
+    bill->looks = bill == bills && heap_hook_counts() &&
+                  chance_says(1.0 / (double)bill->one_in);
+    bill->before = take();
+    if (bill == bills)
+        bill->held = heap_account_watch();
+    bill->before.at = clock_now(); /* last, because looking takes time */
 }
 
 /* What the job found free in arenas, and took, was held before. */
 static long long peak(long long grown)
 {
     const long long more =
-        (long long)heap_account_watched() - (long long)bill.held;
+        (long long)heap_account_watched() - (long long)bill->held;
     return more > grown ? more : grown > 0 ? grown : 0;
 }
 
@@ -97,18 +110,18 @@ static void put_heap(struct buf *out, long long grown)
 {
     put_number(out, "heap_delta", grown);
     put_number(out, "heap_peak", peak(grown));
-    if (bill.one_in > 1)
-        put_number(out, "one_in", (long long)bill.one_in);
+    if (bill->one_in > 1)
+        put_number(out, "one_in", (long long)bill->one_in);
 }
 
 static void put_bill(struct buf *out, const struct reading *now)
 {
-    const struct reading *before = &bill.before;
+    const struct reading *before = &bill->before;
     const bool counts = now->used >= 0;
     const bool sees = now->rss >= 0 && before->rss >= 0;
     put_tuple(out, 2);
     put_atom_z(out, "bill");
-    put_map(out, 3 + (counts ? 2 + (bill.one_in > 1) : 0) + (sees ? 1 : 0));
+    put_map(out, 3 + (counts ? 2 + (bill->one_in > 1) : 0) + (sees ? 1 : 0));
     put_number(out, "time", (now->at - before->at) / CLOCK_NS_PER_US);
     put_number(out, "gc_runs", now->runs - before->runs);
     put_number(out, "gc_pause", (now->pause - before->pause) / CLOCK_NS_PER_US);

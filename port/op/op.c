@@ -129,10 +129,12 @@ static int prepare(const struct op_row *row, struct task *task, struct err *err)
     return read_options(task, kind_of(row), err);
 }
 
+static bool within; /* main thread */
+
 /* Python's heap is limited in jobs only, and not while we encode. */
 static PyObject *run_limited(const struct op_row *row, struct task *task)
 {
-    if (row->urgent)
+    if (row->urgent || within)
         return row->run(task);
     heap_hook_begin_job();
     PyObject *value = row->run(task);
@@ -217,6 +219,18 @@ void op_run(const struct request *req, struct buf *out)
         send_result_take(row, &task, value, out);
     else
         send_badarg(req, &err, out);
+}
+
+void op_run_within(const struct request *req, struct buf *out)
+{
+    const bool before = within;
+    PyObject *captured = capture_now();
+    within = true;
+    bill_enter();
+    op_run(req, out);
+    bill_leave();
+    within = before;
+    capture_go_on_take(captured);
 }
 
 void op_run_bare(const struct request *req, struct buf *out)

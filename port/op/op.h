@@ -35,6 +35,10 @@ void op_run_bare(const struct request *req, struct buf *out);
  * held; in a forked child it does not return. */
 void op_run(const struct request *req, struct buf *out);
 
+/* The same for a job within a call of the job that runs: that one's limit of
+ * the heap holds for both. */
+void op_run_within(const struct request *req, struct buf *out);
+
 /* The function of one row: decodes its arguments and does what is asked.
  * Returns a new reference, or NULL with an exception. GIL held. */
 typedef PyObject *op_fn(struct task *task);

@@ -95,6 +95,23 @@ static int expect(uint32_t id, size_t n)
     return 0;
 }
 
+static const struct answer_nest *nest; /* set before there are threads */
+
+void answer_set_nest(const struct answer_nest *hooks)
+{
+    nest = hooks;
+}
+
+int answer_nest_begin(uint32_t id)
+{
+    return nest ? nest->begin(id) : 0;
+}
+
+void answer_nest_end(uint32_t id)
+{
+    nest->end(id);
+}
+
 static bool has_come(const void *id)
 {
     pthread_mutex_lock(&answers.lock);
@@ -102,6 +119,21 @@ static bool has_come(const void *id)
     bool come = answer && answer->come;
     pthread_mutex_unlock(&answers.lock);
     return come;
+}
+
+static bool has_news(const void *id)
+{
+    return has_come(id) || (nest && nest->waits(*(const uint32_t *)id));
+}
+
+/* Until the answer has come; what is to run within runs meanwhile. As
+ * wait_until. */
+static int wait_for(uint32_t id)
+{
+    int rc;
+    while ((rc = wait_until(has_news, &id)) == 0 && !has_come(&id))
+        nest->run(id);
+    return rc;
 }
 
 /* Takes out the answer that has come; NULL: it has not come, and is no longer
@@ -183,7 +215,7 @@ static PyObject *value_of(const struct answer *answer, bool *failed)
 /* A forked child has no answers, and must not lock. */
 static PyObject *await(uint32_t id, bool *failed)
 {
-    bool come = wait_until(has_come, &id) == 0;
+    bool come = wait_for(id) == 0;
     struct answer *answer = output_is_open() ? take(id) : NULL;
     PyObject *value = come && answer ? value_of(answer, failed) : NULL;
     answer_free(answer);

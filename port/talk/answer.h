@@ -19,6 +19,22 @@
 /* A CallId that nobody waits for. Any thread. */
 uint32_t answer_new_id(void);
 
+/* What may run on a thread while it waits for the answer to a call: requests
+ * that Erlang makes within it (loop/nest.h). GIL held but for `waits`. */
+struct answer_nest {
+    int (*begin)(uint32_t id);  /* how deep the call is; 0: nothing may run */
+    bool (*waits)(uint32_t id); /* something does; must not wait */
+    void (*run)(uint32_t id);
+    void (*end)(uint32_t id); /* of what `begin` was not 0 for */
+};
+
+/* Call before there are threads. */
+void answer_set_nest(const struct answer_nest *nest);
+
+/* The call with this id begins: what `begin` has said, or 0. */
+int answer_nest_begin(uint32_t id);
+void answer_nest_end(uint32_t id);
+
 /* Sends the frame in `out`, which has this id and n bytes of room in the window
  * of messages, and waits for its answer. The value in {ok, Value}, or in
  * {error, Value}, which sets *failed; or the Result, if it is anything else.

@@ -27,14 +27,15 @@ static void begin(struct buf *out, size_t arity)
     put_tuple(out, arity);
 }
 
-static int put_call(struct buf *out, uint32_t id, PyObject *name,
+static int put_call(struct buf *out, uint32_t id, int depth, PyObject *name,
                     PyObject *args, PyObject *kwargs)
 {
     struct form form;
     form_init(&form);
-    begin(out, 5);
+    begin(out, 6);
     put_atom_z(out, "call");
     put_long(out, id);
+    put_long(out, depth);
     if (value_encode(out, name, &form, "name") < 0 ||
         value_encode(out, args, &form, "args") < 0)
         return -1;
@@ -71,9 +72,12 @@ static PyObject *call(PyObject *name, PyObject *args, PyObject *kwargs)
 {
     struct buf out;
     const uint32_t id = answer_new_id();
+    const int depth = answer_nest_begin(id);
     PyObject *value = NULL;
-    if (put_call(&out, id, name, args, kwargs) == 0)
+    if (put_call(&out, id, depth, name, args, kwargs) == 0)
         value = ask(&out, id);
+    if (depth > 0)
+        answer_nest_end(id);
     buf_free(&out);
     return value;
 }

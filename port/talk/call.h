@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * call: functions of Erlang's that Python calls. A reader that has said that it
- * answers calls gets {call, CallId, Name, Args, Kwargs}, and the thread waits
- * for {reply, CallId, {ok, Value} | {error, {Text, Class, Reason, Stack}}}. A
- * call takes no room in a window: each thread has one at a time.
+ * answers calls gets {call, CallId, Depth, Name, Args, Kwargs}, and the thread
+ * waits for {reply, CallId, {ok, Value} | {error, {Text, Class, Reason,
+ * Stack}}}. A call takes no room in a window: each thread has one at a time.
  */
 #ifndef PORT_TALK_CALL_H
 #define PORT_TALK_CALL_H

@@ -97,3 +97,19 @@ void capture_send(const struct task *task)
     if (error)
         python_raise_take(error);
 }
+
+PyObject *capture_now(void)
+{
+    PyObject *file = NULL;
+    if (output_module)
+        file = PyObject_GetAttrString(output_module, "captured");
+    PyErr_Clear();
+    return file;
+}
+
+void capture_go_on_take(PyObject *captured)
+{
+    if (captured && set_captured(captured) < 0)
+        PyErr_Clear();
+    Py_XDECREF(captured);
+}

@@ -7,6 +7,7 @@
 #define PORT_TASK_CAPTURE_H
 
 #include "task/task.h"
+#include "value/python.h"
 
 /* From now on what is printed is kept. 0, or -1 with an exception. */
 int capture_start(void);
@@ -15,5 +16,10 @@ int capture_start(void);
  * the capture. A text that does not fit is cut, and says so. Never raises; an
  * exception that is set stays set. */
 void capture_send(const struct task *task);
+
+/* What is captured now, to be captured again when a job that has run meanwhile
+ * is over. A new reference, or NULL. */
+PyObject *capture_now(void);
+void capture_go_on_take(PyObject *captured);
 
 #endif

@@ -48,6 +48,15 @@ bool batch_begin(struct batch *b, const char *frame, size_t len)
     return true;
 }
 
+bool batch_part(const char *head, const char **part, size_t *len)
+{
+    if (head[0] != ERL_BINARY_EXT)
+        return false;
+    *len = part_length(head);
+    *part = head + PART_HEAD;
+    return true;
+}
+
 bool batch_next(struct batch *b, const char **part, size_t *len)
 {
     if (b->left == 0)

@@ -26,4 +26,8 @@ bool batch_begin(struct batch *b, const char *frame, size_t len);
 /* The next part: *part is borrowed. False: there is none. */
 bool batch_next(struct batch *b, const char **part, size_t *len);
 
+/* Whether the scanned term at `head` is a binary, which may be a part; then
+ * *part is borrowed. */
+bool batch_part(const char *head, const char **part, size_t *len);
+
 #endif

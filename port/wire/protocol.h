@@ -87,6 +87,9 @@
 /* The greatest N of {more, Id, N} and {ack, N}: sums of many still fit. */
 #define COUNT_MAX 2147483647
 
+/* Calls from Python within which requests run, which call again, and so on. */
+#define MOST_NESTED 16
+
 /* Bytes of what one job prints that are kept for its caller. */
 #define CAPTURE_LIMIT 1048576
 

@@ -28,6 +28,7 @@ static const struct control {
     {"stop", CONTROL_STOP, 2, "{stop, Id}"},
     {"take_back", CONTROL_TAKE_BACK, 2, "{take_back, Id}"},
     {"reply", CONTROL_REPLY, 3, "{reply, CallId, Result}"},
+    {"within", CONTROL_WITHIN, 3, "{within, CallId, Request}"},
     {"ack", CONTROL_ACK, 2, "{ack, N} with N = 1..2147483647"},
 };
 
@@ -158,7 +159,7 @@ static int parse_control(struct request *r, const struct parts *parts,
             r->n > COUNT_MAX)
             return err_set(err, "control must be %s", control->form);
     }
-    if (control->kind == CONTROL_REPLY)
+    if (control->kind == CONTROL_REPLY || control->kind == CONTROL_WITHIN)
         r->args_at = parts->at[2];
     if (control->kind != CONTROL_ACK)
         set_id(r, parts, 1);

@@ -5,6 +5,7 @@
  *     {Id, Op}  {Id, Op, Opts}                      a request
  *     {cancel, Id}  {more, Id, N}  {stop, Id}
  *     {take_back, Id}  {reply, CallId, Result}
+ *     {within, CallId, Request}
  *     {ack, N}  resume  quit                        control
  *
  *     Op = Name | {Name, Argument, …}    Name an atom
@@ -31,6 +32,7 @@ enum request_kind {
     CONTROL_STOP,
     CONTROL_TAKE_BACK,
     CONTROL_REPLY,
+    CONTROL_WITHIN,
     CONTROL_ACK,
     CONTROL_RESUME,
     CONTROL_QUIT,
@@ -44,8 +46,9 @@ struct request {
     size_t id_len;
     char op[REQUEST_OP_MAX + 1]; /* its name; "unknown" if not ASCII, or long */
     int op_len;
-    int op_arity;   /* arguments behind the name; 0 for an Op that is an atom */
-    size_t args_at; /* the first argument (right behind the name) | Result */
+    int op_arity; /* arguments behind the name; 0 for an Op that is an atom */
+    size_t
+        args_at; /* the first argument (behind the name) | Result | Request */
     size_t opts_at; /* 0 = none */
     long long n;    /* of {more, Id, N} and {ack, N} */
 };

@@ -92,4 +92,5 @@ requests() ->
     [{7, Op} || Op <- Ops] ++ [{make_ref(), Op, Options} || Op <- Ops] ++
         [quit, resume, {ack, 100}, {cancel, 7}, {more, 7, 100}, {more, 7, 1 bsl 62}, {stop, {a, 7}},
          {take_back, []}, {reply, 1, {ok, Eval}}, {reply, 300, ok},
+         {within, 300, term_to_binary({7, Eval})}, {within, 300, term_to_binary(quit)}, {within, 300, x},
          {reply, 300, {error, {<<"error: x">>, error, x, [#{function => f, arity => 1}]}}}].

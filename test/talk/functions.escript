@@ -40,8 +40,6 @@ main(_) ->
         {"a call from a thread when no call runs", fun background/0},
         {"a stream that calls", fun stream/0},
         {"a function calls other workers", fun other_workers/0},
-        {"a function calls the worker that waits for it", fun own_worker/0},
-        {"a function uses a context on the worker that waits for it", fun own_context/0},
         {"a fun that comes as bytes is not run", fun foreign_fun/0},
         {"in a forked child", fun in_child/0},
         {"functions outlive workers and pools", fun outlive/0},
@@ -325,24 +323,6 @@ other_workers() ->
     [?assertEqual({ok, 42}, py:eval(<<"erlang.call('there', erlang.Atom('two'))">>, #{}, #{pool => two}))
      || _ <- lists:seq(1, 20)],
     ok = py:stop_pool(two).
-
-own_worker() ->
-    ok = py:register_function(again, fun(Target) -> py:eval(<<"6 * 7">>, #{}, #{pool => Target}) end),
-    [?assertEqual({ok, {error, {waits, {default, 1}}}},
-                  py:eval(<<"erlang.call('again', target)">>, #{target => Target}))
-     || Target <- [default, {default, 1}]].
-
-own_context() ->
-    {ok, C} = py_context:open(),
-    In = #{context => C},
-    ok = py:register_function(inside, fun() ->
-        [py:eval(<<"1">>, #{}, In), py:exec(<<"x = 1">>, In), py:stream_eval(<<"[1]">>, #{}, In),
-         py:await(py:spawn_call(math, sqrt, [4], #{}, In))]
-    end),
-    ?assertEqual({ok, lists:duplicate(4, {error, {waits, {default, 1}}})},
-                 py:eval(<<"erlang.inside()">>)),
-    ?assertEqual({ok, 1}, py:eval(<<"1">>, #{}, In)),
-    ok = py_context:close(C).
 
 %% What a fun is to Python can be sent back, and means what it meant.
 foreign_fun() ->

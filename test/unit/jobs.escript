@@ -52,8 +52,48 @@ main(_) ->
         {"a context that nobody waits for is closed", fun unwanted_context/0},
         {"a request that answers to nobody waits, is sent, and is gone", fun own/0},
         {"what is running", fun running/0},
+        {"within a call: it is sent at once, and runs on top", fun nested/0},
+        {"within a call: whatever happens, it is no progress of the other", fun nested_ends/0},
+        {"within a call: it is neither given back nor given away", fun nested_stays/0},
         [{"load: " ++ Name, fun() -> load(Sizes, Load) end} || {Name, Sizes, Load} <- loads()]
     ]).
+
+%% ---------------------------------------------------------------------------
+%% Within a call
+
+%% The second one runs within a call of the first; the third is behind that.
+nest() ->
+    {[1, 3], Sent} = send(waiting([(req(1))#req{what = outer, owner = self()}, req(3)])),
+    Inner = (req(2))#req{what = inner, within = 300, bound = true, owner = none, deadline = 50,
+                         body = py_secret:hide(<<104, 2, 119, 1, "x">>), size = 5},
+    py_worker_jobs:nest(2, Inner, Sent).
+
+nested() ->
+    {[{send, Frame}], Jobs} = nest(),
+    Request = iolist_to_binary(py_wire:request(2, 2, <<104, 2, 119, 1, "x">>)),
+    ?assertEqual(iolist_to_binary([<<131, 104, 3, 119, 6, "within", 98, 300:32, 109, (byte_size(Request)):32>>,
+                                   Request]), iolist_to_binary(Frame)),
+    ?assertEqual(inner, py_worker_jobs:running(Jobs)),
+    ?assertEqual(none, py_worker_jobs:caller(Jobs)),
+    ?assertEqual(3, py_worker_jobs:count(Jobs)),
+    ?assertEqual(50, py_worker_jobs:soonest(Jobs)),
+    ?assertEqual({true, 2}, py_worker_jobs:stuck(50, Jobs)).
+
+nested_ends() ->
+    {_, Jobs} = nest(),
+    {[{answer, 2, {reply, <<"two">>}}], Outer} = py_worker_jobs:reply(2, <<"two">>, Jobs),
+    ?assertEqual(outer, py_worker_jobs:running(Outer)),
+    ?assertEqual(self(), py_worker_jobs:caller(Outer)),
+    ?assertMatch({[progress, {answer, 1, _}], _}, py_worker_jobs:reply(1, <<"one">>, Outer)),
+    {[{answer, 2, {error, timeout}}], Late} = py_worker_jobs:expire(50, Jobs),
+    ?assertMatch({[{ended, 2}], _}, py_worker_jobs:reply(2, <<"late">>, Late)).
+
+nested_stays() ->
+    {_, Jobs} = nest(),
+    ?assertMatch({[{recall, [1, 3]}], _}, py_worker_jobs:take_back(Jobs)),
+    Failed = {error, {worker_exit, gone}},
+    ?assertEqual([{answer, 2, Failed}, {answer, 1, Failed}, {answer, 3, again}],
+                 py_worker_jobs:give_up(Failed, Jobs)).
 
 %% ---------------------------------------------------------------------------
 

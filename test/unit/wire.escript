@@ -157,7 +157,7 @@ events() ->
     Cut = said({event, crash, <<"stacks">>}),
     [{"a message", [said({send, 300, self(), [1]})], message},
      {"a message that nobody waits for", [said({event, send, {self(), 1}})], message},
-     {"a call", [said({call, 300, <<"f">>, [1], #{}})], {call, 300}},
+     {"a call", [said({call, 300, 1, <<"f">>, [1], #{}})], {call, 300}},
      {"the question if there is a function", [said({lookup, 300, <<"f">>})], {call, 300}},
      {"a message that is withdrawn", [said({event, withdraw, 300})], {withdraw, 300}},
      {"another that looks alike", [said({event, withdraw, [300]})], other},

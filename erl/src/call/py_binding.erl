@@ -18,7 +18,8 @@
 
 -include("py.hrl").
 
--type home() :: {Worker :: pid(), #pool{}, HeardTimeout :: boolean() | waits}.
+-type home() :: {Worker :: pid(), #pool{}, HeardTimeout :: boolean() | within()}.
+-type within() :: {within, Call :: py_wire:id(), Depth :: pos_integer()}.
 
 %% Where the calling process is at home in the pool of this name.
 -spec home(atom()) -> home() | undefined.
@@ -29,7 +30,7 @@ home(Name) ->
 -spec bind(#pool{}, pid()) -> ok.
 bind(#pool{name = Name} = Pool, Worker) ->
     case put(?BINDING(Name), {Worker, Pool, false}) of
-        {_, _, waits} = Before -> put(?BINDING(Name), Before), ok;
+        {_, _, {within, _, _}} = Before -> put(?BINDING(Name), Before), ok;
         {Before, _, _} when Before =/= Worker -> py_worker:let_go(Before, {home, self()});
         _ -> ok
     end.
@@ -61,7 +62,7 @@ told(_, _) -> ok.
 -spec release(atom()) -> ok.
 release(Name) ->
     case erase(?BINDING(Name)) of
-        {_, _, waits} = Home -> put(?BINDING(Name), Home), ok;
+        {_, _, {within, _, _}} = Home -> put(?BINDING(Name), Home), ok;
         {Worker, _, _} -> py_worker:let_go(Worker, {home, self()});
         undefined -> ok
     end.

@@ -41,7 +41,7 @@ op(Id, _) -> {context_open, Id}.
 ask(Place, Ticket) ->
     #pool{name = Name} = py_request:pool(Ticket),
     case py_binding:home(Name) of
-        {_, _, waits} -> py_request:go(Ticket);
+        {_, _, {within, _, _}} -> py_request:go(Ticket);
         _ when is_record(Place, py_context) -> py_request:go(Ticket);
         _ when is_tuple(Place) -> py_request:perform(py_request:unbound(Ticket), none);
         _ -> among_fewest([], py_request:unbound(Ticket))

@@ -17,6 +17,7 @@
 -export_type([ticket/0, outcome/0]).
 
 -include("py.hrl").
+-include("py_protocol.hrl").
 
 %% A request that is ready to go, and where it has to.
 -record(ticket, {
@@ -47,8 +48,7 @@ run(Op, Opts) ->
             result(Error, Opts)
     end.
 
-result(Answer, #opts{wire = Wire}) ->
-    py_result:result(Answer, Wire).
+result(Answer, #opts{wire = Wire}) -> py_result:result(Answer, Wire).
 
 %% The same, and the caller stays with the worker that answered: code that
 %% raised may have defined names before that.
@@ -79,20 +79,16 @@ each(#ticket{pool = Pool, req = #req{deadline = Deadline} = Unnamed}, Opts) ->
 of_slot({Id, _, _}, again, Pool, Req) ->
     {_, Answer} = py_place:at(Id, Pool, Req, none),
     Answer;
-of_slot(_, Answer, _, _) ->
-    Answer.
+of_slot(_, Answer, _, _) -> Answer.
 
 %% It runs on whichever worker has the slot, and on no other.
-named(Req) ->
-    Req#req{bound = true, named = true}.
+named(Req) -> Req#req{bound = true, named = true}.
 
 %% Brings the request to a worker and waits for its answer, in the process
 %% whose bindings count. A bound worker's death is reported once.
 -spec go(ticket()) -> outcome().
-go(#ticket{home = {_, _, waits}} = Ticket) ->
-    go_elsewhere(Ticket);
-go(#ticket{to = Id} = Ticket) when is_integer(Id) ->
-    perform(Ticket, none);
+go(#ticket{home = {_, _, {within, Call, Depth}}} = Ticket) -> go_within(Call, Depth, Ticket);
+go(#ticket{to = Id} = Ticket) when is_integer(Id) -> perform(Ticket, none);
 go(#ticket{pool = #pool{name = Name}, to = context} = Ticket) ->
     {_, Answer} = Outcome = perform(Ticket, none),
     py_binding:told(Answer, Name),
@@ -103,12 +99,24 @@ go(#ticket{pool = #pool{name = Name}, home = Home} = Ticket) ->
     is_at_home(Home, Worker, Answer) orelse py_binding:release(Name),
     {Worker, Answer}.
 
-%% The worker that the caller is bound to waits for the caller: others can take it.
+%% The worker that the caller is bound to waits for the caller: what it asks runs within
+%% that call, but not a stream, which would outlast it: others can take that.
+go_within(_, Depth, #ticket{home = {Worker, _, _}}) when Depth > ?MOST_NESTED ->
+    {Worker, {error, {too_deep, ?MOST_NESTED}}};
+go_within(Call, _, #ticket{req = #req{kind = job} = Req, home = {Worker, _, _}} = Ticket) ->
+    case py_place:ask(Worker, Req#req{bound = true, within = Call}, none) of
+        again -> waits(Ticket);
+        Answer -> {Worker, Answer}
+    end;
+go_within(_, _, Ticket) ->
+    go_elsewhere(Ticket).
+
 go_elsewhere(#ticket{home = {_, #pool{size = Size}, _}, to = any} = Ticket) when Size > 1 ->
     perform(Ticket#ticket{home = undefined}, none);
 go_elsewhere(Ticket) ->
     waits(Ticket).
 
+%% It is just starting, or ending, or it is asked for a stream.
 waits(#ticket{home = {Worker, #pool{name = Name} = Pool, _}}) ->
     Slots = [{Name, Id} || {Id, Pid, _} <- py_pool_board:workers(Pool), Pid =:= Worker],
     {Worker, {error, {waits, hd(Slots ++ [Name])}}}.
@@ -185,10 +193,9 @@ admit(Ticket, _) -> {ok, Ticket}.
 
 %% A context's worker is its request's home, whatever the caller is bound to. A caller
 %% that names the worker that it is bound to is at home there.
-to(#py_context{worker = Worker}, {Worker, _, waits} = Home, Ticket) ->
-    Ticket#ticket{to = context, home = Home};
-to(#py_context{pool = Pool, worker = Worker} = Context, _, #ticket{req = Req} = Ticket) ->
-    Ticket#ticket{to = context, home = {Worker, Pool, false}, req = Req#req{binds = uses(Context)}};
+to(#py_context{pool = Pool, worker = Worker} = Context, At, #ticket{req = Req} = Ticket) ->
+    Home = case At of {Worker, _, {within, _, _}} -> At; _ -> {Worker, Pool, false} end,
+    Ticket#ticket{to = context, home = Home, req = Req#req{binds = uses(Context)}};
 to({_, Id}, {Worker, _, _} = Home, #ticket{pool = Pool} = Ticket) when is_integer(Id) ->
     case py_pool_board:worker(Pool, Id) of
         [{_, Worker, _}] -> at_home(Home, Id, Ticket);
@@ -201,7 +208,7 @@ to(_, undefined, Ticket) ->
 to(_, Home, Ticket) ->
     Ticket#ticket{home = Home}.
 
-at_home({_, _, waits} = Home, Id, Ticket) -> Ticket#ticket{home = Home, to = Id};
+at_home({_, _, {within, _, _}} = Home, Id, Ticket) -> Ticket#ticket{home = Home, to = Id};
 at_home(Home, _, Ticket) -> Ticket#ticket{home = Home}.
 
 %% Only where it matters.
@@ -236,9 +243,9 @@ perform_on(Worker, #ticket{pool = Pool, req = Req}) ->
 -spec perform(ticket(), py_ask:watch()) -> outcome().
 perform(#ticket{pool = Pool, req = Req, to = Id}, Watch) when is_integer(Id) ->
     py_place:at(Id, Pool, named(Req#req{caller = self()}), Watch);
-perform(#ticket{home = {_, _, waits}, to = context} = Ticket, _) ->
+perform(#ticket{home = {_, _, {within, _, _}}, to = context} = Ticket, _) ->
     waits(Ticket);
-perform(#ticket{home = {_, _, waits}} = Ticket, Watch) ->
+perform(#ticket{home = {_, _, {within, _, _}}} = Ticket, Watch) ->
     perform(Ticket#ticket{home = undefined}, Watch);
 perform(#ticket{pool = Pool, req = Req, home = undefined}, Watch) ->
     py_place:anywhere(Pool, mine(Req), Watch);

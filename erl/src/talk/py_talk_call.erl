@@ -4,12 +4,13 @@
 %% the call, finds the function, applies it and answers the program. What comes as
 %% bytes is never run: the function is one of those that Erlang has registered.
 %%
-%% Its worker's Python waits for it, so the process may not wait for that: the binding
-%% (py_binding) says so.
+%% Its worker's Python waits for it. What it asks of that worker runs within the call:
+%% the binding (py_binding) says so. If the job that has called was itself asked for by
+%% such a process, that one's worker waits, too: its bindings are inherited.
 -module(py_talk_call).
 
--export([run/3, failure/3]).
--export_type([context/0]).
+-export([run/4, failure/3]).
+-export_type([context/0, outcome/0]).
 
 -include("py.hrl").
 
@@ -22,22 +23,42 @@
 -define(SHOWN, 500).
 
 %% Runs the call in this frame in the calling process.
--spec run(py_wire:id(), py_secret:secret(binary()), context()) -> ok.
-run(Id, Frame, #{port := Port} = Context) ->
-    bind(Context),
-    Outcome = call(py_secret:show(Frame), Context),
+-spec run(py_wire:id(), Caller :: pid() | none, py_secret:secret(binary()), context()) -> ok.
+run(Id, Caller, Frame, #{port := Port} = Context) ->
+    Outcome = call(Id, Caller, py_secret:show(Frame), Context),
     _ = py_os_port:send(Port, answer(Id, Outcome, Context)),
     ok.
 
-bind(#{pool := Name, worker := Worker}) ->
+%% A call from a thread that runs no jobs has no depth: nothing runs within it.
+bind(_, 0, _, _) ->
+    ok;
+bind(Id, Depth, Caller, #{pool := Name, worker := Worker}) ->
+    inherit(Caller),
     case py_pool_board:find(Name) of
-        {ok, Pool} -> put(?BINDING(Name), {Worker, Pool, waits});
+        {ok, Pool} -> put(?BINDING(Name), {Worker, Pool, {within, Id, Depth}});
         {error, _} -> ok
     end.
 
-call(Frame, Context) ->
+%% The caller waits, so it is alive, unless it has just been killed.
+inherit(none) ->
+    ok;
+inherit(Caller) ->
+    case process_info(Caller, initial_call) of
+        {_, {?MODULE, run, 4}} -> inherit_all(process_info(Caller, dictionary));
+        _ -> ok
+    end.
+
+inherit_all({dictionary, Entries}) ->
+    lists:foreach(fun({?BINDING(_) = Key, {_, _, {within, _, _}} = Home}) -> put(Key, Home);
+                     (_) -> ok
+                  end, Entries);
+inherit_all(undefined) ->
+    ok.
+
+call(Id, Caller, Frame, Context) ->
     try binary_to_term(Frame, [safe]) of
-        {call, _, Name, Args, Kwargs} when is_map(Kwargs) ->
+        {call, _, Depth, Name, Args, Kwargs} when is_map(Kwargs) ->
+            bind(Id, Depth, Caller, Context),
             apply_found(find(Name, Context), Name, arguments(Args, Kwargs), Context);
         {lookup, _, Name} ->
             {ok, find(Name, Context) =/= none};

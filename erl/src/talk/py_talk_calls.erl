@@ -10,12 +10,12 @@
 -module(py_talk_calls).
 -behaviour(gen_server).
 
--export([start/1, call/3, withdraw/2, limit/2, no_limit/1]).
+-export([start/1, call/4, withdraw/2, limit/2, no_limit/1]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
 -export_type([args/0]).
 
 %% What others say to it: messages, which never wait.
--messages([call/3, withdraw/2]).
+-messages([call/4, withdraw/2]).
 
 -record(state, {
     worker :: pid(),
@@ -33,10 +33,11 @@ start(Args) ->
     {ok, Pid} = gen_server:start(?MODULE, {self(), Args}, []),
     Pid.
 
-%% The program has sent this frame: a call, or the question if there is a function.
--spec call(pid(), py_wire:id(), py_secret:secret(binary())) -> ok.
-call(Calls, Id, Frame) ->
-    gen_server:cast(Calls, {call, Id, Frame}).
+%% The program has sent this frame: a call, or the question if there is a function. The
+%% caller waits for what Python runs now.
+-spec call(pid(), py_wire:id(), Caller :: pid() | none, py_secret:secret(binary())) -> ok.
+call(Calls, Id, Caller, Frame) ->
+    gen_server:cast(Calls, {call, Id, Caller, Frame}).
 
 %% Nobody waits for this call any more.
 -spec withdraw(pid(), py_wire:id()) -> ok.
@@ -67,10 +68,10 @@ init({Worker, Args}) ->
 handle_call(_, _, S) ->
     {noreply, S}.
 
--spec handle_cast({call, py_wire:id(), py_secret:secret(binary())} | {withdraw, py_wire:id()},
-                  #state{}) -> {noreply, #state{}}.
-handle_cast({call, Id, Frame}, #state{context = Context, ids = Ids, pids = Pids} = S) ->
-    Pid = spawn_link(py_talk_call, run, [Id, Frame, Context]),
+-spec handle_cast({call, py_wire:id(), pid() | none, py_secret:secret(binary())}
+                  | {withdraw, py_wire:id()}, #state{}) -> {noreply, #state{}}.
+handle_cast({call, Id, Caller, Frame}, #state{context = Context, ids = Ids, pids = Pids} = S) ->
+    Pid = spawn_link(py_talk_call, run, [Id, Caller, Frame, Context]),
     {noreply, S#state{ids = Ids#{Pid => Id}, pids = Pids#{Id => Pid}}};
 handle_cast({withdraw, Id}, #state{pids = Pids} = S) ->
     case Pids of

@@ -10,7 +10,7 @@
 %% cannot flood its worker.
 -module(py_talk_events).
 
--export([new/3, is_helper/2, window/0, handle/3, start_failure/1, explain/2]).
+-export([new/3, is_helper/2, window/0, handle/4, start_failure/1, explain/2]).
 -export_type([events/0]).
 
 %% The most bytes that the program may send before they are handled, of messages
@@ -43,15 +43,15 @@ is_helper(Pid, #events{log = Log, sender = Sender, calls = Calls}) ->
 window() ->
     ?UNACKED_MAX.
 
-%% Handles a frame that is not a reply.
--spec handle(binary(), port(), events()) -> events().
-handle(Frame, Port, #events{log = Log, sender = Sender} = E) ->
+%% Handles a frame that is not a reply. `Caller' says who waits for what runs now.
+-spec handle(binary(), Caller :: fun(() -> pid() | none), port(), events()) -> events().
+handle(Frame, Caller, Port, #events{log = Log, sender = Sender} = E) ->
     case py_wire:event(Frame) of
         message ->
             py_talk_sender:message(Sender, byte_size(Frame), py_secret:hide(Frame)),
             E;
         {call, Id} ->
-            call(Id, Frame, E);
+            call(Id, Caller(), Frame, E);
         {withdraw, Id} ->
             withdraw(Id, E),
             E;
@@ -72,11 +72,11 @@ handle(Frame, Port, #events{log = Log, sender = Sender} = E) ->
             E
     end.
 
-call(Id, Frame, #events{calls = Calls} = E) when is_pid(Calls) ->
-    py_talk_calls:call(Calls, Id, py_secret:hide(Frame)),
+call(Id, Caller, Frame, #events{calls = Calls} = E) when is_pid(Calls) ->
+    py_talk_calls:call(Calls, Id, Caller, py_secret:hide(Frame)),
     E;
-call(Id, Frame, #events{calls = Args} = E) ->
-    call(Id, Frame, E#events{calls = py_talk_calls:start(Args)}).
+call(Id, Caller, Frame, #events{calls = Args} = E) ->
+    call(Id, Caller, Frame, E#events{calls = py_talk_calls:start(Args)}).
 
 %% It is either a message or a call.
 withdraw(Id, #events{sender = Sender, calls = Calls}) ->

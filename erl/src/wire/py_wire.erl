@@ -8,7 +8,7 @@
 -module(py_wire).
 
 -export([what/1, named/1, body/2, request/3, batch/1, batch_head/0, part_size/1, controls/1]).
--export([cancel/1, take_back/1, more/2, stop/1, ack/1, answer/2, resume/0, quit/0]).
+-export([cancel/1, take_back/1, more/2, stop/1, ack/1, answer/2, within/3, resume/0, quit/0]).
 -export([place/1, place/2, large/1]).
 -export([reply_id/1, is_ok/1, is_not_started/1, chunk_items/1, ahead/1, event/1, message_id/1]).
 -export([receiver_name/1, atoms/0]).
@@ -132,6 +132,12 @@ ack(N) ->
 answer(Id, Result) ->
     [<<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 5, "reply", ?INTEGER, Id:32>>, bare(Result)].
 
+%% A request that is to run within a call from Python, with the size of its body.
+-spec within(Call :: id(), iodata(), Size :: non_neg_integer()) -> iodata().
+within(Call, Request, Size) ->
+    [<<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 6, "within", ?INTEGER, Call:32,
+       ?BINARY, (Size + ?REQUEST_HEAD):32>>, Request].
+
 -spec resume() -> binary().
 resume() ->
     <<?TERM_VERSION, ?ATOM, 6, "resume">>.
@@ -230,7 +236,7 @@ event(<<?TERM_VERSION, ?TUPLE, 4, ?ATOM, 4, "send", ?INTEGER, _:32, _/binary>>) 
     message;
 event(<<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 5, "event", ?ATOM, 4, "send", _/binary>>) ->
     message;
-event(<<?TERM_VERSION, ?TUPLE, 5, ?ATOM, 4, "call", ?INTEGER, Id:32, _/binary>>) ->
+event(<<?TERM_VERSION, ?TUPLE, 6, ?ATOM, 4, "call", ?INTEGER, Id:32, _/binary>>) ->
     {call, Id};
 event(<<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 6, "lookup", ?INTEGER, Id:32, _/binary>>) ->
     {call, Id};

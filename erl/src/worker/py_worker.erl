@@ -228,15 +228,15 @@ killing(Excess, #state{excess = none, phase = {live, Live}} = S) ->
 killing(Excess, #state{excess = none} = S) -> S#state{excess = Excess#{running => start}};
 killing(_, S) -> S.
 
-%% A frame that is not a reply is an event: it changes nothing that others see. After a
-%% broken one nothing is heard or said.
+%% An event changes nothing that others see. After a broken frame nothing is heard or said.
 frame({What, _} = Frame, S) when is_atom(What) -> {noreply, frame_step(Frame, S)};
 frame({_, Frame}, #state{phase = {starting, Boot, Timer}} = S) -> step_done(Frame, Boot, Timer, S);
 frame(Frame, S) -> settle(more(?MOST_STEPS, frame_step(Frame, S))).
 
 frame_step({broken, Why}, #state{port = Port} = S) -> exit(Port, Why), S;
-frame_step({none, Frame}, #state{port = Port, events = Events} = S) ->
-    S#state{events = py_talk_events:handle(Frame, Port, Events)};
+frame_step({none, Frame}, #state{port = Port, events = Events, phase = Phase} = S) ->
+    Caller = fun() -> py_worker_view:caller(Phase) end,
+    S#state{events = py_talk_events:handle(Frame, Caller, Port, Events)};
 frame_step({0, Frame}, #state{phase = {live, Live}} = S) ->
     S#state{phase = {live, py_worker_live:numbers(py_result:decode(Frame), Live)}};
 frame_step({Id, Frame}, #state{phase = {live, Live}, large = Large} = S) ->

@@ -118,7 +118,7 @@ listen(Left, Deadline, #{port := Port} = E) ->
 %% Nobody waits for a reply any more.
 heard(Frame, #{port := Port, lane := Lane, events := Events} = E) ->
     case py_os_lane:frame(Frame, Lane) of
-        {none, Event} -> E#{events := py_talk_events:handle(Event, Port, Events)};
+        {none, Event} -> E#{events := py_talk_events:handle(Event, fun() -> none end, Port, Events)};
         _ -> E
     end.
 

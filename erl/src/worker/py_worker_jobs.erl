@@ -11,8 +11,8 @@
 %% nothing else does. Pure.
 -module(py_worker_jobs).
 
--export([new/0, push/4, next/1, ahead/3, reply/3, put_back/3]).
--export([note/2, last/1, request/2, requests/1, has_free/1]).
+-export([new/0, push/4, nest/3, next/1, ahead/3, reply/3, put_back/3]).
+-export([note/2, last/1, request/2, requests/1, has_free/1, caller/1]).
 -export([is_idle/1, count/1, calls/1, set_window/2, load/1, callers/1, owner/2, running/1]).
 -export([expire/2, stuck/2, soonest/1, leave/3, take_back/1, spread/1, hand_over/1, give_up/2]).
 -export_type([jobs/0, job/0]).
@@ -58,11 +58,20 @@ push(Id, #req{deadline = Deadline, reply_to = From} = Req, _, #jobs{waiting = Wa
 no_room(#req{bound = false} = Req, _, _) -> {queue, Req};
 no_room(#req{reply_to = From}, N, Max) -> {answer, From, {error, {overloaded, N, Max}}}.
 
+%% Accepts a request that runs within a call of the running job, on top of it: it is
+%% sent at once, and comes before all others, as nothing else goes on until it is over.
+-spec nest(py_wire:id(), #req{}, jobs()) -> {[effect()], jobs()}.
+nest(Id, #req{within = Call, arity = Arity, size = Size, body = Body, deadline = Deadline} = Req,
+     #jobs{sent = Sent, n = N, bytes = Bytes} = J) ->
+    Job = #job{id = Id, req = Req#req{body = []}, state = {started, main}, deadline = Deadline},
+    {[{send, py_wire:within(Call, py_wire:request(Id, Arity, py_secret:show(Body)), Size)}],
+     J#jobs{sent = [Job | Sent], n = N + 1, bytes = Bytes + Size,
+            soonest = min(Deadline, J#jobs.soonest)}}.
+
 %% The job to send now, if one may be sent. It is not an effect, because what cannot
 %% be written is not sent: then the old jobs stay.
 -spec next(jobs()) -> {job(), jobs()} | none.
-next(#jobs{n_waiting = 0}) ->
-    none;
+next(#jobs{n_waiting = 0}) -> none;
 next(#jobs{n = N, bytes = Bytes, waiting = Waiting} = J) ->
     #job{req = #req{size = Size} = Req} = Job = queue:get(Waiting),
     case N =:= 0 orelse N < most(Req, J) andalso Bytes + Size =< ?WINDOW_BYTES of
@@ -151,15 +160,14 @@ without(#job{req = #req{size = Size} = Req}, Rest, #jobs{n = N, bytes = Bytes} =
     {Sent, Behind} = advance(Rest, J#jobs.behind),
     J#jobs{sent = Sent, behind = Behind, n = N - 1, bytes = Bytes - Size, last = Req}.
 
+%% What runs within another one is no progress of that.
+replied(#job{req = #req{within = Call}} = Job, Frame, J) when Call =/= none ->
+    finish(Job, Frame, J);
 replied(Job, Frame, J) ->
     {Effects, Next} = Finished = finish(Job, Frame, J),
-    case has_started(Job) of
-        true -> {[progress | Effects], Next};
-        false -> Finished
-    end.
+    case has_started(Job) of true -> {[progress | Effects], Next}; false -> Finished end.
 
-finish(#job{left = true} = Job, Frame, J) ->
-    unwanted(Job, py_wire:chunk_items(Frame), J);
+finish(#job{left = true} = Job, Frame, J) -> unwanted(Job, py_wire:chunk_items(Frame), J);
 finish(#job{recalled = true, req = Req} = Job, Frame, J) ->
     case py_wire:is_not_started(Frame) of
         true -> {[{requeue, Req}], J};
@@ -226,8 +234,7 @@ calls(#jobs{calls = Calls}) -> Calls.
 -spec set_window(py_worker_send:windows(), jobs()) -> {[effect()], jobs()}.
 set_window({Window, Far, Due}, #jobs{n = N} = J) when N > Far ->
     take_back(fun is_free/1, Window, J#jobs{window = Window, due = Due});
-set_window({Window, _, Due}, J) ->
-    {[], J#jobs{window = Window, due = Due}}.
+set_window({Window, _, Due}, J) -> {[], J#jobs{window = Window, due = Due}}.
 
 %% As others see it (py_pool_load): how many there are, and how many there may be; none,
 %% if it has too many bytes or some wait although there might be more.
@@ -235,31 +242,42 @@ set_window({Window, _, Due}, J) ->
 load(#jobs{n = N, bytes = Bytes, n_waiting = Waiting, window = Window})
   when Bytes < ?WINDOW_BYTES, Waiting =:= 0 orelse N >= Window ->
     {N + Waiting, Window};
-load(#jobs{n = N, n_waiting = Waiting}) ->
-    {N + Waiting, 0}.
+load(#jobs{n = N, n_waiting = Waiting}) -> {N + Waiting, 0}.
 
 %% The processes that have a job here.
 -spec callers(jobs()) -> [pid()].
-callers(#jobs{} = J) ->
-    [Caller || #job{req = #req{caller = Caller}} <- all(J)].
+callers(#jobs{} = J) -> [Caller || #job{req = #req{caller = Caller}} <- all(J)].
 
 %% Who waits for this job of the program's, if anybody does.
 -spec owner(py_wire:id() | none, jobs()) -> pid() | none.
 owner(Id, #jobs{} = J) ->
-    case lists:keyfind(Id, #job.id, sent(J)) of
-        #job{req = #req{owner = Owner}} -> Owner;
-        false -> none
+    case request(Id, J) of
+        #req{owner = Owner} -> Owner;
+        none -> none
+    end.
+
+%% Who waits for what runs on top, if that is a job and anybody does.
+-spec caller(jobs()) -> pid() | none.
+caller(#jobs{sent = Sent}) ->
+    case lists:dropwhile(fun is_stream/1, Sent) of
+        [#job{req = #req{owner = Owner}} | _] -> Owner;
+        [] -> none
     end.
 
 %% What the program may be running: the job that it has started, else a stream
 %% that it has.
 -spec running(jobs()) -> py_wire:what() | none.
 running(#jobs{sent = Sent}) ->
-    {Streams, Jobs} = lists:partition(fun is_stream/1, lists:filter(fun has_started/1, Sent)),
-    case Jobs ++ Streams of
+    case may_run(Sent) of
         [#job{req = #req{what = What}} | _] -> What;
         [] -> none
     end.
+
+%% Streams count only if no job has started: if one has, a stream may just have to wait
+%% for its turn.
+may_run(Sent) ->
+    {Streams, Jobs} = lists:partition(fun is_stream/1, lists:filter(fun has_started/1, Sent)),
+    case Jobs of [] -> Streams; _ -> Jobs end.
 
 %% The one with this Id that the program has.
 -spec request(py_wire:id(), jobs()) -> #req{} | none.
@@ -270,8 +288,7 @@ request(Id, #jobs{} = J) ->
     end.
 
 -spec requests(jobs()) -> [#req{}].
-requests(#jobs{} = J) ->
-    [Req || #job{req = Req} <- all(J)].
+requests(#jobs{} = J) -> [Req || #job{req = Req} <- all(J)].
 
 %% Whether somebody waits for one that need not have run on this very worker.
 -spec has_free(jobs()) -> boolean().
@@ -287,8 +304,7 @@ all(#jobs{waiting = Waiting} = J) -> sent(J) ++ queue:to_list(Waiting).
 %% cancelled; what it may have started is for the ladder (stuck/2). Both stay
 %% until the program answers, but nobody waits for them any more.
 -spec expire(Now :: integer(), jobs()) -> {[effect()], jobs()}.
-expire(Now, #jobs{soonest = Soonest} = J) when Now < Soonest ->
-    {[], J};
+expire(Now, #jobs{soonest = Soonest} = J) when Now < Soonest -> {[], J};
 expire(Now, J) ->
     {Late, #jobs{sent = Sent} = Kept} =
         drop_waiting(fun(#job{left = Left, deadline = D}) -> not Left andalso D =< Now end, gather(J)),
@@ -311,13 +327,10 @@ cancel(#job{id = Id}) -> {send, py_wire:cancel(Id)}.
 -spec soonest(jobs()) -> py_time:deadline().
 soonest(#jobs{soonest = Soonest}) -> Soonest.
 
-%% What may be running although its deadline has passed. Streams count only if no job
-%% has started: if one has, a stream may just have to wait for its turn.
+%% What may be running although its deadline has passed.
 -spec stuck(Now :: integer(), jobs()) -> {true, py_wire:id()} | false.
 stuck(Now, #jobs{sent = Sent}) ->
-    {Streams, Jobs} = lists:partition(fun is_stream/1, lists:filter(fun has_started/1, Sent)),
-    Suspects = case Jobs of [] -> Streams; _ -> Jobs end,
-    case [Id || #job{id = Id, deadline = D} <- Suspects, D =< Now] of
+    case [Id || #job{id = Id, deadline = D} <- may_run(Sent), D =< Now] of
         [Id | _] -> {true, Id};
         [] -> false
     end.
@@ -329,13 +342,10 @@ stuck(Now, #jobs{sent = Sent}) ->
 %% places, until their own deadlines or this one; the others are dropped.
 -spec leave(pid(), py_time:deadline(), jobs()) -> {[effect()], jobs()}.
 leave(Caller, Latest, J) ->
-    IsHis = fun(#job{req = #req{caller = Pid}, left = Left}) ->
-                not Left andalso Pid =:= Caller
-            end,
+    IsHis = fun(#job{req = #req{caller = Pid}, left = Left}) -> not Left andalso Pid =:= Caller end,
     {_, #jobs{sent = Sent} = Kept} = drop_waiting(IsHis, gather(J)),
     {[cancel(Job) || Job <- Sent, IsHis(Job)],
-     lists:foldl(fun(Job, Acc) -> left(Job, Latest, Acc) end, Kept,
-                 lists:filter(IsHis, Sent))}.
+     lists:foldl(fun(Job, Acc) -> left(Job, Latest, Acc) end, Kept, lists:filter(IsHis, Sent))}.
 
 left(#job{id = Id, deadline = Deadline} = Job, Latest, #jobs{sent = Sent} = J) ->
     Until = min(Deadline, Latest),
@@ -361,9 +371,7 @@ hand_over(J) -> take_back(fun may_move/1, 0, J).
 take_back(May, Keep, J) ->
     {Free, #jobs{n = N, sent = All} = Kept} = drop_waiting(May, gather(J)),
     {First, Sent} = lists:split(min(Keep, N), All),
-    Recall = fun(#job{left = false, recalled = false} = Job) -> May(Job);
-                (#job{}) -> false
-             end,
+    Recall = fun(#job{left = Left, recalled = Was} = Job) -> not (Left orelse Was) andalso May(Job) end,
     Marked = [Job#job{recalled = Job#job.recalled orelse Recall(Job)} || Job <- Sent],
     {[{requeue, Req} || #job{req = Req} <- Free]
          ++ recall([Id || #job{id = Id} = Job <- Sent, Recall(Job)]),
@@ -379,8 +387,7 @@ is_free(#job{req = #req{bound = Bound}}) -> not Bound.
 may_move(#job{req = #req{named = Named}} = Job) -> Named orelse is_free(Job).
 
 %% Takes out those of the waiting jobs for which the fun holds.
-drop_waiting(_, #jobs{n_waiting = 0} = J) ->
-    {[], J};
+drop_waiting(_, #jobs{n_waiting = 0} = J) -> {[], J};
 drop_waiting(IsOut, #jobs{waiting = Waiting} = J) ->
     {Out, Kept} = lists:partition(IsOut, queue:to_list(Waiting)),
     {Out, J#jobs{waiting = queue:from_list(Kept), n_waiting = length(Kept)}}.
@@ -393,7 +400,4 @@ give_up(Failed, #jobs{} = J) ->
      || #job{left = false, req = #req{reply_to = From}} = Job <- all(J)].
 
 given_up(Job, Failed) ->
-    case is_free(Job) andalso not has_started(Job) of
-        true -> again;
-        false -> Failed
-    end.
+    case is_free(Job) andalso not has_started(Job) of true -> again; false -> Failed end.

@@ -3,14 +3,12 @@
 %% What a live worker does: takes requests, sends them to the program within a
 %% window, brings each reply to whoever waits, and keeps the time.
 %%
-%% py_worker calls one function for what has happened, then settle/1. The pure
-%% modules below say what is to be done (effect() in py_worker_jobs.hrl); here
-%% it is done.
+%% py_worker calls one function for what has happened, then settle/1. The pure modules
+%% below say what is to be done (effect() in py_worker_jobs.hrl); here it is done.
 %%
 %% - Every request that was accepted is answered exactly once.
-%% - There is one timer. It is armed for the next moment at which something may
-%%   have to be decided and left alone when that is over, so that short calls
-%%   cost none.
+%% - There is one timer. It is armed for the next moment at which something may have to
+%%   be decided and left alone when that is over, so that short calls cost none.
 %% - When the program has worked on something for a tick, the worker is busy: it is
 %%   not picked any more, and what has not started goes back to the pool.
 %% - When a request's deadline has passed, its caller gets an answer at once. If the
@@ -21,8 +19,7 @@
 
 -export([new/1, settle/1]).
 -export([request/2, reply/3, numbers/2, pull/4, close/2, tick/2, caller_gone/2, let_go/2]).
--export([spoilt/1, ran_out/2, spare/2, retire/3, abandon/1, seal/1]).
--export([give_up/2]).
+-export([spoilt/1, ran_out/2, spare/2, retire/3, abandon/1, seal/1, give_up/2]).
 -export_type([live/0, args/0]).
 
 -include("py.hrl").
@@ -52,8 +49,7 @@ new(#{pool := Pool, pool_pid := PoolPid, slot := Slot, port := Port, os_pid := O
 
 %% A caller's request has come, or several together.
 -spec request(#req{} | [#req{}], live()) -> live().
-request(Reqs, L) when is_list(Reqs) ->
-    lists:foldl(fun request/2, L, Reqs);
+request(Reqs, L) when is_list(Reqs) -> lists:foldl(fun request/2, L, Reqs);
 request(Req, #live{sealed = true} = L) ->
     py_worker_end:refuse(Req),
     L;
@@ -67,6 +63,7 @@ request(#req{deadline = Deadline, reply_to = From} = Req, L) ->
 accept(#req{kind = urgent} = Req, _, #live{max_queue = Max} = L) ->
     Id = py_worker_streams:next_id(L#live.last_id, L#live.streams),
     urgent(py_worker_urgent:push(Id, Req, Max, L#live.urgent), L#live{last_id = Id});
+accept(#req{within = Call} = Req, Now, L) when Call =/= none -> nest(Req, Now, L);
 accept(Req, Now, L) ->
     case py_worker_view:takes(Req, L) of
         true -> push(Req, Now, L);
@@ -86,6 +83,12 @@ push(#req{caller = Caller} = Req, Now, #live{max_queue = Max, tenure = Tenure, s
         Refused ->
             jobs(Refused, L)
     end.
+
+%% The program is to run it at once, within the call that waits for its caller.
+nest(#req{caller = Caller} = Req, Now, L) ->
+    Id = py_worker_streams:next_id(L#live.last_id, L#live.streams),
+    jobs(py_worker_jobs:nest(Id, Req, L#live.jobs),
+         L#live{last_id = Id, callers = watch(Caller, L), now = Now}).
 
 %% A program that has nothing to do gets it at once.
 first(none, L) -> send_waiting(L);
@@ -126,8 +129,7 @@ urgent_reply(Id, Frame, #live{urgent = Urgent} = L) ->
 
 %% If the program says that it has run out of memory, this is what did it. Jobs are
 %% noted by themselves.
-note(Req, #live{jobs = Jobs} = L) ->
-    L#live{jobs = py_worker_jobs:note(Req, Jobs)}.
+note(Req, #live{jobs = Jobs} = L) -> L#live{jobs = py_worker_jobs:note(Req, Jobs)}.
 
 %% The program has said its numbers, because it was asked when it had nothing to do.
 -spec numbers(py_result:result(), live()) -> live().
@@ -189,8 +191,7 @@ spoilt(#live{tenure = Tenure} = L) ->
 %% The program has paused, because a job has run out of memory or nearly has. It
 %% goes on when it has heard what it has to give back.
 -spec ran_out(memory_error | heap, live()) -> live().
-ran_out(What, #live{jobs = Jobs} = L) ->
-    ran_out(What, py_worker_jobs:last(Jobs), L).
+ran_out(What, #live{jobs = Jobs} = L) -> ran_out(What, py_worker_jobs:last(Jobs), L).
 
 ran_out(heap, none, #live{pool = Pool, slot = Slot, about = #{os_pid := OsPid}} = L) ->
     py_worker_reaper:full(Pool, Slot, OsPid),
@@ -283,8 +284,7 @@ urgent({Effects, Urgent}, L) -> effects(Effects, L#live{urgent = Urgent}).
 ladder({Effects, Ladder}, L) -> effects(Effects, L#live{ladder = Ladder}).
 
 %% Most of the time nothing is new.
-tenure({[], Tenure}, #live{tenure = Tenure} = L) ->
-    L;
+tenure({[], Tenure}, #live{tenure = Tenure} = L) -> L;
 tenure({Effects, Tenure}, L) ->
     lists:foldl(fun closing/2, L#live{tenure = Tenure}, Effects).
 

@@ -4,8 +4,8 @@
 %% has to decide something, whether it may end; and its load, which others read.
 -module(py_worker_view).
 
--export([info/1, running/1, callers/1, is_running/1, uses/2, takes/2, wake/1, is_done/1, may_end/1]).
--export([cause/2, is_closing/1, suspect/2, culprit/1]).
+-export([info/1, running/1, caller/1, callers/1, is_running/1, uses/2, takes/2, wake/1, is_done/1]).
+-export([may_end/1, cause/2, is_closing/1, suspect/2, culprit/1]).
 -export([publish/1, publish_contexts/1, fit_heap/1]).
 -export_type([live/0]).
 
@@ -37,6 +37,10 @@ running(#live{jobs = Jobs, streams = Streams}) ->
     end.
 
 %% The processes that have something here.
+-spec caller({live, live()} | tuple() | atom()) -> pid() | none.
+caller({live, #live{jobs = Jobs}}) -> py_worker_jobs:caller(Jobs);
+caller(_) -> none.
+
 -spec callers(live()) -> [pid()].
 callers(#live{jobs = Jobs, streams = Streams, tenure = Tenure}) ->
     py_worker_jobs:callers(Jobs) ++ py_worker_streams:callers(Streams)

@@ -146,6 +146,47 @@ static void test_a_job_stays_cancelled_until_it_is_over(void **state)
     assert_false(jobs_done());
 }
 
+/* A job on top of another: each is cancelled by its own id, and whoever is
+ * below takes those on top along. */
+static void test_jobs_on_top_of_each_other(void **state)
+{
+    (void)state;
+    struct request a = named("a"), b = named("b"), c = named("c");
+    struct running below_b, below_c;
+    struct job *job_b = new_job('b'), *job_c = new_job('c');
+    jobs_start_stream("a", 1);
+    assert_true(jobs_running());
+    jobs_enter(&below_b, job_b);
+    jobs_enter(&below_c, job_c);
+    assert_true(jobs_cancel(&b));
+    assert_int_equal(order(), JOBS_CANCELLED);
+    jobs_tell();
+    assert_true(jobs_leave()); /* c */
+    assert_int_equal(order(), JOBS_CANCELLED);
+    assert_false(jobs_leave()); /* b, which was not told */
+    assert_int_equal(order(), JOBS_GO_ON);
+    jobs_enter(&below_b, job_b);
+    jobs_cancel(&b);
+    assert_false(jobs_leave());
+    assert_int_equal(order(), JOBS_GO_ON);
+    jobs_enter(&below_b, job_b);
+    assert_true(jobs_cancel(&a));
+    assert_false(jobs_cancel(&c));
+    assert_int_equal(order(), JOBS_CANCELLED);
+    assert_false(jobs_leave());
+    assert_int_equal(order(), JOBS_CANCELLED);
+    assert_false(jobs_done());
+    assert_false(jobs_running());
+    jobs_start_stream("a", 1);
+    jobs_enter(&below_b, job_b);
+    jobs_cancel_running();
+    jobs_leave();
+    assert_int_equal(order(), JOBS_CANCELLED);
+    jobs_done();
+    job_free(job_b);
+    job_free(job_c);
+}
+
 static void test_an_order_has_an_age(void **state)
 {
     (void)state;
@@ -305,6 +346,7 @@ int main(void)
         cmocka_unit_test(test_too_many_are_refused),
         cmocka_unit_test(test_cancel_hits_only_the_running_job),
         cmocka_unit_test(test_a_job_stays_cancelled_until_it_is_over),
+        cmocka_unit_test(test_jobs_on_top_of_each_other),
         cmocka_unit_test(test_an_order_has_an_age),
         cmocka_unit_test(test_the_start_of_python_is_no_job),
         cmocka_unit_test(test_a_long_job_is_noticed),

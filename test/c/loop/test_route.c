@@ -178,6 +178,38 @@ static void test_wrong_answer(void **state)
     assert_int_equal(count(answer, "control must be {reply"), 1);
 }
 
+/* {within, 300, Request} */
+static void put_within(struct buf *out, const struct buf *request)
+{
+    put_version(out);
+    put_tuple(out, 3);
+    put_atom_z(out, "within");
+    put_long(out, 300);
+    put_binary(out, request->data, request->len);
+}
+
+static const char *answered_within(const char *op, size_t cut)
+{
+    struct buf request;
+    buf_init(&request, SIZE_MAX);
+    put_request(&request, 7, op);
+    request.len -= cut;
+    put_within(&next, &request);
+    buf_free(&request);
+    route(&next, true);
+    return answered();
+}
+
+/* Nobody waits for this call, so nothing can run within it. */
+static void test_within(void **state)
+{
+    (void)state;
+    assert_int_equal(count(answered_within("eval", 0), "cancelled"), 1);
+    assert_int_equal(count(answered_within("stack", 0), "unsupported"), 1);
+    assert_int_equal(count(answered_within("eval", 3), "badarg"), 1);
+    drop_jobs(0);
+}
+
 static int teardown(void **state)
 {
     (void)state;
@@ -188,10 +220,9 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_request),
-        cmocka_unit_test(test_batch),
-        cmocka_unit_test(test_control),
-        cmocka_unit_test(test_wrong_answer),
+        cmocka_unit_test(test_request), cmocka_unit_test(test_batch),
+        cmocka_unit_test(test_control), cmocka_unit_test(test_wrong_answer),
+        cmocka_unit_test(test_within),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

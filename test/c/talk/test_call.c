@@ -105,7 +105,7 @@ static void it_is_answered(void **state)
     answers = true;
     evaluate("erlang.call('f', 1, [], x=2)", "{ok, [7]}");
     assert_string_equal(text, "[7]");
-    assert_non_null(strstr(question, ",<<\"f\">>,[1,[]],#{<<\"x\">>=>2}}"));
+    assert_non_null(strstr(question, ",0,<<\"f\">>,[1,[]],#{<<\"x\">>=>2}}"));
     assert_int_equal(strncmp(question, "{call,", 6), 0);
     evaluate("erlang.call('f')", "{ok, {ok, 1}}");
     assert_string_equal(text, "(Atom('ok'), 1)");
@@ -180,7 +180,7 @@ static void it_is_looked_up(void **state)
     assert_string_equal(text, "'g'");
     evaluate("erlang.g(5)", "{ok, 6}");
     assert_string_equal(text, "6");
-    assert_non_null(strstr(question, ",<<\"g\">>,[5],"));
+    assert_non_null(strstr(question, ",0,<<\"g\">>,[5],"));
     assert_int_equal(reads, 1);
     evaluate("hasattr(erlang, '_g')", "{ok, true}");
     assert_string_equal(text, "False");

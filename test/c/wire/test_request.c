@@ -259,6 +259,7 @@ static void wrong_control_has_no_id(void **state)
     static const char *const wrong[] = {
         "{cancel}",     "{cancel, 7, 8}", "{cancel, 7, 8, 9}", "{stop}",
         "{stop, 7, 8}", "{more, 7}",      "{take_back}",       "{reply}",
+        "{within}",     "{within, 7}",
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         make(wrong[i]);

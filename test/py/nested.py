@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Calls of Erlang's functions that call Python again, for test/talk."""
+
+import random
+import time
+
+import erlang
+
+seen = []
+level = 0
+
+
+def down(n):
+    """Calls itself by way of Erlang, n times."""
+    if n == 0:
+        return 0
+    value = erlang.call("down", n - 1)
+    return value + 1 if isinstance(value, int) else value
+
+
+def sleep_in(seconds):
+    """Sleeps within a call of Erlang's, and says who is told to stop when."""
+    try:
+        return erlang.call("python", "nested", "asleep", [seconds])
+    finally:
+        seen.append("outer")
+
+
+def asleep(seconds):
+    try:
+        time.sleep(seconds)
+        return "slept"
+    finally:
+        seen.append("inner")
+
+
+def stubborn():
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        try:
+            time.sleep(1)
+        except BaseException:
+            pass
+
+
+def take_seen():
+    taken = list(seen)
+    seen.clear()
+    return taken
+
+
+def printing():
+    print("before")
+    erlang.call("python", "builtins", "print", ["within"])
+    captured = erlang.call("captured", "builtins", "print", ["kept"])
+    print("after")
+    return captured
+
+
+def own_names():
+    """What is nested sees the same module, while the outer call runs."""
+    global level
+    level += 1
+    try:
+        inner = erlang.call("python", "nested", "get_level", [])
+        return level, inner
+    finally:
+        level -= 1
+
+
+def get_level():
+    return level
+
+
+def items(n):
+    for i in range(n):
+        yield erlang.call("python", "operator", "mul", [i, i])
+
+
+def tree(depth, seed):
+    """A random tree of calls, some of which fail; its value is known."""
+    chance = random.Random(seed)
+    total = 1
+    for _ in range(chance.randint(0, 2) if depth > 0 else 0):
+        sub = chance.randint(0, 10**6)
+        way = chance.choice(["tree", "tree", "other", "thread", "fail"])
+        if way == "fail":
+            try:
+                erlang.call("fail", sub)
+            except erlang.Error as error:
+                total += error.reason[1] == sub
+        elif way == "thread":
+            total += in_thread(sub)
+        else:
+            total += erlang.call(way, depth - 1, sub)
+    return total
+
+
+def in_thread(value):
+    import threading
+
+    values = []
+    work = lambda: values.append(erlang.call("echo", value))  # noqa: E731
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    return values == [value]
+
+
+def expected(depth, seed):
+    """The value of the tree, without Erlang."""
+    chance = random.Random(seed)
+    total = 1
+    for _ in range(chance.randint(0, 2) if depth > 0 else 0):
+        sub = chance.randint(0, 10**6)
+        way = chance.choice(["tree", "tree", "other", "thread", "fail"])
+        total += 1 if way in ("fail", "thread") else expected(depth - 1, sub)
+    return total
