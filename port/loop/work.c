@@ -12,6 +12,7 @@
 #include "loop/spoil.h"
 #include "op/op.h"
 #include "op/stream.h"
+#include "task/context.h"
 #include "value/python.h"
 #include "wire/output.h"
 #include "wire/protocol.h"
@@ -132,5 +133,6 @@ int work_until_end(void)
     }
     buf_free(&out);
     streams_drop();
+    context_close_all();
     return output_broken() ? EXIT_IO : reader_exit_code();
 }

@@ -146,24 +146,37 @@ int context_open(long id, long from)
     return rc == 0 ? 0 : -1;
 }
 
-static void forget(long id)
+/* Classes of a copy see the names of the context where they were defined. */
+static void clear(PyObject *module)
 {
-    PyObject *key = PyLong_FromLong(id);
-    if (!key || PyDict_DelItem(all, key) < 0)
-        PyErr_Clear();
-    Py_XDECREF(key);
+    if (PySet_Discard(lent, module) == 0)
+        PyDict_Clear(PyModule_GetDict(module));
 }
 
-/* Classes of a copy see the names of the context where they were defined. */
+/* Forgets it first: what is freed may ask for it. Takes both. */
+static void close_take(PyObject *key, PyObject *module)
+{
+    if (key && module && PyDict_DelItem(all, key) == 0)
+        clear(module);
+    else
+        PyErr_Clear();
+    Py_XDECREF(key);
+    Py_XDECREF(module);
+}
+
 void context_close(long id)
 {
-    PyObject *module = find(id);
-    if (module) {
-        forget(id);
-        if (PySet_Discard(lent, module) == 0)
-            PyDict_Clear(PyModule_GetDict(module));
+    close_take(PyLong_FromLong(id), find(id));
+}
+
+void context_close_all(void)
+{
+    PyObject *key = NULL, *module = NULL;
+    Py_ssize_t at = 0;
+    while (all && python_dict_next(all, &at, &key, &module)) {
+        close_take(key, module);
+        at = 0;
     }
-    Py_XDECREF(module);
 }
 
 PyObject *context_module(const struct task_opts *opts)

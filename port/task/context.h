@@ -21,6 +21,9 @@ int context_open(long id, long from);
  * code. */
 void context_close(long id);
 
+/* The same for all of them, before Python ends: it does not know them. */
+void context_close_all(void);
+
 /* The one of that number. A new reference; NULL: it is not open here. */
 PyObject *context_find(long id);
 

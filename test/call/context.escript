@@ -31,6 +31,7 @@ main(_) ->
         {"one name, many at once: one has it", fun named_at_once/0},
         {"with closes it, whatever happens", fun with/0},
         {"closing drops the names, and runs finalizers", fun close_drops/0},
+        {"so does the end of the worker", fun end_drops/0},
         {"a context that was closed", fun closed/0},
         {"closing waits for what was sent before", fun close_is_ordered/0},
         {"the owner's death closes it, at any moment", 60_000, fun owner_dies/0},
@@ -290,6 +291,21 @@ close_drops() ->
     ?assertEqual({ok, {true, <<"deleted">>}},
                  py:eval(<<"(misbehave.watched() is None, misbehave.last)">>, #{},
                          #{pool => {default, 1}})).
+
+%% Files that are open are written, too.
+end_drops() ->
+    Dir = fixture:tmpdir(),
+    File = filename:join(Dir, "left"),
+    {ok, _} = py:start_pool(other, #{size => 1}),
+    [begin
+         {ok, C} = py_context:open(#{pool => other}),
+         ok = py:exec(<<"f = open(name, 'a')\nf.write('kept')\ndef g(): return f">>,
+                      #{name => list_to_binary(File)}, in(C))
+     end || _ <- [1, 2]],
+    ok = py:stop_pool(other),
+    ?assertEqual({ok, <<"keptkept">>}, file:read_file(File)),
+    ok = file:delete(File),
+    ok = file:del_dir(Dir).
 
 closed() ->
     C = opened(),
