@@ -65,6 +65,7 @@ test_scripts = \
 	test/call/code.escript \
 	test/call/context.escript \
 	test/call/context_copy.escript \
+	test/call/context_end.escript \
 	test/call/deadline.escript \
 	test/call/decoders.escript \
 	test/call/errors.escript \

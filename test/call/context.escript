@@ -31,20 +31,12 @@ main(_) ->
         {"one name, many at once: one has it", fun named_at_once/0},
         {"with closes it, whatever happens", fun with/0},
         {"closing drops the names, and runs finalizers", fun close_drops/0},
-        {"so does the end of the worker", fun end_drops/0},
         {"a context that was closed", fun closed/0},
         {"closing waits for what was sent before", fun close_is_ordered/0},
         {"the owner's death closes it, at any moment", 60_000, fun owner_dies/0},
         {"unbind closes nothing", fun unbind/0},
-        {"the worker's death is told, with the reason", fun worker_dies/0},
-        {"a timeout that ends the worker ends the context", 60_000, fun timeout/0},
-        {"an opening that is late leaves nothing", 60_000, fun late_opening/0},
-        {"a context of a pool that was stopped", fun stopped_pool/0},
-        {"a finalizer that does not end is ended with its worker", 60_000, fun stuck_finalizer/0},
         {"a made-up context", fun made_up/0},
         {"wrong options", fun wrong/0},
-        {"a recycled worker waits for its contexts, but not for ever", 60_000, fun recycled/0},
-        {"a restarted worker does not wait for them", 60_000, fun restarted/0},
         {"thousands opened and closed leave nothing", 120_000, fun flat/0}
     ])).
 
@@ -292,21 +284,6 @@ close_drops() ->
                  py:eval(<<"(misbehave.watched() is None, misbehave.last)">>, #{},
                          #{pool => {default, 1}})).
 
-%% Files that are open are written, too.
-end_drops() ->
-    Dir = fixture:tmpdir(),
-    File = filename:join(Dir, "left"),
-    {ok, _} = py:start_pool(other, #{size => 1}),
-    [begin
-         {ok, C} = py_context:open(#{pool => other}),
-         ok = py:exec(<<"f = open(name, 'a')\nf.write('kept')\ndef g(): return f">>,
-                      #{name => list_to_binary(File)}, in(C))
-     end || _ <- [1, 2]],
-    ok = py:stop_pool(other),
-    ?assertEqual({ok, <<"keptkept">>}, file:read_file(File)),
-    ok = file:delete(File),
-    ok = file:del_dir(Dir).
-
 closed() ->
     C = opened(),
     [ok = py_context:close(C) || _ <- [1, 2]],
@@ -365,20 +342,6 @@ unbind() ->
     ?assertEqual({ok, 1}, eval(<<"x">>, C)),
     py_context:close(C).
 
-worker_dies() ->
-    {ok, A} = py_context:open(#{pool => {default, 1}}),
-    {ok, B} = py_context:open(#{pool => {default, 1}}),
-    {ok, Other} = py_context:open(#{pool => {default, 2}}),
-    ok = py:exec(<<"x = 1">>, in(Other)),
-    ?assertEqual({error, {worker_exit, {status, 3}}}, eval(<<"__import__('os')._exit(3)">>, A)),
-    [?assertEqual({error, {worker_exit, {status, 3}}}, Result)
-     || Result <- [eval(<<"1">>, A), eval(<<"1">>, B), py:stream_eval(<<"[1]">>, #{}, in(B)),
-                   py:await(py:spawn_call(math, sqrt, [4], #{}, in(B)))]],
-    ok = py_context:close(A),
-    ?assertEqual({ok, 1}, eval(<<"x">>, Other)),
-    py_context:close(Other),
-    all_back().
-
 all_back() ->
     all_back(default).
 
@@ -386,47 +349,6 @@ all_back(Pool) ->
     fixture:wait_until(fun() ->
         lists:all(fun(Id) -> py:eval(<<"1">>, #{}, #{pool => {Pool, Id}}) =:= {ok, 1} end, [1, 2])
     end).
-
-timeout() ->
-    C = opened(),
-    ?assertEqual({error, timeout},
-                 py:call(wedge, deaf, [], #{}, (in(C))#{timeout => 50})),
-    ?assertEqual({error, {worker_exit, timeout}}, eval(<<"1">>, C)),
-    all_back().
-
-%% Whoever has not waited for it cannot close it.
-late_opening() ->
-    Before = open_contexts(),
-    Self = self(),
-    Code = <<"(erlang.send(to, erlang.Atom('runs')), __import__('time').sleep(0.2))">>,
-    On = #{pool => {default, 1}},
-    spawn_link(fun() -> py:eval(Code, #{to => Self}, On) end),
-    receive runs -> ok end,
-    ?assertEqual({error, timeout}, py_context:open(On#{timeout => 20})),
-    fixture:wait_until(fun() -> open_contexts() =:= Before end).
-
-stopped_pool() ->
-    {ok, _} = py:start_pool(other, #{size => 1}),
-    {ok, C} = py_context:open(#{pool => other}),
-    ?assertEqual({ok, 1}, eval(<<"1">>, C)),
-    ok = py:stop_pool(other),
-    ?assertEqual({error, {no_pool, other}}, eval(<<"1">>, C)),
-    {ok, _} = py:start_pool(other, #{size => 1}),
-    ?assertEqual({error, {worker_exit, shutdown}}, eval(<<"1">>, C)),
-    ok = py_context:close(C),
-    ok = py:stop_pool(other).
-
-stuck_finalizer() ->
-    {ok, _} = py:start_pool(other, #{size => 1, timeout => 300, interrupt_grace => 100,
-                                     close_grace => 100, python_path => fixture:python_path()}),
-    [Before] = fixture:os_pids(other),
-    {ok, C} = py_context:open(#{pool => other}),
-    ok = py:exec(<<"import wedge\nclass Stuck:\n    def __del__(self, run=wedge.deaf): run()\n"
-                   "it = Stuck()">>, in(C)),
-    ok = py_context:close(C),
-    fixture:wait_until(fun() -> not fixture:is_running(Before) end),
-    ?assertMatch({ok, 1}, py:eval(<<"1">>, #{}, #{pool => other, timeout => 30_000})),
-    ok = py:stop_pool(other).
 
 %% The number of another one, of this worker or of another.
 made_up() ->
@@ -455,33 +377,6 @@ wrong() ->
                   fun() -> py:parallel([{math, sqrt, [4]}], in(C)) end,
                   fun() -> py:exec_all(<<"x = 1">>, in(C)) end]],
     py_context:close(C).
-
-recycling() ->
-    {ok, _} = py:start_pool(other, #{size => 1, recycle => #{calls => 3, age => 3_000}, drain => 0}),
-    [Before] = fixture:os_pids(other),
-    {ok, C} = py_context:open(#{pool => other}),
-    ok = py:exec(<<"x = 1">>, in(C)),
-    [{ok, 1} = eval(<<"x">>, C) || _ <- lists:seq(1, 3)],
-    fixture:wait_until(fun() -> [Before] =/= fixture:os_pids(other) end),
-    ?assertEqual({ok, {1, Before}}, eval(<<"(x, __import__('os').getpid())">>, C)),
-    {Before, C}.
-
-recycled() ->
-    {Before, C} = recycling(),
-    ok = py_context:close(C),
-    fixture:wait_until(fun() -> not fixture:is_running(Before) end),
-    ok = py:stop_pool(other),
-    {Again, D} = recycling(),
-    fixture:wait_until(fun() -> not fixture:is_running(Again) end),
-    ?assertEqual({error, {worker_exit, recycled}}, eval(<<"x">>, D)),
-    ok = py:stop_pool(other).
-
-restarted() ->
-    {ok, _} = py:start_pool(other, #{size => 1}),
-    {ok, C} = py_context:open(#{pool => other}),
-    ok = py:restart_workers(other),
-    ?assertEqual({error, {worker_exit, restarted}}, eval(<<"1">>, C)),
-    ok = py:stop_pool(other).
 
 %% After the first ones, many more take no more memory on either side: less than a
 %% twentieth of what they would if their names stayed.
