@@ -5,6 +5,7 @@ exampledir = $(docdir)/examples
 dist_example_SCRIPTS = \
 	examples/agent.escript \
 	examples/raw_port.escript \
+	examples/sessions.escript \
 	examples/stdlib_survey.escript
 dist_example_DATA = \
 	examples/agent.py \

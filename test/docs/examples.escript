@@ -10,6 +10,7 @@ main(_) ->
     tap:run([
         {"raw_port: the program over a plain port", fun raw_port/0},
         {"agent: tools and progress by functions of Erlang's", fun agent/0},
+        {"sessions: each with a context of its own", fun sessions/0},
         {"stdlib_survey: a short one, with its crash", 240_000, fun survey/0}
     ]).
 
@@ -26,6 +27,13 @@ agent() ->
     says(Text, ["step 1: weather", "step 2: fahrenheit", "clear, 23 degrees Fahrenheit",
                 "I cannot say: error: \\{no_such_city,<<\"Atlantis\">>\\}",
                 "A slow tool: exit: timeout"]).
+
+sessions() ->
+    Text = run("sessions.escript", ""),
+    says(Text, ["greet\\(\\) -> <<\"Hello, Ada!\">>", "greet\\(\\) -> <<\"Hello, Bob!\">>",
+                "-> <<\"Ada has 1\">>", "-> <<\"Bob has 1\">>", "1 / 0 -> error: \\{'ZeroDivisionError'",
+                "notes -> \\{<<\"x is 42\">>\\}", "notes -> \\{<<\"nothing of hers\">>\\}",
+                "len\\(notes\\) -> 1"]).
 
 survey() ->
     Text = run("stdlib_survey.escript", "--files 150"),
