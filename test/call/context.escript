@@ -381,6 +381,7 @@ wrong() ->
 %% After the first ones, many more take no more memory on either side: less than a
 %% twentieth of what they would if their names stayed.
 flat() ->
+    fixture:unless_sanitized(),
     On = #{pool => {default, 1}},
     Open = fun(N) -> [begin
         {ok, C} = py_context:open(On),

@@ -17,7 +17,9 @@ main(_) ->
         {"a context of a pool that was stopped", fun stopped_pool/0},
         {"a finalizer that does not end is ended with its worker", 60_000, fun stuck_finalizer/0},
         {"a recycled worker waits for its contexts, but not for ever", 60_000, fun recycled/0},
-        {"a restarted worker does not wait for them", 60_000, fun restarted/0}
+        {"a restarted worker does not wait for them", 60_000, fun restarted/0},
+        {"whoever opens, closes, dies and kills: names stay apart, and nothing is left", 240_000,
+         fun murder/0}
     ])).
 
 in(Context) -> #{context => Context}.
@@ -142,3 +144,43 @@ restarted() ->
     ok = py:restart_workers(other),
     ?assertEqual({error, {worker_exit, restarted}}, eval(<<"1">>, C)),
     ok = py:stop_pool(other).
+
+%% Each process has contexts of its own and knows what is in them. From time to time one
+%% ends a worker, or is killed.
+murder() ->
+    Before = open_contexts(),
+    Lives = [spawn_monitor(fun() -> live(N, 40, #{}) end) || N <- lists:seq(1, 30)],
+    [exit(Pid, kill) || {N, {Pid, _}} <- lists:enumerate(Lives), N rem 5 =:= 0],
+    Ends = [receive {'DOWN', Ref, process, _, Why} -> Why end || {_, Ref} <- Lives],
+    ?assertEqual([], [Why || Why <- Ends, Why =/= normal, Why =/= killed]),
+    all_back(),
+    fixture:wait_until(fun() -> open_contexts() =:= Before end),
+    ?assertEqual([0, 0], [N || #{contexts := N} <- fixture:workers()]).
+
+%% Kept: what each context has, or that its worker has ended.
+live(_, 0, _) -> ok;
+live(N, Left, Kept) -> live(N, Left - 1, act(rand:uniform(20), N, Left, Kept)).
+
+act(1, 1, _, Kept) when map_size(Kept) > 0 ->
+    [Context | _] = maps:keys(Kept),
+    {error, _} = eval(<<"__import__('os')._exit(3)">>, Context),
+    Kept;
+act(Dice, N, Left, Kept) when Dice < 8 ->
+    case py_context:open() of
+        {ok, Context} ->
+            case py:exec(<<"mine = name">>, #{name => {N, Left}}, in(Context)) of
+                ok -> Kept#{Context => {N, Left}};
+                {error, {worker_exit, _}} -> Kept#{Context => dead}
+            end;
+        {error, {worker_exit, _}} ->
+            Kept
+    end;
+act(Dice, _, _, Kept) when Dice < 11, map_size(Kept) > 0 ->
+    [Context | _] = maps:keys(Kept),
+    ok = py_context:close(Context),
+    maps:remove(Context, Kept);
+act(_, _, _, Kept) ->
+    maps:map(fun(Context, Mine) -> look(eval(<<"mine">>, Context), Mine) end, Kept).
+
+look({ok, Mine}, Mine) -> Mine;
+look({error, {worker_exit, _}}, _) -> dead.
