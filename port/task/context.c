@@ -173,10 +173,8 @@ void context_close_all(void)
 {
     PyObject *key = NULL, *module = NULL;
     Py_ssize_t at = 0;
-    while (all && python_dict_next(all, &at, &key, &module)) {
+    while (all && python_dict_next(all, &at, &key, &module))
         close_take(key, module);
-        at = 0;
-    }
 }
 
 PyObject *context_module(const struct task_opts *opts)
