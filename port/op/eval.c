@@ -10,6 +10,7 @@
 #include "task/code.h"
 #include "task/context.h"
 #include "task/hint.h"
+#include "value/classes.h"
 #include "value/python.h"
 
 /* Looked up each time: user code may put another module there. */
@@ -185,11 +186,28 @@ PyObject *op_context_vars(struct task *task)
     return vars;
 }
 
+/* The number of a context, or -1 with an exception. */
+static long context_number(PyObject *item)
+{
+    const long id = PyLong_Check(item) ? PyLong_AsLong(item) : -1;
+    if (id < 1)
+        PyErr_SetString(classes_badarg(),
+                        "contexts: not a list of positive integers");
+    return id < 1 ? -1 : id;
+}
+
+/* None of them is closed if one is no number. */
 PyObject *op_context_close(struct task *task)
 {
-    const long id = context_arg(task);
-    if (id < 0)
-        return NULL;
-    context_close(id);
-    return Py_NewRef(Py_None);
+    PyObject *list = arg_list(task, "contexts"), *none = NULL;
+    const Py_ssize_t n = list ? PyList_GET_SIZE(list) : 0;
+    Py_ssize_t good = 0;
+    while (good < n && context_number(PyList_GET_ITEM(list, good)) > 0)
+        good++;
+    for (Py_ssize_t i = 0; good == n && i < n; i++)
+        context_close(PyLong_AsLong(PyList_GET_ITEM(list, i)));
+    if (list && good == n)
+        none = Py_NewRef(Py_None);
+    Py_XDECREF(list);
+    return none;
 }

@@ -46,7 +46,7 @@ typedef PyObject *op_fn(struct task *task);
 /* eval.c  {eval, Code, Locals}   {exec, Code} */
 op_fn op_eval, op_exec;
 /* eval.c  {context_open, Context}   {context_open, Context, From}
- *         {context_vars, Context}   {context_close, Context} */
+ *         {context_vars, Context}   {context_close, [Context]} */
 op_fn op_context_open, op_context_vars, op_context_close;
 /* call.c  {call, Module, Function, Args, Kwargs} */
 op_fn op_call;

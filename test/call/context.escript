@@ -34,6 +34,7 @@ main(_) ->
         {"a context that was closed", fun closed/0},
         {"closing waits for what was sent before", fun close_is_ordered/0},
         {"the owner's death closes it, at any moment", 60_000, fun owner_dies/0},
+        {"the death of an owner of thousands keeps nobody out", 60_000, fun owner_of_many_dies/0},
         {"unbind closes nothing", fun unbind/0},
         {"a made-up context", fun made_up/0},
         {"wrong options", fun wrong/0},
@@ -333,6 +334,23 @@ use(C) ->
 busy_wait(Micros) ->
     Until = erlang:monotonic_time(microsecond) + Micros,
     (fun Wait() -> erlang:monotonic_time(microsecond) < Until andalso Wait() end)().
+
+owner_of_many_dies() ->
+    {ok, _} = py:start_pool(other, #{size => 1, max_queue => 10, max_frame => 65_536}),
+    {ok, Mine} = py_context:open(#{pool => other}),
+    Self = self(),
+    {Pid, Ref} = spawn_monitor(fun() ->
+        [{ok, _} = py_context:open(#{pool => other}) || _ <- lists:seq(1, 5_000)],
+        Self ! {self(), opened},
+        receive stop -> ok end
+    end),
+    receive {Pid, opened} -> ok end,
+    exit(Pid, kill),
+    receive {'DOWN', Ref, process, _, _} -> ok end,
+    [?assertEqual({ok, 1}, eval(<<"1">>, Mine)) || _ <- lists:seq(1, 20)],
+    fixture:wait_until(fun() -> [1] =:= [N || #{contexts := N} <- fixture:workers(other)] end),
+    ?assertEqual({ok, 1}, eval(<<"1">>, Mine)),
+    ok = py:stop_pool(other).
 
 unbind() ->
     C = opened(),

@@ -50,12 +50,14 @@ contexts() ->
     ?assertEqual({ok, 7}, In({eval, <<"x">>, #{}}, Most)),
     ?assertMatch({error, {'NameError', _}}, In({eval, <<"x">>, #{}}, 1)),
     ?assertMatch({error, {'NameError', _}}, raw:ask(Port, {eval, <<"x">>, #{}})),
-    [ok = raw:ask(Port, {context_close, Id}) || Id <- [Most, Most, 5]],
+    [ok = raw:ask(Port, {context_close, Ids}) || Ids <- [[Most], [Most, 5, Most], [1], []]],
     ?assertMatch({error, {badarg, <<"context: there is none", _/binary>>}}, In({exec, <<"x = 1">>}, Most)),
     ok = raw:ask(Port, {context_open, Most}),
     ?assertMatch({error, {'NameError', _}}, In({eval, <<"x">>, #{}}, Most)),
-    [?assertMatch({Wrong, {error, {badarg, _}}}, {Wrong, raw:ask(Port, {Op, Wrong})})
-     || Op <- [context_open, context_close], Wrong <- [0, -1, a, 1.0, 1 bsl 63]],
+    [?assertMatch({Wrong, {error, {badarg, _}}}, {Wrong, raw:ask(Port, Op)})
+     || Wrong <- [0, -1, a, 1.0, 1 bsl 63],
+        Op <- [{context_open, Wrong}, {context_close, Wrong}, {context_close, [Most, Wrong]}]],
+    ?assertEqual({ok, 1}, In({eval, <<"1">>, #{}}, Most)),
     [?assertMatch({Wrong, {error, {badarg, _}}}, {Wrong, In({eval, <<"1">>, #{}}, Wrong)})
      || Wrong <- [0, -1, a, 1 bsl 63]],
     raw:close(Port).

@@ -451,7 +451,7 @@ unwanted_context() ->
     ?assert(lists:member({let_go, {context, 7, self()}}, Effects)).
 
 own() ->
-    Own = (py_worker_send:own({context_close, 7}, 5)),
+    Own = (py_worker_send:own({context_close, [7]}, 5)),
     {[], Waiting} = py_worker_jobs:push(9, Own, 0, waiting([req(1)])),
     %% Nobody is told that its time is up, and it is not dropped.
     {[], Kept} = py_worker_jobs:expire(6, Waiting),

@@ -152,7 +152,7 @@ homes() ->
     keeps({home, self()}, {home, self()}, []).
 
 contexts() ->
-    keeps({context, 7, self(), infinity}, {context, 7, self()}, [{close, 7}]).
+    keeps({context, 7, self(), infinity}, {context, 7, self()}, [{close, [7]}]).
 
 %% It is kept until what is bound is let go, which the program is told of these.
 keeps(Bound, Leaving, Partings) ->
@@ -176,12 +176,12 @@ bound(All) -> lists:foldl(fun bind/2, new(#{}), All).
 owners() ->
     T = bound([context(1, a), context(2, a), context(3, b), {home, c}]),
     ?assertEqual([a, b, c], lists:sort(py_worker_tenure:owners(T))),
-    {[{close, 1}], One} = let_go({context, 1, a}, T),
+    {[{close, [1]}], One} = let_go({context, 1, a}, T),
     ?assertEqual([a, b, c], lists:sort(py_worker_tenure:owners(One))),
-    {[{close, 2}], None} = let_go({context, 2, a}, One),
+    {[{close, [2]}], None} = let_go({context, 2, a}, One),
     ?assertEqual([b, c], lists:sort(py_worker_tenure:owners(None))),
     %% Even what is not known here may be open in the program.
-    ?assertEqual({[{close, 9}], None}, let_go({context, 9, a}, None)).
+    ?assertEqual({[{close, [9]}], None}, let_go({context, 9, a}, None)).
 
 %% Unbinding is not death.
 owner_dies() ->
@@ -189,9 +189,14 @@ owner_dies() ->
     {[], Unbound} = let_go({home, a}, T),
     ?assertEqual([a, b], lists:sort(py_worker_tenure:owners(Unbound))),
     {Closed, Left} = let_go({dead, a}, T),
-    ?assertEqual([{close, 1}, {close, 2}], lists:sort(Closed)),
+    [{close, Ids}] = Closed,
+    ?assertEqual([1, 2], lists:sort(Ids)),
     ?assertEqual([b], py_worker_tenure:owners(Left)),
-    ?assertEqual({[], Left}, let_go({dead, a}, Left)).
+    ?assertEqual({[], Left}, let_go({dead, a}, Left)),
+    %% Many go together, but not in any number.
+    {Many, _} = let_go({dead, a}, bound([context(Id, a) || Id <- lists:seq(1, 2_500)])),
+    ?assertEqual([1_000, 1_000, 500], [length(Some) || {close, Some} <- Many]),
+    ?assertEqual(lists:seq(1, 2_500), lists:sort(lists:append([Some || {close, Some} <- Many]))).
 
 room() ->
     T = py_worker_tenure:new(#{recycle => #{}, contexts => 3}, 0.0, 0),
@@ -212,14 +217,14 @@ idle() ->
     Idle = {idle, 7, a},
     Later = [{later, 50, Idle}],
     {Later, T} = py_worker_tenure:bind({context, 7, a, 50}, new(#{})),
-    ?assertMatch({[{close, 7}], _}, let_go(Idle, T)),
+    ?assertMatch({[{close, [7]}], _}, let_go(Idle, T)),
     {Later, Using} = let_go(Idle, true, T),
     {Later, Used} = let_go(Idle, Using),
-    ?assertEqual({[{close, 7}], {[], new(#{})}}, {element(1, let_go(Idle, Used)),
+    ?assertEqual({[{close, [7]}], {[], new(#{})}}, {element(1, let_go(Idle, Used)),
                                                   let_go(Idle, element(2, let_go(Idle, Used)))}),
     Again = bind({uses, 7, a}, Used),
     {Later, Unused} = let_go(Idle, Again),
-    ?assertMatch({[{close, 7}], _}, let_go(Idle, Unused)).
+    ?assertMatch({[{close, [7]}], _}, let_go(Idle, Unused)).
 
 %% What is closed, has no such limit, or never was.
 not_idle() ->

@@ -174,8 +174,8 @@ bound({Partings, Tenure}, L) ->
     lists:foldl(fun parting/2, Next, Partings).
 
 %% The program drops a context's names when what it has by now is done.
-parting({close, Context}, #live{pool = #pool{timeout = Timeout}} = L) ->
-    Req = py_worker_send:own({context_close, Context}, py_time:deadline(Timeout)),
+parting({close, Contexts}, #live{pool = #pool{timeout = Timeout}} = L) ->
+    Req = py_worker_send:own({context_close, Contexts}, py_time:deadline(Timeout)),
     Id = py_worker_streams:next_id(L#live.last_id, L#live.streams),
     jobs(py_worker_jobs:push(Id, Req, 0, L#live.jobs), L#live{last_id = Id});
 parting({later, Ms, Leaving}, L) ->

@@ -19,6 +19,9 @@
 %% The most by which limits are lowered (percent).
 -define(JITTER, 10).
 
+%% Contexts that are closed by one request.
+-define(TOGETHER, 1000).
+
 -record(tenure, {
     calls = infinity :: pos_integer() | infinity,
     taken = 0 :: non_neg_integer(),     % of them, if there is a limit
@@ -49,8 +52,8 @@
 -type leaving() :: {home | dead, pid()} | {context | idle, context(), Owner :: pid()}.
 %% What is to be done then.
 -type parting() ::
-    %% The program drops the names of this context.
-    {close, context()}
+    %% The program drops the names of these contexts.
+    {close, [context(), ...]}
     %% So many milliseconds later, this may leave.
     | {later, pos_integer(), leaving()}.
 
@@ -166,11 +169,10 @@ let_go({home, Pid}, _, #tenure{homes = Homes} = T) ->
     {[], T#tenure{homes = maps:remove(Pid, Homes)}};
 let_go({context, Id, Owner}, _, #tenure{contexts = Contexts} = T) ->
     Own = maps:get(Owner, Contexts, #{}),
-    {[{close, Id}], own(Owner, Own, maps:remove(Id, Own), T)};
+    {[{close, [Id]}], own(Owner, Own, maps:remove(Id, Own), T)};
 let_go({dead, Pid}, _, #tenure{homes = Homes, contexts = Contexts} = T) ->
     Own = maps:get(Pid, Contexts, #{}),
-    {[{close, Id} || Id <- maps:keys(Own)],
-     own(Pid, Own, #{}, T#tenure{homes = maps:remove(Pid, Homes)})};
+    {together(maps:keys(Own)), own(Pid, Own, #{}, T#tenure{homes = maps:remove(Pid, Homes)})};
 let_go({idle, Id, Owner} = Idle, Uses, #tenure{contexts = Contexts} = T) ->
     case Contexts of
         #{Owner := #{Id := {Ms, WasUsed}} = Own} ->
@@ -185,6 +187,14 @@ let_go({idle, Id, Owner} = Idle, Uses, #tenure{contexts = Contexts} = T) ->
         #{} ->
             {[], T}
     end.
+
+%% So many go in one request that others have not to wait for room, but not more than fit
+%% into any frame.
+together([]) -> [];
+together(Ids) when length(Ids) =< ?TOGETHER -> [{close, Ids}];
+together(Ids) ->
+    {Some, Rest} = lists:split(?TOGETHER, Ids),
+    [{close, Some} | together(Rest)].
 
 %% The owner's contexts have become fewer.
 own(Owner, Before, Left, #tenure{contexts = Contexts, n = N} = T) ->
