@@ -10,6 +10,7 @@
 #include "op/stream.h"
 #include "talk/module.h"
 #include "task/capture.h"
+#include "task/context.h"
 #include "task/reply.h"
 #include "wire/output.h"
 
@@ -137,7 +138,8 @@ static PyObject *run_limited(const struct op_row *row, struct task *task)
     if (row->urgent || within)
         return row->run(task);
     heap_hook_begin_job();
-    PyObject *value = row->run(task);
+    PyObject *value =
+        task->opts.context ? context_run(task, row->run) : row->run(task);
     heap_hook_end_job(value == NULL);
     return value;
 }

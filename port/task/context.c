@@ -12,6 +12,9 @@ static PyObject *all;
 /* Those of which there were copies. */
 static PyObject *lent;
 
+/* What stands for __main__ while their code runs, by their numbers. */
+static PyObject *stand_ins;
+
 /* ---- import __main__ ---------------------------------------------------- */
 
 /* What builtins.__import__ was. */
@@ -67,7 +70,8 @@ static int begin(void)
         return 0;
     if (!import_before && take_import() < 0)
         return -1;
-    if (!lent && !(lent = PySet_New(NULL)))
+    if ((!lent && !(lent = PySet_New(NULL))) ||
+        (!stand_ins && !(stand_ins = PyDict_New())))
         return -1;
     all = PyDict_New();
     return all ? 0 : -1;
@@ -156,10 +160,13 @@ static void clear(PyObject *module)
 /* Forgets it first: what is freed may ask for it. Takes both. */
 static void close_take(PyObject *key, PyObject *module)
 {
-    if (key && module && PyDict_DelItem(all, key) == 0)
+    if (key && module && PyDict_DelItem(all, key) == 0) {
+        if (PyDict_DelItem(stand_ins, key) < 0)
+            PyErr_Clear(); /* no code has run there */
         clear(module);
-    else
+    } else {
         PyErr_Clear();
+    }
     Py_XDECREF(key);
     Py_XDECREF(module);
 }
@@ -222,4 +229,66 @@ PyObject *context_named(const struct task_opts *opts, PyObject *name)
     Py_XDECREF(path);
     Py_DECREF(module);
     return found;
+}
+
+/* ---- while its code runs ------------------------------------------------ */
+
+static PyObject *make_stand_in(PyObject *key, PyObject *module)
+{
+    PyObject *made = python_call("erlang._context", "StandIn", "(O)", module);
+    if (made && PyDict_SetItem(stand_ins, key, made) < 0)
+        Py_CLEAR(made);
+    return made;
+}
+
+static PyObject *stand_in(const struct task_opts *opts)
+{
+    PyObject *module = context_module(opts), *found = NULL;
+    PyObject *key = module ? PyLong_FromLong(opts->context) : NULL;
+    if (key)
+        found = python_dict_get(stand_ins, key);
+    if (key && !found && !PyErr_Occurred())
+        found = make_stand_in(key, module);
+    Py_XDECREF(key);
+    Py_XDECREF(module);
+    return found;
+}
+
+/* Puts it into sys.modules, where `before` is now. 0/-1. */
+static int put_in(PyObject *stand, PyObject *name, PyObject *before)
+{
+    PyObject *none = PyObject_CallMethod(stand, "stand_for", "(O)",
+                                         before ? before : Py_None);
+    Py_XDECREF(none);
+    return none ? PyDict_SetItem(PyImport_GetModuleDict(), name, stand) : -1;
+}
+
+/* Puts back what was there, unless user code has put something else there.
+ * Keeps the exception that is set. */
+static void put_back(PyObject *stand, PyObject *name, PyObject *before)
+{
+    PyObject *exc = python_fetch_error();
+    PyObject *now = python_imported(name);
+    PyObject *modules = PyImport_GetModuleDict();
+    if (now == stand && (before ? PyDict_SetItem(modules, name, before)
+                                : PyDict_DelItem(modules, name)) < 0)
+        PyErr_Clear();
+    Py_XDECREF(now);
+    if (exc)
+        python_raise_take(exc);
+}
+
+PyObject *context_run(struct task *task, PyObject *(*run)(struct task *task))
+{
+    PyObject *name = PyUnicode_InternFromString("__main__");
+    PyObject *stand = name ? stand_in(&task->opts) : NULL;
+    PyObject *before = stand ? python_imported(name) : NULL, *value = NULL;
+    if (stand && put_in(stand, name, before) == 0) {
+        value = run(task);
+        put_back(stand, name, before);
+    }
+    Py_XDECREF(before);
+    Py_XDECREF(stand);
+    Py_XDECREF(name);
+    return value;
 }

@@ -9,6 +9,7 @@
 #define PORT_TASK_CONTEXT_H
 
 #include "task/opts.h"
+#include "task/task.h"
 #include "value/python.h"
 
 /* Makes one of that number, with the names of the one `from`, which is on loan
@@ -36,5 +37,9 @@ PyObject *context_names(const struct task_opts *opts);
 /* The module, or what is in it, that a call means by this name: __main__ is the
  * request's own context. A new reference. */
 PyObject *context_named(const struct task_opts *opts, PyObject *name);
+
+/* Runs the task, which has a context, with something in sys.modules by which
+ * the names of __main__ are the context's. Returns what `run` does. */
+PyObject *context_run(struct task *task, PyObject *(*run)(struct task *task));
 
 #endif

@@ -16,6 +16,8 @@ main(_) ->
         {"locals of eval and exec", fun locals/0},
         {"__main__ is the context", fun main/0},
         {"import __main__ is the context, where its names are globals", fun import_main/0},
+        {"who looks for a class's names finds the context's", fun class_names/0},
+        {"sys.modules is as before, however the code ends", fun modules_restored/0},
         {"a call has the context's names underneath", fun frame/0},
         {"tracebacks show its code", fun traceback/0},
         {"pickle says why it does not find a context's class", fun pickle/0},
@@ -116,6 +118,32 @@ import_main() ->
     ok = py:unbind(),
     ?assertMatch({error, {'ModuleNotFoundError', _}}, py:exec(<<"import nowhere">>, in(B))),
     [py_context:close(C) || C <- [A, B]].
+
+class_names() ->
+    C = opened(),
+    ok = py:exec(<<"from __future__ import annotations\nimport dataclasses, typing\n"
+                   "from typing import ClassVar\n@dataclasses.dataclass\nclass A:\n"
+                   "    it: typing.Optional[A] = None\n    n: ClassVar[int] = 5\n"
+                   "fields = [f.name for f in dataclasses.fields(A)]\n"
+                   "def hints(): return typing.get_type_hints(A)['it'] == typing.Optional[A]">>, in(C)),
+    ?assertEqual({ok, {[<<"it">>], true}}, eval(<<"(fields, hints())">>, C)),
+    ?assertEqual({ok, true}, py:call('__main__', hints, [], #{}, in(C))),
+    ?assertEqual({ok, [true]}, py:stream_eval(<<"[hints()]">>, #{}, in(C))),
+    py_context:close(C).
+
+modules_restored() ->
+    {ok, C} = py_context:open(#{pool => {default, 1}}),
+    Main = <<"(lambda m: (type(m).__name__, m.shared, m.__dict__ is globals()))(__import__('sys').modules['__main__'])">>,
+    Restored = fun() ->
+        ?assertEqual({ok, {<<"module">>, <<"main">>, true}}, py:eval(Main, #{}, #{pool => {default, 1}}))
+    end,
+    ?assertEqual({ok, {<<"StandIn">>, <<"main">>, true}}, eval(Main, C)),
+    Restored(),
+    [begin {error, _} = py:exec(Code, in(C)), Restored() end
+     || Code <- [<<"1 / 0">>, <<"1 /">>, <<"raise SystemExit">>]],
+    {error, timeout} = py:eval(<<"__import__('time').sleep(60)">>, #{}, (in(C))#{timeout => 50}),
+    Restored(),
+    py_context:close(C).
 
 frame() ->
     C = opened(),

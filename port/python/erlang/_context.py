@@ -102,3 +102,29 @@ def _twin(function: FunctionType, names: dict[str, Any]) -> FunctionType:
     late = "__annotate__" if hasattr(function, "__annotate__") else "__annotations__"
     setattr(made, late, getattr(function, late))
     return made  # type: ignore[no-any-return]
+
+
+class StandIn(type(sys)):  # type: ignore[misc]
+    """What sys.modules has as __main__ while code of a context runs.
+
+    Whoever looks for names where a class was defined, as dataclasses and typing
+    do, finds the context's.  All else is the worker's own __main__: pickle must
+    not find there what nobody else could load.
+    """
+
+    def __init__(self, context: ModuleType) -> None:
+        super().__init__("__main__")
+        self._names = vars(context)
+        self._main: Any = None
+
+    @property
+    def __dict__(self) -> dict[str, Any]:  # type: ignore[override]
+        return self._names
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._main, name)
+
+    def stand_for(self, main: Any) -> None:
+        """The module that is there otherwise; None: there is none."""
+        self._main = main
+        self.__spec__ = getattr(main, "__spec__", None)
