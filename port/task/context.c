@@ -53,9 +53,8 @@ static int take_import(void)
                               METH_VARARGS | METH_KEYWORDS, NULL};
     PyObject *builtins = python_module("builtins"), *ours = NULL;
     int rc = -1;
-    if (builtins &&
-        (import_before = PyObject_GetAttrString(builtins, "__import__")) &&
-        (ours = PyCFunction_New(&def, NULL)))
+    if (builtins && (ours = PyCFunction_New(&def, NULL)) &&
+        (import_before = PyObject_GetAttrString(builtins, "__import__")))
         rc = PyObject_SetAttrString(builtins, "__import__", ours);
     Py_XDECREF(ours);
     Py_XDECREF(builtins);
@@ -66,15 +65,12 @@ static int take_import(void)
 
 static int begin(void)
 {
-    if (all)
-        return 0;
-    if (!import_before && take_import() < 0)
+    if (!all && !(all = PyDict_New()))
         return -1;
     if ((!lent && !(lent = PySet_New(NULL))) ||
         (!stand_ins && !(stand_ins = PyDict_New())))
         return -1;
-    all = PyDict_New();
-    return all ? 0 : -1;
+    return import_before ? 0 : take_import();
 }
 
 static int know(PyObject *module, const char *as, const char *name)
@@ -150,11 +146,24 @@ int context_open(long id, long from)
     return rc == 0 ? 0 : -1;
 }
 
+/* The last ones first: so finalizers see what was there before their objects,
+ * modules for example. What they define meanwhile goes, too. */
+static void drop(PyObject *names)
+{
+    for (Py_ssize_t left = PyDict_Size(names); left > 0; left--) {
+        PyObject *last = PyObject_CallMethod(names, "popitem", NULL);
+        if (!last)
+            PyErr_Clear();
+        Py_XDECREF(last);
+    }
+    PyDict_Clear(names);
+}
+
 /* Classes of a copy see the names of the context where they were defined. */
 static void clear(PyObject *module)
 {
     if (PySet_Discard(lent, module) == 0)
-        PyDict_Clear(PyModule_GetDict(module));
+        drop(PyModule_GetDict(module));
 }
 
 /* Forgets it first: what is freed may ask for it. Takes both. */
