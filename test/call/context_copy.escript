@@ -10,12 +10,14 @@ main(_) ->
     tap:run(fixture:with_app(#{size => 2}, [
         {"a copy has the names, for the same objects", fun copied/0},
         {"its functions see its own names", fun copied_functions/0},
+        {"what means its context means the copy there", fun copied_context/0},
         {"a copy outlives what it was copied from", fun copy_outlives/0},
         {"a copy of what is not there", fun copied_nothing/0},
         {"copies leave nothing", fun copies_leave_nothing/0},
         {"in a function that Python calls", fun in_callback/0},
         {"what is in a context, and how large it is", fun vars/0},
-        {"what has an odd size or class", fun odd_vars/0}
+        {"what has an odd size or class", fun odd_vars/0},
+        {"what becomes larger while it is measured", fun growing_vars/0}
     ])).
 
 in(Context) -> #{context => Context}.
@@ -77,6 +79,18 @@ copied_functions() ->
                        {<<"copy">>, 0}, <<"base">>}}, eval(Seen, B)),
     ?assertEqual({ok, {<<"copy">>, 1, 2}}, py:call('__main__', get, [], #{}, in(B))),
     ?assertEqual({ok, {<<"base">>, 1, 2}}, py:call('__main__', get, [], #{}, in(A))),
+    [py_context:close(C) || C <- [A, B]].
+
+copied_context() ->
+    A = opened(),
+    ok = py:exec(<<"import __main__, functools, json\nx: int = 1\n"
+                   "def get(): return __main__.x\n"
+                   "@functools.wraps(json.dumps)\ndef dumps(*args): return x">>, in(A)),
+    B = copy(A),
+    ok = py:exec(<<"x = 2\ny: str = 'two'">>, in(B)),
+    Seen = <<"(get(), dumps(), dumps.__module__, sorted(__annotations__))">>,
+    ?assertEqual([{ok, {1, 1, <<"json">>, [<<"x">>]}}, {ok, {2, 2, <<"json">>, [<<"x">>, <<"y">>]}}],
+                 [eval(Seen, C) || C <- [A, B]]),
     [py_context:close(C) || C <- [A, B]].
 
 copy_outlives() ->
@@ -151,4 +165,12 @@ odd_vars() ->
                  lists:sort([Name || #{name := Name} <- Vars])),
     ?assertMatch([#{type := <<"__main__.Odd">>, bytes := 0}],
                  [Var || #{name := <<"odd">>} = Var <- Vars]),
+    py_context:close(C).
+
+growing_vars() ->
+    C = opened(),
+    ok = py:exec(<<"class Grows:\n    def __sizeof__(self):\n        grown[len(grown)] = 0\n"
+                   "        return 100\ngrown = {0: Grows(), 1: 1}">>, in(C)),
+    {ok, Vars} = py_context:vars(C),
+    ?assertMatch([N] when N >= 100, [N || #{name := <<"grown">>, bytes := N} <- Vars]),
     py_context:close(C).

@@ -19,6 +19,15 @@ _MOST = 100_000
 _SEQUENCES = {list, tuple, set, frozenset}
 _END = object()
 
+# What a function has beside what it is made of; type parameters since Python 3.12.
+_OF_FUNCTIONS = (
+    "__kwdefaults__",
+    "__qualname__",
+    "__module__",
+    "__doc__",
+    "__type_params__",
+)
+
 
 def variables(module: ModuleType) -> list[tuple[str, str, int]]:
     """The names that code has defined there: each with its type and its bytes.
@@ -45,7 +54,7 @@ def _size(value: Any) -> int:
     seen: set[int] = set()
     todo: list[Iterator[Any]] = [iter((value,))]
     while todo and len(seen) < _MOST:
-        item = next(todo[-1], _END)
+        item = _next(todo[-1])
         if item is _END:
             todo.pop()
         elif id(item) not in seen:
@@ -53,6 +62,13 @@ def _size(value: Any) -> int:
             size += _own_size(item)
             todo += _parts(item)
     return size
+
+
+def _next(items: Iterator[Any]) -> Any:
+    try:
+        return next(items, _END)
+    except RuntimeError:
+        return _END  # it has become larger or smaller: another thread has it, too
 
 
 def _own_size(item: Any) -> int:
@@ -74,16 +90,17 @@ def copy(source: ModuleType, target: ModuleType) -> None:
     """Give target the names of source, for the same objects.
 
     But functions that see the names of source get twins that see those of
-    target.
+    target, and where source is meant, target is.
     """
     old, new = vars(source), vars(target)
-    twins: dict[int, FunctionType] = {}
+    twins: dict[int, Any] = {id(source): target}
     for name, value in list(old.items()):
         if type(value) is type(copy) and value.__globals__ is old:
             if id(value) not in twins:
                 twins[id(value)] = _twin(value, new)
-            value = twins[id(value)]
-        new[name] = value
+        new[name] = twins.get(id(value), value)
+    if "__annotations__" in old:
+        new["__annotations__"] = dict(old["__annotations__"])
 
 
 def _twin(function: FunctionType, names: dict[str, Any]) -> FunctionType:
@@ -94,13 +111,12 @@ def _twin(function: FunctionType, names: dict[str, Any]) -> FunctionType:
         function.__defaults__,
         function.__closure__,
     )
-    made.__kwdefaults__ = function.__kwdefaults__
-    made.__qualname__ = function.__qualname__
-    made.__doc__ = function.__doc__
-    made.__dict__.update(function.__dict__)
     # Since Python 3.14 annotations are evaluated when somebody asks for them.
     late = "__annotate__" if hasattr(function, "__annotate__") else "__annotations__"
-    setattr(made, late, getattr(function, late))
+    for name in (*_OF_FUNCTIONS, late):
+        if hasattr(function, name):
+            setattr(made, name, getattr(function, name))
+    made.__dict__.update(function.__dict__)
     return made  # type: ignore[no-any-return]
 
 
