@@ -60,7 +60,7 @@ find(Name) ->
 
 %% @doc The context that was opened in this pool with the option `name', if it is open:
 %% ``{ok, C} = py_context:find(carts)''; else `{error, {no_context, Name}}'. It belongs to
-%% whoever has opened it.
+%% whoever has opened it. Its worker is asked, so this waits as a call does.
 -spec find(atom(), atom()) -> {ok, context()} | {error, term()}.
 find(Pool, Name) when is_atom(Name) ->
     py_opening:find(py_args:pool(Pool), Name);
