@@ -49,6 +49,7 @@ main(_) ->
         {"a job that was started is not given back", fun not_given_back/0},
         {"death fails what has started, and only that", fun give_up/0},
         {"what is bound when a job is done", fun binds/0},
+        {"what uses a context", fun uses/0},
         {"a context that nobody waits for is closed", fun unwanted_context/0},
         {"a request that answers to nobody waits, is sent, and is gone", fun own/0},
         {"what is running", fun running/0},
@@ -443,6 +444,17 @@ binds() ->
     ?assertEqual([{context, 7, self(), 50}], bound_by({context, 7, 50}, done(1))),
     ?assertEqual([], bound_by({context, 7, infinity}, Error)),
     ?assertEqual([{uses, 7, a}], bound_by({uses, 7, a}, Error)).
+
+%% A stream that has only begun is a use, and so is what nobody waits for.
+uses() ->
+    Uses = fun(Req) -> Req#req{binds = {uses, 7, a}, deadline = 5} end,
+    {Began, _} = py_worker_jobs:reply(1, frame(1, {chunk, [x]}), sent([Uses(stream(1))])),
+    ?assertMatch([progress, {bind, {uses, 7, a}}, {open, _, _, 1}], Began),
+    [begin
+         {_, Late} = py_worker_jobs:expire(5, sent([Uses(Req)])),
+         ?assertMatch({[progress, {ended, 1}, {bind, {uses, 7, a}}], _},
+                      py_worker_jobs:reply(1, done(1), Late))
+     end || Req <- [req(1), stream(1)]].
 
 unwanted_context() ->
     Req = (req(1))#req{binds = {context, 7, infinity}, owner = self(), deadline = 5},

@@ -176,28 +176,20 @@ finish(#job{recalled = true, req = Req} = Job, Frame, J) ->
 finish(#job{req = #req{kind = {stream, _}}} = Job, Frame, J) ->
     case py_wire:chunk_items(Frame) of
         final -> done(Job, Frame, J);
-        Items -> {[{open, Job, Frame, Items}], J}
+        Items -> {py_worker_tenure:binds(Job#job.req, Frame) ++ [{open, Job, Frame, Items}], J}
     end;
 finish(Job, Frame, J) -> done(Job, Frame, J).
 
 %% Nobody waits for it; but a stream has not ended before its last word.
-unwanted(#job{id = Id, req = #req{binds = {context, Context, _}, owner = Owner}}, final, J) ->
-    {[{ended, Id}, {let_go, {context, Context, Owner}}], J};
-unwanted(#job{id = Id}, final, J) -> {[{ended, Id}], J};
+unwanted(#job{id = Id, req = Req}, final, J) ->
+    {[{ended, Id} | py_worker_tenure:unwanted(Req)], J};
 unwanted(#job{deadline = Deadline} = Job, _Items, J) -> {[], put_back(Job, Deadline, J)}.
 
 done(#job{req = #req{reply_to = From} = Req, ahead = Ahead}, Frame,
      #jobs{calls = Calls, due = Due} = J) ->
     Answer = case Ahead of [] -> {reply, Frame}; _ -> {reply, Frame, lists:reverse(Ahead)} end,
-    {binds(Req, Frame) ++ [{answer, From, Answer} | [measure || Calls + 1 >= Due]],
+    {py_worker_tenure:binds(Req, Frame) ++ [{answer, From, Answer} | [measure || Calls + 1 >= Due]],
      J#jobs{calls = Calls + 1}}.
-
-%% Code that raised may have defined names before that; a context is open or is not.
-binds(#req{binds = false}, _) -> [];
-binds(#req{binds = home, owner = Owner}, _) -> [{bind, {home, Owner}}];
-binds(#req{binds = {uses, _, _} = Uses}, _) -> [{bind, Uses}];
-binds(#req{binds = {context, Id, Idle}, owner = Owner}, Frame) ->
-    [{bind, {context, Id, Owner, Idle}} || py_wire:is_ok(Frame)].
 
 %% A stream is to end: it is the program's until its last word, which should
 %% have come by then.

@@ -11,7 +11,8 @@
 
 -export([new/3, jittered/3, is_open/1, holds/1, patience/4]).
 -export([use/1, take/2, given_back/2, ran_out/4, spoil/1]).
--export([bind/2, let_go/3, owners/1, contexts/1, room/2, retire/2, abandon/1, may_end/3]).
+-export([binds/2, unwanted/1, bind/2, let_go/3, owners/1, contexts/1, room/2]).
+-export([retire/2, abandon/1, may_end/3]).
 -export_type([tenure/0, effect/0, closing/0, bound/0, leaving/0, parting/0]).
 
 -include("py.hrl").
@@ -140,6 +141,21 @@ close(_, T) ->
 
 %% ---------------------------------------------------------------------------
 %% Those who need this very worker, and its end
+
+%% What a request binds, now that the program says this. Code that raised may have
+%% defined names before that; a context is open or is not.
+-spec binds(#req{}, Frame :: binary()) -> [{bind, bound()}].
+binds(#req{binds = false}, _) -> [];
+binds(#req{binds = home, owner = Owner}, _) -> [{bind, {home, Owner}}];
+binds(#req{binds = {uses, _, _} = Uses}, _) -> [{bind, Uses}];
+binds(#req{binds = {context, Id, Idle}, owner = Owner}, Frame) ->
+    [{bind, {context, Id, Owner, Idle}} || py_wire:is_ok(Frame)].
+
+%% The same if nobody waits for it any more.
+-spec unwanted(#req{}) -> [{bind, bound()} | {let_go, leaving()}].
+unwanted(#req{binds = {uses, _, _} = Uses}) -> [{bind, Uses}];
+unwanted(#req{binds = {context, Id, _}, owner = Owner}) -> [{let_go, {context, Id, Owner}}];
+unwanted(_) -> [].
 
 -spec bind(bound(), tenure()) -> {[parting()], tenure()}.
 bind({home, Pid}, #tenure{homes = Homes} = T) ->
