@@ -463,13 +463,17 @@ unwanted_context() ->
     ?assert(lists:member({let_go, {context, 7, self()}}, Effects)).
 
 own() ->
-    Own = (py_worker_send:own({context_close, [7]}, 5)),
+    Own = (py_worker_send:own({context_close, [7]}, 5))#req{arrival = 0},
     {[], Waiting} = py_worker_jobs:push(9, Own, 0, waiting([req(1)])),
     %% Nobody is told that its time is up, and it is not dropped.
     {[], Kept} = py_worker_jobs:expire(6, Waiting),
     {[1, 9], Sent} = send(Kept),
-    {[], Busy} = py_worker_jobs:take_back(replied(1, Sent)),
-    ?assertEqual({true, 9}, py_worker_jobs:stuck(6, Busy)),
+    ?assertEqual(11, py_worker_jobs:soonest(Sent)),
+    {[], Later} = py_worker_jobs:expire(12, Sent),
+    %% Once it has started, its time is not longer than it was meant to be.
+    {[], Started} = py_worker_jobs:expire(17, replied(1, Later)),
+    {[], Busy} = py_worker_jobs:take_back(Started),
+    ?assertEqual({false, {true, 9}}, {py_worker_jobs:stuck(16, Busy), py_worker_jobs:stuck(17, Busy)}),
     ?assertEqual([], py_worker_jobs:give_up(failed, Busy)),
     {Effects, Done} = py_worker_jobs:reply(9, done(9), Busy),
     ?assertEqual([progress, {ended, 9}], Effects),

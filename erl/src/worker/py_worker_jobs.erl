@@ -294,14 +294,16 @@ all(#jobs{waiting = Waiting} = J) -> sent(J) ++ queue:to_list(Waiting).
 
 %% Answers the jobs whose deadline has passed. What the program has not started is
 %% cancelled; what it may have started is for the ladder (stuck/2). Both stay
-%% until the program answers, but nobody waits for them any more.
+%% until the program answers, but nobody waits for them any more. What answers to
+%% nobody has its time for itself, not for what is before it.
 -spec expire(Now :: integer(), jobs()) -> {[effect()], jobs()}.
 expire(Now, #jobs{soonest = Soonest} = J) when Now < Soonest -> {[], J};
 expire(Now, J) ->
     {Late, #jobs{sent = Sent} = Kept} =
         drop_waiting(fun(#job{left = Left, deadline = D}) -> not Left andalso D =< Now end, gather(J)),
     {Marked, Effects} = lists:mapfoldr(fun(Job, Acc) -> expire(Now, Job, Acc) end, [], Sent),
-    Next = Kept#jobs{sent = Marked},
+    PutOff = fun(Job) -> {Later, []} = expire(Now, Job, []), {true, Later} end,
+    Next = Kept#jobs{sent = Marked, waiting = queue:filtermap(PutOff, Kept#jobs.waiting)},
     Deadlines = [D || #job{deadline = D} <- all(Next), D > Now],
     {[too_late(Job) || Job <- Late] ++ Effects,
      Next#jobs{soonest = py_time:earliest(Deadlines)}}.
@@ -309,6 +311,9 @@ expire(Now, J) ->
 expire(Now, #job{left = false, deadline = D} = Job, Effects) when D =< Now ->
     Cancels = [cancel(Job) || not has_started(Job)],
     {Job#job{left = true}, [too_late(Job) | Cancels] ++ Effects};
+expire(Now, #job{req = #req{reply_to = undefined} = Own, state = State, deadline = D} = Job, Effects)
+  when D =< Now, State =:= waiting orelse State =:= sent ->
+    {Job#job{deadline = Now + Own#req.deadline - Own#req.arrival div 1000}, Effects};
 expire(_, Job, Effects) -> {Job, Effects}.
 
 too_late(#job{req = #req{reply_to = From}}) -> {answer, From, {error, timeout}}.
