@@ -9,8 +9,8 @@
 /* All that are open: modules, by their numbers. NULL until there was one. */
 static PyObject *all;
 
-/* Those of which there were copies. */
-static PyObject *lent;
+/* Whether there was ever a copy of one. */
+static bool lent;
 
 /* What stands for __main__ while their code runs, by their numbers. */
 static PyObject *stand_ins;
@@ -67,8 +67,7 @@ static int begin(void)
 {
     if (!all && !(all = PyDict_New()))
         return -1;
-    if ((!lent && !(lent = PySet_New(NULL))) ||
-        (!stand_ins && !(stand_ins = PyDict_New())))
+    if (!stand_ins && !(stand_ins = PyDict_New()))
         return -1;
     return import_before ? 0 : take_import();
 }
@@ -115,8 +114,10 @@ PyObject *context_find(long id)
 static int fill(PyObject *module, long from)
 {
     PyObject *source = context_find(from), *none = NULL;
-    if (source && PySet_Add(lent, source) == 0)
+    if (source) {
+        lent = true;
         none = python_call("erlang._context", "copy", "(OO)", source, module);
+    }
     Py_XDECREF(source);
     Py_XDECREF(none);
     return none ? 0 : -1;
@@ -160,9 +161,22 @@ static void drop(PyObject *names)
 }
 
 /* Classes of a copy see the names of the context where they were defined. */
+static void drop_unneeded(PyObject *closed)
+{
+    PyObject *unneeded =
+        python_call("erlang._context", "unneeded", "(O)", closed);
+    if (!unneeded)
+        PyErr_Clear();
+    for (Py_ssize_t i = 0; unneeded && i < PyList_GET_SIZE(unneeded); i++)
+        drop(PyModule_GetDict(PyList_GET_ITEM(unneeded, i)));
+    Py_XDECREF(unneeded);
+}
+
 static void clear(PyObject *module)
 {
-    if (PySet_Discard(lent, module) == 0)
+    if (lent)
+        drop_unneeded(module);
+    else
         drop(PyModule_GetDict(module));
 }
 

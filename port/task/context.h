@@ -12,14 +12,14 @@
 #include "task/task.h"
 #include "value/python.h"
 
-/* Makes one of that number, with the names of the one `from`, which is on loan
- * then; 0: it has none. 0/-1: there is one already, or the other is not. */
+/* Makes one of that number, with the names of the one `from`; 0: it has none.
+ * 0/-1: there is one already, or the other is not. */
 int context_open(long id, long from);
 
 /* Forgets the one of that number, if there is one, and clears its names, so
- * that functions and the names that they see do not keep each other; if there
- * were copies, those may need them. Objects that are freed by that may run any
- * code. */
+ * that functions and the names that they see do not keep each other. While
+ * there are copies, which may need them, they stay. Objects that are freed by
+ * that may run any code. */
 void context_close(long id);
 
 /* The same for all of them, before Python ends: it does not know them. */

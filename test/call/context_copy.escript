@@ -14,6 +14,7 @@ main(_) ->
         {"a copy outlives what it was copied from", fun copy_outlives/0},
         {"a copy of what is not there", fun copied_nothing/0},
         {"copies leave nothing", fun copies_leave_nothing/0},
+        {"the last one that is closed drops the names", fun last_close_drops/0},
         {"in a function that Python calls", fun in_callback/0},
         {"what is in a context, and how large it is", fun vars/0},
         {"what has an odd size or class", fun odd_vars/0},
@@ -112,7 +113,6 @@ copied_nothing() ->
     ?assertEqual({error, {worker_exit, {status, 3}}}, py_context:open(#{from => B})),
     all_back().
 
-%% The collector has to find them: what was copied is not cleared.
 copies_leave_nothing() ->
     Before = open_contexts(),
     [begin
@@ -122,6 +122,26 @@ copies_leave_nothing() ->
      end || _ <- lists:seq(1, 20)],
     {ok, _} = py:gc(),
     ?assertEqual(Before, open_contexts()).
+
+%% In whatever order a context, its copies and their copies are closed; without help of
+%% the collector.
+last_close_drops() ->
+    On = #{pool => {default, 1}},
+    [begin
+         {ok, A} = py_context:open(On),
+         ok = py:exec(<<"import gc, sys, weakref\ngc.disable()\nclass Kept: pass\nkept = Kept()\n"
+                        "sys.kept = weakref.ref(kept)\ndef get(): return kept\n"
+                        "class A:\n    def get(self): return kept">>, in(A)),
+         B = copy(A),
+         Opened = [A, B, copy(A), copy(B)],
+         Order = [lists:nth(N, Opened) || N <- Ns],
+         [begin
+              ?assertEqual({ok, true}, eval(<<"A().get() is get() is __import__('sys').kept()">>, C)),
+              py_context:close(C)
+          end || C <- Order],
+         ?assertEqual({Ns, {ok, none}},
+                      {Ns, py:eval(<<"(__import__('gc').enable(), __import__('sys').kept())[1]">>, #{}, On)})
+     end || Ns <- [[1, 2, 3, 4], [4, 3, 2, 1], [2, 1, 4, 3], [3, 2, 1, 4], [2, 4, 3, 1]]].
 
 in_callback() ->
     {ok, A} = py_context:open(#{pool => {default, 1}}),

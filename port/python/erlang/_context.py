@@ -86,6 +86,13 @@ def _parts(item: Any) -> list[Iterator[Any]]:
     return []
 
 
+# What copies were made of, how many of each there are whose names are needed, and
+# which are closed but have such copies.
+_sources: dict[ModuleType, ModuleType] = {}
+_copies: dict[ModuleType, int] = {}
+_closed: set[ModuleType] = set()
+
+
 def copy(source: ModuleType, target: ModuleType) -> None:
     """Give target the names of source, for the same objects.
 
@@ -101,6 +108,24 @@ def copy(source: ModuleType, target: ModuleType) -> None:
         new[name] = twins.get(id(value), value)
     if "__annotations__" in old:
         new["__annotations__"] = dict(old["__annotations__"])
+    _sources[target] = source
+    _copies[source] = _copies.get(source, 0) + 1
+
+
+def unneeded(closed: ModuleType) -> list[ModuleType]:
+    """The contexts whose names nobody needs, now that this one is closed."""
+    found = []
+    at: ModuleType | None = closed
+    _closed.add(closed)
+    while at in _closed and at not in _copies:
+        _closed.remove(at)
+        found.append(at)
+        at = _sources.pop(at, None)
+        if at:
+            _copies[at] -= 1
+            if _copies[at] == 0:
+                del _copies[at]
+    return found
 
 
 def _twin(function: FunctionType, names: dict[str, Any]) -> FunctionType:
