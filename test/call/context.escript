@@ -33,8 +33,6 @@ main(_) ->
         {"one name, many at once: one has it", fun named_at_once/0},
         {"with closes it, whatever happens", fun with/0},
         {"closing drops the names, and runs finalizers", fun close_drops/0},
-        {"a finalizer sees the names that were there before its object", fun finalizer/0},
-        {"a stream that is open goes on, without the names", fun closed_stream/0},
         {"a context that was closed", fun closed/0},
         {"closing waits for what was sent before", fun close_is_ordered/0},
         {"the owner's death closes it, at any moment", 60_000, fun owner_dies/0},
@@ -314,28 +312,6 @@ close_drops() ->
     ?assertEqual({ok, {true, <<"deleted">>}},
                  py:eval(<<"(misbehave.watched() is None, misbehave.last)">>, #{},
                          #{pool => {default, 1}})).
-
-finalizer() ->
-    {ok, C} = py_context:open(#{pool => {default, 1}}),
-    ok = py:exec(<<"import misbehave\nword = 'seen'\nclass A:\n    def __del__(self):\n"
-                   "        global late\n        late = misbehave.last = (word, A.__name__, len(word))\n"
-                   "it, later = A(), 1">>, in(C)),
-    ok = py_context:close(C),
-    ?assertEqual({ok, {<<"seen">>, <<"A">>, 4}},
-                 py:eval(<<"misbehave.last">>, #{}, #{pool => {default, 1}})).
-
-closed_stream() ->
-    C = opened(),
-    ok = py:exec(<<"n = 1\ndef each():\n    while True: yield n">>, in(C)),
-    {ok, Stream} = py:stream_open({'__main__', each, []}, (in(C))#{chunk => 1}),
-    ok = py_context:close(C),
-    ?assertMatch({error, {'NameError', _}}, last(Stream)).
-
-last(Stream) ->
-    case py:stream_next(Stream) of
-        {ok, [1]} -> last(Stream);
-        Last -> Last
-    end.
 
 closed() ->
     C = opened(),

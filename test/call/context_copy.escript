@@ -2,12 +2,12 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%! -pa test/lib
 %%
-%% What is in a context, and copies of it.
+%% What is in a context, copies of it, and what closing it does to that.
 -mode(compile).
 -include_lib("stdlib/include/assert.hrl").
 
 main(_) ->
-    tap:run(fixture:with_app(#{size => 2}, [
+    tap:run(fixture:with_app(#{size => 2, init => <<"import misbehave">>}, [
         {"a copy has the names, for the same objects", fun copied/0},
         {"its functions see its own names", fun copied_functions/0},
         {"what means its context means the copy there", fun copied_context/0},
@@ -15,6 +15,8 @@ main(_) ->
         {"a copy of what is not there", fun copied_nothing/0},
         {"copies leave nothing", fun copies_leave_nothing/0},
         {"the last one that is closed drops the names", fun last_close_drops/0},
+        {"a finalizer sees the names that were there before its object", fun finalizer/0},
+        {"a stream that is open goes on, without the names", fun closed_stream/0},
         {"in a function that Python calls", fun in_callback/0},
         {"what is in a context, and how large it is", fun vars/0},
         {"what has an odd size or class", fun odd_vars/0},
@@ -142,6 +144,28 @@ last_close_drops() ->
          ?assertEqual({Ns, {ok, none}},
                       {Ns, py:eval(<<"(__import__('gc').enable(), __import__('sys').kept())[1]">>, #{}, On)})
      end || Ns <- [[1, 2, 3, 4], [4, 3, 2, 1], [2, 1, 4, 3], [3, 2, 1, 4], [2, 4, 3, 1]]].
+
+finalizer() ->
+    {ok, C} = py_context:open(#{pool => {default, 1}}),
+    ok = py:exec(<<"import misbehave\nword = 'seen'\nclass A:\n    def __del__(self):\n"
+                   "        global late\n        late = misbehave.last = (word, A.__name__, len(word))\n"
+                   "it, later = A(), 1">>, in(C)),
+    ok = py_context:close(C),
+    ?assertEqual({ok, {<<"seen">>, <<"A">>, 4}},
+                 py:eval(<<"misbehave.last">>, #{}, #{pool => {default, 1}})).
+
+closed_stream() ->
+    C = opened(),
+    ok = py:exec(<<"n = 1\ndef each():\n    while True: yield n">>, in(C)),
+    {ok, Stream} = py:stream_open({'__main__', each, []}, (in(C))#{chunk => 1}),
+    ok = py_context:close(C),
+    ?assertMatch({error, {'NameError', _}}, last(Stream)).
+
+last(Stream) ->
+    case py:stream_next(Stream) of
+        {ok, [1]} -> last(Stream);
+        Last -> Last
+    end.
 
 in_callback() ->
     {ok, A} = py_context:open(#{pool => {default, 1}}),
