@@ -42,7 +42,10 @@
                 "        place = b'\\x83h\\3w\\4lane' + struct.pack('>BIBI', 98, 1, 98, size)\n"
                 "        for n in lies: os.write(n, struct.pack('>I', len(place)) + place)\n"
                 "    time.sleep(10)\n"
-                "def lie_later(seconds): threading.Timer(seconds, lie, (100,)).start()\n"
+                "def lie_when(path):\n"
+                "    while not os.path.exists(path): threading.Event().wait(0.01)\n"
+                "    lie(100)\n"
+                "def lie_later(path): threading.Thread(target=lie_when, args=(path,)).start()\n"
                 "def runs(path):\n"
                 "    with open(path, 'a') as f: f.write('x')\n"
                 "def is_pipe(n):\n"
@@ -227,10 +230,12 @@ in_one_step() ->
     File = filename:join(fixture:tmpdir(), "runs"),
     {ok, Pool} = py_pool_board:find(default),
     [{_, Worker, _}] = py_pool_board:workers(Pool),
-    {ok, none} = call(lie_later, [0.5]),
+    {ok, none} = call(lie_later, [list_to_binary(File ++ ".go")]),
     true = erlang:suspend_process(Worker),
     Task = py:spawn_call('__main__', runs, [list_to_binary(File)]),
-    [fixture:wait_until(fun() -> has(What, Worker) end) || What <- [request, lie]],
+    fixture:wait_until(fun() -> has(request, Worker) end),
+    ok = file:write_file(File ++ ".go", <<>>),
+    fixture:wait_until(fun() -> has(lie, Worker) end),
     true = erlang:resume_process(Worker),
     ?assertMatch({error, {worker_exit, {lane, _}}}, py:await(Task)),
     echo(bytes(?MIB)),
