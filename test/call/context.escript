@@ -235,6 +235,7 @@ quota() ->
     {ok, _} = Open(),
     %% Many at once: not one more.
     [py_context:close(C) || C <- tl(Contexts)],
+    fixture:wait_until(fun() -> 1 =:= lists:sum([N || #{contexts := N} <- fixture:workers(other)]) end),
     Self = self(),
     Pids = [spawn_link(fun() -> Self ! {self(), Open()}, receive stop -> ok end end)
             || _ <- lists:seq(1, 50)],

@@ -237,9 +237,13 @@ in_one_step() ->
     ok = file:write_file(File ++ ".go", <<>>),
     fixture:wait_until(fun() -> has(lie, Worker) end),
     true = erlang:resume_process(Worker),
-    ?assertMatch({error, {worker_exit, {lane, _}}}, py:await(Task)),
+    %% If the worker had something else in hand, it has not sent it yet.
+    Times = case py:await(Task) of
+                {error, {worker_exit, {lane, _}}} -> [{error, enoent}, {ok, <<"x">>}];
+                {ok, none} -> [{ok, <<"x">>}]
+            end,
     echo(bytes(?MIB)),
-    ?assertNotMatch({ok, <<_, _, _/binary>>}, file:read_file(File)).
+    ?assert(lists:member(file:read_file(File), Times)).
 
 has(What, Worker) ->
     {messages, Messages} = process_info(Worker, messages),

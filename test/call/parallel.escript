@@ -176,7 +176,7 @@ on_its_way() ->
     [{_, Worker, _}] = py_pool_board:with_pool(narrow, fun py_pool_board:workers/1),
     ok = sys:suspend(Worker),
     Calls = [{operator, add, [N, 0]} || N <- lists:seq(1, 200)],
-    Many = asks(Worker, 1, fun() -> py:parallel(Calls, #{chunk => 100, pool => narrow}) end),
+    Many = asks(Worker, 2, fun() -> py:parallel(Calls, #{chunk => 100, pool => narrow}) end),
     One = asks(Worker, 3, fun() -> py:call(operator, add, [1, 1], #{}, #{pool => narrow}) end),
     ok = sys:resume(Worker),
     ?assertEqual({ok, lists:seq(1, 200)}, Many()),
