@@ -130,16 +130,20 @@ static int prepare(const struct op_row *row, struct task *task, struct err *err)
     return read_options(task, kind_of(row), err);
 }
 
+static PyObject *run_there(const struct op_row *row, struct task *task)
+{
+    return task->opts.context ? context_run(task, row->run) : row->run(task);
+}
+
 static bool within; /* main thread */
 
 /* Python's heap is limited in jobs only, and not while we encode. */
 static PyObject *run_limited(const struct op_row *row, struct task *task)
 {
     if (row->urgent || within)
-        return row->run(task);
+        return run_there(row, task);
     heap_hook_begin_job();
-    PyObject *value =
-        task->opts.context ? context_run(task, row->run) : row->run(task);
+    PyObject *value = run_there(row, task);
     heap_hook_end_job(value == NULL);
     return value;
 }
@@ -227,11 +231,14 @@ void op_run_within(const struct request *req, struct buf *out)
 {
     const bool before = within;
     PyObject *captured = capture_now();
+    struct context_stand stand;
+    context_put_aside(&stand);
     within = true;
     bill_enter();
     op_run(req, out);
     bill_leave();
     within = before;
+    context_go_on(&stand);
     capture_go_on_take(captured);
 }
 

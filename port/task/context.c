@@ -277,6 +277,9 @@ static PyObject *stand_in(const struct task_opts *opts)
     return found;
 }
 
+/* What is there now, while code of a context runs; else NULL. */
+static struct context_stand standing;
+
 /* Puts it into sys.modules, where `before` is now. 0/-1. */
 static int put_in(PyObject *stand, PyObject *name, PyObject *before)
 {
@@ -307,11 +310,33 @@ PyObject *context_run(struct task *task, PyObject *(*run)(struct task *task))
     PyObject *stand = name ? stand_in(&task->opts) : NULL;
     PyObject *before = stand ? python_imported(name) : NULL, *value = NULL;
     if (stand && put_in(stand, name, before) == 0) {
+        const struct context_stand last = standing;
+        standing = (struct context_stand){name, stand, before};
         value = run(task);
+        standing = last;
         put_back(stand, name, before);
     }
     Py_XDECREF(before);
     Py_XDECREF(stand);
     Py_XDECREF(name);
     return value;
+}
+
+void context_put_aside(struct context_stand *stand)
+{
+    *stand = standing;
+    standing = (struct context_stand){NULL, NULL, NULL};
+    if (stand->stand)
+        put_back(stand->stand, stand->name, stand->before);
+}
+
+/* Runs no Python code: an interrupt could keep that from coming to its end. */
+void context_go_on(const struct context_stand *stand)
+{
+    PyObject *now = stand->stand ? python_imported(stand->name) : NULL;
+    if (stand->stand && now == stand->before &&
+        PyDict_SetItem(PyImport_GetModuleDict(), stand->name, stand->stand) < 0)
+        PyErr_Clear();
+    Py_XDECREF(now);
+    standing = *stand;
 }

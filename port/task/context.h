@@ -42,4 +42,12 @@ PyObject *context_named(const struct task_opts *opts, PyObject *name);
  * the names of __main__ are the context's. Returns what `run` does. */
 PyObject *context_run(struct task *task, PyObject *(*run)(struct task *task));
 
+/* A job begins that runs within a call of one: what stands in sys.modules for
+ * that one's context does not do so until the job is over. */
+struct context_stand {
+    PyObject *name, *stand, *before; /* borrowed; NULL: nothing does */
+};
+void context_put_aside(struct context_stand *stand);
+void context_go_on(const struct context_stand *stand);
+
 #endif
