@@ -168,20 +168,22 @@ void jobs_enter(struct running *below, const struct job *job)
 {
     lock();
     *below = jobs.top;
-    jobs.top = (struct running){.id = job->req.frame + job->req.id_at,
-                                .id_len = job->req.id_len,
-                                .order = JOBS_GO_ON,
-                                .below = below};
+    const bool cancelled = below->order == JOBS_CANCELLED;
+    jobs.top =
+        (struct running){.id = job->req.frame + job->req.id_at,
+                         .id_len = job->req.id_len,
+                         .order = cancelled ? JOBS_CANCELLED : JOBS_GO_ON,
+                         .below = below};
     unlock();
 }
 
-bool jobs_leave(void)
+void jobs_leave(void)
 {
     lock();
     const bool raised = jobs.top.raised;
     jobs.top = *jobs.top.below;
+    jobs.top.raised |= raised;
     unlock();
-    return raised;
 }
 
 bool jobs_running(void)

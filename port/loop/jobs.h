@@ -51,8 +51,9 @@ void jobs_start_python(void);
 bool jobs_done(void);
 
 /* A job that runs on top of the running one, within a call of it: what is below
- * is put aside, into memory of the caller's, until jobs_leave, which returns
- * what jobs_done does. For the sentinel both are one job. Main thread. */
+ * is put aside, into memory of the caller's, until jobs_leave. If that one is
+ * cancelled and has not been told, so is what is on top. For the sentinel and
+ * for jobs_done both are one job. Main thread. */
 struct running {
     const char *id; /* NULL between jobs */
     size_t id_len;
@@ -62,7 +63,7 @@ struct running {
     struct running *below;
 };
 void jobs_enter(struct running *below, const struct job *job);
-bool jobs_leave(void);
+void jobs_leave(void);
 
 /* Whether a job runs, or a step of a stream. */
 bool jobs_running(void);

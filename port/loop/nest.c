@@ -6,8 +6,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "loop/moment.h"
-#include "loop/spoil.h"
 #include "op/op.h"
 #include "talk/answer.h"
 #include "talk/wait.h"
@@ -38,16 +36,14 @@ static struct job *unlink_job(struct queued **link)
     return job;
 }
 
-/* The oldest job within this call, or NULL. */
-static struct job *take(long call)
+/* With the lock: the link that points to the oldest job within this call, or to
+ * NULL. */
+static struct queued **link_within(long call)
 {
-    pthread_mutex_lock(&nest.lock);
     struct queued **link = &nest.waiting.first;
     while (*link && ((struct job *)*link)->within != call)
         link = &(*link)->next;
-    struct job *job = unlink_job(link);
-    pthread_mutex_unlock(&nest.lock);
-    return job;
+    return link;
 }
 
 struct job *nest_remove(const struct request *req)
@@ -110,46 +106,63 @@ static bool waits(uint32_t id)
     if (nest.n_waiting == 0)
         return false;
     pthread_mutex_lock(&nest.lock);
-    for (struct queued *q = nest.waiting.first; q && !found; q = q->next)
-        found = ((struct job *)q)->within == (long)id;
+    found = *link_within(id) != NULL;
     pthread_mutex_unlock(&nest.lock);
     return found;
+}
+
+/* The oldest job within this call, which runs from now on, or NULL. A cancel
+ * finds it either waiting or running. */
+static struct job *start(uint32_t id, struct running *below)
+{
+    pthread_mutex_lock(&nest.lock);
+    struct job *job = unlink_job(link_within(id));
+    if (job)
+        jobs_enter(below, job);
+    pthread_mutex_unlock(&nest.lock);
+    return job;
 }
 
 static void run(uint32_t id)
 {
     struct running below;
     struct buf out;
-    struct job *job = take(id);
+    struct job *job = start(id, &below);
     if (!job)
         return;
     buf_init(&out, 0);
-    jobs_enter(&below, job);
     op_run_within(&job->req, &out);
-    if (jobs_leave()) {
-        moment_forget();
-        spoil_check();
-    }
+    jobs_leave();
     job_free(job);
     buf_free(&out);
 }
 
-/* What did not start ends with the call. */
+static void refuse_take(struct job *job)
+{
+    struct buf out;
+    buf_init(&out, 0);
+    reply_begin(&out, job->req.frame + job->req.id_at, job->req.id_len);
+    reply_error(&out, "cancelled");
+    output_send(&out);
+    buf_free(&out);
+    job_free(job);
+}
+
+/* What did not start ends with the call. A forked child has no calls, and must
+ * not lock. */
 static void end(uint32_t id)
 {
     struct job *job;
+    if (!output_is_open())
+        return;
     pthread_mutex_lock(&nest.lock);
     nest.depth--;
-    pthread_mutex_unlock(&nest.lock);
-    while ((job = take(id))) {
-        struct buf out;
-        buf_init(&out, 0);
-        reply_begin(&out, job->req.frame + job->req.id_at, job->req.id_len);
-        reply_error(&out, "cancelled");
-        output_send(&out);
-        buf_free(&out);
-        job_free(job);
+    while ((job = unlink_job(link_within(id)))) {
+        pthread_mutex_unlock(&nest.lock);
+        refuse_take(job);
+        pthread_mutex_lock(&nest.lock);
     }
+    pthread_mutex_unlock(&nest.lock);
 }
 
 void nest_init(void)
