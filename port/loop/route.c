@@ -37,7 +37,8 @@ static bool id_fits(const struct request *req)
  * CallId names none. */
 static void begin(struct buf *out, const struct request *req)
 {
-    const bool named = req->kind != CONTROL_REPLY && id_fits(req);
+    const bool named = req->kind != CONTROL_REPLY &&
+                       req->kind != CONTROL_WITHIN && id_fits(req);
     buf_init(out, 0);
     reply_begin(out, req->frame + req->id_at, named ? req->id_len : 0);
 }
@@ -90,6 +91,53 @@ static void answer_overloaded(const struct request *req)
     send_and_free(&out);
 }
 
+static void no_memory(const char *data, size_t len, const struct err *why)
+{
+    char limits[LIMITS_SIZE] = "";
+    struct err full = {""};
+    struct request req;
+    request_parse_id(data, len, &req);
+    const bool limited = limit_describe(limits, sizeof limits);
+    err_set(&full, "%s, for the arguments%s%s", why->text, limited ? "; " : "",
+            limits);
+    answer_no_memory(&req, &full);
+    pause_after_refusal();
+}
+
+/* A frame of its own with these bytes; NULL: there is no memory, which is
+ * answered. */
+static struct frame *own_frame(const char *part, size_t len)
+{
+    struct err err = {""};
+    struct frame *frame = frame_copy(part, len);
+    if (frame)
+        return frame;
+    err_set(&err, "no memory for a request of %zu bytes", len);
+    no_memory(part, len, &err);
+    return NULL;
+}
+
+/* A job for the request in this frame, which it takes; NULL as above. */
+static struct job *own_job(struct frame *frame, const struct request *req)
+{
+    struct err err = {""};
+    struct job *job = job_take(frame, req);
+    if (job)
+        return job;
+    err_set(&err, "no memory for a request of %zu bytes", frame->len);
+    no_memory(frame->data, frame->len, &err);
+    frame_free(frame);
+    return NULL;
+}
+
+static int check_id(const struct request *req, struct err *err)
+{
+    if (id_fits(req))
+        return 0;
+    return err_set(err, "the Id is too large for max_frame (%zu bytes)",
+                   req->id_len);
+}
+
 /* ---- control ---------------------------------------------------------- */
 
 /* Ends a job that has not started, with that answer. False: no job with this id
@@ -118,29 +166,30 @@ static void cancel(const struct request *req)
     stream_end(req, STREAM_CANCELLED);
 }
 
-/* The request in {within, CallId, Request}, with a copy of its bytes; NULL if
- * there is none, which is answered. */
+/* The request in {within, CallId, Request}, with a copy of its bytes; NULL: it
+ * cannot be run, which is answered. */
 static struct job *inner_job(const struct request *req)
 {
     struct request inner;
-    struct err err = {""};
+    struct err err = {"the request within a call must be a binary"};
     const char *bytes = NULL;
     size_t n = 0;
-    struct frame *frame = NULL;
-    struct job *job = NULL;
-    if (batch_part(req->frame + req->args_at, &bytes, &n))
-        frame = frame_copy(bytes, n);
+    if (!batch_part(req->frame + req->args_at, &bytes, &n)) {
+        answer_badarg(req, &err);
+        return NULL;
+    }
+    struct frame *frame = own_frame(bytes, n);
     if (!frame)
         return NULL;
-    if (request_parse(frame->data, n, &inner, &err) < 0)
+    if (request_parse(frame->data, n, &inner, &err) < 0 ||
+        check_id(&inner, &err) < 0)
         refuse(&inner, &err);
     else if (inner.kind != REQUEST || op_kind(&inner) != OP_JOB)
-        answer_error(&inner, "unsupported");
+        answer_error(inner.kind == REQUEST ? &inner : req, "unsupported");
     else
-        job = job_take(frame, &inner);
-    if (!job)
-        frame_free(frame);
-    return job;
+        return own_job(frame, &inner);
+    frame_free(frame);
+    return NULL;
 }
 
 /* Whoever has called may have been cancelled meanwhile. */
@@ -193,14 +242,6 @@ static void control(const struct request *req)
 
 /* ---- requests --------------------------------------------------------- */
 
-static int check_id(const struct request *req, struct err *err)
-{
-    if (id_fits(req))
-        return 0;
-    return err_set(err, "the Id is too large for max_frame (%zu bytes)",
-                   req->id_len);
-}
-
 /* What is urgent waits neither for the job that runs, nor for those that came
  * before it. */
 static bool would_wait(bool busy)
@@ -229,34 +270,6 @@ static void request(struct job *job, bool busy)
     job_free(job);
 }
 
-static void no_memory(const char *data, size_t len, const struct err *why)
-{
-    char limits[LIMITS_SIZE] = "";
-    struct err full = {""};
-    struct request req;
-    request_parse_id(data, len, &req);
-    const bool limited = limit_describe(limits, sizeof limits);
-    err_set(&full, "%s, for the arguments%s%s", why->text, limited ? "; " : "",
-            limits);
-    answer_no_memory(&req, &full);
-    pause_after_refusal();
-}
-
-/* Takes the frame of a request. */
-static void request_take(struct frame *frame, const struct request *req,
-                         bool busy)
-{
-    struct err err = {""};
-    struct job *job = job_take(frame, req);
-    if (job) {
-        request(job, busy);
-        return;
-    }
-    err_set(&err, "no memory for a request of %zu bytes", frame->len);
-    no_memory(frame->data, frame->len, &err);
-    frame_free(frame);
-}
-
 /* Takes the frame of one request, or of control. */
 static bool route_one(struct frame *frame, bool busy)
 {
@@ -271,7 +284,9 @@ static bool route_one(struct frame *frame, bool busy)
     else if (req.kind != REQUEST)
         control(&req);
     else {
-        request_take(frame, &req, busy);
+        struct job *job = own_job(frame, &req);
+        if (job)
+            request(job, busy);
         return true;
     }
     frame_free(frame);
@@ -284,13 +299,8 @@ static bool route_one(struct frame *frame, bool busy)
  * each other, as they do for a job that runs. */
 static bool route_part(const char *part, size_t len)
 {
-    struct err err = {""};
-    struct frame *frame = frame_copy(part, len);
-    if (frame)
-        return route_one(frame, true);
-    err_set(&err, "no memory for a request of %zu bytes", len);
-    no_memory(part, len, &err);
-    return true;
+    struct frame *frame = own_frame(part, len);
+    return frame ? route_one(frame, true) : true;
 }
 
 static bool route_batch(struct batch *batch)

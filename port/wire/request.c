@@ -47,6 +47,9 @@ static const struct word {
 /* Bytes of the longest frame that is one of them. */
 #define WORD_FRAME_MAX 10
 
+/* A binary's tag and its length. */
+#define BINARY_HEAD 5
+
 struct parts {
     size_t arity;
     size_t found;             /* elements that passed the scan */
@@ -146,6 +149,8 @@ static void begin_control(struct request *r, const struct parts *parts,
     r->kind = kind;
     if (kind == CONTROL_REPLY && parts->found > 1)
         set_id(r, parts, 1);
+    if (kind == CONTROL_WITHIN && parts->found > 1)
+        r->args_at = parts->at[2];
 }
 
 static int parse_control(struct request *r, const struct parts *parts,
@@ -159,7 +164,7 @@ static int parse_control(struct request *r, const struct parts *parts,
             r->n > COUNT_MAX)
             return err_set(err, "control must be %s", control->form);
     }
-    if (control->kind == CONTROL_REPLY || control->kind == CONTROL_WITHIN)
+    if (control->kind == CONTROL_REPLY)
         r->args_at = parts->at[2];
     if (control->kind != CONTROL_ACK)
         set_id(r, parts, 1);
@@ -238,11 +243,24 @@ bool request_has_id(const struct request *r, const char *id, size_t len)
     return r->id_len == len && memcmp(r->frame + r->id_at, id, len) == 0;
 }
 
+/* What is to run within a call has an Id of its own, in a binary. */
+static bool is_within(const struct request *r)
+{
+    return r->kind == CONTROL_WITHIN && r->args_at > 0 &&
+           r->len - r->args_at > BINARY_HEAD &&
+           r->frame[r->args_at] == ERL_BINARY_EXT;
+}
+
 void request_parse_id(const char *frame, size_t len, struct request *r)
 {
     struct err ignored = {""};
     struct request whole;
     request_parse(frame, len, &whole, &ignored);
+    if (is_within(&whole)) {
+        frame += whole.args_at + BINARY_HEAD;
+        len -= whole.args_at + BINARY_HEAD;
+        request_parse(frame, len, &whole, &ignored);
+    }
     *r = (struct request){.kind = whole.kind, .frame = frame, .len = len};
     if (whole.kind == REQUEST || whole.kind == CONTROL_REPLY) {
         r->id_at = whole.id_at;

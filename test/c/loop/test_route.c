@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <ei.h>
 
 #include "loop/jobs.h"
 #include "loop/route.h"
@@ -210,6 +211,39 @@ static void test_within(void **state)
     drop_jobs(0);
 }
 
+/* An answer to whoever asks within a call names that request, or none. */
+static void test_within_refused(void **state)
+{
+    const char id[] = {ERL_SMALL_INTEGER_EXT, 7, '\0'};
+    const char call[] = {ERL_INTEGER_EXT, ' ', ' ', '\0'};
+    const struct err large = {"too large"};
+    struct buf request;
+    (void)state;
+    buf_init(&request, SIZE_MAX);
+    put_request(&request, 7, "eval");
+    for (size_t cut = 0; cut < 4; cut += 3) {
+        buf_free(&next);
+        buf_init(&next, SIZE_MAX);
+        put_within(&next, &request);
+        route_refused(frame_copy(next.data, next.len - cut), &large);
+        assert_int_equal(count(answered(), id), 1);
+        route_no_memory(frame_copy(next.data, next.len - cut), &large);
+        assert_int_equal(count(answered(), id), 1);
+    }
+    route(&next, false);
+    assert_int_equal(count(answered(), id), 1);
+    buf_free(&request);
+    buf_init(&request, SIZE_MAX);
+    put_cancel(&request, 7);
+    put_within(&next, &request);
+    route(&next, true);
+    const char *text = answered();
+    assert_int_equal(count(text, "unsupported"), 1);
+    assert_int_equal(count(text, id) + count(text, call), 0);
+    buf_free(&request);
+    drop_jobs(0);
+}
+
 static int teardown(void **state)
 {
     (void)state;
@@ -222,7 +256,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_request), cmocka_unit_test(test_batch),
         cmocka_unit_test(test_control), cmocka_unit_test(test_wrong_answer),
-        cmocka_unit_test(test_within),
+        cmocka_unit_test(test_within),  cmocka_unit_test(test_within_refused),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
