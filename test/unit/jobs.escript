@@ -55,6 +55,7 @@ main(_) ->
         {"what is running", fun running/0},
         {"within a call: it is sent at once, and runs on top", fun nested/0},
         {"within a call: whatever happens, it is no progress of the other", fun nested_ends/0},
+        {"within a call: it may be too late for that", fun nested_late/0},
         {"within a call: it is neither given back nor given away", fun nested_stays/0},
         [{"load: " ++ Name, fun() -> load(Sizes, Load) end} || {Name, Sizes, Load} <- loads()]
     ]).
@@ -87,7 +88,18 @@ nested_ends() ->
     ?assertEqual(self(), py_worker_jobs:caller(Outer)),
     ?assertMatch({[progress, {answer, 1, _}], _}, py_worker_jobs:reply(1, <<"one">>, Outer)),
     {[{answer, 2, {error, timeout}}], Late} = py_worker_jobs:expire(50, Jobs),
-    ?assertMatch({[{ended, 2}], _}, py_worker_jobs:reply(2, <<"late">>, Late)).
+    ?assertMatch({[progress, {ended, 2}], _}, py_worker_jobs:reply(2, <<"late">>, Late)).
+
+%% The program answers it after the job for which it came, and runs the next one by then.
+nested_late() ->
+    Failed = {error, {worker_exit, gone}},
+    {_, Jobs} = nest(),
+    {_, Late} = py_worker_jobs:reply(1, <<"one">>, Jobs),
+    ?assertEqual([{answer, 2, Failed}, {answer, 3, Failed}], py_worker_jobs:give_up(Failed, Late)),
+    {_, Only} = py_worker_jobs:reply(3, <<"three">>, Late),
+    {[], More} = push(req(4), Only),
+    {[4], Next} = send(More),
+    ?assertEqual([{answer, 2, Failed}, {answer, 4, Failed}], py_worker_jobs:give_up(Failed, Next)).
 
 nested_stays() ->
     {_, Jobs} = nest(),

@@ -93,7 +93,7 @@ send(Job, Size, J) ->
 behind(Job, [], []) ->
     {[kept(Job, {started, main})], []};
 behind(Job, Sent, Behind) ->
-    case are_streams(Sent) of
+    case are_aside(Sent) of
         true -> {may_start(Sent ++ [kept(Job, sent)]), Behind};
         false -> {Sent, [kept(Job, sent) | Behind]}
     end.
@@ -105,7 +105,7 @@ kept(#job{req = Req} = Job, State) ->
 advance([], []) ->
     {[], []};
 advance(Sent, Behind) ->
-    case Behind =/= [] andalso are_streams(Sent) of
+    case Behind =/= [] andalso are_aside(Sent) of
         true -> {may_start(Sent ++ lists:reverse(Behind)), []};
         false -> {may_start(Sent), Behind}
     end.
@@ -118,10 +118,10 @@ sent(#jobs{sent = Sent, behind = []}) -> Sent;
 sent(#jobs{sent = Sent, behind = Behind}) -> Sent ++ lists:reverse(Behind).
 
 %% The program runs jobs in the order in which they were sent. So of those that
-%% are not answered, only the first can have started; and the streams before it,
-%% whose first items may come later than the next job's reply.
-may_start([#job{req = #req{kind = {stream, _}}} = Job | Rest]) -> [started(Job) | may_start(Rest)];
-may_start([Job | Rest]) -> [started(Job) | Rest];
+%% are not answered, only the first can have started; and the streams before it, whose
+%% first items may come later than the next job's reply, as what is too late for its call.
+may_start([#job{req = #req{kind = job, within = none}} = Job | Rest]) -> [started(Job) | Rest];
+may_start([Job | Rest]) -> [started(Job) | may_start(Rest)];
 may_start([]) -> [].
 
 started(#job{state = sent} = Job) -> Job#job{state = {started, main}};
@@ -129,8 +129,9 @@ started(Job) -> Job.
 
 is_stream(#job{req = #req{kind = Kind}}) -> is_tuple(Kind).
 
-are_streams([Job | Rest]) -> is_stream(Job) andalso are_streams(Rest);
-are_streams([]) -> true.
+are_aside([#job{req = #req{kind = job, within = none}} | _]) -> false;
+are_aside([_ | Rest]) -> are_aside(Rest);
+are_aside([]) -> true.
 
 has_started(#job{state = {started, _}}) -> true;
 has_started(#job{}) -> false.
@@ -160,8 +161,8 @@ without(#job{req = #req{size = Size} = Req}, Rest, #jobs{n = N, bytes = Bytes} =
     {Sent, Behind} = advance(Rest, J#jobs.behind),
     J#jobs{sent = Sent, behind = Behind, n = N - 1, bytes = Bytes - Size, last = Req}.
 
-%% What runs within another one is no progress of that.
-replied(#job{req = #req{within = Call}} = Job, Frame, J) when Call =/= none ->
+%% What runs within another one is no progress of that, unless it kept the ladder from it.
+replied(#job{left = false, req = #req{within = Call}} = Job, Frame, J) when Call =/= none ->
     finish(Job, Frame, J);
 replied(Job, Frame, J) ->
     {Effects, Next} = Finished = finish(Job, Frame, J),
@@ -251,10 +252,7 @@ owner(Id, #jobs{} = J) ->
 %% Who waits for what runs on top, if that is a job and anybody does.
 -spec caller(jobs()) -> pid() | none.
 caller(#jobs{sent = Sent}) ->
-    case lists:dropwhile(fun is_stream/1, Sent) of
-        [#job{req = #req{owner = Owner}} | _] -> Owner;
-        [] -> none
-    end.
+    hd([Owner || #job{req = #req{kind = job, owner = Owner}} <- Sent] ++ [none]).
 
 %% What the program may be running: the job that it has started, else a stream
 %% that it has.
