@@ -63,9 +63,9 @@ request(#req{deadline = Deadline, reply_to = From} = Req, L) ->
 accept(#req{kind = urgent} = Req, _, #live{max_queue = Max} = L) ->
     Id = py_worker_streams:next_id(L#live.last_id, L#live.streams),
     urgent(py_worker_urgent:push(Id, Req, Max, L#live.urgent), L#live{last_id = Id});
-accept(#req{within = Call} = Req, Now, L) when Call =/= none -> nest(Req, Now, L);
 accept(Req, Now, L) ->
     case py_worker_view:takes(Req, L) of
+        true when Req#req.within =/= none -> nest(Req, Now, L);
         true -> push(Req, Now, L);
         false -> enter(Req, L), L;
         {full, Max} ->
@@ -85,10 +85,11 @@ push(#req{caller = Caller} = Req, Now, #live{max_queue = Max, tenure = Tenure, s
     end.
 
 %% The program is to run it at once, within the call that waits for its caller.
-nest(#req{caller = Caller} = Req, Now, L) ->
+nest(#req{caller = Caller} = Req, Now, #live{tenure = Tenure} = L) ->
     Id = py_worker_streams:next_id(L#live.last_id, L#live.streams),
-    jobs(py_worker_jobs:nest(Id, Req, L#live.jobs),
-         L#live{last_id = Id, callers = watch(Caller, L), now = Now}).
+    tenure(py_worker_tenure:take(Req, Tenure),
+           jobs(py_worker_jobs:nest(Id, Req, L#live.jobs),
+                L#live{last_id = Id, callers = watch(Caller, L), now = Now})).
 
 %% A program that has nothing to do gets it at once.
 first(none, L) -> send_waiting(L);
