@@ -22,9 +22,9 @@
 %% The longest that a process can wait, and that a timer takes (ms).
 -define(LONGEST, 16#ffffffff).
 
-%% Where the process dictionary says which worker of a pool a process needs
-%% (py_binding).
--define(BINDING(Pool), {py_binding, Pool}).
+%% Where the process dictionary says which worker of a pool a process needs, and that a
+%% worker waits for it (py_binding).
+-define(BINDING(PoolOrWorker), {py_binding, PoolOrWorker}).
 
 %% A pool as its callers see it without asking a process (py_pool_board).
 -record(pool, {

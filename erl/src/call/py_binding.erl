@@ -21,10 +21,11 @@
 -type home() :: {Worker :: pid(), #pool{}, HeardTimeout :: boolean() | within()}.
 -type within() :: {within, Call :: py_wire:id(), Depth :: pos_integer()}.
 
-%% Where the calling process is at home in the pool of this name.
--spec home(atom()) -> home() | undefined.
-home(Name) ->
-    erlang:get(?BINDING(Name)).
+%% Where the calling process is at home in the pool of this name; or on this worker,
+%% if that waits for it: there may be several of a pool.
+-spec home(atom() | pid()) -> home() | undefined.
+home(Where) ->
+    erlang:get(?BINDING(Where)).
 
 %% From now on the process is at home there, and nowhere else in the pool.
 -spec bind(#pool{}, pid()) -> ok.

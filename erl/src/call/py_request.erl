@@ -193,13 +193,13 @@ admit(Ticket, _) -> {ok, Ticket}.
 
 %% A context's worker is its request's home, whatever the caller is bound to. A caller
 %% that names the worker that it is bound to is at home there.
-to(#py_context{pool = Pool, worker = Worker} = Context, At, #ticket{req = Req} = Ticket) ->
-    Home = case At of {Worker, _, {within, _, _}} -> At; _ -> {Worker, Pool, false} end,
+to(#py_context{pool = Pool, worker = Worker} = Context, _, #ticket{req = Req} = Ticket) ->
+    Home = case py_binding:home(Worker) of undefined -> {Worker, Pool, false}; Waits -> Waits end,
     Ticket#ticket{to = context, home = Home, req = Req#req{binds = uses(Context)}};
-to({_, Id}, {Worker, _, _} = Home, #ticket{pool = Pool} = Ticket) when is_integer(Id) ->
+to({_, Id}, {_, _, _} = Home, #ticket{pool = Pool} = Ticket) when is_integer(Id) ->
     case py_pool_board:worker(Pool, Id) of
-        [{_, Worker, _}] -> at_home(Home, Id, Ticket);
-        _ -> Ticket#ticket{to = Id}
+        [{_, Worker, _}] -> on(Worker, py_binding:home(Worker), Home, Ticket#ticket{to = Id});
+        [] -> Ticket#ticket{to = Id}
     end;
 to({_, To}, _, Ticket) ->
     Ticket#ticket{to = To};
@@ -208,8 +208,8 @@ to(_, undefined, Ticket) ->
 to(_, Home, Ticket) ->
     Ticket#ticket{home = Home}.
 
-at_home({_, _, {within, _, _}} = Home, Id, Ticket) -> Ticket#ticket{home = Home, to = Id};
-at_home(Home, _, Ticket) -> Ticket#ticket{home = Home}.
+on(Worker, undefined, {Worker, _, _} = Home, Ticket) -> Ticket#ticket{home = Home, to = any};
+on(_, Waits, _, Ticket) -> Ticket#ticket{home = Waits}.
 
 %% Only where it matters.
 uses(#py_context{idle = infinity}) -> false;

@@ -35,7 +35,10 @@ bind(_, 0, _, _) ->
 bind(Id, Depth, Caller, #{pool := Name, worker := Worker}) ->
     inherit(Caller),
     case py_pool_board:find(Name) of
-        {ok, Pool} -> put(?BINDING(Name), {Worker, Pool, {within, Id, Depth}});
+        {ok, Pool} ->
+            Home = {Worker, Pool, {within, Id, Depth}},
+            put(?BINDING(Name), Home),
+            put(?BINDING(Worker), Home);
         {error, _} -> ok
     end.
 
