@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Calls of Erlang's functions that call Python again, for test/talk."""
 
+import logging
 import random
 import time
 
@@ -41,6 +42,30 @@ def stubborn():
             time.sleep(1)
         except BaseException:
             pass
+
+
+def stop_slowly(options):
+    """Goes on until it is told to stop, after what was within it."""
+    try:
+        erlang.call("run", "__import__('nested').cleans_up(1)", options)
+        time.sleep(20)
+    except erlang.Cancelled:
+        seen.append("outer")
+
+
+def cleans_up(seconds):
+    try:
+        time.sleep(20)
+    finally:
+        time.sleep(seconds)
+        seen.append("inner")
+
+
+def locked(options):
+    """What is within it is interrupted while it has a lock of its own."""
+    with logging.StreamHandler().lock:
+        error = erlang.call("run", "nested.asleep(20)", options)
+    return error[1]
 
 
 def take_seen():

@@ -30,6 +30,12 @@ main(_) ->
         {"exec and unbind in a function do not move it", fun binding/0},
         {"many processes of the function ask at once", fun helpers/0},
         {"in a context of its own worker", fun contexts/0},
+        {"with and without a context, within one", fun contexts_within/0},
+        {"no more contexts than there may be", fun most_contexts/0},
+        {"several workers of a pool wait", fun same_pool/0},
+        {"what does not fit into a frame within a call", fun too_large/0},
+        {"the outer call has its turn on the ladder", fun turns/0},
+        {"what the outer call keeps locked is not spoilt", fun locked/0},
         {"large arguments and results", fun large/0},
         {"a limit of the heap holds for both", fun heap/0},
         {"in init code", fun init_code/0},
@@ -208,6 +214,75 @@ contexts() ->
     ?assertEqual({ok, 1}, py:eval("x", #{}, In)),
     ?assertEqual({ok, 1}, py:eval("erlang.inside()[0][1]", #{}, In)),
     ok = py_context:close(C).
+
+%% In each of them __main__ is what it is in a call that is not nested.
+contexts_within() ->
+    {ok, C} = py_context:open(),
+    {ok, D} = py_context:open(),
+    [ok = py:exec(<<"import sys\nwho = '", Who/binary, "'\ndef names():\n"
+                    "    import __main__\n    return [who, vars(sys.modules['__main__'])['who'], __main__.who]">>,
+                  #{}, Options)
+     || {Who, Options} <- [{<<"main">>, #{}}, {<<"c">>, #{context => C}}, {<<"d">>, #{context => D}}]],
+    ok = py:register_function(names, fun() ->
+        [{py:eval("who", #{}, Options), py:call('__main__', names, [], #{}, Options),
+          py:exec("mine = who", #{}, Options), py:eval("mine", #{}, Options)}
+         || Options <- [#{}, #{context => C}, #{context => D}]]
+    end),
+    Names = [{{ok, Who}, {ok, [Who, Who, Who]}, ok, {ok, Who}} || Who <- [<<"main">>, <<"c">>, <<"d">>]],
+    [begin
+         ?assertEqual({ok, Names}, py:eval("erlang.call('names')", #{}, Options)),
+         ?assertEqual({ok, [Who, Who, Who]},
+                      py:eval("[erlang.call('names'), names()][1]", #{}, Options))
+     end || {Who, Options} <- [{<<"main">>, #{}}, {<<"c">>, #{context => C}}, {<<"d">>, #{context => D}}]],
+    [ok = py_context:close(It) || It <- [C, D]].
+
+most_contexts() ->
+    {ok, _} = py:start_pool(few, #{size => 1, contexts => 1}),
+    ok = py:register_function(opens, fun() ->
+        First = py_context:open(#{pool => few}),
+        Second = py_context:open(#{pool => few}),
+        {element(1, First), Second}
+    end),
+    ?assertEqual({ok, {ok, {error, {overloaded, contexts, 1}}}}, py:eval("erlang.call('opens')", #{}, #{pool => few})),
+    ok = py:stop_pool(few).
+
+%% Each of them can be asked by its name.
+same_pool() ->
+    On = fun([Id | Ids]) ->
+                 value(py:eval("erlang.call('on', ids)", #{ids => Ids}, #{pool => {other, Id}, timeout => 10_000}));
+            ([]) -> 42
+         end,
+    ok = py:register_function(on, On),
+    ?assertEqual(42, On([1, 2, 1, 2, 1])).
+
+%% Whatever its size, it is answered.
+too_large() ->
+    {ok, _} = py:start_pool(narrow, #{size => 1, max_frame => 65_536}),
+    In = #{pool => narrow, timeout => 10_000},
+    ok = py:register_function(narrow, fun() ->
+        lists:usort([case py:eval("len(t)", #{t => binary:copy(<<"x">>, N)}, In) of
+                         {ok, N} -> fits;
+                         {error, {badarg, _}} -> too_large
+                     end || N <- lists:seq(65_440, 65_540, 2)])
+    end),
+    ?assertEqual({ok, [fits, too_large]}, py:eval("erlang.call('narrow')", #{}, In)),
+    ok = py:stop_pool(narrow).
+
+%% Its deadline passes while what is nested is told to stop, which takes a while.
+turns() ->
+    {ok, _} = py:start_pool(patient, #{size => 1, interrupt_grace => 100_000, python_path => [fixture:python_path()]}),
+    In = #{pool => patient},
+    ?assertEqual({error, timeout},
+                 py:call(nested, stop_slowly, [In#{timeout => 100}], #{}, In#{timeout => 300})),
+    ?assertEqual({ok, [<<"inner">>, <<"outer">>]}, py:call(nested, take_seen, [], #{}, In)),
+    ok = py:stop_pool(patient).
+
+locked() ->
+    Before = fixture:os_pids(),
+    ?assertEqual({ok, timeout}, py:call(nested, locked, [#{timeout => 100}])),
+    fixture:wait_until(fun() -> {ok, [<<"inner">>]} =:= py:call(nested, take_seen, []) end),
+    ?assertEqual([], logbook:find(fun(Event) -> string:find(logbook:text(Event), "taken") =/= nomatch end)),
+    ?assertEqual(Before, fixture:os_pids()).
 
 large() ->
     Size = 3_000_000,
