@@ -339,8 +339,8 @@ heap_meets() ->
 
 heap_small() ->
     logbook:clear(),
-    In = start(#{}, #{memory => #{heap => 64 * ?MIB},
-                      init => <<"import glutton, os; glutton.leak(59 * 2**20)">>}),
+    In = start(#{}, #{memory => #{heap => 128 * ?MIB},
+                      init => <<"import glutton, os; glutton.leak(116 * 2**20)">>}),
     Pids = [pid(In) || _ <- lists:seq(1, 30)],
     ?assertEqual(1, length(lists:usort(Pids))),
     ?assertEqual(#{}, recycled()),
