@@ -68,13 +68,25 @@ static void answer_free(struct answer *answer)
 
 /* Numbers that have one form in a frame, so that py_wire can read them there.
  * They come again after two thousand million: nobody waits that long. */
-uint32_t answer_new_id(void)
+static uint32_t new_id(void)
 {
     pthread_mutex_lock(&answers.lock);
     if (answers.last_id == INT32_MAX)
         answers.last_id = FIRST_ID;
     uint32_t id = ++answers.last_id;
     pthread_mutex_unlock(&answers.lock);
+    return id;
+}
+
+uint32_t answer_begin(struct buf *out, size_t arity, const char *tag)
+{
+    const uint32_t id = new_id();
+    buf_init(out, 0);
+    output_begin(out);
+    put_version(out);
+    put_tuple(out, arity);
+    put_atom_z(out, tag);
+    put_long(out, id);
     return id;
 }
 
@@ -234,14 +246,19 @@ static void withdraw(uint32_t id)
     buf_free(&out);
 }
 
-PyObject *answer_ask(struct buf *out, uint32_t id, size_t n, bool *failed)
+PyObject *answer_ask(struct buf *out, uint32_t id, size_t n, PyObject *error)
 {
+    bool failed = false;
     if (expect(id, n) < 0)
         return NULL;
     reply_send(out);
-    PyObject *value = await(id, failed);
-    if (!value)
+    PyObject *value = await(id, &failed);
+    if (!value) {
         withdraw(id);
+    } else if (failed) {
+        PyErr_SetObject(error, value);
+        Py_CLEAR(value);
+    }
     return value;
 }
 

@@ -16,8 +16,9 @@
 #include "wire/buf.h"
 #include "wire/request.h"
 
-/* A CallId that nobody waits for. Any thread. */
-uint32_t answer_new_id(void);
+/* Begins a frame {Tag, CallId, …} of so many elements in `out`, which the
+ * caller frees. Returns the CallId, which nobody waits for yet. Any thread. */
+uint32_t answer_begin(struct buf *out, size_t arity, const char *tag);
 
 /* What may run on a thread while it waits for the answer to a call: requests
  * that Erlang makes within it (loop/nest.h). GIL held but for `waits`. */
@@ -36,11 +37,11 @@ int answer_nest_begin(uint32_t id);
 void answer_nest_end(uint32_t id);
 
 /* Sends the frame in `out`, which has this id and n bytes of room in the window
- * of messages, and waits for its answer. The value in {ok, Value}, or in
- * {error, Value}, which sets *failed; or the Result, if it is anything else.
- * NULL with an exception, as wait_until, or because the Result cannot be had:
+ * of messages, and waits for its answer: the value in {ok, Value}, or the
+ * Result, if it is anything else. NULL with an exception: of the class `error`
+ * for {error, Value}; or as wait_until, or because the Result cannot be had:
  * then {event, withdraw, CallId} is sent. GIL held; waits without. */
-PyObject *answer_ask(struct buf *out, uint32_t id, size_t n, bool *failed);
+PyObject *answer_ask(struct buf *out, uint32_t id, size_t n, PyObject *error);
 
 /* {reply, CallId, Result} has come. If nobody waits for it, it is dropped:
  * whoever did may have been cancelled. Any thread, no GIL. */

@@ -22,50 +22,33 @@ void message_answered(bool answered)
     is_answered = answered;
 }
 
-static int put_message(struct buf *out, uint32_t id, PyObject *to,
-                       PyObject *term)
+static int put_message(struct buf *out, PyObject *to, PyObject *term)
 {
     struct form form;
     form_init(&form);
-    output_begin(out);
-    put_version(out);
-    put_tuple(out, 4);
-    put_atom_z(out, "send");
-    put_long(out, id);
     if (value_encode(out, to, &form, "to") < 0)
         return -1;
     return value_encode(out, term, &form, "term");
-}
-
-/* ok, or {error, Text}. */
-static int outcome_take(PyObject *value, bool failed)
-{
-    if (value && failed)
-        PyErr_SetObject(classes_send_error(), value);
-    const int rc = value && !failed ? 0 : -1;
-    Py_XDECREF(value);
-    return rc;
 }
 
 /* A user's encoder may have forked: the child has nobody to send to. */
 static int ask(struct buf *out, uint32_t id)
 {
     const size_t n = out->len - FRAME_HEADER;
-    bool failed = false;
     if (!output_is_open())
         return wait_refuse();
     if (window_take(WINDOW_MESSAGES, n, true) < 0)
         return -1;
-    PyObject *value = answer_ask(out, id, n, &failed);
-    return outcome_take(value, failed);
+    PyObject *ok = answer_ask(out, id, n, classes_send_error());
+    Py_XDECREF(ok);
+    return ok ? 0 : -1;
 }
 
 static int send_and_ask(PyObject *to, PyObject *term)
 {
     struct buf out;
-    const uint32_t id = answer_new_id();
-    buf_init(&out, 0);
-    int rc = put_message(&out, id, to, term);
+    const uint32_t id = answer_begin(&out, 4, "send");
+    int rc = put_message(&out, to, term);
     if (rc == 0)
         rc = ask(&out, id);
     buf_free(&out);
