@@ -98,11 +98,9 @@ bool jobs_waiting(void)
     return jobs.n_waiting > 0;
 }
 
-/* With the lock: the link that points to the waiting job with the id of `req`,
- * or to NULL. */
-static struct queued **link_of(const struct request *req)
+struct queued **job_link(struct queue *queue, const struct request *req)
 {
-    struct queued **link = &jobs.waiting.first;
+    struct queued **link = &queue->first;
     for (; *link; link = &(*link)->next) {
         const struct request *other = &job_of(*link)->req;
         if (request_has_id(req, other->frame + other->id_at, other->id_len))
@@ -114,7 +112,7 @@ static struct queued **link_of(const struct request *req)
 struct job *jobs_remove(const struct request *req)
 {
     lock();
-    struct job *job = unlink_job(link_of(req));
+    struct job *job = unlink_job(job_link(&jobs.waiting, req));
     unlock();
     return job;
 }

@@ -23,6 +23,10 @@ struct job {
     long within; /* the CallId that it runs within (nest.h), or 0 */
 };
 
+/* The link that points to the job in this queue which has the id of `req`, or
+ * to NULL. The queue's lock held. */
+struct queued **job_link(struct queue *queue, const struct request *req);
+
 /* Call once, before there are threads. */
 void jobs_init(void);
 

@@ -51,13 +51,7 @@ struct job *nest_remove(const struct request *req)
     if (nest.n_waiting == 0)
         return NULL;
     pthread_mutex_lock(&nest.lock);
-    struct queued **link = &nest.waiting.first;
-    for (; *link; link = &(*link)->next) {
-        const struct request *other = &((struct job *)*link)->req;
-        if (request_has_id(req, other->frame + other->id_at, other->id_len))
-            break;
-    }
-    struct job *job = unlink_job(link);
+    struct job *job = unlink_job(job_link(&nest.waiting, req));
     pthread_mutex_unlock(&nest.lock);
     return job;
 }
