@@ -9,12 +9,11 @@
 #include <ei.h>
 
 #include "wire/bytes.h"
+#include "wire/etf.h"
 #include "wire/protocol.h"
 
 /* The version byte, the list's tag and its length. */
 #define LIST_HEAD 6
-/* A binary's tag and its length. */
-#define PART_HEAD 5
 
 static bool is_list(const char *frame, size_t len)
 {
@@ -24,7 +23,7 @@ static bool is_list(const char *frame, size_t len)
 
 static size_t part_length(const char *head)
 {
-    return bytes_get(head + 1, PART_HEAD - 1);
+    return bytes_get(head + 1, ETF_BINARY_HEAD - 1);
 }
 
 bool batch_begin(struct batch *b, const char *frame, size_t len)
@@ -34,10 +33,10 @@ bool batch_begin(struct batch *b, const char *frame, size_t len)
     const size_t n = bytes_get(frame + 2, LIST_HEAD - 2);
     size_t at = LIST_HEAD;
     for (size_t i = 0; i < n; i++) {
-        if (len - at < PART_HEAD || frame[at] != ERL_BINARY_EXT)
+        if (len - at < ETF_BINARY_HEAD || frame[at] != ERL_BINARY_EXT)
             return false;
         const size_t length = part_length(frame + at);
-        at += PART_HEAD;
+        at += ETF_BINARY_HEAD;
         if (len - at < length)
             return false;
         at += length;
@@ -53,7 +52,7 @@ bool batch_part(const char *head, const char **part, size_t *len)
     if (head[0] != ERL_BINARY_EXT)
         return false;
     *len = part_length(head);
-    *part = head + PART_HEAD;
+    *part = head + ETF_BINARY_HEAD;
     return true;
 }
 
@@ -62,7 +61,7 @@ bool batch_next(struct batch *b, const char **part, size_t *len)
     if (b->left == 0)
         return false;
     *len = part_length(b->at);
-    *part = b->at + PART_HEAD;
+    *part = b->at + ETF_BINARY_HEAD;
     b->at = *part + *len;
     b->left--;
     return true;

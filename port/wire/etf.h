@@ -13,6 +13,9 @@
 
 #include "wire/bytes.h"
 
+/* Bytes of a binary's tag and length. */
+#define ETF_BINARY_HEAD 5
+
 /* Bytes of an atom's text, at most: 255 characters in UTF-8. */
 #define ETF_ATOM_SIZE (255 * 4)
 

@@ -47,9 +47,6 @@ static const struct word {
 /* Bytes of the longest frame that is one of them. */
 #define WORD_FRAME_MAX 10
 
-/* A binary's tag and its length. */
-#define BINARY_HEAD 5
-
 struct parts {
     size_t arity;
     size_t found;             /* elements that passed the scan */
@@ -247,7 +244,7 @@ bool request_has_id(const struct request *r, const char *id, size_t len)
 static bool is_within(const struct request *r)
 {
     return r->kind == CONTROL_WITHIN && r->args_at > 0 &&
-           r->len - r->args_at > BINARY_HEAD &&
+           r->len - r->args_at > ETF_BINARY_HEAD &&
            r->frame[r->args_at] == ERL_BINARY_EXT;
 }
 
@@ -257,8 +254,8 @@ void request_parse_id(const char *frame, size_t len, struct request *r)
     struct request whole;
     request_parse(frame, len, &whole, &ignored);
     if (is_within(&whole)) {
-        frame += whole.args_at + BINARY_HEAD;
-        len -= whole.args_at + BINARY_HEAD;
+        frame += whole.args_at + ETF_BINARY_HEAD;
+        len -= whole.args_at + ETF_BINARY_HEAD;
         request_parse(frame, len, &whole, &ignored);
     }
     *r = (struct request){.kind = whole.kind, .frame = frame, .len = len};
