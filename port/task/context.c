@@ -6,6 +6,9 @@
 #include "task/name.h"
 #include "value/classes.h"
 
+#define MAIN "__main__"
+#define MAIN_LEN ((Py_ssize_t)sizeof MAIN - 1)
+
 /* All that are open: modules, by their numbers. NULL until there was one. */
 static PyObject *all;
 
@@ -40,7 +43,7 @@ static PyObject *import(PyObject *self, PyObject *args, PyObject *kwargs)
     if (PyTuple_GET_SIZE(args) > 1) {
         PyObject *name = PyTuple_GET_ITEM(args, 0);
         if (PyUnicode_Check(name) &&
-            PyUnicode_CompareWithASCIIString(name, "__main__") == 0)
+            PyUnicode_CompareWithASCIIString(name, MAIN) == 0)
             module = with_names(PyTuple_GET_ITEM(args, 1));
     }
     return module ? module : PyObject_Call(import_before, args, kwargs);
@@ -84,7 +87,7 @@ static int know(PyObject *module, const char *as, const char *name)
 /* It has what __main__ has: the built-in names, and this package. */
 static PyObject *make(void)
 {
-    PyObject *module = PyModule_New("__main__");
+    PyObject *module = PyModule_New(MAIN);
     if (module && (know(module, "__builtins__", "builtins") < 0 ||
                    know(module, "erlang", "erlang") < 0))
         Py_CLEAR(module);
@@ -222,9 +225,6 @@ PyObject *context_names(const struct task_opts *opts)
 
 /* ---- what a call means -------------------------------------------------- */
 
-#define MAIN "__main__"
-#define MAIN_LEN ((Py_ssize_t)sizeof MAIN - 1)
-
 /* Whether a path begins in __main__. */
 static bool is_in_main(PyObject *name)
 {
@@ -239,16 +239,16 @@ static bool is_in_main(PyObject *name)
 
 PyObject *context_named(const struct task_opts *opts, PyObject *name)
 {
-    PyObject *module = context_module(opts);
+    PyObject *module = context_module(opts), *path = NULL, *found = NULL;
     const Py_ssize_t len = PyUnicode_GET_LENGTH(name);
-    if (!module || !is_in_main(name)) {
-        Py_XDECREF(module);
-        return module ? name_module(name) : NULL;
-    }
-    if (len == MAIN_LEN)
-        return module;
-    PyObject *path = PyUnicode_Substring(name, MAIN_LEN + 1, len);
-    PyObject *found = path ? name_attribute(module, path) : NULL;
+    if (!module)
+        return NULL;
+    if (!is_in_main(name))
+        found = name_module(name);
+    else if (len == MAIN_LEN)
+        found = Py_NewRef(module);
+    else if ((path = PyUnicode_Substring(name, MAIN_LEN + 1, len)))
+        found = name_attribute(module, path);
     Py_XDECREF(path);
     Py_DECREF(module);
     return found;
@@ -306,7 +306,7 @@ static void put_back(PyObject *stand, PyObject *name, PyObject *before)
 
 PyObject *context_run(struct task *task, PyObject *(*run)(struct task *task))
 {
-    PyObject *name = PyUnicode_InternFromString("__main__");
+    PyObject *name = PyUnicode_InternFromString(MAIN);
     PyObject *stand = name ? stand_in(&task->opts) : NULL;
     PyObject *before = stand ? python_imported(name) : NULL, *value = NULL;
     if (stand && put_in(stand, name, before) == 0) {
