@@ -36,11 +36,12 @@ running(#live{jobs = Jobs, streams = Streams}) ->
         What -> What
     end.
 
-%% The processes that have something here.
+%% Who waits for what runs on top, if that is a job and anybody does.
 -spec caller({live, live()} | tuple() | atom()) -> pid() | none.
 caller({live, #live{jobs = Jobs}}) -> py_worker_jobs:caller(Jobs);
 caller(_) -> none.
 
+%% The processes that have something here.
 -spec callers(live()) -> [pid()].
 callers(#live{jobs = Jobs, streams = Streams, tenure = Tenure}) ->
     py_worker_jobs:callers(Jobs) ++ py_worker_streams:callers(Streams)
