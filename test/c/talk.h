@@ -7,6 +7,7 @@
 
 #include <unistd.h>
 
+#include "talk/wait.h"
 #include "values.h"
 #include "wire/frame.h"
 #include "wire/output.h"
@@ -33,6 +34,31 @@ static inline size_t next_frame(void)
     show(frame->data + 1, text, sizeof text);
     free(frame);
     return n;
+}
+
+/* Python starts; a thread that waits reads by this. */
+static inline void start_talking(bool (*read)(int ms))
+{
+    wait_init();
+    wait_set_reader(read);
+    embed_start();
+}
+
+/* The value; NULL: the exception is in `text`. */
+static inline PyObject *evaluated(const char *expression)
+{
+    PyObject *value = embed_eval(expression);
+    if (!value)
+        take_error(text, sizeof text);
+    return value;
+}
+
+/* From now on SIGUSR1 raises KeyError. */
+static inline void raise_at_signal(void)
+{
+    embed_run("import signal\n"
+              "def stop(*_): raise KeyError('stop')\n"
+              "signal.signal(signal.SIGUSR1, stop)\n");
 }
 
 #endif

@@ -102,13 +102,18 @@ def items(n):
         yield erlang.call("python", "operator", "mul", [i, i])
 
 
-def tree(depth, seed):
-    """A random tree of calls, some of which fail; its value is known."""
+def branches(depth, seed):
+    """How a random tree goes on from here: (way, seed of the branch)."""
     chance = random.Random(seed)
-    total = 1
     for _ in range(chance.randint(0, 2) if depth > 0 else 0):
         sub = chance.randint(0, 10**6)
-        way = chance.choice(["tree", "tree", "other", "thread", "fail"])
+        yield chance.choice(["tree", "tree", "other", "thread", "fail"]), sub
+
+
+def tree(depth, seed):
+    """A random tree of calls, some of which fail; its value is known."""
+    total = 1
+    for way, sub in branches(depth, seed):
         if way == "fail":
             try:
                 erlang.call("fail", sub)
@@ -134,10 +139,7 @@ def in_thread(value):
 
 def expected(depth, seed):
     """The value of the tree, without Erlang."""
-    chance = random.Random(seed)
     total = 1
-    for _ in range(chance.randint(0, 2) if depth > 0 else 0):
-        sub = chance.randint(0, 10**6)
-        way = chance.choice(["tree", "tree", "other", "thread", "fail"])
+    for way, sub in branches(depth, seed):
         total += 1 if way in ("fail", "thread") else expected(depth - 1, sub)
     return total

@@ -70,10 +70,8 @@ static void evaluate(const char *expression, const char *by)
     reads = 0;
     answer = by;
     snprintf(shown, sizeof shown, "repr(%s)", expression);
-    PyObject *value = embed_eval(shown);
-    if (!value)
-        take_error(text, sizeof text);
-    else
+    PyObject *value = evaluated(shown);
+    if (value)
         snprintf(text, sizeof text, "%s", PyUnicode_AsUTF8(value));
     Py_XDECREF(value);
 }
@@ -191,9 +189,7 @@ static void it_is_looked_up(void **state)
 static void a_signal_ends_the_wait(void **state)
 {
     (void)state;
-    embed_run("import signal\n"
-              "def stop(*_): raise KeyError('stop')\n"
-              "signal.signal(signal.SIGUSR1, stop)\n");
+    raise_at_signal();
     answers = false;
     evaluate("erlang.call('f')", "ok");
     assert_string_equal(text, "KeyError: 'stop'");
@@ -247,9 +243,7 @@ int main(void)
         cmocka_unit_test(who_gives_up_leaves_nothing),
         cmocka_unit_test(the_input_has_ended),
     };
-    wait_init();
-    wait_set_reader(read_input);
-    embed_start();
+    start_talking(read_input);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     embed_stop();
     return failed;

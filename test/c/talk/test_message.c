@@ -101,9 +101,7 @@ static void evaluate(const char *expression, void (*by)(void))
 {
     reads = 0;
     on_read = by;
-    PyObject *value = embed_eval(expression);
-    if (!value)
-        take_error(text, sizeof text);
+    PyObject *value = evaluated(expression);
     Py_XDECREF(value);
 }
 
@@ -159,9 +157,7 @@ static void it_cannot_be_encoded(void **state)
 static void a_signal_ends_the_wait(void **state)
 {
     (void)state;
-    embed_run("import signal\n"
-              "def stop(*_): raise KeyError('stop')\n"
-              "signal.signal(signal.SIGUSR1, stop)\n");
+    raise_at_signal();
     window_set(1);
     evaluate("erlang.send('name', 3)", raise_signal);
     assert_string_equal(text, "KeyError: 'stop'");
@@ -196,9 +192,7 @@ int main(void)
         cmocka_unit_test(a_signal_ends_the_wait),
         cmocka_unit_test(the_input_ends_meanwhile),
     };
-    wait_init();
-    wait_set_reader(read_input);
-    embed_start();
+    start_talking(read_input);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     embed_stop();
     return failed;
