@@ -5,11 +5,12 @@ import ast
 import glob
 import re
 
-# The calls with which C code writes an atom, or names one. Classes of exceptions
-# are not meant: hello says which there are.
+# The calls with which C code writes an atom, or names one: a function that takes
+# over from one of these goes in, or its atoms are "listed" and never "sent".
+# Classes of exceptions are not meant: hello says which there are.
 _CALL = re.compile(
-    r"\b(?:put_atom_z|put_error_text|reply_error|answer_error|withdraw|event_begin|map_take"
-    r"|put_number|add_feature)"
+    r"\b(?:put_atom_z|put_error_text|reply_error|answer_error|answer_begin|withdraw"
+    r"|event_begin|map_take|put_number|add_feature)"
     r'\([^";]*?"([a-z]\w*)"'
 )
 _CHOICE = re.compile(r'\bput_atom_z\([^;]*?"(\w+)" : "(\w+)"')
