@@ -10,6 +10,8 @@
 
 %% Requests that a worker takes.
 -define(WINDOW, 8).
+%% So many workers that they are in groups, the last of which is not full.
+-define(LARGE, 100).
 
 main(_) ->
     tap:run([
@@ -19,6 +21,10 @@ main(_) ->
         {"workers are picked in turn", in_pool(fun in_turn/1)},
         [{["a crowd goes to ", What], in_pool(fun(Pool) -> crowd(Loads, Slots, Pool) end)}
          || {What, Loads, Slots} <- crowds()],
+        {"of many: an idle one, wherever it is", in_pool(?LARGE, fun idle_of_many/1)},
+        {"of many: one of the least of those near it", in_pool(?LARGE, fun least_of_many/1)},
+        {"of many: random loads", in_pool(?LARGE, fun random_of_many/1)},
+        {"of many: marks of all at the same time", in_pool(?LARGE, fun marks_of_many/1)},
         {"a crowd is together when calls are many", in_pool(fun together/1)},
         {"a crowd that is slower together goes apart", in_pool(fun apart/1)},
         {"a pause tells no rate", in_pool(fun no_rate/1)},
@@ -36,8 +42,11 @@ main(_) ->
 
 %% A pool of three, of which no worker has joined.
 in_pool(Test) ->
+    in_pool(3, Test).
+
+in_pool(Size, Test) ->
     fun() ->
-        Pool = py_pool_board:new(unit, #{size => 3, timeout => 1, max_frame => 1024, max_queue => 10,
+        Pool = py_pool_board:new(unit, #{size => Size, timeout => 1, max_frame => 1024, max_queue => 10,
                                          interrupt_grace => 1, close_grace => 1, drain => 1}),
         ok = py_pool_board:publish(Pool),
         try Test(Pool) after py_pool_board:delete(unit) end
@@ -76,6 +85,76 @@ in_turn(Pool) ->
     ?assertEqual(full, py_pool_board:pick(Pool)),
     py_pool_load:set(Pool, 2, {0, ?WINDOW}),
     ?assertEqual({ok, lists:nth(2, Workers)}, py_pool_board:pick(Pool)).
+
+idle_of_many(Pool) ->
+    _ = join(Pool, lists:duplicate(?LARGE, 1)),
+    [begin
+         ok = py_pool_load:set(Pool, Slot, {0, ?WINDOW}),
+         ?assertEqual({ok, Slot}, py_pool_load:pick(Pool)),
+         %% Two are on their way there, but its mark still says that it is idle.
+         [ok = py_pool_load:claim(Pool, Slot) || _ <- [1, 2]],
+         {ok, Other} = py_pool_load:pick(Pool),
+         ?assertNotEqual(Slot, Other),
+         ok = py_pool_load:set(Pool, Slot, {1, ?WINDOW})
+     end || Slot <- lists:seq(1, ?LARGE)].
+
+%% All are filled, each group in its turn, and then none is overlooked that has room.
+least_of_many(Pool) ->
+    _ = join(Pool, lists:duplicate(?LARGE, 1)),
+    Picked = [begin
+                  {ok, Slot} = py_pool_load:pick(Pool),
+                  ok = py_pool_load:claim(Pool, Slot),
+                  Slot
+              end || _ <- lists:seq(1, ?LARGE * (?WINDOW - 1))],
+    [?assertEqual(?WINDOW - 1, length([S || S <- Picked, S =:= Slot])) || Slot <- lists:seq(1, ?LARGE)],
+    ?assertEqual(full, py_pool_load:pick(Pool)),
+    [begin
+         ok = py_pool_load:set(Pool, Slot, {?WINDOW - 1, ?WINDOW}),
+         ?assertEqual({ok, Slot}, py_pool_load:pick(Pool)),
+         ok = py_pool_load:set_absent(Pool, Slot),
+         ?assertEqual(full, py_pool_load:pick(Pool))
+     end || Slot <- lists:seq(1, ?LARGE)].
+
+random_of_many(Pool) ->
+    _ = join(Pool, lists:duplicate(?LARGE, {0, 0})),
+    _ = rand:seed(exsss, {1, 2, 3}),
+    lists:foldl(fun(_, Loads) ->
+        Slot = rand:uniform(?LARGE),
+        Load = {rand:uniform(3) - 1, rand:uniform(4) - 1},
+        ok = py_pool_load:set(Pool, Slot, Load),
+        Now = Loads#{Slot => Load},
+        is_right(py_pool_load:pick(Pool), Now),
+        %% Now and then none has room.
+        case rand:uniform(200) of
+            1 -> [ok = py_pool_load:set_absent(Pool, S) || S <- lists:seq(1, ?LARGE)], #{};
+            _ -> Now
+        end
+    end, #{}, lists:seq(1, 20_000)).
+
+is_right(full, Loads) ->
+    ?assertEqual([], [S || {S, {N, Window}} <- maps:to_list(Loads), N < Window]);
+is_right({ok, Slot}, Loads) ->
+    {N, Window} = maps:get(Slot, Loads),
+    ?assert(N < Window),
+    Idle = [S || {S, {0, W}} <- maps:to_list(Loads), W > 0],
+    ?assert(N =:= 0 orelse Idle =:= []).
+
+%% Each worker writes its own bits of a number that many write.
+marks_of_many(Pool) ->
+    _ = join(Pool, lists:duplicate(?LARGE, {0, 0})),
+    Write = fun(Slot, N) -> py_pool_load:set(Pool, Slot, {N rem 2, N rem 3}) end,
+    Writers = [spawn_monitor(fun() ->
+                   [Write(Slot, N) || N <- lists:seq(1, 5_000)],
+                   py_pool_load:set(Pool, Slot, {1, 1})
+               end) || Slot <- lists:seq(1, ?LARGE)],
+    [receive {'DOWN', Ref, process, _, Why} -> ?assertEqual(normal, Why) end || {_, Ref} <- Writers],
+    ?assertEqual(full, py_pool_load:pick(Pool)),
+    [begin
+         ok = py_pool_load:set(Pool, Slot, {0, 1}),
+         ?assertEqual({ok, Slot}, py_pool_load:pick(Pool)),
+         ok = py_pool_load:set(Pool, Slot, {0, 0}),
+         ?assertEqual(full, py_pool_load:pick(Pool))
+     end || Slot <- lists:seq(1, ?LARGE)].
 
 %% {What, the workers' loads, the slots of which one is picked}. There is room for 20.
 crowds() ->

@@ -40,12 +40,15 @@
 %% Whether a crowd is kept together, and when to look next whether it should be (ms).
 -define(TOGETHER, 7).
 -define(NEXT_LOOK, 8).
+%% The group of workers whose turn it is.
+-define(TURN, 9).
 %% Behind them the place of each worker's load, then of how much each was used, then of
-%% how many contexts it has.
--define(OWN_PLACES, 8).
+%% how many contexts it has; last what each group of workers has marked.
+-define(OWN_PLACES, 9).
 -define(PLACE(Slot), (?OWN_PLACES + (Slot))).
 -define(USE_PLACE(Size, Slot), (?OWN_PLACES + (Size) + (Slot))).
 -define(CONTEXTS_PLACE(Size, Slot), (?OWN_PLACES + 2 * (Size) + (Slot))).
+-define(MARKS_PLACE(Size, Group), (?OWN_PLACES + 3 * (Size) + 1 + (Group))).
 
 %% What is added to a worker's use while its limits are not to be looked at, and
 %% while it has an open stream.
@@ -60,6 +63,15 @@
 -define(TAKES(Load), ((Load) bsr 32)).
 -define(ABSENT, 0).
 
+%% Workers of a large pool are in groups, so that not each of them is looked at. Each
+%% marks whether it is idle, and whether it has room: two bits for each worker of a
+%% group make a small integer. A mark may be out of date, and the load decides: but a
+%% worker marks itself before it reads how many callers wait, so it is not overlooked.
+-define(GROUP, 28).
+-define(IDLE, 1).
+-define(ROOM, (1 bsl ?GROUP)).
+-define(EACH(Mark), ((Mark) * ((1 bsl ?GROUP) - 1))).
+
 %% How often it is looked how fast a crowd is (ms). The most that one of a few may have.
 -define(LOOK_MS, 25).
 -define(MOST_AHEAD, 1024).
@@ -67,7 +79,7 @@
 %% For a pool of Size workers. There is no worker yet.
 -spec new(pos_integer()) -> atomics:atomics_ref().
 new(Size) ->
-    Load = atomics:new(?OWN_PLACES + 3 * Size, [{signed, true}]),
+    Load = atomics:new(?MARKS_PLACE(Size, groups(Size) - 1), [{signed, true}]),
     [atomics:put(Load, ?PLACE(Slot), ?ABSENT) || Slot <- lists:seq(1, Size)],
     atomics:put(Load, ?NEXT_LOOK, py_time:now_ms()),
     Load.
@@ -95,25 +107,55 @@ least_of_few(Load, Slot, Size, Left, Found, Least) ->
         _ -> least_of_few(Load, Slot + 1, Size, Left - 1, Found, Least)
     end.
 
-%% The worker with the least in flight.
-least(#pool{size = Size, load = Load}) ->
-    First = erlang:system_info(scheduler_id) rem Size,
-    case least(Load, Size, First, Size, none, infinity) of
-        none -> full;
-        Slot -> {ok, Slot}
+%% The worker with the least in flight; in a large pool an idle one, if there is one, else
+%% the one with the least of a group.
+least(#pool{size = Size, load = Load}) when Size =< ?GROUP ->
+    found(least(Load, 0, Size, own(Size), Size, none, infinity));
+least(#pool{size = Size, load = Load} = Pool) ->
+    Groups = groups(Size),
+    case least(?EACH(?IDLE), 1, own(Groups), Groups, Pool) of
+        full ->
+            Turn = atomics:add_get(Load, ?TURN, 1) rem Groups,
+            least(?EACH(?ROOM), infinity, Turn, Groups, Pool);
+        Idle ->
+            Idle
     end.
 
-%% Starts at a place of the scheduler's own, so that callers spread out.
-least(_, _, _, 0, Slot, _) ->
-    Slot;
-least(Load, Size, I, Left, Slot, Least) ->
-    Own = atomics:get(Load, ?PLACE(I + 1)),
-    case ?IN_FLIGHT(Own) of
-        0 when ?TAKES(Own) > 0 -> I + 1;
-        N when N < Least, N < ?TAKES(Own) ->
-            least(Load, Size, (I + 1) rem Size, Left - 1, I + 1, N);
+groups(Size) -> (Size + ?GROUP - 1) div ?GROUP.
+
+%% A place of the scheduler's own, so that callers spread out.
+own(Places) -> erlang:system_info(scheduler_id) rem Places.
+
+%% In the next group with such a mark, one with less than that in flight.
+least(_, _, _, 0, _) ->
+    full;
+least(Mark, Below, Group, Left, #pool{size = Size, load = Load} = Pool) ->
+    case atomics:get(Load, ?MARKS_PLACE(Size, Group)) band Mark of
+        0 ->
+            least(Mark, Below, (Group + 1) rem groups(Size), Left - 1, Pool);
         _ ->
-            least(Load, Size, (I + 1) rem Size, Left - 1, Slot, Least)
+            First = Group * ?GROUP,
+            Count = min(?GROUP, Size - First),
+            case least(Load, First, Count, own(Count), Count, none, Below) of
+                none -> least(Mark, Below, (Group + 1) rem groups(Size), Left - 1, Pool);
+                Slot -> {ok, Slot}
+            end
+    end.
+
+found(none) -> full;
+found(Slot) -> {ok, Slot}.
+
+%% Of Count workers, beginning with the I-th, one that is idle, or the one with the least.
+least(_, _, _, _, 0, Slot, _) ->
+    Slot;
+least(Load, First, Count, I, Left, Slot, Least) ->
+    Own = atomics:get(Load, ?PLACE(First + I + 1)),
+    case ?IN_FLIGHT(Own) of
+        0 when ?TAKES(Own) > 0 -> First + I + 1;
+        N when N < Least, N < ?TAKES(Own) ->
+            least(Load, First, Count, (I + 1) rem Count, Left - 1, First + I + 1, N);
+        _ ->
+            least(Load, First, Count, (I + 1) rem Count, Left - 1, Slot, Least)
     end.
 
 %% ---------------------------------------------------------------------------
@@ -192,13 +234,36 @@ claim(#pool{load = Load}, Slot) ->
 
 %% What the worker itself says: how many are in flight, and how many it takes.
 -spec set(#pool{}, slot(), {non_neg_integer(), Window :: non_neg_integer()}) -> ok.
-set(#pool{load = Load}, Slot, {N, Window}) ->
-    atomics:put(Load, ?PLACE(Slot), ?LOAD(N, Window)).
+set(#pool{load = Load} = Pool, Slot, {N, Window}) ->
+    atomics:put(Load, ?PLACE(Slot), ?LOAD(N, Window)),
+    mark(Pool, Slot, marks(N, Window)).
 
 %% This slot has no worker that may be picked.
 -spec set_absent(#pool{}, slot()) -> ok.
-set_absent(#pool{load = Load}, Slot) ->
-    atomics:put(Load, ?PLACE(Slot), ?ABSENT).
+set_absent(#pool{load = Load} = Pool, Slot) ->
+    atomics:put(Load, ?PLACE(Slot), ?ABSENT),
+    mark(Pool, Slot, 0).
+
+marks(0, Window) when Window > 0 -> ?IDLE bor ?ROOM;
+marks(N, Window) when N < Window -> ?ROOM;
+marks(_, _) -> 0.
+
+mark(#pool{size = Size}, _, _) when Size =< ?GROUP ->
+    ok;
+mark(#pool{size = Size, load = Load}, Slot, Marks) ->
+    Place = ?MARKS_PLACE(Size, (Slot - 1) div ?GROUP),
+    mark(Load, Place, (Slot - 1) rem ?GROUP, Marks, atomics:get(Load, Place)).
+
+mark(Load, Place, I, Marks, Was) ->
+    case Was band bnot ((?IDLE bor ?ROOM) bsl I) bor (Marks bsl I) of
+        Was ->
+            ok;
+        Is ->
+            case atomics:compare_exchange(Load, Place, Was, Is) of
+                ok -> ok;
+                Now -> mark(Load, Place, I, Marks, Now)
+            end
+    end.
 
 %% Whether the worker of this slot has something to do, as it last said.
 -spec has_work(#pool{}, slot()) -> boolean().
