@@ -27,7 +27,9 @@ main(_) ->
         {"a stream that is not read holds up nobody", fun beside_stream/0},
         {"requests bound to a busy worker wait for it", fun bound_waits/0},
         {"a crowd of short calls: each runs at most once, each caller hears the truth",
-         60_000, fun crowd/0},
+         60_000, fun() -> crowd(#{}, 0) end},
+        {"so many workers that they are in groups: the same, and all of them work",
+         60_000, fun() -> crowd(#{size => 40}, 5) end},
         {"a crowd of short calls, and a long one in between", fun crowd_beside_slow/0},
         {"a crowd makes its worker's heap large, and leaves it small", 60_000, fun crowd_heap/0},
         {"a crowd that is kept together, and calls that wait", fun crowd_together/0},
@@ -107,12 +109,13 @@ beside_stream() ->
         ok = py:stream_close(Stream)
     end).
 
-%% Many processes whose calls come to one worker together; now and then one ends it.
-crowd() ->
+%% Many processes whose calls of so many ms come together; now and then one ends its worker.
+crowd(Options, Ms) ->
     File = filename:join(fixture:tmpdir(), "ran"),
     Init = ["fd = os.open('", File, "', os.O_WRONLY | os.O_CREAT | os.O_APPEND)\n"
-            "def run(n):\n    os.write(fd, b'%d\\n' % n)\n    n % 997 or os._exit(3)\n    return n\n"],
-    with_pool(#{init => ["import os\n", Init]}, fun(In) ->
+            "def run(n):\n    os.write(fd, b'%d\\n' % n)\n    n % 997 or os._exit(3)\n",
+            io_lib:format("    time.sleep(~b / 1000)\n    return n\n", [Ms])],
+    with_pool(Options#{init => ["import os, time\n", Init]}, fun(In) ->
         Numbers = fun(Caller) -> [1000 * Caller + I || I <- lists:seq(1, 60)] end,
         Answers = lists:append(asked(lists:map(Numbers, lists:seq(1, 100)), In)),
         {ok, Text} = file:read_file(File),
@@ -123,7 +126,8 @@ crowd() ->
         ?assertEqual([], Answers -- ([{N, {ok, N}} || N <- Ok]
                                      ++ [{N, {error, {worker_exit, {status, 3}}}} || N <- Failed])),
         ?assertEqual(lists:sort(Ran), lists:sort(Ok ++ Failed)),
-        ?assertEqual([], [N || N <- Failed, N rem 997 =/= 0])
+        ?assertEqual([], [N || N <- Failed, N rem 997 =/= 0]),
+        ?assertEqual([], [Id || #{id := Id, calls := 0, restarts := 0} <- fixture:workers(p)])
     end).
 
 %% What each of these lists of numbers comes to, if a process calls one after another.
