@@ -8,6 +8,7 @@ erl_sources = \
 	erl/src/py_sup.erl \
 	erl/src/py_mem.erl \
 	erl/src/py_profile.erl \
+	erl/src/py_state.erl \
 	erl/src/call/py_args.erl \
 	erl/src/call/py_async.erl \
 	erl/src/call/py_binding.erl \
@@ -67,7 +68,9 @@ erl_sources = \
 	erl/src/talk/py_talk_functions.erl \
 	erl/src/talk/py_talk_line.erl \
 	erl/src/talk/py_talk_log.erl \
+	erl/src/talk/py_talk_question.erl \
 	erl/src/talk/py_talk_sender.erl \
+	erl/src/talk/py_talk_state.erl \
 	erl/src/os/py_os_cgroup.erl \
 	erl/src/os/py_os_exit.erl \
 	erl/src/os/py_os_group.erl \
@@ -150,7 +153,7 @@ $(erl_beams): $(erl_compiled)
 	  $(MAKE) $(AM_MAKEFLAGS) $(erl_compiled); }
 
 # What h(py, call) says in the shell, beside the beams, where it looks for it.
-erl_public = py py_context py_mem py_profile
+erl_public = py py_context py_mem py_profile py_state
 erl_public_sources = $(foreach m,$(erl_public),$(filter %/$(m).erl,$(erl_sources)))
 erl_chunks = $(erl_public:%=$(stage)/doc/chunks/%.chunk)
 pychunksdir = $(pydir)/doc/chunks

@@ -167,6 +167,7 @@ dist_pypackage_DATA = \
 	port/python/erlang/_source.py \
 	port/python/erlang/_spawn.py \
 	port/python/erlang/_stack.py \
+	port/python/erlang/_state.py \
 	port/python/erlang/_tags.py \
 	port/python/erlang/_threads.py \
 	port/python/erlang/_times.py \

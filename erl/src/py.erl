@@ -130,6 +130,7 @@
     send => pids | all | [atom()],
     send_limit => pos_integer() | infinity,
     functions => registered | [{module(), atom()}],
+    state => none | read | write,
     interrupt_grace => non_neg_integer(),
     close_grace => non_neg_integer(),
     drain => non_neg_integer(),
@@ -148,7 +149,8 @@
 %% by function ({@link py_mem:top/2}); whether samples say which code holds the memory
 %% ({@link py_profile}); where `erlang.send' may send to (`pids': no names), and how many
 %% messages may be in a receiver's queue before it waits (10000); which functions Python
-%% may call: those of {@link register_function/3} (`registered'), or only these;
+%% may call: those of {@link register_function/3} (`registered'), or only these; whether it
+%% may read or write the state that workers share, {@link py_state} (`none');
 %% milliseconds that an interrupted call which is out of time has to stop (500), and that
 %% its program then has to end (1000) before it is killed; milliseconds that calls under
 %% way have when the pool stops or a worker is replaced (1000); milliseconds that each

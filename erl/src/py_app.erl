@@ -11,13 +11,15 @@
 start(_Type, _Args) ->
     ok = py_exception:start(),
     _ = py_wire:atoms(),
-    case py_pool_options:environment(application:get_all_env(py)) of
-        {ok, Pools} -> start_pools(Pools);
-        {error, _} = Error -> Error
+    Env = application:get_all_env(py),
+    case {py_pool_options:environment(Env), py_pool_options:state_limits(Env)} of
+        {{ok, Pools}, {ok, StateLimits}} -> start_pools(Pools, StateLimits);
+        {{error, _} = Error, _} -> Error;
+        {_, {error, _} = Error} -> Error
     end.
 
-start_pools(Pools) ->
-    {ok, Sup} = py_sup:start_link(),
+start_pools(Pools, StateLimits) ->
+    {ok, Sup} = py_sup:start_link(StateLimits),
     case start_each(lists:sort(maps:to_list(Pools))) of
         ok ->
             {ok, Sup};

@@ -54,16 +54,48 @@ static PyObject *call(PyObject *name, PyObject *args, PyObject *kwargs)
     return value;
 }
 
-PyObject *call_function(PyObject *name, PyObject *args, PyObject *kwargs)
+/* False, with an exception: nobody would answer. */
+static bool may_ask(void)
 {
-    PyObject *list = NULL, *value = NULL;
     if (!output_is_open())
         wait_refuse();
     else if (!is_answered)
         PyErr_SetString(classes_send_error(), "Erlang answers no calls here");
-    else if ((list = PySequence_List(args)))
-        value = call(name, list, kwargs);
+    else
+        return true;
+    return false;
+}
+
+PyObject *call_function(PyObject *name, PyObject *args, PyObject *kwargs)
+{
+    PyObject *list = may_ask() ? PySequence_List(args) : NULL;
+    PyObject *value = list ? call(name, list, kwargs) : NULL;
     Py_XDECREF(list);
+    return value;
+}
+
+/* What is kept has to come back as what it was. */
+static void state_form(struct form *form, bool arrays)
+{
+    form_init(form);
+    form->tags = TAGS_BOTH;
+    form->tag_bytes = true;
+    form->arrays_binary = arrays;
+}
+
+PyObject *call_state(PyObject *op, PyObject *args, bool arrays)
+{
+    struct buf out;
+    struct form form;
+    PyObject *value = NULL;
+    if (!may_ask())
+        return NULL;
+    state_form(&form, arrays);
+    const uint32_t id = answer_begin(&out, 4, "state");
+    if (value_encode(&out, op, &form, "op") == 0 &&
+        value_encode(&out, args, &form, "args") == 0)
+        value = ask(&out, id);
+    buf_free(&out);
     return value;
 }
 

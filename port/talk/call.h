@@ -20,6 +20,12 @@ void call_answered(bool answered);
  * erlang.SendError if nobody answers. GIL held, any thread; waits without. */
 PyObject *call_function(PyObject *name, PyObject *args, PyObject *kwargs);
 
+/* Asks for something of the state that workers share, with a str and a list:
+ * {state, CallId, Op, Args}. `arrays`: numbers in memory become arrays, and not
+ * lists. Its value is a list; or NULL with an exception, as above. GIL held,
+ * any thread; waits without. */
+PyObject *call_state(PyObject *op, PyObject *args, bool arrays);
+
 /* Whether there is a function of this name, as a bool; NULL with an exception.
  * GIL held, any thread; waits without. */
 PyObject *call_lookup(PyObject *name);

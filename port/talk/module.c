@@ -72,6 +72,17 @@ static PyObject *erlang_lookup(PyObject *module, PyObject *name)
     return call_lookup(name);
 }
 
+static PyObject *erlang_state(PyObject *module, PyObject *args)
+{
+    PyObject *op = NULL, *list = NULL;
+    int arrays = 0;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "UO!p:state", &op, &PyList_Type, &list,
+                          &arrays))
+        return NULL;
+    return call_state(op, list, arrays);
+}
+
 static long worker;
 
 static PyObject *erlang_worker(PyObject *module, PyObject *none)
@@ -105,6 +116,9 @@ static PyMethodDef functions[] = {
      "erlang.call."},
     {"lookup", erlang_lookup, METH_O,
      "lookup(name): whether there is such a function."},
+    {"state", erlang_state, METH_VARARGS,
+     "state(op, args, arrays): asks for something of the shared state; see\n"
+     "erlang.state."},
     {"worker", erlang_worker, METH_NOARGS,
      "worker(): its number in its pool, or None; see erlang.worker."},
     {"decoders", erlang_decoders, METH_O,

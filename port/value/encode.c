@@ -261,6 +261,28 @@ static int encode_no_number(struct encoder *e, PyObject *obj)
     return scalar_no_number(e->out, obj);
 }
 
+/* Arguments have bytes in this form. */
+static int put_bytes_tag(struct encoder *e)
+{
+    if (put_tuple(e->out, 2) < 0)
+        return -1;
+    return put_atom_z(e->out, "bytes");
+}
+
+static int encode_bytes(struct encoder *e, PyObject *obj)
+{
+    if (e->form->tag_bytes && put_bytes_tag(e) < 0)
+        return -1;
+    return scalar_bytes(e->out, obj);
+}
+
+static int encode_bytearray(struct encoder *e, PyObject *obj)
+{
+    if (e->form->tag_bytes && put_bytes_tag(e) < 0)
+        return -1;
+    return scalar_bytearray(e->out, obj);
+}
+
 static int encode_float(struct encoder *e, PyObject *obj)
 {
     const double v = PyFloat_AS_DOUBLE(obj);
@@ -271,8 +293,14 @@ static int encode_float(struct encoder *e, PyObject *obj)
  */
 static int encode_memoryview(struct encoder *e, PyObject *obj)
 {
+    const size_t mark = buf_mark(e->out);
+    if (e->form->tag_bytes && put_bytes_tag(e) < 0)
+        return -1;
     int rc = scalar_memoryview(e->out, obj);
-    return rc > 0 ? encode_lowered(e, obj) : rc;
+    if (rc <= 0)
+        return rc;
+    buf_rewind(e->out, mark);
+    return encode_lowered(e, obj);
 }
 
 /* ---- which function ---- */
@@ -293,10 +321,10 @@ static const struct row CORE[] = {
     {&PyList_Type, NULL, encode_list},
     {&PyTuple_Type, NULL, encode_tuple},
     {&PyBool_Type, scalar_bool, NULL},
-    {&PyBytes_Type, scalar_bytes, NULL},
+    {&PyBytes_Type, NULL, encode_bytes},
     {&PySet_Type, NULL, encode_set},
     {&PyFrozenSet_Type, NULL, encode_set},
-    {&PyByteArray_Type, scalar_bytearray, NULL},
+    {&PyByteArray_Type, NULL, encode_bytearray},
     {&PyMemoryView_Type, NULL, encode_memoryview},
 };
 

@@ -32,6 +32,7 @@ struct form {
     bool bytes;         /* an Erlang binary becomes bytes, not str */
     bool arrays_binary; /* numpy arrays become {ndarray, Dtype, Shape, Bin} */
     bool traceback;     /* errors carry the traceback */
+    bool tag_bytes;     /* bytes become {bytes, Bin}, and come back as bytes */
     enum tags tags;
     enum frames frames;
     enum stage stage; /* at which an exception was raised */

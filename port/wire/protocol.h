@@ -126,8 +126,8 @@
     X(lane) \
     X(guard) X(off) X(kernel) \
     /* events */ \
-    X(event) X(send) X(call) X(lookup) X(withdraw) X(log) X(crash) X(spoilt) \
-    X(paused) X(memory_error) \
+    X(event) X(send) X(call) X(lookup) X(state) X(withdraw) X(log) X(crash) \
+    X(spoilt) X(paused) X(memory_error) \
     X(level) X(source) X(logger) X(file) X(line) X(text) \
     X(stdout) X(stderr) X(logging) X(warnings) X(unraisable) X(thread) \
     X(debug) X(info) X(notice) X(warning) X(critical) \

@@ -25,6 +25,8 @@ main(_) ->
         table:rows("large", fun py_wire:large/1, larges()),
         {"a large binary in a request is not copied", fun not_copied/0},
         {"a large binary in a reply is a part of it", fun part_of_it/0},
+        {"an answer that is a list of encoded terms", fun answer_list/0},
+        {"what is about the shared state", fun about_state/0},
         {"atoms are named once", fun atoms_once/0}
     ]).
 
@@ -40,6 +42,16 @@ batch() ->
     ?assertEqual(Ops, [binary_to_term(Part) || Part <- binary_to_term(Batch)]),
     ?assertEqual(byte_size(Batch), py_wire:batch_head()
                  + lists:sum([py_wire:part_size(Size) || {_, _, _, Size} <- Parts])).
+
+answer_list() ->
+    [?assertEqual({reply, 300, {ok, Terms}},
+                  binary_to_term(iolist_to_binary(py_wire:answer_list(300, [term_to_binary(Term) || Term <- Terms]))))
+     || Terms <- [[], [1], [#{a => <<"b">>}, [1, 2], none]]].
+
+about_state() ->
+    [?assertEqual(Is, py_wire:is_about_state(said(Term)))
+     || {Is, Term} <- [{true, {state, 300, <<"get">>, [1]}}, {false, {lookup, 300, <<"f">>}},
+                       {false, {call, 300, 1, <<"state">>, [], #{}}}]].
 
 requests() ->
     Large = binary:copy(<<"x">>, 100_000),
@@ -159,6 +171,7 @@ events() ->
      {"a message that nobody waits for", [said({event, send, {self(), 1}})], message},
      {"a call", [said({call, 300, 1, <<"f">>, [1], #{}})], {call, 300}},
      {"the question if there is a function", [said({lookup, 300, <<"f">>})], {call, 300}},
+     {"something of the shared state", [said({state, 300, <<"get">>, [1]})], {call, 300}},
      {"a message that is withdrawn", [said({event, withdraw, 300})], {withdraw, 300}},
      {"another that looks alike", [said({event, withdraw, [300]})], other},
      {"stacks", [Cut], {crash, <<"stacks">>}},

@@ -4,7 +4,7 @@
 %% environment: checked, and completed by their defaults. Pure.
 -module(py_pool_options).
 
--export([table/0, check/1, limits/1, environment/1, hide/1, describe/1]).
+-export([table/0, check/1, limits/1, environment/1, state_limits/1, hide/1, describe/1]).
 -export_type([pool/0, memory_limits/0, recycle_limits/0, profile_options/0, hidden/0]).
 
 -include("py.hrl").
@@ -85,7 +85,9 @@ talk() ->
       "how many messages may be in a receiver's queue before `erlang.send` waits"},
      {functions, functions, registered,
       "what Python may [call](docs/python.md#calling-erlang): what is `registered`, or only these "
-      "`{Module, Function}`"}].
+      "`{Module, Function}`"},
+     {state, {one_of, [none, read, write]}, none,
+      "whether Python may use [the state that workers share](docs/python.md#shared-state)"}].
 
 ends() ->
     [{interrupt_grace, time, 500,
@@ -189,6 +191,7 @@ profile() ->
     send := pids | all | [atom()],
     send_limit := pos_integer() | infinity,
     functions := registered | [{module(), atom()}],
+    state := none | read | write,
     interrupt_grace := non_neg_integer(),
     close_grace := non_neg_integer(),
     drain := non_neg_integer()
@@ -276,7 +279,7 @@ limits(Limits) ->
 -spec environment([{atom(), term()}]) ->
           {ok, #{atom() => pool()}} | {error, {badarg, term()}}.
 environment(Env) ->
-    Own = maps:without([pools, included_applications], maps:from_list(Env)),
+    Own = maps:without([pools, state_limits, included_applications], maps:from_list(Env)),
     case py_option:map(proplists:get_value(pools, Env, #{})) of
         {ok, #{default := _}} ->
             wrong_pools("pools must not have default: its options stand beside pools", []);
@@ -310,6 +313,19 @@ pools([{Name, Options} | Rest], Checked) when is_atom(Name) ->
     end;
 pools([{Name, _} | _], _) ->
     wrong_pools("pools must have atoms for names, not ~ts", [py_option:shown(Name)]).
+
+%% The limits of the state that workers share, from the same place.
+-spec state_limits([{atom(), term()}]) ->
+          {ok, py_talk_state:limits()} | {error, {badarg, term()}}.
+state_limits(Env) ->
+    Keys = [{keys, {limit, 1}, "values that there may be"},
+            {bytes, {limit, 1}, "bytes that they may have, with their keys"}],
+    Default = #{keys => 100_000, bytes => 256_000_000},
+    Table = [{state_limits, {map, state_limits, Keys}, Default, "how much there may be"}],
+    case py_option:check(state_limits, proplists:get_value(state_limits, Env, #{}), Table) of
+        {ok, Limits} -> {ok, maps:merge(Default, Limits)};
+        {wrong, Place, Text} -> {error, {badarg, {option, Place, Text}}}
+    end.
 
 %% ---------------------------------------------------------------------------
 

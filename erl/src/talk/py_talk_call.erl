@@ -2,7 +2,8 @@
 %%
 %% One call of Python's: what the process does that was started for it. It decodes
 %% the call, finds the function, applies it and answers the program. What comes as
-%% bytes is never run: the function is one of those that Erlang has registered.
+%% bytes is never run: the function is one of those that Erlang has registered. A
+%% question about the shared state is answered in the same way.
 %%
 %% Its worker's Python waits for it. What it asks of that worker runs within the call:
 %% the binding (py_binding) says so. If the job that has called was itself asked for by
@@ -15,9 +16,11 @@
 -include("py.hrl").
 
 -type context() :: #{port := port(), worker := pid(), calls := pid(), pool := atom(),
-                     functions := py_talk_functions:allowed(), max_frame := pos_integer(), _ => _}.
+                     functions := py_talk_functions:allowed(), state := py_talk_question:allowed(),
+                     max_frame := pos_integer(), _ => _}.
 %% An error is a text for people, and what Python's erlang.Error has.
--type outcome() :: {ok, term()} | {error, {binary(), error | exit | throw, term(), [map()]}}.
+-type outcome() :: {ok, term()} | {list, [py_talk_state:etf()]}
+                 | {error, {binary(), error | exit | throw, term(), [map()]}}.
 
 %% The most characters of a reason in the text.
 -define(SHOWN, 500).
@@ -63,6 +66,8 @@ call(Id, Caller, Frame, Context) ->
         {call, _, Depth, Name, Args, Kwargs} when is_map(Kwargs) ->
             bind(Id, Depth, Caller, Context),
             apply_found(find(Name, Context), Name, arguments(Args, Kwargs), Context);
+        {state, _, Op, Args} ->
+            about_state(py_talk_question:answer(Op, Args, Context));
         {lookup, _, Name} ->
             {ok, find(Name, Context) =/= none};
         _ ->
@@ -73,6 +78,12 @@ call(Id, Caller, Frame, Context) ->
 
 find(Name, Context) when is_atom(Name) -> find(atom_to_binary(Name), Context);
 find(Name, #{pool := Pool, functions := Allowed}) -> py_talk_functions:find(Name, Pool, Allowed).
+
+about_state({list, _} = Answer) -> Answer;
+about_state({error, {badarg, Text} = Reason}) -> {error, {Text, error, Reason, []}};
+about_state({error, {not_allowed, state} = Reason}) ->
+    {error, {<<"the pool's option state does not allow it">>, error, Reason, []}};
+about_state({error, Reason}) -> failed(error, Reason).
 
 %% Keyword arguments are one map, behind the others.
 arguments(Args, Kwargs) when map_size(Kwargs) =:= 0 -> Args;
@@ -127,13 +138,16 @@ place(Line) -> Line.
 %% What does not fit into a frame is an error that does.
 -spec answer(py_wire:id(), outcome(), context()) -> iodata().
 answer(Id, Outcome, #{max_frame := Max} = Context) ->
-    Frame = py_wire:answer(Id, Outcome),
+    Frame = frame(Id, Outcome),
     case iolist_size(Frame) of
         Size when Size =< Max -> Frame;
         Size -> answer(Id, too_large(Outcome, Size, Max), Context)
     end.
 
-too_large({ok, _}, Size, Max) ->
-    failed(error, {max_frame, Size, Max});
+frame(Id, {list, Terms}) -> py_wire:answer_list(Id, Terms);
+frame(Id, Outcome) -> py_wire:answer(Id, Outcome).
+
 too_large({error, {Text, Class, _, _}}, Size, Max) ->
-    {error, {Text, Class, {max_frame, Size, Max}, []}}.
+    {error, {Text, Class, {max_frame, Size, Max}, []}};
+too_large(_, Size, Max) ->
+    failed(error, {max_frame, Size, Max}).

@@ -17,6 +17,9 @@
 %% What others say to it: messages, which never wait.
 -messages([call/4, withdraw/2]).
 
+%% The most bytes of a frame that this process deals with itself.
+-define(SHORT, 65_536).
+
 -record(state, {
     worker :: pid(),
     context :: py_talk_call:context(),
@@ -25,7 +28,7 @@
 }).
 
 -type args() :: #{port := port(), pool := atom(), functions := py_talk_functions:allowed(),
-                  max_frame := pos_integer()}.
+                  state := py_talk_question:allowed(), max_frame := pos_integer()}.
 
 %% Starts it for the calling process.
 -spec start(args()) -> pid().
@@ -70,9 +73,8 @@ handle_call(_, _, S) ->
 
 -spec handle_cast({call, py_wire:id(), pid() | none, py_secret:secret(binary())}
                   | {withdraw, py_wire:id()}, #state{}) -> {noreply, #state{}}.
-handle_cast({call, Id, Caller, Frame}, #state{context = Context, ids = Ids, pids = Pids} = S) ->
-    Pid = spawn_link(py_talk_call, run, [Id, Caller, Frame, Context]),
-    {noreply, S#state{ids = Ids#{Pid => Id}, pids = Pids#{Id => Pid}}};
+handle_cast({call, Id, Caller, Frame}, S) ->
+    {noreply, call(is_short(py_secret:show(Frame)), Id, Caller, Frame, S)};
 handle_cast({withdraw, Id}, #state{pids = Pids} = S) ->
     case Pids of
         #{Id := Pid} -> exit(Pid, kill), {noreply, forget(Pid, S)};
@@ -91,6 +93,18 @@ handle_info({timeout, _, {late, Pid}}, S) ->
     {noreply, late(Pid, S)};
 handle_info(_, S) ->
     {noreply, S}.
+
+%% What is about the shared state is answered here, unless its arguments are large: a
+%% process of its own would cost more than that.
+call(true, Id, Caller, Frame, #state{context = Context} = S) ->
+    ok = py_talk_call:run(Id, Caller, Frame, Context),
+    S;
+call(false, Id, Caller, Frame, #state{context = Context, ids = Ids, pids = Pids} = S) ->
+    Pid = spawn_link(py_talk_call, run, [Id, Caller, Frame, Context]),
+    S#state{ids = Ids#{Pid => Id}, pids = Pids#{Id => Pid}}.
+
+is_short(Frame) ->
+    py_wire:is_about_state(Frame) andalso byte_size(Frame) =< ?SHORT.
 
 late(Pid, #state{ids = Ids} = S) when is_map_key(Pid, Ids) ->
     exit(Pid, kill),

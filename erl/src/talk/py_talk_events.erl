@@ -29,10 +29,12 @@
 
 %% For the calling worker, with the metadata of its lines and its pool's options.
 -spec new(logger:metadata(), port(), py_worker:options()) -> events().
-new(#{pool := Pool} = About, Port, #{functions := Functions, max_frame := Max} = Options) ->
+new(#{pool := Pool} = About, Port,
+    #{functions := Functions, state := State, max_frame := Max} = Options) ->
     Log = py_talk_log:start(About),
     #events{log = Log, sender = py_talk_sender:start(Options#{port => Port, log => Log}),
-            calls = #{port => Port, pool => Pool, functions => Functions, max_frame => Max}}.
+            calls = #{port => Port, pool => Pool, functions => Functions, state => State,
+                      max_frame => Max}}.
 
 %% Whether it is one of the processes without which the worker does not go on.
 -spec is_helper(pid(), events()) -> boolean().

@@ -80,4 +80,4 @@ is_reserved(Name) -> lists:member(Name, reserved()).
 reserved() ->
     [<<"Atom">>, <<"BadArg">>, <<"BitString">>, <<"Cancelled">>, <<"Error">>, <<"Fun">>,
      <<"ImproperList">>, <<"LogHandler">>, <<"Pid">>, <<"Port">>, <<"Reference">>,
-     <<"SendError">>, <<"call">>, <<"decoder">>, <<"encoder">>, <<"send">>, <<"worker">>].
+     <<"SendError">>, <<"call">>, <<"decoder">>, <<"encoder">>, <<"send">>, <<"state">>, <<"worker">>].

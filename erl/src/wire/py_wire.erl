@@ -8,10 +8,11 @@
 -module(py_wire).
 
 -export([what/1, named/1, body/2, request/3, batch/1, batch_head/0, part_size/1, controls/1]).
--export([cancel/1, take_back/1, more/2, stop/1, ack/1, answer/2, within/3, resume/0, quit/0]).
+-export([cancel/1, take_back/1, more/2, stop/1, ack/1, answer/2, answer_list/2]).
+-export([within/3, resume/0, quit/0]).
 -export([place/1, place/2, large/1]).
--export([reply_id/1, is_ok/1, is_not_started/1, chunk_items/1, ahead/1, event/1, message_id/1]).
--export([receiver_name/1, atoms/0]).
+-export([reply_id/1, is_ok/1, is_not_started/1, chunk_items/1, ahead/1, event/1]).
+-export([is_about_state/1, message_id/1, receiver_name/1, atoms/0]).
 -export_type([id/0, op/0, what/0]).
 
 -include("py_protocol.hrl").
@@ -132,6 +133,15 @@ ack(N) ->
 answer(Id, Result) ->
     [<<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 5, "reply", ?INTEGER, Id:32>>, bare(Result)].
 
+%% The same for a list of terms in their external form.
+-spec answer_list(id(), [binary()]) -> iodata().
+answer_list(Id, Terms) ->
+    [<<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 5, "reply", ?INTEGER, Id:32, ?TUPLE, 2, ?ATOM, 2, "ok">>,
+     bare_list([Bare || <<?TERM_VERSION, Bare/binary>> <- Terms])].
+
+bare_list([]) -> <<?NIL>>;
+bare_list(Terms) -> [<<?LIST, (length(Terms)):32>>, Terms, ?NIL].
+
 %% A request that is to run within a call from Python, with the size of its body.
 -spec within(Call :: id(), iodata(), Size :: non_neg_integer()) -> iodata().
 within(Call, Request, Size) ->
@@ -226,9 +236,9 @@ ahead(<<_:8/binary, ?TUPLE, 2, ?ATOM, 6, "output", _/binary>>) -> output;
 ahead(<<_:8/binary, ?TUPLE, 2, ?ATOM, 4, "bill", _/binary>>) -> bill;
 ahead(_) -> none.
 
-%% What a frame without an Id is: a message, a call of a function (or the question
-%% if there is one), or its sender's change of mind; the program's last words; or
-%% something else, which is not looked into.
+%% What a frame without an Id is: a message; a call of a function, or a question that is
+%% answered like one; its sender's change of mind; the program's last words; or something
+%% else, which is not looked into.
 -spec event(binary()) -> message | {call, id()} | {withdraw, id()}
                        | {paused, memory_error | heap}
                        | {spoilt | crash | start_failed, binary()} | other.
@@ -239,6 +249,8 @@ event(<<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 5, "event", ?ATOM, 4, "send", _/binary>
 event(<<?TERM_VERSION, ?TUPLE, 6, ?ATOM, 4, "call", ?INTEGER, Id:32, _/binary>>) ->
     {call, Id};
 event(<<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 6, "lookup", ?INTEGER, Id:32, _/binary>>) ->
+    {call, Id};
+event(<<?TERM_VERSION, ?TUPLE, 4, ?ATOM, 5, "state", ?INTEGER, Id:32, _/binary>>) ->
     {call, Id};
 event(<<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 5, "event", ?ATOM, 8, "withdraw", ?INTEGER, Id:32>>) ->
     {withdraw, Id};
@@ -258,6 +270,11 @@ event(<<?TERM_VERSION, ?TUPLE, 2, ?ATOM, 9, "undefined", ?TUPLE, 2, ?ATOM, 5, "e
     {start_failed, Text};
 event(_) ->
     other.
+
+%% Whether what Python waits for is something of the shared state.
+-spec is_about_state(binary()) -> boolean().
+is_about_state(<<?TERM_VERSION, ?TUPLE, 4, ?ATOM, 5, "state", _/binary>>) -> true;
+is_about_state(_) -> false.
 
 %% The Id by which a message is answered; none if nobody waits.
 -spec message_id(binary()) -> id() | none.

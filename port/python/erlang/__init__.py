@@ -10,7 +10,7 @@ of them can be sent back, compared, hashed (but for the list) and pickled.
     True
 
 The module can be imported anywhere, so that code which uses it can be tested
-in an ordinary Python; only `send`, `call` and `LogHandler` need a worker.
+in an ordinary Python; only `send`, `call`, `state` and `LogHandler` need a worker.
 """
 
 try:
@@ -35,6 +35,7 @@ __all__ = [
     "decoder",
     "encoder",
     "send",
+    "state",
     "worker",
 ]
 
@@ -332,13 +333,18 @@ def worker():
 
 
 def __getattr__(name):
-    """LogHandler, imported when first asked for, and functions of Erlang's."""
+    """What is imported when it is first asked for, and functions of Erlang's."""
     if name == "LogHandler":
         __import__("logging")  # brings ours with it, or else neither is there
 
         from ._logging import LogHandler
 
         return LogHandler
+    if name == "state":
+        from ._state import state
+
+        globals()[name] = state
+        return state
     if _erlang is not None and not name.startswith("_"):
         from ._functions import find
 

@@ -3,6 +3,8 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn, TypeVar, overload
 
+from ._state import state as state
+
 _T = TypeVar("_T")
 _F = TypeVar("_F", bound=Callable[[Any], object])
 _D = TypeVar("_D", bound=Callable[..., object])
@@ -24,6 +26,7 @@ __all__ = [
     "decoder",
     "encoder",
     "send",
+    "state",
     "worker",
 ]
 

@@ -79,7 +79,7 @@ def _bytes_of(obj: Any) -> Any:
     Not all items have a format that a buffer may have, but plain bytes have.
     """
     if obj.nbytes == 0:
-        return b""
+        return _Memory(b"")
     plain = imported("numpy", "asarray")(obj)
     return _Memory(plain.view(f"V{obj.itemsize}"))
 

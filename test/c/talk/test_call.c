@@ -185,6 +185,28 @@ static void it_is_looked_up(void **state)
     assert_int_equal(reads, 0);
 }
 
+/* What is kept has the form of arguments, so that it comes back. */
+static void it_asks_for_the_state(void **state)
+{
+    (void)state;
+    evaluate("erlang.state[b'k']", "{ok, [{date, {2026, 2, 28}}, 9]}");
+    assert_string_equal(text, "datetime.date(2026, 2, 28)");
+    assert_int_equal(strncmp(question, "{state,", 7), 0);
+    assert_non_null(strstr(question, ",<<\"get\">>,[{bytes,<<\"k\">>}]}"));
+    evaluate("erlang.state.get(7, 2)", "{ok, []}");
+    assert_string_equal(text, "2");
+    assert_non_null(strstr(question, ",<<\"get\">>,[7]}"));
+    evaluate("erlang.state.put_new(1, float('nan'))", "{ok, [true]}");
+    assert_string_equal(text, "True");
+    assert_non_null(strstr(question, "[1,none,{float,nan}]}"));
+    evaluate("erlang.state[memoryview(bytearray(b'm'))]", "{ok, []}");
+    assert_int_equal(strncmp(text, "KeyError: ", 10), 0);
+    assert_non_null(strstr(question, "[{bytes,<<\"m\">>}]}"));
+    evaluate("erlang.state[object()]", "ok");
+    assert_non_null(strstr(text, "TypeError: args[0]: cannot encode object"));
+    assert_int_equal(reads, 0);
+}
+
 /* Whoever gives up says so, and its answer is dropped. */
 static void a_signal_ends_the_wait(void **state)
 {
@@ -239,6 +261,7 @@ int main(void)
         cmocka_unit_test(its_answer_cannot_be_had),
         cmocka_unit_test(it_cannot_be_encoded),
         cmocka_unit_test(it_is_looked_up),
+        cmocka_unit_test(it_asks_for_the_state),
         cmocka_unit_test(a_signal_ends_the_wait),
         cmocka_unit_test(who_gives_up_leaves_nothing),
         cmocka_unit_test(the_input_has_ended),
