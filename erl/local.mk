@@ -70,6 +70,7 @@ erl_sources = \
 	erl/src/talk/py_talk_log.erl \
 	erl/src/talk/py_talk_question.erl \
 	erl/src/talk/py_talk_sender.erl \
+	erl/src/talk/py_talk_span.erl \
 	erl/src/talk/py_talk_state.erl \
 	erl/src/os/py_os_cgroup.erl \
 	erl/src/os/py_os_exit.erl \

@@ -52,6 +52,7 @@ port_libport_a_SOURCES = \
 	port/task/name.c port/task/name.h \
 	port/task/opts.c port/task/opts.h \
 	port/task/reply.c port/task/reply.h \
+	port/task/span.c port/task/span.h \
 	port/task/task.c port/task/task.h \
 	port/talk/answer.c port/talk/answer.h \
 	port/talk/call.c port/talk/call.h \
@@ -165,6 +166,7 @@ dist_pypackage_DATA = \
 	port/python/erlang/_signals.py \
 	port/python/erlang/_sites.py \
 	port/python/erlang/_source.py \
+	port/python/erlang/_span.py \
 	port/python/erlang/_spawn.py \
 	port/python/erlang/_stack.py \
 	port/python/erlang/_state.py \

@@ -140,6 +140,7 @@ test_scripts = \
 	test/program/version.escript \
 	test/talk/functions.escript \
 	test/talk/nested.escript \
+	test/talk/span.escript \
 	test/talk/state.escript \
 	test/top/top.escript \
 	test/worker/busy.escript \
@@ -219,6 +220,7 @@ test_data = \
 	test/py/raiser.py \
 	test/py/samples.py \
 	test/py/shared.py \
+	test/py/spans.py \
 	test/py/terminal.py \
 	test/py/wedge.py \
 	test/c/embed.h \

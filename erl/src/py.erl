@@ -90,6 +90,7 @@
     capture => boolean(),
     bill => boolean(),
     recycle => boolean(),
+    traceparent => unicode:chardata() | undefined,
     chunk => pos_integer()
 } | keywords().
 %% A timeout in milliseconds alone, or a map: `timeout' (the pool's), `pool' (`default';
@@ -100,8 +101,8 @@
 %% tuples stand for dates and their like (`in': in arguments), what tables become
 %% (`records'), whether what Python prints comes as the last element of the result tuple,
 %% and after it what the call has cost, its bill() (`false'; for call, eval, exec and
-%% spawn_call only), whether the call counts for recycling its worker (`true'), the most
-%% items in a stream's chunk (1000). Wherever there is a map of names or options, a list
+%% spawn_call only), whether the call counts for recycling its worker (`true'), the trace
+%% that spans in Python go on in, the most items in a stream's chunk (1000). Wherever there is a map of names or options, a list
 %% of pairs will do.
 -type keywords() :: [{atom(), term()}].
 %% A map of options as a list of pairs.

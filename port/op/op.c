@@ -12,6 +12,7 @@
 #include "task/capture.h"
 #include "task/context.h"
 #include "task/reply.h"
+#include "task/span.h"
 #include "wire/output.h"
 
 struct op_row {
@@ -132,7 +133,11 @@ static int prepare(const struct op_row *row, struct task *task, struct err *err)
 
 static PyObject *run_there(const struct op_row *row, struct task *task)
 {
-    return task->opts.context ? context_run(task, row->run) : row->run(task);
+    if (!task->opts.apart)
+        return row->run(task);
+    if (task->opts.traceparent)
+        return span_run(task, row->run);
+    return context_run(task, row->run);
 }
 
 static bool within; /* main thread */

@@ -13,6 +13,7 @@
 #include "memory/heap_hook.h"
 #include "talk/module.h"
 #include "task/reply.h"
+#include "task/span.h"
 #include "value/classes.h"
 #include "value/encode.h"
 #include "wire/clock.h"
@@ -31,6 +32,7 @@ struct stream {
     _Atomic(int) ending;  /* enum stream_end; set by any thread */
     PyObject *iterator;   /* owned; NULL until it is open */
     PyObject *held;       /* owned: an item that did not fit; NULL mostly */
+    PyObject *context;    /* owned: where its spans are; NULL mostly */
     long used;            /* items that the last step sent */
     bool over;            /* its final reply is sent */
     struct task_opts opts;
@@ -185,6 +187,12 @@ const char *stream_id(const struct stream *s, size_t *n)
     return s->id;
 }
 
+static void stream_free(struct stream *s)
+{
+    Py_XDECREF(s->context);
+    free(s);
+}
+
 /* No control reaches the stream any more: its id is free for another one as
  * soon as its final reply is sent. */
 static void withdraw(struct stream *s)
@@ -198,7 +206,7 @@ static void withdraw(struct stream *s)
 void stream_give(struct stream *s)
 {
     if (s->over) {
-        free(s);
+        stream_free(s);
         return;
     }
     lock();
@@ -242,22 +250,33 @@ PyObject *op_stream(struct task *task)
     return iterator;
 }
 
-int stream_open_take(const struct task *task, PyObject *iterator)
+/* Takes both; NULL: the stream was not expected, for want of memory. */
+static struct stream *open_take(const struct task *task, PyObject *iterator,
+                                PyObject *context)
 {
     lock();
     struct stream *s = take_expected(task->req);
     if (s) {
         s->iterator = iterator;
+        s->context = context;
         s->opts = task->opts;
         s->credit += task->opts.credit;
         queue_push(&streams.open, &s->queued);
     }
     unlock();
-    if (!s) {
-        Py_DECREF(iterator);
+    return s;
+}
+
+int stream_open_take(const struct task *task, PyObject *iterator)
+{
+    PyObject *context = span_context(&task->opts);
+    if (!PyErr_Occurred() && open_take(task, iterator, context))
+        return 0;
+    Py_DECREF(iterator);
+    Py_XDECREF(context);
+    if (!PyErr_Occurred())
         PyErr_NoMemory();
-    }
-    return s ? 0 : -1;
+    return -1;
 }
 
 /* ---- a chunk ---------------------------------------------------------- */
@@ -405,7 +424,7 @@ static long allowed(struct stream *s)
     return credit < s->opts.chunk ? (long)credit : s->opts.chunk;
 }
 
-void stream_step(struct stream *s, struct buf *out)
+static void step(struct stream *s, struct buf *out)
 {
     s->used = 0;
     if (!s->ending && !send_chunk(s, out, allowed(s)))
@@ -415,6 +434,13 @@ void stream_step(struct stream *s, struct buf *out)
     module_end_lines();
     withdraw(s);
     send_end(s, out);
+}
+
+void stream_step(struct stream *s, struct buf *out)
+{
+    span_begin_step(s->context);
+    step(s, out);
+    span_end_step(&s->context);
 }
 
 static struct stream *take_any(void)
@@ -436,6 +462,6 @@ void streams_drop(void)
             drop_iterator(s);
         if (PyErr_Occurred())
             PyErr_WriteUnraisable(NULL);
-        free(s);
+        stream_free(s);
     }
 }

@@ -8,6 +8,7 @@
 #include "talk/call.h"
 #include "talk/event.h"
 #include "talk/message.h"
+#include "task/span.h"
 #include "value/classes.h"
 #include "value/python.h"
 
@@ -94,6 +95,14 @@ static PyObject *erlang_worker(PyObject *module, PyObject *none)
     return PyLong_FromLong(worker);
 }
 
+static PyObject *erlang_spans(PyObject *module, PyObject *none)
+{
+    (void)module;
+    (void)none;
+    span_use();
+    Py_RETURN_NONE;
+}
+
 static PyObject *erlang_decoders(PyObject *module, PyObject *by_tag)
 {
     (void)module;
@@ -121,6 +130,8 @@ static PyMethodDef functions[] = {
      "erlang.state."},
     {"worker", erlang_worker, METH_NOARGS,
      "worker(): its number in its pool, or None; see erlang.worker."},
+    {"spans", erlang_spans, METH_NOARGS,
+     "spans(): code has spans from now on; see erlang.span."},
     {"decoders", erlang_decoders, METH_O,
      "decoders(by_tag): a dict with the tags of tuples that are decoded by\n"
      "erlang._decode.decode."},

@@ -90,14 +90,20 @@ static int read_frames(const char *buf, int *at, struct form *form)
     return 0;
 }
 
-static int read_filename(const char *buf, int *at, struct task_opts *opts)
+/* A binary, where it is in the frame. */
+static int read_text(const char *buf, int *at, const char **text, int *len)
 {
-    int type = 0, len = 0;
-    if (ei_get_type(buf, at, &type, &len) < 0 || type != ERL_BINARY_EXT)
+    int type = 0;
+    if (ei_get_type(buf, at, &type, len) < 0 || type != ERL_BINARY_EXT)
         return -1;
-    opts->filename_len = len;
-    opts->filename = buf + *at + BINARY_HEADER;
+    *text = buf + *at + BINARY_HEADER;
     return ei_skip_term(buf, at);
+}
+
+static int read_traceparent(const char *buf, int *at, struct task_opts *opts)
+{
+    opts->apart = true;
+    return read_text(buf, at, &opts->traceparent, &opts->traceparent_len);
 }
 
 static int read_number(const char *buf, int *at, long least, long most,
@@ -106,6 +112,12 @@ static int read_number(const char *buf, int *at, long least, long most,
     if (ei_decode_long(buf, at, number) < 0)
         return -1;
     return *number >= least && *number <= most ? 0 : -1;
+}
+
+static int read_context(const char *buf, int *at, struct task_opts *opts)
+{
+    opts->apart = true;
+    return read_number(buf, at, 1, LONG_MAX, &opts->context);
 }
 
 static int read_none(const char *buf, int *at, struct form *form)
@@ -140,11 +152,13 @@ static int read_value(const char *key, const char *buf, int *at,
     if (strcmp(key, "credit") == 0)
         return read_number(buf, at, 0, ITEMS_MAX, &opts->credit);
     if (strcmp(key, "context") == 0)
-        return read_number(buf, at, 1, LONG_MAX, &opts->context);
+        return read_context(buf, at, opts);
     if (strcmp(key, "filename") == 0)
-        return read_filename(buf, at, opts);
+        return read_text(buf, at, &opts->filename, &opts->filename_len);
     if (strcmp(key, "line") == 0)
         return read_number(buf, at, 1, MOST_LINE, &opts->line);
+    if (strcmp(key, "traceparent") == 0)
+        return read_traceparent(buf, at, opts);
     return 1;
 }
 

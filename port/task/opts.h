@@ -19,6 +19,9 @@ struct task_opts {
     enum bill_kind bill;  /* and what the job has cost */
     const char *filename; /* of the code, in the frame; NULL: it has none */
     int filename_len;
+    const char *traceparent; /* of W3C, in the frame; NULL: it has none */
+    int traceparent_len;
+    bool apart;   /* it runs with a context or a traceparent */
     long line;    /* at which the code begins there */
     long context; /* where it runs; 0: in __main__ */
     long chunk;   /* stream: items in a chunk, at most */

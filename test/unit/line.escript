@@ -15,6 +15,8 @@ main(_) ->
         table:rows("its metadata", fun meta/1, metas()),
         table:rows("what is no line", fun other/1, others()),
         table:rows("a text", fun py_talk_line:text/1, texts()),
+        {"a span", fun span/0},
+        {"what is no span", fun no_span/0},
         {"a long text is cut at the end of a character", fun long/0},
         {"a large term is not shown", fun large/0},
         {"random terms", 60_000, fun random/0},
@@ -46,6 +48,28 @@ lines() ->
      {"a text that is bits", [#{level => info, text => <<5:3>>}], {info, <<"<<5:3>>">>}},
      {"a text that is a list", [#{level => info, text => [[1 | x]]}], {info, <<"[[1|x]]">>}},
      {"a text that is empty", [#{level => info, text => <<>>}], {info, <<>>}}].
+
+%% A span as Python sends it, and what is said of it.
+a_span() ->
+    #{name => <<"grün"/utf8>>, trace_id => binary:copy(<<"a">>, 32), span_id => binary:copy(<<"b">>, 16),
+      parent_id => none, start => 1_000_000_007, duration => 1_234_567, attributes => #{<<"n">> => 1},
+      error => none, dropped => 0}.
+
+span() ->
+    Native = fun(Ns) -> erlang:convert_time_unit(Ns, nanosecond, native) end,
+    {info, Format, Args, #{span := Span}} = read({event, span, a_span()}),
+    ?assertEqual(<<"span grün: 1.234 ms"/utf8>>, text(Format, Args)),
+    ?assertEqual((a_span())#{start := Native(1_000_000_007), duration := Native(1_234_567)}, Span),
+    {info, _, Text, #{span := Failed}} = read({event, span, (a_span())#{error := [<<"KeyError">>, <<"'ö'"/utf8>>]}}),
+    ?assertEqual([<<"span grün: 1.234 ms, KeyError: 'ö'"/utf8>>], Text),
+    ?assertMatch(#{error := {<<"KeyError">>, _}}, Failed).
+
+no_span() ->
+    [{debug, _, _, #{}} = read({event, span, maps:merge(a_span(), Wrong)})
+     || Wrong <- [#{name => 1}, #{name => <<255>>}, #{trace_id => <<"a">>}, #{span_id => 1}, #{parent_id => 1},
+                  #{start => -1}, #{start => 1.0}, #{duration => -1}, #{attributes => []}, #{dropped => x},
+                  #{error => [<<"KeyError">>, 1]}, #{error => [<<255>>, <<>>]}, #{error => x}]],
+    [{debug, _, _, #{}} = read({event, span, maps:remove(Key, a_span())}) || Key <- maps:keys(a_span())].
 
 meta(More) ->
     {info, _, _, Meta} = read({event, log, More#{level => info, text => <<>>}}),

@@ -231,7 +231,8 @@ call() ->
     ?assertEqual({opts, {pdf, all}, default, true, #{}}, py_options:call(#{pool => {pdf, all}})),
     Wire = #{traceback => true, none => null, binaries => bytes, arrays => binary,
              tags => true, frames => columns, capture => true, bill => true, chunk => 1_000_000,
-             filename => <<"x.py">>, line => 7},
+             filename => <<"x.py">>, line => 7,
+             traceparent => <<"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01">>},
     Options = Wire#{pool => pdf, timeout => ?LONGEST, recycle => false},
     ?assertEqual({opts, pdf, ?LONGEST, false, Wire}, py_options:call(Options)),
     ?assertEqual({opts, pdf, ?LONGEST, false, Wire}, py_options:call(maps:to_list(Options))),
@@ -278,13 +279,13 @@ misuses() ->
                                  {line, 0, "line must be an integer from 1 to 1000000, not 0"},
                                  {chink, 1, "chink is no option here; there are: timeout, pool, "
                                             "traceback, none, binaries, arrays, context, filename, line, tags, frames, "
-                                            "capture, bill, recycle, chunk; locals and keyword "
+                                            "capture, bill, recycle, traceparent, chunk; locals and keyword "
                                             "arguments come before the options"}]],
      {fun py_args:top/1, size, "the order must be memory, time or calls, not size"},
      {fun py_profile_sites:stacks/1, x, "the argument must be a profile or a snapshot, not x"},
      {fun py_target:check/1, #{}, "the target must be a pool's name, {Pool, Id} or {Pool, all}, not #{}"},
      [{Check, Given, "capture is no option here; there are: timeout, pool, traceback, none, binaries, "
-                     "arrays, context, filename, line, tags, frames, recycle, chunk"}
+                     "arrays, context, filename, line, tags, frames, recycle, traceparent, chunk"}
       || Check <- [fun py_options:uncaptured/1, fun py_options:spread/1],
          Given <- [#{capture => false}, [{capture, false}]]],
      [{fun py_options:plain/1, #{Name => Value}, atom_to_list(Name) ++ " is no option here; there are: timeout, pool"}

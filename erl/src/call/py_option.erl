@@ -30,6 +30,7 @@
     | time                  % milliseconds
     | timeout               % milliseconds or infinity
     | text
+    | traceparent           % of W3C Trace Context, or undefined
     | directory
     | directories           % one or a list of them
     | patterns              % one or a list of texts with `*' and `?'
@@ -134,6 +135,7 @@ expected(share) -> "bytes, {percent, 1..100} or infinity";
 expected(time) -> "milliseconds";
 expected(timeout) -> "milliseconds or infinity";
 expected(text) -> "a text that is not empty and has no NUL (a binary or a string)";
+expected(traceparent) -> "a text or undefined";
 expected(directory) -> "a directory";
 expected(directories) -> "a directory or a list of them";
 expected(patterns) -> "a pattern or a list of them";
@@ -184,6 +186,8 @@ value(time, N) -> value({integer, 0, ?LONGEST}, N);
 value(timeout, infinity) -> infinity;
 value(timeout, N) -> value(time, N);
 value(text, Text) -> <<_, _/binary>> = system_text(Text);
+value(traceparent, undefined) -> undefined;
+value(traceparent, Text) -> traceparent(utf8(Text));
 value(directory, Dir) -> system_text(Dir);
 value(directories, Dirs) -> [system_text(Dir) || Dir <- texts(Dirs)];
 value(patterns, Patterns) -> [utf8(Pattern) || Pattern <- texts(Patterns)];
@@ -217,6 +221,27 @@ texts(List) when is_list(List) ->
     end.
 
 function({M, F}) when is_atom(M), is_atom(F) -> {M, F}.
+
+%% In the form of its first version. One that is not valid comes from somebody else, and
+%% is to be ignored.
+traceparent(<<Version:2/binary, $-, Trace:32/binary, $-, Span:16/binary, $-, Flags:2/binary,
+              More/binary>>) ->
+    IsValid = lists:all(fun is_hex/1, [Version, Trace, Span, Flags])
+        andalso Version =/= <<"ff">> andalso not is_zero(Trace) andalso not is_zero(Span)
+        andalso (More =:= <<>> orelse Version =/= <<"00">> andalso binary:first(More) =:= $-),
+    case IsValid of
+        true -> <<"00-", Trace/binary, $-, Span/binary, $-, Flags/binary>>;
+        false -> undefined
+    end;
+traceparent(_) ->
+    undefined.
+
+is_hex(Text) ->
+    lists:all(fun(C) -> C >= $0 andalso C =< $9 orelse C >= $a andalso C =< $f end,
+              binary_to_list(Text)).
+
+is_zero(Text) ->
+    binary_to_integer(Text, 16) =:= 0.
 
 trim_rule(idle) -> idle;
 trim_rule({after_growth, Bytes}) -> {after_growth, value({integer, 1, infinity}, Bytes)};

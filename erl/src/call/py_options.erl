@@ -13,6 +13,9 @@
 %% What a call's map may have. README's table is made of it (py_option).
 -spec table() -> [py_option:row()].
 table() ->
+    code_and_values() ++ around().
+
+code_and_values() ->
     [{timeout, timeout, {default, "the pool's"},
       "how long until `{error, timeout}`; for a stream: how long each wait for more items may be"},
      {pool, target, default,
@@ -38,8 +41,10 @@ table() ->
       "in arguments, and with `true` also in results, instead of text"},
      {frames, {one_of, [records, columns, arrays]}, records,
       "what a table of pandas or pyarrow becomes: maps for its rows, or a map of its columns, as "
-      "lists or as `{ndarray, Dtype, Shape, Bytes}`"},
-     {capture, boolean, false,
+      "lists or as `{ndarray, Dtype, Shape, Bytes}`"}].
+
+around() ->
+    [{capture, boolean, false,
       "whether [what it prints](docs/operation.md#logs) comes with the result; "
       "for `call`, `eval`, `exec` and `spawn_call`"},
      {bill, boolean, false,
@@ -48,6 +53,9 @@ table() ->
      {recycle, boolean, true,
       "whether it counts when the pool's workers are [recycled](docs/recycling.md); with `false` its "
       "worker's limits are not looked at while it runs"},
+     {traceparent, traceparent, {undefined, "none"},
+      "the trace that [spans](docs/watching.md#spans) in Python go on in, as in HTTP's header of that "
+      "name; what is not valid is ignored"},
      {chunk, {integer, 1, ?MOST_CHUNK}, ?DEFAULT_CHUNK,
       "the most items that a stream sends at a time; of `parallel`: how many calls go to a worker "
       "[together](docs/operation.md#many-small-calls), 1 if it is not given"}].
@@ -89,6 +97,7 @@ set(context, Context, #opts{wire = Wire} = Opts) ->
     Opts#opts{pool = Context, wire = Wire#{context => Context#py_context.id}};
 set(from, Context, Opts) -> Opts#opts{pool = Context};
 set(recycle, Counts, Opts) -> Opts#opts{recycle = Counts};
+set(traceparent, undefined, Opts) -> Opts;
 set(Name, Value, #opts{wire = Wire} = Opts) -> Opts#opts{wire = Wire#{Name => Value}}.
 
 %% The options of a function that has one result.

@@ -30,8 +30,8 @@
 %% For the calling worker, with the metadata of its lines and its pool's options.
 -spec new(logger:metadata(), port(), py_worker:options()) -> events().
 new(#{pool := Pool} = About, Port,
-    #{functions := Functions, state := State, max_frame := Max} = Options) ->
-    Log = py_talk_log:start(About),
+    #{logs := Logs, functions := Functions, state := State, max_frame := Max} = Options) ->
+    Log = py_talk_log:start(About, Logs),
     #events{log = Log, sender = py_talk_sender:start(Options#{port => Port, log => Log}),
             calls = #{port => Port, pool => Pool, functions => Functions, state => State,
                       max_frame => Max}}.

@@ -25,13 +25,21 @@ read(Frame) ->
     try binary_to_term(Frame, [safe]) of
         {event, log, #{level := Level, text := Text} = Line} ->
             {level(Level), "~ts", [shown(Text)], where(Line)};
+        {event, span, Span} = Event ->
+            span(py_talk_span:line(Span), Event);
         Other ->
-            {debug, "pyport said what nobody asked for: ~ts", [shown(Other)], #{}}
+            odd(Other)
     catch
         error:badarg ->
             {warning, "what Python sent cannot be decoded: ~tp",
              [py_unknown_atom:explain(Frame)], #{}}
     end.
+
+span(none, Event) -> odd(Event);
+span(Line, _) -> Line.
+
+odd(Term) ->
+    {debug, "pyport said what nobody asked for: ~ts", [shown(Term)], #{}}.
 
 level(Level) ->
     case lists:member(Level, ?LEVELS) of

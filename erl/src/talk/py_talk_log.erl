@@ -11,7 +11,7 @@
 -module(py_talk_log).
 -behaviour(gen_server).
 
--export([start/1, is_log/2, metadata/3, write/5, event/3, acknowledge/3]).
+-export([start/2, is_log/2, metadata/3, write/5, event/3, acknowledge/3]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
 -export_type([log/0]).
 
@@ -25,16 +25,18 @@
 
 -record(state, {
     worker :: pid(),
+    logs :: boolean(),                  % whether spans are lines, too
     unacked = 0 :: non_neg_integer()    % bytes of events
 }).
 
 -opaque log() :: {pid(), logger:metadata()}.
 
-%% Starts it for the calling process. Every line has this metadata.
--spec start(logger:metadata()) -> log().
-start(Meta) ->
+%% Starts it for the calling process. Every line has this metadata; spans are lines if the
+%% pool has logs.
+-spec start(logger:metadata(), Logs :: boolean()) -> log().
+start(Meta, Logs) ->
     Worker = self(),
-    {ok, Pid} = gen_server:start(?MODULE, Worker, []),
+    {ok, Pid} = gen_server:start(?MODULE, {Worker, Logs}, []),
     {Pid, Meta#{pid => Worker}}.
 
 %% Whether it is this process.
@@ -67,12 +69,12 @@ acknowledge({Pid, _}, Port, Bytes) ->
 %% An application that has stopped kills the processes that have its group
 %% leader. The worker's end has to come as a message, behind its lines: so the
 %% link is made here, and the worker is not the parent of this gen_server.
--spec init(pid()) -> {ok, #state{}}.
-init(Worker) ->
+-spec init({pid(), boolean()}) -> {ok, #state{}}.
+init({Worker, Logs}) ->
     process_flag(trap_exit, true),
     group_leader(whereis(init), self()),
     link(Worker),
-    {ok, #state{worker = Worker}}.
+    {ok, #state{worker = Worker, logs = Logs}}.
 
 -spec handle_call(term(), gen_server:from(), #state{}) -> {noreply, #state{}}.
 handle_call(_, _, S) ->
@@ -82,9 +84,11 @@ handle_call(_, _, S) ->
 handle_cast({write, Level, Format, Args, Meta}, S) ->
     logger:log(Level, Format, Args, Meta),
     {noreply, S};
-handle_cast({event, Port, Frame, Meta}, S) ->
+handle_cast({event, Port, Frame, Meta}, #state{logs = Logs} = S) ->
     {Level, Format, Args, More} = py_talk_line:read(Frame),
-    logger:log(Level, Format, Args, maps:merge(More, Meta)),
+    All = maps:merge(More, Meta),
+    (Logs orelse not is_map_key(span, More)) andalso logger:log(Level, Format, Args, All),
+    py_talk_span:tell(All),
     {noreply, dealt_with(Port, byte_size(Frame), S)};
 handle_cast({acknowledge, Port, Bytes}, S) ->
     {noreply, dealt_with(Port, Bytes, S)}.

@@ -35,7 +35,9 @@ __all__ = [
     "decoder",
     "encoder",
     "send",
+    "span",
     "state",
+    "traceparent",
     "worker",
 ]
 
@@ -321,6 +323,38 @@ def call(name, /, *args, **kwargs):
     if _erlang is None:
         raise SendError("erlang.call works in a pyport worker only")
     return _erlang.call(name, args, kwargs)
+
+
+def span(name, /, **attributes):
+    """Tell Erlang how long a part of the code takes: a span of a trace.
+
+    Used in a `with` statement or as a decorator:
+
+        with erlang.span("parse", file=path) as span:
+            rows = parse(path)
+            span.set(rows=len(rows))
+
+        @erlang.span("resize")
+        def resize(image): ...
+
+    Spans within it have it for their parent.  When it is over, Erlang hears
+    of it: what it is called, how long it took, its attributes, and the
+    exception that has left it, if one has.
+    """
+    from ._span import Span
+
+    return Span(name, attributes)
+
+
+def traceparent():
+    """The current span in the form of W3C Trace Context, for others to go on.
+
+    That is what HTTP has in its header `traceparent`.  Outside of all spans
+    it is what the call had for an option, or None.
+    """
+    from ._span import traceparent
+
+    return traceparent()
 
 
 def worker():

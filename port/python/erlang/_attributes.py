@@ -76,6 +76,11 @@ def get(exc: BaseException, name: str) -> Any:
         return None
 
 
+def plain(value: Any) -> Any:
+    """The value as whoever is told of it can take it: what is long is cut."""
+    return _Cut().plain(value, _DEPTH)
+
+
 class _Cut:
     """Makes a value plain until it has said enough."""
 

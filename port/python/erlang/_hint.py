@@ -29,6 +29,7 @@ OPTIONS = {
     "tags",
     "timeout",
     "traceback",
+    "traceparent",
 }
 
 # What nan, inf and -inf are in Erlang.

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Has spans of every kind."""
+
+import asyncio
+import threading
+import time
+
+import erlang
+
+
+def nested(ms=0):
+    with erlang.span("outer", n=1) as outer:
+        with erlang.span("inner", text="ü", items=[1, {"a": None}], other=object) as inner:
+            time.sleep(ms / 1000)
+            inner.set(n=2)
+        with erlang.span("second"):
+            pass
+        return [outer.span_id, erlang.traceparent()]
+
+
+def fails():
+    with erlang.span("kept"):
+        try:
+            with erlang.span("failed"):
+                raise ValueError("nö")
+        except ValueError:
+            pass
+    with erlang.span("left"):
+        raise LookupError("out")
+
+
+@erlang.span("decorated", by="decorator")
+def decorated(n):
+    """Its own text."""
+    return decorated(n - 1) + 1 if n else 0
+
+
+@erlang.span("generated")
+def generated(n):
+    for i in range(n):
+        with erlang.span(f"item {i}"):
+            yield i
+    return n
+
+
+@erlang.span("awaited")
+async def awaited(n):
+    await asyncio.sleep(0)
+    with erlang.span(f"within {n}"):
+        await asyncio.sleep(0.001 * (3 - n))
+    return erlang.traceparent()
+
+
+async def _gathered():
+    with erlang.span("all"):
+        return await asyncio.gather(*(awaited(n) for n in range(3)))
+
+
+def gathered():
+    return asyncio.run(_gathered())
+
+
+def items(name, n):
+    with erlang.span(name):
+        for i in range(n):
+            with erlang.span(f"{name} {i}"):
+                pass
+            yield erlang.traceparent()
+
+
+def in_a_thread():
+    """A thread has no span of the one that has started it."""
+    seen = []
+    with erlang.span("main"):
+        thread = threading.Thread(target=lambda: seen.append(erlang.traceparent()))
+        thread.start()
+        thread.join()
+    return seen
+
+
+def calls_back():
+    with erlang.span("caller"):
+        return erlang.call("back")
+
+
+def many(n):
+    for i in range(n):
+        with erlang.span("many", i=i, text="x" * 1000):
+            pass
+
+
+def cut():
+    with erlang.span("n" * 1000, text="x" * 100000, deep=[[[[[[1]]]]]]):
+        raise RuntimeError("m" * 10000)
+
+
+def misused():
+    seen = []
+    for wrong in (
+        lambda: erlang.span(1),
+        lambda: span.__enter__(),
+        lambda: erlang.span("a").__exit__(None, None, None),
+        lambda: erlang.span("a")(_asynchronous),
+    ):
+        with erlang.span("span") as span:
+            try:
+                wrong()
+            except Exception as exc:
+                seen.append(type(exc).__name__)
+    return seen
+
+
+async def _asynchronous():
+    yield 1
+
+
+def sleeps():
+    with erlang.span("sleeps"):
+        time.sleep(60)
