@@ -20,6 +20,7 @@ erl_sources = \
 	erl/src/call/py_place.erl \
 	erl/src/call/py_request.erl \
 	erl/src/call/py_stream.erl \
+	erl/src/call/py_stream_push.erl \
 	erl/src/call/py_target.erl \
 	erl/src/memory/py_pool_budget.erl \
 	erl/src/memory/py_pool_history.erl \

@@ -77,6 +77,7 @@ test_scripts = \
 	test/call/parallel.escript \
 	test/call/peer.escript \
 	test/call/prop.escript \
+	test/call/push.escript \
 	test/call/sources.escript \
 	test/call/stream.escript \
 	test/call/tags.escript \

@@ -47,6 +47,7 @@
 -export([await/1, await/2, cancel/1, parallel/1, parallel/2]).
 -export([stream/3, stream/4, stream/5, stream_eval/1, stream_eval/2, stream_eval/3]).
 -export([stream_open/1, stream_open/2, stream_next/1, stream_close/1]).
+-export([stream_ack/1, stream_ack/2]).
 -export([stream_fold/3, stream_fold/4]).
 -export([memory_stats/0, memory_stats/1, memory_stats/2, gc/0, gc/1, gc/2]).
 -export([trim/0, trim/1, set_memory/1, set_memory/2]).
@@ -91,7 +92,8 @@
     bill => boolean(),
     recycle => boolean(),
     traceparent => unicode:chardata() | undefined,
-    chunk => pos_integer()
+    chunk => pos_integer(),
+    deliver => pull | message
 } | keywords().
 %% A timeout in milliseconds alone, or a map: `timeout' (the pool's), `pool' (`default';
 %% `{Pool, Id}' is one of its workers, `{Pool, all}', for call, eval and exec only, each
@@ -102,8 +104,9 @@
 %% (`records'), whether what Python prints comes as the last element of the result tuple,
 %% and after it what the call has cost, its bill() (`false'; for call, eval, exec and
 %% spawn_call only), whether the call counts for recycling its worker (`true'), the trace
-%% that spans in Python go on in, the most items in a stream's chunk (1000). Wherever there is a map of names or options, a list
-%% of pairs will do.
+%% that spans in Python go on in, the most items in a stream's chunk (1000), and, for
+%% stream_open only, how its items come (`pull'). Wherever there is a map of names or
+%% options, a list of pairs will do.
 -type keywords() :: [{atom(), term()}].
 %% A map of options as a list of pairs.
 -type pool_options() :: #{
@@ -441,9 +444,16 @@ stream_open(Source) ->
 %% @doc Opens a stream for {@link stream_next/1} and waits for its first items:
 %% ``{ok, S} = py:stream_open({itertools, count, []})''. It is closed by
 %% {@link stream_close/1} or by the death of the process that opened it.
+%%
+%% With the option `deliver => message' its items come to that process as messages:
+%% `{py_stream, Stream, {data, Item}}' for each, and at the end `{py_stream, Stream, done}'
+%% or `{py_stream, Stream, {error, Reason}}'. Say what you have handled by
+%% {@link stream_ack/2}: no more than twice the option `chunk' are sent ahead of
+%% that.
 -spec stream_open(source(), options()) -> {ok, stream()} | {error, term()}.
 stream_open(Source, Options) ->
-    py_stream:open(py_args:source(Source), py_options:uncaptured(Options)).
+    {Deliver, Opts} = py_options:opening(Options),
+    py_stream:open(Deliver, py_args:source(Source), Opts).
 
 %% @doc The next items, at most a chunk: ``{ok, [0 | _]} = py:stream_next(S)'';
 %% `done' at the end. If the stream was closed, or its end was already reported:
@@ -452,8 +462,20 @@ stream_open(Source, Options) ->
 stream_next(Stream) ->
     py_stream:next(Stream).
 
+%% @equiv stream_ack(Stream, 1)
+-spec stream_ack(stream()) -> ok.
+stream_ack(Stream) ->
+    py_stream:ack(Stream, 1).
+
+%% @doc Says that N more items which have come as messages are handled:
+%% ``ok = py:stream_ack(S, 1)'', so that others may come. Any process may say so.
+-spec stream_ack(stream(), pos_integer()) -> ok.
+stream_ack(Stream, N) ->
+    py_stream:ack(Stream, N).
+
 %% @doc Closes the Python generator: ``ok = py:stream_close(S)''. This is harmless
-%% if the stream has ended.
+%% if the stream has ended. None of its messages is left in the mailbox. If another
+%% process than its owner closes it, the owner gets `{error, closed}' as its end.
 -spec stream_close(stream()) -> ok.
 stream_close(Stream) ->
     py_stream:close(Stream).

@@ -237,7 +237,10 @@ call() ->
     ?assertEqual({opts, pdf, ?LONGEST, false, Wire}, py_options:call(Options)),
     ?assertEqual({opts, pdf, ?LONGEST, false, Wire}, py_options:call(maps:to_list(Options))),
     ?assertEqual(lists:sort([Name || {Name, _, _, _} <- py_options:table()]),
-                 lists:sort([context | maps:keys(Options)])).
+                 lists:sort([context, deliver | maps:keys(Options)])),
+    ?assertEqual({message, {opts, pdf, 5, true, #{chunk => 3}}},
+                 py_options:opening(#{pool => pdf, timeout => 5, chunk => 3, deliver => message})),
+    ?assertEqual({pull, {opts, default, 7, true, #{}}}, py_options:opening(7)).
 
 %% It says which worker, and its number goes to the program.
 context() ->

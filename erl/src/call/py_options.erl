@@ -4,7 +4,8 @@
 %% brought to one form. Also the error for any argument that makes no sense. Pure.
 -module(py_options).
 
--export([table/0, call/1, single/1, uncaptured/1, spread/1, plain/1, context/1, timeout/1]).
+-export([table/0, call/1, single/1, uncaptured/1, opening/1, spread/1, plain/1, context/1]).
+-export([timeout/1]).
 -export([text/1, must_be/3, badarg/2, format_error/2]).
 
 -include("py.hrl").
@@ -13,6 +14,13 @@
 %% What a call's map may have. README's table is made of it (py_option).
 -spec table() -> [py_option:row()].
 table() ->
+    calls() ++
+    [{deliver, {one_of, [pull, message]}, pull,
+      "for `stream_open`: whether its items come when `stream_next` asks for them, or "
+      "[as messages](docs/operation.md#streams-that-push)"}].
+
+%% What those of every function may have.
+calls() ->
     code_and_values() ++ around().
 
 code_and_values() ->
@@ -65,7 +73,7 @@ around() ->
 %% A timeout, a map or a list of pairs; anything else raises error:badarg.
 -spec call(term()) -> #opts{}.
 call(Given) ->
-    options(Given, table(), fun before/1).
+    options(Given, calls(), fun before/1).
 
 options(Given, Table, Elsewhere) ->
     case py_option:map(Given) of
@@ -108,8 +116,17 @@ single(Options) ->
 %% The same for one that can return neither what Python prints nor a bill.
 -spec uncaptured(term()) -> #opts{}.
 uncaptured(Options) ->
-    Table = [Row || {Name, _, _, _} = Row <- table(), Name =/= capture, Name =/= bill],
-    one(options(Options, Table, fun before/1), Options).
+    one(options(Options, without_extras(calls()), fun before/1), Options).
+
+without_extras(Table) ->
+    [Row || {Name, _, _, _} = Row <- Table, Name =/= capture, Name =/= bill].
+
+%% The same for one that opens a stream; and how its items come.
+-spec opening(term()) -> {pull | message, #opts{}}.
+opening(Options) ->
+    #opts{wire = Wire} = Opts =
+        one(options(Options, without_extras(table()), fun before/1), Options),
+    {maps:get(deliver, Wire, pull), Opts#opts{wire = maps:remove(deliver, Wire)}}.
 
 %% The same for one that uses all workers of a pool.
 -spec spread(term()) -> #opts{}.
@@ -133,7 +150,7 @@ context(Options) ->
 
 %% Where it runs, and for how long.
 places() ->
-    [Row || {Name, _, _, _} = Row <- table(), Name =:= timeout orelse Name =:= pool].
+    [Row || {Name, _, _, _} = Row <- calls(), Name =:= timeout orelse Name =:= pool].
 
 one(#opts{pool = {_, all}}, Options) -> badarg(Options, "pool must be a pool's name or {Pool, Id} here");
 one(Opts, _) -> Opts.
@@ -149,7 +166,7 @@ timeout(Value) ->
     timeout(Value, "a timeout", "milliseconds or infinity").
 
 timeout(Value, What, Expected) ->
-    case py_option:check(timeout, Value, table()) of
+    case py_option:check(timeout, Value, calls()) of
         {ok, Timeout} -> Timeout;
         {wrong, _, _} -> must_be(Value, What, Expected)
     end.

@@ -2,10 +2,12 @@
 %%
 %% A stream as its consumer sees it: opened, pulled chunk by chunk, closed. The
 %% worker keeps only a little ahead (py_worker_streams), and nothing comes into the
-%% consumer's mailbox unasked. The consumer's death closes its streams.
+%% consumer's mailbox unasked, unless it wants messages: then another process pulls
+%% (py_stream_push). The consumer's death closes its streams.
 -module(py_stream).
 
--export([open/2, next/1, close/1, collect/2, fold/4]).
+-export([open/3, next/1, ack/2, close/1, collect/2, fold/4]).
+-export([ask/1, pulled/2, worker/1, pushed/1]).
 -export_type([stream/0]).
 
 -include("py.hrl").
@@ -17,12 +19,30 @@
     worker :: pid() | none,             % none: there are no items
     id = 0 :: py_wire:id()
 }).
--opaque stream() :: #py_stream{}.
+%% One whose items come as messages.
+-record(py_pushed, {by :: pid()}).
+-opaque stream() :: #py_stream{} | #py_pushed{}.
+
+%% How its items come: when they are asked for, or as messages.
+-spec open(pull | message, py_wire:op(), #opts{}) -> {ok, stream()} | {error, term()}.
+open(pull, Source, Opts) ->
+    open(Source, Opts);
+open(message, Source, #opts{wire = Wire} = Opts) ->
+    case open(Source, Opts) of
+        {ok, Stream} -> {ok, pushed(py_stream_push:start(Stream, chunk(Wire)))};
+        {error, _} = Error -> Error
+    end.
+
+chunk(Wire) -> maps:get(chunk, Wire, ?DEFAULT_CHUNK).
+
+%% The stream that this process pushes, as its owner knows it.
+-spec pushed(pid()) -> stream().
+pushed(Push) ->
+    #py_pushed{by = Push}.
 
 %% Returns when the first items are there.
--spec open(py_wire:op(), #opts{}) -> {ok, stream()} | {error, term()}.
 open(Source, #opts{wire = Wire} = Opts) ->
-    Chunk = maps:get(chunk, Wire, ?DEFAULT_CHUNK),
+    Chunk = chunk(Wire),
     Credit = Wire#{chunk => Chunk, credit => py_worker_streams:first_credit()},
     case py_request:prepare({stream, Chunk}, Source, Opts#opts{wire = Credit}) of
         {ok, Ticket} ->
@@ -48,16 +68,34 @@ opened(Answer, Stream) ->
 -spec next(stream()) -> {ok, [term(), ...]} | done | {error, term()}.
 next(#py_stream{worker = none}) ->
     done;
-next(#py_stream{worker = Worker, id = Id, timeout = Timeout, pool = Pool}) ->
+next(#py_stream{worker = Worker} = Stream) ->
+    pulled(py_ask:call(Worker, pull(Stream)), Stream);
+next(#py_pushed{} = Stream) ->
+    py_options:badarg(Stream, "this stream's items come as messages");
+next(Other) ->
+    not_a_stream(Other).
+
+pull(#py_stream{worker = Worker, id = Id, timeout = Timeout, pool = Pool}) ->
     Deadline = py_request:deadline(#opts{timeout = Timeout}, Pool),
-    Pull = fun(From) -> py_worker:pull(Worker, From, Id, Deadline) end,
-    case py_result:answer(py_ask:call(Worker, Pull)) of
+    fun(From) -> py_worker:pull(Worker, From, Id, Deadline) end.
+
+%% Asks for the next items, which are not waited for here.
+-spec ask(stream()) -> py_ask:from().
+ask(#py_stream{worker = Worker} = Stream) ->
+    py_ask:ask(Worker, pull(Stream)).
+
+%% What has come of that.
+-spec pulled(py_ask:outcome(), stream()) -> {ok, [term(), ...]} | done | {error, term()}.
+pulled(Outcome, #py_stream{worker = Worker, pool = Pool}) ->
+    case py_result:answer(Outcome) of
         again -> worker_gone(Pool, py_pool_board:why_died(Pool, Worker));
         {error, {worker_exit, Why}} -> worker_gone(Pool, Why);
         Answer -> next_items(py_result:result(Answer), Pool)
-    end;
-next(Other) ->
-    not_a_stream(Other).
+    end.
+
+-spec worker(stream()) -> pid() | none.
+worker(#py_stream{worker = Worker}) ->
+    Worker.
 
 next_items(ok, _) -> done;
 next_items({error, timeout} = Error, #pool{name = Name}) ->
@@ -74,14 +112,35 @@ worker_gone(#pool{name = Name}, Why) ->
 not_a_stream(Other) ->
     py_options:must_be(Other, "the stream", "what stream_open has returned").
 
-%% Ends the generator; harmless when the stream has ended.
+%% The owner has handled N more items that came as messages.
+-spec ack(stream(), pos_integer()) -> ok.
+ack(#py_pushed{by = Push}, N) when is_integer(N), N > 0 ->
+    py_stream_push:ack(Push, N);
+ack(#py_pushed{}, N) ->
+    py_options:must_be(N, "the number of items", "a positive integer");
+ack(#py_stream{} = Stream, _) ->
+    py_options:badarg(Stream, "only a stream whose items come as messages is acknowledged");
+ack(Other, _) ->
+    not_a_stream(Other).
+
+%% Ends the generator; harmless when the stream has ended. None of its messages stays
+%% in the mailbox.
 -spec close(stream()) -> ok.
+close(#py_pushed{by = Push} = Stream) ->
+    ok = py_stream_push:close(Push),
+    flush(Stream);
 close(#py_stream{worker = none}) ->
     ok;
 close(#py_stream{worker = Worker, id = Id}) ->
     py_worker:close_stream(Worker, Id);
 close(Other) ->
     not_a_stream(Other).
+
+flush(Stream) ->
+    receive
+        {py_stream, Stream, _} -> flush(Stream)
+    after 0 -> ok
+    end.
 
 %% All items as a list.
 -spec collect(py_wire:op(), #opts{}) -> {ok, [term()]} | {error, term()}.

@@ -8,7 +8,7 @@
 %% KiB ahead of the consumer, whichever is less: so both sides' memory stays flat.
 -module(py_worker_streams).
 
--export([new/0, next_id/2, first_credit/0, open/4, reply/3, pull/4, close/3]).
+-export([new/0, next_id/2, first_credit/0, ahead/3, open/4, reply/3, pull/4, close/3]).
 -export([is_open/2, count/1, active/1, callers/1, running/1, request/2, requests/1]).
 -export([expire/2, soonest/1, leave/3, give_up/2]).
 -export_type([streams/0]).
@@ -127,9 +127,9 @@ remove(Ids, #streams{open = Open} = Streams) ->
 %% More credit when half of what should be ahead is used up.
 top_up(_, #stream{final = Final} = S) when Final =/= none ->
     {[], S};
-top_up(Id, #stream{owed = Owed, stocked = Stocked} = S) ->
-    Ahead = Owed + Stocked,
-    case ahead(S) of
+top_up(Id, #stream{chunk = Chunk, items = Items, bytes = Bytes, owed = Owed} = S) ->
+    Ahead = Owed + S#stream.stocked,
+    case ahead(Chunk, Items, Bytes) of
         Wanted when Ahead * 2 =< Wanted ->
             {[{send, py_wire:more(Id, Wanted - Ahead)}],
              S#stream{owed = Owed + Wanted - Ahead}};
@@ -137,8 +137,11 @@ top_up(Id, #stream{owed = Owed, stocked = Stocked} = S) ->
             {[], S}
     end.
 
-%% How many items should be on their way or in stock.
-ahead(#stream{chunk = Chunk, items = Items, bytes = Bytes}) ->
+%% How many items should be ahead of a consumer, if a chunk has at most so many and
+%% those that were seen had this size together.
+-spec ahead(Chunk :: pos_integer(), Items :: non_neg_integer(), Bytes :: non_neg_integer()) ->
+          pos_integer().
+ahead(Chunk, Items, Bytes) ->
     InBytes = ?BYTES_AHEAD * max(1, Items) div max(1, Bytes),
     max(1, min(2 * Chunk, InBytes)).
 
