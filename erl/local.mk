@@ -13,6 +13,7 @@ erl_sources = \
 	erl/src/call/py_async.erl \
 	erl/src/call/py_binding.erl \
 	erl/src/call/py_fanout.erl \
+	erl/src/call/py_iter.erl \
 	erl/src/call/py_opening.erl \
 	erl/src/call/py_option.erl \
 	erl/src/call/py_options.erl \

@@ -154,6 +154,7 @@ dist_pypackage_DATA = \
 	port/python/erlang/_hint.py \
 	port/python/erlang/_holders.py \
 	port/python/erlang/_imports.py \
+	port/python/erlang/_iter.py \
 	port/python/erlang/_log.py \
 	port/python/erlang/_logging.py \
 	port/python/erlang/_main.py \

@@ -140,6 +140,7 @@ test_scripts = \
 	test/program/static.escript \
 	test/program/version.escript \
 	test/talk/functions.escript \
+	test/talk/iter.escript \
 	test/talk/nested.escript \
 	test/talk/span.escript \
 	test/talk/state.escript \

@@ -197,26 +197,30 @@ static PyObject *decode_head(const char *result, size_t at,
     return head;
 }
 
-/* The tuple itself is no value: a user's decoder must not see it. */
-static PyObject *decode(const char *result, bool *failed)
+/* The tuple itself is no value: a user's decoder must not see it.
+ * An error is decoded by default. */
+static PyObject *decode(const char *result, const struct form *form,
+                        bool *failed)
 {
-    struct form form;
+    struct form plain;
     size_t at = 0;
-    form_init(&form);
+    form_init(&plain);
     *failed = has_tag(result, &at, "error");
     if (!*failed)
         has_tag(result, &at, "ok");
     const size_t begin = at;
-    PyObject *value = value_decode(result, &at, &form, "answer");
+    PyObject *value =
+        value_decode(result, &at, form && !*failed ? form : &plain, "answer");
     if (!value && *failed && PyErr_ExceptionMatches(classes_badarg()))
-        value = decode_head(result, begin, &form);
+        value = decode_head(result, begin, &plain);
     return value;
 }
 
-static PyObject *value_of(const struct answer *answer, bool *failed)
+static PyObject *value_of(const struct answer *answer, const struct form *form,
+                          bool *failed)
 {
     if (answer->result)
-        return decode(answer->result, failed);
+        return decode(answer->result, form, failed);
     if (*answer->why.text)
         PyErr_Format(classes_badarg(), "answer: %s", answer->why.text);
     else
@@ -225,11 +229,11 @@ static PyObject *value_of(const struct answer *answer, bool *failed)
 }
 
 /* A forked child has no answers, and must not lock. */
-static PyObject *await(uint32_t id, bool *failed)
+static PyObject *await(uint32_t id, const struct form *form, bool *failed)
 {
     bool come = wait_for(id) == 0;
     struct answer *answer = output_is_open() ? take(id) : NULL;
-    PyObject *value = come && answer ? value_of(answer, failed) : NULL;
+    PyObject *value = come && answer ? value_of(answer, form, failed) : NULL;
     answer_free(answer);
     return value;
 }
@@ -246,13 +250,14 @@ static void withdraw(uint32_t id)
     buf_free(&out);
 }
 
-PyObject *answer_ask(struct buf *out, uint32_t id, size_t n, PyObject *error)
+PyObject *answer_ask(struct buf *out, uint32_t id, size_t n, PyObject *error,
+                     const struct form *form)
 {
     bool failed = false;
     if (expect(id, n) < 0)
         return NULL;
     reply_send(out);
-    PyObject *value = await(id, &failed);
+    PyObject *value = await(id, form, &failed);
     if (!value) {
         withdraw(id);
     } else if (failed) {

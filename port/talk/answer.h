@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "value/form.h"
 #include "value/python.h"
 #include "wire/buf.h"
 #include "wire/request.h"
@@ -40,8 +41,10 @@ void answer_nest_end(uint32_t id);
  * of messages, and waits for its answer: the value in {ok, Value}, or the
  * Result, if it is anything else. NULL with an exception: of the class `error`
  * for {error, Value}; or as wait_until, or because the Result cannot be had:
- * then {event, withdraw, CallId} is sent. GIL held; waits without. */
-PyObject *answer_ask(struct buf *out, uint32_t id, size_t n, PyObject *error);
+ * then {event, withdraw, CallId} is sent. `form` says how the value is decoded;
+ * NULL: by default. GIL held; waits without. */
+PyObject *answer_ask(struct buf *out, uint32_t id, size_t n, PyObject *error,
+                     const struct form *form);
 
 /* {reply, CallId, Result} has come. If nobody waits for it, it is dropped:
  * whoever did may have been cancelled. Any thread, no GIL. */

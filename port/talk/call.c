@@ -32,10 +32,10 @@ static int put_call(struct buf *out, int depth, PyObject *name, PyObject *args,
 }
 
 /* A user's encoder may have forked: the child has nobody to ask. */
-static PyObject *ask(struct buf *out, uint32_t id)
+static PyObject *ask(struct buf *out, uint32_t id, const struct form *form)
 {
     if (output_is_open())
-        return answer_ask(out, id, 0, classes_error());
+        return answer_ask(out, id, 0, classes_error(), form);
     wait_refuse();
     return NULL;
 }
@@ -47,7 +47,7 @@ static PyObject *call(PyObject *name, PyObject *args, PyObject *kwargs)
     const int depth = answer_nest_begin(id);
     PyObject *value = NULL;
     if (put_call(&out, depth, name, args, kwargs) == 0)
-        value = ask(&out, id);
+        value = ask(&out, id, NULL);
     if (depth > 0)
         answer_nest_end(id);
     buf_free(&out);
@@ -94,7 +94,22 @@ PyObject *call_state(PyObject *op, PyObject *args, bool arrays)
     const uint32_t id = answer_begin(&out, 4, "state");
     if (value_encode(&out, op, &form, "op") == 0 &&
         value_encode(&out, args, &form, "args") == 0)
-        value = ask(&out, id);
+        value = ask(&out, id, NULL);
+    buf_free(&out);
+    return value;
+}
+
+PyObject *call_pull(PyObject *pid, const struct form *form)
+{
+    struct buf out;
+    struct form plain;
+    PyObject *value = NULL;
+    if (!may_ask())
+        return NULL;
+    form_init(&plain);
+    const uint32_t id = answer_begin(&out, 3, "pull");
+    if (value_encode(&out, pid, &plain, "pid") == 0)
+        value = ask(&out, id, form);
     buf_free(&out);
     return value;
 }
@@ -109,7 +124,7 @@ PyObject *call_lookup(PyObject *name)
     form_init(&form);
     const uint32_t id = answer_begin(&out, 3, "lookup");
     if (value_encode(&out, name, &form, "name") == 0)
-        value = ask(&out, id);
+        value = ask(&out, id, NULL);
     buf_free(&out);
     return value;
 }

@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 
+#include "value/form.h"
 #include "value/python.h"
 
 /* Whether the reader answers calls. Any thread, no GIL. */
@@ -25,6 +26,11 @@ PyObject *call_function(PyObject *name, PyObject *args, PyObject *kwargs);
  * lists. Its value is a list; or NULL with an exception, as above. GIL held,
  * any thread; waits without. */
 PyObject *call_state(PyObject *op, PyObject *args, bool arrays);
+
+/* The next items of the iterator that is this process of Erlang's, by {pull,
+ * CallId, Pid}: a list, decoded by the form; None when there are no more. Else
+ * as call_function. */
+PyObject *call_pull(PyObject *pid, const struct form *form);
 
 /* Whether there is a function of this name, as a bool; NULL with an exception.
  * GIL held, any thread; waits without. */

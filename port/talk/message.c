@@ -39,7 +39,7 @@ static int ask(struct buf *out, uint32_t id)
         return wait_refuse();
     if (window_take(WINDOW_MESSAGES, n, true) < 0)
         return -1;
-    PyObject *ok = answer_ask(out, id, n, classes_send_error());
+    PyObject *ok = answer_ask(out, id, n, classes_send_error(), NULL);
     Py_XDECREF(ok);
     return ok ? 0 : -1;
 }

@@ -4,6 +4,7 @@
 #include "talk/module.h"
 
 #include <stdatomic.h>
+#include <string.h>
 
 #include "talk/call.h"
 #include "talk/event.h"
@@ -84,6 +85,27 @@ static PyObject *erlang_state(PyObject *module, PyObject *args)
     return call_state(op, list, arrays);
 }
 
+static PyObject *erlang_pull(PyObject *module, PyObject *args)
+{
+    struct form form;
+    const char *none = NULL;
+    Py_ssize_t n = 0;
+    int bytes = 0;
+    PyObject *pid = NULL;
+    (void)module;
+    form_init(&form);
+    if (!PyArg_ParseTuple(args, "Ops#:pull", &pid, &bytes, &none, &n))
+        return NULL;
+    if ((size_t)n >= sizeof form.none) {
+        PyErr_SetString(PyExc_ValueError, "none: too long for an atom");
+        return NULL;
+    }
+    form.bytes = bytes;
+    memcpy(form.none, none, (size_t)n + 1);
+    form.none_len = (int)n;
+    return call_pull(pid, &form);
+}
+
 static long worker;
 
 static PyObject *erlang_worker(PyObject *module, PyObject *none)
@@ -128,6 +150,10 @@ static PyMethodDef functions[] = {
     {"state", erlang_state, METH_VARARGS,
      "state(op, args, arrays): asks for something of the shared state; see\n"
      "erlang.state."},
+    {"pull", erlang_pull, METH_VARARGS,
+     "pull(pid, bytes, none): the next items of an iterator, a list, or "
+     "None.\n\n"
+     "Binaries in them are bytes or str, and the atom none is None."},
     {"worker", erlang_worker, METH_NOARGS,
      "worker(): its number in its pool, or None; see erlang.worker."},
     {"spans", erlang_spans, METH_NOARGS,

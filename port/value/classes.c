@@ -27,6 +27,7 @@ static PyObject *error;
 static PyObject *form_class;
 static PyObject *lower;
 static PyObject *revive;
+static PyObject *iterate;
 static PyObject *decode;
 
 /* The user's decoders by their tags, a dict; NULL before the first. */
@@ -148,6 +149,15 @@ PyObject *classes_revive(PyObject *parts)
     if (!revive && !(revive = python_attribute("erlang._tags", "revive")))
         return NULL;
     return PyObject_CallFunctionObjArgs(revive, parts, NULL);
+}
+
+PyObject *classes_iterator(PyObject *pid, const struct form *form)
+{
+    if (!iterate && !(iterate = python_attribute("erlang._iter", "iterate")))
+        return NULL;
+    return PyObject_CallFunction(iterate, "OOs#", pid,
+                                 form->bytes ? Py_True : Py_False, form->none,
+                                 (Py_ssize_t)form->none_len);
 }
 
 int classes_set_decoders(PyObject *by_tag)

@@ -60,6 +60,10 @@ PyObject *classes_lower(PyObject *obj, PyObject *form);
  * is an ordinary tuple. */
 PyObject *classes_revive(PyObject *parts);
 
+/* A Python iterator whose items are this process of Erlang's, by
+ * erlang._iter.iterate. They are decoded by the form. */
+PyObject *classes_iterator(PyObject *pid, const struct form *form);
+
 /* Where the user's decoders are, a dict whose keys are tags. 0/-1 with an
  * exception. */
 int classes_set_decoders(PyObject *by_tag);

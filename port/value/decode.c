@@ -253,6 +253,26 @@ static PyObject *tagged(struct decoder *d, size_t n)
     return tuple(d, n);
 }
 
+/* {iter, Pid} behind its arity. */
+static PyObject *iterator(struct decoder *d)
+{
+    char scratch[ETF_ATOM_SIZE];
+    size_t len = 0;
+    etf_atom(&d->p, scratch, &len);
+    PyObject *pid = decode_term(d);
+    PyObject *items = pid ? classes_iterator(pid, d->form) : NULL;
+    Py_XDECREF(pid);
+    return items;
+}
+
+static PyObject *lost_iterator(void)
+{
+    PyErr_SetString(classes_badarg(),
+                    "{iter, Fun} and {iter, List} are arguments, and not in "
+                    "others; with tags => false it is a tuple");
+    return NULL;
+}
+
 /* The user may know its tag. */
 static PyObject *untagged(struct decoder *d, size_t n)
 {
@@ -264,14 +284,16 @@ static PyObject *decode_tuple(struct decoder *d, size_t n)
 {
     if (n == 0)
         return PyTuple_New(0);
-    switch (tagged_kind(d->p, n)) {
-    case TAGGED_BYTES:
-        return bytes(d);
-    case TAGGED_PARTS:
-        return d->form->tags == TAGS_OFF ? tuple(d, n) : tagged(d, n);
-    default:
+    const enum tagged kind = tagged_kind(d->p, n);
+    if (kind == TAGGED_NOT)
         return untagged(d, n);
-    }
+    if (kind == TAGGED_BYTES)
+        return bytes(d);
+    if (d->form->tags == TAGS_OFF)
+        return tuple(d, n);
+    if (kind == TAGGED_PARTS)
+        return tagged(d, n);
+    return kind == TAGGED_ITER ? iterator(d) : lost_iterator();
 }
 
 static PyObject *decode_nil(struct decoder *d, size_t n)

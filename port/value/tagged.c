@@ -28,8 +28,12 @@ struct row {
 /* An integer is one of two; an atom one of four. */
 #define ANY 0
 
+/* Rows that are no parts. */
+enum { BYTES, ITER };
+
 static const struct row rows[] = {
-    {"bytes", 5, 2, 2, ERL_BINARY_EXT},
+    [BYTES] = {"bytes", 5, 2, 2, ERL_BINARY_EXT},
+    [ITER] = {"iter", 4, 2, 2, ANY},
     {"date", 4, 2, 2, ERL_SMALL_TUPLE_EXT},
     {"time", 4, 2, 4, ERL_SMALL_TUPLE_EXT},
     {"datetime", 8, 2, 4, ERL_SMALL_TUPLE_EXT},
@@ -43,8 +47,8 @@ static const struct row rows[] = {
 static const struct row *find(const char *name, size_t len)
 {
     static const bool first[UINT8_MAX + 1] = {
-        ['b'] = true, ['c'] = true, ['d'] = true,
-        ['f'] = true, ['n'] = true, ['t'] = true,
+        ['b'] = true, ['c'] = true, ['d'] = true, ['f'] = true,
+        ['i'] = true, ['n'] = true, ['t'] = true,
     };
     if (len == 0 || !first[(unsigned char)*name])
         return NULL;
@@ -100,6 +104,24 @@ static bool is_small(const unsigned char **p, int nested)
     }
 }
 
+/* By the tag of what follows. */
+static enum tagged iterator(int second)
+{
+    switch (second) {
+    case ERL_PID_EXT:
+    case ERL_NEW_PID_EXT:
+        return TAGGED_ITER;
+    case ERL_NEW_FUN_EXT:
+    case ERL_EXPORT_EXT:
+    case ERL_LIST_EXT:
+    case ERL_STRING_EXT:
+    case ERL_NIL_EXT:
+        return TAGGED_LOST;
+    default:
+        return TAGGED_NOT;
+    }
+}
+
 enum tagged tagged_look(const unsigned char *p, size_t n)
 {
     char scratch[ETF_ATOM_SIZE];
@@ -109,8 +131,10 @@ enum tagged tagged_look(const unsigned char *p, size_t n)
     if (!row || n < row->least || n > row->most ||
         (row->second != ANY && row->second != *p))
         return TAGGED_NOT;
-    if (row == rows)
+    if (row == &rows[BYTES])
         return TAGGED_BYTES;
+    if (row == &rows[ITER])
+        return iterator(*p);
     for (size_t i = 1; i < n; i++)
         if (!is_small(&p, NESTED_MAX))
             return TAGGED_NOT;

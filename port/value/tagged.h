@@ -15,6 +15,8 @@ enum tagged {
     TAGGED_NOT,   /* an ordinary tuple */
     TAGGED_BYTES, /* {bytes, <<…>>} */
     TAGGED_PARTS, /* it may be one: Python code looks at the parts */
+    TAGGED_ITER,  /* {iter, Pid} */
+    TAGGED_LOST,  /* {iter, Fun | List}, which only an argument can be */
 };
 
 /* Elements, at most. */

@@ -17,6 +17,7 @@ main(_) ->
         table:rows("reply_id", fun py_wire:reply_id/1, ids()),
         table:rows("is_not_started", fun py_wire:is_not_started/1, not_started()),
         table:rows("chunk_items", fun py_wire:chunk_items/1, chunks()),
+        table:rows("iterators", fun iterators/2, with_iterators()),
         table:rows("ahead", fun py_wire:ahead/1, ahead()),
         table:rows("event", fun py_wire:event/1, events()),
         table:rows("message_id", fun py_wire:message_id/1, messages()),
@@ -33,6 +34,28 @@ main(_) ->
 request(Id, Op, Opts) ->
     {Arity, Body} = py_wire:body(Op, Opts),
     binary_to_term(iolist_to_binary(py_wire:request(Id, Arity, Body))).
+
+%% Whether something has to be replaced before the others are encoded.
+iterators(Op, Opts) -> py_wire:body(Op, Opts) =:= iterators.
+
+with_iterators() ->
+    Fun = fun() -> [] end,
+    Call = fun(Args, Kwargs) -> {call, m, f, Args, Kwargs} end,
+    Eval = fun(Locals) -> {eval, <<"1">>, Locals} end,
+    [{What, [Op, Opts], Is}
+     || {What, Op, Opts, Is} <-
+            [{"a list", Call([{iter, [1]}], #{}), #{}, true},
+             {"behind ten others", Call(lists:duplicate(10, 1) ++ [{iter, Fun}], #{}), #{}, true},
+             {"a keyword argument", Call([], #{a => 1, b => {iter, []}}), #{}, true},
+             {"locals", Eval(#{a => {iter, Fun}}), #{}, true},
+             {"locals of an exec", {exec, <<"1">>, #{a => {iter, Fun}}}, #{none => nil}, true},
+             {"a stream", {stream, Eval(#{a => {iter, Fun}})}, #{chunk => 1}, true},
+             {"a fun that takes something", Call([{iter, fun lists:max/1}], #{}), #{}, true},
+             {"a pid", Call([{iter, self()}, [x]], #{}), #{}, false},
+             {"tuples that are tuples", Eval(#{a => {iter, [1]}}), #{tags => false}, false},
+             {"within another argument", Call([[{iter, [1]}]], #{}), #{}, false},
+             {"something else", Call([{iter, 1}, {iter, [1], 1}], #{}), #{}, false},
+             {"a result", {ok, {iter, [1]}}, #{}, false}]].
 
 batch() ->
     Ops = [{1, {call, math, sqrt, [4], #{}}}, {2, version}, {3, {eval, binary:copy(<<"x">>, 100_000), #{}}}],
@@ -172,6 +195,7 @@ events() ->
      {"a call", [said({call, 300, 1, <<"f">>, [1], #{}})], {call, 300}},
      {"the question if there is a function", [said({lookup, 300, <<"f">>})], {call, 300}},
      {"something of the shared state", [said({state, 300, <<"get">>, [1]})], {call, 300}},
+     {"the question for more items", [said({pull, 300, self()})], {call, 300}},
      {"a message that is withdrawn", [said({event, withdraw, 300})], {withdraw, 300}},
      {"another that looks alike", [said({event, withdraw, [300]})], other},
      {"stacks", [Cut], {crash, <<"stacks">>}},

@@ -11,7 +11,8 @@
 -module(py_request).
 
 -export([run/2, exec/2]).
--export([prepare/3, deadline/2, unbound/1, unheard/1, opening/3, pool/1, go/1, perform/2]).
+-export([prepare/3, feed/1, deadline/2, unbound/1, unheard/1, opening/3, pool/1, go/1]).
+-export([perform/2]).
 -export([perform_on/2]).
 -export([place/2, check/1, grouped/2, anew/2]).
 -export_type([ticket/0, outcome/0]).
@@ -25,7 +26,9 @@
     req :: #req{},
     home :: py_binding:home() | undefined,
     to = any :: any | pos_integer() | all   % the worker that it names …
-              | context                     % … or home, where its context is
+              | context,                    % … or home, where its context is
+    iterated = none :: none             % it has iterators, which are started when it goes
+                     | py_secret:secret({py_wire:op(), map()})
 }).
 -opaque ticket() :: #ticket{}.
 
@@ -87,6 +90,7 @@ named(Req) -> Req#req{bound = true, named = true}.
 %% Brings the request to a worker and waits for its answer, in the process
 %% whose bindings count. A bound worker's death is reported once.
 -spec go(ticket()) -> outcome().
+go(#ticket{iterated = Iterated} = Ticket) when Iterated =/= none -> fed(fun go/1, Ticket);
 go(#ticket{home = {_, _, {within, Call, Depth}}} = Ticket) -> go_within(Call, Depth, Ticket);
 go(#ticket{to = Id} = Ticket) when is_integer(Id) -> perform(Ticket, none);
 go(#ticket{pool = #pool{name = Name}, to = context} = Ticket) ->
@@ -140,15 +144,53 @@ prepare(Kind, Op, #opts{pool = Target, wire = Wire, recycle = Recycle} = Opts) -
     What = py_wire:what(Op),
     case open(py_target:pool(Target), What) of
         {ok, Pool} ->
-            {Arity, Body} = py_wire:body(Op, billed(Pool, Op, Wire)),
-            Now = erlang:monotonic_time(microsecond),
-            Req = #req{caller = self(), owner = self(), kind = Kind, what = What,
-                       arrival = Now, recycle = Recycle, bill = maps:get(bill, Wire, false),
-                       deadline = deadline(Opts, Pool, Now div 1000), arity = Arity,
-                       size = iolist_size(Body), body = py_secret:hide(Body)},
-            ticket(Target, Pool, Req);
+            Billed = billed(Pool, Op, Wire),
+            case py_wire:body(Op, Billed) of
+                {Arity, Body} ->
+                    Now = erlang:monotonic_time(microsecond),
+                    Req = #req{caller = self(), owner = self(), kind = Kind, what = What,
+                               arrival = Now, recycle = Recycle, bill = maps:get(bill, Wire, false),
+                               deadline = deadline(Opts, Pool, Now div 1000), arity = Arity,
+                               size = iolist_size(Body), body = py_secret:hide(Body)},
+                    ticket(Target, Pool, Req);
+                iterators ->
+                    iterated(Op, Billed, Target, prepare(Kind, py_iter:empty(Op), Opts))
+            end;
         {error, _} = Error ->
             Error
+    end.
+
+%% An item is had once, so it is for one worker.
+iterated(_, _, {_, all} = Target, _) ->
+    py_options:badarg(Target, "an iterator is for one worker: pool must be a pool's name or {Pool, Id} here");
+iterated(Op, Wire, _, {ok, Ticket}) ->
+    {ok, Ticket#ticket{iterated = py_secret:hide({Op, Wire})}};
+iterated(_, _, _, {error, _} = Error) ->
+    Error.
+
+%% Starts the iterators of a request, which end with the calling process at the latest:
+%% it is the one that waits for the answer.
+-spec feed(ticket()) -> {ok, ticket(), [pid()]} | {error, term()}.
+feed(#ticket{iterated = none} = Ticket) ->
+    {ok, Ticket, []};
+feed(#ticket{iterated = Iterated, req = Req, pool = #pool{max_frame = Max}} = Ticket) ->
+    {Op, Wire} = py_secret:show(Iterated),
+    {Fed, Iterators} = py_iter:start(Op),
+    {Arity, Body} = py_wire:body(Fed, Wire),
+    case iolist_size(Body) of
+        Size when Size + 8 > Max ->
+            py_iter:stop(Iterators),
+            too_large(Size, Max);
+        Size ->
+            Whole = Req#req{arity = Arity, size = Size, body = py_secret:hide(Body)},
+            {ok, Ticket#ticket{req = Whole, iterated = none}, Iterators}
+    end.
+
+%% They are there until the answer is.
+fed(Go, Ticket) ->
+    case feed(Ticket) of
+        {ok, Fed, Iterators} -> try Go(Fed) after py_iter:stop(Iterators) end;
+        {error, _} = Error -> {none, Error}
     end.
 
 %% Where the costs of calls are summed up, each call has a bill, though not a whole
@@ -179,12 +221,15 @@ deadline(#opts{timeout = Timeout}, _, Now) ->
 ticket(_, _, #req{deadline = Deadline, arrival = Now}) when Deadline =< Now div 1000 ->
     {error, timeout};
 ticket(_, #pool{max_frame = Max}, #req{size = Size}) when Size + 8 > Max ->
-    Text = io_lib:format("the request is larger than max_frame (~b > ~b bytes)",
-                         [Size + 8, Max]),
-    {error, {badarg, iolist_to_binary(Text)}};
+    too_large(Size, Max);
 ticket(Target, #pool{name = Name} = Pool, Req) ->
     Ticket = to(Target, py_binding:home(Name), #ticket{pool = Pool, req = Req}),
     admit(Ticket, py_pool_load:memory_refusal(Pool)).
+
+too_large(Size, Max) ->
+    Text = io_lib:format("the request is larger than max_frame (~b > ~b bytes)",
+                         [Size + 8, Max]),
+    {error, {badarg, iolist_to_binary(Text)}}.
 
 %% When memory is short, a process that is bound to a worker is let through: it may
 %% have to free something.
@@ -241,6 +286,8 @@ perform_on(Worker, #ticket{pool = Pool, req = Req}) ->
 
 %% The same in a helper process, whose own death cancels the request.
 -spec perform(ticket(), py_ask:watch()) -> outcome().
+perform(#ticket{iterated = Iterated} = Ticket, Watch) when Iterated =/= none ->
+    fed(fun(Fed) -> perform(Fed, Watch) end, Ticket);
 perform(#ticket{pool = Pool, req = Req, to = Id}, Watch) when is_integer(Id) ->
     py_place:at(Id, Pool, named(Req#req{caller = self()}), Watch);
 perform(#ticket{home = {_, _, {within, _, _}}, to = context} = Ticket, _) ->
@@ -292,6 +339,11 @@ check(Tickets) ->
     lists:partition(fun({_, Checked}) -> is_record(Checked, ticket) end,
                     [{N, checked(Ticket)} || {N, Ticket} <- Tickets]).
 
+checked(#ticket{iterated = Iterated} = Ticket) when Iterated =/= none ->
+    case feed(Ticket) of
+        {ok, Fed, _} -> checked(Fed);
+        {error, _} = Error -> Error
+    end;
 checked(#ticket{pool = Pool, req = #req{what = What}} = Ticket) ->
     case py_place:check(Pool, What) of
         {ok, _} -> Ticket;

@@ -17,7 +17,8 @@
     pool :: #pool{},
     timeout :: timeout(),
     worker :: pid() | none,             % none: there are no items
-    id = 0 :: py_wire:id()
+    id = 0 :: py_wire:id(),
+    iterators = [] :: [pid()]           % what feeds its generator (py_iter)
 }).
 %% One whose items come as messages.
 -record(py_pushed, {by :: pid()}).
@@ -45,21 +46,25 @@ open(Source, #opts{wire = Wire} = Opts) ->
     Chunk = chunk(Wire),
     Credit = Wire#{chunk => Chunk, credit => py_worker_streams:first_credit()},
     case py_request:prepare({stream, Chunk}, Source, Opts#opts{wire = Credit}) of
-        {ok, Ticket} ->
-            {Worker, Answer} = py_request:go(Ticket),
-            Pool = py_request:pool(Ticket),
-            opened(Answer, #py_stream{pool = Pool, timeout = timeout(Opts, Pool),
-                                      worker = Worker});
-        {error, _} = Error ->
-            Error
+        {ok, Ticket} -> go(py_request:feed(Ticket), Opts);
+        {error, _} = Error -> Error
     end.
+
+go({ok, Ticket, Iterators}, Opts) ->
+    {Worker, Answer} = py_request:go(Ticket),
+    Pool = py_request:pool(Ticket),
+    opened(Answer, #py_stream{pool = Pool, timeout = timeout(Opts, Pool), worker = Worker,
+                              iterators = Iterators});
+go({error, _} = Error, _) ->
+    Error.
 
 timeout(#opts{timeout = default}, #pool{timeout = Timeout}) -> Timeout;
 timeout(#opts{timeout = Timeout}, _) -> Timeout.
 
 opened({opened, Id}, Stream) ->
     {ok, Stream#py_stream{id = Id}};
-opened(Answer, Stream) ->
+opened(Answer, #py_stream{iterators = Iterators} = Stream) ->
+    py_iter:stop(Iterators),
     case py_result:result(Answer) of
         ok -> {ok, Stream#py_stream{worker = none}};
         {error, _} = Error -> Error
@@ -86,12 +91,20 @@ ask(#py_stream{worker = Worker} = Stream) ->
 
 %% What has come of that.
 -spec pulled(py_ask:outcome(), stream()) -> {ok, [term(), ...]} | done | {error, term()}.
+pulled(Outcome, #py_stream{iterators = [_ | _] = Iterators} = Stream) ->
+    is_last(py_result:answer(Outcome)) andalso py_iter:stop(Iterators),
+    pulled(Outcome, Stream#py_stream{iterators = []});
 pulled(Outcome, #py_stream{worker = Worker, pool = Pool}) ->
     case py_result:answer(Outcome) of
         again -> worker_gone(Pool, py_pool_board:why_died(Pool, Worker));
         {error, {worker_exit, Why}} -> worker_gone(Pool, Why);
         Answer -> next_items(py_result:result(Answer), Pool)
     end.
+
+%% Whether the generator runs no more.
+is_last({reply, Frame}) -> py_wire:chunk_items(Frame) =:= final;
+is_last({error, busy}) -> false;
+is_last(_) -> true.
 
 -spec worker(stream()) -> pid() | none.
 worker(#py_stream{worker = Worker}) ->
@@ -131,7 +144,8 @@ close(#py_pushed{by = Push} = Stream) ->
     flush(Stream);
 close(#py_stream{worker = none}) ->
     ok;
-close(#py_stream{worker = Worker, id = Id}) ->
+close(#py_stream{worker = Worker, id = Id, iterators = Iterators}) ->
+    py_iter:stop(Iterators),
     py_worker:close_stream(Worker, Id);
 close(Other) ->
     not_a_stream(Other).

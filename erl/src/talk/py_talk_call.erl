@@ -22,6 +22,8 @@
 -type outcome() :: {ok, term()} | {list, [py_talk_state:etf()]}
                  | {error, {binary(), error | exit | throw, term(), [map()]}}.
 
+%% How many items an iterator is asked for at a time.
+-define(ITEMS, 512).
 %% The most characters of a reason in the text.
 -define(SHOWN, 500).
 
@@ -70,11 +72,29 @@ call(Id, Caller, Frame, Context) ->
             about_state(py_talk_question:answer(Op, Args, Context));
         {lookup, _, Name} ->
             {ok, find(Name, Context) =/= none};
+        {pull, _, Pid} when is_pid(Pid) ->
+            pull(Pid);
         _ ->
             failed(error, badarg)
     catch
         error:badarg -> failed(error, py_unknown_atom:explain(Frame))
     end.
+
+%% The next items of an iterator (py_iter), from a process that may be the user's.
+pull(Pid) ->
+    try gen_server:call(Pid, {py_next, ?ITEMS}, infinity) of
+        {ok, Items} when is_list(Items) -> {ok, Items};
+        done -> {ok, none};
+        {raised, Class, Reason, Stack} -> failed(Class, Reason, own(Stack));
+        {error, Reason} -> failed(error, Reason);
+        Other -> failed(error, {bad_items, Other})
+    catch
+        exit:{Reason, _} -> over(Reason)
+    end.
+
+over(Reason) ->
+    {error, {text("there are no more items: the process that has them has ended (~0tp), as the "
+                  "iterator of a call does with the call", [Reason]), exit, Reason, []}}.
 
 find(Name, Context) when is_atom(Name) -> find(atom_to_binary(Name), Context);
 find(Name, #{pool := Pool, functions := Allowed}) -> py_talk_functions:find(Name, Pool, Allowed).

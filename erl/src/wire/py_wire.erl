@@ -17,6 +17,9 @@
 
 -include("py_protocol.hrl").
 
+%% Calls are counted: these are for the eye.
+-compile({inline, [whole/2, single/1, parts/1]}).
+
 -type id() :: 0..16#7fffffff.
 %% A request as docs/protocol.md has it.
 -type op() :: atom() | tuple().
@@ -54,22 +57,51 @@ text(Name) when is_atom(Name) -> atom_to_binary(Name);
 text(Name) -> Name.
 
 %% The part of a request that is the same whoever runs it: Op and, where
-%% there are any, Opts, without a version byte; and the whole tuple's arity.
--spec body(op(), map()) -> {2 | 3, iodata()}.
-body(Op, Opts) when map_size(Opts) =:= 0 -> {2, bare(Op)};
-body(Op, Opts) -> {3, [bare(Op), bare(Opts)]}.
+%% there are any, Opts, without a version byte; and the whole tuple's arity; or that
+%% something in Op has to be replaced first.
+-spec body(op(), map()) -> {2 | 3, iodata()} | iterators.
+body(Op, Opts) ->
+    case is_small(Op) of
+        false ->
+            case iterates(Op) andalso maps:get(tags, Opts, in) =/= false of
+                false -> whole(parts(Op), Opts);
+                true -> iterators
+            end;
+        true ->
+            whole(single(Op), Opts)
+    end.
+
+whole(Op, Opts) when map_size(Opts) =:= 0 -> {2, Op};
+whole(Op, Opts) -> {3, [Op, bare(Opts)]}.
+
+%% Whether an argument has to be replaced before the others are encoded (py_iter).
+iterates({call, _, _, Args, Kwargs}) -> has_source(Args) orelse iterates(Kwargs);
+iterates({stream, Op}) -> iterates(Op);
+iterates({_, _, Locals}) -> iterates(Locals);
+iterates(Named) when is_map(Named), map_size(Named) > 0 -> has_source(maps:values(Named));
+iterates(_) -> false.
+
+has_source(Args) ->
+    lists:keymember(iter, 1, Args) andalso lists:any(fun is_source/1, Args).
+
+is_source({iter, Source}) -> is_list(Source) orelse is_function(Source);
+is_source(_) -> false.
 
 %% Large binaries in the term stay where they are: nothing is copied. Where
 %% there can be none, a single binary is made faster.
 bare(Term) ->
     case is_small(Term) of
-        true ->
-            <<?TERM_VERSION, Bare/binary>> = term_to_binary(Term),
-            Bare;
-        false ->
-            [<<?TERM_VERSION, First/binary>> | Rest] = erlang:term_to_iovec(Term),
-            [First | Rest]
+        true -> single(Term);
+        false -> parts(Term)
     end.
+
+single(Term) ->
+    <<?TERM_VERSION, Bare/binary>> = term_to_binary(Term),
+    Bare.
+
+parts(Term) ->
+    [<<?TERM_VERSION, First/binary>> | Rest] = erlang:term_to_iovec(Term),
+    [First | Rest].
 
 is_small({call, _, _, Args, Kwargs}) -> map_size(Kwargs) =:= 0 andalso are_flat(Args, 8);
 is_small({_, Code, Locals}) when is_map(Locals) -> map_size(Locals) =:= 0 andalso is_flat(Code);
@@ -249,6 +281,8 @@ event(<<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 5, "event", ?ATOM, 4, "send", _/binary>
 event(<<?TERM_VERSION, ?TUPLE, 6, ?ATOM, 4, "call", ?INTEGER, Id:32, _/binary>>) ->
     {call, Id};
 event(<<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 6, "lookup", ?INTEGER, Id:32, _/binary>>) ->
+    {call, Id};
+event(<<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 4, "pull", ?INTEGER, Id:32, _/binary>>) ->
     {call, Id};
 event(<<?TERM_VERSION, ?TUPLE, 4, ?ATOM, 5, "state", ?INTEGER, Id:32, _/binary>>) ->
     {call, Id};

@@ -207,6 +207,26 @@ static void it_asks_for_the_state(void **state)
     assert_int_equal(reads, 0);
 }
 
+static void items_are_pulled(void **state)
+{
+    (void)state;
+    embed_run("import _erlang\n"
+              "pid = erlang.Pid(b'Xw\\x03a@b' + bytes(12))\n");
+    evaluate("_erlang.pull(pid, True, 'nix')", "{ok, [nix, none, x]}");
+    assert_string_equal(text, "[None, None, Atom('x')]");
+    assert_int_equal(strncmp(question, "{pull,", 6), 0);
+    evaluate("_erlang.pull(pid, False, 'none')", "{ok, none}");
+    assert_string_equal(text, "None");
+    evaluate("_erlang.pull(pid, False, 'none')",
+             "{error, {no, exit, [why], []}}");
+    assert_string_equal(text, "Error: no");
+    evaluate("_erlang.pull(pid, False, 'x' * 256)", "ok");
+    assert_string_equal(text, "ValueError: none: too long for an atom");
+    evaluate("_erlang.pull(object(), False, 'none')", "ok");
+    assert_int_equal(strncmp(text, "TypeError: pid: cannot", 22), 0);
+    assert_int_equal(reads, 0);
+}
+
 /* Whoever gives up says so, and its answer is dropped. */
 static void a_signal_ends_the_wait(void **state)
 {
@@ -262,6 +282,7 @@ int main(void)
         cmocka_unit_test(it_cannot_be_encoded),
         cmocka_unit_test(it_is_looked_up),
         cmocka_unit_test(it_asks_for_the_state),
+        cmocka_unit_test(items_are_pulled),
         cmocka_unit_test(a_signal_ends_the_wait),
         cmocka_unit_test(who_gives_up_leaves_nothing),
         cmocka_unit_test(the_input_has_ended),
