@@ -18,7 +18,7 @@
 -include("py_protocol.hrl").
 
 %% Calls are counted: these are for the eye.
--compile({inline, [whole/2, single/1, parts/1]}).
+-compile({inline, [whole/2, single/1, parts/1, has_source/1]}).
 
 -type id() :: 0..16#7fffffff.
 %% A request as docs/protocol.md has it.
@@ -75,10 +75,10 @@ whole(Op, Opts) when map_size(Opts) =:= 0 -> {2, Op};
 whole(Op, Opts) -> {3, [Op, bare(Opts)]}.
 
 %% Whether an argument has to be replaced before the others are encoded (py_iter).
-iterates({call, _, _, Args, Kwargs}) -> has_source(Args) orelse iterates(Kwargs);
+iterates({call, _, _, Args, Kwargs}) when map_size(Kwargs) =:= 0 -> has_source(Args);
+iterates({call, _, _, Args, Kwargs}) -> has_source(Args) orelse has_source(maps:values(Kwargs));
 iterates({stream, Op}) -> iterates(Op);
-iterates({_, _, Locals}) -> iterates(Locals);
-iterates(Named) when is_map(Named), map_size(Named) > 0 -> has_source(maps:values(Named));
+iterates({_, _, Locals}) when map_size(Locals) > 0 -> has_source(maps:values(Locals));
 iterates(_) -> false.
 
 has_source(Args) ->
