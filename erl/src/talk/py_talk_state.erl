@@ -202,17 +202,19 @@ handle_call(used, _, #state{limits = Limits, bytes = Bytes} = S) ->
 handle_call({delete, Places}, _, S) ->
     Rows = lists:flatmap(fun(Place) -> ets:take(?MODULE, Place) end, Places),
     {reply, length(Rows), lists:foldl(fun gone/2, S, Rows)};
-handle_call({Place, take}, _, S) ->
+handle_call({{_, _} = Place, take}, _, S) ->
     case ets:take(?MODULE, Place) of
         [{_, _, Etf} = Row] -> {reply, {ok, Etf}, gone(Row, S)};
         [] -> {reply, none, S}
     end;
-handle_call({Place, What}, _, S) ->
+handle_call({{_, _} = Place, What}, _, S) ->
     Before = ets:lookup(?MODULE, Place),
     case changed(What, Before) of
         {write, Etf, Reply} -> write(Place, Etf, Before, Reply, S);
         {answer, Reply} -> {reply, Reply, S}
-    end.
+    end;
+handle_call(_, _, S) ->
+    {reply, {error, badarg}, S}.
 
 -spec handle_cast(term(), #state{}) -> {noreply, #state{}}.
 handle_cast(_, S) ->
