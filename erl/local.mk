@@ -68,6 +68,7 @@ erl_sources = \
 	erl/src/talk/py_talk_calls.erl \
 	erl/src/talk/py_talk_events.erl \
 	erl/src/talk/py_talk_functions.erl \
+	erl/src/talk/py_talk_given.erl \
 	erl/src/talk/py_talk_line.erl \
 	erl/src/talk/py_talk_log.erl \
 	erl/src/talk/py_talk_question.erl \
@@ -85,6 +86,7 @@ erl_sources = \
 	erl/src/os/py_os_rss.erl \
 	erl/src/wire/py_ask.erl \
 	erl/src/wire/py_exception.erl \
+	erl/src/wire/py_external.erl \
 	erl/src/wire/py_pace.erl \
 	erl/src/wire/py_result.erl \
 	erl/src/wire/py_secret.erl \

@@ -11,6 +11,7 @@ unit_scripts = \
 	test/unit/define.escript \
 	test/unit/diagnosis.escript \
 	test/unit/exception.escript \
+	test/unit/external.escript \
 	test/unit/figure.escript \
 	test/unit/fit.escript \
 	test/unit/history.escript \
@@ -140,6 +141,7 @@ test_scripts = \
 	test/program/static.escript \
 	test/program/version.escript \
 	test/talk/functions.escript \
+	test/talk/funs.escript \
 	test/talk/iter.escript \
 	test/talk/nested.escript \
 	test/talk/span.escript \
@@ -206,6 +208,7 @@ test_data = \
 	test/py/clean.py \
 	test/py/drip.py \
 	test/py/farewell.py \
+	test/py/given.py \
 	test/py/glutton.py \
 	test/py/hoard.py \
 	test/py/loads.py \

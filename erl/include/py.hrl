@@ -83,6 +83,7 @@
     binds = false :: false | home       % what its owner has at the worker afterwards …
                    | {context, pos_integer(), Idle :: timeout()}
                    | {uses, pos_integer(), Owner :: pid()},     % … or what it uses there
+    context = none :: none | pos_integer(),     % where its names are, if it is in one
     recycle = true :: boolean(),        % whether it counts (py_worker_tenure)
     bill = false :: boolean(),          % whether its caller wants to see it
     returned = false :: boolean(),

@@ -17,6 +17,7 @@
     ladder :: py_worker_ladder:ladder(),
     rest = py_worker_rest:new() :: py_worker_rest:rest(),
     callers = py_watch:new() :: py_watch:callers(),
+    given = none :: py_talk_given:given(),  % funs that requests have brought
     send :: py_worker_send:send(),
     hello :: #{python := binary(), guard := atom(), os_pid := pos_integer(),     % it said so
                lane := boolean()},  % whether large frames take it

@@ -8,6 +8,7 @@
 #include "memory/heap_hook.h"
 #include "op/bill.h"
 #include "op/stream.h"
+#include "talk/call.h"
 #include "talk/module.h"
 #include "task/capture.h"
 #include "task/context.h"
@@ -216,6 +217,8 @@ void op_run(const struct request *req, struct buf *out)
     task.req = req;
     task.at = req->args_at;
     const bool runs = prepare(row, &task, &err) == 0;
+    if (runs && req->has_funs)
+        call_given(req);
     if (runs && task.opts.bill)
         bill_begin(task.opts.bill);
     PyObject *value = runs ? run(row, &task) : NULL;

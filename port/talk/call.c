@@ -7,6 +7,7 @@
 
 #include "talk/answer.h"
 #include "talk/wait.h"
+#include "task/reply.h"
 #include "value/classes.h"
 #include "value/encode.h"
 #include "wire/output.h"
@@ -19,13 +20,13 @@ void call_answered(bool answered)
     is_answered = answered;
 }
 
-static int put_call(struct buf *out, int depth, PyObject *name, PyObject *args,
-                    PyObject *kwargs)
+static int put_call(struct buf *out, int depth, PyObject *callee,
+                    PyObject *args, PyObject *kwargs)
 {
     struct form form;
     form_init(&form);
     put_long(out, depth);
-    if (value_encode(out, name, &form, "name") < 0 ||
+    if (value_encode(out, callee, &form, "name") < 0 ||
         value_encode(out, args, &form, "args") < 0)
         return -1;
     return value_encode(out, kwargs, &form, "kwargs");
@@ -40,13 +41,15 @@ static PyObject *ask(struct buf *out, uint32_t id, const struct form *form)
     return NULL;
 }
 
-static PyObject *call(PyObject *name, PyObject *args, PyObject *kwargs)
+/* A fun goes back as it came: Erlang knows those that it has given. */
+static PyObject *call(PyObject *callee, PyObject *args, PyObject *kwargs)
 {
     struct buf out;
-    const uint32_t id = answer_begin(&out, 6, "call");
+    const bool named = PyUnicode_Check(callee);
+    const uint32_t id = answer_begin(&out, 6, named ? "call" : "apply");
     const int depth = answer_nest_begin(id);
     PyObject *value = NULL;
-    if (put_call(&out, depth, name, args, kwargs) == 0)
+    if (put_call(&out, depth, callee, args, kwargs) == 0)
         value = ask(&out, id, NULL);
     if (depth > 0)
         answer_nest_end(id);
@@ -66,10 +69,10 @@ static bool may_ask(void)
     return false;
 }
 
-PyObject *call_function(PyObject *name, PyObject *args, PyObject *kwargs)
+PyObject *call_function(PyObject *callee, PyObject *args, PyObject *kwargs)
 {
     PyObject *list = may_ask() ? PySequence_List(args) : NULL;
-    PyObject *value = list ? call(name, list, kwargs) : NULL;
+    PyObject *value = list ? call(callee, list, kwargs) : NULL;
     Py_XDECREF(list);
     return value;
 }
@@ -127,4 +130,19 @@ PyObject *call_lookup(PyObject *name)
         value = ask(&out, id, NULL);
     buf_free(&out);
     return value;
+}
+
+void call_given(const struct request *req)
+{
+    struct buf out;
+    if (!is_answered || !output_is_open())
+        return;
+    buf_init(&out, 0);
+    reply_begin(&out, req->frame + req->id_at, req->id_len);
+    put_tuple(&out, 2);
+    put_atom_z(&out, "given");
+    put_atom_z(&out, "funs");
+    if (out.why == BUF_OK)
+        reply_send(&out);
+    buf_free(&out);
 }

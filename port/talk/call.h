@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * call: functions of Erlang's that Python calls. A reader that has said that it
- * answers calls gets {call, CallId, Depth, Name, Args, Kwargs}, and the thread
- * waits for {reply, CallId, {ok, Value} | {error, {Text, Class, Reason,
- * Stack}}}. A call takes no room in a window: each thread has one at a time.
+ * answers calls gets {call, CallId, Depth, Name, Args, Kwargs}, or {apply,
+ * CallId, Depth, Fun, Args, Kwargs}, and the thread waits for {reply, CallId,
+ * {ok, Value} | {error, {Text, Class, Reason, Stack}}}. A call takes no room in
+ * a window: each thread has one at a time.
  */
 #ifndef PORT_TALK_CALL_H
 #define PORT_TALK_CALL_H
@@ -12,14 +13,16 @@
 
 #include "value/form.h"
 #include "value/python.h"
+#include "wire/request.h"
 
 /* Whether the reader answers calls. Any thread, no GIL. */
 void call_answered(bool answered);
 
-/* Calls the function of this name, with a tuple and a dict. Its value; or NULL
- * with an exception, which is erlang.Error if the function has failed, and
- * erlang.SendError if nobody answers. GIL held, any thread; waits without. */
-PyObject *call_function(PyObject *name, PyObject *args, PyObject *kwargs);
+/* Calls the function of this name, or an erlang.Fun, with a tuple and a dict.
+ * Its value; or NULL with an exception, which is erlang.Error if the function
+ * has failed, and erlang.SendError if nobody answers. GIL held, any thread;
+ * waits without. */
+PyObject *call_function(PyObject *callee, PyObject *args, PyObject *kwargs);
 
 /* Asks for something of the state that workers share, with a str and a list:
  * {state, CallId, Op, Args}. `arrays`: numbers in memory become arrays, and not
@@ -35,5 +38,9 @@ PyObject *call_pull(PyObject *pid, const struct form *form);
 /* Whether there is a function of this name, as a bool; NULL with an exception.
  * GIL held, any thread; waits without. */
 PyObject *call_lookup(PyObject *name);
+
+/* A request that brings funs is about to run: says so, {Id, {given, funs}}, so
+ * that Erlang knows which may be called. GIL held. */
+void call_given(const struct request *req);
 
 #endif

@@ -60,12 +60,15 @@ static PyObject *erlang_send(PyObject *module, PyObject *args)
 
 static PyObject *erlang_call(PyObject *module, PyObject *args)
 {
-    PyObject *name = NULL, *list = NULL, *kwargs = NULL;
+    PyObject *callee = NULL, *list = NULL, *kwargs = NULL;
     (void)module;
-    if (!PyArg_ParseTuple(args, "UO!O!:call", &name, &PyTuple_Type, &list,
+    if (!PyArg_ParseTuple(args, "OO!O!:call", &callee, &PyTuple_Type, &list,
                           &PyDict_Type, &kwargs))
         return NULL;
-    return call_function(name, list, kwargs);
+    if (PyUnicode_Check(callee) || Py_IS_TYPE(callee, classes_type(ERL_FUN)))
+        return call_function(callee, list, kwargs);
+    return PyErr_Format(PyExc_TypeError, "call a name or a Fun, not %.200s",
+                        Py_TYPE(callee)->tp_name);
 }
 
 static PyObject *erlang_lookup(PyObject *module, PyObject *name)
@@ -143,7 +146,7 @@ static PyMethodDef functions[] = {
     {"send", erlang_send, METH_VARARGS,
      "send(to, term): sends a message; see erlang.send."},
     {"call", erlang_call, METH_VARARGS,
-     "call(name, args, kwargs): calls a function of Erlang's; see "
+     "call(name_or_fun, args, kwargs): calls a function of Erlang's; see\n"
      "erlang.call."},
     {"lookup", erlang_lookup, METH_O,
      "lookup(name): whether there is such a function."},

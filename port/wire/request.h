@@ -50,6 +50,7 @@ struct request {
     size_t
         args_at; /* the first argument (behind the name) | Result | Request */
     size_t opts_at; /* 0 = none */
+    bool has_funs;  /* it brings funs, anywhere */
     long long n;    /* of {more, Id, N} and {ack, N} */
 };
 

@@ -20,6 +20,7 @@
 #ifndef PORT_WIRE_SCAN_H
 #define PORT_WIRE_SCAN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "wire/err.h"
@@ -31,6 +32,10 @@ int scan_frame(const char *p, size_t n, struct err *err);
 /* One term that starts at p[*at] (no version byte). Returns 0 with *at behind
  * it, or -1 with the text in err and *at as it was. */
 int scan_term(const char *p, size_t n, size_t *at, struct err *err);
+
+/* The same; *funs becomes true if there is a fun in it, and else stays. */
+int scan_for_funs(const char *p, size_t n, size_t *at, bool *funs,
+                  struct err *err);
 
 /* -1 with the text in err when a frame of n bytes goes on at `at`. */
 int scan_end(size_t n, size_t at, struct err *err);

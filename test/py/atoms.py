@@ -13,7 +13,9 @@ _CALL = re.compile(
     r"|event_begin|map_take|put_number|add_feature)"
     r'\([^";]*?"([a-z]\w*)"'
 )
-_CHOICE = re.compile(r'\bput_atom_z\([^;]*?"(\w+)" : "(\w+)"')
+_CHOICE = re.compile(
+    r'\b(?:put_atom_z|answer_begin)\([^;]*?"(\w+)" : "(\w+)"'
+)
 _NONE = re.compile(r'\.none = "(\w+)"')
 # The guard that holds is never `auto`.
 _GUARD = re.compile(r'\[GUARD_(?!AUTO)\w+\] = "(\w+)"')

@@ -329,8 +329,6 @@ foreign_fun() ->
     true = register(test, self()),
     {ok, [<<"Error">>, <<"error: undef">> | _]} =
         py:call(callbacks, call, [<<"missing">>, fun() -> test ! ran end]),
-    {error, {'TypeError', _}} = py:call(erlang, call, [fun() -> test ! ran end]),
-    {error, {'TypeError', _}} = py:eval(<<"f()">>, #{f => fun() -> test ! ran end}),
     receive ran -> error(ran) after 0 -> ok end.
 
 in_child() ->

@@ -15,7 +15,7 @@
 
 main(_) ->
     tap:run([
-        {"jobs are sent in order, and keep no body", fun order/0},
+        {"jobs are sent in order, and keep their body until they are answered", fun order/0},
         {"a window of jobs is sent, no more", fun window/0},
         {"a window of bytes is sent, and one larger job alone", fun bytes/0},
         {"a window that grows and shrinks", fun other_window/0},
@@ -167,6 +167,10 @@ order() ->
     {[_, {open, #job{req = Kept}, _, _}], _} =
         py_worker_jobs:reply(2, frame(2, {chunk, []}), sent([stream(2)])),
     ?assertEqual([], Kept#req.body),
+    Sent = sent([req(1)]),
+    ?assertEqual(<<"body">>, (py_worker_jobs:request(1, Sent))#req.body),
+    {_, Answered} = py_worker_jobs:reply(1, frame(1, ok), Sent),
+    ?assertEqual([], (py_worker_jobs:last(Answered))#req.body),
     ?assertEqual(none, py_worker_jobs:next(Jobs)).
 
 window() ->

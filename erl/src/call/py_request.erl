@@ -240,7 +240,8 @@ admit(Ticket, _) -> {ok, Ticket}.
 %% that names the worker that it is bound to is at home there.
 to(#py_context{pool = Pool, worker = Worker} = Context, _, #ticket{req = Req} = Ticket) ->
     Home = case py_binding:home(Worker) of undefined -> {Worker, Pool, false}; Waits -> Waits end,
-    Ticket#ticket{to = context, home = Home, req = Req#req{binds = uses(Context)}};
+    Ticket#ticket{to = context, home = Home,
+                  req = Req#req{binds = uses(Context), context = Context#py_context.id}};
 to({_, Id}, {_, _, _} = Home, #ticket{pool = Pool} = Ticket) when is_integer(Id) ->
     case py_pool_board:worker(Pool, Id) of
         [{_, Worker, _}] -> on(Worker, py_binding:home(Worker), Home, Ticket#ticket{to = Id});

@@ -2,8 +2,9 @@
 %%
 %% One call of Python's: what the process does that was started for it. It decodes
 %% the call, finds the function, applies it and answers the program. What comes as
-%% bytes is never run: the function is one of those that Erlang has registered. A
-%% question about the shared state is answered in the same way.
+%% bytes is never run: the function is one of those that Erlang has registered, or of
+%% the funs that were given to what runs now. A question about the shared state is
+%% answered in the same way.
 %%
 %% Its worker's Python waits for it. What it asks of that worker runs within the call:
 %% the binding (py_binding) says so. If the job that has called was itself asked for by
@@ -11,13 +12,15 @@
 -module(py_talk_call).
 
 -export([run/4, failure/3]).
--export_type([context/0, outcome/0]).
+-export_type([context/0, who/0, outcome/0]).
 
 -include("py.hrl").
 
 -type context() :: #{port := port(), worker := pid(), calls := pid(), pool := atom(),
                      functions := py_talk_functions:allowed(), state := py_talk_question:allowed(),
                      max_frame := pos_integer(), _ => _}.
+%% Who waits for what Python runs now, and who keeps the funs that were given to it.
+-type who() :: {Caller :: pid() | none, Keeper :: pid() | none}.
 %% An error is a text for people, and what Python's erlang.Error has.
 -type outcome() :: {ok, term()} | {list, [py_talk_state:etf()]}
                  | {error, {binary(), error | exit | throw, term(), [map()]}}.
@@ -28,9 +31,9 @@
 -define(SHOWN, 500).
 
 %% Runs the call in this frame in the calling process.
--spec run(py_wire:id(), Caller :: pid() | none, py_secret:secret(binary()), context()) -> ok.
-run(Id, Caller, Frame, #{port := Port} = Context) ->
-    Outcome = call(Id, Caller, py_secret:show(Frame), Context),
+-spec run(py_wire:id(), who(), py_secret:secret(binary()), context()) -> ok.
+run(Id, Who, Frame, #{port := Port} = Context) ->
+    Outcome = call(Id, Who, py_secret:show(Frame), Context),
     _ = py_os_port:send(Port, answer(Id, Outcome, Context)),
     ok.
 
@@ -63,11 +66,14 @@ inherit_all({dictionary, Entries}) ->
 inherit_all(undefined) ->
     ok.
 
-call(Id, Caller, Frame, Context) ->
+call(Id, {Caller, Keeper}, Frame, Context) ->
     try binary_to_term(Frame, [safe]) of
         {call, _, Depth, Name, Args, Kwargs} when is_map(Kwargs) ->
             bind(Id, Depth, Caller, Context),
             apply_found(find(Name, Context), Name, arguments(Args, Kwargs), Context);
+        {apply, _, Depth, Fun, Args, Kwargs} when is_map(Kwargs) ->
+            bind(Id, Depth, Caller, Context),
+            apply_given(py_talk_given:find(Keeper, Fun), arguments(Args, Kwargs));
         {state, _, Op, Args} ->
             about_state(py_talk_question:answer(Op, Args, Context));
         {lookup, _, Name} ->
@@ -116,6 +122,16 @@ apply_found({ok, {Function, Timeout}}, _, Args, #{calls := Calls}) ->
     Outcome = apply_safely(Function, Args),
     py_talk_calls:no_limit(Timer),
     Outcome.
+
+%% Whoever gives a fun allows that it is called.
+apply_given(none, _) ->
+    {error, {<<"this fun was given to a call that is over, or to none">>, error, undef, []}};
+apply_given({ok, Fun}, Args) when is_function(Fun, length(Args)) ->
+    apply_safely(Fun, Args);
+apply_given({ok, Fun}, Args) ->
+    {arity, Arity} = erlang:fun_info(Fun, arity),
+    {error, {text("this fun is called with ~b arguments, and has ~b", [length(Args), Arity]),
+             error, badarity, []}}.
 
 apply_safely(Function, Args) ->
     try

@@ -36,11 +36,10 @@ start(Args) ->
     {ok, Pid} = gen_server:start(?MODULE, {self(), Args}, []),
     Pid.
 
-%% The program has sent this frame: a call, or the question if there is a function. The
-%% caller waits for what Python runs now.
--spec call(pid(), py_wire:id(), Caller :: pid() | none, py_secret:secret(binary())) -> ok.
-call(Calls, Id, Caller, Frame) ->
-    gen_server:cast(Calls, {call, Id, Caller, Frame}).
+%% The program has sent this frame: a call, or the question if there is a function.
+-spec call(pid(), py_wire:id(), py_talk_call:who(), py_secret:secret(binary())) -> ok.
+call(Calls, Id, Who, Frame) ->
+    gen_server:cast(Calls, {call, Id, Who, Frame}).
 
 %% Nobody waits for this call any more.
 -spec withdraw(pid(), py_wire:id()) -> ok.
@@ -71,10 +70,10 @@ init({Worker, Args}) ->
 handle_call(_, _, S) ->
     {noreply, S}.
 
--spec handle_cast({call, py_wire:id(), pid() | none, py_secret:secret(binary())}
+-spec handle_cast({call, py_wire:id(), py_talk_call:who(), py_secret:secret(binary())}
                   | {withdraw, py_wire:id()}, #state{}) -> {noreply, #state{}}.
-handle_cast({call, Id, Caller, Frame}, S) ->
-    {noreply, call(is_short(py_secret:show(Frame)), Id, Caller, Frame, S)};
+handle_cast({call, Id, Who, Frame}, S) ->
+    {noreply, call(is_short(py_secret:show(Frame)), Id, Who, Frame, S)};
 handle_cast({withdraw, Id}, #state{pids = Pids} = S) ->
     case Pids of
         #{Id := Pid} -> exit(Pid, kill), {noreply, forget(Pid, S)};
@@ -96,11 +95,11 @@ handle_info(_, S) ->
 
 %% What is about the shared state is answered here, unless its arguments are large: a
 %% process of its own would cost more than that.
-call(true, Id, Caller, Frame, #state{context = Context} = S) ->
-    ok = py_talk_call:run(Id, Caller, Frame, Context),
+call(true, Id, Who, Frame, #state{context = Context} = S) ->
+    ok = py_talk_call:run(Id, Who, Frame, Context),
     S;
-call(false, Id, Caller, Frame, #state{context = Context, ids = Ids, pids = Pids} = S) ->
-    Pid = spawn_link(py_talk_call, run, [Id, Caller, Frame, Context]),
+call(false, Id, Who, Frame, #state{context = Context, ids = Ids, pids = Pids} = S) ->
+    Pid = spawn_link(py_talk_call, run, [Id, Who, Frame, Context]),
     S#state{ids = Ids#{Pid => Id}, pids = Pids#{Id => Pid}}.
 
 is_short(Frame) ->

@@ -45,15 +45,18 @@ is_helper(Pid, #events{log = Log, sender = Sender, calls = Calls}) ->
 window() ->
     ?UNACKED_MAX.
 
-%% Handles a frame that is not a reply. `Caller' says who waits for what runs now.
--spec handle(binary(), Caller :: fun(() -> pid() | none), port(), events()) -> events().
-handle(Frame, Caller, Port, #events{log = Log, sender = Sender} = E) ->
+%% Handles a frame that is not a reply. `Who' says who waits for what runs now, and who
+%% keeps the funs that were given to it.
+-spec handle(binary(), Who :: fun((caller | keeper) -> pid() | none), port(), events()) -> events().
+handle(Frame, Who, Port, #events{log = Log, sender = Sender} = E) ->
     case py_wire:event(Frame) of
         message ->
             py_talk_sender:message(Sender, byte_size(Frame), py_secret:hide(Frame)),
             E;
         {call, Id} ->
-            call(Id, Caller(), Frame, E);
+            call(Id, {Who(caller), none}, Frame, E);
+        {apply, Id} ->
+            call(Id, {Who(caller), Who(keeper)}, Frame, E);
         {withdraw, Id} ->
             withdraw(Id, E),
             E;
@@ -74,11 +77,11 @@ handle(Frame, Caller, Port, #events{log = Log, sender = Sender} = E) ->
             E
     end.
 
-call(Id, Caller, Frame, #events{calls = Calls} = E) when is_pid(Calls) ->
-    py_talk_calls:call(Calls, Id, Caller, py_secret:hide(Frame)),
+call(Id, Who, Frame, #events{calls = Calls} = E) when is_pid(Calls) ->
+    py_talk_calls:call(Calls, Id, Who, py_secret:hide(Frame)),
     E;
-call(Id, Caller, Frame, #events{calls = Args} = E) ->
-    call(Id, Caller, Frame, E#events{calls = py_talk_calls:start(Args)}).
+call(Id, Who, Frame, #events{calls = Args} = E) ->
+    call(Id, Who, Frame, E#events{calls = py_talk_calls:start(Args)}).
 
 %% It is either a message or a call.
 withdraw(Id, #events{sender = Sender, calls = Calls}) ->

@@ -261,17 +261,18 @@ items(_) -> final.
 list_length(<<108, N:32, _/binary>>) -> N;
 list_length(<<106>>) -> 0.
 
-%% Whether a frame is {Id, {output, Text}}, what a job has printed, or
-%% {Id, {bill, Map}}, what it has cost: the reply is still to come.
--spec ahead(binary()) -> output | bill | none.
+%% Whether a frame is {Id, {output, Text}}, what a job has printed, {Id, {bill, Map}},
+%% what it has cost, or {Id, {given, funs}}, that it brings some: the reply is still to come.
+-spec ahead(binary()) -> output | bill | given | none.
 ahead(<<_:8/binary, ?TUPLE, 2, ?ATOM, 6, "output", _/binary>>) -> output;
 ahead(<<_:8/binary, ?TUPLE, 2, ?ATOM, 4, "bill", _/binary>>) -> bill;
+ahead(<<_:8/binary, ?TUPLE, 2, ?ATOM, 5, "given", _/binary>>) -> given;
 ahead(_) -> none.
 
-%% What a frame without an Id is: a message; a call of a function, or a question that is
-%% answered like one; its sender's change of mind; the program's last words; or something
-%% else, which is not looked into.
--spec event(binary()) -> message | {call, id()} | {withdraw, id()}
+%% What a frame without an Id is: a message; a call of a function or of a fun, or a
+%% question that is answered like one; its sender's change of mind; the program's last
+%% words; or something else, which is not looked into.
+-spec event(binary()) -> message | {call | apply | withdraw, id()}
                        | {paused, memory_error | heap}
                        | {spoilt | crash | start_failed, binary()} | other.
 event(<<?TERM_VERSION, ?TUPLE, 4, ?ATOM, 4, "send", ?INTEGER, _:32, _/binary>>) ->
@@ -280,6 +281,8 @@ event(<<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 5, "event", ?ATOM, 4, "send", _/binary>
     message;
 event(<<?TERM_VERSION, ?TUPLE, 6, ?ATOM, 4, "call", ?INTEGER, Id:32, _/binary>>) ->
     {call, Id};
+event(<<?TERM_VERSION, ?TUPLE, 6, ?ATOM, 5, "apply", ?INTEGER, Id:32, _/binary>>) ->
+    {apply, Id};
 event(<<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 6, "lookup", ?INTEGER, Id:32, _/binary>>) ->
     {call, Id};
 event(<<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 4, "pull", ?INTEGER, Id:32, _/binary>>) ->

@@ -235,8 +235,8 @@ frame(Frame, S) -> settle(more(?MOST_STEPS, frame_step(Frame, S))).
 
 frame_step({broken, Why}, #state{port = Port} = S) -> exit(Port, Why), S;
 frame_step({none, Frame}, #state{port = Port, events = Events, phase = Phase} = S) ->
-    Caller = fun() -> py_worker_view:caller(Phase) end,
-    S#state{events = py_talk_events:handle(Frame, Caller, Port, Events)};
+    Who = fun(What) -> py_worker_view:who(What, Phase) end,
+    S#state{events = py_talk_events:handle(Frame, Who, Port, Events)};
 frame_step({0, Frame}, #state{phase = {live, Live}} = S) ->
     S#state{phase = {live, py_worker_live:numbers(py_result:decode(Frame), Live)}};
 frame_step({Id, Frame}, #state{phase = {live, Live}, large = Large} = S) ->

@@ -8,7 +8,7 @@
 %% Whatever others still want of the worker is refused, so nobody waits for this.
 -module(py_worker_end).
 
--export([run/1, refuse/1, grace/1, why/1, killed_by/3, start_failure/4, give_up/2]).
+-export([run/1, refuse/1, give_back/2, grace/1, why/1, killed_by/3, start_failure/4, give_up/2]).
 -export_type([ending/0]).
 
 -include("py.hrl").
@@ -118,7 +118,7 @@ listen(Left, Deadline, #{port := Port} = E) ->
 %% Nobody waits for a reply any more.
 heard(Frame, #{port := Port, lane := Lane, events := Events} = E) ->
     case py_os_lane:frame(Frame, Lane) of
-        {none, Event} -> E#{events := py_talk_events:handle(Event, fun() -> none end, Port, Events)};
+        {none, Event} -> E#{events := py_talk_events:handle(Event, fun(_) -> none end, Port, Events)};
         _ -> E
     end.
 
@@ -147,3 +147,12 @@ refuse(_, _) -> ok.
 -spec refuse(#req{} | [#req{}]) -> ok.
 refuse(#req{reply_to = From}) -> py_ask:answer(From, again);
 refuse(Reqs) -> lists:foreach(fun refuse/1, Reqs).
+
+%% A request that has not started goes elsewhere. It does not go by way of its caller, so
+%% the pool's queue has it before it hears that there is room here: nobody who came later
+%% overtakes it. Some requests are for their callers to bring elsewhere.
+-spec give_back(#req{}, Pool :: pid()) -> ok.
+give_back(#req{named = Named, grouped = Grouped} = Req, _) when Named; Grouped ->
+    refuse(Req);
+give_back(Req, Pool) ->
+    py_pool:enter(Pool, Req#req{returned = true, body = []}).

@@ -63,7 +63,7 @@ no_room(#req{reply_to = From}, N, Max) -> {answer, From, {error, {overloaded, N,
 -spec nest(py_wire:id(), #req{}, jobs()) -> {[effect()], jobs()}.
 nest(Id, #req{within = Call, arity = Arity, size = Size, body = Body, deadline = Deadline} = Req,
      #jobs{sent = Sent, n = N, bytes = Bytes} = J) ->
-    Job = #job{id = Id, req = Req#req{body = []}, state = {started, main}, deadline = Deadline},
+    Job = #job{id = Id, req = Req, state = {started, main}, deadline = Deadline},
     {[{send, py_wire:within(Call, py_wire:request(Id, Arity, py_secret:show(Body)), Size)}],
      J#jobs{sent = [Job | Sent], n = N + 1, bytes = Bytes + Size,
             soonest = min(Deadline, J#jobs.soonest)}}.
@@ -88,19 +88,16 @@ send(Job, Size, J) ->
     J#jobs{sent = Sent, behind = Behind, n = J#jobs.n + 1, bytes = J#jobs.bytes + Size,
            waiting = queue:drop(J#jobs.waiting), n_waiting = J#jobs.n_waiting - 1}.
 
-%% Nothing behind a job can have started: so what comes there is only kept, youngest
+%% A job keeps its body until it is answered, because there may be funs in it. Nothing
+%% behind a job can have started: so what comes there is only kept, youngest
 %% first, until all are looked at (gather/1) or nothing else is left (advance/2).
 behind(Job, [], []) ->
-    {[kept(Job, {started, main})], []};
+    {[Job#job{state = {started, main}}], []};
 behind(Job, Sent, Behind) ->
     case are_aside(Sent) of
-        true -> {may_start(Sent ++ [kept(Job, sent)]), Behind};
-        false -> {Sent, [kept(Job, sent) | Behind]}
+        true -> {may_start(Sent ++ [Job#job{state = sent}]), Behind};
+        false -> {Sent, [Job#job{state = sent} | Behind]}
     end.
-
-%% The body belongs to the caller: here it is not needed any more.
-kept(#job{req = Req} = Job, State) ->
-    Job#job{state = State, req = Req#req{body = []}}.
 
 advance([], []) ->
     {[], []};
@@ -159,7 +156,8 @@ reply(Id, Frame, #jobs{sent = Sent, behind = Behind} = J) ->
 
 without(#job{req = #req{size = Size} = Req}, Rest, #jobs{n = N, bytes = Bytes} = J) ->
     {Sent, Behind} = advance(Rest, J#jobs.behind),
-    J#jobs{sent = Sent, behind = Behind, n = N - 1, bytes = Bytes - Size, last = Req}.
+    J#jobs{sent = Sent, behind = Behind, n = N - 1, bytes = Bytes - Size,
+            last = Req#req{body = []}}.
 
 %% What runs within another one is no progress of that, unless it kept the ladder from it.
 replied(#job{left = false, req = #req{within = Call}} = Job, Frame, J) when Call =/= none ->
@@ -174,10 +172,11 @@ finish(#job{recalled = true, req = Req} = Job, Frame, J) ->
         true -> {[{requeue, Req}], J};
         false -> finish(Job#job{recalled = false}, Frame, J)
     end;
-finish(#job{req = #req{kind = {stream, _}}} = Job, Frame, J) ->
+finish(#job{req = #req{kind = {stream, _}} = Req} = Job, Frame, J) ->
     case py_wire:chunk_items(Frame) of
         final -> done(Job, Frame, J);
-        Items -> {py_worker_tenure:binds(Job#job.req, Frame) ++ [{open, Job, Frame, Items}], J}
+        Items -> {py_worker_tenure:binds(Req, Frame)
+                      ++ [{open, Job#job{req = Req#req{body = []}}, Frame, Items}], J}
     end;
 finish(Job, Frame, J) -> done(Job, Frame, J).
 

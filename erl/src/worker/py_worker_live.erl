@@ -67,7 +67,7 @@ accept(Req, Now, L) ->
     case py_worker_view:takes(Req, L) of
         true when Req#req.within =/= none -> nest(Req, Now, L);
         true -> push(Req, Now, L);
-        false -> enter(Req, L), L;
+        false -> py_worker_end:give_back(Req, L#live.pool_pid), L;
         {full, Max} ->
             py_worker_view:publish_contexts(L),
             effect({answer, Req#req.reply_to, {error, {overloaded, contexts, Max}}}, L)
@@ -106,9 +106,14 @@ watch(Caller, #live{callers = Callers} = L) ->
 reply(Id, Frame, #live{pool = Pool, slot = Slot, jobs = Jobs} = L) ->
     case py_wire:ahead(Frame) of
         none -> job_reply(Id, Frame, L);
+        given -> given(Id, py_worker_jobs:request(Id, Jobs), L);
         output -> L#live{jobs = py_worker_jobs:ahead(Id, Frame, Jobs)};
         bill -> L#live{jobs = py_worker_bill:ahead(Id, Frame, Pool, Slot, Jobs)}
     end.
+
+given(Id, #req{} = Req, #live{given = Given, tenure = Tenure} = L) ->
+    L#live{given = py_talk_given:give(Id, Req, py_worker_tenure:open_context(Req, Tenure), Given)};
+given(_, none, L) -> L.
 
 job_reply(Id, Frame, #live{jobs = Jobs} = L) ->
     case py_worker_jobs:reply(Id, Frame, Jobs) of
@@ -175,7 +180,8 @@ bound({Partings, Tenure}, L) ->
     lists:foldl(fun parting/2, Next, Partings).
 
 %% The program drops a context's names when what it has by now is done.
-parting({close, Contexts}, #live{pool = #pool{timeout = Timeout}} = L) ->
+parting({close, Contexts}, #live{pool = #pool{timeout = Timeout}, given = Given} = L) ->
+    py_talk_given:closed(Contexts, Given),
     Req = py_worker_send:own({context_close, Contexts}, py_time:deadline(Timeout)),
     Id = py_worker_streams:next_id(L#live.last_id, L#live.streams),
     jobs(py_worker_jobs:push(Id, Req, 0, L#live.jobs), L#live{last_id = Id});
@@ -311,8 +317,8 @@ effect({queue, Req}, #live{pool_pid = Pool} = L) -> py_pool:enter(Pool, Req#req{
 effect(progress, #live{since = none, busy = false} = L) -> L;
 effect(progress, L) -> L#live{since = none, busy = false};
 effect(measure, L) -> measure(fun py_worker_send:widen/3, py_time:now_ms(), L);
-effect({requeue, Req}, #live{tenure = Tenure} = L) ->
-    enter(Req, L),
+effect({requeue, Req}, #live{tenure = Tenure, pool_pid = Pool} = L) ->
+    py_worker_end:give_back(Req, Pool),
     L#live{tenure = py_worker_tenure:given_back(Req, Tenure)};
 effect({bind, Bound}, #live{tenure = Tenure} = L) ->
     bound(py_worker_tenure:bind(Bound, Tenure), L);
@@ -329,21 +335,14 @@ effect({rung, close}, #live{about = About, port = Port, pool = Pool} = L) ->
     py_worker_reaper:reap(About, Pool#pool.close_grace),
     L.
 
-%% The request does not go by way of its caller, so the pool's queue has it before it
-%% hears that there is room here: nobody who came later overtakes it. Some requests are
-%% for their callers to bring elsewhere.
-enter(#req{named = Named, grouped = Grouped} = Req, _) when Named; Grouped ->
-    py_worker_end:refuse(Req);
-enter(Req, #live{pool_pid = Pool}) ->
-    py_pool:enter(Pool, Req#req{returned = true, body = []}).
-
 %% ---------------------------------------------------------------------------
 %% The end of each step
 
 %% Sends what may be sent, keeps the time, and tells others the load. `retired'
 %% if another has this worker's slot and there is nothing left to do here.
 -spec settle(live()) -> {live, live()} | {retired, restarted | recycled}.
-settle(L) ->
+settle(#live{given = Given} = Live) ->
+    L = case Given of none -> Live; _ -> py_worker_view:lapse(Live) end,
     Settled = arm(rouse(keep_time(send_waiting(L)))),
     py_worker_view:publish(Settled),
     case py_worker_view:may_end(Settled) of

@@ -11,7 +11,7 @@
 
 -export([new/3, jittered/3, is_open/1, holds/1, patience/4]).
 -export([use/1, take/2, given_back/2, ran_out/4, spoil/1]).
--export([binds/2, unwanted/1, bind/2, let_go/3, owners/1, contexts/1, room/2]).
+-export([binds/2, unwanted/1, bind/2, let_go/3, owners/1, contexts/1, open_context/2, room/2]).
 -export([retire/2, abandon/1, may_end/3]).
 -export_type([tenure/0, effect/0, closing/0, bound/0, leaving/0, parting/0]).
 
@@ -223,6 +223,15 @@ own(Owner, Before, Left, #tenure{contexts = Contexts, n = N} = T) ->
 %% How many contexts are open.
 -spec contexts(tenure()) -> non_neg_integer().
 contexts(#tenure{n = N}) -> N.
+
+%% The context that this request uses, if it uses one that is not closed by now.
+-spec open_context(#req{}, tenure()) -> context() | none.
+open_context(#req{context = none}, _) -> none;
+open_context(#req{context = Id}, #tenure{contexts = Contexts}) ->
+    case [Id || #{Id := _} <- maps:values(Contexts)] of
+        [] -> none;
+        _ -> Id
+    end.
 
 %% Whether there may be one more, if that many are being opened.
 -spec room(Opening :: non_neg_integer(), tenure()) -> true | {full, pos_integer()}.

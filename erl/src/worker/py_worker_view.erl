@@ -4,7 +4,7 @@
 %% has to decide something, whether it may end; and its load, which others read.
 -module(py_worker_view).
 
--export([info/1, running/1, caller/1, callers/1, is_running/1, uses/2, takes/2, wake/1, is_done/1]).
+-export([info/1, running/1, who/2, callers/1, is_running/1, lapse/1, uses/2, takes/2, wake/1, is_done/1]).
 -export([may_end/1, cause/2, is_closing/1, suspect/2, culprit/1]).
 -export([publish/1, publish_contexts/1, fit_heap/1]).
 -export_type([live/0]).
@@ -36,10 +36,12 @@ running(#live{jobs = Jobs, streams = Streams}) ->
         What -> What
     end.
 
-%% Who waits for what runs on top, if that is a job and anybody does.
--spec caller({live, live()} | tuple() | atom()) -> pid() | none.
-caller({live, #live{jobs = Jobs}}) -> py_worker_jobs:caller(Jobs);
-caller(_) -> none.
+%% Who waits for what runs on top, if that is a job and anybody does; who keeps the funs
+%% that requests have brought.
+-spec who(caller | keeper, {live, live()} | tuple() | atom()) -> pid() | none.
+who(caller, {live, #live{jobs = Jobs}}) -> py_worker_jobs:caller(Jobs);
+who(keeper, {live, #live{given = Given}}) -> py_talk_given:keeper(Given);
+who(_, _) -> none.
 
 %% The processes that have something here.
 -spec callers(live()) -> [pid()].
@@ -51,6 +53,14 @@ callers(#live{jobs = Jobs, streams = Streams, tenure = Tenure}) ->
 -spec is_running(live()) -> boolean().
 is_running(#live{jobs = Jobs, streams = Streams}) ->
     not py_worker_jobs:is_idle(Jobs) orelse py_worker_streams:active(Streams) > 0.
+
+%% Lets go of the funs of requests that are over.
+-spec lapse(live()) -> live().
+lapse(#live{given = Given, jobs = Jobs, streams = Streams} = L) ->
+    Has = fun(Id) ->
+        py_worker_jobs:request(Id, Jobs) =/= none orelse py_worker_streams:is_open(Id, Streams)
+    end,
+    L#live{given = py_talk_given:over(Has, Given)}.
 
 %% Whether something that it has in hand uses this context.
 -spec uses(Context :: pos_integer(), live()) -> boolean().

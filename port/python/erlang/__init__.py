@@ -175,9 +175,17 @@ class Port(_Opaque):
 
 
 class Fun(_Opaque):
-    """An Erlang fun.  Opaque: Python can keep it and send it back."""
+    """An Erlang fun.  Opaque, but it can be called: it runs in Erlang.
+
+    That works while the call to which it was given runs, or as long as the
+    context of that call is open.  Else, and with a wrong number of arguments,
+    it raises Error.
+    """
 
     __slots__ = ()
+
+    def __call__(self, *args, **kwargs):
+        return call(self, *args, **kwargs)
 
 
 class BitString(_Immutable):
@@ -313,16 +321,17 @@ def send(to, term):
     _erlang.send(to, term)
 
 
-def call(name, /, *args, **kwargs):
+def call(function, /, *args, **kwargs):
     """Call a function that is registered in Erlang, and return its value.
 
+    `function` is its name; or a Fun, which is the same as to call that.
     Keyword arguments become a map behind the others, if there are any.
     Raises Error when the function fails, or there is none of that name.  What
     is registered as `name` is also `erlang.name`.
     """
     if _erlang is None:
         raise SendError("erlang.call works in a pyport worker only")
-    return _erlang.call(name, args, kwargs)
+    return _erlang.call(function, args, kwargs)
 
 
 def span(name, /, **attributes):

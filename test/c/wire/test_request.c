@@ -180,6 +180,35 @@ static void any_term_is_an_id(void **state)
     }
 }
 
+/* {7, {eval, [Term], #{}}, #{}} */
+static void put_eval_of(const char *term, size_t n)
+{
+    buf_rewind(&b, 0);
+    put_version(&b);
+    put_tuple(&b, 3);
+    put_long(&b, 7);
+    put_tuple(&b, 3);
+    put_atom_z(&b, "eval");
+    put_list(&b, 1);
+    put_raw(&b, term, n);
+    put_nil(&b);
+    put_map(&b, 0);
+    put_map(&b, 0);
+}
+
+static void funs_are_seen_wherever_they_are(void **state)
+{
+    static const char fun[] = "qw\x01mw\x01"
+                              "fa\x02"; /* fun m:f/2 */
+    (void)state;
+    put_eval_of(fun, sizeof fun - 1);
+    assert_int_equal(parse(), 0);
+    assert_true(r.has_funs);
+    put_eval_of("j", 1);
+    assert_int_equal(parse(), 0);
+    assert_false(r.has_funs);
+}
+
 static void control(void **state)
 {
     (void)state;
@@ -412,6 +441,7 @@ int main(void)
         TEST(names_that_no_op_has_are_unknown),
         TEST(names_have_at_most_31_letters),
         TEST(any_term_is_an_id),
+        TEST(funs_are_seen_wherever_they_are),
         TEST(control),
         TEST(quit),
         TEST(more_wants_a_positive_integer),
