@@ -40,6 +40,7 @@ enum request_kind {
 
 struct request {
     enum request_kind kind;
+    bool has_funs;     /* it brings funs, anywhere */
     const char *frame; /* borrowed */
     size_t len;
     size_t id_at; /* the Id (or CallId) is frame[id_at .. id_at + id_len) */
@@ -50,7 +51,6 @@ struct request {
     size_t
         args_at; /* the first argument (behind the name) | Result | Request */
     size_t opts_at; /* 0 = none */
-    bool has_funs;  /* it brings funs, anywhere */
     long long n;    /* of {more, Id, N} and {ack, N} */
 };
 

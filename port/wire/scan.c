@@ -39,7 +39,7 @@ struct scan {
     const unsigned char *p;
     size_t n, at;
     struct err *err;
-    bool funs; /* there was one */
+    bool *funs; /* set if there is one; NULL: nobody asks */
 };
 
 /* A container whose elements are being walked. */
@@ -169,12 +169,18 @@ static int walk_node(struct scan *s, const struct tag *t, struct level *inner)
     return 0;
 }
 
+static void found_fun(const struct scan *s)
+{
+    if (s->funs)
+        *s->funs = true;
+}
+
 /* fun m:f/a */
 static int walk_export(struct scan *s, const struct tag *t, struct level *inner)
 {
     (void)inner;
     s->at++;
-    s->funs = true;
+    found_fun(s);
     if (walk_atom(s, t) < 0 || walk_atom(s, t) < 0)
         return -1;
     return walk_part(s, t, ARITY_TAGS, "lacks its arity");
@@ -204,7 +210,7 @@ static int walk_fun(struct scan *s, const struct tag *t, struct level *inner)
         return fail(s, t->name, "is longer than it says");
     inner->left = variables;
     inner->end = (uint32_t)end;
-    s->funs = true;
+    found_fun(s);
     return 0;
 }
 
@@ -380,7 +386,7 @@ static int walk_term(struct scan *s)
 int scan_for_funs(const char *p, size_t n, size_t *at, bool *funs,
                   struct err *err)
 {
-    struct scan s = {(const unsigned char *)p, n, *at, err, *funs};
+    struct scan s = {(const unsigned char *)p, n, *at, err, funs};
     struct level alone = {1, 0};
     if (n > FRAME_LIMIT)
         return err_set(err, "a frame of %zu bytes is too long", n);
@@ -388,14 +394,12 @@ int scan_for_funs(const char *p, size_t n, size_t *at, bool *funs,
     if (alone.left > 0 && walk_term(&s) < 0)
         return -1;
     *at = s.at;
-    *funs = s.funs;
     return 0;
 }
 
 int scan_term(const char *p, size_t n, size_t *at, struct err *err)
 {
-    bool ignored = false;
-    return scan_for_funs(p, n, at, &ignored, err);
+    return scan_for_funs(p, n, at, NULL, err);
 }
 
 int scan_end(size_t n, size_t at, struct err *err)
