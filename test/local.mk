@@ -144,6 +144,7 @@ test_scripts = \
 	test/talk/funs.escript \
 	test/talk/iter.escript \
 	test/talk/nested.escript \
+	test/talk/self.escript \
 	test/talk/span.escript \
 	test/talk/state.escript \
 	test/top/top.escript \

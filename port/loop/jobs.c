@@ -10,6 +10,7 @@
 #include "process/fds.h"
 #include "wire/clock.h"
 #include "wire/protocol.h"
+#include "wire/put.h"
 
 /* Ticks without a job after which the sentinel sleeps until one starts. */
 #define QUIET_TICKS 100
@@ -184,12 +185,28 @@ void jobs_leave(void)
     unlock();
 }
 
+/* With the lock. */
+static bool has_id(void)
+{
+    return jobs.top.id && jobs.top.id != NO_ID;
+}
+
 bool jobs_running(void)
 {
     lock();
-    const bool running = jobs.top.id && jobs.top.id != NO_ID;
+    const bool running = has_id();
     unlock();
     return running;
+}
+
+void jobs_put_id(struct buf *out)
+{
+    lock();
+    if (has_id())
+        put_raw(out, jobs.top.id, jobs.top.id_len);
+    else
+        put_atom_z(out, "none");
+    unlock();
 }
 
 /* With the lock: cancels from the top down to this one, even those that were

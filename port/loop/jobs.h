@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "wire/buf.h"
 #include "wire/frame.h"
 #include "wire/queue.h"
 #include "wire/request.h"
@@ -68,6 +69,9 @@ struct running {
 };
 void jobs_enter(struct running *below, const struct job *job);
 void jobs_leave(void);
+
+/* Puts the Id of what runs, a job or a step of a stream, or the atom none. */
+void jobs_put_id(struct buf *out);
 
 /* Whether a job runs, or a step of a stream. */
 bool jobs_running(void);

@@ -161,7 +161,8 @@ static void end(uint32_t id)
 
 void nest_init(void)
 {
-    static const struct answer_nest hooks = {begin, waits, run, end};
+    static const struct answer_nest hooks = {jobs_put_id, begin, waits, run,
+                                             end};
     nest.main = pthread_self();
     answer_set_nest(&hooks);
 }

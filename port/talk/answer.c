@@ -114,6 +114,14 @@ void answer_set_nest(const struct answer_nest *hooks)
     nest = hooks;
 }
 
+void answer_put_job(struct buf *out)
+{
+    if (nest)
+        nest->put_job(out);
+    else
+        put_atom_z(out, "none");
+}
+
 int answer_nest_begin(uint32_t id)
 {
     return nest ? nest->begin(id) : 0;

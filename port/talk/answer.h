@@ -24,6 +24,7 @@ uint32_t answer_begin(struct buf *out, size_t arity, const char *tag);
 /* What may run on a thread while it waits for the answer to a call: requests
  * that Erlang makes within it (loop/nest.h). GIL held but for `waits`. */
 struct answer_nest {
+    void (*put_job)(struct buf *out); /* the Id of what runs, or none */
     int (*begin)(uint32_t id);  /* how deep the call is; 0: nothing may run */
     bool (*waits)(uint32_t id); /* something does; must not wait */
     void (*run)(uint32_t id);
@@ -32,6 +33,9 @@ struct answer_nest {
 
 /* Call before there are threads. */
 void answer_set_nest(const struct answer_nest *nest);
+
+/* Appends the Id of what runs now, or none. Any thread. */
+void answer_put_job(struct buf *out);
 
 /* The call with this id begins: what `begin` has said, or 0. */
 int answer_nest_begin(uint32_t id);

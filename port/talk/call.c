@@ -25,6 +25,7 @@ static int put_call(struct buf *out, int depth, PyObject *callee,
 {
     struct form form;
     form_init(&form);
+    answer_put_job(out);
     put_long(out, depth);
     if (value_encode(out, callee, &form, "name") < 0 ||
         value_encode(out, args, &form, "args") < 0)
@@ -46,7 +47,7 @@ static PyObject *call(PyObject *callee, PyObject *args, PyObject *kwargs)
 {
     struct buf out;
     const bool named = PyUnicode_Check(callee);
-    const uint32_t id = answer_begin(&out, 6, named ? "call" : "apply");
+    const uint32_t id = answer_begin(&out, 7, named ? "call" : "apply");
     const int depth = answer_nest_begin(id);
     PyObject *value = NULL;
     if (put_call(&out, depth, callee, args, kwargs) == 0)
@@ -74,6 +75,13 @@ PyObject *call_function(PyObject *callee, PyObject *args, PyObject *kwargs)
     PyObject *list = may_ask() ? PySequence_List(args) : NULL;
     PyObject *value = list ? call(callee, list, kwargs) : NULL;
     Py_XDECREF(list);
+    return value;
+}
+
+static PyObject *ask_and_free(struct buf *out, uint32_t id)
+{
+    PyObject *value = ask(out, id, NULL);
+    buf_free(out);
     return value;
 }
 
@@ -115,6 +123,25 @@ PyObject *call_pull(PyObject *pid, const struct form *form)
         value = ask(&out, id, form);
     buf_free(&out);
     return value;
+}
+
+PyObject *call_self(void)
+{
+    struct buf out;
+    if (!may_ask())
+        return NULL;
+    const uint32_t id = answer_begin(&out, 3, "self");
+    answer_put_job(&out);
+    return ask_and_free(&out, id);
+}
+
+PyObject *call_make_ref(void)
+{
+    struct buf out;
+    if (!may_ask())
+        return NULL;
+    const uint32_t id = answer_begin(&out, 2, "make_ref");
+    return ask_and_free(&out, id);
 }
 
 PyObject *call_lookup(PyObject *name)

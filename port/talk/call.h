@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * call: functions of Erlang's that Python calls. A reader that has said that it
- * answers calls gets {call, CallId, Depth, Name, Args, Kwargs}, or {apply,
- * CallId, Depth, Fun, Args, Kwargs}, and the thread waits for {reply, CallId,
- * {ok, Value} | {error, {Text, Class, Reason, Stack}}}. A call takes no room in
- * a window: each thread has one at a time.
+ * answers calls gets {call, CallId, Job, Depth, Name, Args, Kwargs}, or {apply,
+ * CallId, Job, Depth, Fun, Args, Kwargs}, and the thread waits for {reply,
+ * CallId, {ok, Value} | {error, {Text, Class, Reason, Stack}}}. A call takes no
+ * room in a window: each thread has one at a time.
  */
 #ifndef PORT_TALK_CALL_H
 #define PORT_TALK_CALL_H
@@ -38,6 +38,11 @@ PyObject *call_pull(PyObject *pid, const struct form *form);
 /* Whether there is a function of this name, as a bool; NULL with an exception.
  * GIL held, any thread; waits without. */
 PyObject *call_lookup(PyObject *name);
+
+/* The process that has asked for what runs, or None; a new reference. NULL with
+ * an exception. GIL held, any thread; wait without. */
+PyObject *call_self(void);
+PyObject *call_make_ref(void);
 
 /* A request that brings funs is about to run: says so, {Id, {given, funs}}, so
  * that Erlang knows which may be called. GIL held. */

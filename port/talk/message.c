@@ -69,3 +69,22 @@ int message_send(PyObject *to, PyObject *term)
         return wait_refuse();
     return is_answered ? send_and_ask(to, term) : send_only(to, term);
 }
+
+PyObject *message_whereis(PyObject *name)
+{
+    struct buf out;
+    struct form form;
+    PyObject *pid = NULL;
+    if (!output_is_open())
+        wait_refuse();
+    else if (!is_answered)
+        PyErr_SetString(classes_send_error(), "Erlang answers nothing here");
+    if (PyErr_Occurred())
+        return NULL;
+    form_init(&form);
+    const uint32_t id = answer_begin(&out, 3, "whereis");
+    if (value_encode(&out, name, &form, "name") == 0)
+        pid = answer_ask(&out, id, 0, classes_send_error(), NULL);
+    buf_free(&out);
+    return pid;
+}

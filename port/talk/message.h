@@ -20,4 +20,8 @@ void message_answered(bool answered);
  * reader refuses. GIL held, any thread; waits without the GIL. */
 int message_send(PyObject *to, PyObject *term);
 
+/* The process that has this name, a str, or None: a new reference. NULL with an
+ * exception, as above. GIL held, any thread; waits without the GIL. */
+PyObject *message_whereis(PyObject *name);
+
 #endif

@@ -109,6 +109,26 @@ static PyObject *erlang_pull(PyObject *module, PyObject *args)
     return call_pull(pid, &form);
 }
 
+static PyObject *erlang_whereis(PyObject *module, PyObject *name)
+{
+    (void)module;
+    return message_whereis(name);
+}
+
+static PyObject *erlang_self(PyObject *module, PyObject *none)
+{
+    (void)module;
+    (void)none;
+    return call_self();
+}
+
+static PyObject *erlang_make_ref(PyObject *module, PyObject *none)
+{
+    (void)module;
+    (void)none;
+    return call_make_ref();
+}
+
 static long worker;
 
 static PyObject *erlang_worker(PyObject *module, PyObject *none)
@@ -157,6 +177,11 @@ static PyMethodDef functions[] = {
      "pull(pid, bytes, none): the next items of an iterator, a list, or "
      "None.\n\n"
      "Binaries in them are bytes or str, and the atom none is None."},
+    {"whereis", erlang_whereis, METH_O,
+     "whereis(name): who has that name; see erlang.whereis."},
+    {"self", erlang_self, METH_NOARGS,
+     "self(): who has asked for what runs; see erlang.self."},
+    {"make_ref", erlang_make_ref, METH_NOARGS, "make_ref(): a new reference."},
     {"worker", erlang_worker, METH_NOARGS,
      "worker(): its number in its pool, or None; see erlang.worker."},
     {"spans", erlang_spans, METH_NOARGS,

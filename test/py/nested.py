@@ -102,6 +102,11 @@ def items(n):
         yield erlang.call("python", "operator", "mul", [i, i])
 
 
+def items_of(n):
+    for i in range(n):
+        yield erlang.call("item", i)
+
+
 def branches(depth, seed):
     """How a random tree goes on from here: (way, seed of the branch)."""
     chance = random.Random(seed)

@@ -54,7 +54,7 @@ register_all() ->
                  {leave, fun() -> exit(normal) end}, {explode, {?MODULE, explode}},
                  {<<"two words">>, fun() -> 2 end}, {missing, {?MODULE, no_such_function}},
                  {sleep, fun timer:sleep/1}, {tell, fun tell/1}, {square, fun(N) -> N * N end},
-                 {self, fun() -> self() end}],
+                 {who, fun() -> self() end}],
     [?assertEqual(ok, py:register_function(Name, Function)) || {Name, Function} <- Functions].
 
 %% Says who it is to whoever is registered as `test', then waits for ever.
@@ -333,7 +333,7 @@ foreign_fun() ->
 
 in_child() ->
     ?assertEqual({ok, <<"SendError: there is no connection to Erlang any more">>},
-                 py:call(callbacks, in_child, [<<"self">>])).
+                 py:call(callbacks, in_child, [<<"who">>])).
 
 %% ---------------------------------------------------------------------------
 %% Lives

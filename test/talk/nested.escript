@@ -27,6 +27,7 @@ main(_) ->
         {"other calls wait, and come to their turn", fun others_wait/0},
         {"what is printed, captured and charged", fun capture/0},
         {"a stream's items may nest, a nested call may not be a stream", fun streams/0},
+        {"a chain through the items of a stream", fun through_streams/0},
         {"exec and unbind in a function do not move it", fun binding/0},
         {"many processes of the function ask at once", fun helpers/0},
         {"in a context of its own worker", fun contexts/0},
@@ -183,6 +184,14 @@ streams() ->
     ok = py:register_function(streams, fun() -> py:stream_eval("range(3)") end),
     ?assertEqual({ok, {error, {waits, {default, 1}}}}, py:eval("erlang.call('streams')")),
     ?assertEqual({ok, {ok, [0, 1, 2]}}, py:eval("erlang.call('streams')", #{}, #{pool => other})).
+
+%% Whoever reads the stream is waited for by the worker that is asked in its items.
+through_streams() ->
+    In = #{pool => other, timeout => 10_000},
+    ok = py:register_function(reads, fun(N) -> py:stream(nested, items_of, [N], #{}, In) end),
+    ok = py:register_function(item, fun(I) -> value(py:eval("[i, top]", #{i => I}, #{timeout => 10_000})) end),
+    ok = py:exec("top = 7"),
+    ?assertEqual({ok, {ok, [[I, 7] || I <- lists:seq(0, 4)]}}, py:eval("erlang.call('reads', 5)", #{}, 20_000)).
 
 binding() ->
     ok = py:register_function(moves, fun() ->

@@ -76,7 +76,7 @@ nested() ->
     ?assertEqual(iolist_to_binary([<<131, 104, 3, 119, 6, "within", 98, 300:32, 109, (byte_size(Request)):32>>,
                                    Request]), iolist_to_binary(Frame)),
     ?assertEqual(inner, py_worker_jobs:running(Jobs)),
-    ?assertEqual(none, py_worker_jobs:caller(Jobs)),
+    ?assertEqual(none, py_worker_jobs:owner(2, Jobs)),
     ?assertEqual(3, py_worker_jobs:count(Jobs)),
     ?assertEqual(50, py_worker_jobs:soonest(Jobs)),
     ?assertEqual({true, 2}, py_worker_jobs:stuck(50, Jobs)).
@@ -85,7 +85,7 @@ nested_ends() ->
     {_, Jobs} = nest(),
     {[{answer, 2, {reply, <<"two">>}}], Outer} = py_worker_jobs:reply(2, <<"two">>, Jobs),
     ?assertEqual(outer, py_worker_jobs:running(Outer)),
-    ?assertEqual(self(), py_worker_jobs:caller(Outer)),
+    ?assertEqual(self(), py_worker_jobs:owner(1, Outer)),
     ?assertMatch({[progress, {answer, 1, _}], _}, py_worker_jobs:reply(1, <<"one">>, Outer)),
     {[{answer, 2, {error, timeout}}], Late} = py_worker_jobs:expire(50, Jobs),
     ?assertMatch({[progress, {ended, 2}], _}, py_worker_jobs:reply(2, <<"late">>, Late)).

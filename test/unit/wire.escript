@@ -181,6 +181,7 @@ chunks() ->
 ahead() ->
     [{"what was printed", [reply(1, {output, <<"said">>})], output},
      {"a bill", [reply(1, {bill, #{time => 1}})], bill},
+     {"that it brings funs", [reply(1, {given, funs})], given},
      {"a result", [reply(1, {ok, <<"output">>})], none},
      {"another atom", [reply(1, {outputs, <<>>})], none}].
 
@@ -192,10 +193,15 @@ events() ->
     Cut = said({event, crash, <<"stacks">>}),
     [{"a message", [said({send, 300, self(), [1]})], message},
      {"a message that nobody waits for", [said({event, send, {self(), 1}})], message},
-     {"a call", [said({call, 300, 1, <<"f">>, [1], #{}})], {call, 300}},
-     {"the question if there is a function", [said({lookup, 300, <<"f">>})], {call, 300}},
-     {"something of the shared state", [said({state, 300, <<"get">>, [1]})], {call, 300}},
-     {"the question for more items", [said({pull, 300, self()})], {call, 300}},
+     {"a call", [said({call, 300, 301, 1, <<"f">>, [1], #{}})], {call, 300, 301}},
+     {"a call while nothing runs", [said({call, 300, none, 0, <<"f">>, [1], #{}})], {call, 300, none}},
+     {"a call of a fun", [said({apply, 300, 301, 1, fun lists:sum/1, [1], #{}})], {apply, 300, 301}},
+     {"the question if there is a function", [said({lookup, 300, <<"f">>})], {call, 300, none}},
+     {"the question who has called", [said({self, 300, 301})], {call, 300, 301}},
+     {"the wish for a reference", [said({make_ref, 300})], {call, 300, none}},
+     {"the question who has a name", [said({whereis, 300, <<"init">>})], message},
+     {"something of the shared state", [said({state, 300, <<"get">>, [1]})], {call, 300, none}},
+     {"the question for more items", [said({pull, 300, self()})], {call, 300, none}},
      {"a message that is withdrawn", [said({event, withdraw, 300})], {withdraw, 300}},
      {"another that looks alike", [said({event, withdraw, [300]})], other},
      {"stacks", [Cut], {crash, <<"stacks">>}},

@@ -19,7 +19,7 @@
 -type context() :: #{port := port(), worker := pid(), calls := pid(), pool := atom(),
                      functions := py_talk_functions:allowed(), state := py_talk_question:allowed(),
                      max_frame := pos_integer(), _ => _}.
-%% Who waits for what Python runs now, and who keeps the funs that were given to it.
+%% Who waits for what has called, and who keeps the funs that may be called.
 -type who() :: {Caller :: pid() | none, Keeper :: pid() | none}.
 %% An error is a text for people, and what Python's erlang.Error has.
 -type outcome() :: {ok, term()} | {list, [py_talk_state:etf()]}
@@ -68,10 +68,10 @@ inherit_all(undefined) ->
 
 call(Id, {Caller, Keeper}, Frame, Context) ->
     try binary_to_term(Frame, [safe]) of
-        {call, _, Depth, Name, Args, Kwargs} when is_map(Kwargs) ->
+        {call, _, _, Depth, Name, Args, Kwargs} when is_map(Kwargs) ->
             bind(Id, Depth, Caller, Context),
             apply_found(find(Name, Context), Name, arguments(Args, Kwargs), Context);
-        {apply, _, Depth, Fun, Args, Kwargs} when is_map(Kwargs) ->
+        {apply, _, _, Depth, Fun, Args, Kwargs} when is_map(Kwargs) ->
             bind(Id, Depth, Caller, Context),
             apply_given(py_talk_given:find(Keeper, Fun), arguments(Args, Kwargs));
         {state, _, Op, Args} ->
@@ -80,6 +80,10 @@ call(Id, {Caller, Keeper}, Frame, Context) ->
             {ok, find(Name, Context) =/= none};
         {pull, _, Pid} when is_pid(Pid) ->
             pull(Pid);
+        {self, _, _} ->
+            {ok, Caller};
+        {make_ref, _} ->
+            {ok, make_ref()};
         _ ->
             failed(error, badarg)
     catch

@@ -45,18 +45,19 @@ is_helper(Pid, #events{log = Log, sender = Sender, calls = Calls}) ->
 window() ->
     ?UNACKED_MAX.
 
-%% Handles a frame that is not a reply. `Who' says who waits for what runs now, and who
-%% keeps the funs that were given to it.
--spec handle(binary(), Who :: fun((caller | keeper) -> pid() | none), port(), events()) -> events().
+%% Handles a frame that is not a reply. `Who' says who waits for a request, and who keeps
+%% the funs that requests have brought.
+-spec handle(binary(), Who :: fun(({caller, py_wire:id() | none} | keeper) -> pid() | none),
+             port(), events()) -> events().
 handle(Frame, Who, Port, #events{log = Log, sender = Sender} = E) ->
     case py_wire:event(Frame) of
         message ->
             py_talk_sender:message(Sender, byte_size(Frame), py_secret:hide(Frame)),
             E;
-        {call, Id} ->
-            call(Id, {Who(caller), none}, Frame, E);
-        {apply, Id} ->
-            call(Id, {Who(caller), Who(keeper)}, Frame, E);
+        {call, Id, Job} ->
+            call(Id, {Who({caller, Job}), none}, Frame, E);
+        {apply, Id, Job} ->
+            call(Id, {Who({caller, Job}), Who(keeper)}, Frame, E);
         {withdraw, Id} ->
             withdraw(Id, E),
             E;

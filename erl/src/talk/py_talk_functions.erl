@@ -80,5 +80,5 @@ is_reserved(Name) -> lists:member(Name, reserved()).
 reserved() ->
     [<<"Atom">>, <<"BadArg">>, <<"BitString">>, <<"Cancelled">>, <<"Error">>, <<"Fun">>,
      <<"ImproperList">>, <<"LogHandler">>, <<"Pid">>, <<"Port">>, <<"Reference">>,
-     <<"SendError">>, <<"call">>, <<"decoder">>, <<"encoder">>, <<"send">>, <<"span">>,
-     <<"state">>, <<"traceparent">>, <<"worker">>].
+     <<"SendError">>, <<"call">>, <<"decoder">>, <<"encoder">>, <<"make_ref">>, <<"self">>,
+     <<"send">>, <<"span">>, <<"state">>, <<"traceparent">>, <<"whereis">>, <<"worker">>].

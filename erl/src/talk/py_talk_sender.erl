@@ -133,12 +133,25 @@ frame(Frame, #state{allowed = Allowed} = S) ->
     try binary_to_term(Frame, [safe]) of
         {send, _, To, Term} -> message_to(To, Term, Message, S);
         {event, send, {To, Term}} -> message_to(To, Term, Message, S);
+        {whereis, _, Name} when is_binary(Name) -> answer_whereis(Name, Message, S);
         _ -> refuse(Message, <<"this is no message">>, S)
     catch
         error:badarg ->
             Unknown = py_unknown_atom:explain(Frame),
             refuse(Message, why_unreadable(Unknown, py_wire:receiver_name(Frame), Allowed), S)
     end.
+
+%% Whoever has a pid can send to it.
+answer_whereis(Text, #message{id = Id} = Message, #state{allowed = Allowed} = S) ->
+    Name = existing(Text),
+    case is_allowed(Name, Allowed) of
+        true -> answer(Id, {ok, whereis(Name)}, S);
+        false -> refuse(Message, not_allowed(Text, Allowed), S)
+    end.
+
+%% Nobody has a name that is not an atom here, nor this one.
+existing(Text) ->
+    try binary_to_existing_atom(Text) catch error:_ -> undefined end.
 
 %% A name that is not an atom on this node is a name that nobody has.
 why_unreadable({unknown_atom, Name}, Name, all) -> nobody_has(Name);

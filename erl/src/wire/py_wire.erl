@@ -269,26 +269,33 @@ ahead(<<_:8/binary, ?TUPLE, 2, ?ATOM, 4, "bill", _/binary>>) -> bill;
 ahead(<<_:8/binary, ?TUPLE, 2, ?ATOM, 5, "given", _/binary>>) -> given;
 ahead(_) -> none.
 
-%% What a frame without an Id is: a message; a call of a function or of a fun, or a
-%% question that is answered like one; its sender's change of mind; the program's last
-%% words; or something else, which is not looked into.
--spec event(binary()) -> message | {call | apply | withdraw, id()}
+%% What a frame without an Id is: a message (or the question who has a name); a call of a
+%% function or of a fun, or another question to the node, with the Id of what has called;
+%% its sender's change of mind; the program's last words; or something else, which is not
+%% looked into.
+-spec event(binary()) -> message | {call | apply, id(), id() | none} | {withdraw, id()}
                        | {paused, memory_error | heap}
                        | {spoilt | crash | start_failed, binary()} | other.
 event(<<?TERM_VERSION, ?TUPLE, 4, ?ATOM, 4, "send", ?INTEGER, _:32, _/binary>>) ->
     message;
 event(<<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 5, "event", ?ATOM, 4, "send", _/binary>>) ->
     message;
-event(<<?TERM_VERSION, ?TUPLE, 6, ?ATOM, 4, "call", ?INTEGER, Id:32, _/binary>>) ->
-    {call, Id};
-event(<<?TERM_VERSION, ?TUPLE, 6, ?ATOM, 5, "apply", ?INTEGER, Id:32, _/binary>>) ->
-    {apply, Id};
+event(<<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 7, "whereis", ?INTEGER, _:32, _/binary>>) ->
+    message;
+event(<<?TERM_VERSION, ?TUPLE, 7, ?ATOM, 4, "call", ?INTEGER, Id:32, Job/binary>>) ->
+    {call, Id, job(Job)};
+event(<<?TERM_VERSION, ?TUPLE, 7, ?ATOM, 5, "apply", ?INTEGER, Id:32, Job/binary>>) ->
+    {apply, Id, job(Job)};
+event(<<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 4, "self", ?INTEGER, Id:32, Job/binary>>) ->
+    {call, Id, job(Job)};
 event(<<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 6, "lookup", ?INTEGER, Id:32, _/binary>>) ->
-    {call, Id};
+    {call, Id, none};
 event(<<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 4, "pull", ?INTEGER, Id:32, _/binary>>) ->
-    {call, Id};
+    {call, Id, none};
 event(<<?TERM_VERSION, ?TUPLE, 4, ?ATOM, 5, "state", ?INTEGER, Id:32, _/binary>>) ->
-    {call, Id};
+    {call, Id, none};
+event(<<?TERM_VERSION, ?TUPLE, 2, ?ATOM, 8, "make_ref", ?INTEGER, Id:32>>) ->
+    {call, Id, none};
 event(<<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 5, "event", ?ATOM, 8, "withdraw", ?INTEGER, Id:32>>) ->
     {withdraw, Id};
 event(<<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 5, "event", ?ATOM, 6, "paused",
@@ -308,6 +315,9 @@ event(<<?TERM_VERSION, ?TUPLE, 2, ?ATOM, 9, "undefined", ?TUPLE, 2, ?ATOM, 5, "e
 event(_) ->
     other.
 
+job(<<?INTEGER, Id:32, _/binary>>) -> Id;
+job(_) -> none.
+
 %% Whether what Python waits for is something of the shared state.
 -spec is_about_state(binary()) -> boolean().
 is_about_state(<<?TERM_VERSION, ?TUPLE, 4, ?ATOM, 5, "state", _/binary>>) -> true;
@@ -315,6 +325,7 @@ is_about_state(_) -> false.
 
 %% The Id by which a message is answered; none if nobody waits.
 -spec message_id(binary()) -> id() | none.
+message_id(<<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 7, "whereis", ?INTEGER, Id:32, _/binary>>) -> Id;
 message_id(<<?TERM_VERSION, ?TUPLE, 4, ?ATOM, 4, "send", ?INTEGER, Id:32, _/binary>>) -> Id;
 message_id(_) -> none.
 

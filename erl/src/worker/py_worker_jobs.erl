@@ -12,7 +12,7 @@
 -module(py_worker_jobs).
 
 -export([new/0, push/4, nest/3, next/1, ahead/3, reply/3, put_back/3]).
--export([note/2, last/1, request/2, requests/1, has_free/1, caller/1]).
+-export([note/2, last/1, request/2, requests/1, has_free/1]).
 -export([is_idle/1, count/1, calls/1, set_window/2, load/1, callers/1, owner/2, running/1]).
 -export([expire/2, stuck/2, soonest/1, leave/3, take_back/1, spread/1, hand_over/1, give_up/2]).
 -export_type([jobs/0, job/0]).
@@ -247,11 +247,6 @@ owner(Id, #jobs{} = J) ->
         #req{owner = Owner} -> Owner;
         none -> none
     end.
-
-%% Who waits for what runs on top, if that is a job and anybody does.
--spec caller(jobs()) -> pid() | none.
-caller(#jobs{sent = Sent}) ->
-    hd([Owner || #job{req = #req{kind = job, owner = Owner}} <- Sent] ++ [none]).
 
 %% What the program may be running: the job that it has started, else a stream
 %% that it has.

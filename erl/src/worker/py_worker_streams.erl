@@ -171,7 +171,7 @@ running(Streams) ->
     end.
 
 %% The request with this Id.
--spec request(py_wire:id(), streams()) -> #req{} | none.
+-spec request(py_wire:id() | none, streams()) -> #req{} | none.
 request(Id, #streams{open = Open}) ->
     case Open of
         #{Id := #stream{job = #job{req = Req}}} -> Req;

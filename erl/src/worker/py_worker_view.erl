@@ -36,10 +36,14 @@ running(#live{jobs = Jobs, streams = Streams}) ->
         What -> What
     end.
 
-%% Who waits for what runs on top, if that is a job and anybody does; who keeps the funs
-%% that requests have brought.
--spec who(caller | keeper, {live, live()} | tuple() | atom()) -> pid() | none.
-who(caller, {live, #live{jobs = Jobs}}) -> py_worker_jobs:caller(Jobs);
+%% Who waits for this request, a job or a stream, if anybody does; who keeps the funs that
+%% requests have brought.
+-spec who({caller, py_wire:id() | none} | keeper, {live, live()} | tuple() | atom()) -> pid() | none.
+who({caller, Id}, {live, #live{jobs = Jobs, streams = Streams}}) ->
+    case py_worker_streams:request(Id, Streams) of
+        #req{owner = Owner} -> Owner;
+        none -> py_worker_jobs:owner(Id, Jobs)
+    end;
 who(keeper, {live, #live{given = Given}}) -> py_talk_given:keeper(Given);
 who(_, _) -> none.
 

@@ -10,7 +10,7 @@ of them can be sent back, compared, hashed (but for the list) and pickled.
     True
 
 The module can be imported anywhere, so that code which uses it can be tested
-in an ordinary Python; only `send`, `call`, `state` and `LogHandler` need a worker.
+in an ordinary Python; only what asks Erlang, and `LogHandler`, need a worker.
 """
 
 try:
@@ -34,10 +34,13 @@ __all__ = [
     "call",
     "decoder",
     "encoder",
+    "make_ref",
+    "self",
     "send",
     "span",
     "state",
     "traceparent",
+    "whereis",
     "worker",
 ]
 
@@ -364,6 +367,37 @@ def traceparent():
     from ._span import traceparent
 
     return traceparent()
+
+
+def whereis(name):
+    """The Pid of the process that is registered under this name, or None.
+
+    Raises SendError if the pool's option `send` does not allow the name: who
+    has a Pid can send to it.
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"a name is a str, not {type(name).__name__}")
+    if _erlang is None:
+        raise SendError("erlang.whereis works in a pyport worker only")
+    return _erlang.whereis(str(name))
+
+
+def self():
+    """The Pid of the process that has called what runs now.
+
+    None if nobody waits for it, as after a cast, or if nothing runs.  In a
+    thread it is what the worker runs meanwhile that counts.
+    """
+    if _erlang is None:
+        raise SendError("erlang.self works in a pyport worker only")
+    return _erlang.self()
+
+
+def make_ref():
+    """A new Reference, which is like no other."""
+    if _erlang is None:
+        raise SendError("erlang.make_ref works in a pyport worker only")
+    return _erlang.make_ref()
 
 
 def worker():

@@ -103,7 +103,8 @@ static void it_is_answered(void **state)
     answers = true;
     evaluate("erlang.call('f', 1, [], x=2)", "{ok, [7]}");
     assert_string_equal(text, "[7]");
-    assert_non_null(strstr(question, ",0,<<\"f\">>,[1,[]],#{<<\"x\">>=>2}}"));
+    assert_non_null(
+        strstr(question, ",none,0,<<\"f\">>,[1,[]],#{<<\"x\">>=>2}}"));
     assert_int_equal(strncmp(question, "{call,", 6), 0);
     evaluate("erlang.call('f')", "{ok, {ok, 1}}");
     assert_string_equal(text, "(Atom('ok'), 1)");
