@@ -47,6 +47,7 @@ port_libport_a_SOURCES = \
 	port/task/code.c port/task/code.h \
 	port/task/context.c port/task/context.h \
 	port/task/gc_pause.c port/task/gc_pause.h \
+	port/task/handle.c port/task/handle.h \
 	port/task/hint.c port/task/hint.h \
 	port/task/map.c port/task/map.h \
 	port/task/name.c port/task/name.h \
@@ -148,6 +149,7 @@ dist_pypackage_DATA = \
 	port/python/erlang/_frames.py \
 	port/python/erlang/_functions.py \
 	port/python/erlang/_guard.py \
+	port/python/erlang/_handle.py \
 	port/python/erlang/_indent.py \
 	port/python/erlang/_library.py \
 	port/python/erlang/_locks.py \

@@ -34,8 +34,10 @@
 #include "process/options.h"
 #include "process/signals.h"
 #include "talk/wait.h"
+#include "task/handle.h"
 #include "task/reply.h"
 #include "task/task.h"
+#include "value/classes.h"
 #include "value/exception.h"
 #include "wire/output.h"
 #include "wire/protocol.h"
@@ -103,6 +105,7 @@ int main(int argc, char **argv)
     pause_init(options.pause);
     task_on_return(fork_end_child);
     exception_on_no_memory(describe_limits);
+    classes_on_kept(handle_find);
     if (guard_enter(options.guard, &err) < 0)
         return start_failed(&err);
     if (fork_init() < 0)

@@ -130,6 +130,7 @@ test_scripts = \
 	test/pool/supervised.escript \
 	test/program/batch.escript \
 	test/program/frames.escript \
+	test/program/handles.escript \
 	test/program/heap.escript \
 	test/program/instructions.escript \
 	test/program/lane.escript \

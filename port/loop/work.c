@@ -13,6 +13,7 @@
 #include "op/op.h"
 #include "op/stream.h"
 #include "task/context.h"
+#include "task/handle.h"
 #include "value/python.h"
 #include "wire/output.h"
 #include "wire/protocol.h"
@@ -134,5 +135,6 @@ int work_until_end(void)
     buf_free(&out);
     streams_drop();
     context_close_all();
+    handle_release_all();
     return output_broken() ? EXIT_IO : reader_exit_code();
 }

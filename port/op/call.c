@@ -1,16 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Calls of functions by name.
+ * Calls of functions by name, and of what is kept here.
  */
 #include "config.h"
 
 #include "op/op.h"
 
+#include <ei.h>
+#include <string.h>
+
 #include "op/eval.h"
 #include "task/arg.h"
 #include "task/context.h"
+#include "task/handle.h"
 #include "task/hint.h"
 #include "task/name.h"
+#include "value/classes.h"
+#include "wire/etf.h"
 
 static PyObject *named_module(const struct task *task, PyObject *name)
 {
@@ -82,11 +88,13 @@ static PyObject *call_in_frame(const struct task *task, PyObject *function,
     return value;
 }
 
-PyObject *op_call(struct task *task)
+/* Args and Kwargs: calls the function with them. Takes it; NULL passes an
+ * exception on. */
+static PyObject *call_take(struct task *task, PyObject *function)
 {
-    PyObject *function = NULL, *args = NULL, *kwargs = NULL, *value = NULL;
+    PyObject *args = NULL, *kwargs = NULL, *value = NULL;
 
-    if ((function = named_function(task)) && (args = arg_list(task, "args")) &&
+    if (function && (args = arg_list(task, "args")) &&
         (kwargs = arg_any_names(task, "kwargs")))
         value = call_in_frame(task, function, args, kwargs);
     if (!value)
@@ -97,4 +105,187 @@ PyObject *op_call(struct task *task)
     Py_XDECREF(args);
     Py_XDECREF(kwargs);
     return value;
+}
+
+PyObject *op_call(struct task *task)
+{
+    return call_take(task, named_function(task));
+}
+
+/* ---- objects ---------------------------------------------------------- */
+
+/* To call `__call__` is to call the object: where that is a class, the method
+ * of this name would be its instances'. */
+static PyObject *named_method(PyObject *object, PyObject *name)
+{
+    if (PyUnicode_CompareWithASCIIString(name, "__call__") == 0)
+        return Py_NewRef(object);
+    return name_attribute(object, name);
+}
+
+PyObject *op_method(struct task *task)
+{
+    PyObject *object = NULL, *name = NULL, *method = NULL;
+
+    if ((object = arg_value(task, "object")) &&
+        (name = arg_text(task, "method")))
+        method = named_method(object, name);
+    Py_XDECREF(object);
+    Py_XDECREF(name);
+    return call_take(task, method);
+}
+
+/* What is kept outlives a stream of its items, which would close it. Takes the
+ * reference. */
+static PyObject *lend_take(const struct task *task, PyObject *object)
+{
+    if (!object || strcmp(task->req->op, "stream") != 0 ||
+        !PyIter_Check(object))
+        return object;
+    PyObject *items = python_call("itertools", "chain", "(O)", object);
+    Py_DECREF(object);
+    return items;
+}
+
+PyObject *op_value(struct task *task)
+{
+    return lend_take(task, arg_value(task, "object"));
+}
+
+PyObject *op_attribute(struct task *task)
+{
+    PyObject *object = NULL, *name = NULL, *value = NULL;
+
+    if ((object = arg_value(task, "object")) && (name = arg_text(task, "name")))
+        value = name_attribute(object, name);
+    Py_XDECREF(object);
+    Py_XDECREF(name);
+    return lend_take(task, value);
+}
+
+/* The object whose attribute is to be set, and the name of that: of `a.b.c`,
+ * what `a.b` is, and `c`. 0/-1. */
+static int owner_of(PyObject *object, PyObject *path, PyObject **owner,
+                    PyObject **name)
+{
+    const Py_ssize_t n = PyUnicode_GET_LENGTH(path);
+    const Py_ssize_t dot = PyUnicode_FindChar(path, '.', 0, n, -1);
+    if (dot < 0) {
+        *owner = Py_NewRef(object);
+        *name = Py_NewRef(path);
+        return 0;
+    }
+    PyObject *before = PyUnicode_Substring(path, 0, dot);
+    if (before && (*owner = name_attribute(object, before)))
+        *name = PyUnicode_Substring(path, dot + 1, n);
+    Py_XDECREF(before);
+    return *name ? 0 : -1;
+}
+
+PyObject *op_set_attribute(struct task *task)
+{
+    PyObject *object = NULL, *path = NULL, *value = NULL;
+    PyObject *owner = NULL, *name = NULL;
+    int rc = -1;
+
+    if ((object = arg_value(task, "object")) &&
+        (path = arg_text(task, "name")) && (value = arg_value(task, "value")) &&
+        owner_of(object, path, &owner, &name) == 0)
+        rc = PyObject_SetAttr(owner, name, value);
+    Py_XDECREF(object);
+    Py_XDECREF(path);
+    Py_XDECREF(value);
+    Py_XDECREF(owner);
+    Py_XDECREF(name);
+    return rc == 0 ? Py_NewRef(Py_None) : NULL;
+}
+
+/* ---- what has a value, inside another request ------------------------- */
+
+static const struct source {
+    const char *name;
+    int arity;
+    op_fn *run;
+} sources[] = {
+    {"eval", 3, op_eval},           {"call", 5, op_call},
+    {"method", 5, op_method},       {"value", 2, op_value},
+    {"attribute", 3, op_attribute},
+};
+
+/* NULL: it is none. */
+static const struct source *find_source(const char *name, int arity)
+{
+    for (size_t i = 0; i < sizeof sources / sizeof *sources; i++)
+        if (sources[i].arity == arity && strcmp(sources[i].name, name) == 0)
+            return &sources[i];
+    return NULL;
+}
+
+PyObject *op_source(struct task *task)
+{
+    char name[REQUEST_OP_MAX + 1] = "";
+    const unsigned char *const frame = (const unsigned char *)task->req->frame;
+    int at = (int)task->at, arity = 0;
+
+    if (ei_decode_tuple_header(task->req->frame, &at, &arity) == 0 &&
+        arity > 0) {
+        const unsigned char *p = frame + at;
+        etf_name(&p, name, sizeof name);
+        task->at = (size_t)(p - frame);
+    }
+    const struct source *source = find_source(name, arity);
+    if (source)
+        return source->run(task);
+    PyErr_SetString(classes_badarg(),
+                    "source: neither {eval, Code, Locals} nor "
+                    "{call, Module, Function, Args, Kwargs}, nor another "
+                    "operation that has a value");
+    return NULL;
+}
+
+/* ---- handles ---------------------------------------------------------- */
+
+PyObject *op_keep(struct task *task)
+{
+    PyObject *object = op_source(task);
+    PyObject *number = object ? handle_keep(object) : NULL;
+    Py_XDECREF(object);
+    return number;
+}
+
+/* 0, or -1 with an exception. */
+static int release(PyObject *number)
+{
+    if (PyLong_Check(number)) {
+        handle_release(number);
+        return 0;
+    }
+    PyErr_SetString(classes_badarg(), "numbers: not a list of integers");
+    return -1;
+}
+
+PyObject *op_release(struct task *task)
+{
+    PyObject *numbers = arg_list(task, "numbers");
+    const Py_ssize_t n = numbers ? PyList_GET_SIZE(numbers) : 0;
+    Py_ssize_t i = 0;
+    while (i < n && release(PyList_GET_ITEM(numbers, i)) == 0)
+        i++;
+    Py_XDECREF(numbers);
+    return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
+}
+
+PyObject *op_describe(struct task *task)
+{
+    PyObject *object = arg_value(task, "object"), *map = NULL;
+    if (object)
+        map = python_call("erlang._handle", "describe", "(O)", object);
+    Py_XDECREF(object);
+    return map;
+}
+
+PyObject *op_kept(struct task *task)
+{
+    (void)task;
+    return python_call("erlang._handle", "types", "()");
 }

@@ -51,7 +51,8 @@ static PyObject *features(void)
     PyObject *list = PyList_New(0);
     if (list &&
         (add_feature(list, "quit") < 0 || add_feature(list, "batch") < 0 ||
-         add_feature(list, "call") < 0 || add_feature(list, "context") < 0))
+         add_feature(list, "call") < 0 || add_feature(list, "context") < 0 ||
+         add_feature(list, "handle") < 0))
         Py_CLEAR(list);
     return list;
 }

@@ -21,7 +21,8 @@ struct op_row {
     int arity; /* arguments behind the name; 0: the request is the atom */
     bool urgent;
     op_fn *run;
-    const char *root; /* its value in errors; NULL: the reply is a bare `ok` */
+    const char *root; /* its value in errors; NULL: the reply is a bare `ok`,
+                         or the number of what is kept */
 };
 
 static const struct op_row rows[] = {
@@ -64,6 +65,14 @@ static const struct op_row rows[] = {
     {"context_open", 2, false, op_context_open, NULL},
     {"context_vars", 1, false, op_context_vars, "vars"},
     {"context_close", 1, false, op_context_close, NULL},
+    {"keep", 1, false, op_keep, NULL},
+    {"method", 4, false, op_method, "result"},
+    {"value", 1, false, op_value, "value"},
+    {"attribute", 2, false, op_attribute, "attribute"},
+    {"set_attribute", 3, false, op_set_attribute, NULL},
+    {"release", 1, false, op_release, NULL},
+    {"describe", 1, false, op_describe, "object"},
+    {"kept", 0, false, op_kept, "kept"},
 };
 
 /* What needs no Python. */
@@ -175,7 +184,8 @@ static int put_result(const struct op_row *row, struct task *task,
         return -1;
     task->opts.form.stage = STAGE_REPLY;
     if (!row->root)
-        return reply_ok(out);
+        return row->run == op_keep ? reply_kept(out, value, &task->opts.form)
+                                   : reply_ok(out);
     return reply_value(out, value, &task->opts.form, row->root);
 }
 

@@ -50,6 +50,13 @@ op_fn op_eval, op_exec;
 op_fn op_context_open, op_context_vars, op_context_close;
 /* call.c  {call, Module, Function, Args, Kwargs} */
 op_fn op_call;
+/* call.c  {method, Object, Name, Args, Kwargs}   {value, Object}
+ *         {attribute, Object, Name}   {set_attribute, Object, Name, Value} */
+op_fn op_method, op_value, op_attribute, op_set_attribute;
+/* call.c  {keep, Source}   {release, [Number]}   {describe, Object}   kept */
+op_fn op_keep, op_release, op_describe, op_kept;
+/* call.c  Source: one of those that have a value, inside another request */
+op_fn op_source;
 /* stream.c  {stream, Source} */
 op_fn op_stream;
 /* hello.c  hello   version */

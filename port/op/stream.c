@@ -17,7 +17,6 @@
 #include "value/classes.h"
 #include "value/encode.h"
 #include "wire/clock.h"
-#include "wire/etf.h"
 #include "wire/put.h"
 #include "wire/queue.h"
 
@@ -218,33 +217,9 @@ void stream_give(struct stream *s)
 
 /* ---- opening ---------------------------------------------------------- */
 
-/* Decodes Source and evaluates it: a new reference to what is to be
- * iterated. */
-static PyObject *source(struct task *task)
-{
-    char name[REQUEST_OP_MAX + 1] = "";
-    const unsigned char *const frame = (const unsigned char *)task->req->frame;
-    int at = (int)task->at, arity = 0;
-
-    if (ei_decode_tuple_header(task->req->frame, &at, &arity) == 0 &&
-        arity > 0) {
-        const unsigned char *p = frame + at;
-        etf_name(&p, name, sizeof name);
-        task->at = (size_t)(p - frame);
-    }
-    if (strcmp(name, "eval") == 0 && arity == 3)
-        return op_eval(task);
-    if (strcmp(name, "call") == 0 && arity == 5)
-        return op_call(task);
-    PyErr_SetString(classes_badarg(),
-                    "source: neither {eval, Code, Locals} nor "
-                    "{call, Module, Function, Args, Kwargs}");
-    return NULL;
-}
-
 PyObject *op_stream(struct task *task)
 {
-    PyObject *iterable = source(task);
+    PyObject *iterable = op_source(task);
     PyObject *iterator = iterable ? PyObject_GetIter(iterable) : NULL;
     Py_XDECREF(iterable);
     return iterator;

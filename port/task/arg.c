@@ -45,6 +45,11 @@ PyObject *arg_any_names(struct task *task, const char *what)
     return Py_NewRef(Py_None);
 }
 
+PyObject *arg_value(struct task *task, const char *what)
+{
+    return arg(task, what, value_decode);
+}
+
 /* The argument, if it is of that type. */
 static PyObject *arg_typed(struct task *task, const char *what,
                            PyTypeObject *type, const char *name)

@@ -18,6 +18,9 @@ PyObject *arg_names(struct task *task, const char *what);
 /* The same, but None for an empty map. */
 PyObject *arg_any_names(struct task *task, const char *what);
 
+/* Any value. */
+PyObject *arg_value(struct task *task, const char *what);
+
 /* A list of values, as a list. */
 PyObject *arg_list(struct task *task, const char *what);
 

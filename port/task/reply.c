@@ -36,6 +36,13 @@ int reply_value(struct buf *out, PyObject *value, const struct form *form,
     return value_encode(out, value, form, root);
 }
 
+int reply_kept(struct buf *out, PyObject *number, const struct form *form)
+{
+    put_tuple(out, 2);
+    put_atom_z(out, "kept");
+    return value_encode(out, number, form, "handle");
+}
+
 static int put_error(struct buf *out)
 {
     put_tuple(out, 2);

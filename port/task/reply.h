@@ -26,6 +26,10 @@ int reply_ok(struct buf *out);
 int reply_value(struct buf *out, PyObject *value, const struct form *form,
                 const char *root);
 
+/* …, {kept, Number}}, with the number that handle_keep has returned. 0/-1 as
+ * above. GIL held. */
+int reply_kept(struct buf *out, PyObject *number, const struct form *form);
+
 /* …, {error, Atom}} */
 int reply_error(struct buf *out, const char *atom);
 

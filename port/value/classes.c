@@ -208,3 +208,22 @@ PyObject *classes_improper_list(PyObject *items, PyObject *tail)
     return PyObject_CallFunctionObjArgs(classes[ERL_IMPROPER_LIST], items, tail,
                                         NULL);
 }
+
+/* ---- objects of the user's ---- */
+
+static PyObject *(*find_kept)(uint64_t number);
+
+void classes_on_kept(PyObject *(*find)(uint64_t number))
+{
+    find_kept = find;
+}
+
+PyObject *classes_kept(uint64_t number)
+{
+    PyObject *object = find_kept ? find_kept(number) : NULL;
+    if (!object && !PyErr_Occurred())
+        PyErr_SetString(badarg, "there is no such object here: it was "
+                                "released, its owner has ended, or it is of "
+                                "another worker");
+    return object;
+}

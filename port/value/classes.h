@@ -10,6 +10,8 @@
 #ifndef PORT_VALUE_CLASSES_H
 #define PORT_VALUE_CLASSES_H
 
+#include <stdint.h>
+
 #include "value/form.h"
 #include "value/python.h"
 
@@ -81,5 +83,14 @@ PyObject *classes_opaque(enum erl_class class, const char *etf, size_t len);
 PyObject *classes_bitstring(const char *bytes, size_t n, size_t bits);
 
 PyObject *classes_improper_list(PyObject *items, PyObject *tail);
+
+/* The object of the user's that is kept here under this number: what a handle,
+ * {py_handle, Number, …}, stands for. NULL with erlang.BadArg: there is none.
+ */
+PyObject *classes_kept(uint64_t number);
+
+/* Says how it is found: a new reference; NULL, perhaps with an exception, if
+ * there is none. Call once, before there are threads. */
+void classes_on_kept(PyObject *(*find)(uint64_t number));
 
 #endif

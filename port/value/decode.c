@@ -176,27 +176,33 @@ static PyObject *decode_bitstring(struct decoder *d, size_t n)
     return classes_bitstring(p, n, 8 * (n - 1) + in_last);
 }
 
-/* Pids, references, ports and funs keep their bytes. These were scanned with
- * the frame, so it does not matter here where the frame ends. */
+/* Moves behind a term, of which the frame is known to have all. 0/-1. */
+static int skip(struct decoder *d)
+{
+    struct err err = {""};
+    size_t end = (size_t)(d->p - d->frame);
+    if (scan_term((const char *)d->frame, FRAME_LIMIT, &end, &err) < 0) {
+        PyErr_Format(PyExc_SystemError, "scanned before: %s", err.text);
+        return -1;
+    }
+    d->p = d->frame + end;
+    return 0;
+}
+
+/* Pids, references, ports and funs keep their bytes. */
 static PyObject *decode_opaque(struct decoder *d, size_t n)
 {
     (void)n;
-    struct err err = {""};
-    const size_t start = (size_t)(d->p - 1 - d->frame);
-    size_t end = start;
-    if (scan_term((const char *)d->frame, FRAME_LIMIT, &end, &err) < 0) {
-        PyErr_Format(PyExc_SystemError, "scanned before: %s", err.text);
+    const unsigned char *start = --d->p;
+    if (skip(d) < 0)
         return NULL;
-    }
-    d->p = d->frame + end;
-    return classes_opaque(classes_of_tag(d->frame[start]),
-                          (const char *)d->frame + start, end - start);
+    return classes_opaque(classes_of_tag(*start), (const char *)start,
+                          (size_t)(d->p - start));
 }
 
 /* ---- containers ---- */
 
-/* False with an exception: there is no room on the stack for another container.
- */
+/* False with an exception: the stack has no room for another container. */
 static bool has_stack(void)
 {
     if (!stack_is_low(0))
@@ -273,6 +279,13 @@ static PyObject *lost_iterator(void)
     return NULL;
 }
 
+/* Only the number of a handle matters here: not where it is, and whose. */
+static PyObject *handle(struct decoder *d)
+{
+    const uint64_t number = tagged_number(&d->p);
+    return skip(d) < 0 || skip(d) < 0 ? NULL : classes_kept(number);
+}
+
 /* The user may know its tag. */
 static PyObject *untagged(struct decoder *d, size_t n)
 {
@@ -289,6 +302,8 @@ static PyObject *decode_tuple(struct decoder *d, size_t n)
         return untagged(d, n);
     if (kind == TAGGED_BYTES)
         return bytes(d);
+    if (kind == TAGGED_HANDLE)
+        return handle(d);
     if (d->form->tags == TAGS_OFF)
         return tuple(d, n);
     if (kind == TAGGED_PARTS)

@@ -29,10 +29,11 @@ struct row {
 #define ANY 0
 
 /* Rows that are no parts. */
-enum { BYTES, ITER };
+enum { BYTES, HANDLE, ITER };
 
 static const struct row rows[] = {
     [BYTES] = {"bytes", 5, 2, 2, ERL_BINARY_EXT},
+    [HANDLE] = {"py_handle", 9, 4, 4, ERL_SMALL_BIG_EXT},
     [ITER] = {"iter", 4, 2, 2, ANY},
     {"date", 4, 2, 2, ERL_SMALL_TUPLE_EXT},
     {"time", 4, 2, 4, ERL_SMALL_TUPLE_EXT},
@@ -48,7 +49,7 @@ static const struct row *find(const char *name, size_t len)
 {
     static const bool first[UINT8_MAX + 1] = {
         ['b'] = true, ['c'] = true, ['d'] = true, ['f'] = true,
-        ['i'] = true, ['n'] = true, ['t'] = true,
+        ['i'] = true, ['n'] = true, ['p'] = true, ['t'] = true,
     };
     if (len == 0 || !first[(unsigned char)*name])
         return NULL;
@@ -133,10 +134,27 @@ enum tagged tagged_look(const unsigned char *p, size_t n)
         return TAGGED_NOT;
     if (row == &rows[BYTES])
         return TAGGED_BYTES;
+    if (row == &rows[HANDLE])
+        return TAGGED_HANDLE;
     if (row == &rows[ITER])
         return iterator(*p);
     for (size_t i = 1; i < n; i++)
         if (!is_small(&p, NESTED_MAX))
             return TAGGED_NOT;
     return TAGGED_PARTS;
+}
+
+/* Bytes in front of those of a big integer: its tag, their number, the sign. */
+#define BIG_HEAD 3
+
+uint64_t tagged_number(const unsigned char **p)
+{
+    uint64_t number = 0;
+    if (!is_atom(p))
+        return 0;
+    const unsigned char *big = *p;
+    *p += BIG_HEAD + big[1];
+    if (big[1] == sizeof number && big[2] == 0)
+        memcpy(&number, big + BIG_HEAD, sizeof number);
+    return le64toh(number);
 }

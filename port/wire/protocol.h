@@ -114,7 +114,7 @@
  */
 #define PROTOCOL_ATOMS(X) \
     /* replies */ \
-    X(ok) X(error) X(chunk) X(output) X(bill) X(undefined) \
+    X(ok) X(error) X(chunk) X(output) X(bill) X(kept) X(undefined) \
     X(badarg) X(cancelled) X(not_started) X(overloaded) X(start_failed) \
     X(unsupported) \
     /* values */ \
@@ -123,7 +123,7 @@
     /* hello */ \
     X(protocol) X(pyport) X(python) X(version) X(os_pid) X(executable) \
     X(features) X(max_frame) X(max_depth) X(exceptions) X(quit) X(batch) \
-    X(lane) \
+    X(lane) X(handle) \
     X(guard) X(off) X(kernel) \
     /* events */ \
     X(event) X(send) X(whereis) X(self) X(make_ref) X(call) X(apply) \

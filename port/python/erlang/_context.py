@@ -36,7 +36,7 @@ def variables(module: ModuleType) -> list[tuple[str, str, int]]:
     objects keep.
     """
     return [
-        (clean(name), clean(full_name(type(value))), _size(value))
+        (clean(name), clean(full_name(type(value))), size(value))
         for name, value in list(vars(module).items())
         if isinstance(name, str) and not _is_given(name, value)
     ]
@@ -49,8 +49,9 @@ def _is_given(name: str, value: Any) -> bool:
     )
 
 
-def _size(value: Any) -> int:
-    size = 0
+def size(value: Any) -> int:
+    """How many bytes it has, with all that is in it if it is a list or its like."""
+    total = 0
     seen: set[int] = set()
     todo: list[Iterator[Any]] = [iter((value,))]
     while todo and len(seen) < _MOST:
@@ -59,9 +60,9 @@ def _size(value: Any) -> int:
             todo.pop()
         elif id(item) not in seen:
             seen.add(id(item))
-            size += _own_size(item)
+            total += _own_size(item)
             todo += _parts(item)
-    return size
+    return total
 
 
 def _next(items: Iterator[Any]) -> Any:
