@@ -23,6 +23,7 @@ overview(Dir, Names) ->
     Guides = filelib:wildcard("*.html", Dir) -- own(Names),
     ["@title py: Python for Erlang\n@doc Python in supervised operating-system processes. "
      "The module {@link py} is for every day, {@link py_context} for names of one's own, "
+     "{@link py_handle} for objects that stay in Python, "
      "{@link py_mem} for who investigates memory, {@link py_profile} for what has it, "
      "{@link py_state} for what workers share.\n"
      "<h2>Guides</h2>\n<ul>\n", [guide(Guide) || Guide <- ["README.html" | Guides -- ["README.html"]]],

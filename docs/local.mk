@@ -9,6 +9,7 @@ dist_guide_DATA = \
 	docs/types.md \
 	docs/python.md \
 	docs/contexts.md \
+	docs/handles.md \
 	docs/coming_from_erlang_python.md \
 	docs/memory.md \
 	docs/limits.md \

@@ -70,6 +70,8 @@ test_scripts = \
 	test/call/deadline.escript \
 	test/call/decoders.escript \
 	test/call/errors.escript \
+	test/call/handle.escript \
+	test/call/handle_end.escript \
 	test/call/leave_stream.escript \
 	test/call/interrupt.escript \
 	test/call/large.escript \

@@ -53,11 +53,20 @@
     idle = infinity :: timeout()        % how long it may be without use (ms)
 }).
 
+%% An object that stays in its worker (py_handle). The program knows it by its number, and
+%% finds it wherever this record is in an argument.
+-record(py_handle, {
+    number :: pos_integer(),            % drawn at random
+    at :: {Pool :: atom(), Worker :: pid()},
+    owner :: pid()                      % whose it is
+}).
+
 %% What the last argument of a call comes to (py_options).
 -record(opts, {
-    pool = default :: py_target:target() | #py_context{},
+    pool = default :: py_target:target() | #py_context{} | #py_handle{},
     timeout = default :: timeout() | default,
     recycle = true :: boolean(),
+    keep = false :: boolean(),          % whether its value stays in Python (py_handle)
     wire = #{} :: #{atom() => term()}
 }).
 

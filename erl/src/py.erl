@@ -40,7 +40,7 @@
 %% the pool option `init' define names in every worker.
 -module(py).
 
--export([call/3, call/4, call/5, eval/1, eval/2, eval/3]).
+-export([call/2, call/3, call/4, call/5, eval/1, eval/2, eval/3]).
 -export([exec/1, exec/2, exec/3, exec_all/1, exec_all/2]).
 -export([definitions/0, definitions/1, forget/1, forget/2]).
 -export([cast/3, cast/4, cast/5, spawn_call/3, spawn_call/4, spawn_call/5]).
@@ -59,7 +59,7 @@
 -export([pools/0, info/0, info/1]).
 -export([unquarantine/1, unquarantine/2]).
 -export([register_function/2, register_function/3, unregister_function/1]).
--export_type([name/0, args/0, kwargs/0, code/0, locals/0, options/0, pool_options/0]).
+-export_type([name/0, callee/0, args/0, kwargs/0, code/0, locals/0, options/0, pool_options/0]).
 -export_type([keywords/0, memory_limits/0, recycle_limits/0, profile_options/0]).
 -export_type([result/0, bill/0, source/0, stream/0, target/0, each/0]).
 
@@ -68,6 +68,8 @@
 -type name() :: atom() | unicode:chardata().
 %% A module, function or keyword: ``'os.path' '', `<<"join">>', `"join"'.
 %% Dotted paths are followed, in modules and in functions.
+-type callee() :: name() | py_handle:handle().
+%% A module; or an object that stays in Python, whose method is called.
 -type args() :: [term()].
 %% Positional arguments.
 -type kwargs() :: #{name() => term()} | [{name(), term()}].
@@ -90,6 +92,7 @@
     frames => records | columns | arrays,
     capture => boolean(),
     bill => boolean(),
+    return => value | handle,
     recycle => boolean(),
     traceparent => unicode:chardata() | undefined,
     chunk => pos_integer(),
@@ -103,10 +106,10 @@
 %% tuples stand for dates and their like (`in': in arguments), what tables become
 %% (`records'), whether what Python prints comes as the last element of the result tuple,
 %% and after it what the call has cost, its bill() (`false'; for call, eval, exec and
-%% spawn_call only), whether the call counts for recycling its worker (`true'), the trace
-%% that spans in Python go on in, the most items in a stream's chunk (1000), and, for
-%% stream_open only, how its items come (`pull'). Wherever there is a map of names or
-%% options, a list of pairs will do.
+%% spawn_call only), whether the value comes or stays in Python, {@link py_handle} (`value'),
+%% whether the call counts for recycling its worker (`true'), the trace that spans in Python
+%% go on in, the most items in a stream's chunk (1000), and, for stream_open only, how its
+%% items come (`pull'). Wherever there is a map of names or options, a list of pairs will do.
 -type keywords() :: [{atom(), term()}].
 %% A map of options as a list of pairs.
 -type pool_options() :: #{
@@ -206,9 +209,10 @@
                   gc_runs => non_neg_integer(), gc_pause => non_neg_integer()}.
 %% What a call has cost, in bytes and microseconds. The map is empty if the call did
 %% not end by itself.
--type source() :: code() | {eval, code(), locals()}
-                | {name(), name(), args()} | {name(), name(), args(), kwargs()}.
-%% What a stream iterates over: the value of an expression, or of a call.
+-type source() :: code() | {eval, code(), locals()} | py_handle:handle()
+                | {callee(), name(), args()} | {callee(), name(), args(), kwargs()}.
+%% What a stream iterates over: the value of an expression, or of a call, or an object that
+%% stays in Python.
 -opaque stream() :: py_stream:stream().
 -type target() :: py_target:target().
 %% The workers that a function looks at or tends: `Pool' (all of them, whose
@@ -220,20 +224,27 @@
 %% ---------------------------------------------------------------------------
 %% Calls
 
+%% @doc Calls an object that stays in Python, a function or a model for example: ``{ok,
+%% 2.0} = py:call(Handle, [4])''. That is its method `__call__'.
+-spec call(py_handle:handle(), args()) -> result().
+call(Handle, Args) ->
+    call(Handle, '__call__', Args).
+
 %% @equiv call(Module, Function, Args, #{}, #{})
--spec call(name(), name(), args()) -> result().
+-spec call(callee(), name(), args()) -> result().
 call(Module, Function, Args) ->
     py_request:run(py_args:call(Module, Function, Args, #{}), #opts{}).
 
 %% @equiv call(Module, Function, Args, Kwargs, #{})
--spec call(name(), name(), args(), kwargs()) -> result().
+-spec call(callee(), name(), args(), kwargs()) -> result().
 call(Module, Function, Args, Kwargs) ->
     py_request:run(py_args:call(Module, Function, Args, Kwargs), #opts{}).
 
 %% @doc Calls a Python function: ``{ok, 2.0} = py:call(math, sqrt, [4])''. Options
 %% come after the keyword arguments, even if there are none:
-%% ``py:call(math, sqrt, [4], #{}, #{timeout => 100})''.
--spec call(name(), name(), args(), kwargs(), options()) -> result().
+%% ``py:call(math, sqrt, [4], #{}, #{timeout => 100})''. With a handle ({@link py_handle}) in
+%% the place of the module, it is a method of that object: ``py:call(Model, predict, [Rows])''.
+-spec call(callee(), name(), args(), kwargs(), options()) -> result().
 call(Module, Function, Args, Kwargs, Options) ->
     py_request:run(py_args:call(Module, Function, Args, Kwargs), py_options:call(Options)).
 
@@ -265,7 +276,7 @@ exec(Code) ->
         | {ok, extra()} | {error, term(), extra()}
         | {ok, Output :: binary(), bill()} | {error, term(), Output :: binary(), bill()}.
 exec(Code, Options) ->
-    py_request:exec(py_args:exec(Code), py_options:call(Options)).
+    py_request:exec(py_args:exec(Code), py_options:statement(Options)).
 
 %% @doc The same with names that are there while the code runs: ``ok =
 %% py:exec(<<"total = sum(rows)">>, #{rows => [1, 2]}, #{})''. A name that
@@ -274,7 +285,7 @@ exec(Code, Options) ->
           ok | {error, term()} | each()
         | {ok, Output :: binary()} | {error, term(), Output :: binary()}.
 exec(Code, Locals, Options) ->
-    py_request:exec(py_args:exec(Code, Locals), py_options:call(Options)).
+    py_request:exec(py_args:exec(Code, Locals), py_options:statement(Options)).
 
 %% @equiv unbind(default)
 -spec unbind() -> ok.
@@ -332,29 +343,29 @@ forget(Name, Id) ->
 %% Calls that are not waited for
 
 %% @equiv cast(Module, Function, Args, #{}, #{})
--spec cast(name(), name(), args()) -> ok.
+-spec cast(callee(), name(), args()) -> ok.
 cast(Module, Function, Args) ->
     cast(Module, Function, Args, #{}, #{}).
 
 %% @equiv cast(Module, Function, Args, Kwargs, #{})
--spec cast(name(), name(), args(), kwargs()) -> ok.
+-spec cast(callee(), name(), args(), kwargs()) -> ok.
 cast(Module, Function, Args, Kwargs) ->
     cast(Module, Function, Args, Kwargs, #{}).
 
 %% @doc Calls a function without waiting for it: ``ok = py:cast(gc, collect, [])''.
 %% Casts may run in any order. A failure is logged.
--spec cast(name(), name(), args(), kwargs(), options()) -> ok.
+-spec cast(callee(), name(), args(), kwargs(), options()) -> ok.
 cast(Module, Function, Args, Kwargs, Options) ->
     py_async:cast(py_args:call(Module, Function, Args, Kwargs),
                   py_options:uncaptured(Options)).
 
 %% @equiv spawn_call(Module, Function, Args, #{}, #{})
--spec spawn_call(name(), name(), args()) -> reference().
+-spec spawn_call(callee(), name(), args()) -> reference().
 spawn_call(Module, Function, Args) ->
     spawn_call(Module, Function, Args, #{}, #{}).
 
 %% @equiv spawn_call(Module, Function, Args, Kwargs, #{})
--spec spawn_call(name(), name(), args(), kwargs()) -> reference().
+-spec spawn_call(callee(), name(), args(), kwargs()) -> reference().
 spawn_call(Module, Function, Args, Kwargs) ->
     spawn_call(Module, Function, Args, Kwargs, #{}).
 
@@ -363,7 +374,7 @@ spawn_call(Module, Function, Args, Kwargs) ->
 %% caller's death cancels it. Await each reference, even one that was cancelled:
 %% otherwise its result stays in the caller's mailbox. {@link cast/3} is for
 %% calls whose result nobody needs.
--spec spawn_call(name(), name(), args(), kwargs(), options()) -> reference().
+-spec spawn_call(callee(), name(), args(), kwargs(), options()) -> reference().
 spawn_call(Module, Function, Args, Kwargs, Options) ->
     py_async:spawn_call(py_args:call(Module, Function, Args, Kwargs),
                         py_options:single(Options)).
@@ -382,7 +393,7 @@ await(Ref, Timeout) ->
     py_async:await(Ref, py_options:timeout(Timeout)).
 
 %% @equiv parallel(Calls, #{})
--spec parallel([{name(), name(), args()} | {name(), name(), args(), kwargs()}]) ->
+-spec parallel([{callee(), name(), args()} | {callee(), name(), args(), kwargs()}]) ->
           {ok, [term()]} | {error, [result()] | term()}.
 parallel(Calls) ->
     parallel(Calls, #{}).
@@ -392,7 +403,7 @@ parallel(Calls) ->
 %% If one fails: `{error, Results}', each `{ok, Value}' or `{error, Reason}', in
 %% order. The timeout holds for each call by itself. Many small calls are faster
 %% with the option `chunk', which says how many of them may go to a worker together.
--spec parallel([{name(), name(), args()} | {name(), name(), args(), kwargs()}],
+-spec parallel([{callee(), name(), args()} | {callee(), name(), args(), kwargs()}],
                options()) ->
           {ok, [term()]} | {error, [result()] | term()}.
 parallel(Calls, Options) ->
@@ -402,19 +413,19 @@ parallel(Calls, Options) ->
 %% Streams
 
 %% @equiv stream(Module, Function, Args, #{}, #{})
--spec stream(name(), name(), args()) -> {ok, [term()]} | {error, term()}.
+-spec stream(callee(), name(), args()) -> {ok, [term()]} | {error, term()}.
 stream(Module, Function, Args) ->
     stream(Module, Function, Args, #{}, #{}).
 
 %% @equiv stream(Module, Function, Args, Kwargs, #{})
--spec stream(name(), name(), args(), kwargs()) -> {ok, [term()]} | {error, term()}.
+-spec stream(callee(), name(), args(), kwargs()) -> {ok, [term()]} | {error, term()}.
 stream(Module, Function, Args, Kwargs) ->
     stream(Module, Function, Args, Kwargs, #{}).
 
 %% @doc Calls a function and iterates over what it returns, with little of it in
 %% Python at a time: ``{ok, [0, 1, 2]} = py:stream(builtins, range, [3])''. The
 %% timeout is how long each wait for more items may take.
--spec stream(name(), name(), args(), kwargs(), options()) ->
+-spec stream(callee(), name(), args(), kwargs(), options()) ->
           {ok, [term()]} | {error, term()}.
 stream(Module, Function, Args, Kwargs, Options) ->
     py_stream:collect(py_args:source({Module, Function, Args, Kwargs}),

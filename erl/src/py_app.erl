@@ -53,4 +53,5 @@ prep_stop(State) ->
 
 -spec stop(term()) -> ok.
 stop(_State) ->
+    ok = py_handles:forget(),
     lists:foreach(fun py_pool_board:delete/1, py_pool_board:names()).

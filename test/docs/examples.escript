@@ -10,6 +10,7 @@ main(_) ->
     tap:run([
         {"raw_port: the program over a plain port", fun raw_port/0},
         {"agent: tools and progress by functions of Erlang's", fun agent/0},
+        {"model: kept by handles and asked by many", fun model/0},
         {"sessions: each with a context of its own", fun sessions/0},
         {"stdlib_survey: a short one, with its crash", 240_000, fun survey/0}
     ]).
@@ -27,6 +28,13 @@ agent() ->
     says(Text, ["step 1: weather", "step 2: fahrenheit", "clear, 23 degrees Fahrenheit",
                 "I cannot say: error: \\{no_such_city,<<\"Atlantis\">>\\}",
                 "A slow tool: exit: timeout"]).
+
+%% Each model has had its half.
+model() ->
+    Text = run("model.escript", ""),
+    says(Text, ["50 processes have asked, and 50 were right",
+                "y = 3\\.00 x \\+ 2\\.00, asked 25 times\ny = 3\\.00 x \\+ 2\\.00, asked 25 times",
+                "left: \\{ok,\\[\\]\\}"]).
 
 sessions() ->
     Text = run("sessions.escript", ""),

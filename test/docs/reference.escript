@@ -67,7 +67,7 @@ said(Docs, Name) ->
 call() ->
     Text = said(docs(py), call),
     [?assert(fixture:contains(Text, Part))
-     || Part <- ["call(name(), name(), args()) -> result().", "The same as call(Module, Function",
+     || Part <- ["call(callee(), name(), args()) -> result().", "The same as call(Module, Function",
                  "Calls a Python function: {ok, 2.0} = py:call(math, sqrt, [4])."]].
 
 layout() ->

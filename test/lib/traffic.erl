@@ -17,7 +17,8 @@
 %% Most requests are of the ordinary kinds.
 -define(KINDS, [{12, echo}, {12, call}, {6, large}, {6, raise}, {6, stream}, {3, stream_closed},
                 {3, stream_left}, {6, later}, {6, cancel}, {4, expire}, {3, exec}, {3, event},
-                {2, caller_dies}, {2, statistics}, {2, collect}, {2, capture}, {1, stack}]).
+                {3, handle}, {2, caller_dies}, {2, statistics}, {2, collect}, {2, capture},
+                {1, stack}]).
 
 -spec kinds() -> [atom()].
 kinds() ->
@@ -83,6 +84,8 @@ request(expire, Token) ->
     own(Token, py:call(wedge, late, [Token, 0.03], #{}, rand:uniform(40)));
 request(exec, Token) ->
     in_another(fun() -> exec(Token) end);
+request(handle, Token) ->
+    in_another(fun() -> handle(Token) end);
 request(event, Token) ->
     in_another(fun() -> event(Token) end);
 request(caller_dies, Token) ->
@@ -138,6 +141,18 @@ exec(Token) ->
     case py:exec([Name, " = ", integer_to_list(Token)], ?LIMIT) of
         ok -> own(Token, py:eval(["globals().pop('", Name, "')"], #{}, ?LIMIT));
         Other -> Other
+    end.
+
+%% Every other one is left to the end of its owner.
+handle(Token) ->
+    case py:call(builtins, list, [[Token]], #{}, #{return => handle, timeout => ?LIMIT}) of
+        {ok, Handle} ->
+            Results = [own([Token], py_handle:value(Handle, ?LIMIT)),
+                       own([[Token]], py:call(builtins, list, [[Handle]], #{}, ?LIMIT))],
+            Token rem 2 =:= 0 andalso py_handle:release(Handle),
+            first_error(Results);
+        Other ->
+            Other
     end.
 
 event(Token) ->

@@ -223,31 +223,32 @@ environment({What, Env, Expected}) ->
 
 %% A record, because a script cannot see it by name: {opts, Pool, Timeout, Recycle, Wire}.
 call() ->
-    ?assertEqual({opts, default, default, true, #{}}, py_options:call(#{})),
-    ?assertEqual({opts, default, 7, true, #{}}, py_options:call(7)),
-    ?assertEqual({opts, default, infinity, true, #{}}, py_options:call(infinity)),
-    [?assertEqual({opts, Target, default, true, #{}}, py_options:single(#{pool => Target}))
+    ?assertEqual({opts, default, default, true, false, #{}}, py_options:call(#{})),
+    ?assertEqual({opts, default, 7, true, false, #{}}, py_options:call(7)),
+    ?assertEqual({opts, default, infinity, true, false, #{}}, py_options:call(infinity)),
+    [?assertEqual({opts, Target, default, true, false, #{}}, py_options:single(#{pool => Target}))
      || Target <- [pdf, {pdf, 2}]],
-    ?assertEqual({opts, {pdf, all}, default, true, #{}}, py_options:call(#{pool => {pdf, all}})),
+    ?assertEqual({opts, {pdf, all}, default, true, false, #{}}, py_options:call(#{pool => {pdf, all}})),
     Wire = #{traceback => true, none => null, binaries => bytes, arrays => binary,
              tags => true, frames => columns, capture => true, bill => true, chunk => 1_000_000,
              filename => <<"x.py">>, line => 7,
              traceparent => <<"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01">>},
-    Options = Wire#{pool => pdf, timeout => ?LONGEST, recycle => false},
-    ?assertEqual({opts, pdf, ?LONGEST, false, Wire}, py_options:call(Options)),
-    ?assertEqual({opts, pdf, ?LONGEST, false, Wire}, py_options:call(maps:to_list(Options))),
+    Options = Wire#{pool => pdf, timeout => ?LONGEST, recycle => false, return => handle},
+    ?assertEqual({opts, pdf, ?LONGEST, false, true, Wire}, py_options:call(Options)),
+    ?assertEqual({opts, pdf, ?LONGEST, false, true, Wire}, py_options:call(maps:to_list(Options))),
+    ?assertEqual(py_options:call(#{}), py_options:call(#{return => value})),
     ?assertEqual(lists:sort([Name || {Name, _, _, _} <- py_options:table()]),
                  lists:sort([context, deliver | maps:keys(Options)])),
-    ?assertEqual({message, {opts, pdf, 5, true, #{chunk => 3}}},
+    ?assertEqual({message, {opts, pdf, 5, true, false, #{chunk => 3}}},
                  py_options:opening(#{pool => pdf, timeout => 5, chunk => 3, deliver => message})),
-    ?assertEqual({pull, {opts, default, 7, true, #{}}}, py_options:opening(7)).
+    ?assertEqual({pull, {opts, default, 7, true, false, #{}}}, py_options:opening(7)).
 
 %% It says which worker, and its number goes to the program.
 context() ->
     Pool = #pool{name = pdf, size = 1, table = make_ref(), load = make_ref(), timeout = 1, max_frame = 1,
                  interrupt_grace = 0, close_grace = 0, drain = 0},
     Context = #py_context{pool = Pool, worker = self(), id = 7, owner = self()},
-    ?assertEqual({opts, Context, 5, true, #{context => 7}},
+    ?assertEqual({opts, Context, 5, true, false, #{context => 7}},
                  py_options:call(#{context => Context, timeout => 5})),
     ?assertEqual(pdf, py_target:pool(Context)),
     [?assertError(badarg, py_options:call(#{context => Wrong}))
@@ -282,15 +283,19 @@ misuses() ->
                                  {line, 0, "line must be an integer from 1 to 1000000, not 0"},
                                  {chink, 1, "chink is no option here; there are: timeout, pool, "
                                             "traceback, none, binaries, arrays, context, filename, line, tags, frames, "
-                                            "capture, bill, recycle, traceparent, chunk; locals and keyword "
+                                            "capture, bill, return, recycle, traceparent, chunk; locals and keyword "
                                             "arguments come before the options"}]],
      {fun py_args:top/1, size, "the order must be memory, time or calls, not size"},
      {fun py_profile_sites:stacks/1, x, "the argument must be a profile or a snapshot, not x"},
      {fun py_target:check/1, #{}, "the target must be a pool's name, {Pool, Id} or {Pool, all}, not #{}"},
      [{Check, Given, "capture is no option here; there are: timeout, pool, traceback, none, binaries, "
-                     "arrays, context, filename, line, tags, frames, recycle, traceparent, chunk"}
-      || Check <- [fun py_options:uncaptured/1, fun py_options:spread/1],
+                     "arrays, context, filename, line, tags, frames, " ++ More ++ "recycle, traceparent, chunk"}
+      || {Check, More} <- [{fun py_options:uncaptured/1, ""}, {fun py_options:spread/1, "return, "}],
          Given <- [#{capture => false}, [{capture, false}]]],
+     {fun py_options:statement/1, #{return => handle},
+      "return is no option here; there are: timeout, pool, traceback, none, binaries, arrays, context, "
+      "filename, line, tags, frames, capture, bill, recycle, traceparent, chunk"},
+     {Call, #{return => both}, "return must be value or handle, not both"},
      [{fun py_options:plain/1, #{Name => Value}, atom_to_list(Name) ++ " is no option here; there are: timeout, pool"}
       || {Name, Value} <- [{none, null}, {recycle, false}, {chunk, 1}, {bill, true}, {x, 1}]],
      [{fun py_args:memory_stats/1, #{Name => yes}, Text}

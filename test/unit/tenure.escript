@@ -22,11 +22,14 @@ main(_) ->
         table:rows("may_end", fun may_end/4, ends()),
         {"bound processes keep one that is recycled", fun homes/0},
         {"contexts keep one that is recycled", fun contexts/0},
+        {"handles keep one that is recycled", fun handles/0},
         {"who owns contexts", fun owners/0},
         {"how many contexts there are, and may be", fun room/0},
         {"a context that is not used for too long", fun idle/0},
         {"other contexts are never idle", fun not_idle/0},
-        {"the death of an owner closes all that it has", fun owner_dies/0}
+        {"the death of an owner closes all that it has", fun owner_dies/0},
+        {"an owner of both contexts and handles", fun owner_of_both/0},
+        {"what nobody waits for any more", fun unwanted/0}
     ]).
 
 new(Recycle) -> new(Recycle, #{}).
@@ -152,7 +155,10 @@ homes() ->
     keeps({home, self()}, {home, self()}, []).
 
 contexts() ->
-    keeps({context, 7, self(), infinity}, {context, 7, self()}, [{close, [7]}]).
+    keeps({context, 7, self(), infinity}, {context, 7, self()}, [{close, {context_close, [7]}}]).
+
+handles() ->
+    keeps({handle, 7, self()}, {handle, 7, self()}, [{close, {release, [7]}}]).
 
 %% It is kept until what is bound is let go, which the program is told of these.
 keeps(Bound, Leaving, Partings) ->
@@ -176,12 +182,12 @@ bound(All) -> lists:foldl(fun bind/2, new(#{}), All).
 owners() ->
     T = bound([context(1, a), context(2, a), context(3, b), {home, c}]),
     ?assertEqual([a, b, c], lists:sort(py_worker_tenure:owners(T))),
-    {[{close, [1]}], One} = let_go({context, 1, a}, T),
+    {[{close, {context_close, [1]}}], One} = let_go({context, 1, a}, T),
     ?assertEqual([a, b, c], lists:sort(py_worker_tenure:owners(One))),
-    {[{close, [2]}], None} = let_go({context, 2, a}, One),
+    {[{close, {context_close, [2]}}], None} = let_go({context, 2, a}, One),
     ?assertEqual([b, c], lists:sort(py_worker_tenure:owners(None))),
     %% Even what is not known here may be open in the program.
-    ?assertEqual({[{close, [9]}], None}, let_go({context, 9, a}, None)).
+    ?assertEqual({[{close, {context_close, [9]}}], None}, let_go({context, 9, a}, None)).
 
 %% Unbinding is not death.
 owner_dies() ->
@@ -189,14 +195,39 @@ owner_dies() ->
     {[], Unbound} = let_go({home, a}, T),
     ?assertEqual([a, b], lists:sort(py_worker_tenure:owners(Unbound))),
     {Closed, Left} = let_go({dead, a}, T),
-    [{close, Ids}] = Closed,
+    [{close, {context_close, Ids}}] = Closed,
     ?assertEqual([1, 2], lists:sort(Ids)),
     ?assertEqual([b], py_worker_tenure:owners(Left)),
     ?assertEqual({[], Left}, let_go({dead, a}, Left)),
     %% Many go together, but not in any number.
     {Many, _} = let_go({dead, a}, bound([context(Id, a) || Id <- lists:seq(1, 2_500)])),
-    ?assertEqual([1_000, 1_000, 500], [length(Some) || {close, Some} <- Many]),
-    ?assertEqual(lists:seq(1, 2_500), lists:sort(lists:append([Some || {close, Some} <- Many]))).
+    ?assertEqual([1_000, 1_000, 500], [length(Some) || {close, {context_close, Some}} <- Many]),
+    ?assertEqual(lists:seq(1, 2_500), lists:sort(lists:append([Some || {close, {_, Some}} <- Many]))).
+
+%% A handle and a context may have the same number.
+owner_of_both() ->
+    Count = fun(T) -> {py_worker_tenure:contexts(T), py_worker_tenure:handles(T)} end,
+    T = bound([context(1, a), {handle, 1, a}, {handle, 2, a}, {handle, 3, b}]),
+    ?assertEqual({1, 3}, Count(T)),
+    {[{close, {release, [1]}}], One} = let_go({handle, 1, a}, T),
+    ?assertEqual({1, 2}, Count(One)),
+    {Closed, Left} = let_go({dead, a}, One),
+    ?assertEqual([{close, {context_close, [1]}}, {close, {release, [2]}}], Closed),
+    ?assertEqual({{0, 1}, [b]}, {Count(Left), py_worker_tenure:owners(Left)}),
+    {_, Again} = let_go({handle, 1, a}, Left),
+    ?assertEqual({0, 1}, Count(Again)).
+
+unwanted() ->
+    Req = (req())#req{owner = a},
+    Number = 1 bsl 63 + 7,
+    Kept = <<131, 104, 2, 98, 1:32, 104, 2, 119, 4, "kept", 110, 8, 0, Number:64/little>>,
+    {Number, Reply} = py_wire:kept(Kept, {default, self()}, self()),
+    Released = {let_go, {handle, Number, a}},
+    Uses = {uses, 7, a},
+    [?assertEqual({Binds, Effects}, {Binds, py_worker_tenure:unwanted(Req#req{binds = Binds}, Frame)})
+     || {Binds, Frame, Effects} <- [{false, Reply, [Released]}, {Uses, Reply, [{bind, Uses}, Released]},
+                                    {false, term_to_binary({1, ok}), []}, {home, term_to_binary({1, ok}), []},
+                                    {{context, 7, infinity}, term_to_binary({1, ok}), [{let_go, {context, 7, a}}]}]].
 
 room() ->
     T = py_worker_tenure:new(#{recycle => #{}, contexts => 3}, 0.0, 0),
@@ -217,14 +248,14 @@ idle() ->
     Idle = {idle, 7, a},
     Later = [{later, 50, Idle}],
     {Later, T} = py_worker_tenure:bind({context, 7, a, 50}, new(#{})),
-    ?assertMatch({[{close, [7]}], _}, let_go(Idle, T)),
+    ?assertMatch({[{close, {context_close, [7]}}], _}, let_go(Idle, T)),
     {Later, Using} = let_go(Idle, true, T),
     {Later, Used} = let_go(Idle, Using),
-    ?assertEqual({[{close, [7]}], {[], new(#{})}}, {element(1, let_go(Idle, Used)),
+    ?assertEqual({[{close, {context_close, [7]}}], {[], new(#{})}}, {element(1, let_go(Idle, Used)),
                                                   let_go(Idle, element(2, let_go(Idle, Used)))}),
     Again = bind({uses, 7, a}, Used),
     {Later, Unused} = let_go(Idle, Again),
-    ?assertMatch({[{close, [7]}], _}, let_go(Idle, Unused)).
+    ?assertMatch({[{close, {context_close, [7]}}], _}, let_go(Idle, Unused)).
 
 %% What is closed, has no such limit, or never was.
 not_idle() ->

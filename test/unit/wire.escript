@@ -19,6 +19,7 @@ main(_) ->
         table:rows("chunk_items", fun py_wire:chunk_items/1, chunks()),
         table:rows("iterators", fun iterators/2, with_iterators()),
         table:rows("ahead", fun py_wire:ahead/1, ahead()),
+        {"what is kept becomes a handle", fun handle/0},
         table:rows("event", fun py_wire:event/1, events()),
         table:rows("message_id", fun py_wire:message_id/1, messages()),
         table:rows("receiver_name", fun py_wire:receiver_name/1, receivers()),
@@ -182,8 +183,21 @@ ahead() ->
     [{"what was printed", [reply(1, {output, <<"said">>})], output},
      {"a bill", [reply(1, {bill, #{time => 1}})], bill},
      {"that it brings funs", [reply(1, {given, funs})], given},
+     {"a value that is kept", [kept(1 bsl 63)], kept},
      {"a result", [reply(1, {ok, <<"output">>})], none},
      {"another atom", [reply(1, {outputs, <<>>})], none}].
+
+%% Its numbers have exactly 64 bits.
+kept(Number) ->
+    <<(binary:part(reply(1, ok), 0, 8))/binary, 104, 2, 119, 4, "kept", 110, 8, 0, Number:64/little>>.
+
+handle() ->
+    [begin
+         {Number, Reply} = py_wire:kept(kept(Number), {pdf, self()}, self()),
+         ?assertEqual({1, {ok, {py_handle, Number, {pdf, self()}, self()}}}, binary_to_term(Reply)),
+         ?assertEqual({ok, Number}, py_wire:handle_number(Reply))
+     end || Number <- [1 bsl 63, 1 bsl 64 - 1]],
+    ?assertEqual([none, none], [py_wire:handle_number(reply(1, Result)) || Result <- [ok, {ok, 7}]]).
 
 %% As the program writes it: atoms in UTF-8.
 said(Term) ->

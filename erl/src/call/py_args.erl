@@ -4,14 +4,18 @@
 %% error:badarg in the calling process. Pure.
 -module(py_args).
 
--export([call/4, calls/1, eval/2, exec/1, exec/2, source/1, gc/1, tracemalloc_start/1]).
+-export([call/4, calls/1, eval/2, exec/1, exec/2, source/1, handle/1, name/1, gc/1, tracemalloc_start/1]).
 -export([memory_stats/1, gc_threshold/1, history/1, what/1, pool/1, definition/1]).
 -export([traced/1, profile/1, census/1, referrers/2, top/1, leak_test/1]).
 -export([function_name/1, new_function_name/1, function/1, registration/1]).
 
 -import(py_options, [text/1, must_be/3, badarg/2]).
 
+-include("py.hrl").
+
 -spec call(term(), term(), term(), term()) -> py_wire:op().
+call(#py_handle{} = Handle, Method, Args, Kwargs) ->
+    {method, handle(Handle), name(Method), args(Args), names(Kwargs, "the keyword arguments")};
 call(Module, Function, Args, Kwargs) ->
     {call, name(Module), name(Function), args(Args), names(Kwargs, "the keyword arguments")}.
 
@@ -41,10 +45,16 @@ exec(Code, Locals) ->
 
 %% Where a stream's items come from.
 -spec source(term()) -> py_wire:op().
+source(#py_handle{} = Handle) -> {stream, {value, handle(Handle)}};
 source({eval, Code, Locals}) -> {stream, eval(Code, Locals)};
 source({_, _, _} = Mfa) -> {stream, mfa(Mfa)};
 source({_, _, _, _} = Mfa) -> {stream, mfa(Mfa)};
 source(Code) -> {stream, eval(Code, #{})}.
+
+%% An object that is kept in Python.
+-spec handle(term()) -> #py_handle{}.
+handle(#py_handle{at = {_, Worker}} = Handle) when node(Worker) =:= node() -> Handle;
+handle(Other) -> must_be(Other, "the handle", "what a call with return => handle has returned on this node").
 
 %% What gc takes, a generation or options, as its options, complete.
 -spec gc(term()) -> #{generation := 0..2, trim := boolean()}.
@@ -187,6 +197,7 @@ option(Name, Value, Options, Table) ->
         {wrong, _, Complaint} -> badarg(Options, Complaint)
     end.
 
+-spec name(term()) -> atom() | binary().
 name(Name) when is_atom(Name) -> Name;
 name(Name) -> text(Name).
 

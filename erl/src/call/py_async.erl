@@ -14,17 +14,21 @@
 %% One call, awaited later
 
 -spec spawn_call(py_wire:op(), #opts{}) -> reference().
-spawn_call(Op, Opts) ->
-    {Pid, Ref} = start(py_request:prepare(job, Op, Opts)),
-    _ = put({?MODULE, Ref}, {Pid, Opts}),
+spawn_call(Op, #opts{wire = Wire} = Opts) ->
+    Prepared = py_request:prepare(job, Op, Opts),
+    {Pid, Ref} = start(Prepared),
+    _ = put({?MODULE, Ref}, {Pid, pool(Prepared, Opts), Wire}),
     Ref.
+
+pool({ok, Ticket}, _) -> (py_request:pool(Ticket))#pool.name;
+pool({error, _}, #opts{pool = Target}) -> py_target:pool(Target).
 
 %% Waits for the result. When it does not come in time the call is cancelled.
 -spec await(reference(), timeout()) -> py_result:result().
 await(Ref, Timeout) ->
     case erase({?MODULE, Ref}) of
-        {Pid, #opts{wire = Wire} = Opts} ->
-            py_result:result(told(wait(Ref, Pid, Timeout), Opts), Wire);
+        {Pid, Pool, Wire} ->
+            py_result:result(told(wait(Ref, Pid, Timeout), Pool), Wire);
         undefined -> py_options:badarg(Ref, "there is no such call to wait for: only the process that began "
                                              "it can wait for it, and once")
     end.
@@ -43,12 +47,12 @@ answer({down, Reason}) -> {error, {worker_exit, Reason}}.
 -spec cancel(reference()) -> ok.
 cancel(Ref) ->
     case get({?MODULE, Ref}) of
-        {Pid, _} -> exit(Pid, cancelled), ok;
+        {Pid, _, _} -> exit(Pid, cancelled), ok;
         undefined -> ok
     end.
 
-told(Answer, #opts{pool = Target}) ->
-    py_binding:told(Answer, py_target:pool(Target)),
+told(Answer, Pool) ->
+    py_binding:told(Answer, Pool),
     Answer.
 
 %% ---------------------------------------------------------------------------

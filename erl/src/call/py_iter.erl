@@ -65,13 +65,13 @@ start(Op) ->
              {Arg, Pids}
          end, [], Op).
 
-over(Fun, Acc, {stream, Source}) ->
+over(Fun, Acc, {Outer, Source}) ->
     {Op, Last} = over(Fun, Acc, Source),
-    {{stream, Op}, Last};
-over(Fun, Acc, {call, Module, Function, Args, Kwargs}) ->
+    {{Outer, Op}, Last};
+over(Fun, Acc, {Name, Of, Function, Args, Kwargs}) ->
     {Positional, Next} = lists:mapfoldl(Fun, Acc, Args),
     {Named, Last} = over_values(Fun, Next, Kwargs),
-    {{call, Module, Function, Positional, Named}, Last};
+    {{Name, Of, Function, Positional, Named}, Last};
 over(Fun, Acc, {Name, Code, Locals}) ->
     {Named, Last} = over_values(Fun, Acc, Locals),
     {{Name, Code, Named}, Last}.

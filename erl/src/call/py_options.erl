@@ -4,8 +4,8 @@
 %% brought to one form. Also the error for any argument that makes no sense. Pure.
 -module(py_options).
 
--export([table/0, call/1, single/1, uncaptured/1, opening/1, spread/1, plain/1, context/1]).
--export([timeout/1]).
+-export([table/0, call/1, single/1, statement/1, uncaptured/1, opening/1, spread/1, plain/1]).
+-export([context/1, timeout/1]).
 -export([text/1, must_be/3, badarg/2, format_error/2]).
 
 -include("py.hrl").
@@ -58,6 +58,8 @@ around() ->
      {bill, boolean, false,
       "whether [what it has cost](docs/memory.md#what-calls-cost) comes with the result; "
       "for `call`, `eval`, `exec` and `spawn_call`"},
+     {return, {one_of, [value, handle]}, value,
+      "whether its value comes, or [a handle](docs/handles.md) of an object that stays in Python"},
      {recycle, boolean, true,
       "whether it counts when the pool's workers are [recycled](docs/recycling.md); with `false` its "
       "worker's limits are not looked at while it runs"},
@@ -99,6 +101,7 @@ before(Name) ->
     end.
 
 %% The program itself understands all others.
+set(return, What, Opts) -> Opts#opts{keep = What =:= handle};
 set(timeout, Timeout, Opts) -> Opts#opts{timeout = Timeout};
 set(pool, Target, Opts) -> Opts#opts{pool = Target};
 set(context, Context, #opts{wire = Wire} = Opts) ->
@@ -113,25 +116,31 @@ set(Name, Value, #opts{wire = Wire} = Opts) -> Opts#opts{wire = Wire#{Name => Va
 single(Options) ->
     one(call(Options), Options).
 
+%% The options of a function that has no value.
+-spec statement(term()) -> #opts{}.
+statement(Options) ->
+    without([return], calls(), Options).
+
 %% The same for one that can return neither what Python prints nor a bill.
 -spec uncaptured(term()) -> #opts{}.
 uncaptured(Options) ->
-    one(options(Options, without_extras(calls()), fun before/1), Options).
-
-without_extras(Table) ->
-    [Row || {Name, _, _, _} = Row <- Table, Name =/= capture, Name =/= bill].
+    one(without([capture, bill, return], calls(), Options), Options).
 
 %% The same for one that opens a stream; and how its items come.
 -spec opening(term()) -> {pull | message, #opts{}}.
 opening(Options) ->
     #opts{wire = Wire} = Opts =
-        one(options(Options, without_extras(table()), fun before/1), Options),
+        one(without([capture, bill, return], table(), Options), Options),
     {maps:get(deliver, Wire, pull), Opts#opts{wire = maps:remove(deliver, Wire)}}.
 
-%% The same for one that uses all workers of a pool.
+%% The options of a function that uses all workers of a pool.
 -spec spread(term()) -> #opts{}.
 spread(Options) ->
-    whole(uncaptured(Options), Options).
+    whole(one(without([capture, bill], calls(), Options), Options), Options).
+
+without(Names, Table, Options) ->
+    Rows = [Row || {Name, _, _, _} = Row <- Table, not lists:member(Name, Names)],
+    options(Options, Rows, fun before/1).
 
 %% The options of a function that runs in every worker.
 -spec plain(term()) -> #opts{}.

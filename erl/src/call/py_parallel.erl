@@ -118,7 +118,23 @@ perform([], _, _) ->
 perform([{N, Ticket}], _, Watch) ->
     {_, Answer} = py_request:perform(Ticket, Watch),
     {done, [{N, Answer}]};
-perform([{_, First} | _] = Tickets, Opts, Watch) ->
+perform(Tickets, Opts, Watch) ->
+    IsPlaced = fun({_, Ticket}) -> py_request:is_placed(Ticket) end,
+    case py_handles:are_expected() andalso lists:partition(IsPlaced, Tickets) of
+        {[_ | _] = Placed, Free} -> each(Placed, perform(Free, Opts, Watch), Opts, Watch);
+        _ -> several(Tickets, Opts, Watch)
+    end.
+
+%% What has to run on one worker does not go together with others.
+each(Placed, {done, Answers}, Opts, Watch) ->
+    {done, lists:foldl(fun(One, Acc) ->
+        {done, Answer} = perform([One], Opts, Watch),
+        Answer ++ Acc
+    end, Answers, Placed)};
+each(_, {full, _} = Full, _, _) ->
+    Full.
+
+several([{_, First} | _] = Tickets, Opts, Watch) ->
     case py_request:place(First, Watch) of
         {error, {overloaded, _, _}} = Error -> {full, Error};
         {error, _} = Error -> {done, all(Error, Tickets)};

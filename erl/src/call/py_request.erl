@@ -13,12 +13,15 @@
 -export([run/2, exec/2]).
 -export([prepare/3, feed/1, deadline/2, unbound/1, unheard/1, opening/3, pool/1, go/1]).
 -export([perform/2]).
--export([perform_on/2]).
+-export([perform_on/2, is_placed/1]).
 -export([place/2, check/1, grouped/2, anew/2]).
 -export_type([ticket/0, outcome/0]).
 
 -include("py.hrl").
 -include("py_protocol.hrl").
+
+%% Each call comes here.
+-compile({inline, [where/3]}).
 
 %% A request that is ready to go, and where it has to.
 -record(ticket, {
@@ -26,7 +29,7 @@
     req :: #req{},
     home :: py_binding:home() | undefined,
     to = any :: any | pos_integer() | all   % the worker that it names …
-              | context,                    % … or home, where its context is
+              | home,                       % … or home, where its context or a handle is
     iterated = none :: none             % it has iterators, which are started when it goes
                      | py_secret:secret({py_wire:op(), map()})
 }).
@@ -56,11 +59,11 @@ result(Answer, #opts{wire = Wire}) -> py_result:result(Answer, Wire).
 %% The same, and the caller stays with the worker that answered: code that
 %% raised may have defined names before that.
 -spec exec(py_wire:op(), #opts{}) -> py_result:result().
-exec(Op, Opts) ->
+exec(Op, #opts{wire = Wire} = Opts) ->
     case prepare(job, Op, Opts) of
         {ok, #ticket{to = all} = Ticket} ->
             each(Ticket, Opts);
-        {ok, #ticket{to = context} = Ticket} ->
+        {ok, Ticket} when is_map_key(context, Wire) ->
             {_, Answer} = go(Ticket),
             result(Answer, Opts);
         {ok, #ticket{pool = Pool, req = Req} = Ticket} ->
@@ -93,7 +96,7 @@ named(Req) -> Req#req{bound = true, named = true}.
 go(#ticket{iterated = Iterated} = Ticket) when Iterated =/= none -> fed(fun go/1, Ticket);
 go(#ticket{home = {_, _, {within, Call, Depth}}} = Ticket) -> go_within(Call, Depth, Ticket);
 go(#ticket{to = Id} = Ticket) when is_integer(Id) -> perform(Ticket, none);
-go(#ticket{pool = #pool{name = Name}, to = context} = Ticket) ->
+go(#ticket{pool = #pool{name = Name}, to = home} = Ticket) ->
     {_, Answer} = Outcome = perform(Ticket, none),
     py_binding:told(Answer, Name),
     Outcome;
@@ -140,12 +143,17 @@ is_at_home({Home, _, _}, Worker, _) -> Worker =:= Home.
 %% Encodes a request in the process that makes it.
 -spec prepare(kind(), py_wire:op(), #opts{}) ->
           {ok, ticket()} | {error, term()}.
-prepare(Kind, Op, #opts{pool = Target, wire = Wire, recycle = Recycle} = Opts) ->
+prepare(Kind, Op, #opts{keep = true} = Opts) ->
+    ok = py_handles:expect(),
+    prepare(Kind, {keep, Op}, Opts#opts{keep = false});
+prepare(Kind, Op, Asked) ->
+    IsSmall = py_wire:is_small(Op),
+    #opts{pool = Target, wire = Wire, recycle = Recycle} = Opts = where(IsSmall, Op, Asked),
     What = py_wire:what(Op),
     case open(py_target:pool(Target), What) of
         {ok, Pool} ->
             Billed = billed(Pool, Op, Wire),
-            case py_wire:body(Op, Billed) of
+            case py_wire:body(IsSmall, Op, Billed) of
                 {Arity, Body} ->
                     Now = erlang:monotonic_time(microsecond),
                     Req = #req{caller = self(), owner = self(), kind = Kind, what = What,
@@ -193,6 +201,10 @@ fed(Go, Ticket) ->
         {error, _} = Error -> {none, Error}
     end.
 
+%% What is small has no handle in it.
+where(true, _, Opts) -> Opts;
+where(false, Op, Opts) -> py_handles:place(Op, Opts).
+
 %% Where the costs of calls are summed up, each call has a bill, though not a whole
 %% one if that takes long and the caller did not ask for it.
 billed(#pool{bills = none}, _, Wire) -> Wire;
@@ -236,12 +248,12 @@ too_large(Size, Max) ->
 admit(#ticket{home = undefined}, #{} = Memory) -> {error, {overloaded, memory, Memory}};
 admit(Ticket, _) -> {ok, Ticket}.
 
-%% A context's worker is its request's home, whatever the caller is bound to. A caller
-%% that names the worker that it is bound to is at home there.
+%% A context's or a handle's worker is its request's home, whatever the caller is bound
+%% to. A caller that names the worker that it is bound to is at home there.
 to(#py_context{pool = Pool, worker = Worker} = Context, _, #ticket{req = Req} = Ticket) ->
-    Home = case py_binding:home(Worker) of undefined -> {Worker, Pool, false}; Waits -> Waits end,
-    Ticket#ticket{to = context, home = Home,
-                  req = Req#req{binds = uses(Context), context = Context#py_context.id}};
+    at_home(Worker, Pool, Ticket#ticket{req = Req#req{binds = uses(Context), context = Context#py_context.id}});
+to(#py_handle{at = {_, Worker}}, _, #ticket{pool = Pool} = Ticket) ->
+    at_home(Worker, Pool, Ticket);
 to({_, Id}, {_, _, _} = Home, #ticket{pool = Pool} = Ticket) when is_integer(Id) ->
     case py_pool_board:worker(Pool, Id) of
         [{_, Worker, _}] -> on(Worker, py_binding:home(Worker), Home, Ticket#ticket{to = Id});
@@ -254,6 +266,10 @@ to(_, undefined, Ticket) ->
 to(_, Home, Ticket) ->
     Ticket#ticket{home = Home}.
 
+at_home(Worker, Pool, Ticket) ->
+    Home = case py_binding:home(Worker) of undefined -> {Worker, Pool, false}; Waits -> Waits end,
+    Ticket#ticket{to = home, home = Home}.
+
 on(Worker, undefined, {Worker, _, _} = Home, Ticket) -> Ticket#ticket{home = Home, to = any};
 on(_, Waits, _, Ticket) -> Ticket#ticket{home = Waits}.
 
@@ -261,12 +277,20 @@ on(_, Waits, _, Ticket) -> Ticket#ticket{home = Waits}.
 uses(#py_context{idle = infinity}) -> false;
 uses(#py_context{id = Id, owner = Owner}) -> {uses, Id, Owner}.
 
+%% Whether it has to run on one worker.
+-spec is_placed(ticket()) -> boolean().
+is_placed(#ticket{to = To}) ->
+    To =:= home.
+
 -spec pool(ticket()) -> #pool{}.
 pool(#ticket{pool = Pool}) ->
     Pool.
 
-%% For a request that any worker may run although its caller is bound.
+%% For a request that any worker may run although its caller is bound, unless it has to
+%% run where it is at home.
 -spec unbound(ticket()) -> ticket().
+unbound(#ticket{to = home} = Ticket) ->
+    Ticket;
 unbound(Ticket) ->
     Ticket#ticket{home = undefined}.
 
@@ -291,7 +315,7 @@ perform(#ticket{iterated = Iterated} = Ticket, Watch) when Iterated =/= none ->
     fed(fun(Fed) -> perform(Fed, Watch) end, Ticket);
 perform(#ticket{pool = Pool, req = Req, to = Id}, Watch) when is_integer(Id) ->
     py_place:at(Id, Pool, named(Req#req{caller = self()}), Watch);
-perform(#ticket{home = {_, _, {within, _, _}}, to = context} = Ticket, _) ->
+perform(#ticket{home = {_, _, {within, _, _}}, to = home} = Ticket, _) ->
     waits(Ticket);
 perform(#ticket{home = {_, _, {within, _, _}}} = Ticket, Watch) ->
     perform(Ticket#ticket{home = undefined}, Watch);

@@ -3,7 +3,7 @@
 %% Which objects there are in workers, by type, and how that has changed.
 -module(py_mem_census).
 
--export([objects/2, growth/2, uncollectable/1, rows/2]).
+-export([objects/2, growth/2, uncollectable/1, kept/1, rows/2]).
 
 -include("py.hrl").
 
@@ -26,6 +26,11 @@ growth(Target, #{top := Top}) ->
 uncollectable(Target) ->
     look(Target, uncollectable, infinity).
 
+%% What there are handles for.
+-spec kept(py_target:target()) -> py_target:answer().
+kept(Target) ->
+    look(Target, kept, infinity).
+
 look(Target, Op, Top) ->
     case py_target:run(Target, fun(Pool, Workers) -> ask(Pool, Workers, Op) end, fun together/2) of
         {ok, Found} -> {ok, shown(Target, Found, Top)};
@@ -34,7 +39,11 @@ look(Target, Op, Top) ->
 
 ask(#pool{timeout = Timeout}, Workers, Op) ->
     [{Worker, of_worker(Worker, Result)}
-     || {Worker, Result} <- py_fanout:ask(Workers, urgent, Op, py_time:deadline(Timeout))].
+     || {Worker, Result} <- py_fanout:ask(Workers, kind(Op), Op, py_time:deadline(Timeout))].
+
+%% Objects may have their own idea of how large they are.
+kind(kept) -> job;
+kind(_) -> urgent.
 
 of_worker({Id, _, _}, {ok, Counted}) -> {ok, [{Id, Counted}]};
 of_worker(_, {error, _} = Error) -> Error.

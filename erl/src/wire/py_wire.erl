@@ -7,12 +7,13 @@
 %% they are; so a reply is matched to its request by its first eight bytes.
 -module(py_wire).
 
--export([what/1, named/1, body/2, request/3, batch/1, batch_head/0, part_size/1, controls/1]).
+-export([what/1, named/1, body/2, body/3, is_small/1, request/3, batch/1, batch_head/0]).
+-export([part_size/1, controls/1]).
 -export([cancel/1, take_back/1, more/2, stop/1, ack/1, answer/2, answer_list/2]).
 -export([within/3, resume/0, quit/0]).
 -export([place/1, place/2, large/1]).
--export([reply_id/1, is_ok/1, is_not_started/1, chunk_items/1, ahead/1, event/1]).
--export([is_about_state/1, message_id/1, receiver_name/1, atoms/0]).
+-export([reply_id/1, is_ok/1, kept/3, handle_number/1, is_not_started/1, chunk_items/1]).
+-export([ahead/1, event/1, is_about_state/1, message_id/1, receiver_name/1, atoms/0]).
 -export_type([id/0, op/0, what/0]).
 
 -include("py_protocol.hrl").
@@ -31,6 +32,7 @@
 -define(INTEGER, 98).
 -define(ATOM, 119).
 -define(LONG_ATOM, 118).
+-define(BIG, 110).
 -define(BINARY, 109).
 -define(LIST, 108).
 -define(NIL, 106).
@@ -44,7 +46,9 @@
 -spec what(op()) -> what().
 what({call, Module, Function, Args, Kwargs}) ->
     {Module, Function, length(Args) + map_size(Kwargs)};
-what({stream, Source}) -> what(Source);
+what({method, _, Name, Args, Kwargs}) ->
+    {handle, Name, length(Args) + map_size(Kwargs)};
+what({Outer, Source}) when Outer =:= stream; Outer =:= keep -> what(Source);
 what(Op) when is_tuple(Op) -> element(1, Op);
 what(Op) -> Op.
 
@@ -60,24 +64,26 @@ text(Name) -> Name.
 %% there are any, Opts, without a version byte; and the whole tuple's arity; or that
 %% something in Op has to be replaced first.
 -spec body(op(), map()) -> {2 | 3, iodata()} | iterators.
-body(Op, Opts) ->
-    case is_small(Op) of
-        false ->
-            case iterates(Op) andalso maps:get(tags, Opts, in) =/= false of
-                false -> whole(parts(Op), Opts);
-                true -> iterators
-            end;
-        true ->
-            whole(single(Op), Opts)
+body(Op, Opts) -> body(is_small(Op), Op, Opts).
+
+%% The same where it is known whether it is small.
+-spec body(boolean(), op(), map()) -> {2 | 3, iodata()} | iterators.
+body(true, Op, Opts) ->
+    whole(single(Op), Opts);
+body(false, Op, Opts) ->
+    case iterates(Op) andalso maps:get(tags, Opts, in) =/= false of
+        false -> whole(parts(Op), Opts);
+        true -> iterators
     end.
 
 whole(Op, Opts) when map_size(Opts) =:= 0 -> {2, Op};
 whole(Op, Opts) -> {3, [Op, bare(Opts)]}.
 
 %% Whether an argument has to be replaced before the others are encoded (py_iter).
-iterates({call, _, _, Args, Kwargs}) when map_size(Kwargs) =:= 0 -> has_source(Args);
-iterates({call, _, _, Args, Kwargs}) -> has_source(Args) orelse has_source(maps:values(Kwargs));
-iterates({stream, Op}) -> iterates(Op);
+iterates({_, _, _, Args, Kwargs}) when map_size(Kwargs) =:= 0 -> has_source(Args);
+iterates({_, _, _, Args, Kwargs}) when is_map(Kwargs) ->
+    has_source(Args) orelse has_source(maps:values(Kwargs));
+iterates({Outer, Op}) when Outer =:= stream; Outer =:= keep -> iterates(Op);
 iterates({_, _, Locals}) when map_size(Locals) > 0 -> has_source(maps:values(Locals));
 iterates(_) -> false.
 
@@ -103,6 +109,8 @@ parts(Term) ->
     [<<?TERM_VERSION, First/binary>> | Rest] = erlang:term_to_iovec(Term),
     [First | Rest].
 
+%% Whether it is made of a few numbers, atoms and short texts.
+-spec is_small(term()) -> boolean().
 is_small({call, _, _, Args, Kwargs}) -> map_size(Kwargs) =:= 0 andalso are_flat(Args, 8);
 is_small({_, Code, Locals}) when is_map(Locals) -> map_size(Locals) =:= 0 andalso is_flat(Code);
 is_small({ok, Value}) -> is_flat(Value);
@@ -223,6 +231,23 @@ is_not_started(Frame) when byte_size(Frame) < 64 ->
 is_not_started(_) ->
     false.
 
+%% A reply {Id, {kept, Number}}: the number, and what the caller gets in its stead, the
+%% handle.
+-spec kept(binary(), At :: {atom(), pid()}, Owner :: pid()) -> {pos_integer(), binary()}.
+kept(<<Head:8/binary, ?TUPLE, 2, ?ATOM, 4, "kept", ?BIG, 8, 0, Number:64/little>>, At, Owner) ->
+    {Number, <<Head/binary, ?TUPLE, 2, ?ATOM, 2, "ok", ?TUPLE, 4, ?ATOM, 9, "py_handle",
+               ?BIG, 8, 0, Number:64/little, (term(At))/binary, (term(Owner))/binary>>}.
+
+term(Term) ->
+    <<?TERM_VERSION, Bare/binary>> = term_to_binary(Term),
+    Bare.
+
+%% The number of the handle in such a reply.
+-spec handle_number(binary()) -> {ok, pos_integer()} | none.
+handle_number(<<_:8/binary, ?TUPLE, 2, ?ATOM, 2, "ok", ?TUPLE, 4, ?ATOM, 9, "py_handle",
+                ?BIG, 8, 0, Number:64/little, _/binary>>) -> {ok, Number};
+handle_number(_) -> none.
+
 %% A reply whose value is a large binary, or the array that ends in one: the binary, a
 %% part of the frame, and the reply with an empty one in its stead. What binary_to_term
 %% makes of it would be a copy.
@@ -262,8 +287,10 @@ list_length(<<108, N:32, _/binary>>) -> N;
 list_length(<<106>>) -> 0.
 
 %% Whether a frame is {Id, {output, Text}}, what a job has printed, {Id, {bill, Map}},
-%% what it has cost, or {Id, {given, funs}}, that it brings some: the reply is still to come.
--spec ahead(binary()) -> output | bill | given | none.
+%% what it has cost, or {Id, {given, funs}}, that it brings some: the reply is still to come;
+%% or {Id, {kept, _}}, a reply whose value stays in Python.
+-spec ahead(binary()) -> output | bill | given | kept | none.
+ahead(<<_:8/binary, ?TUPLE, 2, ?ATOM, 4, "kept", _/binary>>) -> kept;
 ahead(<<_:8/binary, ?TUPLE, 2, ?ATOM, 6, "output", _/binary>>) -> output;
 ahead(<<_:8/binary, ?TUPLE, 2, ?ATOM, 4, "bill", _/binary>>) -> bill;
 ahead(<<_:8/binary, ?TUPLE, 2, ?ATOM, 5, "given", _/binary>>) -> given;

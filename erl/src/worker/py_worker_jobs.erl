@@ -166,7 +166,7 @@ replied(Job, Frame, J) ->
     {Effects, Next} = Finished = finish(Job, Frame, J),
     case has_started(Job) of true -> {[progress | Effects], Next}; false -> Finished end.
 
-finish(#job{left = true} = Job, Frame, J) -> unwanted(Job, py_wire:chunk_items(Frame), J);
+finish(#job{left = true} = Job, Frame, J) -> unwanted(Job, py_wire:chunk_items(Frame), Frame, J);
 finish(#job{recalled = true, req = Req} = Job, Frame, J) ->
     case py_wire:is_not_started(Frame) of
         true -> {[{requeue, Req}], J};
@@ -181,9 +181,9 @@ finish(#job{req = #req{kind = {stream, _}} = Req} = Job, Frame, J) ->
 finish(Job, Frame, J) -> done(Job, Frame, J).
 
 %% Nobody waits for it; but a stream has not ended before its last word.
-unwanted(#job{id = Id, req = Req}, final, J) ->
-    {[{ended, Id} | py_worker_tenure:unwanted(Req)], J};
-unwanted(#job{deadline = Deadline} = Job, _Items, J) -> {[], put_back(Job, Deadline, J)}.
+unwanted(#job{id = Id, req = Req}, final, Frame, J) ->
+    {[{ended, Id} | py_worker_tenure:unwanted(Req, Frame)], J};
+unwanted(#job{deadline = Deadline} = Job, _Items, _, J) -> {[], put_back(Job, Deadline, J)}.
 
 done(#job{req = #req{reply_to = From} = Req, ahead = Ahead}, Frame,
      #jobs{calls = Calls, due = Due} = J) ->

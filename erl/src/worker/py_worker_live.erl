@@ -107,6 +107,7 @@ reply(Id, Frame, #live{pool = Pool, slot = Slot, jobs = Jobs} = L) ->
     case py_wire:ahead(Frame) of
         none -> job_reply(Id, Frame, L);
         given -> given(Id, py_worker_jobs:request(Id, Jobs), L);
+        kept -> keep(Id, Frame, L);
         output -> L#live{jobs = py_worker_jobs:ahead(Id, Frame, Jobs)};
         bill -> L#live{jobs = py_worker_bill:ahead(Id, Frame, Pool, Slot, Jobs)}
     end.
@@ -114,6 +115,13 @@ reply(Id, Frame, #live{pool = Pool, slot = Slot, jobs = Jobs} = L) ->
 given(Id, #req{} = Req, #live{given = Given, tenure = Tenure} = L) ->
     L#live{given = py_talk_given:give(Id, Req, py_worker_tenure:open_context(Req, Tenure), Given)};
 given(_, none, L) -> L.
+
+%% The program keeps what the job has returned, for whoever has asked.
+keep(Id, Frame, #live{pool = #pool{name = Name}, jobs = Jobs, tenure = Tenure} = L) ->
+    Owner = py_worker_jobs:owner(Id, Jobs),
+    {Number, Reply} = py_wire:kept(Frame, {Name, self()}, Owner),
+    Bound = py_worker_tenure:bind({handle, Number, Owner}, Tenure),
+    job_reply(Id, Reply, bound(Bound, L#live{callers = watch(Owner, L)})).
 
 job_reply(Id, Frame, #live{jobs = Jobs} = L) ->
     case py_worker_jobs:reply(Id, Frame, Jobs) of
@@ -179,10 +187,10 @@ bound({Partings, Tenure}, L) ->
     py_worker_view:publish_contexts(Next),
     lists:foldl(fun parting/2, Next, Partings).
 
-%% The program drops a context's names when what it has by now is done.
-parting({close, Contexts}, #live{pool = #pool{timeout = Timeout}, given = Given} = L) ->
-    py_talk_given:closed(Contexts, Given),
-    Req = py_worker_send:own({context_close, Contexts}, py_time:deadline(Timeout)),
+%% The program drops a context's names, or objects, when what it has by now is done.
+parting({close, {What, Ids} = Op}, #live{pool = #pool{timeout = Timeout}, given = Given} = L) ->
+    What =:= context_close andalso py_talk_given:closed(Ids, Given),
+    Req = py_worker_send:own(Op, py_time:deadline(Timeout)),
     Id = py_worker_streams:next_id(L#live.last_id, L#live.streams),
     jobs(py_worker_jobs:push(Id, Req, 0, L#live.jobs), L#live{last_id = Id});
 parting({later, Ms, Leaving}, L) ->
@@ -203,11 +211,9 @@ ran_out(What, #live{jobs = Jobs} = L) -> ran_out(What, py_worker_jobs:last(Jobs)
 ran_out(heap, none, #live{pool = Pool, slot = Slot, about = #{os_pid := OsPid}} = L) ->
     py_worker_reaper:full(Pool, Slot, OsPid),
     effect({send, py_wire:resume()}, L);
-ran_out(What, Last, #live{pool = Pool, about = #{os_pid := OsPid}, tenure = Tenure} = L) ->
-    IsLimited = py_os_limit:is_met(py_pool_board:limits(Pool, self()))
-        orelse py_os_proc:is_limited(OsPid),
-    effect({send, py_wire:resume()},
-           tenure(py_worker_tenure:ran_out(What, IsLimited, Last, Tenure), L)).
+ran_out(What, Last, #live{tenure = Tenure} = L) ->
+    Next = tenure(py_worker_tenure:ran_out(What, py_worker_view:is_limited(L), Last, Tenure), L),
+    effect({send, py_wire:resume()}, Next).
 
 %% The program runs what it has, and what is bound to it, but nothing else.
 -spec spare(boolean(), live()) -> live().
@@ -236,15 +242,13 @@ seal(L) ->
 -spec tick(reference(), live()) -> live().
 tick(Timer, #live{timer = {Timer, _}} = L) ->
     Now = py_time:now_ms(),
-    tick_at(Now, L#live{timer = none, now = Now});
-tick(_, L) -> L.
-
-%% Streams come first: those that are to end become jobs again.
-tick_at(Now, L) ->
-    L1 = streams(py_worker_streams:expire(Now, L#live.streams), measure(fun py_worker_send:tick/3, Now, L)),
+    L0 = measure(fun py_worker_send:tick/3, Now, L#live{timer = none, now = Now}),
+    %% Streams come first: those that are to end become jobs again.
+    L1 = streams(py_worker_streams:expire(Now, L0#live.streams), L0),
     L2 = jobs(py_worker_jobs:expire(Now, L1#live.jobs), L1),
     L3 = urgent(py_worker_urgent:expire(Now, L2#live.urgent), L2),
-    look(climb(Now, mark_busy(Now, L3))).
+    look(climb(Now, mark_busy(Now, L3)));
+tick(_, L) -> L.
 
 measure(How, Now, #live{jobs = Jobs, send = Send, pool = Pool} = L) ->
     {Windows, Next} = How(Now, py_worker_jobs:calls(Jobs), Send),
@@ -300,11 +304,8 @@ closing(prepare, #live{pool_pid = Pool, slot = Slot} = L) -> py_pool:prepare(Poo
 closing({replace, calls}, #live{pool_pid = Pool, slot = Slot} = L) ->
     py_pool:replace(Pool, Slot, self(), calls, none), L;
 closing({replace, Why}, #live{pool_pid = Pool, slot = Slot, jobs = Jobs} = L) ->
-    py_pool:replace(Pool, Slot, self(), Why, what(py_worker_jobs:last(Jobs))),
+    py_pool:replace(Pool, Slot, self(), Why, py_worker_view:last(L)),
     jobs(py_worker_jobs:hand_over(Jobs), L).
-
-what(#req{what = What}) -> What;
-what(none) -> none.
 
 effects([], L) -> L;
 effects([Effect | Rest], L) -> effects(Rest, effect(Effect, L)).

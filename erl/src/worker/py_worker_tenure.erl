@@ -11,7 +11,7 @@
 
 -export([new/3, jittered/3, is_open/1, holds/1, patience/4]).
 -export([use/1, take/2, given_back/2, ran_out/4, spoil/1]).
--export([binds/2, unwanted/1, bind/2, let_go/3, owners/1, contexts/1, open_context/2, room/2]).
+-export([binds/2, unwanted/2, bind/2, let_go/3, owners/1, contexts/1, open_context/2, handles/1, room/2]).
 -export([retire/2, abandon/1, may_end/3]).
 -export_type([tenure/0, effect/0, closing/0, bound/0, leaving/0, parting/0]).
 
@@ -20,7 +20,7 @@
 %% The most by which limits are lowered (percent).
 -define(JITTER, 10).
 
-%% Contexts that are closed by one request.
+%% Contexts or handles that are closed by one request.
 -define(TOGETHER, 1000).
 
 -record(tenure, {
@@ -35,26 +35,30 @@
     abandoned = false :: boolean(),
     held = false :: boolean(),          % has had a call with `recycle => false'
     homes = #{} :: #{pid() => []},      % the processes that are bound to it
-    contexts = #{} :: #{pid() => #{context() => idle()}},   % those that are open, by owner
-    n = 0 :: non_neg_integer(),         % how many
-    most = infinity :: pos_integer() | infinity % and how many there may be
+    kept = #{} :: #{pid() => #{thing() => idle()}},     % what is open, by owner
+    contexts = 0 :: non_neg_integer(),  % how many of these are contexts
+    most = infinity :: pos_integer() | infinity,        % and how many there may be
+    handles = 0 :: non_neg_integer()
 }).
 
 -opaque tenure() :: #tenure{}.
 
 -type context() :: pos_integer().
+%% What the program keeps for a process: names, or an object.
+-type thing() :: {context, context()} | {handle, pos_integer()}.
 %% How long it may be without use (ms), and whether it was used since that began anew.
 -type idle() :: infinity | {pos_integer(), WasUsed :: boolean()}.
-%% What needs this very worker: a process, or a context of a process.
+%% What needs this very worker: a process, or a context or handle of a process.
 -type bound() :: {home, pid()} | {context, context(), Owner :: pid(), Idle :: timeout()}
-               | {uses, context(), Owner :: pid()}.
-%% What does not any more: a process that was bound, a context that is closed, or may
-%% have been without use for too long; or whatever belonged to a process that is dead.
--type leaving() :: {home | dead, pid()} | {context | idle, context(), Owner :: pid()}.
+               | {handle, pos_integer(), Owner :: pid()} | {uses, context(), Owner :: pid()}.
+%% What does not any more: a process that was bound, a context or handle that is closed, or
+%% a context that may have been without use for too long; or whatever belonged to a process
+%% that is dead.
+-type leaving() :: {home | dead, pid()} | {context | handle | idle, pos_integer(), Owner :: pid()}.
 %% What is to be done then.
 -type parting() ::
-    %% The program drops the names of these contexts.
-    {close, [context(), ...]}
+    %% The program drops these contexts' names, or these objects.
+    {close, {context_close | release, [pos_integer(), ...]}}
     %% So many milliseconds later, this may leave.
     | {later, pos_integer(), leaving()}.
 
@@ -152,95 +156,111 @@ binds(#req{binds = {context, Id, Idle}, owner = Owner}, Frame) ->
     [{bind, {context, Id, Owner, Idle}} || py_wire:is_ok(Frame)].
 
 %% The same if nobody waits for it any more.
--spec unwanted(#req{}) -> [{bind, bound()} | {let_go, leaving()}].
-unwanted(#req{binds = {uses, _, _} = Uses}) -> [{bind, Uses}];
-unwanted(#req{binds = {context, Id, _}, owner = Owner}) -> [{let_go, {context, Id, Owner}}];
-unwanted(_) -> [].
+-spec unwanted(#req{}, Frame :: binary()) -> [{bind, bound()} | {let_go, leaving()}].
+unwanted(#req{binds = {context, Id, _}, owner = Owner}, _) -> [{let_go, {context, Id, Owner}}];
+unwanted(#req{binds = Binds, owner = Owner}, Frame) ->
+    [{bind, Binds} || is_tuple(Binds)]
+        ++ [{let_go, {handle, N, Owner}} || {ok, N} <- [py_wire:handle_number(Frame)]].
 
 -spec bind(bound(), tenure()) -> {[parting()], tenure()}.
 bind({home, Pid}, #tenure{homes = Homes} = T) ->
     {[], T#tenure{homes = Homes#{Pid => []}}};
 bind({context, Id, Owner, infinity}, T) ->
-    {[], opened(Id, Owner, infinity, T)};
+    {[], opened({context, Id}, Owner, infinity, T)};
 bind({context, Id, Owner, Idle}, T) ->
-    {[{later, Idle, {idle, Id, Owner}}], opened(Id, Owner, {Idle, false}, T)};
-bind({uses, Id, Owner}, #tenure{contexts = Contexts} = T) ->
-    {[], case Contexts of
-             #{Owner := #{Id := {Idle, _}} = Own} ->
-                 T#tenure{contexts = Contexts#{Owner := Own#{Id := {Idle, true}}}};
+    {[{later, Idle, {idle, Id, Owner}}], opened({context, Id}, Owner, {Idle, false}, T)};
+bind({handle, N, Owner}, T) ->
+    {[], opened({handle, N}, Owner, infinity, T)};
+bind({uses, Id, Owner}, #tenure{kept = Kept} = T) ->
+    Context = {context, Id},
+    {[], case Kept of
+             #{Owner := #{Context := {Idle, _}} = Own} ->
+                 T#tenure{kept = Kept#{Owner := Own#{Context := {Idle, true}}}};
              #{} ->
                  T
          end}.
 
-opened(Id, Owner, Idle, #tenure{contexts = Contexts, n = N} = T) ->
-    Own = maps:get(Owner, Contexts, #{}),
-    T#tenure{contexts = Contexts#{Owner => Own#{Id => Idle}}, n = N + 1}.
+opened(Thing, Owner, Idle, #tenure{kept = Kept} = T) ->
+    Own = maps:get(Owner, Kept, #{}),
+    counted(Thing, 1, T#tenure{kept = Kept#{Owner => Own#{Thing => Idle}}}).
 
-%% The names of a context are dropped even if it is not known here that it is open: it
-%% may have been opened for somebody who did not wait. `Uses' says whether something in
-%% hand uses a context.
+counted({context, _}, By, #tenure{contexts = N} = T) -> T#tenure{contexts = N + By};
+counted({handle, _}, By, #tenure{handles = N} = T) -> T#tenure{handles = N + By}.
+
+%% The program drops it even if it is not known here that it is open: a context may have
+%% been opened for somebody who did not wait. `Uses' says whether something in hand uses a
+%% context.
 -spec let_go(leaving(), Uses :: fun((context()) -> boolean()), tenure()) ->
           {[parting()], tenure()}.
 let_go({home, Pid}, _, #tenure{homes = Homes} = T) ->
     {[], T#tenure{homes = maps:remove(Pid, Homes)}};
-let_go({context, Id, Owner}, _, #tenure{contexts = Contexts} = T) ->
-    Own = maps:get(Owner, Contexts, #{}),
-    {[{close, [Id]}], own(Owner, Own, maps:remove(Id, Own), T)};
-let_go({dead, Pid}, _, #tenure{homes = Homes, contexts = Contexts} = T) ->
-    Own = maps:get(Pid, Contexts, #{}),
-    {together(maps:keys(Own)), own(Pid, Own, #{}, T#tenure{homes = maps:remove(Pid, Homes)})};
-let_go({idle, Id, Owner} = Idle, Uses, #tenure{contexts = Contexts} = T) ->
-    case Contexts of
-        #{Owner := #{Id := {Ms, WasUsed}} = Own} ->
+let_go({dead, Pid}, _, #tenure{homes = Homes, kept = Kept} = T) ->
+    Own = maps:get(Pid, Kept, #{}),
+    {together(context_close, [Id || {context, Id} <- maps:keys(Own)])
+         ++ together(release, [N || {handle, N} <- maps:keys(Own)]),
+     own(Pid, Own, #{}, T#tenure{homes = maps:remove(Pid, Homes)})};
+let_go({idle, Id, Owner} = Idle, Uses, #tenure{kept = Kept} = T) ->
+    Context = {context, Id},
+    case Kept of
+        #{Owner := #{Context := {Ms, WasUsed}} = Own} ->
             IsUsed = Uses(Id),
             case IsUsed orelse WasUsed of
                 true ->
-                    Next = Contexts#{Owner := Own#{Id := {Ms, IsUsed}}},
-                    {[{later, Ms, Idle}], T#tenure{contexts = Next}};
+                    Next = Kept#{Owner := Own#{Context := {Ms, IsUsed}}},
+                    {[{later, Ms, Idle}], T#tenure{kept = Next}};
                 false ->
                     let_go({context, Id, Owner}, Uses, T)
             end;
         #{} ->
             {[], T}
-    end.
+    end;
+let_go({Kind, Id, Owner}, _, #tenure{kept = Kept} = T) ->
+    Own = maps:get(Owner, Kept, #{}),
+    Closing = case Kind of context -> context_close; handle -> release end,
+    {[{close, {Closing, [Id]}}], own(Owner, maps:with([{Kind, Id}], Own), maps:remove({Kind, Id}, Own), T)}.
 
 %% So many go in one request that others have not to wait for room, but not more than fit
 %% into any frame.
-together([]) -> [];
-together(Ids) when length(Ids) =< ?TOGETHER -> [{close, Ids}];
-together(Ids) ->
+together(_, []) -> [];
+together(Closing, Ids) when length(Ids) =< ?TOGETHER -> [{close, {Closing, Ids}}];
+together(Closing, Ids) ->
     {Some, Rest} = lists:split(?TOGETHER, Ids),
-    [{close, Some} | together(Rest)].
+    [{close, {Closing, Some}} | together(Closing, Rest)].
 
-%% The owner's contexts have become fewer.
-own(Owner, Before, Left, #tenure{contexts = Contexts, n = N} = T) ->
-    T#tenure{n = N - map_size(Before) + map_size(Left),
-             contexts = case map_size(Left) of
-                            0 -> maps:remove(Owner, Contexts);
-                            _ -> Contexts#{Owner => Left}
-                        end}.
+%% The owner has lost these things, and these are left.
+own(Owner, Lost, Left, #tenure{kept = Kept} = T) ->
+    Next = case map_size(Left) of
+               0 -> maps:remove(Owner, Kept);
+               _ -> Kept#{Owner => Left}
+           end,
+    maps:fold(fun(Thing, _, Acc) -> counted(Thing, -1, Acc) end, T#tenure{kept = Next}, Lost).
 
 %% How many contexts are open.
 -spec contexts(tenure()) -> non_neg_integer().
-contexts(#tenure{n = N}) -> N.
+contexts(#tenure{contexts = N}) -> N.
+
+%% How many objects have a handle.
+-spec handles(tenure()) -> non_neg_integer().
+handles(#tenure{handles = N}) -> N.
 
 %% The context that this request uses, if it uses one that is not closed by now.
 -spec open_context(#req{}, tenure()) -> context() | none.
 open_context(#req{context = none}, _) -> none;
-open_context(#req{context = Id}, #tenure{contexts = Contexts}) ->
-    case [Id || #{Id := _} <- maps:values(Contexts)] of
+open_context(#req{context = Id}, #tenure{kept = Kept}) ->
+    Context = {context, Id},
+    case [Id || #{Context := _} <- maps:values(Kept)] of
         [] -> none;
         _ -> Id
     end.
 
 %% Whether there may be one more, if that many are being opened.
 -spec room(Opening :: non_neg_integer(), tenure()) -> true | {full, pos_integer()}.
-room(Opening, #tenure{n = N, most = Most}) when N + Opening < Most -> true;
+room(Opening, #tenure{contexts = N, most = Most}) when N + Opening < Most -> true;
 room(_, #tenure{most = Most}) -> {full, Most}.
 
 %% The processes whose death matters here.
 -spec owners(tenure()) -> [pid()].
-owners(#tenure{homes = Homes, contexts = Contexts}) -> maps:keys(Homes) ++ maps:keys(Contexts).
+owners(#tenure{homes = Homes, kept = Kept}) -> maps:keys(Homes) ++ maps:keys(Kept).
 
 %% How many milliseconds callers that need it have when another worker gets its slot:
 %% the pool's `drain'; if it is recycled, at least until it is as old as it may be.
@@ -270,5 +290,5 @@ may_end(_, _, #tenure{retiring = no}) -> false;
 may_end(_, _, #tenure{retiring = restarted, abandoned = true}) -> {true, restarted};
 may_end(Done, _, #tenure{retiring = restarted}) -> Done andalso {true, restarted};
 may_end(_, Free, #tenure{retiring = recycled, abandoned = true}) -> Free andalso {true, recycled};
-may_end(Done, _, #tenure{retiring = recycled, homes = Homes, n = N}) ->
-    Done andalso map_size(Homes) + N =:= 0 andalso {true, recycled}.
+may_end(Done, _, #tenure{retiring = recycled, homes = Homes, kept = Kept}) ->
+    Done andalso map_size(Homes) + map_size(Kept) =:= 0 andalso {true, recycled}.

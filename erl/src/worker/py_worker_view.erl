@@ -6,7 +6,7 @@
 
 -export([info/1, running/1, who/2, callers/1, is_running/1, lapse/1, uses/2, takes/2, wake/1, is_done/1]).
 -export([may_end/1, cause/2, is_closing/1, suspect/2, culprit/1]).
--export([publish/1, publish_contexts/1, fit_heap/1]).
+-export([last/1, is_limited/1, publish/1, publish_contexts/1, fit_heap/1]).
 -export_type([live/0]).
 
 -include("py.hrl").
@@ -20,13 +20,14 @@
                         state := idle | busy, calls := non_neg_integer(),
                         running := py_wire:what() | none,
                         in_flight := non_neg_integer(), streams := non_neg_integer(),
-                        contexts := non_neg_integer()}.
+                        contexts := non_neg_integer(), handles := non_neg_integer()}.
 info(#live{jobs = Jobs, streams = Streams, tenure = Tenure, hello = Hello} = L) ->
     State = case is_running(L) of true -> busy; false -> idle end,
     Hello#{state => State, calls => py_worker_jobs:calls(Jobs), running => running(L),
            in_flight => py_worker_jobs:count(Jobs),
            streams => py_worker_streams:count(Streams),
-           contexts => py_worker_tenure:contexts(Tenure)}.
+           contexts => py_worker_tenure:contexts(Tenure),
+           handles => py_worker_tenure:handles(Tenure)}.
 
 %% What the program is running now, if it is; without arguments.
 -spec running(live()) -> py_wire:what() | none.
@@ -34,6 +35,14 @@ running(#live{jobs = Jobs, streams = Streams}) ->
     case py_worker_jobs:running(Jobs) of
         none -> py_worker_streams:running(Streams);
         What -> What
+    end.
+
+%% What it was doing when it last said something.
+-spec last(live()) -> py_wire:what() | none.
+last(#live{jobs = Jobs}) ->
+    case py_worker_jobs:last(Jobs) of
+        #req{what = What} -> What;
+        none -> none
     end.
 
 %% Who waits for this request, a job or a stream, if anybody does; who keeps the funs that
@@ -101,6 +110,11 @@ may_end(#live{retiring = false}) ->
     false;
 may_end(#live{tenure = Tenure, jobs = Jobs} = L) ->
     py_worker_tenure:may_end(is_done(L), not py_worker_jobs:has_free(Jobs), Tenure).
+
+%% Whether its program has a limit of its memory that Python can run into.
+-spec is_limited(live()) -> boolean().
+is_limited(#live{pool = Pool, about = #{os_pid := OsPid}}) ->
+    py_os_limit:is_met(py_pool_board:limits(Pool, self())) orelse py_os_proc:is_limited(OsPid).
 
 %% The next moment at which something may have to be decided.
 -spec wake(live()) -> py_time:deadline().

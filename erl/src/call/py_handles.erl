@@ -1,0 +1,52 @@
+%% SPDX-License-Identifier: Apache-2.0
+%%
+%% Handles in requests: a request with one has to run where the handle's object is.
+%% Arguments are looked through only on a node that has had a handle: nobody else pays
+%% for it.
+-module(py_handles).
+
+-export([expect/0, are_expected/0, forget/0, place/2]).
+
+-include("py.hrl").
+
+-compile({inline, [are_expected/0]}).
+
+%% From now on there may be handles.
+-spec expect() -> ok.
+expect() ->
+    are_expected() orelse persistent_term:put(?MODULE, true),
+    ok.
+
+-spec are_expected() -> boolean().
+are_expected() ->
+    persistent_term:get(?MODULE, false).
+
+%% The application has stopped: there are none.
+-spec forget() -> ok.
+forget() ->
+    _ = persistent_term:erase(?MODULE),
+    ok.
+
+%% The options of a request, to which the first handle in it says where it runs, unless
+%% the caller has said so.
+-spec place(py_wire:op(), #opts{}) -> #opts{}.
+place(Op, #opts{pool = Name} = Opts) when is_atom(Name) ->
+    case are_expected() andalso first(Op) of
+        #py_handle{at = {Pool, _}} = Handle when Name =:= default; Name =:= Pool ->
+            Opts#opts{pool = Handle};
+        _ ->
+            Opts
+    end;
+place(_, Opts) ->
+    Opts.
+
+%% One of another node says nothing here.
+first(#py_handle{at = {_, Worker}} = Handle) when node(Worker) =:= node() -> Handle;
+first([Head | Tail]) ->
+    case first(Head) of
+        none -> first(Tail);
+        Handle -> Handle
+    end;
+first(Tuple) when is_tuple(Tuple) -> first(tuple_to_list(Tuple));
+first(Map) when is_map(Map) -> first(maps:to_list(Map));
+first(_) -> none.
