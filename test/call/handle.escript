@@ -25,6 +25,7 @@ main(_) ->
         {"a handle for each worker", fun each_worker/0},
         {"streams of what a method returns, and of the object", fun streams/0},
         {"with iterators among the arguments", fun iterators/0},
+        {"with funs among the arguments", fun funs/0},
         {"the end of a stream does not close the object", fun lent/0},
         {"where there is no value, there is no handle", fun no_value/0},
         {"with a context", fun contexts/0},
@@ -233,6 +234,15 @@ iterators() ->
     ?assertEqual({ok, [1, 2, 3, true]}, py:eval(<<"h[:3] + [h.pop() is h]">>, #{h => H})),
     ?assertEqual({ok, [[1, 2, 3], 4]}, py:stream(builtins, iter, [[H, 4]])),
     release_all([H]).
+
+funs() ->
+    Apply = kept(<<"lambda f, *args: [f(*args)]">>),
+    Add = fun(A, B) -> A + B end,
+    ?assertEqual({ok, [3]}, py:call(Apply, [Add, 1, 2])),
+    {ok, Kept} = py:call(Apply, '__call__', [Add, 3, 4], #{}, #{return => handle}),
+    ?assertEqual({ok, [7]}, py_handle:value(Kept)),
+    ?assertEqual({ok, [[7, 0]]}, py:call(Apply, [fun(List) -> List ++ [0] end, Kept])),
+    release_all([Apply, Kept]).
 
 lent() ->
     G = kept(<<"(n for n in range(100))">>),
