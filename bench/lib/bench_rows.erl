@@ -74,7 +74,9 @@ small() ->
      row(eval, "eval(\"x * y\", #{x, y})", one(at_most(1.25)), bench_work:eval(), #{}),
      row(exec, "exec(\"x = 1\")", one(none), bench_work:exec(), #{}),
      row(callback, "eval that calls a function of Erlang's", one(at_most((1.6 + 1.2) / (1.6 + 1))),
-         bench_work:callback(), #{})].
+         bench_work:callback(), #{}),
+     row(state, "eval that gets a shared value", one(none),
+         bench_work:state(), #{})].
 
 callers() ->
     [callers(10, #{one => none, free => at_least(180 / 201)}),

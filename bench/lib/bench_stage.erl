@@ -38,5 +38,5 @@ fresh(Workers, Call) ->
 
 set(Workers) ->
     _ = application:load(py),
-    application:set_env([{py, [{size, Workers}, {start_timeout, 600_000},
+    application:set_env([{py, [{size, Workers}, {state, read}, {start_timeout, 600_000},
                                {python_path, [bench_python:folder()]}]}]).

@@ -5,7 +5,7 @@
 %% cannot do it. erlang_python has the functions of `py' under the same names.
 -module(bench_work).
 
--export([call/0, parallel/0, eval/0, exec/0, callback/0, value/1, bytes/1, numpy_in/0, numpy_out/0,
+-export([call/0, parallel/0, eval/0, exec/0, callback/0, state/0, value/1, bytes/1, numpy_in/0, numpy_out/0,
          memory_stats/0, tracemalloc/0, gc/0, stream_fold/0, stream_eval/0, stream_one/0,
          items/0, few_items/0, call_beside/0, long_call/0, start/1, memory/1, loop/0]).
 -export_type([sides/0, work/0]).
@@ -87,13 +87,26 @@ callback() ->
           ok = py:register_function(bench_callback, fun(N) -> N end),
           fun() -> {ok, 6} = py:eval(<<"erlang.call('bench_callback', x * y)">>, Locals) end
       end,
-      floor => fun(Caller) ->
-          Echo = bench_sides:echo(Caller),
-          fun() ->
-              {ok, 6} = py:eval(<<"x * y">>, Locals),
-              through(Echo, {call, 300, <<"bench_callback">>, [6], #{}})
-          end
-      end}.
+      floor => and_echo(Locals, {call, 300, <<"bench_callback">>, [6], #{}})}.
+
+%% The same.
+-spec state() -> sides().
+state() ->
+    Locals = #{x => 2, y => 3},
+    #{pyport => fun(_) ->
+          ok = py_state:put(6, 6),
+          fun() -> {ok, 6} = py:eval(<<"erlang.state[x * y]">>, Locals) end
+      end,
+      floor => and_echo(Locals, {state, 300, <<"get">>, [6]})}.
+
+and_echo(Locals, Term) ->
+    fun(Caller) ->
+        Echo = bench_sides:echo(Caller),
+        fun() ->
+            {ok, 6} = py:eval(<<"x * y">>, Locals),
+            through(Echo, Term)
+        end
+    end.
 
 %% ---------------------------------------------------------------------------
 %% Large values, there and back
