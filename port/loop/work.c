@@ -14,6 +14,7 @@
 #include "op/stream.h"
 #include "task/context.h"
 #include "task/handle.h"
+#include "task/span.h"
 #include "value/python.h"
 #include "wire/output.h"
 #include "wire/protocol.h"
@@ -99,6 +100,7 @@ static void done(void)
     if (!jobs_done())
         return;
     moment_forget();
+    span_forget();
     spoil_check();
 }
 

@@ -60,15 +60,20 @@ void span_begin_step(PyObject *context)
         PyErr_Clear();
 }
 
+void span_forget(void)
+{
+    PyObject *none = used ? python_call("erlang._span", "forget", "()") : NULL;
+    Py_XDECREF(none);
+    PyErr_Clear();
+}
+
 /* The spans that the step has left open are the stream's, and no longer those
  * of whatever runs next. */
 static PyObject *take_over(void)
 {
     PyObject *error = python_fetch_error();
     PyObject *context = PyContext_CopyCurrent();
-    PyObject *none = python_call("erlang._span", "forget", "()");
-    Py_XDECREF(none);
-    PyErr_Clear();
+    span_forget();
     if (error)
         python_raise_take(error);
     return context;

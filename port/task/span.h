@@ -30,4 +30,8 @@ PyObject *span_context(const struct task_opts *opts);
 void span_begin_step(PyObject *context);
 void span_end_step(PyObject **context);
 
+/* A job is over that was interrupted, perhaps where a span had begun that
+ * nobody ends: there is no current one any more. */
+void span_forget(void);
+
 #endif

@@ -114,6 +114,11 @@ async def _asynchronous():
     yield 1
 
 
+def begins():
+    erlang.span("begins").__enter__()
+    time.sleep(60)
+
+
 def sleeps():
     with erlang.span("sleeps"):
         time.sleep(60)

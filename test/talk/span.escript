@@ -235,6 +235,9 @@ nested_call() ->
 interrupted() ->
     ?assertEqual({error, timeout}, call(sleeps, [], #{timeout => 100, traceparent => ?SAMPLED})),
     ?assertMatch(#{<<"sleeps">> := #{error := {<<"erlang.Cancelled">>, _}}}, spans(1)),
+    ?assertEqual({ok, none}, py:eval("erlang.traceparent()")),
+    %% It may come where the span has begun and the `with' statement has not.
+    ?assertEqual({error, timeout}, call(begins, [], 100)),
     ?assertEqual({ok, none}, py:eval("erlang.traceparent()")).
 
 %% ---------------------------------------------------------------------------
