@@ -3,6 +3,7 @@
 
 erl_sources = \
 	erl/src/py.erl \
+	erl/src/py_channel.erl \
 	erl/src/py_context.erl \
 	erl/src/py_handle.erl \
 	erl/src/py_app.erl \
@@ -13,6 +14,8 @@ erl_sources = \
 	erl/src/call/py_args.erl \
 	erl/src/call/py_async.erl \
 	erl/src/call/py_binding.erl \
+	erl/src/call/py_channel_queue.erl \
+	erl/src/call/py_channel_server.erl \
 	erl/src/call/py_fanout.erl \
 	erl/src/call/py_handles.erl \
 	erl/src/call/py_iter.erl \
@@ -160,7 +163,7 @@ $(erl_beams): $(erl_compiled)
 	  $(MAKE) $(AM_MAKEFLAGS) $(erl_compiled); }
 
 # What h(py, call) says in the shell, beside the beams, where it looks for it.
-erl_public = py py_context py_handle py_mem py_profile py_state
+erl_public = py py_channel py_context py_handle py_mem py_profile py_state
 erl_public_sources = $(foreach m,$(erl_public),$(filter %/$(m).erl,$(erl_sources)))
 erl_chunks = $(erl_public:%=$(stage)/doc/chunks/%.chunk)
 pychunksdir = $(pydir)/doc/chunks

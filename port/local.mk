@@ -142,6 +142,7 @@ dist_pypackage_DATA = \
 	port/python/erlang/_call.py \
 	port/python/erlang/_caches.py \
 	port/python/erlang/_census.py \
+	port/python/erlang/_channel.py \
 	port/python/erlang/_context.py \
 	port/python/erlang/_decode.py \
 	port/python/erlang/_encode.py \

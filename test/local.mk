@@ -8,6 +8,7 @@ unit_scripts = \
 	test/unit/boot.escript \
 	test/unit/budget.escript \
 	test/unit/census.escript \
+	test/unit/channel_queue.escript \
 	test/unit/define.escript \
 	test/unit/diagnosis.escript \
 	test/unit/exception.escript \
@@ -143,6 +144,7 @@ test_scripts = \
 	test/program/random.escript \
 	test/program/static.escript \
 	test/program/version.escript \
+	test/talk/channel.escript \
 	test/talk/functions.escript \
 	test/talk/funs.escript \
 	test/talk/iter.escript \

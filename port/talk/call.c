@@ -110,7 +110,10 @@ PyObject *call_state(PyObject *op, PyObject *args, bool arrays)
     return value;
 }
 
-PyObject *call_pull(PyObject *pid, const struct form *form)
+/* Asks a process of Erlang's, by {Tag, CallId, Pid} or {Tag, CallId, Pid,
+ * Question}. */
+static PyObject *ask_process(const char *tag, PyObject *pid, PyObject *question,
+                             const struct form *form)
 {
     struct buf out;
     struct form plain;
@@ -118,11 +121,23 @@ PyObject *call_pull(PyObject *pid, const struct form *form)
     if (!may_ask())
         return NULL;
     form_init(&plain);
-    const uint32_t id = answer_begin(&out, 3, "pull");
-    if (value_encode(&out, pid, &plain, "pid") == 0)
+    const uint32_t id = answer_begin(&out, question ? 4 : 3, tag);
+    if (value_encode(&out, pid, &plain, "pid") == 0 &&
+        (!question || value_encode(&out, question, &plain, "question") == 0))
         value = ask(&out, id, form);
     buf_free(&out);
     return value;
+}
+
+PyObject *call_pull(PyObject *pid, const struct form *form)
+{
+    return ask_process("pull", pid, NULL, form);
+}
+
+PyObject *call_channel(PyObject *pid, PyObject *question,
+                       const struct form *form)
+{
+    return ask_process("channel", pid, question, form);
 }
 
 PyObject *call_self(void)

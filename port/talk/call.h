@@ -35,6 +35,10 @@ PyObject *call_state(PyObject *op, PyObject *args, bool arrays);
  * as call_function. */
 PyObject *call_pull(PyObject *pid, const struct form *form);
 
+/* The same for a channel, by {channel, CallId, Pid, Question}. */
+PyObject *call_channel(PyObject *pid, PyObject *question,
+                       const struct form *form);
+
 /* Whether there is a function of this name, as a bool; NULL with an exception.
  * GIL held, any thread; waits without. */
 PyObject *call_lookup(PyObject *name);

@@ -88,6 +88,21 @@ static PyObject *erlang_state(PyObject *module, PyObject *args)
     return call_state(op, list, arrays);
 }
 
+/* How what a process answers is to be decoded. 0, or -1 with an exception. */
+static int set_form(struct form *form, int bytes, const char *none,
+                    Py_ssize_t n)
+{
+    form_init(form);
+    if ((size_t)n >= sizeof form->none) {
+        PyErr_SetString(PyExc_ValueError, "none: too long for an atom");
+        return -1;
+    }
+    form->bytes = bytes;
+    memcpy(form->none, none, (size_t)n + 1);
+    form->none_len = (int)n;
+    return 0;
+}
+
 static PyObject *erlang_pull(PyObject *module, PyObject *args)
 {
     struct form form;
@@ -96,16 +111,9 @@ static PyObject *erlang_pull(PyObject *module, PyObject *args)
     int bytes = 0;
     PyObject *pid = NULL;
     (void)module;
-    form_init(&form);
-    if (!PyArg_ParseTuple(args, "Ops#:pull", &pid, &bytes, &none, &n))
+    if (!PyArg_ParseTuple(args, "Ops#:pull", &pid, &bytes, &none, &n) ||
+        set_form(&form, bytes, none, n) < 0)
         return NULL;
-    if ((size_t)n >= sizeof form.none) {
-        PyErr_SetString(PyExc_ValueError, "none: too long for an atom");
-        return NULL;
-    }
-    form.bytes = bytes;
-    memcpy(form.none, none, (size_t)n + 1);
-    form.none_len = (int)n;
     return call_pull(pid, &form);
 }
 
@@ -127,6 +135,21 @@ static PyObject *erlang_make_ref(PyObject *module, PyObject *none)
     (void)module;
     (void)none;
     return call_make_ref();
+}
+
+static PyObject *erlang_channel(PyObject *module, PyObject *args)
+{
+    struct form form;
+    const char *none = NULL;
+    Py_ssize_t n = 0;
+    int bytes = 0;
+    PyObject *pid = NULL, *question = NULL;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "OOps#:channel", &pid, &question, &bytes, &none,
+                          &n) ||
+        set_form(&form, bytes, none, n) < 0)
+        return NULL;
+    return call_channel(pid, question, &form);
 }
 
 static long worker;
@@ -182,6 +205,9 @@ static PyMethodDef functions[] = {
     {"self", erlang_self, METH_NOARGS,
      "self(): who has asked for what runs; see erlang.self."},
     {"make_ref", erlang_make_ref, METH_NOARGS, "make_ref(): a new reference."},
+    {"channel", erlang_channel, METH_VARARGS,
+     "channel(pid, question, bytes, none): asks a channel: a list, or why "
+     "not."},
     {"worker", erlang_worker, METH_NOARGS,
      "worker(): its number in its pool, or None; see erlang.worker."},
     {"spans", erlang_spans, METH_NOARGS,

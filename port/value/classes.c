@@ -28,6 +28,7 @@ static PyObject *form_class;
 static PyObject *lower;
 static PyObject *revive;
 static PyObject *iterate;
+static PyObject *channel;
 static PyObject *decode;
 
 /* The user's decoders by their tags, a dict; NULL before the first. */
@@ -151,13 +152,26 @@ PyObject *classes_revive(PyObject *parts)
     return PyObject_CallFunctionObjArgs(revive, parts, NULL);
 }
 
-PyObject *classes_iterator(PyObject *pid, const struct form *form)
+/* What a function of the package makes of a process. */
+static PyObject *of_process(PyObject **made_by, const char *module,
+                            const char *name, PyObject *pid,
+                            const struct form *form)
 {
-    if (!iterate && !(iterate = python_attribute("erlang._iter", "iterate")))
+    if (!*made_by && !(*made_by = python_attribute(module, name)))
         return NULL;
-    return PyObject_CallFunction(iterate, "OOs#", pid,
+    return PyObject_CallFunction(*made_by, "OOs#", pid,
                                  form->bytes ? Py_True : Py_False, form->none,
                                  (Py_ssize_t)form->none_len);
+}
+
+PyObject *classes_iterator(PyObject *pid, const struct form *form)
+{
+    return of_process(&iterate, "erlang._iter", "iterate", pid, form);
+}
+
+PyObject *classes_channel(PyObject *pid, const struct form *form)
+{
+    return of_process(&channel, "erlang._channel", "Channel", pid, form);
 }
 
 int classes_set_decoders(PyObject *by_tag)

@@ -66,6 +66,9 @@ PyObject *classes_revive(PyObject *parts);
  * erlang._iter.iterate. They are decoded by the form. */
 PyObject *classes_iterator(PyObject *pid, const struct form *form);
 
+/* An erlang.Channel, in the same way. */
+PyObject *classes_channel(PyObject *pid, const struct form *form);
+
 /* Where the user's decoders are, a dict whose keys are tags. 0/-1 with an
  * exception. */
 int classes_set_decoders(PyObject *by_tag);

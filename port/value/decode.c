@@ -259,16 +259,19 @@ static PyObject *tagged(struct decoder *d, size_t n)
     return tuple(d, n);
 }
 
-/* {iter, Pid} behind its arity. */
-static PyObject *iterator(struct decoder *d)
+/* {iter, Pid} or {py_channel, Pid} behind its arity. */
+static PyObject *of_process(struct decoder *d, enum tagged kind)
 {
     char scratch[ETF_ATOM_SIZE];
     size_t len = 0;
     etf_atom(&d->p, scratch, &len);
-    PyObject *pid = decode_term(d);
-    PyObject *items = pid ? classes_iterator(pid, d->form) : NULL;
+    PyObject *value = NULL, *pid = decode_term(d);
+    if (pid && kind == TAGGED_ITER)
+        value = classes_iterator(pid, d->form);
+    else if (pid)
+        value = classes_channel(pid, d->form);
     Py_XDECREF(pid);
-    return items;
+    return value;
 }
 
 static PyObject *lost_iterator(void)
@@ -308,7 +311,7 @@ static PyObject *decode_tuple(struct decoder *d, size_t n)
         return tuple(d, n);
     if (kind == TAGGED_PARTS)
         return tagged(d, n);
-    return kind == TAGGED_ITER ? iterator(d) : lost_iterator();
+    return kind == TAGGED_LOST ? lost_iterator() : of_process(d, kind);
 }
 
 static PyObject *decode_nil(struct decoder *d, size_t n)

@@ -29,12 +29,13 @@ struct row {
 #define ANY 0
 
 /* Rows that are no parts. */
-enum { BYTES, HANDLE, ITER };
+enum { BYTES, HANDLE, ITER, CHANNEL };
 
 static const struct row rows[] = {
     [BYTES] = {"bytes", 5, 2, 2, ERL_BINARY_EXT},
     [HANDLE] = {"py_handle", 9, 4, 4, ERL_SMALL_BIG_EXT},
     [ITER] = {"iter", 4, 2, 2, ANY},
+    [CHANNEL] = {"py_channel", 10, 2, 2, ANY},
     {"date", 4, 2, 2, ERL_SMALL_TUPLE_EXT},
     {"time", 4, 2, 4, ERL_SMALL_TUPLE_EXT},
     {"datetime", 8, 2, 4, ERL_SMALL_TUPLE_EXT},
@@ -123,6 +124,11 @@ static enum tagged iterator(int second)
     }
 }
 
+static bool is_pid(int tag)
+{
+    return tag == ERL_PID_EXT || tag == ERL_NEW_PID_EXT;
+}
+
 enum tagged tagged_look(const unsigned char *p, size_t n)
 {
     char scratch[ETF_ATOM_SIZE];
@@ -138,6 +144,8 @@ enum tagged tagged_look(const unsigned char *p, size_t n)
         return TAGGED_HANDLE;
     if (row == &rows[ITER])
         return iterator(*p);
+    if (row == &rows[CHANNEL])
+        return is_pid(*p) ? TAGGED_CHANNEL : TAGGED_NOT;
     for (size_t i = 1; i < n; i++)
         if (!is_small(&p, NESTED_MAX))
             return TAGGED_NOT;

@@ -13,12 +13,13 @@
 #include "wire/etf.h"
 
 enum tagged {
-    TAGGED_NOT,    /* an ordinary tuple */
-    TAGGED_BYTES,  /* {bytes, <<…>>} */
-    TAGGED_PARTS,  /* it may be one: Python code looks at the parts */
-    TAGGED_HANDLE, /* {py_handle, Number, …}: an object that is kept here */
-    TAGGED_ITER,   /* {iter, Pid} */
-    TAGGED_LOST,   /* {iter, Fun | List}, which only an argument can be */
+    TAGGED_NOT,     /* an ordinary tuple */
+    TAGGED_BYTES,   /* {bytes, <<…>>} */
+    TAGGED_PARTS,   /* it may be one: Python code looks at the parts */
+    TAGGED_HANDLE,  /* {py_handle, Number, …}: an object that is kept here */
+    TAGGED_ITER,    /* {iter, Pid} */
+    TAGGED_CHANNEL, /* {py_channel, Pid} */
+    TAGGED_LOST,    /* {iter, Fun | List}, which only an argument can be */
 };
 
 /* Elements, at most. */

@@ -216,6 +216,7 @@ events() ->
      {"the question who has a name", [said({whereis, 300, <<"init">>})], message},
      {"something of the shared state", [said({state, 300, <<"get">>, [1]})], {call, 300, none}},
      {"the question for more items", [said({pull, 300, self()})], {call, 300, none}},
+     {"the question of a channel", [said({channel, 300, self(), close})], {call, 300, none}},
      {"a message that is withdrawn", [said({event, withdraw, 300})], {withdraw, 300}},
      {"another that looks alike", [said({event, withdraw, [300]})], other},
      {"stacks", [Cut], {crash, <<"stacks">>}},

@@ -7,7 +7,7 @@
 -export([call/4, calls/1, eval/2, exec/1, exec/2, source/1, handle/1, name/1, gc/1, tracemalloc_start/1]).
 -export([memory_stats/1, gc_threshold/1, history/1, what/1, pool/1, definition/1]).
 -export([traced/1, profile/1, census/1, referrers/2, top/1, leak_test/1]).
--export([function_name/1, new_function_name/1, function/1, registration/1]).
+-export([function_name/1, new_function_name/1, function/1, registration/1, channel/1]).
 
 -import(py_options, [text/1, must_be/3, badarg/2]).
 
@@ -179,6 +179,11 @@ function(Other) -> must_be(Other, "the function", "a fun or {Module, Function}")
 registration(Options) ->
     options(Options, [{pool, atom, undefined, "the only one whose workers may call it"},
                       {timeout, timeout, infinity, "how long a call may take"}]).
+
+%% The options of py_channel:new, complete.
+-spec channel(term()) -> #{size := pos_integer()}.
+channel(Options) ->
+    options(Options, [{size, {integer, 1, 1_000_000}, 100, "how many messages are ahead at most"}]).
 
 %% ---------------------------------------------------------------------------
 

@@ -84,10 +84,24 @@ call(Id, {Caller, Keeper}, Frame, Context) ->
             {ok, Caller};
         {make_ref, _} ->
             {ok, make_ref()};
+        {channel, _, Pid, Question} when is_pid(Pid) ->
+            channel(Pid, Question, Context);
         _ ->
             failed(error, badarg)
     catch
         error:badarg -> failed(error, py_unknown_atom:explain(Frame))
+    end.
+
+%% What a channel is asked (py_channel_server). How that went is a value; Python's
+%% erlang.Channel makes exceptions of it.
+channel(Pid, Question, #{worker := Worker}) ->
+    try gen_server:call(Pid, {py_channel, Worker, Question}, infinity) of
+        ok -> {ok, []};
+        {ok, Message} -> {ok, [Message]};
+        {error, Reason} when is_atom(Reason) -> {ok, Reason};
+        {error, _} -> {ok, closed}
+    catch
+        exit:_ -> {ok, closed}
     end.
 
 %% The next items of an iterator (py_iter), from a process that may be the user's.

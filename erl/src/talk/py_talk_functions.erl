@@ -78,7 +78,7 @@ is_reserved(Name) -> lists:member(Name, reserved()).
 %% test/talk/functions.escript compares them with the package.
 -spec reserved() -> [name()].
 reserved() ->
-    [<<"Atom">>, <<"BadArg">>, <<"BitString">>, <<"Cancelled">>, <<"Error">>, <<"Fun">>,
+    [<<"Atom">>, <<"BadArg">>, <<"BitString">>, <<"Cancelled">>, <<"Channel">>, <<"Error">>, <<"Fun">>,
      <<"ImproperList">>, <<"LogHandler">>, <<"Pid">>, <<"Port">>, <<"Reference">>,
      <<"SendError">>, <<"call">>, <<"decoder">>, <<"encoder">>, <<"make_ref">>, <<"self">>,
      <<"send">>, <<"span">>, <<"state">>, <<"traceparent">>, <<"whereis">>, <<"worker">>].

@@ -323,6 +323,8 @@ event(<<?TERM_VERSION, ?TUPLE, 4, ?ATOM, 5, "state", ?INTEGER, Id:32, _/binary>>
     {call, Id, none};
 event(<<?TERM_VERSION, ?TUPLE, 2, ?ATOM, 8, "make_ref", ?INTEGER, Id:32>>) ->
     {call, Id, none};
+event(<<?TERM_VERSION, ?TUPLE, 4, ?ATOM, 7, "channel", ?INTEGER, Id:32, _/binary>>) ->
+    {call, Id, none};
 event(<<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 5, "event", ?ATOM, 8, "withdraw", ?INTEGER, Id:32>>) ->
     {withdraw, Id};
 event(<<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 5, "event", ?ATOM, 6, "paused",

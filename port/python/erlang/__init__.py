@@ -23,6 +23,7 @@ __all__ = [
     "BadArg",
     "BitString",
     "Cancelled",
+    "Channel",
     "Error",
     "Fun",
     "ImproperList",
@@ -422,6 +423,10 @@ def __getattr__(name):
 
         globals()[name] = state
         return state
+    if name == "Channel" and _erlang is not None:
+        from ._channel import Channel
+
+        return Channel
     if _erlang is not None and not name.startswith("_"):
         from ._functions import find
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NoReturn, TypeVar, overload
 
 from ._span import Span
@@ -15,6 +15,7 @@ __all__ = [
     "BadArg",
     "BitString",
     "Cancelled",
+    "Channel",
     "Error",
     "Fun",
     "ImproperList",
@@ -80,6 +81,16 @@ class BitString(_Immutable):
 class ImproperList(list[_T]):
     tail: Any
     def __init__(self, items: Iterable[_T], tail: object) -> None: ...
+
+class Channel:
+    def __init__(
+        self, pid: Pid, is_bytes: bool = ..., none: str = ...
+    ) -> None: ...
+    def send(self, term: object, timeout: float | None = ...) -> None: ...
+    def receive(self, timeout: float | None = ...) -> Any: ...
+    def close(self) -> None: ...
+    def __iter__(self) -> Iterator[Any]: ...
+    def __hash__(self) -> int: ...
 
 class LogHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None: ...

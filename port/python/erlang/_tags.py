@@ -196,4 +196,4 @@ _REVIVE: dict[str, Callable[..., Any]] = {
 }
 
 # What only this module and the C decoder give a meaning.
-TAGS = frozenset(_REVIVE) | {"bytes", "iter", "py_handle"}
+TAGS = frozenset(_REVIVE) | {"bytes", "iter", "py_channel", "py_handle"}

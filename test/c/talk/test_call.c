@@ -216,6 +216,10 @@ static void items_are_pulled(void **state)
     evaluate("_erlang.pull(pid, True, 'nix')", "{ok, [nix, none, x]}");
     assert_string_equal(text, "[None, None, Atom('x')]");
     assert_int_equal(strncmp(question, "{pull,", 6), 0);
+    evaluate("_erlang.channel(pid, erlang.Atom('close'), False, 'none')",
+             "{ok, []}");
+    assert_string_equal(text, "[]");
+    assert_int_equal(strncmp(question, "{channel,", 9), 0);
     evaluate("_erlang.pull(pid, False, 'none')", "{ok, none}");
     assert_string_equal(text, "None");
     evaluate("_erlang.pull(pid, False, 'none')",

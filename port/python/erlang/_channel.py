@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Channels: {py_channel, Pid}."""
+
+from __future__ import annotations
+
+import _erlang
+
+from . import Atom, encoder
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from . import Pid
+
+_LONGEST = 0xFFFFFFFF
+
+
+class Channel:
+    """What Erlang and Python talk by; see py_channel in Erlang.
+
+    Each side may be so many messages ahead of the other, and then waits.  It
+    ends when either side closes it, or with the process that has made it.
+    Iterating over it receives until then.
+    """
+
+    __slots__ = ("_pid", "_is_bytes", "_none")
+    __module__ = "erlang"
+
+    def __init__(
+        self, pid: Pid, is_bytes: bool = False, none: str = "none"
+    ) -> None:
+        self._pid = pid
+        self._is_bytes = is_bytes
+        self._none = none
+
+    def send(self, term: object, timeout: float | None = None) -> None:
+        """Send a message, or wait until there is room for it.
+
+        Raises BrokenPipeError when the channel is closed, and TimeoutError
+        when there is no room for so many seconds.
+        """
+        answer = self._ask((Atom("send"), term, _milliseconds(timeout)))
+        if answer == "closed":
+            raise BrokenPipeError("the channel is closed")
+
+    def receive(self, timeout: float | None = None) -> Any:
+        """Wait for the next message, and return it.
+
+        Raises EOFError when the channel is closed and there are no more, and
+        TimeoutError when there is none for so many seconds.
+        """
+        answer = self._ask((Atom("recv"), _milliseconds(timeout)))
+        if answer == "closed":
+            raise EOFError("the channel is closed")
+        return answer[0]
+
+    def close(self) -> None:
+        """Nobody sends any more; what was sent can still be received."""
+        self._ask(Atom("close"))
+
+    def _ask(self, question: object) -> Any:
+        answer = _erlang.channel(
+            self._pid, question, self._is_bytes, self._none
+        )
+        if answer == "timeout":
+            raise TimeoutError("the other side of the channel is not in time")
+        if answer == "elsewhere":
+            raise ValueError("the channel is used by another worker")
+        return answer
+
+    def __iter__(self) -> Iterator[Any]:
+        while True:
+            try:
+                message = self.receive()
+            except EOFError:
+                return
+            yield message
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Channel):
+            return NotImplemented
+        return self._pid == other._pid
+
+    def __hash__(self) -> int:
+        return hash(self._pid)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._pid, self._is_bytes, self._none)
+
+    def __repr__(self) -> str:
+        return f"<erlang.Channel {self._pid!r}>"
+
+
+def _milliseconds(seconds: float | None) -> object:
+    if seconds is None:
+        return Atom("infinity")
+    return min(max(0, round(seconds * 1000)), _LONGEST)
+
+
+@encoder(Channel)
+def _encoded(channel: Channel) -> tuple[Atom, Pid]:
+    return Atom("py_channel"), channel._pid
