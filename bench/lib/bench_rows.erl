@@ -128,12 +128,17 @@ looks() ->
 streams() ->
     [stream(stream_fold, "stream_fold of 10^6 integers", 16 / 26, bench_work:stream_fold()),
      stream(stream_eval, "stream_eval of 10^6 integers", 9 / 26, bench_work:stream_eval()),
+     rate(stream_push, "10^6 integers as messages, each acknowledged", one(none), bench_work:stream_push()),
+     rate(iter, "sum of {iter, 10^6 integers}", one(none), bench_work:iter()),
      row(stream_one, "stream_fold, an item a chunk", one(at_least(0.15 / 0.091)),
          bench_work:stream_one(),
          #{figure => rate, unit => rate, calls => 1, items => bench_work:few_items()})].
 
 stream(Name, Title, Ratio, Sides) ->
-    row(Name, Title, one(at_least(Ratio)), Sides,
+    rate(Name, Title, one(at_least(Ratio)), Sides).
+
+rate(Name, Title, In, Sides) ->
+    row(Name, Title, In, Sides,
         #{figure => rate, unit => rate, calls => 1, items => bench_work:items()}).
 
 %% A peer's own call is the floor of these goals: 0.04 and 1.5 ms.

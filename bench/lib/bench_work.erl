@@ -6,8 +6,8 @@
 -module(bench_work).
 
 -export([call/0, parallel/0, eval/0, exec/0, callback/0, state/0, value/1, bytes/1, numpy_in/0, numpy_out/0,
-         memory_stats/0, tracemalloc/0, gc/0, stream_fold/0, stream_eval/0, stream_one/0,
-         items/0, few_items/0, call_beside/0, long_call/0, start/1, memory/1, loop/0]).
+         memory_stats/0, tracemalloc/0, gc/0, stream_fold/0, stream_eval/0, stream_push/0, iter/0,
+         stream_one/0, items/0, few_items/0, call_beside/0, long_call/0, start/1, memory/1, loop/0]).
 -export_type([sides/0, work/0]).
 
 %% What the caller with this number calls, again and again.
@@ -207,6 +207,28 @@ folded_echo() ->
 stream_eval() ->
     (py(fun() -> {ok, [_ | _]} = py:stream_eval(<<"range(1000000)">>) end))
         #{floor => folded_echo()}.
+
+-spec stream_push() -> sides().
+stream_push() ->
+    #{floor => folded_echo(), pyport => each(fun pushed/0)}.
+
+pushed() ->
+    {ok, Stream} = py:stream_open({builtins, range, [items()]}, #{deliver => message}),
+    pushed(Stream).
+
+pushed(Stream) ->
+    receive
+        {py_stream, Stream, {data, _}} -> ok = py:stream_ack(Stream), pushed(Stream);
+        {py_stream, Stream, done} -> ok
+    end.
+
+-spec iter() -> sides().
+iter() ->
+    Sum = fun() ->
+        Integers = bench_values:once(integers, fun bench_values:integers/0),
+        {ok, _} = py:call(builtins, sum, [{iter, Integers}])
+    end,
+    #{floor => folded_echo(), pyport => each(Sum)}.
 
 %% The floor is a request for each item.
 -spec stream_one() -> sides().

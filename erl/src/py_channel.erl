@@ -5,7 +5,7 @@
 %% A channel is an argument like any other. While the call goes on, both sides send and
 %% receive, each in its own time:
 %% ```
-%% C = py_channel:new(),
+%% {ok, C} = py_channel:new(),
 %% Ref = py:spawn_call('__main__', upper, [C]),   % for text in c: c.send(text.upper())
 %% ok = py_channel:send(C, <<"a">>),
 %% {ok, <<"A">>} = py_channel:recv(C),
@@ -31,15 +31,15 @@
 %% Nobody sends any more; it took too long; the worker whose Python used it has ended.
 
 %% @equiv new(#{})
--spec new() -> channel().
+-spec new() -> {ok, channel()}.
 new() ->
     new(#{}).
 
 %% @doc Makes a channel, which belongs to the calling process:
-%% ``C = py_channel:new(#{size => 10})''.
--spec new(options()) -> channel().
+%% ``{ok, C} = py_channel:new(#{size => 10})''.
+-spec new(options()) -> {ok, channel()}.
 new(Options) ->
-    py_channel_server:start(py_args:channel(Options)).
+    {ok, py_channel_server:start(py_args:channel(Options))}.
 
 %% @equiv send(Channel, Term, infinity)
 -spec send(channel(), term()) -> ok | {error, reason()}.

@@ -69,7 +69,7 @@ call_with(Function, Args) ->
     py:call('__main__', Function, Args, #{}, here()).
 
 echo() ->
-    Channel = py_channel:new(),
+    {ok, Channel} = py_channel:new(),
     Ref = spawn_with(echo, [Channel]),
     [begin
          ok = py_channel:send(Channel, N),
@@ -79,7 +79,7 @@ echo() ->
     ?assertEqual({ok, none}, py:await(Ref)).
 
 values() ->
-    Channel = py_channel:new(),
+    {ok, Channel} = py_channel:new(),
     Ref = spawn_with(echo, [Channel]),
     [begin
          ok = py_channel:send(Channel, Value),
@@ -90,7 +90,7 @@ values() ->
     ?assertEqual({ok, none}, py:await(Ref)).
 
 nested() ->
-    Channel = py_channel:new(),
+    {ok, Channel} = py_channel:new(),
     ok = py_channel:send(Channel, 7),
     ?assertEqual({ok, {7, Channel}},
                  py:eval(<<"(x['c'][0].receive(), x['c'][0])">>, #{x => #{c => [Channel]}}, here())),
@@ -99,7 +99,7 @@ nested() ->
 
 %% Python has sent what has a place and waits with the next.
 python_ahead() ->
-    Channel = py_channel:new(#{size => 5}),
+    {ok, Channel} = py_channel:new(#{size => 5}),
     ?assertEqual({ok, 5}, call_with(behind, [Channel])),
     [?assertEqual({ok, N}, py_channel:recv(Channel)) || N <- lists:seq(0, 50)],
     ok = py_channel:close(Channel),
@@ -114,7 +114,7 @@ left(Channel) ->
     end.
 
 erlang_ahead() ->
-    Channel = py_channel:new([{size, 3}]),
+    {ok, Channel} = py_channel:new([{size, 3}]),
     [ok = py_channel:send(Channel, N, 0) || N <- [1, 2, 3]],
     ?assertEqual({error, timeout}, py_channel:send(Channel, 4, 0)),
     ?assertEqual({error, timeout}, py_channel:send(Channel, 4, 20)),
@@ -125,7 +125,7 @@ erlang_ahead() ->
     ok = py_channel:close(Channel).
 
 timeouts() ->
-    Channel = py_channel:new(#{size => 1}),
+    {ok, Channel} = py_channel:new(#{size => 1}),
     figure:within(70, fun() -> ?assertEqual({error, timeout}, py_channel:recv(Channel, 50)) end),
     ?assertEqual({error, timeout}, py_channel:recv(Channel, 0)),
     Late = [<<"TimeoutError">>, <<"the other side of the channel is not in time">>],
@@ -140,7 +140,7 @@ closed() -> [<<"EOFError">>, <<"the channel is closed">>].
 broken() -> [<<"BrokenPipeError">>, <<"the channel is closed">>].
 
 closed_by_erlang() ->
-    Channel = py_channel:new(),
+    {ok, Channel} = py_channel:new(),
     Ref = py:spawn_call('__main__', tried, [], #{}, here()),
     {error, {'TypeError', _}} = py:await(Ref),
     Waits = py:spawn_call(builtins, list, [Channel], #{}, here()),
@@ -154,20 +154,20 @@ closed_by_erlang() ->
                  [py_channel:send(Channel, 1), py_channel:recv(Channel), py_channel:recv(Channel, 0)]).
 
 closed_by_python() ->
-    Channel = py_channel:new(),
+    {ok, Channel} = py_channel:new(),
     {ok, none} = py:eval(<<"c.close()">>, #{c => Channel}, here()),
     ?assertEqual({error, closed}, py_channel:recv(Channel)),
     ?assertEqual({error, closed}, py_channel:send(Channel, 1)).
 
 drained() ->
-    Channel = py_channel:new(),
+    {ok, Channel} = py_channel:new(),
     {ok, none} = py:eval(<<"(sent(c, 3), c.close())[1]">>, #{c => Channel}, here()),
     ?assertEqual([{ok, 0}, {ok, 1}, {ok, 2}, {error, closed}],
                  [py_channel:recv(Channel) || _ <- lists:seq(1, 4)]).
 
 owner_dies() ->
     Self = self(),
-    Owner = spawn(fun() -> Self ! {channel, py_channel:new()}, receive after infinity -> ok end end),
+    Owner = spawn(fun() -> {ok, Mine} = py_channel:new(), Self ! {channel, Mine}, receive after infinity -> ok end end),
     Channel = receive {channel, C} -> C end,
     Ref = spawn_with(echo, [Channel]),
     ok = py_channel:send(Channel, 1),
@@ -178,7 +178,7 @@ owner_dies() ->
 
 %% What Python has sent before can still be had.
 worker_dies() ->
-    Channel = py_channel:new(),
+    {ok, Channel} = py_channel:new(),
     {ok, none} = call_with(sent, [Channel, 2]),
     Ref = spawn_with(echo, [Channel]),
     ok = py_channel:send(Channel, 7),
@@ -195,7 +195,7 @@ worker_dies() ->
     fixture:wait_until(fun() -> {ok, 2} =:= py:eval(<<"1 + 1">>, #{}, here()) end).
 
 elsewhere() ->
-    Channel = py_channel:new(),
+    {ok, Channel} = py_channel:new(),
     {ok, none} = call_with(sent, [Channel, 1]),
     ?assertEqual({ok, [<<"ValueError">>, <<"the channel is used by another worker">>]},
                  py:eval(<<"tried(c.send, 1)">>, #{c => Channel}, #{pool => {default, 2}})),
@@ -203,7 +203,7 @@ elsewhere() ->
     {ok, 0} = py_channel:recv(Channel).
 
 late() ->
-    Channel = py_channel:new(),
+    {ok, Channel} = py_channel:new(),
     ?assertEqual({error, timeout}, py:call('__main__', take, [Channel, 1], #{}, (here())#{timeout => 100})),
     Ref = spawn_with(take, [Channel, 1]),
     ok = py:cancel(Ref),
@@ -221,7 +221,7 @@ questions() ->
     [Pid || Pid <- processes(), {initial_call, {py_talk_call, run, 4}} =:= process_info(Pid, initial_call)].
 
 shared() ->
-    Channel = py_channel:new(#{size => 2}),
+    {ok, Channel} = py_channel:new(#{size => 2}),
     Ref = spawn_with(echo, [Channel]),
     Pids = [spawn_monitor(fun() ->
         [ok = py_channel:send(Channel, {N, K}) || K <- lists:seq(1, 20)]
@@ -234,20 +234,20 @@ shared() ->
     {ok, none} = py:await(Ref).
 
 thread() ->
-    Channel = py_channel:new(),
+    {ok, Channel} = py_channel:new(),
     ok = py:exec(<<"threading.Thread(target=echo, args=(c,), daemon=True).start()">>, #{c => Channel}, here()),
     [begin ok = py_channel:send(Channel, N), {ok, N} = py_channel:recv(Channel) end || N <- [1, 2, 3]],
     ?assertEqual({ok, 2}, py:eval(<<"1 + 1">>, #{}, here())),
     ok = py_channel:close(Channel).
 
 in_child() ->
-    Channel = py_channel:new(),
+    {ok, Channel} = py_channel:new(),
     ?assertEqual({ok, <<"['SendError', 'there is no connection to Erlang any more']">>},
                  call_with(in_child, [Channel])),
     ok = py_channel:close(Channel).
 
 options() ->
-    Channel = py_channel:new(),
+    {ok, Channel} = py_channel:new(),
     ok = py_channel:send(Channel, <<255>>),
     ok = py_channel:send(Channel, null),
     ?assertEqual({ok, <<"[b'\\xff', None]">>},
@@ -258,7 +258,7 @@ options() ->
     ok = py_channel:close(Channel).
 
 as_object() ->
-    {One, Other} = {py_channel:new(), py_channel:new()},
+    {{ok, One}, {ok, Other}} = {py_channel:new(), py_channel:new()},
     Code = <<"(a == a2, a == b, hash(a) == hash(a2), __import__('pickle').loads(__import__('pickle').dumps(a)) == a,"
              " isinstance(a, erlang.Channel), repr(a)[:16], type(a).__module__)">>,
     ?assertEqual({ok, {true, false, true, true, true, <<"<erlang.Channel ">>, <<"erlang">>}},
@@ -270,8 +270,8 @@ wrong() ->
      || Wrong <- [fun() -> py_channel:new(#{size => 0}) end, fun() -> py_channel:new(#{sise => 1}) end,
                   fun() -> py_channel:new(7) end, fun() -> py_channel:send(self(), 1) end,
                   fun() -> py_channel:recv({py_channel, 1}) end, fun() -> py_channel:close(x) end,
-                  fun() -> py_channel:recv(py_channel:new(), -1) end]],
-    Channel = py_channel:new(),
+                  fun() -> py_channel:recv(element(2, py_channel:new()), -1) end]],
+    {ok, Channel} = py_channel:new(),
     {error, {'TypeError', <<"question[1]: cannot encode object", _/binary>>}} =
         py:eval(<<"c.send(object())">>, #{c => Channel}, here()),
     {error, {'AttributeError', _}} = py:eval(<<"setattr(c, 'x', 1)">>, #{c => Channel}, here()).
