@@ -194,8 +194,9 @@ worker_dies() ->
 worker_dies_unread() ->
     {ok, Stream} = open({'__main__', items, [<<"unread">>, 1_000_000]}, #{chunk => 10}),
     _ = unread(),
-    [OsPid] = fixture:os_pids(),
+    [#{pid := Worker, os_pid := OsPid}] = fixture:workers(),
     _ = fixture:kill("KILL", OsPid),
+    fixture:wait_until(fun() -> not is_process_alive(Worker) end),
     {Items, {error, {worker_exit, {signal, sigkill}}}} = read(Stream),
     ?assertEqual(lists:seq(0, length(Items) - 1), Items),
     ?assert(length(Items) =< 40).
