@@ -56,7 +56,8 @@ get(Handle, Name) ->
 %% followed.
 -spec get(handle(), py:name(), py:options()) -> py:result().
 get(Handle, Name, Options) ->
-    py_request:run({attribute, py_args:handle(Handle), py_args:name(Name)}, py_options:single(Options)).
+    py_request:run({attribute, py_args:handle(Handle), py_args:name(Name)},
+                   py_options:single(Options)).
 
 %% @equiv set(Handle, Name, Value, #{})
 -spec set(handle(), py:name(), term()) -> ok | {error, term()}.

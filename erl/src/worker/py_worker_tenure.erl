@@ -217,7 +217,8 @@ let_go({idle, Id, Owner} = Idle, Uses, #tenure{kept = Kept} = T) ->
 let_go({Kind, Id, Owner}, _, #tenure{kept = Kept} = T) ->
     Own = maps:get(Owner, Kept, #{}),
     Closing = case Kind of context -> context_close; handle -> release end,
-    {[{close, {Closing, [Id]}}], own(Owner, maps:with([{Kind, Id}], Own), maps:remove({Kind, Id}, Own), T)}.
+    Lost = maps:with([{Kind, Id}], Own),
+    {[{close, {Closing, [Id]}}], own(Owner, Lost, maps:remove({Kind, Id}, Own), T)}.
 
 %% So many go in one request that others have not to wait for room, but not more than fit
 %% into any frame.
