@@ -32,11 +32,12 @@ c_layers() ->
 erl_layers() ->
     #{"top" => ["show"],
       "show" => [],
-      "src" => ["show", "profile", "look", "pool", "memory", "call", "worker", "talk", "os", "wire", "board"],
+      "src" => ["show", "profile", "look", "pool", "memory", "stream", "call", "worker", "talk", "os", "wire", "board"],
       "profile" => ["look", "pool", "memory", "call", "worker", "talk", "os", "wire", "board"],
       "look" => ["pool", "memory", "call", "worker", "talk", "os", "wire", "board"],
       "pool" => ["memory", "call", "worker", "talk", "os", "wire", "board"],
       "memory" => ["call", "worker", "talk", "os", "wire", "board"],
+      "stream" => ["call", "worker", "talk", "os", "wire", "board"],
       "call" => ["worker", "talk", "os", "wire", "board"],
       "worker" => ["talk", "os", "wire", "board"],
       "talk" => ["os", "wire", "board"],

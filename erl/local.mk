@@ -14,8 +14,6 @@ erl_sources = \
 	erl/src/call/py_args.erl \
 	erl/src/call/py_async.erl \
 	erl/src/call/py_binding.erl \
-	erl/src/call/py_channel_queue.erl \
-	erl/src/call/py_channel_server.erl \
 	erl/src/call/py_fanout.erl \
 	erl/src/call/py_handles.erl \
 	erl/src/call/py_iter.erl \
@@ -25,9 +23,11 @@ erl_sources = \
 	erl/src/call/py_parallel.erl \
 	erl/src/call/py_place.erl \
 	erl/src/call/py_request.erl \
-	erl/src/call/py_stream.erl \
-	erl/src/call/py_stream_push.erl \
 	erl/src/call/py_target.erl \
+	erl/src/stream/py_channel_queue.erl \
+	erl/src/stream/py_channel_server.erl \
+	erl/src/stream/py_stream.erl \
+	erl/src/stream/py_stream_push.erl \
 	erl/src/memory/py_pool_budget.erl \
 	erl/src/memory/py_pool_history.erl \
 	erl/src/memory/py_pool_limit.erl \

@@ -265,21 +265,13 @@ static PyObject *of_process(struct decoder *d, enum tagged kind)
     char scratch[ETF_ATOM_SIZE];
     size_t len = 0;
     etf_atom(&d->p, scratch, &len);
-    PyObject *value = NULL, *pid = decode_term(d);
-    if (pid && kind == TAGGED_ITER)
-        value = classes_iterator(pid, d->form);
-    else if (pid)
-        value = classes_channel(pid, d->form);
-    Py_XDECREF(pid);
+    PyObject *pid = decode_term(d);
+    if (!pid)
+        return NULL;
+    PyObject *value = kind == TAGGED_ITER ? classes_iterator(pid, d->form)
+                                          : classes_channel(pid, d->form);
+    Py_DECREF(pid);
     return value;
-}
-
-static PyObject *lost_iterator(void)
-{
-    PyErr_SetString(classes_badarg(),
-                    "{iter, Fun} and {iter, List} are arguments, and not in "
-                    "others; with tags => false it is a tuple");
-    return NULL;
 }
 
 /* Only the number of a handle matters here: not where it is, and whose. */
@@ -311,7 +303,12 @@ static PyObject *decode_tuple(struct decoder *d, size_t n)
         return tuple(d, n);
     if (kind == TAGGED_PARTS)
         return tagged(d, n);
-    return kind == TAGGED_LOST ? lost_iterator() : of_process(d, kind);
+    if (kind != TAGGED_LOST)
+        return of_process(d, kind);
+    PyErr_SetString(classes_badarg(),
+                    "{iter, Fun} and {iter, List} are arguments, and not in "
+                    "others; with tags => false it is a tuple");
+    return NULL;
 }
 
 static PyObject *decode_nil(struct decoder *d, size_t n)
