@@ -17,6 +17,7 @@ erl_sources = \
 	erl/src/call/py_fanout.erl \
 	erl/src/call/py_handles.erl \
 	erl/src/call/py_iter.erl \
+	erl/src/call/py_message.erl \
 	erl/src/call/py_opening.erl \
 	erl/src/call/py_option.erl \
 	erl/src/call/py_options.erl \
@@ -74,6 +75,7 @@ erl_sources = \
 	erl/src/talk/py_talk_events.erl \
 	erl/src/talk/py_talk_functions.erl \
 	erl/src/talk/py_talk_given.erl \
+	erl/src/talk/py_talk_inbox.erl \
 	erl/src/talk/py_talk_line.erl \
 	erl/src/talk/py_talk_log.erl \
 	erl/src/talk/py_talk_question.erl \

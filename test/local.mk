@@ -152,6 +152,7 @@ test_scripts = \
 	test/talk/self.escript \
 	test/talk/span.escript \
 	test/talk/state.escript \
+	test/talk/receive.escript \
 	test/top/top.escript \
 	test/worker/busy.escript \
 	test/worker/capture.escript \
@@ -217,6 +218,7 @@ test_data = \
 	test/py/given.py \
 	test/py/glutton.py \
 	test/py/hoard.py \
+	test/py/inbox.py \
 	test/py/loads.py \
 	test/py/leaky.py \
 	test/py/locks.py \

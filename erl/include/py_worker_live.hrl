@@ -17,6 +17,7 @@
     ladder :: py_worker_ladder:ladder(),
     rest = py_worker_rest:new() :: py_worker_rest:rest(),
     callers = py_watch:new() :: py_watch:callers(),
+    inbox = none :: pid() | none,       % where messages for Python are, if there were any
     given = none :: py_talk_given:given(),  % funs that requests have brought
     send :: py_worker_send:send(),
     hello :: #{python := binary(), guard := atom(), os_pid := pos_integer(),     % it said so

@@ -59,6 +59,7 @@
 -export([pools/0, info/0, info/1]).
 -export([unquarantine/1, unquarantine/2]).
 -export([register_function/2, register_function/3, unregister_function/1]).
+-export([send/2]).
 -export_type([name/0, callee/0, args/0, kwargs/0, code/0, locals/0, options/0, pool_options/0]).
 -export_type([keywords/0, memory_limits/0, recycle_limits/0, profile_options/0]).
 -export_type([result/0, bill/0, source/0, stream/0, target/0, each/0]).
@@ -758,6 +759,17 @@ register_function(Name, Function) ->
 register_function(Name, Function, Options) ->
     #{pool := Pool, timeout := Timeout} = py_args:registration(Options),
     py_talk_functions:put(py_args:new_function_name(Name), Pool, py_args:function(Function), Timeout).
+
+%% @doc Sends a message to Python: ``ok = py:send({default, 1}, {price, 3})'', or to a
+%% context, ``ok = py:send(C, stop)''. Code that runs there takes it by
+%% `erlang.receive(timeout=5)'; until then it waits. Messages of one process come in the
+%% order in which they were sent. `ok' does not say that Python will take it: what is there
+%% when the worker ends, or the context is closed, is dropped. A worker, and a context, may
+%% have 10,000 messages: then this is `{error, {overloaded, messages, 10000}}'.
+-spec send({Pool :: atom(), Id :: pos_integer()} | py_context:context(), term()) ->
+          ok | {error, term()}.
+send(To, Message) ->
+    py_message:send(To, Message).
 
 %% @doc Python cannot call the function of this name any more: ``ok =
 %% py:unregister_function(price)''. Calls under way go on.

@@ -150,6 +150,25 @@ PyObject *call_self(void)
     return ask_and_free(&out, id);
 }
 
+PyObject *call_receive(long long ms)
+{
+    struct buf out;
+    if (!may_ask())
+        return NULL;
+    const uint32_t id = answer_begin(&out, 4, "take");
+    const int depth = answer_nest_begin(id);
+    if (depth > 0)
+        answer_put_job(&out);
+    else
+        put_atom_z(&out, "none");
+    put_long(&out, ms);
+    PyObject *value = answer_ask(&out, id, 0, classes_send_error(), NULL);
+    if (depth > 0)
+        answer_nest_end(id);
+    buf_free(&out);
+    return value;
+}
+
 PyObject *call_make_ref(void)
 {
     struct buf out;

@@ -48,6 +48,12 @@ PyObject *call_lookup(PyObject *name);
 PyObject *call_self(void);
 PyObject *call_make_ref(void);
 
+/* Waits so many milliseconds for a message, or for ever if that is negative:
+ * from the box of the context whose code the main thread runs, else, and in
+ * other threads, from the worker's. A list with the message, or None; NULL with
+ * an exception. GIL held, any thread; waits without. */
+PyObject *call_receive(long long ms);
+
 /* A request that brings funs is about to run: says so, {Id, {given, funs}}, so
  * that Erlang knows which may be called. GIL held. */
 void call_given(const struct request *req);

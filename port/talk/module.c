@@ -152,6 +152,13 @@ static PyObject *erlang_channel(PyObject *module, PyObject *args)
     return call_channel(pid, question, &form);
 }
 
+static PyObject *erlang_receive(PyObject *module, PyObject *ms)
+{
+    (void)module;
+    const long long n = PyLong_AsLongLong(ms);
+    return n == -1 && PyErr_Occurred() ? NULL : call_receive(n);
+}
+
 static long worker;
 
 static PyObject *erlang_worker(PyObject *module, PyObject *none)
@@ -208,6 +215,8 @@ static PyMethodDef functions[] = {
     {"channel", erlang_channel, METH_VARARGS,
      "channel(pid, question, bytes, none): asks a channel: a list, or why "
      "not."},
+    {"receive", erlang_receive, METH_O,
+     "receive(ms): a list with a message, or None; see erlang.receive."},
     {"worker", erlang_worker, METH_NOARGS,
      "worker(): its number in its pool, or None; see erlang.worker."},
     {"spans", erlang_spans, METH_NOARGS,

@@ -126,7 +126,7 @@
     X(lane) X(handle) \
     X(guard) X(off) X(kernel) \
     /* events */ \
-    X(event) X(send) X(whereis) X(self) X(make_ref) X(call) X(apply) \
+    X(event) X(send) X(whereis) X(self) X(make_ref) X(take) X(call) X(apply) \
     X(lookup) X(pull) X(channel) X(recv) X(close) X(py_channel) X(state) \
     X(given) X(funs) X(withdraw) X(log) X(crash) X(spoilt) X(paused) \
     X(memory_error) \

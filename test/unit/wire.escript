@@ -212,6 +212,7 @@ events() ->
      {"a call of a fun", [said({apply, 300, 301, 1, fun lists:sum/1, [1], #{}})], {apply, 300, 301}},
      {"the question if there is a function", [said({lookup, 300, <<"f">>})], {call, 300, none}},
      {"the question who has called", [said({self, 300, 301})], {call, 300, 301}},
+     {"the wish for a message", [said({take, 300, 301, 5000})], {take, 300, 301}},
      {"the wish for a reference", [said({make_ref, 300})], {call, 300, none}},
      {"the question who has a name", [said({whereis, 300, <<"init">>})], message},
      {"something of the shared state", [said({state, 300, <<"get">>, [1]})], {call, 300, none}},

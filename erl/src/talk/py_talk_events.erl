@@ -58,6 +58,9 @@ handle(Frame, Who, Port, #events{log = Log, sender = Sender} = E) ->
             call(Id, {Who({caller, Job}), none}, Frame, E);
         {apply, Id, Job} ->
             call(Id, {Who({caller, Job}), Who(keeper)}, Frame, E);
+        {take, Id, Job} ->
+            py_worker:mail(self(), {take, Id, Job, Frame}),
+            E;
         {withdraw, Id} ->
             withdraw(Id, E),
             E;
@@ -84,8 +87,9 @@ call(Id, Who, Frame, #events{calls = Calls} = E) when is_pid(Calls) ->
 call(Id, Who, Frame, #events{calls = Args} = E) ->
     call(Id, Who, Frame, E#events{calls = py_talk_calls:start(Args)}).
 
-%% It is either a message or a call.
+%% It is either a message or a call, or wants a message.
 withdraw(Id, #events{sender = Sender, calls = Calls}) ->
+    py_worker:mail(self(), {withdraw, Id}),
     py_talk_sender:withdraw(Sender, Id),
     is_pid(Calls) andalso py_talk_calls:withdraw(Calls, Id).
 

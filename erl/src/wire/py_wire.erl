@@ -297,10 +297,10 @@ ahead(<<_:8/binary, ?TUPLE, 2, ?ATOM, 5, "given", _/binary>>) -> given;
 ahead(_) -> none.
 
 %% What a frame without an Id is: a message (or the question who has a name); a call of a
-%% function or of a fun, or another question to the node, with the Id of what has called;
-%% its sender's change of mind; the program's last words; or something else, which is not
-%% looked into.
--spec event(binary()) -> message | {call | apply, id(), id() | none} | {withdraw, id()}
+%% function or of a fun, or another question to the node, or the wish for a message, with
+%% the Id of what has called; its sender's change of mind; the program's last words; or
+%% something else, which is not looked into.
+-spec event(binary()) -> message | {call | apply | take, id(), id() | none} | {withdraw, id()}
                        | {paused, memory_error | heap}
                        | {spoilt | crash | start_failed, binary()} | other.
 event(<<?TERM_VERSION, ?TUPLE, 4, ?ATOM, 4, "send", ?INTEGER, _:32, _/binary>>) ->
@@ -313,6 +313,8 @@ event(<<?TERM_VERSION, ?TUPLE, 7, ?ATOM, 4, "call", ?INTEGER, Id:32, Job/binary>
     {call, Id, job(Job)};
 event(<<?TERM_VERSION, ?TUPLE, 7, ?ATOM, 5, "apply", ?INTEGER, Id:32, Job/binary>>) ->
     {apply, Id, job(Job)};
+event(<<?TERM_VERSION, ?TUPLE, 4, ?ATOM, 4, "take", ?INTEGER, Id:32, Job/binary>>) ->
+    {take, Id, job(Job)};
 event(<<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 4, "self", ?INTEGER, Id:32, Job/binary>>) ->
     {call, Id, job(Job)};
 event(<<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 6, "lookup", ?INTEGER, Id:32, _/binary>>) ->
@@ -327,21 +329,25 @@ event(<<?TERM_VERSION, ?TUPLE, 4, ?ATOM, 7, "channel", ?INTEGER, Id:32, _/binary
     {call, Id, none};
 event(<<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 5, "event", ?ATOM, 8, "withdraw", ?INTEGER, Id:32>>) ->
     {withdraw, Id};
-event(<<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 5, "event", ?ATOM, 6, "paused",
+event(Frame) ->
+    said(Frame).
+
+%% What needs no answer.
+said(<<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 5, "event", ?ATOM, 6, "paused",
         ?ATOM, 12, "memory_error">>) ->
     {paused, memory_error};
-event(<<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 5, "event", ?ATOM, 6, "paused", ?ATOM, 4, "heap">>) ->
+said(<<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 5, "event", ?ATOM, 6, "paused", ?ATOM, 4, "heap">>) ->
     {paused, heap};
-event(<<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 5, "event", ?ATOM, 6, "spoilt",
+said(<<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 5, "event", ?ATOM, 6, "spoilt",
         ?BINARY, Size:32, Text:Size/binary>>) ->
     {spoilt, Text};
-event(<<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 5, "event", ?ATOM, 5, "crash",
+said(<<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 5, "event", ?ATOM, 5, "crash",
         ?BINARY, Size:32, Text:Size/binary>>) ->
     {crash, Text};
-event(<<?TERM_VERSION, ?TUPLE, 2, ?ATOM, 9, "undefined", ?TUPLE, 2, ?ATOM, 5, "error",
+said(<<?TERM_VERSION, ?TUPLE, 2, ?ATOM, 9, "undefined", ?TUPLE, 2, ?ATOM, 5, "error",
         ?TUPLE, 2, ?ATOM, 12, "start_failed", ?BINARY, Size:32, Text:Size/binary>>) ->
     {start_failed, Text};
-event(_) ->
+said(_) ->
     other.
 
 job(<<?INTEGER, Id:32, _/binary>>) -> Id;

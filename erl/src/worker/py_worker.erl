@@ -14,7 +14,7 @@
 -behaviour(gen_server).
 
 -export([start_link/1, info/2, seal/2]).
--export([request/2, pull/4, close_stream/2, let_go/2, report/1, spoilt/1, ran_out/2]).
+-export([request/2, pull/4, close_stream/2, let_go/2, report/1, spoilt/1, ran_out/2, mail/2]).
 -export([steps/2, live/1, retire/3, exceeded/2, spare/2]).
 -export([init/1, handle_continue/2, handle_call/3, handle_cast/2, handle_info/2,
          terminate/2, format_status/1]).
@@ -23,7 +23,7 @@
 -include("py.hrl").
 
 %% What others say to it: messages, which never wait.
--messages([request/2, pull/4, close_stream/2, let_go/2, report/1, spoilt/1, ran_out/2,
+-messages([request/2, pull/4, close_stream/2, let_go/2, report/1, spoilt/1, ran_out/2, mail/2,
            steps/2, live/1, retire/3, exceeded/2, spare/2]).
 
 -record(state, {
@@ -110,8 +110,7 @@ let_go(Worker, Leaving) ->
 
 %% The pool wants to know whether there is room.
 -spec report(pid()) -> ok.
-report(Worker) ->
-    tell(Worker, report).
+report(Worker) -> tell(Worker, report).
 
 %% Its program should not run anything new, and has to be replaced.
 -spec spoilt(pid()) -> ok.
@@ -123,6 +122,11 @@ spoilt(Worker) ->
 ran_out(Worker, What) ->
     tell(Worker, {ran_out, What}).
 
+%% Something about messages for Python (py_talk_inbox).
+-spec mail(pid(), py_talk_inbox:mail()) -> ok.
+mail(Worker, Mail) ->
+    tell(Worker, {mail, Mail}).
+
 %% The pool has more to be run before the worker is live.
 -spec steps(pid(), [py_worker_boot:step()]) -> ok.
 steps(Worker, Steps) ->
@@ -130,8 +134,7 @@ steps(Worker, Steps) ->
 
 %% The pool has nothing more to be run: requests may come.
 -spec live(pid()) -> ok.
-live(Worker) ->
-    tell(Worker, live).
+live(Worker) -> tell(Worker, live).
 
 %% Another worker has this one's slot: it ends when it has nothing left to do. Callers
 %% that need this very worker have Limit milliseconds, perhaps more if it is recycled.
@@ -213,7 +216,8 @@ handle_info({Port, {exit_status, Status}}, #state{port = Port} = S) ->
 handle_info({'EXIT', Port, Reason}, #state{port = Port} = S) ->
     ended(Reason, py_os_port:closed(Reason), S#state{port = undefined});
 handle_info({'EXIT', Pid, Reason}, #state{events = Events} = S) when is_pid(Pid) ->
-    case Events =/= undefined andalso py_talk_events:is_helper(Pid, Events) of
+    case py_worker_view:who(inbox, S#state.phase) =:= Pid
+             orelse Events =/= undefined andalso py_talk_events:is_helper(Pid, Events) of
         true -> {stop, {helper, Reason}, S};
         false -> {noreply, S}   % anybody may send that
     end;
@@ -254,7 +258,8 @@ starting({?MODULE, {ran_out, What}}, _, _, #state{port = Port} = S) ->
     What =:= heap andalso py_worker_reaper:full(S#state.pool, S#state.slot, S#state.os_pid),
     _ = py_os_port:send(Port, py_wire:resume()), {noreply, S};
 starting({?MODULE, {retire, Why, _}}, _, _, S) -> {stop, {shutdown, Why}, S};
-starting({?MODULE, {request, Req}}, _, _, S) -> py_worker_end:refuse(Req), {noreply, S};
+starting({?MODULE, {What, Sent}}, _, _, S) when What =:= request; What =:= mail ->
+    py_worker_end:turn_away(Sent, S#state.port), {noreply, S};
 starting({timeout, Timer, boot}, Boot, Timer, S) ->
     ask(stack, #{}, S),
     {noreply, S#state{phase = {starting, Boot, {late, erlang:start_timer(?LATE, self(), boot)}}}};
@@ -270,9 +275,7 @@ boot({done, Boot}, #state{pool_pid = Pool, slot = Slot, os_pid = OsPid} = S) ->
     {noreply, S#state{phase = {starting, Boot, none}}};
 boot({failed, Text}, S) -> {stop, not_started(Text), S}.
 
-ask(Op, Opts, #state{port = Port}) ->
-    {Arity, Body} = py_wire:body(Op, Opts),
-    py_os_port:send(Port, py_wire:request(py_worker_boot:id(), Arity, Body)).
+ask(Op, Opts, #state{port = Port}) -> py_os_port:send(Port, py_worker_boot:request(Op, Opts)).
 
 too_late(Where, Boot, #state{options = #{start_timeout := Limit}} = S) ->
     {stop, not_started(py_worker_boot:late(Limit, Where, Boot)), S}.
@@ -333,6 +336,7 @@ step({?MODULE, {close, Id}}, L) -> py_worker_live:close(Id, L);
 step({?MODULE, report}, L) -> L;   % each step reports
 step({?MODULE, spoilt}, L) -> py_worker_live:spoilt(L);
 step({?MODULE, {spare, Spared}}, L) -> py_worker_live:spare(Spared, L);
+step({?MODULE, {mail, Mail}}, L) -> py_worker_live:mail(Mail, L);
 step({?MODULE, {let_go, Leaving}}, L) -> py_worker_live:let_go(Leaving, L);
 step({?MODULE, {ran_out, What}}, L) -> py_worker_live:ran_out(What, L);
 step({?MODULE, {retire, Why, Limit}}, L) -> py_worker_live:retire(Why, Limit, L);
@@ -388,11 +392,9 @@ end_program(Grace, Why, #state{port = Port, os_pid = OsPid, quits = Quits, event
 
 %% What reports print: none of the frames that it has or keeps.
 -spec format_status(gen_server:format_status()) -> gen_server:format_status().
-format_status(Status) ->
-    maps:map(fun shown/2, Status).
+format_status(Status) -> maps:map(fun shown/2, Status).
 
 shown(state, #state{slot = Slot, phase = {live, Live}}) ->
     (py_worker_view:info(Live))#{slot => Slot};
-shown(message, {Port, {data, Frame}}) when is_binary(Frame) ->
-    {Port, {data, byte_size(Frame)}};
+shown(message, {Port, {data, Frame}}) when is_binary(Frame) -> {Port, {data, byte_size(Frame)}};
 shown(_, Term) -> Term.

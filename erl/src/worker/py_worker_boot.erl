@@ -6,7 +6,7 @@
 %% to be run in every worker (init code, exec_all, tracing). Pure.
 -module(py_worker_boot).
 
--export([new/1, id/0, op/1, lane/2, opts/1, steps/2, result/2, step/1, late/3, hello/1, memory/1]).
+-export([new/1, request/2, op/1, lane/2, opts/1, steps/2, result/2, step/1, late/3, hello/1, memory/1]).
 -export_type([boot/0, next/0, step/0]).
 
 -include("py_protocol.hrl").
@@ -30,10 +30,11 @@
 new(Logs) ->
     {run, hello, #boot{step = hello, logs = Logs}}.
 
-%% The Id of every step; requests of callers have others.
--spec id() -> py_wire:id().
-id() ->
-    0.
+%% What the worker itself asks, in every step: requests of callers have other Ids.
+-spec request(py_wire:op(), map()) -> iodata().
+request(Op, Opts) ->
+    {Arity, Body} = py_wire:body(Op, Opts),
+    py_wire:request(0, Arity, Body).
 
 %% The request that a step is.
 -spec op(step()) -> py_wire:op().

@@ -8,7 +8,7 @@
 %% Whatever others still want of the worker is refused, so nobody waits for this.
 -module(py_worker_end).
 
--export([run/1, refuse/1, give_back/2, grace/1, why/1, killed_by/3, start_failure/4, give_up/2]).
+-export([run/1, refuse/1, turn_away/2, give_back/2, grace/1, why/1, killed_by/3, start_failure/4, give_up/2]).
 -export_type([ending/0]).
 
 -include("py.hrl").
@@ -156,3 +156,12 @@ give_back(#req{named = Named, grouped = Grouped} = Req, _) when Named; Grouped -
     refuse(Req);
 give_back(Req, Pool) ->
     py_pool:enter(Pool, Req#req{returned = true, body = []}).
+
+%% What comes to a worker that is not live yet. Its program may wait for an answer.
+-spec turn_away(#req{} | [#req{}] | py_talk_inbox:mail(), port()) -> ok.
+turn_away({inbox, From, _}, _) -> py_ask:answer(From, again);
+turn_away({take, Id, _, _}, Port) ->
+    _ = py_os_port:send(Port, py_wire:answer(Id, {error, <<"nobody can send to a worker that is starting">>})),
+    ok;
+turn_away({withdraw, _}, _) -> ok;
+turn_away(Reqs, _) -> refuse(Reqs).

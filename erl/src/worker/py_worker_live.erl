@@ -19,7 +19,7 @@
 
 -export([new/1, settle/1]).
 -export([request/2, reply/3, numbers/2, pull/4, close/2, tick/2, caller_gone/2, let_go/2]).
--export([spoilt/1, ran_out/2, spare/2, retire/3, abandon/1, seal/1, give_up/2]).
+-export([mail/2, spoilt/1, ran_out/2, spare/2, retire/3, abandon/1, seal/1, give_up/2]).
 -export_type([live/0, args/0]).
 
 -include("py.hrl").
@@ -190,12 +190,27 @@ bound({Partings, Tenure}, L) ->
 %% The program drops a context's names, or objects, when what it has by now is done.
 parting({close, {What, Ids} = Op}, #live{pool = #pool{timeout = Timeout}, given = Given} = L) ->
     What =:= context_close andalso py_talk_given:closed(Ids, Given),
+    What =:= context_close andalso py_talk_inbox:closed(L#live.inbox, Ids),
     Req = py_worker_send:own(Op, py_time:deadline(Timeout)),
     Id = py_worker_streams:next_id(L#live.last_id, L#live.streams),
     jobs(py_worker_jobs:push(Id, Req, 0, L#live.jobs), L#live{last_id = Id});
 parting({later, Ms, Leaving}, L) ->
     _ = erlang:send_after(Ms, self(), {py_worker, {let_go, Leaving}}),
     L.
+
+%% Somebody wants to send Python a message, or Python wants one.
+-spec mail(py_talk_inbox:mail(), live()) -> live().
+mail({withdraw, _}, #live{inbox = none} = L) -> L;
+mail(Mail, #live{inbox = none, port = Port, pool = #pool{max_frame = Max}} = L) ->
+    mail(Mail, L#live{inbox = py_talk_inbox:start(Port, Max)});
+mail({inbox, From, Box}, #live{inbox = Inbox, tenure = Tenure} = L) ->
+    case Box =:= worker orelse py_worker_tenure:is_context(Box, Tenure) of
+        true -> py_talk_inbox:opened(Inbox, Box), effect({answer, From, {ok, Inbox}}, L);
+        false -> effect({answer, From, closed}, L)
+    end;
+mail({take, Id, Job, Frame}, #live{inbox = Inbox} = L) ->
+    py_talk_inbox:take(Inbox, Id, py_worker_view:box(Job, L), Frame), L;
+mail({withdraw, Id}, #live{inbox = Inbox} = L) -> py_talk_inbox:withdraw(Inbox, Id), L.
 
 %% The program should not run anything new: another worker will get the slot.
 %% What is bound to this one stays, as in any replacement.
@@ -344,7 +359,7 @@ effect({rung, close}, #live{about = About, port = Port, pool = Pool} = L) ->
 -spec settle(live()) -> {live, live()} | {retired, restarted | recycled}.
 settle(#live{given = Given} = Live) ->
     L = case Given of none -> Live; _ -> py_worker_view:lapse(Live) end,
-    Settled = arm(rouse(keep_time(send_waiting(L)))),
+    Settled = arm(py_worker_view:rouse(py_worker_view:keep_time(send_waiting(L)))),
     py_worker_view:publish(Settled),
     case py_worker_view:may_end(Settled) of
         {true, Why} -> {retired, Why};
@@ -361,21 +376,6 @@ send_waiting(#live{jobs = Jobs, send = Send, port = Port, lane = Lane} = L) ->
             end;
         none ->
             L
-    end.
-
-%% Whether the program is at work, and since when.
-keep_time(#live{since = Since} = L) ->
-    case py_worker_view:is_running(L) of
-        IsRunning when IsRunning =:= is_integer(Since) -> L;
-        true -> Now = py_time:now_ms(), L#live{since = Now, now = Now};
-        false -> L#live{since = none, busy = false}
-    end.
-
-%% A program that was at rest has got something to do.
-rouse(#live{rest = Rest, last_id = Last, since = Since, pool = Pool, slot = Slot} = L) ->
-    case py_worker_rest:moved(Last, Since =/= none, Rest) of
-        {true, Next} -> py_pool_board:rouse(Pool, Slot), L#live{rest = Next};
-        {false, _} -> L
     end.
 
 arm(#live{timer = Timer} = L) ->

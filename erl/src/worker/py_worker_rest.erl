@@ -28,9 +28,7 @@ new() ->
 
 %% With the id of what the worker itself asks.
 -spec question() -> iodata().
-question() ->
-    {Arity, Body} = py_wire:body(memory_stats, #{}),
-    py_wire:request(py_worker_boot:id(), Arity, Body).
+question() -> py_worker_boot:request(memory_stats, #{}).
 
 %% When to look at a program that has nothing to do, if something has happened then.
 -spec soonest(py_wire:id(), Then :: integer(), rest()) -> py_time:deadline().

@@ -11,7 +11,7 @@
 
 -export([new/3, jittered/3, is_open/1, holds/1, patience/4]).
 -export([use/1, take/2, given_back/2, ran_out/4, spoil/1]).
--export([binds/2, unwanted/2, bind/2, let_go/3, owners/1, contexts/1, open_context/2, handles/1, room/2]).
+-export([binds/2, unwanted/2, bind/2, let_go/3, owners/1, contexts/1, open_context/2, is_context/2, handles/1, room/2]).
 -export([retire/2, abandon/1, may_end/3]).
 -export_type([tenure/0, effect/0, closing/0, bound/0, leaving/0, parting/0]).
 
@@ -247,12 +247,13 @@ handles(#tenure{handles = N}) -> N.
 %% The context that this request uses, if it uses one that is not closed by now.
 -spec open_context(#req{}, tenure()) -> context() | none.
 open_context(#req{context = none}, _) -> none;
-open_context(#req{context = Id}, #tenure{kept = Kept}) ->
-    Context = {context, Id},
-    case [Id || #{Context := _} <- maps:values(Kept)] of
-        [] -> none;
-        _ -> Id
-    end.
+open_context(#req{context = Id}, T) ->
+    case is_context(Id, T) of true -> Id; false -> none end.
+
+%% Whether this context is open.
+-spec is_context(context(), tenure()) -> boolean().
+is_context(Id, #tenure{kept = Kept}) ->
+    lists:any(fun(Own) -> is_map_key({context, Id}, Own) end, maps:values(Kept)).
 
 %% Whether there may be one more, if that many are being opened.
 -spec room(Opening :: non_neg_integer(), tenure()) -> true | {full, pos_integer()}.

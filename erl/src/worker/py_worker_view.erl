@@ -4,9 +4,9 @@
 %% has to decide something, whether it may end; and its load, which others read.
 -module(py_worker_view).
 
--export([info/1, running/1, who/2, callers/1, is_running/1, lapse/1, uses/2, takes/2, wake/1, is_done/1]).
+-export([info/1, running/1, who/2, box/2, callers/1, is_running/1, lapse/1, uses/2, takes/2, wake/1, is_done/1]).
 -export([may_end/1, cause/2, is_closing/1, suspect/2, culprit/1]).
--export([last/1, is_limited/1, publish/1, publish_contexts/1, fit_heap/1]).
+-export([keep_time/1, rouse/1, last/1, is_limited/1, publish/1, publish_contexts/1, fit_heap/1]).
 -export_type([live/0]).
 
 -include("py.hrl").
@@ -46,15 +46,28 @@ last(#live{jobs = Jobs}) ->
     end.
 
 %% Who waits for this request, a job or a stream, if anybody does; who keeps the funs that
-%% requests have brought.
--spec who({caller, py_wire:id() | none} | keeper, {live, live()} | tuple() | atom()) -> pid() | none.
-who({caller, Id}, {live, #live{jobs = Jobs, streams = Streams}}) ->
-    case py_worker_streams:request(Id, Streams) of
-        #req{owner = Owner} -> Owner;
-        none -> py_worker_jobs:owner(Id, Jobs)
-    end;
+%% requests have brought; and where messages for Python are.
+-spec who({caller, py_wire:id() | none} | keeper | inbox, {live, live()} | tuple() | atom()) -> pid() | none.
+who({caller, Id}, {live, L}) ->
+    case request(Id, L) of #req{owner = Owner} -> Owner; none -> none end;
 who(keeper, {live, #live{given = Given}}) -> py_talk_given:keeper(Given);
+who(inbox, {live, #live{inbox = Inbox}}) -> Inbox;
 who(_, _) -> none.
+
+request(Id, #live{jobs = Jobs, streams = Streams}) ->
+    case py_worker_streams:request(Id, Streams) of
+        none -> py_worker_jobs:request(Id, Jobs);
+        Req -> Req
+    end.
+
+%% From where this request takes messages.
+-spec box(py_wire:id() | none, live()) -> py_talk_inbox:box() | closed.
+box(Id, #live{tenure = Tenure} = L) ->
+    case request(Id, L) of
+        #req{context = Context} = Req when Context =/= none ->
+            case py_worker_tenure:open_context(Req, Tenure) of none -> closed; _ -> Context end;
+        _ -> worker
+    end.
 
 %% The processes that have something here.
 -spec callers(live()) -> [pid()].
@@ -215,6 +228,23 @@ is_held(#live{tenure = Tenure, jobs = Jobs, streams = Streams}) ->
     py_worker_tenure:holds(Tenure) andalso
         lists:any(fun(#req{recycle = Recycle}) -> not Recycle end,
                   py_worker_jobs:requests(Jobs) ++ py_worker_streams:requests(Streams)).
+
+%% Whether the program is at work, and since when.
+-spec keep_time(live()) -> live().
+keep_time(#live{since = Since} = L) ->
+    case is_running(L) of
+        IsRunning when IsRunning =:= is_integer(Since) -> L;
+        true -> Now = py_time:now_ms(), L#live{since = Now, now = Now};
+        false -> L#live{since = none, busy = false}
+    end.
+
+%% A program that was at rest has got something to do.
+-spec rouse(live()) -> live().
+rouse(#live{rest = Rest, last_id = Last, since = Since, pool = Pool, slot = Slot} = L) ->
+    case py_worker_rest:moved(Last, Since =/= none, Rest) of
+        {true, Next} -> py_pool_board:rouse(Pool, Slot), L#live{rest = Next};
+        {false, _} -> L
+    end.
 
 %% ---------------------------------------------------------------------------
 %% Its own process

@@ -36,6 +36,7 @@ __all__ = [
     "decoder",
     "encoder",
     "make_ref",
+    "receive",
     "self",
     "send",
     "span",
@@ -368,6 +369,23 @@ def traceparent():
     from ._span import traceparent
 
     return traceparent()
+
+
+def receive(timeout=None):
+    """The next message that `py:send/2` has sent; waits for one.
+
+    It is one to the context whose code runs, or else to the worker.  Raises
+    TimeoutError if there is none within `timeout` seconds: 0 does not wait,
+    None waits as long as the call may take.  A thread other than the main
+    one gets the worker's messages.
+    """
+    if _erlang is None:
+        raise SendError("erlang.receive works in a pyport worker only")
+    ms = -1 if timeout is None else max(0, int(timeout * 1000 + 0.999))
+    taken = _erlang.receive(ms)
+    if taken is None:
+        raise TimeoutError(f"there was no message within {timeout} s")
+    return taken[0]
 
 
 def whereis(name):
