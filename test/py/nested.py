@@ -112,7 +112,7 @@ def branches(depth, seed):
     chance = random.Random(seed)
     for _ in range(chance.randint(0, 2) if depth > 0 else 0):
         sub = chance.randint(0, 10**6)
-        yield chance.choice(["tree", "tree", "other", "thread", "fail"]), sub
+        yield chance.choice(["tree", "given", "other", "thread", "fail"]), sub
 
 
 def tree(depth, seed):
@@ -129,6 +129,10 @@ def tree(depth, seed):
         else:
             total += erlang.call(way, depth - 1, sub)
     return total
+
+
+def by(function, *args):
+    return function(*args)
 
 
 def in_thread(value):

@@ -46,12 +46,14 @@ main(_) ->
 
 register_all() ->
     Python = fun(M, F, Args) -> value(py:call(M, F, Args)) end,
+    Tree = fun(Depth, Seed) -> value(py:call(nested, tree, [Depth, Seed])) end,
     Functions =
         [{python, Python}, {eval, fun(Code) -> value(py:eval(Code)) end},
          {down, fun(N) -> value(py:call(nested, down, [N])) end},
          {run, fun(Code, Options) -> py:eval(Code, #{}, Options) end},
          {captured, fun(M, F, Args) -> element(3, py:call(M, F, Args, #{}, #{capture => true})) end},
-         {tree, fun(Depth, Seed) -> value(py:call(nested, tree, [Depth, Seed])) end},
+         {tree, Tree},
+         {given, fun(Depth, Seed) -> value(py:call(nested, by, [Tree, Depth, Seed])) end},
          {other, fun(Depth, Seed) -> value(py:call(nested, tree, [Depth, Seed], #{}, #{pool => other})) end},
          {echo, fun(Value) -> Value end}, {fail, fun(Value) -> error({failed, Value}) end}],
     [ok = py:register_function(Name, Function) || {Name, Function} <- Functions],
@@ -327,11 +329,7 @@ trees() ->
 
 %% Who is alive at the end has had its own answer each time; no function is left.
 soak() ->
-    ok = py:register_function(slowly, fun(N, Ms) ->
-        timer:sleep(Ms),
-        {ok, M} = py:call(operator, add, [N, 1]),
-        M
-    end),
+    ok = py:register_function(slowly, fun slowly/2),
     Until = erlang:monotonic_time(millisecond) + 5_000,
     Callers = [spawn_monitor(fun() -> call_until(Until, N * 1_000_000) end) || N <- lists:seq(1, 30)],
     harass(Until, [Pid || {Pid, _} <- Callers]),
@@ -339,13 +337,28 @@ soak() ->
     ?assertEqual([], [Reason || Reason <- Reasons, Reason =/= normal, Reason =/= killed]),
     ?assert(lists:member(normal, Reasons)),
     fixture:wait_until(fun() -> running_functions() =:= [] end),
+    fixture:wait_until(fun() -> kept_funs() =:= [] end),
     ?assertEqual({ok, 3}, py:eval("erlang.call('slowly', 2, 0)", #{}, #{pool => other})).
+
+slowly(N, Ms) ->
+    timer:sleep(Ms),
+    {ok, M} = py:call(operator, add, [N, 1]),
+    M.
+
+%% A function by its name, or one that is given.
+by(named) -> <<"slowly">>;
+by(given) -> Me = self(), fun(N, Ms) -> true = is_pid(Me), slowly(N, Ms) end.
+
+kept_funs() ->
+    [Kept || Pid <- processes(), proc_lib:translate_initial_call(Pid) =:= {py_talk_given, init, 1},
+             Kept <- [sys:get_state(Pid)], Kept =/= #{}].
 
 call_until(Until, N) ->
     case erlang:monotonic_time(millisecond) < Until of
         true ->
             Timeout = lists:nth(rand:uniform(3), [20, 200, 5_000]),
-            case py:eval("erlang.call('slowly', n, ms)", #{n => N, ms => rand:uniform(15)},
+            By = by(lists:nth(rand:uniform(2), [named, given])),
+            case py:eval("erlang.call(by, n, ms)", #{by => By, n => N, ms => rand:uniform(15)},
                          #{pool => other, timeout => Timeout}) of
                 {ok, M} when M =:= N + 1 -> ok;
                 {error, timeout} -> ok;
