@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Funs that Erlang gives, called in all the ways that test/talk looks at."""
 
+import os
 import pickle
 import threading
 
@@ -64,3 +65,18 @@ def progress(function, rows):
 
 def down(function, n):
     return 0 if n == 0 else 1 + function(n - 1)
+
+
+def in_child(function, *args):
+    """What it comes to in a forked child."""
+    end, begin = os.pipe()
+    if os.fork() == 0:
+        try:
+            text = str(function(*args))
+        except BaseException as error:
+            text = f"{type(error).__name__}: {error}"
+        os.write(begin, text.encode())
+        os._exit(0)
+    os.close(begin)
+    with os.fdopen(end) as file:
+        return file.read()

@@ -30,6 +30,8 @@ main(_) ->
         {"it may ask the same worker", fun nested/0},
         {"beside large arguments", fun large/0},
         {"many at once", fun many/0},
+        {"in a forked child, and in another worker", fun elsewhere/0},
+        {"a cancel ends it, and what it has asked", fun cancelled/0},
         {"the worker dies, and its successor", fun worker_dies/0},
         {"whoever keeps the funs is killed", fun keeper_killed/0},
         {"a call without funs starts nothing, and nothing stays", fun nothing_stays/0}
@@ -233,6 +235,27 @@ many() ->
     Refs = [py:spawn_call(given, call, [fun(A) -> {A, N} end, N], #{}, #{pool => many}) || N <- lists:seq(1, 300)],
     ?assertEqual([{ok, {N, N}} || N <- lists:seq(1, 300)], [py:await(Ref) || Ref <- Refs]),
     ok = py:stop_pool(many).
+
+elsewhere() ->
+    ?assertEqual({ok, <<"SendError: there is no connection to Erlang any more">>},
+                 py:call(given, in_child, [fun() -> 1 end])),
+    {ok, _} = py:start_pool(other, #{size => 1, python_path => [fixture:python_path()]}),
+    There = fun(F) -> py:call(given, call, [F], #{}, #{pool => other}) end,
+    ok = py:register_function(there, fun(F) -> element(2, There(F)) end),
+    ?assertEqual({ok, 8}, py:eval("erlang.call('there', f)", #{f => fun() -> 8 end})),
+    ok = py:exec("import given; given.kept[:] = [f]", #{f => fun() -> 8 end}, #{pool => other}),
+    ?assertEqual(gone(), py:call(given, call_kept, [], #{}, #{pool => other})),
+    ok = py:stop_pool(other).
+
+cancelled() ->
+    Self = self(),
+    Ref = py:spawn_call(given, call, [fun() -> Self ! {here, self()}, py:call(time, sleep, [60]) end]),
+    Pid = receive {here, It} -> It end,
+    fixture:wait_until(fun() -> [2] =:= [N || #{in_flight := N} <- fixture:workers()] end),
+    ok = py:cancel(Ref),
+    ?assertEqual({error, cancelled}, py:await(Ref)),
+    fixture:wait_until(fun() -> not is_process_alive(Pid) end),
+    ?assertEqual({ok, 2}, py:eval("1 + 1")).
 
 worker_dies() ->
     Self = self(),

@@ -19,6 +19,7 @@ main(_) ->
         {"in a thread they are the worker's", fun threads/0},
         {"each message is taken once", fun once/0},
         {"in a stream", fun streams/0},
+        {"in a forked child", fun in_child/0},
         {"in a nested call", fun nested/0},
         {"in init code, and to a worker that is just starting", fun starting/0},
         {"to a worker that is not there", fun nobody/0},
@@ -117,6 +118,10 @@ once() ->
     [ok = py:send(?W, N) || N <- lists:seq(1, 50)],
     ?assertEqual({ok, lists:seq(1, 50)}, py:await(Ref)),
     ?assertEqual(none_within(<<"0">>), take(0)).
+
+in_child() ->
+    ?assertEqual({ok, <<"SendError: there is no connection to Erlang any more">>},
+                 py:eval("__import__('given').in_child(erlang.receive, 1)")).
 
 streams() ->
     Ref = spawn_monitor(fun() -> exit(py:stream(inbox, items, [3])) end),
