@@ -4,8 +4,8 @@
 %% has to decide something, whether it may end; and its load, which others read.
 -module(py_worker_view).
 
--export([info/1, running/1, who/2, box/2, callers/1, is_running/1, lapse/1, uses/2, takes/2, wake/1, is_done/1]).
--export([may_end/1, cause/2, is_closing/1, suspect/2, culprit/1]).
+-export([info/1, running/1, who/2, box/2, callers/1, is_running/1, lapse/1, uses/2, takes/2]).
+-export([wake/1, is_done/1, may_end/1, cause/2, is_closing/1, suspect/2, culprit/1]).
 -export([keep_time/1, rouse/1, last/1, is_limited/1, publish/1, publish_contexts/1, fit_heap/1]).
 -export_type([live/0]).
 
@@ -47,7 +47,8 @@ last(#live{jobs = Jobs}) ->
 
 %% Who waits for this request, a job or a stream, if anybody does; who keeps the funs that
 %% requests have brought; and where messages for Python are.
--spec who({caller, py_wire:id() | none} | keeper | inbox, {live, live()} | tuple() | atom()) -> pid() | none.
+-spec who({caller, py_wire:id() | none} | keeper | inbox, {live, live()} | tuple() | atom()) ->
+          pid() | none.
 who({caller, Id}, {live, L}) ->
     case request(Id, L) of #req{owner = Owner} -> Owner; none -> none end;
 who(keeper, {live, #live{given = Given}}) -> py_talk_given:keeper(Given);
