@@ -98,6 +98,7 @@ erl_sources = \
 	erl/src/wire/py_result.erl \
 	erl/src/wire/py_secret.erl \
 	erl/src/wire/py_time.erl \
+	erl/src/wire/py_turn.erl \
 	erl/src/wire/py_unknown_atom.erl \
 	erl/src/wire/py_watch.erl \
 	erl/src/wire/py_wire.erl \

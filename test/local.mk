@@ -51,6 +51,7 @@ unit_scripts = \
 	test/unit/top_state.escript \
 	test/unit/top_view.escript \
 	test/unit/trim.escript \
+	test/unit/turn.escript \
 	test/unit/unknown_atom.escript \
 	test/unit/urgent.escript \
 	test/unit/watch.escript \

@@ -6,7 +6,7 @@
 %%
 %%   waiting ── next ──> sent ── may_start ──> {started, main} ──> answered
 %%
-%% Only may_start/1 says which jobs the program may have started; all other
+%% Only py_turn says which jobs the program may have started; all other
 %% rules depend on a job's state. If the worker dies, what has started fails, and
 %% nothing else does. Pure.
 -module(py_worker_jobs).
@@ -22,7 +22,7 @@
 
 -record(jobs, {
     sent = [] :: [job()],               % oldest first
-    behind = [] :: [job()],             % sent after them, youngest first (behind/2)
+    behind = [] :: [job()],             % sent after them, youngest first (py_turn)
     window = ?LEAST_WINDOW :: pos_integer(),    % how many may be sent
     n = 0 :: non_neg_integer(),         % how many
     bytes = 0 :: non_neg_integer(),     % how large together
@@ -84,28 +84,10 @@ most(#req{grouped = true}, _) -> ?MOST_WINDOW;
 most(#req{}, #jobs{window = Window}) -> Window.
 
 send(Job, Size, J) ->
-    {Sent, Behind} = behind(Job, J#jobs.sent, J#jobs.behind),
+    {Sent, Behind} = py_turn:add(Job, J#jobs.sent, J#jobs.behind),
     J#jobs{sent = Sent, behind = Behind, n = J#jobs.n + 1, bytes = J#jobs.bytes + Size,
            waiting = queue:drop(J#jobs.waiting), n_waiting = J#jobs.n_waiting - 1}.
 
-%% A job keeps its body until it is answered, because there may be funs in it. Nothing
-%% behind a job can have started: so what comes there is only kept, youngest
-%% first, until all are looked at (gather/1) or nothing else is left (advance/2).
-behind(Job, [], []) ->
-    {[Job#job{state = {started, main}}], []};
-behind(Job, Sent, Behind) ->
-    case are_aside(Sent) of
-        true -> {may_start(Sent ++ [Job#job{state = sent}]), Behind};
-        false -> {Sent, [Job#job{state = sent} | Behind]}
-    end.
-
-advance([], []) ->
-    {[], []};
-advance(Sent, Behind) ->
-    case Behind =/= [] andalso are_aside(Sent) of
-        true -> {may_start(Sent ++ lists:reverse(Behind)), []};
-        false -> {may_start(Sent), Behind}
-    end.
 
 gather(#jobs{behind = []} = J) -> J;
 gather(#jobs{} = J) -> J#jobs{sent = sent(J), behind = []}.
@@ -113,25 +95,6 @@ gather(#jobs{} = J) -> J#jobs{sent = sent(J), behind = []}.
 %% All that the program has, oldest first.
 sent(#jobs{sent = Sent, behind = []}) -> Sent;
 sent(#jobs{sent = Sent, behind = Behind}) -> Sent ++ lists:reverse(Behind).
-
-%% The program runs jobs in the order in which they were sent. So of those that
-%% are not answered, only the first can have started; and the streams before it, whose
-%% first items may come later than the next job's reply, as what is too late for its call.
-may_start([#job{req = #req{kind = job, within = none}} = Job | Rest]) -> [started(Job) | Rest];
-may_start([Job | Rest]) -> [started(Job) | may_start(Rest)];
-may_start([]) -> [].
-
-started(#job{state = sent} = Job) -> Job#job{state = {started, main}};
-started(Job) -> Job.
-
-is_stream(#job{req = #req{kind = Kind}}) -> is_tuple(Kind).
-
-are_aside([#job{req = #req{kind = job, within = none}} | _]) -> false;
-are_aside([_ | Rest]) -> are_aside(Rest);
-are_aside([]) -> true.
-
-has_started(#job{state = {started, _}}) -> true;
-has_started(#job{}) -> false.
 
 %% A frame that comes ahead of the job's reply, and belongs to it: what it has
 %% printed, or what it has cost.
@@ -155,7 +118,7 @@ reply(Id, Frame, #jobs{sent = Sent, behind = Behind} = J) ->
     end.
 
 without(#job{req = #req{size = Size} = Req}, Rest, #jobs{n = N, bytes = Bytes} = J) ->
-    {Sent, Behind} = advance(Rest, J#jobs.behind),
+    {Sent, Behind} = py_turn:advance(Rest, J#jobs.behind),
     J#jobs{sent = Sent, behind = Behind, n = N - 1, bytes = Bytes - Size,
             last = Req#req{body = []}}.
 
@@ -164,7 +127,7 @@ replied(#job{left = false, req = #req{within = Call}} = Job, Frame, J) when Call
     finish(Job, Frame, J);
 replied(Job, Frame, J) ->
     {Effects, Next} = Finished = finish(Job, Frame, J),
-    case has_started(Job) of true -> {[progress | Effects], Next}; false -> Finished end.
+    case py_turn:has_started(Job) of true -> {[progress | Effects], Next}; false -> Finished end.
 
 finish(#job{left = true} = Job, Frame, J) -> unwanted(Job, py_wire:chunk_items(Frame), Frame, J);
 finish(#job{recalled = true, req = Req} = Job, Frame, J) ->
@@ -196,7 +159,7 @@ done(#job{req = #req{reply_to = From} = Req, ahead = Ahead}, Frame,
 -spec put_back(job(), py_time:deadline(), jobs()) -> jobs().
 put_back(#job{req = #req{size = Size}} = Job, Deadline, #jobs{sent = Sent} = J) ->
     Ending = Job#job{left = true, deadline = Deadline},
-    J#jobs{sent = may_start([Ending | Sent]), n = J#jobs.n + 1, bytes = J#jobs.bytes + Size,
+    J#jobs{sent = py_turn:may_start([Ending | Sent]), n = J#jobs.n + 1, bytes = J#jobs.bytes + Size,
            soonest = min(Deadline, J#jobs.soonest)}.
 
 %% The program was doing something that is not a job.
@@ -252,16 +215,10 @@ owner(Id, #jobs{} = J) ->
 %% that it has.
 -spec running(jobs()) -> py_wire:what() | none.
 running(#jobs{sent = Sent}) ->
-    case may_run(Sent) of
+    case py_turn:may_run(Sent) of
         [#job{req = #req{what = What}} | _] -> What;
         [] -> none
     end.
-
-%% Streams count only if no job has started: if one has, a stream may just have to wait
-%% for its turn.
-may_run(Sent) ->
-    {Streams, Jobs} = lists:partition(fun is_stream/1, lists:filter(fun has_started/1, Sent)),
-    case Jobs of [] -> Streams; _ -> Jobs end.
 
 %% The one with this Id that the program has.
 -spec request(py_wire:id(), jobs()) -> #req{} | none.
@@ -301,7 +258,7 @@ expire(Now, J) ->
      Next#jobs{soonest = py_time:earliest(Deadlines)}}.
 
 expire(Now, #job{left = false, deadline = D} = Job, Effects) when D =< Now ->
-    Cancels = [cancel(Job) || not has_started(Job)],
+    Cancels = [cancel(Job) || not py_turn:has_started(Job)],
     {Job#job{left = true}, [too_late(Job) | Cancels] ++ Effects};
 expire(Now, #job{req = #req{reply_to = undefined} = Own, state = State, deadline = D} = Job, Effects)
   when D =< Now, State =:= waiting orelse State =:= sent ->
@@ -319,7 +276,7 @@ soonest(#jobs{soonest = Soonest}) -> Soonest.
 %% What may be running although its deadline has passed.
 -spec stuck(Now :: integer(), jobs()) -> {true, py_wire:id()} | false.
 stuck(Now, #jobs{sent = Sent}) ->
-    case [Id || #job{id = Id, deadline = D} <- may_run(Sent), D =< Now] of
+    case [Id || #job{id = Id, deadline = D} <- py_turn:may_run(Sent), D =< Now] of
         [Id | _] -> {true, Id};
         [] -> false
     end.
@@ -389,4 +346,4 @@ give_up(Failed, #jobs{} = J) ->
      || #job{left = false, req = #req{reply_to = From}} = Job <- all(J)].
 
 given_up(Job, Failed) ->
-    case is_free(Job) andalso not has_started(Job) of true -> again; false -> Failed end.
+    case is_free(Job) andalso not py_turn:has_started(Job) of true -> again; false -> Failed end.

@@ -1,0 +1,63 @@
+%% SPDX-License-Identifier: Apache-2.0
+%%
+%% Which of a worker's jobs its program may have started. The program runs them in the
+%% order in which they were sent. So of those that are not answered, only the first can
+%% have started; and the streams before it, whose first items may come later than the
+%% next job's reply, as what is too late for its call. Pure.
+-module(py_turn).
+
+-export([add/3, advance/2, may_start/1, has_started/1, may_run/1]).
+
+-include("py.hrl").
+-include("py_worker_jobs.hrl").
+
+%% One more is sent. A job keeps its body until it is answered, because there may be funs
+%% in it. Nothing behind a job can have started: so what comes there is only kept, youngest
+%% first, until all are looked at or nothing else is left (advance/2).
+-spec add(#job{}, Sent, Behind) -> {Sent, Behind} when Sent :: [#job{}], Behind :: [#job{}].
+add(Job, [], []) ->
+    {[Job#job{state = {started, main}}], []};
+add(Job, Sent, Behind) ->
+    case are_aside(Sent) of
+        true -> {may_start(Sent ++ [Job#job{state = sent}]), Behind};
+        false -> {Sent, [Job#job{state = sent} | Behind]}
+    end.
+
+%% One of those that were sent first is answered.
+-spec advance(Sent, Behind) -> {Sent, Behind} when Sent :: [#job{}], Behind :: [#job{}].
+advance([], []) ->
+    {[], []};
+advance(Sent, Behind) ->
+    case Behind =/= [] andalso are_aside(Sent) of
+        true -> {may_start(Sent ++ lists:reverse(Behind)), []};
+        false -> {may_start(Sent), Behind}
+    end.
+
+%% All that the program has, oldest first, in the states in which they are now.
+-spec may_start([#job{}]) -> [#job{}].
+may_start([#job{req = #req{kind = job, within = none}} = Job | Rest]) -> [started(Job) | Rest];
+may_start([Job | Rest]) -> [started(Job) | may_start(Rest)];
+may_start([]) -> [].
+
+started(#job{state = sent} = Job) -> Job#job{state = {started, main}};
+started(Job) -> Job.
+
+%% Whether none of these keeps the next one from starting.
+are_aside([#job{req = #req{kind = job, within = none}} | _]) -> false;
+are_aside([_ | Rest]) -> are_aside(Rest);
+are_aside([]) -> true.
+
+-spec has_started(#job{}) -> boolean().
+has_started(#job{state = {started, _}}) -> true;
+has_started(#job{}) -> false.
+
+%% Those that may be running. Streams count only if no job has started: if one has, a
+%% stream may just have to wait for its turn.
+-spec may_run([#job{}]) -> [#job{}].
+may_run(Jobs) ->
+    case lists:partition(fun is_stream/1, lists:filter(fun has_started/1, Jobs)) of
+        {Streams, []} -> Streams;
+        {_, Others} -> Others
+    end.
+
+is_stream(#job{req = #req{kind = Kind}}) -> is_tuple(Kind).
