@@ -55,6 +55,7 @@ port_libport_a_SOURCES = \
 	port/task/reply.c port/task/reply.h \
 	port/task/span.c port/task/span.h \
 	port/task/task.c port/task/task.h \
+	port/talk/aio.c port/talk/aio.h \
 	port/talk/answer.c port/talk/answer.h \
 	port/talk/call.c port/talk/call.h \
 	port/talk/event.c port/talk/event.h \
@@ -137,6 +138,7 @@ pypackagedir = $(pyprivdir)/python/erlang
 dist_pypackage_DATA = \
 	port/python/erlang/__init__.py \
 	port/python/erlang/__init__.pyi \
+	port/python/erlang/_aio.py \
 	port/python/erlang/_attributes.py \
 	port/python/erlang/_arrays.py \
 	port/python/erlang/_call.py \

@@ -33,6 +33,7 @@
 #include "memory/malloc.h"
 #include "process/options.h"
 #include "process/signals.h"
+#include "talk/aio.h"
 #include "talk/wait.h"
 #include "task/handle.h"
 #include "task/reply.h"
@@ -101,6 +102,7 @@ int main(int argc, char **argv)
     wait_set_reader(reader_help);
     jobs_init();
     nest_init();
+    aio_init(options.concurrency, jobs_is_cancelled);
     interrupt_set_grace(options.interrupt_grace);
     pause_init(options.pause);
     task_on_return(fork_end_child);

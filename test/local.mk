@@ -132,6 +132,7 @@ test_scripts = \
 	test/pool/soak.escript \
 	test/pool/starts.escript \
 	test/pool/supervised.escript \
+	test/program/awaiting.escript \
 	test/program/batch.escript \
 	test/program/frames.escript \
 	test/program/handles.escript \

@@ -14,6 +14,7 @@
 #include "op/op.h"
 #include "op/stream.h"
 #include "process/limit.h"
+#include "talk/aio.h"
 #include "talk/answer.h"
 #include "talk/event.h"
 #include "task/reply.h"
@@ -163,6 +164,7 @@ static void cancel(const struct request *req)
     if (withdraw(req, "cancelled"))
         return;
     jobs_cancel(req);
+    aio_cancel(req);
     stream_end(req, STREAM_CANCELLED);
 }
 

@@ -12,6 +12,7 @@
 #include "loop/spoil.h"
 #include "op/op.h"
 #include "op/stream.h"
+#include "talk/aio.h"
 #include "task/context.h"
 #include "task/handle.h"
 #include "task/span.h"
@@ -135,6 +136,7 @@ int work_until_end(void)
         buf_shrink(&out);
     }
     buf_free(&out);
+    aio_end();
     streams_drop();
     context_close_all();
     handle_release_all();

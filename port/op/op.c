@@ -8,6 +8,7 @@
 #include "memory/heap_hook.h"
 #include "op/bill.h"
 #include "op/stream.h"
+#include "talk/aio.h"
 #include "talk/call.h"
 #include "talk/module.h"
 #include "task/capture.h"
@@ -163,7 +164,15 @@ static PyObject *run_limited(const struct op_row *row, struct task *task)
     return value;
 }
 
-/* What was printed goes out ahead of the reply, in a frame of its own. */
+/* Whether it is a job whose value is awaited. */
+static bool goes_aside(const struct op_row *row, PyObject *value)
+{
+    return value && python_is_awaitable(value) && aio_is_on() &&
+           (row->run == op_call || row->run == op_eval || row->run == op_exec);
+}
+
+/* What was printed goes out ahead of the reply, in a frame of its own; of a job
+ * that is awaited there is more to come. */
 static PyObject *run(const struct op_row *row, struct task *task)
 {
     if (task->opts.capture && capture_start() < 0)
@@ -172,7 +181,7 @@ static PyObject *run(const struct op_row *row, struct task *task)
     task_returned();
     if (!row->urgent)
         module_end_lines();
-    if (task->opts.capture)
+    if (task->opts.capture && !goes_aside(row, value))
         capture_send(task);
     return value;
 }
@@ -208,6 +217,17 @@ static void send_result_take(const struct op_row *row, struct task *task,
     reply_send(out);
 }
 
+/* Takes the value: the reply will come when it was awaited. -1: an exception is
+ * set. */
+static int put_aside_take(const struct op_row *row, struct task *task,
+                          PyObject *value)
+{
+    PyObject *captured = task->opts.capture ? capture_stop() : NULL;
+    int rc = aio_begin_take(task, value, row->root, captured);
+    Py_DECREF(value);
+    return rc;
+}
+
 static void send_badarg(const struct request *req, const struct err *err,
                         struct buf *out)
 {
@@ -238,6 +258,11 @@ void op_run(const struct request *req, struct buf *out)
     if (is_stream) {
         value = NULL;
         stream_forget(req);
+    }
+    if (goes_aside(row, value)) {
+        if (put_aside_take(row, &task, value) == 0)
+            return;
+        value = NULL;
     }
     if (runs)
         send_result_take(row, &task, value, out);

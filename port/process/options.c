@@ -44,6 +44,7 @@ static const char usage[] =
     "                     how long a job that was interrupted may take to end\n"
     "                     (default " INTERRUPT_GRACE_DEFAULT ")\n"
     "  --worker N         its number in its pool, for erlang.worker()\n"
+    "  --concurrency N    await coroutines, at most so many at a time\n"
     "  --pause            wait for `resume` after a job that has run out of"
     " memory\n"
     "  --address-space BYTES, --data BYTES, --files N, --core BYTES\n"
@@ -129,6 +130,7 @@ static const struct option longs[] = {
     {"guard", required_argument, NULL, 'g'},
     {"interrupt-grace", required_argument, NULL, 'i'},
     {"worker", required_argument, NULL, 'w'},
+    {"concurrency", required_argument, NULL, 'n'},
     {"pause", no_argument, NULL, 'P'},
     {"heap", required_argument, NULL, 'b'},
     {"account", no_argument, NULL, 'a'},
@@ -189,6 +191,9 @@ static void read_numeric(int option, struct options *options)
     else if (option == 'i')
         options->interrupt_grace = read_number(
             optarg, 0, LONG_MAX, "--interrupt-grace wants milliseconds, not ");
+    else if (option == 'n')
+        options->concurrency = read_number(
+            optarg, 1, WAITING_MAX, "--concurrency wants a number, not ");
     else
         options->worker =
             read_number(optarg, 1, INT_MAX, "--worker wants a number, not ");
@@ -223,6 +228,7 @@ static void read_option(int option, struct options *options)
         return;
     case 'm':
     case 'i':
+    case 'n':
     case 'w':
         read_numeric(option, options);
         return;

@@ -21,6 +21,7 @@ struct options {
     struct limits limits;
     long interrupt_grace; /* ms */
     long worker;          /* its number in its pool; 0: not given */
+    long concurrency;     /* how many jobs are awaited at a time; 0: none */
     struct heap_hook_options heap;
     bool pause; /* after a job that has run out of memory */
 };

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "talk/aio.h"
 #include "talk/call.h"
 #include "talk/event.h"
 #include "talk/message.h"
@@ -186,6 +187,24 @@ static PyObject *erlang_decoders(PyObject *module, PyObject *by_tag)
     Py_RETURN_NONE;
 }
 
+static PyObject *erlang_begun(PyObject *module, PyObject *none)
+{
+    (void)module;
+    (void)none;
+    return aio_news();
+}
+
+static PyObject *erlang_done(PyObject *module, PyObject *args)
+{
+    long number = 0;
+    PyObject *value = NULL, *exc = NULL;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "lOO:done", &number, &value, &exc))
+        return NULL;
+    aio_done(number, value, exc == Py_None ? NULL : exc);
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef functions[] = {
     {"event", erlang_event, METH_VARARGS,
      "event(name, data, wait): sends {event, Name, Data}.\n\n"
@@ -224,6 +243,11 @@ static PyMethodDef functions[] = {
     {"decoders", erlang_decoders, METH_O,
      "decoders(by_tag): a dict with the tags of tuples that are decoded by\n"
      "erlang._decode.decode."},
+    {"begun", erlang_begun, METH_NOARGS,
+     "begun(): for the loop: what is to be awaited, a list of tuples (number,\n"
+     "awaitable, file or None), and the numbers of what is cancelled."},
+    {"done", erlang_done, METH_VARARGS,
+     "done(number, value, exc): what was awaited has ended like this."},
     {NULL, NULL, 0, NULL},
 };
 

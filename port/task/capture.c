@@ -36,13 +36,22 @@ int capture_start(void)
     return rc;
 }
 
-/* What was printed, as UTF-8. Runs no Python code. */
-static PyObject *stop(void)
+PyObject *capture_stop(void)
+{
+    PyObject *exc = python_fetch_error();
+    PyObject *file = capture_now();
+    if (set_captured(Py_None) < 0)
+        PyErr_Clear();
+    if (exc)
+        python_raise_take(exc);
+    return file;
+}
+
+/* What was printed, as UTF-8. Runs no Python code. Takes the file. */
+static PyObject *text_of_take(PyObject *file)
 {
     PyObject *text = NULL, *utf8 = NULL;
-    PyObject *file = PyObject_GetAttrString(output_module, "captured");
-    if (set_captured(Py_None) == 0 && file &&
-        (text = PyObject_CallMethod(file, "getvalue", NULL)))
+    if (file && (text = PyObject_CallMethod(file, "getvalue", NULL)))
         utf8 = PyUnicode_AsEncodedString(text, "utf-8", "backslashreplace");
     Py_XDECREF(file);
     Py_XDECREF(text);
@@ -78,15 +87,14 @@ static int put_text(struct buf *out, PyObject *utf8)
     return put_binary(out, text, n > room ? cut(text, room) : n);
 }
 
-void capture_send(const struct task *task)
+void capture_send_take(const char *id, size_t n, PyObject *file)
 {
-    const struct request *req = task->req;
     struct buf out;
     PyObject *error = python_fetch_error();
-    PyObject *utf8 = stop();
+    PyObject *utf8 = text_of_take(file);
 
     buf_init(&out, 0);
-    reply_begin(&out, req->frame + req->id_at, req->id_len);
+    reply_begin(&out, id, n);
     put_tuple(&out, 2);
     put_atom_z(&out, "output");
     if (put_text(&out, utf8) == 0)
@@ -96,6 +104,12 @@ void capture_send(const struct task *task)
     PyErr_Clear();
     if (error)
         python_raise_take(error);
+}
+
+void capture_send(const struct task *task)
+{
+    const struct request *req = task->req;
+    capture_send_take(req->frame + req->id_at, req->id_len, capture_stop());
 }
 
 PyObject *capture_now(void)

@@ -17,6 +17,13 @@ int capture_start(void);
  * exception that is set stays set. */
 void capture_send(const struct task *task);
 
+/* The same in two steps: what was printed so far is kept no more. A new
+ * reference to where it is, and where more may be printed; or NULL. Then that
+ * is sent, and given up, ahead of the reply to the job with this id. Any
+ * thread. Neither raises; an exception that is set stays set. */
+PyObject *capture_stop(void);
+void capture_send_take(const char *id, size_t n, PyObject *file);
+
 /* What is captured now, to be captured again when a job that has run meanwhile
  * is over. A new reference, or NULL. */
 PyObject *capture_now(void);

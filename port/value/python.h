@@ -154,6 +154,13 @@ static inline void python_intern(PyObject **text)
 #endif
 }
 
+/* Whether `await` takes it. Runs no Python code. */
+static inline bool python_is_awaitable(PyObject *obj)
+{
+    const PyAsyncMethods *const methods = Py_TYPE(obj)->tp_as_async;
+    return methods && methods->am_await;
+}
+
 /* The next pair of a dict, two new references; false at the end. Never runs
  * Python code and never fails, but pairs may be missed or come twice if the
  * dict changes in between: the caller has to count. */

@@ -116,7 +116,7 @@
     /* replies */ \
     X(ok) X(error) X(chunk) X(output) X(bill) X(kept) X(undefined) \
     X(badarg) X(cancelled) X(not_started) X(overloaded) X(start_failed) \
-    X(unsupported) \
+    X(unsupported) X(awaiting) \
     /* values */ \
     X(true) X(false) X(none) X(nan) X(infinity) X(neg_infinity) X(ndarray) \
     X(float) X(complex) X(decimal) X(date) X(time) X(datetime) X(timedelta) \

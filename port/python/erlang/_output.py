@@ -90,6 +90,8 @@ _budget = _Budget()
 listening = False
 # While a job captures: what is printed.  Set by task/capture.c.
 captured: io.StringIO | None = None
+# What goes on beside the jobs may have its own (_aio): a function that gives it.
+captured_here: Any = None
 
 
 def _cut(text: str) -> str:
@@ -141,6 +143,11 @@ def say(
         _budget.drop()
 
 
+def _kept() -> io.StringIO | None:
+    here: io.StringIO | None = captured_here()
+    return captured if here is None else here
+
+
 def _keep(kept: io.StringIO, text: str) -> None:
     kept.write(text[: max(0, _CAPTURE_MAX - kept.tell())])
 
@@ -156,7 +163,7 @@ class _Bytes(io.BufferedIOBase):
 
     def write(self, data: Any) -> int:
         """Write bytes: to who captures, or below."""
-        kept = captured
+        kept = captured if captured_here is None else _kept()
         if kept is None:
             return self._below.write(data)
         _keep(kept, self._decoder.decode(bytes(data)))
@@ -246,7 +253,7 @@ class Output(io.TextIOBase):
         """Print: to who captures, to who listens, or below."""
         if not isinstance(text, str):
             raise TypeError(f"write() takes a str, not {type(text).__name__}")
-        kept = captured
+        kept = captured if captured_here is None else _kept()
         if kept is not None:
             _keep(kept, text)
         elif listening:
@@ -336,8 +343,8 @@ def deaf() -> None:
 
     Nor has it the parent's other threads, one of which may have had a lock.
     """
-    global _budget, captured
-    captured = None
+    global _budget, captured, captured_here
+    captured = captured_here = None
     _budget = _Budget()
     for output in outputs:
         output.begin()

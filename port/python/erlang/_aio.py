@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Awaits what jobs return, on a loop of asyncio in a thread of its own.
+
+The thread is there from the first coroutine to the worker's end.  What is to be
+done comes from C (talk/aio.c), which wakes the loop by a descriptor; the results
+go back there.  All but `start` and `stop` runs in the loop's thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from contextvars import ContextVar, copy_context
+from functools import partial
+from itertools import islice
+
+import _erlang
+from erlang import Cancelled, _output
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+    from typing import Any, NoReturn
+
+    Item = tuple[Awaitable[Any], Any]
+
+# How long what is awaited has to end when the worker does (s).
+_PATIENCE = 0.5
+# How many begin in one round of the loop: others want the GIL, too.
+_ROUND = 16
+
+_loop: asyncio.AbstractEventLoop
+_thread: threading.Thread | None = None
+_most = 0
+_ends = False
+_is_child = False
+
+# What goes on, and what waits for its turn, by their numbers; and which of these
+# were cancelled.
+_tasks: dict[int, asyncio.Task[Any]] = {}
+_waiting: dict[int, Item] = {}
+_cancelled: set[int] = set()
+
+# Where a task prints to that has the option `capture`, and all that it starts.
+_captured: ContextVar[Any] = ContextVar("captured", default=None)
+
+
+def start(news: int, most: int) -> None:
+    """Start the loop, which looks for news when this descriptor is readable.
+
+    An interrupt may have kept the call before from its end.
+    """
+    global _loop, _most, _thread
+    if _thread is not None and _thread.is_alive():
+        return
+    _most = most
+    _loop = asyncio.new_event_loop()
+    _loop.add_reader(news, _look)
+    _thread = threading.Thread(target=_run, name="asyncio", daemon=True)
+    _thread.start()
+
+
+def _run() -> None:
+    """The thread.  What a task raises that nobody awaits may end run_forever."""
+    asyncio.set_event_loop(_loop)
+    while not _ends:
+        error: BaseException | None = None
+        try:
+            _loop.run_forever()
+        except BaseException as exc:
+            error = exc
+        if _is_child:
+            _exit(error)
+    _finish()
+
+
+def _look() -> None:
+    begun, cancelled = _erlang.begun()
+    for number, awaitable, captured in begun:
+        _waiting[number] = (awaitable, captured)
+    for number in cancelled:
+        _cancel(number)
+    _begin()
+
+
+def _begin() -> None:
+    for number in list(islice(_waiting, min(_ROUND, _most - len(_tasks)))):
+        task = _task(*_waiting.pop(number))
+        _tasks[number] = task
+        task.add_done_callback(partial(_done, number))
+    if _waiting and len(_tasks) < _most:
+        _loop.call_soon(_begin)
+
+
+def _task(awaitable: Awaitable[Any], captured: Any) -> asyncio.Task[Any]:
+    coroutine = awaitable
+    if not asyncio.iscoroutine(awaitable):
+        coroutine = _awaited(awaitable)
+    if captured is None:
+        return _loop.create_task(coroutine)  # type: ignore[arg-type]
+    _output.captured_here = _captured.get
+    context = copy_context()
+    context.run(_captured.set, captured)
+    return context.run(_loop.create_task, coroutine)  # type: ignore[arg-type]
+
+
+async def _awaited(awaitable: Awaitable[Any]) -> Any:
+    return await awaitable
+
+
+def _cancel(number: int) -> None:
+    if number in _waiting:
+        awaitable, _ = _waiting.pop(number)
+        if asyncio.iscoroutine(awaitable):
+            awaitable.close()
+        _erlang.done(number, None, Cancelled())
+    elif number in _tasks:
+        _cancelled.add(number)
+        _tasks[number].cancel()
+
+
+def _done(number: int, task: asyncio.Task[Any]) -> None:
+    del _tasks[number]
+    was_cancelled = number in _cancelled
+    _cancelled.discard(number)
+    if not task.cancelled():
+        exc = task.exception()
+        value = None if exc else task.result()
+        _erlang.done(number, value, exc)
+    elif was_cancelled:
+        _erlang.done(number, None, Cancelled())
+    else:
+        _erlang.done(number, None, asyncio.CancelledError())
+    _begin()
+
+
+def stop() -> None:
+    """The worker ends: so does all that is awaited, if it heeds that in time."""
+    global _ends
+    _ends = True
+    _loop.call_soon_threadsafe(_loop.stop)
+    if _thread is not None:
+        _thread.join(_PATIENCE)
+
+
+def _finish() -> None:
+    """What asyncio.run does at its end."""
+    for number in [*_waiting, *_tasks]:
+        _cancel(number)
+    tasks = asyncio.all_tasks(_loop)
+    for task in tasks:
+        task.cancel()
+    try:
+        if tasks:
+            _loop.run_until_complete(asyncio.wait(tasks))
+        _loop.run_until_complete(_loop.shutdown_asyncgens())
+    finally:
+        _loop.close()
+
+
+def _forked() -> None:
+    """A forked child has no tasks: it ends when the step that has forked does.
+
+    What else was to run in this round of the loop runs in the parent alone.
+    """
+    global _is_child
+    if _thread is not None and threading.get_ident() == _thread.ident:
+        _is_child = True
+        getattr(_loop, "_ready", _waiting).clear()
+        _loop.stop()
+
+
+def _exit(error: BaseException | None) -> NoReturn:
+    """As in a child of an ordinary job."""
+    for output in _output.outputs:
+        output.flush()
+    code = 0
+    if isinstance(error, SystemExit) and error.code is not None:
+        code = error.code if isinstance(error.code, int) else 1
+    os._exit(code)
+
+
+os.register_at_fork(after_in_child=_forked)

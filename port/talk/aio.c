@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
+#include "talk/aio.h"
+
+#include <pthread.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "talk/module.h"
+#include "task/capture.h"
+#include "task/reply.h"
+#include "wire/clock.h"
+#include "wire/output.h"
+#include "wire/put.h"
+#include "wire/queue.h"
+
+struct awaited {
+    struct queued queued;
+    long number;
+    bool cancelled; /* lock */
+    bool told;      /* lock; the loop knows */
+    struct form form;
+    const char *root;
+    bool bills;
+    long long since;
+    PyObject *captured; /* owned, or NULL */
+    size_t id_len;
+    char id[];
+};
+
+static struct {
+    pthread_mutex_t lock; /* never held while Python runs */
+    struct queue all;     /* owned */
+    long last;            /* number */
+    long most;
+    bool (*is_cancelled)(void);
+    int news;        /* an eventfd: the loop sleeps until it is readable */
+    PyObject *begun; /* what the loop has not seen yet; NULL: it never ran */
+} aio = {
+    .lock = PTHREAD_MUTEX_INITIALIZER,
+    .all = QUEUE_EMPTY(aio.all),
+    .news = -1,
+};
+
+void aio_init(long most, bool (*is_cancelled)(void))
+{
+    aio.most = most;
+    aio.is_cancelled = is_cancelled;
+}
+
+bool aio_is_on(void)
+{
+    return aio.most > 0;
+}
+
+static struct awaited *awaited_of(struct queued *queued)
+{
+    return (struct awaited *)queued;
+}
+
+static void lock(void)
+{
+    pthread_mutex_lock(&aio.lock);
+}
+
+static void unlock(void)
+{
+    pthread_mutex_unlock(&aio.lock);
+}
+
+/* Full means that it is readable already. */
+static void wake(void)
+{
+    const uint64_t one = 1;
+    ssize_t n = write(aio.news, &one, sizeof one);
+    (void)n;
+}
+
+/* ---- beginning -------------------------------------------------------- */
+
+/* Starts the loop, unless it runs. An interrupt may keep this from its end:
+ * then the next job tries again. 0, or -1 with an exception. */
+static int start(void)
+{
+    if (aio.begun)
+        return 0;
+    if (aio.news < 0 &&
+        (aio.news = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) < 0) {
+        PyErr_SetFromErrno(PyExc_OSError);
+        return -1;
+    }
+    PyObject *none =
+        python_call("erlang._aio", "start", "(il)", aio.news, aio.most);
+    if (none)
+        aio.begun = PyList_New(0);
+    Py_XDECREF(none);
+    return aio.begun ? 0 : -1;
+}
+
+static struct awaited *make(const struct task *task, const char *root)
+{
+    const struct request *req = task->req;
+    struct awaited *a = calloc(1, sizeof *a + req->id_len);
+    if (!a) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    a->form = task->opts.form;
+    a->form.stage = STAGE_CODE;
+    a->bills = task->opts.bill != BILL_NONE;
+    a->root = root;
+    a->since = clock_now();
+    a->id_len = req->id_len;
+    memcpy(a->id, req->frame + req->id_at, req->id_len);
+    return a;
+}
+
+static void awaited_free(struct awaited *a)
+{
+    Py_XDECREF(a->captured);
+    free(a);
+}
+
+/* For the loop, which cannot look before this thread lets go of the GIL. */
+static int announce(struct awaited *a, PyObject *value)
+{
+    a->number = ++aio.last;
+    PyObject *item = Py_BuildValue("(lOO)", a->number, value,
+                                   a->captured ? a->captured : Py_None);
+    int rc = item ? PyList_Append(aio.begun, item) : -1;
+    Py_XDECREF(item);
+    return rc;
+}
+
+static void send_awaiting(const char *id, size_t n)
+{
+    struct buf out;
+    buf_init(&out, 0);
+    reply_begin(&out, id, n);
+    put_atom_z(&out, "awaiting");
+    output_send(&out);
+    buf_free(&out);
+}
+
+/* From now on it can be cancelled. A cancel that came before that has met the
+ * job, which did not hear of it any more. */
+static void enlist(struct awaited *a)
+{
+    lock();
+    queue_push(&aio.all, &a->queued);
+    unlock();
+    if (aio.is_cancelled && aio.is_cancelled()) {
+        lock();
+        a->cancelled = true;
+        unlock();
+    }
+}
+
+int aio_begin_take(const struct task *task, PyObject *value, const char *root,
+                   PyObject *captured)
+{
+    struct awaited *a = start() == 0 ? make(task, root) : NULL;
+    if (!a) {
+        Py_XDECREF(captured);
+        return -1;
+    }
+    a->captured = captured;
+    if (announce(a, value) < 0) {
+        awaited_free(a);
+        return -1;
+    }
+    enlist(a);
+    send_awaiting(a->id, a->id_len);
+    wake();
+    return 0;
+}
+
+/* ---- cancelling ------------------------------------------------------- */
+
+void aio_cancel(const struct request *req)
+{
+    bool found = false;
+    lock();
+    for (struct queued *q = aio.all.first; q && !found; q = q->next) {
+        struct awaited *a = awaited_of(q);
+        found = request_has_id(req, a->id, a->id_len);
+        a->cancelled |= found;
+    }
+    unlock();
+    if (found)
+        wake();
+}
+
+/* The number of one that is to be cancelled, and which the loop then knows of;
+ * 0: there is none. It cannot be done before it is told: that takes the GIL. */
+static long tell_one(void)
+{
+    struct awaited *a;
+    lock();
+    struct queued *q = aio.all.first;
+    while (q && !(awaited_of(q)->cancelled && !awaited_of(q)->told))
+        q = q->next;
+    a = awaited_of(q);
+    if (a)
+        a->told = true;
+    unlock();
+    if (a)
+        send_awaiting(a->id, a->id_len);
+    return a ? a->number : 0;
+}
+
+static int append_number(PyObject *list, long n)
+{
+    PyObject *number = PyLong_FromLong(n);
+    int rc = number ? PyList_Append(list, number) : -1;
+    Py_XDECREF(number);
+    return rc;
+}
+
+static PyObject *cancelled(void)
+{
+    PyObject *list = PyList_New(0);
+    long n;
+    while (list && (n = tell_one()) != 0)
+        if (append_number(list, n) < 0)
+            Py_CLEAR(list);
+    return list;
+}
+
+PyObject *aio_news(void)
+{
+    uint64_t count;
+    PyObject *begun = aio.begun, *empty = NULL, *numbers = NULL, *news = NULL;
+    ssize_t n = read(aio.news, &count, sizeof count);
+    (void)n; /* there may be nothing to read */
+    if ((empty = PyList_New(0)) && (numbers = cancelled()) &&
+        (news = PyTuple_Pack(2, begun, numbers))) {
+        aio.begun = empty;
+        Py_DECREF(begun);
+    } else {
+        Py_XDECREF(empty);
+    }
+    Py_XDECREF(numbers);
+    return news;
+}
+
+/* ---- the reply -------------------------------------------------------- */
+
+/* No control reaches it any more: its id is free for another one as soon as the
+ * reply is sent. */
+static struct awaited *take(long number)
+{
+    lock();
+    struct queued **link = &aio.all.first;
+    while (*link && awaited_of(*link)->number != number)
+        link = &(*link)->next;
+    struct awaited *a = awaited_of(queue_unlink(&aio.all, link));
+    unlock();
+    return a;
+}
+
+static int put_value(struct awaited *a, PyObject *value, struct buf *out)
+{
+    if (!value)
+        return -1;
+    a->form.stage = STAGE_REPLY;
+    return a->root ? reply_value(out, value, &a->form, a->root) : reply_ok(out);
+}
+
+static void put_result(struct awaited *a, PyObject *value, struct buf *out)
+{
+    reply_begin(out, a->id, a->id_len);
+    const size_t mark = buf_mark(out);
+    if (put_value(a, value, out) == 0)
+        return;
+    task_returned(); /* an encoder may have forked */
+    buf_rewind(out, mark);
+    reply_exception(out, &a->form);
+}
+
+/* Others ran meanwhile: what memory they took, and what the collector has done
+ * for them, is not known apart. */
+static void send_bill(const struct awaited *a)
+{
+    struct buf out;
+    buf_init(&out, 0);
+    reply_begin(&out, a->id, a->id_len);
+    put_tuple(&out, 2);
+    put_atom_z(&out, "bill");
+    put_map(&out, 3);
+    put_atom_z(&out, "time");
+    put_long(&out, (clock_now() - a->since) / CLOCK_NS_PER_US);
+    put_atom_z(&out, "gc_runs");
+    put_long(&out, 0);
+    put_atom_z(&out, "gc_pause");
+    put_long(&out, 0);
+    reply_send(&out);
+    buf_free(&out);
+}
+
+static void answer(struct awaited *a, PyObject *value)
+{
+    struct buf out;
+    if (a->captured) {
+        capture_send_take(a->id, a->id_len, a->captured);
+        a->captured = NULL;
+    }
+    buf_init(&out, 0);
+    put_result(a, value, &out);
+    if (a->bills)
+        send_bill(a);
+    reply_send(&out);
+    buf_free(&out);
+}
+
+void aio_done(long number, PyObject *value, PyObject *exc)
+{
+    struct awaited *a = take(number);
+    if (!a)
+        return;
+    module_end_lines();
+    if (exc) {
+        Py_INCREF(exc);
+        python_raise_take(exc);
+    }
+    task_returned();
+    answer(a, exc ? NULL : value);
+    awaited_free(a);
+}
+
+/* ---- the end ---------------------------------------------------------- */
+
+void aio_end(void)
+{
+    if (!aio.begun)
+        return;
+    PyObject *none = python_call("erlang._aio", "stop", "()");
+    if (!none)
+        PyErr_WriteUnraisable(NULL);
+    Py_XDECREF(none);
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * aio: jobs whose result is a coroutine, or whatever else `await` takes. The
+ * main thread hands it over, says {Id, awaiting}, and goes on with the next
+ * job; a loop of asyncio, in a Python thread of its own (erlang._aio), awaits
+ * it and sends the reply.
+ */
+#ifndef PORT_TALK_AIO_H
+#define PORT_TALK_AIO_H
+
+#include <stdbool.h>
+
+#include "task/task.h"
+#include "value/python.h"
+#include "wire/request.h"
+
+/* How many may be awaited at a time, those beyond that wait for their turn; 0:
+ * nothing is awaited, as it is until this is called. `is_cancelled` says
+ * whether the job that runs is. Call once, before there are threads. */
+void aio_init(long most, bool (*is_cancelled)(void));
+
+/* Whether anything is awaited. */
+bool aio_is_on(void);
+
+/* Hands the value of a job over; `root` is what it will be called in errors,
+ * NULL: its reply is a bare `ok`. Takes `captured`, to which goes what is
+ * printed (NULL: to nobody). 0: the job's reply will come from the loop; -1
+ * with an exception. GIL held, main thread. */
+int aio_begin_take(const struct task *task, PyObject *value, const char *root,
+                   PyObject *captured);
+
+/* Cancels what has the id of `req`, if it is awaited. The loop says so, by
+ * {Id, awaiting}, before it raises CancelledError there: whoever has cancelled
+ * knows then that the loop goes round. Any thread, no GIL. */
+void aio_cancel(const struct request *req);
+
+/* Python is about to end: cancels everything, and waits for that a moment. GIL
+ * held, main thread; raises nothing. */
+void aio_end(void);
+
+/* For the loop: what was handed over since the last call, a list of tuples
+ * (number, awaitable, captured or None), and the numbers of those that are to
+ * be cancelled. A new reference; NULL with an exception. GIL held. */
+PyObject *aio_news(void);
+
+/* What was awaited has this value, or has failed with this exception (NULL):
+ * sends the reply. Never raises. GIL held. */
+void aio_done(long number, PyObject *value, PyObject *exc);
+
+#endif
