@@ -11,6 +11,7 @@ dist_guide_DATA = \
 	docs/contexts.md \
 	docs/handles.md \
 	docs/coming_from_erlang_python.md \
+	docs/asyncio.md \
 	docs/memory.md \
 	docs/limits.md \
 	docs/recycling.md \

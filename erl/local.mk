@@ -92,6 +92,7 @@ erl_sources = \
 	erl/src/os/py_os_room.erl \
 	erl/src/os/py_os_rss.erl \
 	erl/src/wire/py_ask.erl \
+	erl/src/wire/py_awaited.erl \
 	erl/src/wire/py_exception.erl \
 	erl/src/wire/py_external.erl \
 	erl/src/wire/py_pace.erl \

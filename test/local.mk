@@ -4,6 +4,7 @@
 # The pure modules by themselves: fast, so they are first.
 unit_scripts = \
 	test/unit/ask.escript \
+	test/unit/awaited.escript \
 	test/unit/bench.escript \
 	test/unit/boot.escript \
 	test/unit/budget.escript \
@@ -67,6 +68,7 @@ test_scripts = \
 	test/call/cancel.escript \
 	test/call/code.escript \
 	test/call/context.escript \
+	test/call/coroutines.escript \
 	test/call/context_copy.escript \
 	test/call/context_end.escript \
 	test/call/deadline.escript \
@@ -117,6 +119,7 @@ test_scripts = \
 	test/memory/trace.escript \
 	test/memory/target.escript \
 	test/memory/trim.escript \
+	test/pool/awaiting.escript \
 	test/pool/definitions.escript \
 	test/pool/drain.escript \
 	test/pool/lives.escript \
@@ -237,6 +240,7 @@ test_data = \
 	test/py/shared.py \
 	test/py/spans.py \
 	test/py/terminal.py \
+	test/py/waits.py \
 	test/py/wedge.py \
 	test/c/embed.h \
 	test/c/peer.h \

@@ -8,7 +8,8 @@
 %%   waiting          here: the program does not have it yet
 %%   sent             the program has it and has certainly not started it
 %%   {started, main}  the program may have started it, on its main thread
--type job_state() :: waiting | sent | {started, main}.
+%%   {started, loop}  the program awaits what it has returned
+-type job_state() :: waiting | sent | {started, main | loop}.
 
 %% `left': nobody waits for the answer any more, but the program has the request
 %% and may be running it. `recalled': the program was asked to give it back.
@@ -48,5 +49,7 @@
     | {stop, #job{}, Until :: integer()}
     %% The program has answered a request that nobody waited for any more.
     | {ended, py_wire:id()}
+    %% What is awaited was cancelled, and the program's loop has not gone round since.
+    | {unheard, py_wire:id()}
     %% The next rung of the ladder: log it; close the port and kill what stays.
     | {rung, interrupt | close}.

@@ -11,7 +11,7 @@
     about :: logger:metadata(),         % what the log says of this worker
     max_queue :: non_neg_integer(),
     last_id = 0 :: py_wire:id(),
-    jobs = py_worker_jobs:new() :: py_worker_jobs:jobs(),
+    jobs :: py_worker_jobs:jobs(),
     streams = py_worker_streams:new() :: py_worker_streams:streams(),
     urgent = py_worker_urgent:new() :: py_worker_urgent:urgent(),
     ladder :: py_worker_ladder:ladder(),
@@ -28,6 +28,7 @@
     timer = none :: none | {reference(), integer()},
     interrupted = none :: none | pid(), % whose call it was that was interrupted last
     spoilt = false :: boolean(),        % by that
+    loop_at = unknown :: binary() | unknown,    % where the program's loop was held up
     spared = false :: boolean(),        % it runs nothing new for a while
     retiring = false :: boolean(),      % another worker has this slot
     tenure :: py_worker_tenure:tenure(),

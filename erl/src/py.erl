@@ -126,6 +126,7 @@
     max_queue => non_neg_integer(),
     queue_timeout => timeout(),
     contexts => pos_integer() | infinity,
+    concurrency => pos_integer(),
     max_frame => pos_integer(),
     logs => boolean(),
     memory => memory_limits(),
@@ -245,6 +246,7 @@ call(Module, Function, Args, Kwargs) ->
 %% come after the keyword arguments, even if there are none:
 %% ``py:call(math, sqrt, [4], #{}, #{timeout => 100})''. With a handle ({@link py_handle}) in
 %% the place of the module, it is a method of that object: ``py:call(Model, predict, [Rows])''.
+%% If it returns a coroutine, that is awaited, beside other calls: `docs/asyncio.md' has more.
 -spec call(callee(), name(), args(), kwargs(), options()) -> result().
 call(Module, Function, Args, Kwargs, Options) ->
     py_request:run(py_args:call(Module, Function, Args, Kwargs), py_options:call(Options)).

@@ -127,7 +127,7 @@ push(#req{reply_to = Id} = Req, Max, Jobs) ->
 
 %% These jobs wait.
 waiting(Reqs) ->
-    waiting(Reqs, py_worker_jobs:new()).
+    waiting(Reqs, py_worker_jobs:new(100)).
 
 waiting(Reqs, Jobs) ->
     lists:foldl(fun(Req, J) -> {[], Next} = push(Req, J), Next end, Jobs, Reqs).
@@ -197,7 +197,7 @@ other_window() ->
     ?assertMatch({[17], _}, send(Left)).
 
 due() ->
-    {[], Jobs} = py_worker_jobs:set_window({16, 16, 2}, py_worker_jobs:new()),
+    {[], Jobs} = py_worker_jobs:set_window({16, 16, 2}, py_worker_jobs:new(100)),
     {_, Sent} = send(waiting([req(1), req(2)], Jobs)),
     {First, One} = py_worker_jobs:reply(1, frame(1), Sent),
     {Second, Two} = py_worker_jobs:reply(2, frame(2), One),
@@ -209,7 +209,7 @@ due() ->
 grouped() ->
     Count = ?MOST_WINDOW + 2,
     Group = [(req(Id))#req{grouped = true} || Id <- lists:seq(1, Count)],
-    Pushed = lists:foldl(fun(Req, J) -> {[], Next} = push(Req, 0, J), Next end, py_worker_jobs:new(), Group),
+    Pushed = lists:foldl(fun(Req, J) -> {[], Next} = push(Req, 0, J), Next end, py_worker_jobs:new(100), Group),
     {Ids, Jobs} = send(Pushed),
     ?assertEqual(lists:seq(1, ?MOST_WINDOW), Ids),
     ?assertMatch({Count, ?LEAST_WINDOW}, py_worker_jobs:load(Jobs)),
@@ -225,7 +225,7 @@ behind() ->
     ?assertEqual([1, 2], failed(replied(4, Three()))),
     {[Printed], _} = py_worker_jobs:reply(3, frame(3), py_worker_jobs:ahead(3, <<"text">>, Three())),
     ?assertMatch({answer, 3, {reply, _, [<<"text">>]}}, Printed),
-    {Cancels, Left} = py_worker_jobs:leave(dead, 9, Three()),
+    {Cancels, Left} = py_worker_jobs:leave(dead, 0, 9, Three()),
     ?assertEqual([{send, py_wire:cancel(3)}], Cancels),
     ?assertMatch({[{ended, 3}], _}, py_worker_jobs:reply(3, frame(3), Left)),
     {Late, _} = py_worker_jobs:expire(5, Three()),
@@ -319,7 +319,7 @@ unwanted_chunk() ->
     ?assertMatch({[progress, {ended, 1}], _}, py_worker_jobs:reply(1, done(1), Jobs)).
 
 soonest() ->
-    ?assertEqual(infinity, py_worker_jobs:soonest(py_worker_jobs:new())),
+    ?assertEqual(infinity, py_worker_jobs:soonest(py_worker_jobs:new(100))),
     Jobs = sent([until(30, req(1)), until(10, req(2)), until(20, req(3))]),
     ?assertEqual(10, py_worker_jobs:soonest(Jobs)),
     {_, Later} = py_worker_jobs:expire(10, Jobs),
@@ -352,7 +352,7 @@ leave() ->
     Waiting = waiting([from(Other, req(10)), req(11)],
                       sent([from(Other, req(1)), req(2), from(Other, req(3))]
                            ++ [req(Id) || Id <- lists:seq(4, ?LEAST_WINDOW)])),
-    {Effects, Jobs} = py_worker_jobs:leave(Other, 10, Waiting),
+    {Effects, Jobs} = py_worker_jobs:leave(Other, 0, 10, Waiting),
     ?assertEqual([{send, py_wire:cancel(1)}, {send, py_wire:cancel(3)}], Effects),
     ?assertEqual(?LEAST_WINDOW + 1, py_worker_jobs:count(Jobs)),
     ?assertEqual([], [Id || {answer, Id, _} <- py_worker_jobs:give_up(failed, Jobs),
@@ -360,13 +360,13 @@ leave() ->
 
 leave_until() ->
     [begin
-         {_, Jobs} = py_worker_jobs:leave(self(), 10, sent([until(Deadline, req(1))])),
+         {_, Jobs} = py_worker_jobs:leave(self(), 0, 10, sent([until(Deadline, req(1))])),
          ?assertEqual(Until, py_worker_jobs:soonest(Jobs)),
          ?assertEqual({true, 1}, py_worker_jobs:stuck(Until, Jobs))
      end || {Deadline, Until} <- [{5, 5}, {20, 10}, {infinity, 10}]].
 
 far_too_many() ->
-    {[], Wide} = py_worker_jobs:set_window({16, 16, 1000}, py_worker_jobs:new()),
+    {[], Wide} = py_worker_jobs:set_window({16, 16, 1000}, py_worker_jobs:new(100)),
     Reqs = [req(Id) || Id <- lists:seq(1, 14)] ++ [bound(15), req(16), req(17)],
     {_, Sent} = send(waiting(Reqs, Wide)),
     {Effects, Narrow} = py_worker_jobs:set_window({12, 15, 1000}, Sent),

@@ -55,6 +55,8 @@ calls() ->
       "how long each of them may wait"},
      {contexts, {limit, 1}, infinity,
       "[contexts](docs/contexts.md) that a worker may have"},
+     {concurrency, {integer, 1, ?WAITING_MAX}, 100,
+      "[coroutines](docs/asyncio.md) that a worker awaits at a time"},
      {max_frame, {integer, ?LEAST_POOL_MAX_FRAME, ?FRAME_LIMIT}, ?DEFAULT_MAX_FRAME,
       "bytes of one request or reply"}].
 
@@ -179,6 +181,7 @@ profile() ->
     max_queue := non_neg_integer(),
     queue_timeout := timeout(),
     contexts := pos_integer() | infinity,
+    concurrency := pos_integer(),
     max_frame := pos_integer(),
     memory := memory_limits(),
     recycle := recycle_limits(),

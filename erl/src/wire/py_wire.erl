@@ -287,13 +287,15 @@ list_length(<<108, N:32, _/binary>>) -> N;
 list_length(<<106>>) -> 0.
 
 %% Whether a frame is {Id, {output, Text}}, what a job has printed, {Id, {bill, Map}},
-%% what it has cost, or {Id, {given, funs}}, that it brings some: the reply is still to come;
-%% or {Id, {kept, _}}, a reply whose value stays in Python.
--spec ahead(binary()) -> output | bill | given | kept | none.
+%% what it has cost, {Id, {given, funs}}, that it brings some, or {Id, awaiting}, that it is
+%% awaited: the reply is still to come; or {Id, {kept, _}}, a reply whose value stays in
+%% Python.
+-spec ahead(binary()) -> output | bill | given | kept | awaiting | none.
 ahead(<<_:8/binary, ?TUPLE, 2, ?ATOM, 4, "kept", _/binary>>) -> kept;
 ahead(<<_:8/binary, ?TUPLE, 2, ?ATOM, 6, "output", _/binary>>) -> output;
 ahead(<<_:8/binary, ?TUPLE, 2, ?ATOM, 4, "bill", _/binary>>) -> bill;
 ahead(<<_:8/binary, ?TUPLE, 2, ?ATOM, 5, "given", _/binary>>) -> given;
+ahead(<<_:8/binary, ?ATOM, 8, "awaiting">>) -> awaiting;
 ahead(_) -> none.
 
 %% What a frame without an Id is: a message (or the question who has a name); a call of a

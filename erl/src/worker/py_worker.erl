@@ -48,6 +48,7 @@
 %% What a pool's options say of a worker.
 -type options() :: #{env := py_secret:secret(list()), logs := boolean(),
                      start_timeout := non_neg_integer(), max_queue := non_neg_integer(),
+                     concurrency := pos_integer(),
                      memory := py_os_limit:limits(), _ => _}.
 -type args() :: #{pool := #pool{}, pool_pid := pid(), slot := pos_integer(),
                   options := options()}.

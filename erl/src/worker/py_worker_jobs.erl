@@ -5,19 +5,22 @@
 %% state of its own (py_worker_jobs.hrl):
 %%
 %%   waiting ── next ──> sent ── may_start ──> {started, main} ──> answered
+%%                                                   └── await ──> {started, loop} ──> answered
 %%
 %% Only py_turn says which jobs the program may have started; all other
 %% rules depend on a job's state. If the worker dies, what has started fails, and
 %% nothing else does. Pure.
 -module(py_worker_jobs).
 
--export([new/0, push/4, nest/3, next/1, ahead/3, reply/3, put_back/3]).
+-export([new/1, push/4, nest/3, next/1, ahead/3, await/3, reply/3, put_back/3]).
 -export([note/2, last/1, request/2, requests/1, has_free/1]).
--export([is_idle/1, count/1, calls/1, set_window/2, load/1, callers/1, owner/2, running/1]).
--export([expire/2, stuck/2, soonest/1, leave/3, take_back/1, spread/1, hand_over/1, give_up/2]).
+-export([is_idle/1, count/1, awaited/1, is_awaited/2, calls/1, set_window/2, load/1]).
+-export([callers/1, owner/2, running/1]).
+-export([expire/2, stuck/2, soonest/1, leave/4, take_back/1, spread/1, hand_over/1, give_up/2]).
 -export_type([jobs/0, job/0]).
 
 -include("py.hrl").
+-include("py_protocol.hrl").
 -include("py_worker_jobs.hrl").
 
 -record(jobs, {
@@ -28,6 +31,8 @@
     bytes = 0 :: non_neg_integer(),     % how large together
     waiting = queue:new() :: queue:queue(job()),
     n_waiting = 0 :: non_neg_integer(),
+    awaited = py_awaited:new() :: py_awaited:awaited(),
+    most_awaited :: pos_integer(),
     calls = 0 :: non_neg_integer(),     % answered with a reply, ever
     due = 2 * ?LEAST_WINDOW :: pos_integer(),   % how many calls may change the window
     last = none :: none | #req{},       % what the program was doing last
@@ -37,8 +42,9 @@
 -opaque jobs() :: #jobs{}.
 -type job() :: #job{}.
 
--spec new() -> jobs().
-new() -> #jobs{}.
+%% The program awaits at most that many.
+-spec new(Concurrency :: pos_integer()) -> jobs().
+new(Concurrency) -> #jobs{most_awaited = Concurrency}.
 
 %% ---------------------------------------------------------------------------
 %% On its way
@@ -100,21 +106,47 @@ sent(#jobs{sent = Sent, behind = Behind}) -> Sent ++ lists:reverse(Behind).
 %% printed, or what it has cost.
 -spec ahead(py_wire:id(), binary(), jobs()) -> jobs().
 ahead(Id, Frame, J) ->
-    J#jobs{behind = [],
+    J#jobs{behind = [], awaited = py_awaited:ahead(Id, Frame, J#jobs.awaited),
            sent = [case Job of
                        #job{id = Id, ahead = Ahead} -> Job#job{ahead = [Frame | Ahead]};
                        #job{} -> Job
                    end || Job <- sent(J)]}.
 
+%% The program goes on with the next job, and awaits what this one has returned. Or it
+%% is awaited already, and has been cancelled.
+-spec await(py_wire:id(), Now :: integer(), jobs()) -> {[effect()], jobs()}.
+await(Id, Now, #jobs{awaited = Awaited} = J) ->
+    case pop(Id, J) of
+        {Job, Next} ->
+            {Effects, Aside} = with_awaited(py_awaited:add(Job, Now, Awaited), Now, Next),
+            {[progress || Job#job.req#req.within =:= none] ++ Effects, Aside};
+        none ->
+            with_awaited(py_awaited:told(Id, Awaited), Now, J)
+    end.
+
+%% It is looked soon whether those that were cancelled have heard of it.
+with_awaited({[], A}, _, J) -> {[], J#jobs{awaited = A}};
+with_awaited({Effects, Awaited}, Now, J) ->
+    {Effects, J#jobs{awaited = Awaited, soonest = min(Now + ?TICK_MS, J#jobs.soonest)}}.
+
 %% The program has answered this one; mostly it is the oldest.
 -spec reply(py_wire:id(), binary(), jobs()) -> {[effect()], jobs()} | unknown.
 reply(Id, Frame, #jobs{sent = [#job{id = Id} = Job | Rest]} = J) ->
     replied(Job, Frame, without(Job, Rest, J));
-reply(Id, Frame, #jobs{sent = Sent, behind = Behind} = J) ->
+reply(Id, Frame, J) ->
+    case pop(Id, J) of
+        {Job, Next} -> replied(Job, Frame, Next);
+        none -> awaited_reply(Id, Frame, J)
+    end.
+
+awaited_reply(Id, Frame, #jobs{awaited = Awaited} = J) ->
+    case py_awaited:take(Id, Awaited) of {Job, Rest} -> finish(Job, Frame, J#jobs{awaited = Rest}); error -> unknown end.
+
+pop(Id, #jobs{sent = Sent, behind = Behind} = J) ->
     case lists:keytake(Id, #job.id, Sent) of
-        {value, Job, Rest} -> replied(Job, Frame, without(Job, Rest, J));
-        false when Behind =:= [] -> unknown;
-        false -> reply(Id, Frame, gather(J))
+        {value, Job, Rest} -> {Job, without(Job, Rest, J)};
+        false when Behind =:= [] -> none;
+        false -> pop(Id, gather(J))
     end.
 
 without(#job{req = #req{size = Size} = Req}, Rest, #jobs{n = N, bytes = Bytes} = J) ->
@@ -178,7 +210,14 @@ last(#jobs{last = Last}) -> Last.
 is_idle(#jobs{n = N}) -> N =:= 0.
 
 -spec count(jobs()) -> non_neg_integer().
-count(#jobs{n = N, n_waiting = Waiting}) -> N + Waiting.
+count(#jobs{n = N, n_waiting = Waiting} = J) -> N + Waiting + awaited(J).
+
+%% How many of them are awaited.
+-spec awaited(jobs()) -> non_neg_integer().
+awaited(#jobs{awaited = Awaited}) -> py_awaited:count(Awaited).
+
+-spec is_awaited(py_wire:id() | none, jobs()) -> boolean().
+is_awaited(Id, #jobs{awaited = Awaited}) -> py_awaited:find(Id, Awaited) =/= false.
 
 %% How many have been answered with a reply since the worker became live.
 -spec calls(jobs()) -> non_neg_integer().
@@ -194,10 +233,12 @@ set_window({Window, _, Due}, J) -> {[], J#jobs{window = Window, due = Due}}.
 %% As others see it (py_pool_load): how many there are, and how many there may be; none,
 %% if it has too many bytes or some wait although there might be more.
 -spec load(jobs()) -> {non_neg_integer(), Window :: non_neg_integer()}.
-load(#jobs{n = N, bytes = Bytes, n_waiting = Waiting, window = Window})
+load(#jobs{awaited = Awaited, most_awaited = Most} = J) -> py_awaited:load(own_load(J), Most, Awaited).
+
+own_load(#jobs{n = N, bytes = Bytes, n_waiting = Waiting, window = Window})
   when Bytes < ?WINDOW_BYTES, Waiting =:= 0 orelse N >= Window ->
     {N + Waiting, Window};
-load(#jobs{n = N, n_waiting = Waiting}) -> {N + Waiting, 0}.
+own_load(#jobs{n = N, n_waiting = Waiting}) -> {N + Waiting, 0}.
 
 %% The processes that have a job here.
 -spec callers(jobs()) -> [pid()].
@@ -222,8 +263,10 @@ running(#jobs{sent = Sent}) ->
 
 %% The one with this Id that the program has.
 -spec request(py_wire:id(), jobs()) -> #req{} | none.
-request(Id, #jobs{} = J) ->
-    case lists:keyfind(Id, #job.id, sent(J)) of
+request(Id, #jobs{awaited = Awaited} = J) ->
+    Sent = lists:keyfind(Id, #job.id, sent(J)),
+    case Sent =/= false orelse py_awaited:find(Id, Awaited) of
+        true -> Sent#job.req;
         #job{req = Req} -> Req;
         false -> none
     end.
@@ -236,7 +279,8 @@ requests(#jobs{} = J) -> [Req || #job{req = Req} <- all(J)].
 has_free(#jobs{} = J) ->
     lists:any(fun(#job{left = Left} = Job) -> not Left andalso may_move(Job) end, all(J)).
 
-all(#jobs{waiting = Waiting} = J) -> sent(J) ++ queue:to_list(Waiting).
+all(#jobs{waiting = Waiting, awaited = Awaited} = J) ->
+    sent(J) ++ queue:to_list(Waiting) ++ py_awaited:all(Awaited).
 
 %% ---------------------------------------------------------------------------
 %% Time
@@ -252,9 +296,10 @@ expire(Now, J) ->
         drop_waiting(fun(#job{left = Left, deadline = D}) -> not Left andalso D =< Now end, gather(J)),
     {Marked, Effects} = lists:mapfoldr(fun(Job, Acc) -> expire(Now, Job, Acc) end, [], Sent),
     PutOff = fun(Job) -> {Later, []} = expire(Now, Job, []), {true, Later} end,
-    Next = Kept#jobs{sent = Marked, waiting = queue:filtermap(PutOff, Kept#jobs.waiting)},
+    {Told, Awaited} = py_awaited:expire(Now, Kept#jobs.awaited),
+    Next = Kept#jobs{sent = Marked, awaited = Awaited, waiting = queue:filtermap(PutOff, Kept#jobs.waiting)},
     Deadlines = [D || #job{deadline = D} <- all(Next), D > Now],
-    {[too_late(Job) || Job <- Late] ++ Effects,
+    {[too_late(Job) || Job <- Late] ++ Effects ++ Told,
      Next#jobs{soonest = py_time:earliest(Deadlines)}}.
 
 expire(Now, #job{left = false, deadline = D} = Job, Effects) when D =< Now ->
@@ -286,12 +331,13 @@ stuck(Now, #jobs{sent = Sent}) ->
 
 %% A caller is gone. Its jobs that were sent are cancelled and keep their
 %% places, until their own deadlines or this one; the others are dropped.
--spec leave(pid(), py_time:deadline(), jobs()) -> {[effect()], jobs()}.
-leave(Caller, Latest, J) ->
+-spec leave(pid(), Now :: integer(), py_time:deadline(), jobs()) -> {[effect()], jobs()}.
+leave(Caller, Now, Latest, J) ->
     IsHis = fun(#job{req = #req{caller = Pid}, left = Left}) -> not Left andalso Pid =:= Caller end,
     {_, #jobs{sent = Sent} = Kept} = drop_waiting(IsHis, gather(J)),
-    {[cancel(Job) || Job <- Sent, IsHis(Job)],
-     lists:foldl(fun(Job, Acc) -> left(Job, Latest, Acc) end, Kept, lists:filter(IsHis, Sent))}.
+    {Told, Left} = with_awaited(py_awaited:leave(Caller, Now, Kept#jobs.awaited), Now, Kept),
+    {[cancel(Job) || Job <- Sent, IsHis(Job)] ++ Told,
+     lists:foldl(fun(Job, Acc) -> left(Job, Latest, Acc) end, Left, lists:filter(IsHis, Sent))}.
 
 left(#job{id = Id, deadline = Deadline} = Job, Latest, #jobs{sent = Sent} = J) ->
     Until = min(Deadline, Latest),

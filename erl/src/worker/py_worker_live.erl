@@ -33,13 +33,13 @@
                   options := py_worker:options(), hello := #{atom() => _}}.
 
 -spec new(args()) -> live().
-new(#{pool := Pool, pool_pid := PoolPid, slot := Slot, port := Port, os_pid := OsPid,
-      lane := Lane, options := #{max_queue := MaxQueue} = Options, hello := Hello}) ->
+new(#{pool := Pool, pool_pid := PoolPid, slot := Slot, port := Port, os_pid := OsPid, lane := Lane,
+      options := #{max_queue := MaxQueue, concurrency := Concurrency} = Options, hello := Hello}) ->
     Now = py_time:now_ms(),
     Tenure = py_worker_tenure:new(Options, rand:uniform(), Now),
     L = #live{pool = Pool, pool_pid = PoolPid, slot = Slot, port = Port, lane = Lane,
               max_queue = MaxQueue, about = py_talk_log:metadata(Pool, Slot, OsPid), tenure = Tenure,
-              now = Now, hello = (maps:with([python, guard, os_pid], Hello))#{lane => Lane =/= none},
+              now = Now, jobs = py_worker_jobs:new(Concurrency), hello = (maps:with([python, guard, os_pid], Hello))#{lane => Lane =/= none},
               send = py_worker_send:new(Hello, Pool#pool.max_frame),
               ladder = py_worker_ladder:new(Pool#pool.interrupt_grace)},
     tenure(py_worker_tenure:use(Tenure), bound({[], Tenure}, L)).
@@ -77,8 +77,8 @@ push(#req{caller = Caller} = Req, Now, #live{max_queue = Max, tenure = Tenure, s
     Id = py_worker_streams:next_id(L#live.last_id, L#live.streams),
     case py_worker_jobs:push(Id, Req, Max, L#live.jobs) of
         {[], Jobs} ->
-            Pushed = L#live{last_id = Id, jobs = Jobs, callers = watch(Caller, L), now = Now,
-                            since = since(Since, Now)},
+            Pushed = L#live{last_id = Id, jobs = Jobs, callers = py_worker_view:watch(Caller, L), now = Now,
+                            since = case Since of none -> Now; _ -> Since end},
             tenure(py_worker_tenure:take(Req, Tenure), first(Since, Pushed));
         Refused ->
             jobs(Refused, L)
@@ -89,23 +89,18 @@ nest(#req{caller = Caller} = Req, Now, #live{tenure = Tenure} = L) ->
     Id = py_worker_streams:next_id(L#live.last_id, L#live.streams),
     tenure(py_worker_tenure:take(Req, Tenure),
            jobs(py_worker_jobs:nest(Id, Req, L#live.jobs),
-                L#live{last_id = Id, callers = watch(Caller, L), now = Now})).
+                L#live{last_id = Id, callers = py_worker_view:watch(Caller, L), now = Now})).
 
 %% A program that has nothing to do gets it at once.
 first(none, L) -> send_waiting(L);
 first(_, L) -> L.
-
-since(none, Now) -> Now;
-since(Since, _) -> Since.
-
-watch(Caller, #live{callers = Callers} = L) ->
-    py_watch:watch(Caller, fun py_worker_view:callers/1, L, Callers).
 
 %% A frame from the program that has the Id of a request.
 -spec reply(py_wire:id(), binary(), live()) -> live().
 reply(Id, Frame, #live{pool = Pool, slot = Slot, jobs = Jobs} = L) ->
     case py_wire:ahead(Frame) of
         none -> job_reply(Id, Frame, L);
+        awaiting -> jobs(py_worker_jobs:await(Id, py_time:now_ms(), Jobs), L);
         given -> given(Id, py_worker_jobs:request(Id, Jobs), L);
         kept -> keep(Id, Frame, L);
         output -> L#live{jobs = py_worker_jobs:ahead(Id, Frame, Jobs)};
@@ -121,7 +116,7 @@ keep(Id, Frame, #live{pool = #pool{name = Name}, jobs = Jobs, tenure = Tenure} =
     Owner = py_worker_jobs:owner(Id, Jobs),
     {Number, Reply} = py_wire:kept(Frame, {Name, self()}, Owner),
     Bound = py_worker_tenure:bind({handle, Number, Owner}, Tenure),
-    job_reply(Id, Reply, bound(Bound, L#live{callers = watch(Owner, L)})).
+    job_reply(Id, Reply, bound(Bound, L#live{callers = py_worker_view:watch(Owner, L)})).
 
 job_reply(Id, Frame, #live{jobs = Jobs} = L) ->
     case py_worker_jobs:reply(Id, Frame, Jobs) of
@@ -145,8 +140,9 @@ urgent_reply(Id, Frame, #live{urgent = Urgent} = L) ->
 %% noted by themselves.
 note(Req, #live{jobs = Jobs} = L) -> L#live{jobs = py_worker_jobs:note(Req, Jobs)}.
 
-%% The program has said its numbers, because it was asked when it had nothing to do.
+%% What the program has said: its numbers, or its stacks because its loop is held up.
 -spec numbers(py_result:result(), live()) -> live().
+numbers({ok, Stacks}, L) when is_list(Stacks) -> L#live{loop_at = py_awaited:where(Stacks)};
 numbers(Result, #live{pool = Pool, slot = Slot, rest = Rest, last_id = Last, jobs = Jobs} = L) ->
     py_worker_rest:heard(Result, Pool, Slot, self()),
     {IsResting, Next} = py_worker_rest:answered(Last, Rest),
@@ -174,7 +170,7 @@ caller_gone(Pid, #live{callers = Callers} = L) ->
 
 leave(Pid, Now, #live{pool = #pool{timeout = Timeout}} = L) ->
     Latest = py_time:deadline(Timeout, Now),
-    Left = jobs(py_worker_jobs:leave(Pid, Latest, L#live.jobs), L),
+    Left = jobs(py_worker_jobs:leave(Pid, Now, Latest, L#live.jobs), L),
     let_go({dead, Pid}, streams(py_worker_streams:leave(Pid, Now, Left#live.streams), Left)).
 
 %% Something does not need this very worker any more.
@@ -277,7 +273,7 @@ spread(#live{pool = Pool, jobs = Jobs} = L) ->
 %% A worker that has lost its slot is not shown.
 look(#live{since = none, retiring = false, sealed = false, last_id = Last, rest = Rest} = L) ->
     case py_worker_urgent:count(L#live.urgent) > 0 orelse py_worker_rest:tick(Last, Rest) of
-        {ask, Next} -> effect({send, py_worker_rest:question()}, L#live{rest = Next});
+        {ask, Next} -> effect({send, py_worker_rest:question(memory_stats)}, L#live{rest = Next});
         {wait, Next} -> L#live{rest = Next};
         true -> L
     end;
@@ -344,6 +340,11 @@ effect({open, Job, Frame, Items}, #live{streams = Streams} = L) ->
 effect({stop, #job{id = Id} = Job, Until}, #live{jobs = Jobs} = L) ->
     Next = L#live{jobs = py_worker_jobs:put_back(Job, Until, Jobs)},
     effect({send, py_wire:stop(Id)}, Next);
+effect({unheard, Id}, #live{ladder = Ladder, now = Now} = L) ->
+    case py_worker_ladder:start(Id, Now, Ladder) of
+        {[], _} -> L;
+        Started -> ladder(Started, effect({send, py_worker_rest:question(stack)}, L))
+    end;
 effect({ended, Id}, #live{ladder = Ladder} = L) -> L#live{ladder = py_worker_ladder:off(Id, Ladder)};
 effect({rung, interrupt}, #live{about = About} = L) -> py_worker_reaper:interrupted(About), L;
 effect({rung, close}, #live{about = About, port = Port, pool = Pool} = L) ->

@@ -8,7 +8,7 @@
 -module(py_worker_rest).
 
 -export([remember/4, learn/4, heard/4]).
--export([new/0, question/0, soonest/3, tick/2, answered/2, moved/3]).
+-export([new/0, question/1, soonest/3, tick/2, answered/2, moved/3]).
 -export_type([rest/0]).
 
 -include("py.hrl").
@@ -27,8 +27,8 @@ new() ->
     #rest{}.
 
 %% With the id of what the worker itself asks.
--spec question() -> iodata().
-question() -> py_worker_boot:request(memory_stats, #{}).
+-spec question(memory_stats | stack) -> iodata().
+question(Op) -> py_worker_boot:request(Op, #{}).
 
 %% When to look at a program that has nothing to do, if something has happened then.
 -spec soonest(py_wire:id(), Then :: integer(), rest()) -> py_time:deadline().

@@ -4,8 +4,8 @@
 %% has to decide something, whether it may end; and its load, which others read.
 -module(py_worker_view).
 
--export([info/1, running/1, who/2, box/2, callers/1, is_running/1, lapse/1, uses/2, takes/2]).
--export([wake/1, is_done/1, may_end/1, cause/2, is_closing/1, suspect/2, culprit/1]).
+-export([info/1, running/1, who/2, box/2, callers/1, watch/2, is_running/1, lapse/1, uses/2]).
+-export([takes/2, wake/1, is_done/1, may_end/1, cause/2, is_closing/1, suspect/2, culprit/1]).
 -export([keep_time/1, rouse/1, last/1, is_limited/1, publish/1, publish_contexts/1, fit_heap/1]).
 -export_type([live/0]).
 
@@ -19,12 +19,12 @@
                         lane := boolean(),
                         state := idle | busy, calls := non_neg_integer(),
                         running := py_wire:what() | none,
-                        in_flight := non_neg_integer(), streams := non_neg_integer(),
-                        contexts := non_neg_integer(), handles := non_neg_integer()}.
+                        in_flight := non_neg_integer(), awaited := non_neg_integer(),
+                        streams := non_neg_integer(), contexts := non_neg_integer(), handles := non_neg_integer()}.
 info(#live{jobs = Jobs, streams = Streams, tenure = Tenure, hello = Hello} = L) ->
     State = case is_running(L) of true -> busy; false -> idle end,
     Hello#{state => State, calls => py_worker_jobs:calls(Jobs), running => running(L),
-           in_flight => py_worker_jobs:count(Jobs),
+           in_flight => py_worker_jobs:count(Jobs), awaited => py_worker_jobs:awaited(Jobs),
            streams => py_worker_streams:count(Streams),
            contexts => py_worker_tenure:contexts(Tenure),
            handles => py_worker_tenure:handles(Tenure)}.
@@ -69,6 +69,11 @@ box(Id, #live{tenure = Tenure} = L) ->
             case py_worker_tenure:open_context(Req, Tenure) of none -> closed; _ -> Context end;
         _ -> worker
     end.
+
+%% Those whose death is heard of, and this process.
+-spec watch(pid(), live()) -> py_watch:callers().
+watch(Caller, #live{callers = Callers} = L) ->
+    py_watch:watch(Caller, fun callers/1, L, Callers).
 
 %% The processes that have something here.
 -spec callers(live()) -> [pid()].
@@ -157,8 +162,14 @@ cause({memory, _} = Reason, _) ->
     Reason;
 cause(Reason, L) ->
     case is_closing(L) of
-        true -> timeout;
+        true -> why_closed(L);
         false -> Reason
+    end.
+
+why_closed(#live{ladder = Ladder, jobs = Jobs, loop_at = Where}) ->
+    case py_worker_jobs:is_awaited(py_worker_ladder:culprit(Ladder), Jobs) of
+        true -> {loop_blocked, Where};
+        false -> timeout
     end.
 
 %% Whether the program has been given up and is being ended.

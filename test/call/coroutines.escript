@@ -1,0 +1,248 @@
+#!/usr/bin/env escript
+%% SPDX-License-Identifier: Apache-2.0
+%%! -pa test/lib
+%%
+%% Functions that return coroutines: their results, many at once, deadlines, cancelling.
+-mode(compile).
+-include_lib("stdlib/include/assert.hrl").
+
+main(_) ->
+    tap:run(fixture:with_app(#{size => 2, concurrency => 1000, init => <<"import waits, asyncio">>}, [
+        {"the result of a coroutine is the result", fun results/0},
+        {"errors are the errors of an ordinary call", fun errors/0},
+        {"spawn_call, cast, parallel, every worker", fun forms/0},
+        {"the value of eval may be a coroutine", fun eval/0},
+        {"it runs in a thread of its own", fun threads/0},
+        {"asyncio.run in an ordinary call works as before", fun run/0},
+        {"in a context: its names, and their end", fun contexts/0},
+        {"ordinary calls go on meanwhile", fun beside/0},
+        {"a thousand at once", 60_000, fun thousand/0},
+        {"the next goes to the worker that awaits less", fun spread/0},
+        {"its time is up: CancelledError, and no worker is lost", fun deadline/0},
+        {"it is cancelled", fun cancel/0},
+        {"its caller dies", fun caller_dies/0},
+        {"code that does not heed that goes on, and costs no worker", fun stubborn/0},
+        {"what it prints comes with its result", fun capture/0},
+        {"what it has cost", fun bill/0},
+        {"a child that it has forked ends, and answers nothing", fun fork/0},
+        {"a fork in an ordinary call", fun fork_beside/0},
+        {"every result belongs to its request, whatever is cancelled", 120_000, fun random/0}
+    ])).
+
+call(Function, Args) -> py:call(waits, Function, Args).
+call(Function, Args, Options) -> py:call(waits, Function, Args, #{}, Options).
+
+awaited() -> lists:sum([maps:get(awaited, Worker) || Worker <- fixture:workers()]).
+
+until_awaited(N) -> fixture:wait_until(fun() -> awaited() =:= N end).
+
+%% ---------------------------------------------------------------------------
+
+results() ->
+    ?assertEqual({ok, [1, <<"two">>]}, call(echo, [[1, <<"two">>]])),
+    ?assertEqual({ok, 3}, py:call(waits, echo, [3], #{seconds => 0.01})),
+    ?assertEqual({ok, null}, call(echo, [none], #{none => null})),
+    ?assertEqual({ok, <<"later">>}, call('Later', [])),
+    Large = binary:copy(<<"x">>, 3_000_000),
+    ?assertEqual({ok, Large}, call(echo, [Large])).
+
+errors() ->
+    ?assertEqual({error, {'ValueError', <<"no">>}}, call(fail, [no])),
+    ?assertMatch({error, {'ValueError', <<"no">>, #{frames := [#{function := <<"fail">>}]}}},
+                 call(fail, [no], #{traceback => true})),
+    ?assertEqual({error, {'SystemExit', <<"3">>}}, call(leave, [3])),
+    ?assertEqual({error, {'asyncio.exceptions.CancelledError', <<>>}}, call(itself, [])),
+    ?assertMatch({error, {'TypeError', <<"result[0]: cannot encode object", _/binary>>}},
+                 py:eval("waits.echo([object()])")),
+    ?assertMatch({error, {'TypeError', <<"echo() missing 1 required", _/binary>>}}, call(echo, [])),
+    ?assertEqual({ok, 1}, call(echo, [1])).
+
+forms() ->
+    Ref = py:spawn_call(waits, echo, [1, 0.05]),
+    ?assertEqual({ok, 2}, call(echo, [2])),
+    ?assertEqual({ok, 1}, py:await(Ref)),
+    File = filename:join(fixture:tmpdir(), "cast"),
+    ok = py:cast(waits, confess, [list_to_binary(File), 0.01]),
+    ?assertEqual(<<"done">>, how(File)),
+    Calls = [{waits, echo, [N, 0.01]} || N <- lists:seq(1, 50)],
+    ?assertEqual({ok, lists:seq(1, 50)}, py:parallel(Calls)),
+    ?assertEqual({ok, lists:seq(1, 50)}, py:parallel(Calls, #{chunk => 25})),
+    ?assertMatch({ok, [{1, {ok, 7}}, {2, {ok, 7}}]}, call(echo, [7], #{pool => {default, all}})).
+
+eval() ->
+    ?assertEqual({ok, 5}, py:eval("waits.echo(n)", #{n => 5})),
+    ?assertMatch({error, {'TypeError', _}}, py:eval("[waits.Later()]")).
+
+threads() ->
+    ?assertEqual({ok, false}, call(thread, [])),
+    Ref = py:spawn_call(waits, block, [0.5], #{}, #{pool => {default, 1}}),
+    until_awaited(1),
+    {ok, Stacks} = py:stack(1),
+    ?assertMatch([#{frames := [_ | _]}], [Stack || #{thread := <<"asyncio">>} = Stack <- Stacks]),
+    ?assertEqual({ok, 0.5}, py:await(Ref)).
+
+run() ->
+    Ref = py:spawn_call(waits, echo, [1, 0.2]),
+    ?assertEqual({ok, 2}, py:eval("asyncio.run(waits.echo(2))")),
+    ?assertEqual({ok, 1}, py:await(Ref)).
+
+contexts() ->
+    {ok, C} = py_context:open(),
+    O = #{context => C},
+    ok = py:exec("import asyncio\nx = 1\nasync def f():\n    await asyncio.sleep(0.05)\n    return x", #{}, O),
+    Ref = py:spawn_call('__main__', f, [], #{}, O),
+    ok = py:exec("x = 2", #{}, O),
+    ?assertEqual({ok, 2}, py:await(Ref)),
+    ok = py_context:close(C),
+    ?assertMatch({error, _}, py:call('__main__', f, [], #{}, O)).
+
+beside() ->
+    Refs = [py:spawn_call(waits, echo, [N, 0.5]) || N <- lists:seq(1, 40)],
+    until_awaited(40),
+    [?assertMatch(#{state := idle, running := none}, Worker) || Worker <- fixture:workers()],
+    {_, {ok, 1}} = figure:within(100, fun() -> py:eval("1") end),
+    ?assertEqual([{ok, N} || N <- lists:seq(1, 40)], [py:await(Ref) || Ref <- Refs]),
+    until_awaited(0).
+
+thousand() ->
+    {ok, _} = py:start_pool(one, #{size => 1, concurrency => 1000, init => <<"import waits">>,
+                                   python_path => [fixture:python_path()]}),
+    ?assertEqual({ok, 1}, call(echo, [1], #{pool => one})),
+    {Ms, Values} = figure:within(250, fun() ->
+        Refs = [py:spawn_call(waits, echo, [N, 0.1], #{}, #{pool => one}) || N <- lists:seq(1, 1000)],
+        [py:await(Ref) || Ref <- Refs]
+    end),
+    tap:note("a thousand times 100 ms: ~.1f ms", [Ms]),
+    ?assertEqual([{ok, N} || N <- lists:seq(1, 1000)], Values),
+    ok = py:stop_pool(one).
+
+spread() ->
+    Refs = [begin
+                Ref = py:spawn_call(waits, echo, [N, 60]),
+                until_awaited(N),
+                Ref
+            end || N <- lists:seq(1, 20)],
+    ?assertEqual([10, 10], [N || #{awaited := N} <- fixture:workers()]),
+    [ok = py:cancel(Ref) || Ref <- Refs],
+    [{error, cancelled} = py:await(Ref) || Ref <- Refs],
+    until_awaited(0).
+
+%% ---------------------------------------------------------------------------
+
+file() -> filename:join(fixture:tmpdir(), "how").
+
+how(File) ->
+    fixture:wait_until(fun() -> filelib:file_size(File) > 0 end),
+    element(2, {ok, _} = file:read_file(File)).
+
+confess(File, Options) -> py:spawn_call(waits, confess, [list_to_binary(File), 60], #{}, Options).
+
+started(File) -> fixture:wait_until(fun() -> filelib:is_file(File ++ ".started") end).
+
+with_same_workers(Fun) ->
+    Before = fixture:os_pids(),
+    Fun(),
+    ?assertEqual({ok, 1}, call(echo, [1])),
+    ?assertEqual(Before, fixture:os_pids()).
+
+deadline() ->
+    with_same_workers(fun() ->
+        File = file(),
+        Ref = confess(File, #{timeout => 100}),
+        {_, {error, timeout}} = figure:within(150, fun() -> py:await(Ref) end),
+        ?assertEqual(<<"CancelledError">>, how(File)),
+        Refs = [py:spawn_call(waits, count, [60], #{}, #{timeout => 200}) || _ <- lists:seq(1, 100)],
+        [?assertEqual({error, timeout}, py:await(R)) || R <- Refs],
+        until_awaited(0)
+    end).
+
+cancel() ->
+    with_same_workers(fun() ->
+        File = file(),
+        Ref = confess(File, #{}),
+        started(File),
+        ok = py:cancel(Ref),
+        ?assertEqual({error, cancelled}, py:await(Ref)),
+        ?assertEqual(<<"CancelledError">>, how(File)),
+        until_awaited(0)
+    end).
+
+caller_dies() ->
+    with_same_workers(fun() ->
+        File = file(),
+        Pid = spawn(fun() -> call(confess, [list_to_binary(File), 60]) end),
+        started(File),
+        exit(Pid, kill),
+        ?assertEqual(<<"CancelledError">>, how(File)),
+        until_awaited(0)
+    end).
+
+%% The grace is 500 ms: the loop goes round all the time.
+stubborn() ->
+    with_same_workers(fun() ->
+        {_, {error, timeout}} = figure:within(150, fun() -> call(stubborn, [1.5], #{timeout => 100}) end),
+        ?assertEqual(1, awaited()),
+        until_awaited(0)
+    end).
+
+capture() ->
+    O = #{capture => true, pool => {default, 1}},
+    Refs = [py:spawn_call(waits, tell, [Name, 5], #{}, O) || Name <- [a, b]],
+    {ok, _, Beside} = py:call(builtins, print, [main], #{}, O),
+    ?assertEqual(<<"main\n">>, Beside),
+    [?assertEqual({ok, Name, binary:copy(<<(atom_to_binary(Name))/binary, "\n">>, 5)}, py:await(Ref))
+     || {Name, Ref} <- lists:zip([a, b], Refs)],
+    ?assertEqual({error, {'ValueError', <<"no">>}, <<>>}, call(fail, [no], O)).
+
+bill() ->
+    {ok, 1, #{time := Time} = Bill} = call(echo, [1, 0.1], #{bill => true}),
+    ?assert(Time >= 100_000),
+    ?assertNot(is_map_key(heap_delta, Bill)).
+
+fork() ->
+    File = file(),
+    {ok, Pid} = call(fork, [list_to_binary(File)], #{pool => {default, 1}}),
+    ?assertEqual(Pid, hd(fixture:os_pids())),
+    fixture:wait_until(fun() -> {ok, <<"child parent ">>} =:= file:read_file(File) end),
+    ?assertEqual({ok, 1}, call(echo, [1], #{pool => {default, 1}})).
+
+fork_beside() ->
+    O = #{pool => {default, 1}},
+    Ref = py:spawn_call(waits, echo, [1, 0.3], #{}, O),
+    until_awaited(1),
+    ?assertEqual({ok, 0}, py:call(waits, child, [], #{}, O)),
+    ?assertEqual({ok, 1}, py:await(Ref)).
+
+%% ---------------------------------------------------------------------------
+
+%% Each caller echoes its own numbers, and some of its calls end early.
+random() ->
+    Self = self(),
+    Callers = [spawn_monitor(fun() -> some(N, 60), Self ! {done, N} end) || N <- lists:seq(1, 20)],
+    [receive {'DOWN', Monitor, process, Pid, Why} -> ?assertEqual(normal, Why) end
+     || {Pid, Monitor} <- Callers],
+    [receive {done, N} -> ok end || N <- lists:seq(1, 20)],
+    until_awaited(0),
+    ?assertEqual({messages, []}, process_info(self(), messages)).
+
+some(_, 0) -> ok;
+some(N, Left) ->
+    Value = {N, Left},
+    Seconds = rand:uniform() / 50,
+    case rand:uniform(4) of
+        1 ->
+            ?assertEqual({ok, Value}, py:eval("v", #{v => Value}));
+        2 ->
+            Ref = py:spawn_call(waits, echo, [Value, Seconds]),
+            rand:uniform(2) =:= 1 andalso timer:sleep(rand:uniform(20)),
+            ok = py:cancel(Ref),
+            is_one_of(py:await(Ref), [{ok, Value}, {error, cancelled}]);
+        3 ->
+            is_one_of(call(echo, [Value, Seconds], #{timeout => rand:uniform(20)}), [{ok, Value}, {error, timeout}]);
+        4 ->
+            ?assertEqual({ok, Value}, call(echo, [Value, Seconds]))
+    end,
+    some(N, Left - 1).
+
+is_one_of(Result, Allowed) ->
+    lists:member(Result, Allowed) orelse error({neither, Result, Allowed}).

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Coroutines that wait, count, print, refuse to end or hold up their loop."""
+
+import asyncio
+import os
+import re
+import threading
+import time
+
+
+async def echo(value, seconds=0.0):
+    await asyncio.sleep(seconds)
+    return value
+
+
+async def fail(text):
+    await asyncio.sleep(0)
+    raise ValueError(text)
+
+
+async def leave(code):
+    raise SystemExit(code)
+
+
+async def itself():
+    return asyncio.current_task().cancel() or await asyncio.sleep(1)
+
+
+class Later:
+    """Something else that can be awaited."""
+
+    def __await__(self):
+        yield from asyncio.sleep(0).__await__()
+        return "later"
+
+
+now = most = begun = 0
+
+
+async def count(seconds):
+    """How many of these are there at most?"""
+    global now, most, begun
+    begun += 1
+    now += 1
+    most = max(now, most)
+    try:
+        await asyncio.sleep(seconds)
+    finally:
+        now -= 1
+
+
+async def confess(path, seconds):
+    """Writes down how it ends."""
+    open(path + ".started", "w").close()
+    how = "done"
+    try:
+        await asyncio.sleep(seconds)
+    except BaseException as error:
+        how = type(error).__name__
+        raise
+    finally:
+        with open(path, "w") as file:
+            file.write(how)
+
+
+async def stubborn(seconds):
+    """Hears that it is cancelled, and takes its time."""
+    try:
+        await asyncio.sleep(60)
+    except asyncio.CancelledError:
+        await asyncio.sleep(seconds)
+    return "at last"
+
+
+async def tell(name, times):
+    for _ in range(times):
+        print(name)
+        await asyncio.sleep(0.01)
+    return name
+
+
+async def block(seconds):
+    time.sleep(seconds)
+    return seconds
+
+
+async def block_gil():
+    re.match("(a+)+b", "a" * 64)
+
+
+async def thread():
+    return threading.current_thread() is threading.main_thread()
+
+
+async def fork(path):
+    """The child ends with this step of the loop."""
+    if os.fork() == 0:
+        with open(path, "a") as file:
+            file.write("child ")
+    await asyncio.sleep(0.2)
+    with open(path, "a") as file:
+        file.write("parent ")
+    return os.getpid()
+
+
+def child():
+    """The exit code of one that is forked in an ordinary call."""
+    pid = os.fork()
+    if pid == 0:
+        return None
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])

@@ -1,0 +1,133 @@
+#!/usr/bin/env escript
+%% SPDX-License-Identifier: Apache-2.0
+%%! -pa test/lib
+%%
+%% py_awaited and the jobs that are in it: they run beside the others, are cancelled when
+%% their time is up or their caller is gone, and a loop that does not hear of that is found.
+-mode(compile).
+-include_lib("stdlib/include/assert.hrl").
+-include("../../erl/include/py.hrl").
+-include("../../erl/include/py_worker_jobs.hrl").
+
+main(_) ->
+    tap:run([
+        {"the next job may start", fun next_starts/0},
+        {"its reply goes to whoever waits, and is no progress of another", fun reply/0},
+        {"what comes ahead of the reply", fun ahead/0},
+        [{"load: " ++ Name, fun() ->
+             ?assertEqual(Load, py_awaited:load(Own, 10, some(N))) end} || {Name, Own, N, Load} <- loads()],
+        {"time is up: it is cancelled, and whether it hears of that is looked at", fun expire/0},
+        {"it hears of that in time", fun told/0},
+        {"it is over in time", fun over/0},
+        {"its caller is gone", fun leave/0},
+        {"it was cancelled before it was awaited", fun cancelled_before/0},
+        {"within a call: it is no progress of the job below", fun nested/0},
+        {"death fails it", fun give_up/0},
+        {"where the loop is", fun where/0}
+    ]).
+
+req(Id) ->
+    #req{reply_to = Id, caller = self(), owner = self(), kind = job, arrival = 0, deadline = 100,
+         arity = 2, size = 1, body = <<"body">>}.
+
+job(Id) -> #job{id = Id, req = req(Id), deadline = 100}.
+
+some(N) ->
+    lists:foldl(fun(Id, A) -> {[], Next} = py_awaited:add(job(Id), 0, A), Next end,
+                py_awaited:new(), lists:seq(1, N)).
+
+%% {Name, the load without them, how many of them, the load}; there may be 10 of them.
+loads() ->
+    [{"none", {3, 8}, 0, {3, 8}}, {"a few: as much room as before", {3, 8}, 2, {5, 10}},
+     {"many: less room", {3, 8}, 6, {9, 10}}, {"as many as may be", {0, 8}, 10, {10, 10}},
+     {"more than may be", {0, 8}, 12, {12, 10}}, {"it takes nothing anyway", {3, 0}, 2, {5, 0}}].
+
+%% The first of two that were sent is awaited.
+awaiting() ->
+    Pushed = lists:foldl(fun(Id, J) -> {[], Next} = py_worker_jobs:push(Id, req(Id), 4, J), Next end,
+                         py_worker_jobs:new(10), [1, 2]),
+    {#job{id = 1}, One} = py_worker_jobs:next(Pushed),
+    {#job{id = 2}, Two} = py_worker_jobs:next(One),
+    {[progress], Jobs} = py_worker_jobs:await(1, 0, Two),
+    Jobs.
+
+next_starts() ->
+    Jobs = awaiting(),
+    ?assertEqual({2, 1}, {py_worker_jobs:count(Jobs), py_worker_jobs:awaited(Jobs)}),
+    ?assertEqual([{answer, 1, gone}, {answer, 2, gone}], lists:sort(py_worker_jobs:give_up(gone, Jobs))),
+    {_, Alone} = py_worker_jobs:reply(2, <<"two">>, Jobs),
+    ?assert(py_worker_jobs:is_idle(Alone)),
+    ?assertEqual(1, py_worker_jobs:count(Alone)),
+    ?assertEqual({1, 9}, py_worker_jobs:load(Alone)).
+
+reply() ->
+    {[{answer, 1, {reply, <<"one">>}}], Jobs} = py_worker_jobs:reply(1, <<"one">>, awaiting()),
+    ?assertEqual(unknown, py_worker_jobs:reply(1, <<"again">>, Jobs)),
+    ?assertEqual({1, 1}, {py_worker_jobs:count(Jobs), py_worker_jobs:calls(Jobs)}).
+
+ahead() ->
+    Jobs = py_worker_jobs:ahead(1, <<"bill">>, py_worker_jobs:ahead(1, <<"output">>, awaiting())),
+    ?assertMatch({[{answer, 1, {reply, <<"one">>, [<<"output">>, <<"bill">>]}}], _},
+                 py_worker_jobs:reply(1, <<"one">>, Jobs)).
+
+late() ->
+    {_, Alone} = py_worker_jobs:reply(2, <<"two">>, awaiting()),
+    ?assertEqual({[], Alone}, py_worker_jobs:expire(99, Alone)),
+    Cancel = py_wire:cancel(1),
+    {[{answer, 1, {error, timeout}}, {send, Cancel}], Late} = py_worker_jobs:expire(100, Alone),
+    ?assertEqual(110, py_worker_jobs:soonest(Late)),
+    Late.
+
+expire() ->
+    {[{unheard, 1}], Unheard} = py_worker_jobs:expire(110, late()),
+    {[{unheard, 1}], _} = py_worker_jobs:expire(120, Unheard),
+    ?assert(py_worker_jobs:is_awaited(1, Unheard)),
+    ?assertEqual(self(), py_worker_jobs:owner(1, Unheard)).
+
+told() ->
+    {[{ended, 1}], Told} = py_worker_jobs:await(1, 105, late()),
+    {[], Known} = py_worker_jobs:expire(1000, Told),
+    ?assertEqual(infinity, py_worker_jobs:soonest(Known)),
+    ?assertEqual(1, py_worker_jobs:count(Known)),
+    {[{ended, 1}], Over} = py_worker_jobs:reply(1, <<"one">>, Known),
+    ?assertEqual(0, py_worker_jobs:count(Over)),
+    ?assertEqual({[], Over}, py_worker_jobs:await(1, 0, Over)).
+
+over() ->
+    {[{ended, 1}], Over} = py_worker_jobs:reply(1, <<"one">>, late()),
+    ?assertEqual(0, py_worker_jobs:count(Over)).
+
+leave() ->
+    {Effects, Left} = py_worker_jobs:leave(self(), 50, 1000, awaiting()),
+    ?assert(lists:member({send, py_wire:cancel(1)}, Effects)),
+    ?assertEqual(60, py_worker_jobs:soonest(Left)),
+    ?assertEqual([], py_worker_jobs:give_up(gone, Left)),
+    {Again, _} = py_worker_jobs:expire(60, Left),
+    ?assert(lists:member({unheard, 1}, Again)).
+
+cancelled_before() ->
+    {[], Pushed} = py_worker_jobs:push(1, req(1), 4, py_worker_jobs:new(10)),
+    {_, Sent} = py_worker_jobs:next(Pushed),
+    {_, Late} = py_worker_jobs:expire(100, Sent),
+    Cancel = py_wire:cancel(1),
+    ?assertMatch({[progress, {ended, 1}, {send, Cancel}], _}, py_worker_jobs:await(1, 105, Late)).
+
+nested() ->
+    {[], Pushed} = py_worker_jobs:push(1, req(1), 4, py_worker_jobs:new(10)),
+    {_, Sent} = py_worker_jobs:next(Pushed),
+    {_, Jobs} = py_worker_jobs:nest(2, (req(2))#req{within = 300, body = py_secret:hide(<<>>)}, Sent),
+    ?assertMatch({[], _}, py_worker_jobs:await(2, 0, Jobs)).
+
+give_up() ->
+    Jobs = awaiting(),
+    {[{recall, [2]}], Busy} = py_worker_jobs:take_back(Jobs),
+    ?assertEqual([{answer, 1, gone}, {answer, 2, gone}], lists:sort(py_worker_jobs:give_up(gone, Busy))),
+    ?assert(py_worker_jobs:has_free(Jobs)),
+    ?assertEqual([self(), self()], py_worker_jobs:callers(Jobs)).
+
+where() ->
+    Frame = fun(F) -> #{file => <<"a.py">>, line => 3, function => F, text => <<>>} end,
+    Stacks = [#{thread => <<"MainThread">>, frames => [Frame(<<"main">>)]},
+              #{thread => <<"asyncio">>, frames => [Frame(<<"outer">>), Frame(<<"inner">>)]}],
+    ?assertEqual(<<"a.py, line 3, in inner">>, py_awaited:where(Stacks)),
+    ?assertEqual(unknown, py_awaited:where([hd(Stacks)])).
