@@ -36,6 +36,7 @@
 #include "talk/aio.h"
 #include "talk/wait.h"
 #include "task/handle.h"
+#include "task/code.h"
 #include "task/reply.h"
 #include "task/task.h"
 #include "value/classes.h"
@@ -103,6 +104,7 @@ int main(int argc, char **argv)
     jobs_init();
     nest_init();
     aio_init(options.concurrency, jobs_is_cancelled);
+    code_allow_await(options.concurrency > 0);
     interrupt_set_grace(options.interrupt_grace);
     pause_init(options.pause);
     task_on_return(fork_end_child);

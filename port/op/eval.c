@@ -137,6 +137,22 @@ static PyObject *run_with(PyObject *code, PyObject *names, PyObject *locals)
     return none;
 }
 
+/* Code that awaits something has not run yet, and others will run meanwhile:
+ * there is no time at which its locals could be among the names. Takes what
+ * running it gave. */
+static PyObject *check_run_take(PyObject *none)
+{
+    if (!none || !python_is_awaitable(none))
+        return none;
+    PyObject *closed = PyObject_CallMethod(none, "close", NULL);
+    Py_XDECREF(closed);
+    Py_DECREF(none);
+    PyErr_SetString(classes_badarg(),
+                    "locals: code with an await outside of functions takes "
+                    "none; call a function with them");
+    return NULL;
+}
+
 PyObject *op_exec(struct task *task)
 {
     PyObject *text = NULL, *locals = NULL, *code = NULL, *names = NULL;
@@ -147,7 +163,7 @@ PyObject *op_exec(struct task *task)
         !(code = code_of_statements(text, &task->opts)) ||
         !(names = task_names(task)))
         goto out;
-    none = locals ? run_with(code, names, locals)
+    none = locals ? check_run_take(run_with(code, names, locals))
                   : PyEval_EvalCode(code, names, names);
 out:
     if (!none)

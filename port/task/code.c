@@ -88,6 +88,13 @@ struct kind {
 static struct kind expressions = {.mode = "eval", .what = "expression"};
 static struct kind statements = {.mode = "exec", .what = "statements"};
 
+static bool awaits; /* set before there are threads */
+
+void code_allow_await(bool allowed)
+{
+    awaits = allowed;
+}
+
 /* Most code begins with neither a blank nor a byte order mark. */
 static PyObject *unindented(PyObject *text, const char *what)
 {
@@ -103,9 +110,9 @@ static PyObject *compile(const struct kind *kind, PyObject *text,
 {
     PyObject *source = unindented(text, kind->what), *code = NULL;
     if (source)
-        code = python_call("erlang._source", "compiled", "(Osz#l)", source,
+        code = python_call("erlang._source", "compiled", "(Osz#li)", source,
                            kind->mode, opts->filename,
-                           (Py_ssize_t)opts->filename_len, opts->line);
+                           (Py_ssize_t)opts->filename_len, opts->line, awaits);
     Py_XDECREF(source);
     return code;
 }

@@ -10,6 +10,10 @@
 #include "task/opts.h"
 #include "value/python.h"
 
+/* Whether code may await something outside of functions: then its value is a
+ * coroutine. It may not until this is called, before there are threads. */
+void code_allow_await(bool allowed);
+
 /* An expression; it may be indented, and begin with a byte order mark. The
  * options say which file and line it comes from. */
 PyObject *code_of_expression(PyObject *text, const struct task_opts *opts);

@@ -12,6 +12,9 @@ main(_) ->
         {"errors are the errors of an ordinary call", fun errors/0},
         {"spawn_call, cast, parallel, every worker", fun forms/0},
         {"the value of eval may be a coroutine", fun eval/0},
+        {"await in eval", fun await_in_eval/0},
+        {"await in exec: its names stay", fun await_in_exec/0},
+        {"await in init and exec_all", fun await_in_init/0},
         {"it runs in a thread of its own", fun threads/0},
         {"asyncio.run in an ordinary call works as before", fun run/0},
         {"in a context: its names, and their end", fun contexts/0},
@@ -72,6 +75,49 @@ forms() ->
 eval() ->
     ?assertEqual({ok, 5}, py:eval("waits.echo(n)", #{n => 5})),
     ?assertMatch({error, {'TypeError', _}}, py:eval("[waits.Later()]")).
+
+await_in_eval() ->
+    ?assertEqual({ok, 3}, py:eval("await waits.echo(1) + await waits.echo(2)")),
+    ?assertEqual({ok, [0, 1, 2]}, py:eval("[await waits.echo(x) for x in range(n)]", #{n => 3})),
+    ?assertEqual({error, timeout}, py:eval("await waits.echo(1, 60)", #{}, 100)),
+    ?assertMatch({error, {'ValueError', <<"no">>}}, py:eval("await waits.fail('no')")),
+    ?assertMatch({error, {'SyntaxError', _}}, py:eval("await waits.echo(")),
+    ?assertEqual({ok, 1}, py:eval("(lambda: 1)()")).
+
+await_in_exec() ->
+    ok = py:exec("
+        first = await waits.echo(1)
+        async def twice(x):
+            return 2 * await waits.echo(x)
+        async with asyncio.Lock():
+            second = await twice(first)
+        for n in range(2):
+            await waits.echo(n)
+    "),
+    ?assertEqual({ok, [1, 2, 1]}, py:eval("[first, second, n]")),
+    ?assertEqual({error, {'ValueError', <<"no">>}}, py:exec("third = 3\nawait waits.fail('no')\nthird = 4")),
+    ?assertEqual({ok, 3}, py:eval("third")),
+    ?assertMatch({error, {badarg, <<"locals: code with an await", _/binary>>}},
+                 py:exec("await waits.echo(x)", #{x => 1}, #{})),
+    ?assertMatch({error, {'NameError', _}}, py:eval("x")),
+    py:unbind(),
+    {ok, C} = py_context:open(),
+    ok = py:exec("import waits\nown = await waits.echo(7)", #{}, #{context => C}),
+    ?assertEqual({ok, 7}, py:eval("own", #{}, #{context => C})),
+    ok = py_context:close(C).
+
+await_in_init() ->
+    Path = [fixture:python_path()],
+    {ok, _} = py:start_pool(init, #{size => 1, python_path => Path,
+                                    init => "import waits\nready = await waits.echo('ready', 0.1)"}),
+    ok = py:exec_all("more = await waits.echo(ready)", #{pool => init}),
+    ?assertEqual({ok, <<"ready">>}, py:eval("more", #{}, #{pool => init})),
+    ok = py:restart_workers(init),
+    ?assertEqual({ok, <<"ready">>}, py:eval("more", #{}, #{pool => init})),
+    ok = py:stop_pool(init),
+    ?assertMatch({error, {python_start, <<"init, piece 1, line 2: ValueError: no", _/binary>>}},
+                 py:start_pool(init, #{size => 1, python_path => Path,
+                                       init => "import waits\nawait waits.fail('no')"})).
 
 threads() ->
     ?assertEqual({ok, false}, call(thread, [])),

@@ -53,6 +53,7 @@ off() ->
     ok = raw:ask(Port, {exec, ?CODE}),
     {error, {'TypeError', Text}} = raw:ask(Port, call(nap, [0])),
     ?assert(fixture:contains(Text, "it has to be awaited")),
+    ?assertMatch({error, {'SyntaxError', _}}, raw:ask(Port, {exec, <<"await nap(0)">>})),
     raw:close(Port).
 
 beside() ->
@@ -63,6 +64,9 @@ beside() ->
     raw:send(Port, {3, {eval, <<"nap(0, object())">>, #{}}}),
     {3, awaiting} = raw:recv(Port),
     ?assertMatch({3, {error, {'TypeError', <<"result: cannot encode", _/binary>>}}}, raw:recv(Port)),
+    raw:send(Port, {4, {exec, <<"x = await nap(0.1, 5)">>}}),
+    ?assertEqual([{4, awaiting}, {4, ok}], recv(Port, 2)),
+    ?assertEqual({ok, 5}, raw:ask(Port, {eval, <<"x">>, #{}})),
     raw:close(Port).
 
 ahead() ->

@@ -235,7 +235,8 @@ killing(_, S) -> S.
 
 %% An event changes nothing that others see. After a broken frame nothing is heard or said.
 frame({What, _} = Frame, S) when is_atom(What) -> {noreply, frame_step(Frame, S)};
-frame({_, Frame}, #state{phase = {starting, Boot, Timer}} = S) -> step_done(Frame, Boot, Timer, S);
+frame({_, Frame}, #state{phase = {starting, Boot, Timer}} = S) ->
+    case py_wire:ahead(Frame) of awaiting -> {noreply, S}; none -> step_done(Frame, Boot, Timer, S) end;
 frame(Frame, S) -> settle(more(?MOST_STEPS, frame_step(Frame, S))).
 
 frame_step({broken, Why}, #state{port = Port} = S) -> exit(Port, Why), S;

@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 # A longer text (in characters) is not kept.
 _MOST = 1_000_000
 
-# compile() with this flag gives the tree (ast.PyCF_ONLY_AST).
+# compile() with this flag gives the tree (ast.PyCF_ONLY_AST), and with that one it
+# takes `await` outside of functions (ast.PyCF_ALLOW_TOP_LEVEL_AWAIT).
 _ONLY_TREE = 0x400
+_AWAIT = 0x2000
 
 _by_name: dict[str, _File] = {}
 _by_text: dict[tuple[str, str], _Kept] = {}
@@ -139,16 +141,19 @@ def show_all() -> None:
             file.show(cache)
 
 
-def compiled(text: str, mode: str, filename: str | None, line: int) -> CodeType:
+def compiled(
+    text: str, mode: str, filename: str | None, line: int, awaits: int
+) -> CodeType:
     """The code of a text; mode is "eval" or "exec", as compile() has it.
 
-    Without a filename it gets a name of its own: the same text the same one.
+    Without a filename it gets a name of its own: the same text the same one.  If
+    it awaits something itself, and that is allowed, it makes a coroutine.
     """
     if mode == "eval":
         text = text.lstrip(" \t")  # as Python's own eval does it
     name = filename or _name(mode, text)
     try:
-        code = _compile(text, mode, name, line)
+        code = _compile(text, mode, name, line, _AWAIT if awaits else 0)
     except SyntaxError as error:
         if not filename and error.filename == name:
             error.filename = f"<{mode}>"  # nobody will ask for it
@@ -176,9 +181,9 @@ def _name(mode: str, text: str) -> str:
     return f"<{mode} {_last_number}>"
 
 
-def _compile(text: str, mode: str, name: str, line: int) -> CodeType:
+def _compile(text: str, mode: str, name: str, line: int, flags: int) -> CodeType:
     above = "\n" * (line - 1)
-    code: CodeType = compile(above + text if above else text, name, mode, 0, True)
+    code: CodeType = compile(above + text if above else text, name, mode, flags, True)
     return code
 
 
