@@ -136,8 +136,8 @@ int work_until_end(void)
         buf_shrink(&out);
     }
     buf_free(&out);
-    aio_end();
     streams_drop();
+    aio_end();
     context_close_all();
     handle_release_all();
     return output_broken() ? EXIT_IO : reader_exit_code();

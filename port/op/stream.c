@@ -11,6 +11,7 @@
 
 #include "op/op.h"
 #include "memory/heap_hook.h"
+#include "talk/aio.h"
 #include "talk/module.h"
 #include "task/reply.h"
 #include "task/span.h"
@@ -220,6 +221,8 @@ void stream_give(struct stream *s)
 PyObject *op_stream(struct task *task)
 {
     PyObject *iterable = op_source(task);
+    if (iterable)
+        iterable = aio_source_take(iterable);
     PyObject *iterator = iterable ? PyObject_GetIter(iterable) : NULL;
     Py_XDECREF(iterable);
     return iterator;

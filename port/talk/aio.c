@@ -179,6 +179,32 @@ int aio_begin_take(const struct task *task, PyObject *value, const char *root,
     return 0;
 }
 
+/* ---- streams ---------------------------------------------------------- */
+
+static bool is_asynchronous(PyObject *source)
+{
+    return python_is_async_iterable(source) && !Py_TYPE(source)->tp_iter;
+}
+
+/* The result of a function of erlang._aio, which waits for the loop. */
+static PyObject *ask_take(const char *function, PyObject *source)
+{
+    PyObject *result = NULL;
+    if (start() == 0)
+        result = python_call("erlang._aio", function, "(O)", source);
+    Py_DECREF(source);
+    return result;
+}
+
+PyObject *aio_source_take(PyObject *source)
+{
+    if (aio_is_on() && python_is_awaitable(source) && !Py_TYPE(source)->tp_iter)
+        source = ask_take("wait", source);
+    if (source && aio_is_on() && is_asynchronous(source))
+        source = ask_take("Items", source);
+    return source;
+}
+
 /* ---- cancelling ------------------------------------------------------- */
 
 void aio_cancel(const struct request *req)

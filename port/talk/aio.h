@@ -29,6 +29,12 @@ bool aio_is_on(void);
 int aio_begin_take(const struct task *task, PyObject *value, const char *root,
                    PyObject *captured);
 
+/* What is made of the source of a stream, which it takes: of what `await` takes
+ * what that gives, and of an asynchronous iterable an iterator. All else is
+ * returned as it is. The main thread waits, and so it does for each item. A new
+ * reference; NULL with an exception. GIL held, main thread. */
+PyObject *aio_source_take(PyObject *source);
+
 /* Cancels what has the id of `req`, if it is awaited. The loop says so, by
  * {Id, awaiting}, before it raises CancelledError there: whoever has cancelled
  * knows then that the loop goes round. Any thread, no GIL. */

@@ -161,6 +161,13 @@ static inline bool python_is_awaitable(PyObject *obj)
     return methods && methods->am_await;
 }
 
+/* Whether `async for` takes it. Runs no Python code. */
+static inline bool python_is_async_iterable(PyObject *obj)
+{
+    const PyAsyncMethods *const methods = Py_TYPE(obj)->tp_as_async;
+    return methods && methods->am_aiter;
+}
+
 /* The next pair of a dict, two new references; false at the end. Never runs
  * Python code and never fails, but pairs may be missed or come twice if the
  * dict changes in between: the caller has to count. */

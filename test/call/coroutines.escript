@@ -18,6 +18,9 @@ main(_) ->
         {"it runs in a thread of its own", fun threads/0},
         {"asyncio.run in an ordinary call works as before", fun run/0},
         {"in a context: its names, and their end", fun contexts/0},
+        {"an asynchronous generator is a stream", fun streams/0},
+        {"a stream of one that is closed, left, out of time", fun stream_ends/0},
+        {"what is awaited gives a stream's source", fun awaited_source/0},
         {"ordinary calls go on meanwhile", fun beside/0},
         {"a thousand at once", 60_000, fun thousand/0},
         {"the next goes to the worker that awaits less", fun spread/0},
@@ -141,6 +144,40 @@ contexts() ->
     ?assertEqual({ok, 2}, py:await(Ref)),
     ok = py_context:close(C),
     ?assertMatch({error, _}, py:call('__main__', f, [], #{}, O)).
+
+streams() ->
+    ?assertEqual({ok, lists:seq(0, 2999)}, py:stream(waits, items, [3000])),
+    ?assertEqual({ok, [2, 1, 0]}, py:stream(waits, 'Countdown', [3])),
+    ?assertEqual({ok, [0, 10]}, py:stream_eval("(10 * i async for i in waits.items(2))")),
+    ?assertEqual({error, {'ValueError', <<"no more">>}}, py:stream(waits, faulty, [])),
+    ?assertEqual({ok, []}, py:stream(waits, items, [0])),
+    {ok, Stream} = py:stream_open({waits, items, [3, none, 0.1]}, #{}),
+    Ref = py:spawn_call(waits, echo, [1, 0.05]),
+    ?assertEqual({ok, 1}, py:await(Ref)),
+    ok = py:stream_close(Stream).
+
+stream_ends() ->
+    with_same_workers(fun() ->
+        Closed = file(),
+        {ok, Stream} = py:stream_open({waits, items, [100_000, list_to_binary(Closed)]}, #{chunk => 10}),
+        {ok, [0 | _]} = py:stream_next(Stream),
+        ok = py:stream_close(Stream),
+        ?assertEqual(<<"GeneratorExit">>, how(Closed)),
+        Late = file(),
+        ?assertEqual({error, timeout}, py:stream(waits, items, [3, list_to_binary(Late), 60], #{}, 100)),
+        ?assertEqual(<<"CancelledError">>, how(Late)),
+        Left = file(),
+        Pid = spawn(fun() -> py:stream(waits, items, [3, list_to_binary(Left), 60]) end),
+        timer:sleep(100),
+        exit(Pid, kill),
+        ?assertEqual(<<"CancelledError">>, how(Left))
+    end).
+
+awaited_source() ->
+    ?assertEqual({ok, [0, 1, 2]}, py:stream(waits, listed, [3])),
+    ?assertEqual({ok, [0, 1]}, py:stream_eval("await waits.listed(2)")),
+    ?assertMatch({error, {'TypeError', <<"'int' object is not iterable">>}}, py:stream(waits, echo, [3])),
+    ?assertEqual({error, {'ValueError', <<"no">>}}, py:stream(waits, fail, [no])).
 
 beside() ->
     Refs = [py:spawn_call(waits, echo, [N, 0.5]) || N <- lists:seq(1, 40)],

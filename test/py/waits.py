@@ -109,3 +109,46 @@ def child():
     if pid == 0:
         return None
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+async def items(n, path=None, seconds=0.0):
+    """Writes down how it ends."""
+    how = "done"
+    try:
+        for i in range(n):
+            await asyncio.sleep(seconds)
+            yield i
+    except BaseException as error:
+        how = type(error).__name__
+        raise
+    finally:
+        await asyncio.sleep(0)
+        if path:
+            with open(path, "w") as file:
+                file.write(how)
+
+
+async def faulty():
+    yield 1
+    raise ValueError("no more")
+
+
+class Countdown:
+    """An asynchronous iterator that is no generator."""
+
+    def __init__(self, n):
+        self.n = n
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        if self.n == 0:
+            raise StopAsyncIteration
+        self.n -= 1
+        return self.n
+
+
+async def listed(n):
+    await asyncio.sleep(0)
+    return list(range(n))

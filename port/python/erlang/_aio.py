@@ -3,7 +3,8 @@
 
 The thread is there from the first coroutine to the worker's end.  What is to be
 done comes from C (talk/aio.c), which wakes the loop by a descriptor; the results
-go back there.  All but `start` and `stop` runs in the loop's thread.
+go back there.  All but `start`, `stop`, `wait` and `Items` runs in the loop's
+thread.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from erlang import Cancelled, _output
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import AsyncIterable, Awaitable
     from typing import Any, NoReturn
 
     Item = tuple[Awaitable[Any], Any]
@@ -133,6 +134,56 @@ def _done(number: int, task: asyncio.Task[Any]) -> None:
     else:
         _erlang.done(number, None, asyncio.CancelledError())
     _begin()
+
+
+def wait(awaitable: Awaitable[Any]) -> Any:
+    """What the loop makes of it, for the main thread, which waits.
+
+    If that is interrupted, so is what is awaited; it is over when this is.
+    """
+    over = threading.Event()
+    tasks: list[asyncio.Task[Any]] = []
+
+    def begin() -> None:
+        tasks.append(_task(awaitable, None))
+        tasks[0].add_done_callback(lambda _: over.set())
+
+    def cancel() -> None:
+        if tasks:
+            tasks[0].cancel()
+        else:
+            over.set()  # it did not get so far
+
+    try:
+        _loop.call_soon_threadsafe(begin)
+        over.wait()
+    except BaseException:
+        _loop.call_soon_threadsafe(cancel)
+        over.wait()
+        raise
+    return tasks[0].result()
+
+
+class Items:
+    """The items of an asynchronous iterable, for a stream."""
+
+    def __init__(self, iterable: AsyncIterable[Any]) -> None:
+        self._iterator = iterable.__aiter__()
+
+    def __iter__(self) -> Items:
+        return self
+
+    def __next__(self) -> Any:
+        try:
+            return wait(self._iterator.__anext__())
+        except StopAsyncIteration:
+            raise StopIteration from None
+
+    def close(self) -> None:
+        """End a generator: its finally blocks run."""
+        close = getattr(self._iterator, "aclose", None)
+        if close is not None:
+            wait(close())
 
 
 def stop() -> None:
