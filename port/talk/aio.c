@@ -13,6 +13,7 @@
 #include "talk/module.h"
 #include "task/capture.h"
 #include "task/reply.h"
+#include "task/span.h"
 #include "wire/clock.h"
 #include "wire/output.h"
 #include "wire/put.h"
@@ -125,13 +126,18 @@ static void awaited_free(struct awaited *a)
     free(a);
 }
 
-/* For the loop, which cannot look before this thread lets go of the GIL. */
-static int announce(struct awaited *a, PyObject *value)
+/* For the loop, which cannot look before this thread lets go of the GIL. If
+ * somebody's trace goes on in the job, it has a context of its own. */
+static int announce(struct awaited *a, const struct task *task, PyObject *value)
 {
+    PyObject *context = span_context(&task->opts), *item = NULL;
     a->number = ++aio.last;
-    PyObject *item = Py_BuildValue("(lOO)", a->number, value,
-                                   a->captured ? a->captured : Py_None);
+    if (context || !PyErr_Occurred())
+        item = Py_BuildValue("(lOOO)", a->number, value,
+                             a->captured ? a->captured : Py_None,
+                             context ? context : Py_None);
     int rc = item ? PyList_Append(aio.begun, item) : -1;
+    Py_XDECREF(context);
     Py_XDECREF(item);
     return rc;
 }
@@ -169,7 +175,7 @@ int aio_begin_take(const struct task *task, PyObject *value, const char *root,
         return -1;
     }
     a->captured = captured;
-    if (announce(a, value) < 0) {
+    if (announce(a, task, value) < 0) {
         awaited_free(a);
         return -1;
     }

@@ -45,8 +45,8 @@ void aio_cancel(const struct request *req);
 void aio_end(void);
 
 /* For the loop: what was handed over since the last call, a list of tuples
- * (number, awaitable, captured or None), and the numbers of those that are to
- * be cancelled. A new reference; NULL with an exception. GIL held. */
+ * (number, awaitable, captured or None, context or None), and the numbers of
+ * those that are to be cancelled. A new reference; NULL with an exception. GIL held. */
 PyObject *aio_news(void);
 
 /* What was awaited has this value, or has failed with this exception (NULL):

@@ -245,7 +245,8 @@ static PyMethodDef functions[] = {
      "erlang._decode.decode."},
     {"begun", erlang_begun, METH_NOARGS,
      "begun(): for the loop: what is to be awaited, a list of tuples (number,\n"
-     "awaitable, file or None), and the numbers of what is cancelled."},
+     "awaitable, file or None, context or None), and the numbers of what is\n"
+     "cancelled."},
     {"done", erlang_done, METH_VARARGS,
      "done(number, value, exc): what was awaited has ended like this."},
     {NULL, NULL, 0, NULL},

@@ -30,6 +30,7 @@ main(_) ->
         {"code that does not heed that goes on, and costs no worker", fun stubborn/0},
         {"what it prints comes with its result", fun capture/0},
         {"what it has cost", fun bill/0},
+        {"a trace goes on in it, and in no other", fun trace/0},
         {"a child that it has forked ends, and answers nothing", fun fork/0},
         {"a fork in an ordinary call", fun fork_beside/0},
         {"every result belongs to its request, whatever is cancelled", 120_000, fun random/0}
@@ -281,6 +282,13 @@ bill() ->
     {ok, 1, #{time := Time} = Bill} = call(echo, [1, 0.1], #{bill => true}),
     ?assert(Time >= 100_000),
     ?assertNot(is_map_key(heap_delta, Bill)).
+
+trace() ->
+    Parent = <<"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01">>,
+    ?assertEqual({ok, Parent}, call(traced, [], #{traceparent => Parent})),
+    ?assertEqual({ok, Parent}, py:eval("await waits.traced()", #{}, #{traceparent => Parent})),
+    ?assertEqual({ok, none}, call(traced, [])),
+    ?assertEqual({ok, Parent, <<>>}, call(traced, [], #{traceparent => Parent, capture => true})).
 
 fork() ->
     File = file(),

@@ -7,6 +7,8 @@ import re
 import threading
 import time
 
+import erlang
+
 
 async def echo(value, seconds=0.0):
     await asyncio.sleep(seconds)
@@ -152,3 +154,12 @@ class Countdown:
 async def listed(n):
     await asyncio.sleep(0)
     return list(range(n))
+
+
+async def traced():
+    await asyncio.sleep(0)
+    return await asyncio.create_task(_traceparent())
+
+
+async def _traceparent():
+    return erlang.traceparent()

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from contextvars import ContextVar, copy_context
+from contextvars import Context, ContextVar
 from functools import partial
 from itertools import islice
 
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Awaitable
     from typing import Any, NoReturn
 
-    Item = tuple[Awaitable[Any], Any]
+    # What is awaited, where it prints to, its context; the last two may be None.
+    Item = tuple[Awaitable[Any], Any, Any]
 
 # How long what is awaited has to end when the worker does (s).
 _PATIENCE = 0.5
@@ -57,7 +58,7 @@ def start(news: int, most: int) -> None:
         return
     _most = most
     _loop = asyncio.new_event_loop()
-    _loop.add_reader(news, _look)
+    Context().run(_loop.add_reader, news, _look)  # not in that of this job
     _thread = threading.Thread(target=_run, name="asyncio", daemon=True)
     _thread.start()
 
@@ -78,8 +79,8 @@ def _run() -> None:
 
 def _look() -> None:
     begun, cancelled = _erlang.begun()
-    for number, awaitable, captured in begun:
-        _waiting[number] = (awaitable, captured)
+    for number, *item in begun:
+        _waiting[number] = tuple(item)
     for number in cancelled:
         _cancel(number)
     _begin()
@@ -94,16 +95,20 @@ def _begin() -> None:
         _loop.call_soon(_begin)
 
 
-def _task(awaitable: Awaitable[Any], captured: Any) -> asyncio.Task[Any]:
+def _task(
+    awaitable: Awaitable[Any], captured: Any = None, context: Any = None
+) -> asyncio.Task[Any]:
     coroutine = awaitable
     if not asyncio.iscoroutine(awaitable):
         coroutine = _awaited(awaitable)
-    if captured is None:
-        return _loop.create_task(coroutine)  # type: ignore[arg-type]
-    _output.captured_here = _captured.get
-    context = copy_context()
-    context.run(_captured.set, captured)
-    return context.run(_loop.create_task, coroutine)  # type: ignore[arg-type]
+    if captured is not None:
+        _output.captured_here = _captured.get
+        context = context or Context()
+        context.run(_captured.set, captured)
+    if context is not None:
+        task: asyncio.Task[Any] = context.run(_loop.create_task, coroutine)
+        return task
+    return _loop.create_task(coroutine)  # type: ignore[arg-type]
 
 
 async def _awaited(awaitable: Awaitable[Any]) -> Any:
@@ -112,7 +117,7 @@ async def _awaited(awaitable: Awaitable[Any]) -> Any:
 
 def _cancel(number: int) -> None:
     if number in _waiting:
-        awaitable, _ = _waiting.pop(number)
+        awaitable = _waiting.pop(number)[0]
         if asyncio.iscoroutine(awaitable):
             awaitable.close()
         _erlang.done(number, None, Cancelled())
@@ -145,7 +150,7 @@ def wait(awaitable: Awaitable[Any]) -> Any:
     tasks: list[asyncio.Task[Any]] = []
 
     def begin() -> None:
-        tasks.append(_task(awaitable, None))
+        tasks.append(_task(awaitable))
         tasks[0].add_done_callback(lambda _: over.set())
 
     def cancel() -> None:
