@@ -150,6 +150,7 @@ test_scripts = \
 	test/program/static.escript \
 	test/program/version.escript \
 	test/talk/channel.escript \
+	test/talk/call_async.escript \
 	test/talk/functions.escript \
 	test/talk/funs.escript \
 	test/talk/iter.escript \

@@ -10,10 +10,13 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "talk/answer.h"
+#include "talk/call.h"
 #include "talk/module.h"
 #include "task/capture.h"
 #include "task/reply.h"
 #include "task/span.h"
+#include "value/classes.h"
 #include "wire/clock.h"
 #include "wire/output.h"
 #include "wire/put.h"
@@ -39,16 +42,20 @@ static struct {
     long last;            /* number */
     long most;
     bool (*is_cancelled)(void);
-    int news;        /* an eventfd: the loop sleeps until it is readable */
-    PyObject *begun; /* what the loop has not seen yet; NULL: it never ran */
+    int news;         /* an eventfd: the loop sleeps until it is readable */
+    PyObject *begun;  /* what the loop has not seen yet; NULL: it never ran */
+    PyObject *number; /* erlang._aio.number, a ContextVar */
 } aio = {
     .lock = PTHREAD_MUTEX_INITIALIZER,
     .all = QUEUE_EMPTY(aio.all),
     .news = -1,
 };
 
+static void wake(void);
+
 void aio_init(long most, bool (*is_cancelled)(void))
 {
+    answer_on_future(wake);
     aio.most = most;
     aio.is_cancelled = is_cancelled;
 }
@@ -73,7 +80,7 @@ static void unlock(void)
     pthread_mutex_unlock(&aio.lock);
 }
 
-/* Full means that it is readable already. */
+/* Full means that it is readable already. Any thread, no GIL. */
 static void wake(void)
 {
     const uint64_t one = 1;
@@ -96,7 +103,9 @@ static int start(void)
     }
     PyObject *none =
         python_call("erlang._aio", "start", "(il)", aio.news, aio.most);
-    if (none)
+    if (none && !aio.number)
+        aio.number = python_attribute("erlang._aio", "number");
+    if (none && aio.number)
         aio.begun = PyList_New(0);
     Py_XDECREF(none);
     return aio.begun ? 0 : -1;
@@ -263,21 +272,60 @@ static PyObject *cancelled(void)
     return list;
 }
 
+/* 1: an answer to a call was appended; 0: there is none; -1 with an exception.
+ */
+static int append_answer(PyObject *list)
+{
+    PyObject *value = NULL, *exc = NULL;
+    PyObject *future = answer_next(&value, classes_error());
+    if (!future)
+        return 0;
+    if (!value)
+        exc = python_fetch_error();
+    PyObject *item = Py_BuildValue("(NOO)", future, value ? value : Py_None,
+                                   exc ? exc : Py_None);
+    int rc = item ? PyList_Append(list, item) : -1;
+    Py_XDECREF(item);
+    Py_XDECREF(value);
+    Py_XDECREF(exc);
+    return rc < 0 ? -1 : 1;
+}
+
+static PyObject *answered(void)
+{
+    PyObject *list = PyList_New(0);
+    int rc = 1;
+    while (list && rc > 0)
+        rc = append_answer(list);
+    if (rc < 0)
+        Py_CLEAR(list);
+    return list;
+}
+
 PyObject *aio_news(void)
 {
     uint64_t count;
-    PyObject *begun = aio.begun, *empty = NULL, *numbers = NULL, *news = NULL;
+    PyObject *begun = aio.begun, *empty = NULL, *numbers = NULL;
+    PyObject *answers = NULL, *news = NULL;
     ssize_t n = read(aio.news, &count, sizeof count);
     (void)n; /* there may be nothing to read */
     if ((empty = PyList_New(0)) && (numbers = cancelled()) &&
-        (news = PyTuple_Pack(2, begun, numbers))) {
+        (answers = answered()) &&
+        (news = PyTuple_Pack(3, begun, numbers, answers))) {
         aio.begun = empty;
         Py_DECREF(begun);
     } else {
         Py_XDECREF(empty);
     }
+    Py_XDECREF(answers);
     Py_XDECREF(numbers);
     return news;
+}
+
+uint32_t aio_call(PyObject *future, PyObject *callee, PyObject *args,
+                  PyObject *kwargs)
+{
+    return start() == 0 ? call_begin(future, callee, args, kwargs) : 0;
 }
 
 /* ---- the reply -------------------------------------------------------- */
@@ -362,6 +410,37 @@ void aio_done(long number, PyObject *value, PyObject *exc)
     task_returned();
     answer(a, exc ? NULL : value);
     awaited_free(a);
+}
+
+/* ---- who awaits ------------------------------------------------------- */
+
+/* The number of what this code belongs to; 0: nothing that is awaited. */
+static long current_number(void)
+{
+    PyObject *value = NULL;
+    long number = 0;
+    if (aio.begun && PyContextVar_Get(aio.number, NULL, &value) == 0 && value)
+        number = PyLong_AsLong(value);
+    Py_XDECREF(value);
+    PyErr_Clear();
+    return number;
+}
+
+bool aio_put_job(struct buf *out)
+{
+    const long number = current_number();
+    if (number <= 0)
+        return false;
+    lock();
+    struct queued *q = aio.all.first;
+    while (q && awaited_of(q)->number != number)
+        q = q->next;
+    if (q)
+        put_raw(out, awaited_of(q)->id, awaited_of(q)->id_len);
+    else
+        put_atom_z(out, "none");
+    unlock();
+    return true;
 }
 
 /* ---- the end ---------------------------------------------------------- */

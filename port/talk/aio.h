@@ -9,9 +9,11 @@
 #define PORT_TALK_AIO_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "task/task.h"
 #include "value/python.h"
+#include "wire/buf.h"
 #include "wire/request.h"
 
 /* How many may be awaited at a time, those beyond that wait for their turn; 0:
@@ -44,9 +46,21 @@ void aio_cancel(const struct request *req);
  * held, main thread; raises nothing. */
 void aio_end(void);
 
+/* Calls a function of Erlang's for a future of asyncio's, of whatever loop: see
+ * call_begin. */
+uint32_t aio_call(PyObject *future, PyObject *callee, PyObject *args,
+                  PyObject *kwargs);
+
+/* In what is awaited, and in all that it has started: appends the Id of the job
+ * that has returned it, or none if that is over. False: this is elsewhere, and
+ * nothing is appended. GIL held, any thread. */
+bool aio_put_job(struct buf *out);
+
 /* For the loop: what was handed over since the last call, a list of tuples
- * (number, awaitable, captured or None, context or None), and the numbers of
- * those that are to be cancelled. A new reference; NULL with an exception. GIL held. */
+ * (number, awaitable, captured or None, context or None); the numbers of those
+ * that are to be cancelled; and what Erlang has answered, a list of tuples
+ * (future, value, exception or None). A new reference; NULL with an exception.
+ * GIL held. */
 PyObject *aio_news(void);
 
 /* What was awaited has this value, or has failed with this exception (NULL):

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "talk/aio.h"
 #include "talk/event.h"
 #include "talk/wait.h"
 #include "talk/window.h"
@@ -31,6 +32,7 @@ struct answer {
     char *result;   /* owned */
     struct err why; /* "": there was no memory for it */
     bool given_up;
+    PyObject *future; /* owned; NULL: a thread waits for it */
 };
 
 static struct {
@@ -91,7 +93,7 @@ uint32_t answer_begin(struct buf *out, size_t arity, const char *tag)
 }
 
 /* There will be an answer with this id. 0, or -1 with MemoryError. */
-static int expect(uint32_t id, size_t n)
+static int expect(uint32_t id, size_t n, PyObject *future)
 {
     struct answer *answer = calloc(1, sizeof *answer);
     if (!answer) {
@@ -101,6 +103,7 @@ static int expect(uint32_t id, size_t n)
     }
     answer->id = id;
     answer->n = n;
+    answer->future = Py_XNewRef(future);
     pthread_mutex_lock(&answers.lock);
     queue_push(&answers.expected, &answer->queued);
     pthread_mutex_unlock(&answers.lock);
@@ -116,6 +119,8 @@ void answer_set_nest(const struct answer_nest *hooks)
 
 void answer_put_job(struct buf *out)
 {
+    if (aio_put_job(out))
+        return;
     if (nest)
         nest->put_job(out);
     else
@@ -262,7 +267,7 @@ PyObject *answer_ask(struct buf *out, uint32_t id, size_t n, PyObject *error,
                      const struct form *form)
 {
     bool failed = false;
-    if (expect(id, n) < 0)
+    if (expect(id, n, NULL) < 0)
         return NULL;
     reply_send(out);
     PyObject *value = await(id, form, &failed);
@@ -274,6 +279,63 @@ PyObject *answer_ask(struct buf *out, uint32_t id, size_t n, PyObject *error,
     }
     return value;
 }
+
+/* ---- for who does not wait in a thread --------------------------------- */
+
+static void (*tell)(void); /* set before there are threads */
+
+void answer_on_future(void (*hook)(void))
+{
+    tell = hook;
+}
+
+int answer_ask_later(struct buf *out, uint32_t id, PyObject *future)
+{
+    if (expect(id, 0, future) < 0)
+        return -1;
+    reply_send(out);
+    return 0;
+}
+
+/* Takes out one that has come for a future, or NULL. */
+static struct answer *take_next(void)
+{
+    pthread_mutex_lock(&answers.lock);
+    struct queued **link = &answers.expected.first;
+    while (*link && !(answer_of(*link)->come && answer_of(*link)->future))
+        link = &(*link)->next;
+    struct answer *taken = answer_of(queue_unlink(&answers.expected, link));
+    pthread_mutex_unlock(&answers.lock);
+    return taken;
+}
+
+PyObject *answer_next(PyObject **value, PyObject *error)
+{
+    bool failed = false;
+    struct answer *answer = take_next();
+    if (!answer)
+        return NULL;
+    PyObject *future = answer->future;
+    *value = value_of(answer, NULL, &failed);
+    answer_free(answer);
+    if (*value && failed) {
+        PyErr_SetObject(error, *value);
+        Py_CLEAR(*value);
+    }
+    return future;
+}
+
+void answer_forget(uint32_t id)
+{
+    struct answer *answer = output_is_open() ? take(id) : NULL;
+    if (answer) {
+        Py_XDECREF(answer->future);
+        answer_free(answer);
+        withdraw(id);
+    }
+}
+
+/* ---- the reader ------------------------------------------------------- */
 
 /* A copy of the Result; NULL if there is no memory. */
 static char *copy_result(const struct request *req)
@@ -305,7 +367,7 @@ static bool deliver(const struct request *req, const char *why)
 {
     int at = (int)req->id_at;
     long id = 0;
-    bool wanted = false;
+    bool wanted = false, later = false;
     struct answer *unwanted = NULL;
     if (ei_decode_long(req->frame, &at, &id) < 0)
         return false;
@@ -313,11 +375,14 @@ static bool deliver(const struct request *req, const char *why)
     struct queued **link = link_of(id);
     if (*link && !answer_of(*link)->come) {
         wanted = arrive(answer_of(*link), req, why);
+        later = wanted && answer_of(*link)->future;
         if (!wanted)
             unwanted = answer_of(queue_unlink(&answers.expected, link));
     }
     pthread_mutex_unlock(&answers.lock);
     answer_free(unwanted);
+    if (later)
+        tell();
     wait_wake();
     return wanted;
 }

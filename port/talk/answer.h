@@ -34,7 +34,8 @@ struct answer_nest {
 /* Call before there are threads. */
 void answer_set_nest(const struct answer_nest *nest);
 
-/* Appends the Id of what runs now, or none. Any thread. */
+/* Appends the Id of what runs now, or none; in what is awaited it is that of
+ * the job which has returned it. GIL held, any thread. */
 void answer_put_job(struct buf *out);
 
 /* The call with this id begins: what `begin` has said, or 0. */
@@ -49,6 +50,21 @@ void answer_nest_end(uint32_t id);
  * NULL: by default. GIL held; waits without. */
 PyObject *answer_ask(struct buf *out, uint32_t id, size_t n, PyObject *error,
                      const struct form *form);
+
+/* Sends the frame in `out`, which has this id, for a future of asyncio's, which
+ * the answer will be for. 0, or -1 with an exception. GIL held. */
+int answer_ask_later(struct buf *out, uint32_t id, PyObject *future);
+
+/* Called when an answer has come that is for a future; any thread, no GIL. Call
+ * before there are threads. */
+void answer_on_future(void (*hook)(void));
+
+/* The future of an answer that has come, and its value, or NULL with an
+ * exception, as above. New references; NULL: none has come. GIL held. */
+PyObject *answer_next(PyObject **value, PyObject *error);
+
+/* The future of the call with this id wants no answer any more. GIL held. */
+void answer_forget(uint32_t id);
 
 /* {reply, CallId, Result} has come. If nobody waits for it, it is dropped:
  * whoever did may have been cancelled. Any thread, no GIL. */

@@ -85,6 +85,29 @@ static PyObject *ask_and_free(struct buf *out, uint32_t id)
     return value;
 }
 
+static uint32_t begin(PyObject *future, PyObject *callee, PyObject *args,
+                      PyObject *kwargs)
+{
+    struct buf out;
+    const bool named = PyUnicode_Check(callee);
+    const uint32_t id = answer_begin(&out, 7, named ? "call" : "apply");
+    int rc = put_call(&out, 0, callee, args, kwargs);
+    if (rc == 0)
+        rc = output_is_open() ? answer_ask_later(&out, id, future)
+                              : wait_refuse();
+    buf_free(&out);
+    return rc == 0 ? id : 0;
+}
+
+uint32_t call_begin(PyObject *future, PyObject *callee, PyObject *args,
+                    PyObject *kwargs)
+{
+    PyObject *list = may_ask() ? PySequence_List(args) : NULL;
+    const uint32_t id = list ? begin(future, callee, list, kwargs) : 0;
+    Py_XDECREF(list);
+    return id;
+}
+
 /* What is kept has to come back as what it was. */
 static void state_form(struct form *form, bool arrays)
 {

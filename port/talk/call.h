@@ -10,6 +10,7 @@
 #define PORT_TALK_CALL_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "value/form.h"
 #include "value/python.h"
@@ -23,6 +24,11 @@ void call_answered(bool answered);
  * has failed, and erlang.SendError if nobody answers. GIL held, any thread;
  * waits without. */
 PyObject *call_function(PyObject *callee, PyObject *args, PyObject *kwargs);
+
+/* Begins such a call for a future of asyncio's, which does not wait in a
+ * thread. Its CallId; 0 with an exception. GIL held, any thread. */
+uint32_t call_begin(PyObject *future, PyObject *callee, PyObject *args,
+                    PyObject *kwargs);
 
 /* Asks for something of the state that workers share, with a str and a list:
  * {state, CallId, Op, Args}. `arrays`: numbers in memory become arrays, and not

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "talk/aio.h"
+#include "talk/answer.h"
 #include "talk/call.h"
 #include "talk/event.h"
 #include "talk/message.h"
@@ -59,6 +60,16 @@ static PyObject *erlang_send(PyObject *module, PyObject *args)
     Py_RETURN_NONE;
 }
 
+/* False, with an exception: it is neither a name nor a Fun. */
+static bool is_callee(PyObject *callee)
+{
+    if (PyUnicode_Check(callee) || Py_IS_TYPE(callee, classes_type(ERL_FUN)))
+        return true;
+    PyErr_Format(PyExc_TypeError, "call a name or a Fun, not %.200s",
+                 Py_TYPE(callee)->tp_name);
+    return false;
+}
+
 static PyObject *erlang_call(PyObject *module, PyObject *args)
 {
     PyObject *callee = NULL, *list = NULL, *kwargs = NULL;
@@ -66,10 +77,7 @@ static PyObject *erlang_call(PyObject *module, PyObject *args)
     if (!PyArg_ParseTuple(args, "OO!O!:call", &callee, &PyTuple_Type, &list,
                           &PyDict_Type, &kwargs))
         return NULL;
-    if (PyUnicode_Check(callee) || Py_IS_TYPE(callee, classes_type(ERL_FUN)))
-        return call_function(callee, list, kwargs);
-    return PyErr_Format(PyExc_TypeError, "call a name or a Fun, not %.200s",
-                        Py_TYPE(callee)->tp_name);
+    return is_callee(callee) ? call_function(callee, list, kwargs) : NULL;
 }
 
 static PyObject *erlang_lookup(PyObject *module, PyObject *name)
@@ -205,6 +213,28 @@ static PyObject *erlang_done(PyObject *module, PyObject *args)
     Py_RETURN_NONE;
 }
 
+static PyObject *erlang_ask(PyObject *module, PyObject *args)
+{
+    PyObject *future = NULL, *callee = NULL, *list = NULL, *kwargs = NULL;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "OOO!O!:ask", &future, &callee, &PyTuple_Type,
+                          &list, &PyDict_Type, &kwargs) ||
+        !is_callee(callee))
+        return NULL;
+    const uint32_t id = aio_call(future, callee, list, kwargs);
+    return id ? PyLong_FromUnsignedLong(id) : NULL;
+}
+
+static PyObject *erlang_forget(PyObject *module, PyObject *number)
+{
+    (void)module;
+    const unsigned long id = PyLong_AsUnsignedLong(number);
+    if (PyErr_Occurred())
+        return NULL;
+    answer_forget((uint32_t)id);
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef functions[] = {
     {"event", erlang_event, METH_VARARGS,
      "event(name, data, wait): sends {event, Name, Data}.\n\n"
@@ -245,8 +275,13 @@ static PyMethodDef functions[] = {
      "erlang._decode.decode."},
     {"begun", erlang_begun, METH_NOARGS,
      "begun(): for the loop: what is to be awaited, a list of tuples (number,\n"
-     "awaitable, file or None, context or None), and the numbers of what is\n"
-     "cancelled."},
+     "awaitable, file or None, context or None), the numbers of what is\n"
+     "cancelled, and Erlang's answers, as tuples (future, value, exception)."},
+    {"ask", erlang_ask, METH_VARARGS,
+     "ask(future, function, args, kwargs): calls a function of Erlang's; its\n"
+     "number."},
+    {"forget", erlang_forget, METH_O,
+     "forget(number): the future of this call wants no answer any more."},
     {"done", erlang_done, METH_VARARGS,
      "done(number, value, exc): what was awaited has ended like this."},
     {NULL, NULL, 0, NULL},

@@ -163,3 +163,40 @@ async def traced():
 
 async def _traceparent():
     return erlang.traceparent()
+
+
+async def ask(name, *args, **kwargs):
+    return await erlang.call_async(name, *args, **kwargs)
+
+
+async def ask_all(name, n):
+    return await asyncio.gather(*(erlang.call_async(name, i) for i in range(n)))
+
+
+def ask_in_run(name, *args):
+    return asyncio.run(ask(name, *args))
+
+
+async def ask_carefully(name, *args):
+    try:
+        return await erlang.call_async(name, *args)
+    except erlang.Error as error:
+        return [error.class_, error.reason]
+
+
+async def ask_briefly(name, *args):
+    try:
+        return await asyncio.wait_for(erlang.call_async(name, *args), 0.1)
+    except asyncio.TimeoutError:
+        return "too late"
+
+
+async def who():
+    """Whoever has called, here and in a thread that this starts."""
+    await asyncio.sleep(0.05)
+    return [erlang.self(), await asyncio.to_thread(erlang.self)]
+
+
+async def apply(fun, *args):
+    await asyncio.sleep(0.05)
+    return [fun(*args), await erlang.call_async(fun, *args)]

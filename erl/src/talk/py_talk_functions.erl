@@ -80,6 +80,6 @@ is_reserved(Name) -> lists:member(Name, reserved()).
 reserved() ->
     [<<"Atom">>, <<"BadArg">>, <<"BitString">>, <<"Cancelled">>, <<"Channel">>, <<"Error">>, <<"Fun">>,
      <<"ImproperList">>, <<"LogHandler">>, <<"Pid">>, <<"Port">>, <<"Reference">>,
-     <<"SendError">>, <<"call">>, <<"decoder">>, <<"encoder">>, <<"make_ref">>, <<"receive">>,
-     <<"self">>, <<"send">>, <<"span">>, <<"state">>, <<"traceparent">>, <<"whereis">>,
+     <<"SendError">>, <<"call">>, <<"call_async">>, <<"decoder">>, <<"encoder">>, <<"make_ref">>,
+     <<"receive">>, <<"self">>, <<"send">>, <<"span">>, <<"state">>, <<"traceparent">>, <<"whereis">>,
      <<"worker">>].

@@ -33,6 +33,7 @@ __all__ = [
     "Reference",
     "SendError",
     "call",
+    "call_async",
     "decoder",
     "encoder",
     "make_ref",
@@ -337,6 +338,19 @@ def call(function, /, *args, **kwargs):
     if _erlang is None:
         raise SendError("erlang.call works in a pyport worker only")
     return _erlang.call(function, args, kwargs)
+
+
+def call_async(function, /, *args, **kwargs):
+    """The same for coroutines: `await erlang.call_async("price", "tea")`.
+
+    The event loop goes on until the value is there.  If the task is cancelled
+    meanwhile, Erlang ends the function.
+    """
+    if _erlang is None:
+        raise SendError("erlang.call_async works in a pyport worker only")
+    from ._aio import call
+
+    return call(function, args, kwargs)
 
 
 def span(name, /, **attributes):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from typing import Any, NoReturn, TypeVar, overload
 
 from ._span import Span
@@ -25,6 +25,7 @@ __all__ = [
     "Reference",
     "SendError",
     "call",
+    "call_async",
     "decoder",
     "encoder",
     "make_ref",
@@ -108,6 +109,9 @@ def decoder(tag: str) -> Callable[[_D], _D]: ...
 @overload
 def decoder(tag: str, function: _D) -> _D: ...
 def call(function: str | Fun, /, *args: object, **kwargs: object) -> Any: ...
+def call_async(
+    function: str | Fun, /, *args: object, **kwargs: object
+) -> Coroutine[Any, Any, Any]: ...
 def send(to: Pid | str, term: object) -> None: ...
 def span(name: str, /, **attributes: object) -> Span: ...
 def traceparent() -> str | None: ...

@@ -3,8 +3,8 @@
 
 The thread is there from the first coroutine to the worker's end.  What is to be
 done comes from C (talk/aio.c), which wakes the loop by a descriptor; the results
-go back there.  All but `start`, `stop`, `wait` and `Items` runs in the loop's
-thread.
+go back there.  All but `start`, `stop`, `wait`, `Items` and `call` runs in the
+loop's thread.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from erlang import Cancelled, _output
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Awaitable
+    from collections.abc import AsyncIterable, Awaitable, Coroutine
     from typing import Any, NoReturn
 
     # What is awaited, where it prints to, its context; the last two may be None.
@@ -43,6 +43,9 @@ _is_child = False
 _tasks: dict[int, asyncio.Task[Any]] = {}
 _waiting: dict[int, Item] = {}
 _cancelled: set[int] = set()
+
+# Which of them this code belongs to; talk/aio.c asks.
+number: ContextVar[int] = ContextVar("erlang.job", default=0)
 
 # Where a task prints to that has the option `capture`, and all that it starts.
 _captured: ContextVar[Any] = ContextVar("captured", default=None)
@@ -78,37 +81,39 @@ def _run() -> None:
 
 
 def _look() -> None:
-    begun, cancelled = _erlang.begun()
-    for number, *item in begun:
-        _waiting[number] = tuple(item)
+    begun, cancelled, answered = _erlang.begun()
+    for answer in answered:
+        _settle_in_its_loop(*answer)
+    for number, awaitable, captured, context in begun:
+        _waiting[number] = (awaitable, captured, context)
     for number in cancelled:
         _cancel(number)
     _begin()
 
 
 def _begin() -> None:
-    for number in list(islice(_waiting, min(_ROUND, _most - len(_tasks)))):
-        task = _task(*_waiting.pop(number))
-        _tasks[number] = task
-        task.add_done_callback(partial(_done, number))
+    for n in list(islice(_waiting, min(_ROUND, _most - len(_tasks)))):
+        task = _tasks[n] = _task(n, *_waiting.pop(n))
+        task.add_done_callback(partial(_done, n))
     if _waiting and len(_tasks) < _most:
         _loop.call_soon(_begin)
 
 
 def _task(
-    awaitable: Awaitable[Any], captured: Any = None, context: Any = None
+    n: int, awaitable: Awaitable[Any], captured: Any, context: Context | None
 ) -> asyncio.Task[Any]:
-    coroutine = awaitable
-    if not asyncio.iscoroutine(awaitable):
-        coroutine = _awaited(awaitable)
+    context = context or Context()
+    context.run(number.set, n)
     if captured is not None:
         _output.captured_here = _captured.get
-        context = context or Context()
         context.run(_captured.set, captured)
-    if context is not None:
-        task: asyncio.Task[Any] = context.run(_loop.create_task, coroutine)
-        return task
-    return _loop.create_task(coroutine)  # type: ignore[arg-type]
+    return context.run(_loop.create_task, _coroutine(awaitable))
+
+
+def _coroutine(awaitable: Awaitable[Any]) -> Coroutine[Any, Any, Any]:
+    if asyncio.iscoroutine(awaitable):
+        return awaitable
+    return _awaited(awaitable)
 
 
 async def _awaited(awaitable: Awaitable[Any]) -> Any:
@@ -150,7 +155,7 @@ def wait(awaitable: Awaitable[Any]) -> Any:
     tasks: list[asyncio.Task[Any]] = []
 
     def begin() -> None:
-        tasks.append(_task(awaitable))
+        tasks.append(_loop.create_task(_coroutine(awaitable)))
         tasks[0].add_done_callback(lambda _: over.set())
 
     def cancel() -> None:
@@ -189,6 +194,34 @@ class Items:
         close = getattr(self._iterator, "aclose", None)
         if close is not None:
             wait(close())
+
+
+async def call(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What erlang.call_async does, on whatever loop."""
+    future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    number = _erlang.ask(future, function, args, kwargs)
+    try:
+        return await future
+    finally:
+        if future.cancelled() or not future.done():
+            _erlang.forget(number)
+
+
+def _settle_in_its_loop(future: asyncio.Future[Any], value: Any, exc: Any) -> None:
+    loop = future.get_loop()
+    if loop is _loop:
+        _settle(future, value, exc)
+    elif not loop.is_closed():
+        loop.call_soon_threadsafe(_settle, future, value, exc)
+
+
+def _settle(future: asyncio.Future[Any], value: Any, exc: Any) -> None:
+    if future.done():
+        return
+    if exc is None:
+        future.set_result(value)
+    else:
+        future.set_exception(exc)
 
 
 def stop() -> None:
