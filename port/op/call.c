@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "op/eval.h"
+#include "talk/aio.h"
 #include "task/arg.h"
 #include "task/context.h"
 #include "task/handle.h"
@@ -248,6 +249,8 @@ PyObject *op_source(struct task *task)
 PyObject *op_keep(struct task *task)
 {
     PyObject *object = op_source(task);
+    if (object && aio_is_on() && python_is_awaitable(object))
+        return object; /* what it gives will be kept */
     PyObject *number = object ? handle_keep(object) : NULL;
     Py_XDECREF(object);
     return number;

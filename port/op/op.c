@@ -168,7 +168,8 @@ static PyObject *run_limited(const struct op_row *row, struct task *task)
 static bool goes_aside(const struct op_row *row, PyObject *value)
 {
     return value && python_is_awaitable(value) && aio_is_on() &&
-           (row->run == op_call || row->run == op_eval || row->run == op_exec);
+           (row->run == op_call || row->run == op_eval || row->run == op_exec ||
+            row->run == op_method || row->run == op_keep);
 }
 
 /* What was printed goes out ahead of the reply, in a frame of its own; of a job
@@ -223,7 +224,8 @@ static int put_aside_take(const struct op_row *row, struct task *task,
                           PyObject *value)
 {
     PyObject *captured = task->opts.capture ? capture_stop() : NULL;
-    int rc = aio_begin_take(task, value, row->root, captured);
+    int rc =
+        aio_begin_take(task, value, row->root, row->run == op_keep, captured);
     Py_DECREF(value);
     return rc;
 }

@@ -14,6 +14,7 @@
 #include "talk/call.h"
 #include "talk/module.h"
 #include "task/capture.h"
+#include "task/handle.h"
 #include "task/reply.h"
 #include "task/span.h"
 #include "value/classes.h"
@@ -30,6 +31,7 @@ struct awaited {
     struct form form;
     const char *root;
     bool bills;
+    bool keeps; /* what it gives, for a handle */
     long long since;
     PyObject *captured; /* owned, or NULL */
     size_t id_len;
@@ -176,7 +178,7 @@ static void enlist(struct awaited *a)
 }
 
 int aio_begin_take(const struct task *task, PyObject *value, const char *root,
-                   PyObject *captured)
+                   bool keeps, PyObject *captured)
 {
     struct awaited *a = start() == 0 ? make(task, root) : NULL;
     if (!a) {
@@ -184,6 +186,7 @@ int aio_begin_take(const struct task *task, PyObject *value, const char *root,
         return -1;
     }
     a->captured = captured;
+    a->keeps = keeps;
     if (announce(a, task, value) < 0) {
         awaited_free(a);
         return -1;
@@ -343,11 +346,21 @@ static struct awaited *take(long number)
     return a;
 }
 
+static int put_kept(struct awaited *a, PyObject *value, struct buf *out)
+{
+    PyObject *number = handle_keep(value);
+    int rc = number ? reply_kept(out, number, &a->form) : -1;
+    Py_XDECREF(number);
+    return rc;
+}
+
 static int put_value(struct awaited *a, PyObject *value, struct buf *out)
 {
     if (!value)
         return -1;
     a->form.stage = STAGE_REPLY;
+    if (a->keeps)
+        return put_kept(a, value, out);
     return a->root ? reply_value(out, value, &a->form, a->root) : reply_ok(out);
 }
 

@@ -25,11 +25,12 @@ void aio_init(long most, bool (*is_cancelled)(void));
 bool aio_is_on(void);
 
 /* Hands the value of a job over; `root` is what it will be called in errors,
- * NULL: its reply is a bare `ok`. Takes `captured`, to which goes what is
- * printed (NULL: to nobody). 0: the job's reply will come from the loop; -1
- * with an exception. GIL held, main thread. */
+ * NULL: its reply is a bare `ok`, or `keeps`: the number of what is kept. Takes
+ * `captured`, to which goes what is printed (NULL: to nobody). 0: the job's
+ * reply will come from the loop; -1 with an exception. GIL held, main thread.
+ */
 int aio_begin_take(const struct task *task, PyObject *value, const char *root,
-                   PyObject *captured);
+                   bool keeps, PyObject *captured);
 
 /* What is made of the source of a stream, which it takes: of what `await` takes
  * what that gives, and of an asynchronous iterable an iterator. All else is

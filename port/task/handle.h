@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * handle: objects that stay here, each under a number by which the peer names
- * it. The table owns them until they are released. GIL held, main thread; NULL
+ * it. The table owns them until they are released. GIL held; NULL
  * comes with an exception unless said otherwise.
  */
 #ifndef PORT_TASK_HANDLE_H

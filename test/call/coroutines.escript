@@ -31,6 +31,7 @@ main(_) ->
         {"what it prints comes with its result", fun capture/0},
         {"what it has cost", fun bill/0},
         {"a trace goes on in it, and in no other", fun trace/0},
+        {"what it returns is kept, and methods are awaited", fun handles/0},
         {"a child that it has forked ends, and answers nothing", fun fork/0},
         {"a fork in an ordinary call", fun fork_beside/0},
         {"every result belongs to its request, whatever is cancelled", 120_000, fun random/0}
@@ -289,6 +290,18 @@ trace() ->
     ?assertEqual({ok, Parent}, py:eval("await waits.traced()", #{}, #{traceparent => Parent})),
     ?assertEqual({ok, none}, call(traced, [])),
     ?assertEqual({ok, Parent, <<>>}, call(traced, [], #{traceparent => Parent, capture => true})).
+
+handles() ->
+    {ok, Model} = call(load, [3], #{return => handle}),
+    ?assertEqual({ok, 12}, py:call(Model, times, [4])),
+    Refs = [py:spawn_call(Model, times, [N]) || N <- lists:seq(1, 20)],
+    ?assertEqual([{ok, 3 * N} || N <- lists:seq(1, 20)], [py:await(Ref) || Ref <- Refs]),
+    ?assertEqual({error, {'ValueError', <<"no">>}}, call(fail, [no], #{return => handle})),
+    ?assertMatch(#{handles := 1}, hd([W || #{handles := N} = W <- fixture:workers(), N > 0])),
+    ok = py_handle:release(Model),
+    {error, timeout} = call(echo, [1, 0.2], #{return => handle, timeout => 50}),
+    until_awaited(0),
+    fixture:wait_until(fun() -> lists:all(fun(#{handles := N}) -> N =:= 0 end, fixture:workers()) end).
 
 fork() ->
     File = file(),

@@ -200,3 +200,19 @@ async def who():
 async def apply(fun, *args):
     await asyncio.sleep(0.05)
     return [fun(*args), await erlang.call_async(fun, *args)]
+
+
+class Model:
+    """Made by a coroutine, and asked by others."""
+
+    def __init__(self, factor):
+        self.factor = factor
+
+    async def times(self, x):
+        await asyncio.sleep(0)
+        return self.factor * x
+
+
+async def load(factor):
+    await asyncio.sleep(0.01)
+    return Model(factor)
