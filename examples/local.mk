@@ -4,12 +4,14 @@
 exampledir = $(docdir)/examples
 dist_example_SCRIPTS = \
 	examples/agent.escript \
+	examples/crawler.escript \
 	examples/model.escript \
 	examples/raw_port.escript \
 	examples/sessions.escript \
 	examples/stdlib_survey.escript
 dist_example_DATA = \
 	examples/agent.py \
+	examples/crawler.py \
 	examples/model.py \
 	examples/survey.py
 

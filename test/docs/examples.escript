@@ -10,6 +10,7 @@ main(_) ->
     tap:run([
         {"raw_port: the program over a plain port", fun raw_port/0},
         {"agent: tools and progress by functions of Erlang's", fun agent/0},
+        {"crawler: many pages at once, by coroutines", fun crawler/0},
         {"model: kept by handles and asked by many", fun model/0},
         {"sessions: each with a context of its own", fun sessions/0},
         {"stdlib_survey: a short one, with its crash", 240_000, fun survey/0}
@@ -28,6 +29,11 @@ agent() ->
     says(Text, ["step 1: weather", "step 2: fahrenheit", "clear, 23 degrees Fahrenheit",
                 "I cannot say: error: \\{no_such_city,<<\"Atlantis\">>\\}",
                 "A slow tool: exit: timeout"]).
+
+crawler() ->
+    Text = run("crawler.escript", ""),
+    says(Text, ["101 pages, the last one is Page 99", "/nowhere: \\{'OSError',<<\"/nowhere: HTTP/1.0 404 Not Found\">>\\}",
+                "102 requests of 50 ms took \\d+ ms"]).
 
 %% Each model has had its half.
 model() ->
