@@ -15,9 +15,8 @@
 
 -export([start_link/1, info/2, seal/2]).
 -export([request/2, pull/4, close_stream/2, let_go/2, report/1, spoilt/1, ran_out/2, mail/2]).
--export([steps/2, live/1, retire/3, exceeded/2, spare/2]).
--export([init/1, handle_continue/2, handle_call/3, handle_cast/2, handle_info/2,
-         terminate/2, format_status/1]).
+-export([steps/2, live/1, retire/3, exceeded/2, spare/2, format_status/1]).
+-export([init/1, handle_continue/2, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 -export_type([options/0]).
 
 -include("py.hrl").
@@ -48,8 +47,7 @@
 %% What a pool's options say of a worker.
 -type options() :: #{env := py_secret:secret(list()), logs := boolean(),
                      start_timeout := non_neg_integer(), max_queue := non_neg_integer(),
-                     concurrency := pos_integer(),
-                     memory := py_os_limit:limits(), _ => _}.
+                     concurrency := pos_integer(), memory := py_os_limit:limits(), _ => _}.
 -type args() :: #{pool := #pool{}, pool_pid := pid(), slot := pos_integer(),
                   options := options()}.
 
