@@ -68,6 +68,7 @@ no_span() ->
     [{debug, _, _, #{}} = read({event, span, maps:merge(a_span(), Wrong)})
      || Wrong <- [#{name => 1}, #{name => <<255>>}, #{trace_id => <<"a">>}, #{span_id => 1}, #{parent_id => 1},
                   #{start => -1}, #{start => 1.0}, #{duration => -1}, #{attributes => []}, #{dropped => x},
+                  #{start => 1 bsl 2000}, #{duration => 1 bsl 2000}, #{dropped => 1 bsl 2000},
                   #{error => [<<"KeyError">>, 1]}, #{error => [<<255>>, <<>>]}, #{error => x}]],
     [{debug, _, _, #{}} = read({event, span, maps:remove(Key, a_span())}) || Key <- maps:keys(a_span())].
 

@@ -7,6 +7,9 @@
 -export([line/1, tell/1]).
 -export_type([span/0]).
 
+%% More nanoseconds are no time: so many make no float.
+-define(IS_COUNT(N), (is_integer(N) andalso N >= 0 andalso N < 1 bsl 63)).
+
 %% Times are in Erlang's native unit, the start since the epoch.
 -type span() :: #{name := binary(), trace_id := binary(), span_id := binary(),
                   parent_id := binary() | none, start := integer(), duration := non_neg_integer(),
@@ -18,8 +21,7 @@
 line(#{name := Name, trace_id := <<_:32/binary>> = Trace, span_id := <<_:16/binary>> = Id,
        parent_id := Parent, start := Start, duration := Duration, attributes := Attributes,
        error := Error, dropped := Dropped})
-  when is_integer(Start), Start >= 0, is_integer(Duration), Duration >= 0, is_map(Attributes),
-       is_integer(Dropped), Dropped >= 0 ->
+  when ?IS_COUNT(Start), ?IS_COUNT(Duration), is_map(Attributes), ?IS_COUNT(Dropped) ->
     case lists:all(fun is_text/1, [Name, Trace, Id | parent(Parent) ++ failure(Error)]) of
         true ->
             Span = #{name => Name, trace_id => Trace, span_id => Id, parent_id => Parent,
