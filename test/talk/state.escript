@@ -160,7 +160,24 @@ no_number() ->
      end || Value <- [<<"1">>, none, [1], #{}, "1"]],
     ok = py_state:put(text, 1.0e308),
     ?assertEqual({error, {badarg, <<"the sum is too large">>}}, py_state:increment(text, 1.0e308)),
-    ?assertEqual({ok, 1.0e308}, py_state:take(text)).
+    ?assertEqual({ok, 1.0e308}, py_state:take(text)),
+    %% The largest integers, too, and the process that adds them lives on.
+    Writer = whereis(py_talk_state),
+    Largest = largest(1, 1 bsl 40),
+    ok = py_state:put(text, Largest),
+    ?assertEqual({error, {badarg, <<"the sum is too large">>}}, py_state:increment(text, Largest)),
+    ?assertEqual({Writer, ok}, {whereis(py_talk_state), py_state:delete(text)}).
+
+%% The largest power of two that Erlang has, which is between these.
+largest(Low, High) when Low + 1 =:= High ->
+    1 bsl Low;
+largest(Low, High) ->
+    Middle = (Low + High) div 2,
+    try 1 bsl Middle of
+        _ -> largest(Middle, High)
+    catch
+        error:system_limit -> largest(Low, Middle)
+    end.
 
 long_key() ->
     Long = binary:copy(<<"k">>, 4096),
@@ -316,8 +333,12 @@ too_large() ->
     [ok = py_state:put(<<"k", N:32>>, binary:copy(<<"x">>, 10_000)) || N <- lists:seq(1, 20)],
     {ok, 20} = py:eval("len(list(erlang.state.items('k')))", #{}, In),
     {error, {'OverflowError', _}} = py:eval("erlang.state.update(a='x' * 100000)", #{}, In),
+    %% Each of these has room in a frame, the second not behind the first.
+    ok = py_state:put(<<"m1">>, binary:copy(<<"x">>, 30_000)),
+    ok = py_state:put(<<"m2">>, binary:copy(<<"x">>, 60_000)),
+    {ok, [30_000, 60_000]} = py:eval("[len(value) for value in erlang.state.values('m')]", #{}, In),
     ok = py:stop_pool(small),
-    {ok, 21} = py_state:clear().
+    {ok, 23} = py_state:clear().
 
 errors() ->
     {error, {'TypeError', <<"args[1]: cannot encode object", _/binary>>}} =
@@ -354,6 +375,13 @@ nonsense() ->
     [?assertMatch({error, {'erlang.Error', <<"error: badarg">>}}, python(["__import__('_erlang').state(", Ask, ", False)"]))
      || Ask <- ["'nothing', []", "'get', []", "'keys', [1, None]", "'keys', [None, 1]", "'keys', [None, b'x']",
                 "'add', ['k', 'x']", "'put', ['k']"]],
+    %% A place, but compressed.
+    Place = {binary:copy(<<"k">>, 1000), []},
+    Keys = fun(Bytes) ->
+        python("__import__('_erlang').state('keys', [None, bytes(place)], False)", #{place => binary_to_list(Bytes)})
+    end,
+    ?assertEqual({ok, [none]}, Keys(term_to_binary(Place))),
+    ?assertEqual({error, {'erlang.Error', <<"error: badarg">>}}, Keys(term_to_binary(Place, [compressed]))),
     {error, {'TypeError', _}} = python("__import__('_erlang').state(1, [], False)"),
     ?assertEqual({ok, 0}, python("len(erlang.state)")).
 

@@ -78,8 +78,9 @@ page(Prefix, From, Bytes, Show) ->
 prefix(none) -> all;
 prefix(Prefix) when is_binary(Prefix) -> Prefix.
 
+%% The program may have made it up: what is compressed (80) may be far larger than its frame.
 place(none) -> start;
-place({bytes, Place}) -> binary_to_term(Place, [safe]).
+place({bytes, <<131, Tag, _/binary>> = Place}) when Tag =/= 80 -> binary_to_term(Place, [safe]).
 
 etf(Term) ->
     term_to_binary(Term).

@@ -79,8 +79,8 @@ size() ->
 used() ->
     ask(used).
 
-%% Rows with this prefix, in the order of their places, behind this one: until there are
-%% Most of them, or they have so many bytes. The second element says where to go on.
+%% Rows with this prefix, in the order of their places, behind this one: at most so many,
+%% and as many as have room in so many bytes, but one if there is one. The second element says where to go on.
 -spec rows(prefix(), start | place(), Most :: pos_integer(), Bytes :: pos_integer()) ->
           {[{key(), etf()}], place() | done} | failure().
 rows(Prefix, After, Most, Bytes) ->
@@ -92,9 +92,8 @@ next(_, Place) -> ets:next(?MODULE, Place).
 
 walk(Prefix, After, {Key, _} = Place, Most, Bytes, Rows) ->
     case begins(Prefix, Key) of
-        true when Most > 0, Bytes > 0 ->
-            {Row, Size} = row(ets:lookup(?MODULE, Place)),
-            walk(Prefix, Place, ets:next(?MODULE, Place), Most - 1, Bytes - Size, Row ++ Rows);
+        true when Most > 0 ->
+            add(row(ets:lookup(?MODULE, Place)), Prefix, After, Place, Most, Bytes, Rows);
         true ->
             {lists:reverse(Rows), After};
         false ->
@@ -102,6 +101,12 @@ walk(Prefix, After, {Key, _} = Place, Most, Bytes, Rows) ->
     end;
 walk(_, _, '$end_of_table', _, _, Rows) ->
     {lists:reverse(Rows), done}.
+
+%% The first one has room in any case.
+add({_, Size}, _, After, _, _, Bytes, [_ | _] = Rows) when Size > Bytes ->
+    {lists:reverse(Rows), After};
+add({Row, Size}, Prefix, _, Place, Most, Bytes, Rows) ->
+    walk(Prefix, Place, ets:next(?MODULE, Place), Most - 1, Bytes - Size, Row ++ Rows).
 
 %% It may have been deleted in the meantime.
 row([{{Key, _} = Place, _, Etf}]) -> {[{Key, Etf}], bytes(Place, Etf)};
@@ -234,7 +239,7 @@ sum(Before, N) ->
     try Before + N of
         Sum -> {write, term_to_binary(Sum), {ok, Sum}}
     catch
-        error:badarith -> {answer, badarg("the sum is too large", [])}
+        error:_ -> {answer, badarg("the sum is too large", [])}
     end.
 
 write(Place, Etf, Before, Reply, #state{bytes = Bytes} = S) ->
