@@ -98,10 +98,10 @@ static bool await_work(struct work *work, bool stream_first)
 
 static void done(void)
 {
+    span_go_on_take(NULL);
     if (!jobs_done())
         return;
     moment_forget();
-    span_forget();
     spoil_check();
 }
 

@@ -146,9 +146,9 @@ static PyObject *run_there(const struct op_row *row, struct task *task)
 {
     if (!task->opts.apart)
         return row->run(task);
-    if (task->opts.traceparent)
-        return span_run(task, row->run);
-    return context_run(task, row->run);
+    if (task->opts.traceparent && !row->urgent && span_join(&task->opts) < 0)
+        return NULL;
+    return task->opts.context ? context_run(task, row->run) : row->run(task);
 }
 
 static bool within; /* main thread */
@@ -275,7 +275,7 @@ void op_run(const struct request *req, struct buf *out)
 void op_run_within(const struct request *req, struct buf *out)
 {
     const bool before = within;
-    PyObject *captured = capture_now();
+    PyObject *captured = capture_now(), *span = span_now();
     struct context_stand stand;
     context_put_aside(&stand);
     within = true;
@@ -285,6 +285,7 @@ void op_run_within(const struct request *req, struct buf *out)
     within = before;
     context_go_on(&stand);
     capture_go_on_take(captured);
+    span_go_on_take(span);
 }
 
 void op_run_bare(const struct request *req, struct buf *out)

@@ -32,7 +32,7 @@ struct stream {
     _Atomic(int) ending;  /* enum stream_end; set by any thread */
     PyObject *iterator;   /* owned; NULL until it is open */
     PyObject *held;       /* owned: an item that did not fit; NULL mostly */
-    PyObject *context;    /* owned: where its spans are; NULL mostly */
+    PyObject *span;       /* owned: the current one; NULL mostly */
     long used;            /* items that the last step sent */
     bool over;            /* its final reply is sent */
     struct task_opts opts;
@@ -189,7 +189,7 @@ const char *stream_id(const struct stream *s, size_t *n)
 
 static void stream_free(struct stream *s)
 {
-    Py_XDECREF(s->context);
+    Py_XDECREF(s->span);
     free(s);
 }
 
@@ -230,13 +230,13 @@ PyObject *op_stream(struct task *task)
 
 /* Takes both; NULL: the stream was not expected, for want of memory. */
 static struct stream *open_take(const struct task *task, PyObject *iterator,
-                                PyObject *context)
+                                PyObject *span)
 {
     lock();
     struct stream *s = take_expected(task->req);
     if (s) {
         s->iterator = iterator;
-        s->context = context;
+        s->span = span;
         s->opts = task->opts;
         s->credit += task->opts.credit;
         queue_push(&streams.open, &s->queued);
@@ -247,13 +247,12 @@ static struct stream *open_take(const struct task *task, PyObject *iterator,
 
 int stream_open_take(const struct task *task, PyObject *iterator)
 {
-    PyObject *context = span_context(&task->opts);
-    if (!PyErr_Occurred() && open_take(task, iterator, context))
+    PyObject *span = span_now();
+    if (open_take(task, iterator, span))
         return 0;
     Py_DECREF(iterator);
-    Py_XDECREF(context);
-    if (!PyErr_Occurred())
-        PyErr_NoMemory();
+    Py_XDECREF(span);
+    PyErr_NoMemory();
     return -1;
 }
 
@@ -416,9 +415,9 @@ static void step(struct stream *s, struct buf *out)
 
 void stream_step(struct stream *s, struct buf *out)
 {
-    span_begin_step(s->context);
+    span_go_on_take(s->span);
     step(s, out);
-    span_end_step(&s->context);
+    s->span = span_now();
 }
 
 static struct stream *take_any(void)

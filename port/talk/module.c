@@ -179,11 +179,10 @@ static PyObject *erlang_worker(PyObject *module, PyObject *none)
     return PyLong_FromLong(worker);
 }
 
-static PyObject *erlang_spans(PyObject *module, PyObject *none)
+static PyObject *erlang_spans(PyObject *module, PyObject *variable)
 {
     (void)module;
-    (void)none;
-    span_use();
+    span_use(variable);
     Py_RETURN_NONE;
 }
 
@@ -268,8 +267,8 @@ static PyMethodDef functions[] = {
      "receive(ms): a list with a message, or None; see erlang.receive."},
     {"worker", erlang_worker, METH_NOARGS,
      "worker(): its number in its pool, or None; see erlang.worker."},
-    {"spans", erlang_spans, METH_NOARGS,
-     "spans(): code has spans from now on; see erlang.span."},
+    {"spans", erlang_spans, METH_O,
+     "spans(variable): code has spans, and the current one is there."},
     {"decoders", erlang_decoders, METH_O,
      "decoders(by_tag): a dict with the tags of tuples that are decoded by\n"
      "erlang._decode.decode."},

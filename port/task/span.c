@@ -3,25 +3,14 @@
 
 #include "task/span.h"
 
-#include "task/context.h"
+static PyObject *current; /* Python's variable; NULL: code has no spans */
 
-static bool used; /* never again false */
-
-void span_use(void)
+void span_use(PyObject *variable)
 {
-    used = true;
+    Py_XSETREF(current, Py_NewRef(variable));
 }
 
-static void leave(PyObject *context)
-{
-    PyObject *error = python_fetch_error();
-    if (PyContext_Exit(context) < 0)
-        PyErr_Clear();
-    if (error)
-        python_raise_take(error);
-}
-
-static int join(const struct task_opts *opts)
+int span_join(const struct task_opts *opts)
 {
     PyObject *none =
         python_call("erlang._span", "join", "(s#)", opts->traceparent,
@@ -30,59 +19,31 @@ static int join(const struct task_opts *opts)
     return none ? 0 : -1;
 }
 
-PyObject *span_context(const struct task_opts *opts)
+PyObject *span_now(void)
 {
-    PyObject *context = opts->traceparent ? PyContext_CopyCurrent() : NULL;
-    int rc = -1;
-    if (context && PyContext_Enter(context) == 0) {
-        rc = join(opts);
-        leave(context);
-    }
-    if (rc < 0)
-        Py_CLEAR(context);
-    return context;
-}
-
-PyObject *span_run(struct task *task, PyObject *(*run)(struct task *task))
-{
-    PyObject *value = NULL, *context = span_context(&task->opts);
-    if (context && PyContext_Enter(context) == 0) {
-        value = task->opts.context ? context_run(task, run) : run(task);
-        leave(context);
-    }
-    Py_XDECREF(context);
-    return value;
-}
-
-void span_begin_step(PyObject *context)
-{
-    if (context && PyContext_Enter(context) < 0)
+    PyObject *span = NULL;
+    if (current && PyContextVar_Get(current, NULL, &span) < 0)
         PyErr_Clear();
+    if (span == Py_None)
+        Py_CLEAR(span);
+    return span;
 }
 
-void span_forget(void)
+static void set(PyObject *span)
 {
-    PyObject *none = used ? python_call("erlang._span", "forget", "()") : NULL;
-    Py_XDECREF(none);
-    PyErr_Clear();
+    PyObject *token = PyContextVar_Set(current, span ? span : Py_None);
+    if (!token)
+        PyErr_Clear();
+    Py_XDECREF(token);
 }
 
-/* The spans that the step has left open are the stream's, and no longer those
- * of whatever runs next. */
-static PyObject *take_over(void)
+void span_go_on_take(PyObject *span)
 {
-    PyObject *error = python_fetch_error();
-    PyObject *context = PyContext_CopyCurrent();
-    span_forget();
-    if (error)
-        python_raise_take(error);
-    return context;
-}
-
-void span_end_step(PyObject **context)
-{
-    if (*context)
-        leave(*context);
-    else if (used)
-        *context = take_over();
+    if (!current)
+        return;
+    PyObject *now = span_now();
+    if (now != span)
+        set(span);
+    Py_XDECREF(now);
+    Py_XDECREF(span);
 }

@@ -1,37 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * span: requests as parts of a trace (erlang.span, see erlang/_span.py). Which
- * span is the current one is in Python's current context (contextvars). So a
- * request that somebody's trace goes on in has a context of its own, and so has
- * each stream, because a generator stands still within its spans while others
- * run. Whoever has no spans has none of this. GIL held, main thread.
+ * span is the current one is in a variable of Python's (contextvars). A job
+ * begins without one, or with that of whoever has asked for it, and leaves none
+ * behind. A stream stands still within its spans while others run: it keeps
+ * what is the current one from step to step. GIL held, main thread, and no
+ * exception is set.
  */
 #ifndef PORT_TASK_SPAN_H
 #define PORT_TASK_SPAN_H
 
 #include "task/opts.h"
-#include "task/task.h"
 #include "value/python.h"
 
-/* Code has spans from now on. Any thread. */
-void span_use(void);
+/* Code has spans from now on, and this contextvars.ContextVar has the current
+ * one, or None. Any thread. */
+void span_use(PyObject *variable);
 
-/* Runs the task, which has a `traceparent`, in a context of its own. Returns
- * what `run` does. */
-PyObject *span_run(struct task *task, PyObject *(*run)(struct task *task));
+/* The span of the `traceparent` in the options is the current one from now on.
+ * -1 with an exception. */
+int span_join(const struct task_opts *opts);
 
-/* The context of a stream that begins with these options. A new reference;
- * NULL: it needs none, or with an exception. */
-PyObject *span_context(const struct task_opts *opts);
+/* The current span. A new reference; NULL: there is none. */
+PyObject *span_now(void);
 
-/* A step of a stream begins, and ends: with its context, or with NULL. Code
- * that has its first spans in the step makes a context for those to come, which
- * is put there, a new reference. Keep an exception that is set. */
-void span_begin_step(PyObject *context);
-void span_end_step(PyObject **context);
-
-/* A job is over that was interrupted, perhaps where a span had begun that
- * nobody ends: there is no current one any more. */
-void span_forget(void);
+/* It is this one, or none, from now on. */
+void span_go_on_take(PyObject *span);
 
 #endif

@@ -2,6 +2,7 @@
 """Has spans of every kind."""
 
 import asyncio
+import contextvars
 import threading
 import time
 
@@ -122,3 +123,61 @@ def begins():
 def sleeps():
     with erlang.span("sleeps"):
         time.sleep(60)
+
+
+def leaves():
+    return erlang.span("left open").__enter__().span_id
+
+
+def calls_back_within():
+    with erlang.span("within"):
+        here = erlang.traceparent()
+        erlang.call("back")
+        return erlang.traceparent() == here
+
+
+def overlap(n):
+    """Each begins within the one before, and ends after that; how many are kept."""
+    last = erlang.span("overlapping").__enter__()
+    for _ in range(n):
+        span = erlang.span("overlapping").__enter__()
+        last.__exit__(None, None, None)
+        last = span
+    depth = 0
+    while span:
+        span, depth = span._parent, depth + 1
+    last.__exit__(None, None, None)
+    return depth
+
+
+def crossed():
+    """The span in which a generator began is over before that of the generator."""
+    made = generated(2)
+    with erlang.span("outer"):
+        next(made)
+        inside = erlang.traceparent() is not None
+    made.close()
+    return [inside, erlang.traceparent()]
+
+
+def closes(made):
+    with erlang.span("closes"):
+        here = erlang.traceparent()
+        made.close()
+        return erlang.traceparent() == here
+
+
+_variable = contextvars.ContextVar("variable", default=0)
+
+
+def sets_variable():
+    token = _variable.set(1)
+    yield _variable.get()
+    yield _variable.get()
+    _variable.reset(token)
+
+
+def says_self():
+    with erlang.span("self") as span:
+        span.set(self=1)
+    return span.attributes

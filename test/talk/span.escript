@@ -25,7 +25,10 @@ main(_) ->
         {"a traceparent that is not valid is ignored", fun ignored/0},
         {"what is no text is badarg", fun wrong/0},
         {"a call leaves no span to the next one", fun left/0},
+        {"nor does one that is used for the first time", fun first_left/0},
+        {"spans that end in another order, or in another call", fun overlapping/0},
         {"streams have spans of their own", fun streams/0},
+        {"streams keep no other variables", fun variables/0},
         {"streams that a trace goes on in", fun stream_goes_on/0},
         {"in a context", fun in_context/0},
         {"a thread begins a trace of its own", fun thread/0},
@@ -168,8 +171,41 @@ wrong() ->
 
 left() ->
     ok = py:exec("left = erlang.span('never ends').__enter__()", #{}, #{traceparent => ?SAMPLED}),
+    ?assertEqual({ok, none}, py:eval("erlang.traceparent()")),
+    ok = py:exec("left = erlang.span('never ends').__enter__()"),
+    ?assertEqual({ok, none}, py:eval("erlang.traceparent()")),
     ok = py:unbind(),
-    ?assertEqual({ok, none}, py:eval("erlang.traceparent()")).
+    %% Nor to the one that waits for it.
+    ok = py:register_function(back, fun() -> py:call(spans, leaves, []) end),
+    {ok, {ok, _}} = call(calls_back, []),
+    #{<<"caller">> := #{parent_id := none}} = spans(1),
+    ?assertEqual({ok, true}, call(calls_back_within, [])),
+    ok = py:unregister_function(back).
+
+first_left() ->
+    {ok, _} = py:start_pool(fresh, #{size => 1, python_path => [fixture:python_path()]}),
+    {ok, _} = py:call(spans, leaves, [], #{}, #{pool => fresh}),
+    ?assertEqual({ok, none}, py:eval("erlang.traceparent()", #{}, #{pool => fresh})),
+    ok = py:stop_pool(fresh).
+
+overlapping() ->
+    {ok, Depth} = call(overlap, [100]),
+    ?assert(Depth =< 3),
+    fixture:wait_until(fun() -> length(logged()) =:= 101 end),
+    logbook:clear(),
+    {ok, [true, none]} = py:call(spans, crossed, []),
+    #{<<"outer">> := Outer, <<"item 0">> := Item, <<"generated">> := Generated} = spans(3),
+    ?IS_CHILD(Generated, Outer),
+    ?IS_CHILD(Item, Generated),
+    %% A generator that another call closes is not in that one's spans.
+    ok = py:exec("import spans; kept = spans.generated(2); next(kept)"),
+    ?assertEqual({ok, true}, py:eval("spans.closes(kept)")),
+    ok = py:unbind().
+
+%% What a generator has set it may take back, whoever has spans.
+variables() ->
+    {ok, _} = py:call(spans, decorated, [0]),
+    ?assertEqual({ok, [1, 1]}, py:stream(spans, sets_variable, [], #{}, #{chunk => 1})).
 
 %% Each stands still within its span while the other, and calls, go on: from the first
 %% stream on that has spans.
@@ -268,7 +304,8 @@ dropped() ->
     end).
 
 misuse() ->
-    ?assertEqual({ok, [<<"TypeError">>, <<"RuntimeError">>, <<"RuntimeError">>, <<"TypeError">>]}, call(misused, [])).
+    ?assertEqual({ok, [<<"TypeError">>, <<"RuntimeError">>, <<"RuntimeError">>, <<"TypeError">>]}, call(misused, [])),
+    ?assertEqual({ok, #{<<"self">> => 1}}, call(says_self, [])).
 
 telemetry() ->
     with_telemetry("execute(Name, Numbers, About) -> test ! {Name, Numbers, About}, ok.", fun() ->

@@ -20,7 +20,6 @@ except ImportError:  # an ordinary Python
 TYPE_CHECKING = False  # importing these would take memory in every worker
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from contextvars import Token
     from types import TracebackType
     from typing import Any, TypeVar
 
@@ -53,7 +52,19 @@ class _Remote:
         self.flags = flags
 
 
+# task/span.c clears it between jobs, and keeps it for streams.
 _current: ContextVar[Span | _Remote | None] = ContextVar("erlang.span", default=None)
+
+
+def _open(span: Span | _Remote | None) -> Span | _Remote | None:
+    """The innermost of a span and its parents that is not over.
+
+    Spans of generators may end in any order, and in other contexts than they
+    have begun in.
+    """
+    while isinstance(span, Span) and not span._is_open:
+        span = span._parent
+    return span
 
 
 class Span:
@@ -61,12 +72,13 @@ class Span:
 
     __slots__ = (
         *("name", "attributes", "trace_id", "span_id", "flags", "_parent"),
-        *("_token", "_start", "_begin"),
+        *("_is_open", "_start", "_begin"),
     )
     trace_id: str
     span_id: str
     flags: int
     _parent: Span | _Remote | None
+    _is_open: bool
     _start: int
     _begin: int
 
@@ -75,22 +87,23 @@ class Span:
             raise TypeError(f"a span's name is a str, not {type(name).__name__}")
         self.name = name
         self.attributes = attributes
-        self._token: Token[Any] | None = None
+        self._is_open = False
 
-    def set(self, **attributes: object) -> None:
+    def set(self, /, **attributes: object) -> None:
         """Say more about it, before it is over."""
         self.attributes.update(attributes)
 
     def __enter__(self) -> Span:
-        if self._token is not None:
+        if self._is_open:
             raise RuntimeError("the span has begun already")
-        parent = self._parent = _current.get()
+        parent = self._parent = _open(_current.get())
         self.trace_id = parent.trace_id if parent else _random(16)
         self.flags = parent.flags if parent else _SAMPLED
         self.span_id = _random(8)
         self._start = time.time_ns()
         self._begin = time.monotonic_ns()
-        self._token = _current.set(self)
+        self._is_open = True
+        _current.set(self)
         return self
 
     def __exit__(
@@ -99,16 +112,16 @@ class Span:
         exc: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        token, self._token = self._token, None
-        if token is None:
+        if not self._is_open:
             raise RuntimeError("the span has not begun")
         duration = time.monotonic_ns() - self._begin
-        try:
-            _current.reset(token)
-        except ValueError:  # a stream has a context of its own by now
+        self._is_open = False
+        parent = self._parent
+        self._parent = _open(parent)
+        if _current.get() is self:
             _current.set(self._parent)
         if self.flags & _SAMPLED:
-            _tell(self, self._parent, duration, exc)
+            _tell(self, parent, duration, exc)
 
     def __call__(self, function: _F) -> _F:
         """Decorate a function: each call of it is a span."""
@@ -185,7 +198,7 @@ def _error(exc: BaseException | None) -> list[str] | None:
 
 def traceparent() -> str | None:
     """What erlang.traceparent does."""
-    span = _current.get()
+    span = _open(_current.get())
     if span is None:
         return None
     return f"00-{span.trace_id}-{span.span_id}-{span.flags:02x}"
@@ -197,10 +210,5 @@ def join(text: str) -> None:
     _current.set(_Remote(trace_id, span_id, int(flags, 16)))
 
 
-def forget() -> None:
-    """No span is the current one; for task/span.c."""
-    _current.set(None)
-
-
 if _erlang is not None:
-    _erlang.spans()
+    _erlang.spans(_current)
