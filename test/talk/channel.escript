@@ -54,6 +54,7 @@ main(_) ->
         {"a thread of Python's, when no call runs", fun thread/0},
         {"in a forked child", fun in_child/0},
         {"the options of the request hold for the messages", fun options/0},
+        {"whatever atom means None", fun nones/0},
         {"compared, hashed, pickled, printed", fun as_object/0},
         {"wrong use", fun wrong/0},
         {"nothing is left", fun nothing_left/0}
@@ -256,6 +257,20 @@ options() ->
     ?assertMatch({ok, [<<"BadArg">>, <<"answer[0]: binary is not UTF-8", _/binary>>]},
                  py:eval(<<"tried(c.receive)">>, #{c => Channel}, here())),
     ok = py_channel:close(Channel).
+
+%% An atom that means None in the messages does not hide what has become of the channel.
+nones() ->
+    [begin
+         {ok, Channel} = py_channel:new(),
+         Tried = fun(What) -> py:eval(What, #{c => Channel}, (here())#{none => None}) end,
+         ?assertMatch({ok, [<<"TimeoutError">>, _]}, Tried(<<"tried(c.receive, 0.01)">>)),
+         ?assertMatch({ok, [<<"ValueError">>, _]},
+                      py:eval(<<"tried(c.send, 1)">>, #{c => Channel}, #{pool => {default, 2}, none => None})),
+         ok = py_channel:close(Channel),
+         ?assertEqual({ok, closed()}, Tried(<<"tried(c.receive)">>)),
+         ?assertEqual({ok, broken()}, Tried(<<"tried(c.send, 1)">>)),
+         {ok, None} = Tried(<<"c.close()">>)
+     end || None <- [closed, timeout, elsewhere, error, ok]].
 
 as_object() ->
     {{ok, One}, {ok, Other}} = {py_channel:new(), py_channel:new()},

@@ -92,16 +92,16 @@ call(Id, {Caller, Keeper}, Frame, Context) ->
         error:badarg -> failed(error, py_unknown_atom:explain(Frame))
     end.
 
-%% What a channel is asked (py_channel_server). How that went is a value; Python's
-%% erlang.Channel makes exceptions of it.
+%% What a channel is asked (py_channel_server). Python's erlang.Channel makes its own
+%% exceptions of the errors.
 channel(Pid, Question, #{worker := Worker}) ->
     try gen_server:call(Pid, {py_channel, Worker, Question}, infinity) of
         ok -> {ok, []};
         {ok, Message} -> {ok, [Message]};
-        {error, Reason} when is_atom(Reason) -> {ok, Reason};
-        {error, _} -> {ok, closed}
+        {error, Reason} when is_atom(Reason) -> failed(error, Reason);
+        {error, _} -> failed(error, closed)
     catch
-        exit:_ -> {ok, closed}
+        exit:_ -> failed(error, closed)
     end.
 
 %% The next items of an iterator (py_iter), from a process that may be the user's.

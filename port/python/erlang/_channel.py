@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import _erlang
 
-from . import Atom, encoder
+from . import Atom, Error, encoder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,9 +41,7 @@ class Channel:
         Raises BrokenPipeError when the channel is closed, and TimeoutError
         when there is no room for so many seconds.
         """
-        answer = self._ask((Atom("send"), term, _milliseconds(timeout)))
-        if answer == "closed":
-            raise BrokenPipeError("the channel is closed")
+        self._ask((Atom("send"), term, _milliseconds(timeout)))
 
     def receive(self, timeout: float | None = None) -> Any:
         """Wait for the next message, and return it.
@@ -51,24 +49,25 @@ class Channel:
         Raises EOFError when the channel is closed and there are no more, and
         TimeoutError when there is none for so many seconds.
         """
-        answer = self._ask((Atom("recv"), _milliseconds(timeout)))
-        if answer == "closed":
-            raise EOFError("the channel is closed")
-        return answer[0]
+        question = Atom("recv"), _milliseconds(timeout)
+        return self._ask(question, EOFError)[0]
 
     def close(self) -> None:
         """Nobody sends any more; what was sent can still be received."""
-        self._ask(Atom("close"))
+        try:
+            self._ask(Atom("close"))
+        except BrokenPipeError:
+            pass  # it has ended
 
-    def _ask(self, question: object) -> Any:
-        answer = _erlang.channel(
-            self._pid, question, self._is_bytes, self._none
-        )
-        if answer == "timeout":
-            raise TimeoutError("the other side of the channel is not in time")
-        if answer == "elsewhere":
-            raise ValueError("the channel is used by another worker")
-        return answer
+    def _ask(
+        self, question: object, closed: type[Exception] = BrokenPipeError
+    ) -> Any:
+        try:
+            return _erlang.channel(
+                self._pid, question, self._is_bytes, self._none
+            )
+        except Error as error:
+            raise _failure(error, closed) from None
 
     def __iter__(self) -> Iterator[Any]:
         while True:
@@ -91,6 +90,16 @@ class Channel:
 
     def __repr__(self) -> str:
         return f"<erlang.Channel {self._pid!r}>"
+
+
+def _failure(error: Error, closed: type[Exception]) -> Exception:
+    if error.reason == "closed":
+        return closed("the channel is closed")
+    if error.reason == "timeout":
+        return TimeoutError("the other side of the channel is not in time")
+    if error.reason == "elsewhere":
+        return ValueError("the channel is used by another worker")
+    return error
 
 
 def _milliseconds(seconds: float | None) -> object:
