@@ -43,6 +43,7 @@ main(_) ->
         {"Python is so many ahead at most", fun python_ahead/0},
         {"Erlang is so many ahead at most", fun erlang_ahead/0},
         {"time limits of both sides", fun timeouts/0},
+        {"who has no time", fun no_time/0},
         {"closed by Erlang", fun closed_by_erlang/0},
         {"closed by Python", fun closed_by_python/0},
         {"what the other side has sent before it has closed", fun drained/0},
@@ -135,6 +136,19 @@ timeouts() ->
                  py:eval(<<"[tried(c.send, 1, 0), tried(c.send, 2, -1)]">>, #{c => Channel}, here())),
     ?assertEqual({ok, 1}, py_channel:recv(Channel)),
     ?assertEqual({error, timeout}, py_channel:recv(Channel, 0)),
+    ok = py_channel:close(Channel).
+
+%% Whoever has no time has left before the next message comes, and gets none of those.
+no_time() ->
+    {ok, Channel} = py_channel:new(),
+    Server = element(2, Channel),
+    erlang:suspend_process(Server),
+    Asked = [gen_server:send_request(Server, Question)
+             || Question <- [{recv, 0}, {py_channel, self(), {send, 1, 0}}]],
+    erlang:resume_process(Server),
+    ?assertEqual([{reply, {error, timeout}}, {reply, ok}],
+                 [gen_server:wait_response(Ref, 10_000) || Ref <- Asked]),
+    ?assertEqual({ok, 1}, py_channel:recv(Channel, 0)),
     ok = py_channel:close(Channel).
 
 closed() -> [<<"EOFError">>, <<"the channel is closed">>].
@@ -292,7 +306,7 @@ wrong() ->
     {error, {'AttributeError', _}} = py:eval(<<"setattr(c, 'x', 1)">>, #{c => Channel}, here()).
 
 nothing_left() ->
-    fixture:wait_until(fun() ->
-        [] =:= [Pid || Pid <- processes(),
-                       proc_lib:translate_initial_call(Pid) =:= {py_channel_server, init, 1}]
-    end).
+    fixture:wait_until(fun() -> [] =:= servers() end).
+
+servers() ->
+    [Pid || Pid <- processes(), proc_lib:translate_initial_call(Pid) =:= {py_channel_server, init, 1}].

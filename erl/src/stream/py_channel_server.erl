@@ -155,19 +155,25 @@ forget(From, #state{waiting = Waiting} = S) ->
             S
     end.
 
+%% Who has no time gets no timer, which would take a millisecond.
 wait({Pid, _} = From, Side, Timeout, {Answered, #state{waiting = Waiting} = S}) ->
     case lists:member(From, Answered) of
         true -> S;
+        false when Timeout =:= 0 ->
+            gen_server:reply(From, {error, timeout}),
+            give_up(From, Side, S);
         false -> S#state{waiting = Waiting#{From => {Side, monitor(process, Pid), timer(Timeout, From)}}}
     end.
 
 timer(infinity, _) -> none;
 timer(Timeout, From) -> erlang:start_timer(Timeout, self(), {late, From}).
 
-leave(From, #state{waiting = Waiting, queues = Queues} = S) ->
+leave(From, #state{waiting = Waiting} = S) ->
     #{From := {Side, _, _}} = Waiting,
-    Left = maps:update_with(Side, fun(Q) -> py_channel_queue:leave(From, Q) end, Queues),
-    forget(From, S#state{queues = Left}).
+    forget(From, give_up(From, Side, S)).
+
+give_up(From, Side, #state{queues = Queues} = S) ->
+    S#state{queues = maps:update_with(Side, fun(Q) -> py_channel_queue:leave(From, Q) end, Queues)}.
 
 closed(Why, S) ->
     lists:foldl(fun(Side, Acc) ->
