@@ -104,10 +104,11 @@ channel(Pid, Question, #{worker := Worker}) ->
         exit:_ -> failed(error, closed)
     end.
 
-%% The next items of an iterator (py_iter), from a process that may be the user's.
+%% The next items of an iterator (py_iter), from a process that may be the user's. If it
+%% said that there are none now, Python would ask again at once, for ever.
 pull(Pid) ->
     try gen_server:call(Pid, {py_next, ?ITEMS}, infinity) of
-        {ok, Items} when is_list(Items) -> {ok, Items};
+        {ok, Items} when length(Items) > 0 -> {ok, Items};
         done -> {ok, none};
         {raised, Class, Reason, Stack} -> failed(Class, Reason, own(Stack));
         {error, Reason} -> failed(error, Reason);
