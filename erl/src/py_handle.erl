@@ -145,5 +145,8 @@ types(Target) ->
 %% or its worker gone.
 -spec release(handle()) -> ok.
 release(Handle) ->
-    #py_handle{number = Number, at = {_, Worker}, owner = Owner} = py_args:handle(Handle),
-    py_worker:let_go(Worker, {handle, Number, Owner}).
+    #py_handle{number = Number, at = {Name, Worker}, owner = Owner} = py_args:handle(Handle),
+    _ = py_pool_board:with_pool(Name, fun(Pool) ->
+        py_pool_board:may_be_worker(Pool, Worker) andalso py_worker:let_go(Worker, {handle, Number, Owner})
+    end),
+    ok.

@@ -42,6 +42,7 @@ main(_) ->
         {"a spawn_call's handle belongs to who has called", fun spawned_owner/0},
         {"nobody waits for it any more: it is released", 60_000, fun late/0},
         {"made-up handles", fun made_up/0},
+        {"what looks like a handle brings a request to no other process", fun no_worker/0},
         {"wrong arguments", fun wrong/0},
         {"a hundred thousand made and released leave nothing", 300_000, fun flat/0}
     ])).
@@ -458,6 +459,25 @@ made_up() ->
     ok = py_handle:release(setelement(2, H, element(2, H) bxor 1)),
     ?assertEqual({ok, 1}, py_handle:len(H)),
     release_all([H, Other]).
+
+%% It may be data that came from Python.
+no_worker() ->
+    H = kept(<<"[1]">>),
+    {Other, Monitor} = spawn_monitor(fun() -> receive Message -> exit({got, Message}) end end),
+    {ok, Made} = py:eval(<<"(erlang.Atom('py_handle'), 2 ** 63 + 1, (erlang.Atom('default'), it), it)">>,
+                         #{it => Other}),
+    ?assertEqual({py_handle, 1 bsl 63 + 1, {default, Other}, Other}, Made),
+    [?assert(is_nothing(Result, Where))
+     || Wrong <- [Made, setelement(3, Made, {default, self()})],
+        {Result, Where} <- [{py:call(builtins, len, [Wrong]), "args[0]: "},
+                            {hd(element(2, py:parallel([{builtins, len, [Wrong]}]))), "args[0]: "},
+                            {py:stream_open(Wrong), "object: "}, {py_handle:value(Wrong), "object: "}]],
+    ?assert(is_nothing(py:call(builtins, len, [setelement(3, Made, {7, Other})]), "args[0]: ")),
+    ok = py_handle:release(Made),
+    ok = py_handle:release(setelement(3, Made, {nowhere, Other})),
+    receive {'DOWN', Monitor, _, _, Why} -> error(Why) after 0 -> exit(Other, kill) end,
+    ?assertEqual([], [Message || {py_worker, _} = Message <- element(2, process_info(self(), messages))]),
+    ok = py_handle:release(H).
 
 wrong() ->
     H = kept(<<"[1]">>),

@@ -53,9 +53,10 @@ source(Code) -> {stream, eval(Code, #{})}.
 
 %% An object that is kept in Python.
 -spec handle(term()) -> #py_handle{}.
-handle(#py_handle{at = {_, Worker}} = Handle) when node(Worker) =:= node() -> Handle;
-handle(Other) ->
-    must_be(Other, "the handle", "what a call with return => handle has returned on this node").
+handle(Given) ->
+    py_handles:is_handle(Given)
+        orelse must_be(Given, "the handle", "what a call with return => handle has returned on this node"),
+    Given.
 
 %% What gc takes, a generation or options, as its options, complete.
 -spec gc(term()) -> #{generation := 0..2, trim := boolean()}.

@@ -5,7 +5,7 @@
 %% for it.
 -module(py_handles).
 
--export([expect/0, are_expected/0, forget/0, place/2]).
+-export([expect/0, are_expected/0, forget/0, place/2, is_handle/1]).
 
 -include("py.hrl").
 
@@ -40,8 +40,11 @@ place(Op, #opts{pool = Name} = Opts) when is_atom(Name) ->
 place(_, Opts) ->
     Opts.
 
-%% One of another node says nothing here.
-first(#py_handle{at = {_, Worker}} = Handle) when node(Worker) =:= node() -> Handle;
+first(#py_handle{} = Term) ->
+    case is_handle(Term) of
+        true -> Term;
+        false -> first(tuple_to_list(Term))
+    end;
 first([Head | Tail]) ->
     case first(Head) of
         none -> first(Tail);
@@ -50,3 +53,11 @@ first([Head | Tail]) ->
 first(Tuple) when is_tuple(Tuple) -> first(tuple_to_list(Tuple));
 first(Map) when is_map(Map) -> first(maps:to_list(Map));
 first(_) -> none.
+
+%% Whether it may be one of this node's. What looks like it may come from Python.
+-spec is_handle(term()) -> boolean().
+is_handle(#py_handle{number = Number, at = {Pool, Worker}, owner = Owner}) ->
+    is_integer(Number) andalso Number bsr 63 =:= 1 andalso is_atom(Pool) andalso is_pid(Owner)
+        andalso is_pid(Worker) andalso node(Worker) =:= node();
+is_handle(_) ->
+    false.

@@ -249,11 +249,15 @@ admit(#ticket{home = undefined}, #{} = Memory) -> {error, {overloaded, memory, M
 admit(Ticket, _) -> {ok, Ticket}.
 
 %% A context's or a handle's worker is its request's home, whatever the caller is bound
-%% to. A caller that names the worker that it is bound to is at home there.
+%% to. A caller that names the worker that it is bound to is at home there. What looks like
+%% a handle may come from Python, and name any process: any worker says what is wrong.
 to(#py_context{pool = Pool, worker = Worker} = Context, _, #ticket{req = Req} = Ticket) ->
     at_home(Worker, Pool, Ticket#ticket{req = Req#req{binds = uses(Context), context = Context#py_context.id}});
-to(#py_handle{at = {_, Worker}}, _, #ticket{pool = Pool} = Ticket) ->
-    at_home(Worker, Pool, Ticket);
+to(#py_handle{at = {Name, Worker}}, Home, #ticket{pool = Pool} = Ticket) ->
+    case py_pool_board:may_be_worker(Pool, Worker) of
+        true -> at_home(Worker, Pool, Ticket);
+        false -> to(Name, Home, Ticket)
+    end;
 to({_, Id}, {_, _, _} = Home, #ticket{pool = Pool} = Ticket) when is_integer(Id) ->
     case py_pool_board:worker(Pool, Id) of
         [{_, Worker, _}] -> on(Worker, py_binding:home(Worker), Home, Ticket#ticket{to = Id});

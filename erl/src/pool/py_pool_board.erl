@@ -29,7 +29,7 @@
 -export([set_version/2, version/1]).
 -export([memory/2, update_memory/3, rest/4, rouse/2, resting/3]).
 -export([set_limits/3, change_limits/3, limits/2, context/2, set_context/4]).
--export([died/3, died/4, forget_dead/2, has_died/2, why_died/2, has_ended/3]).
+-export([died/3, died/4, forget_dead/2, has_died/2, may_be_worker/2, why_died/2, has_ended/3]).
 -export_type([worker/0]).
 
 -include("py.hrl").
@@ -316,9 +316,7 @@ set_limits(Pool, Worker, Limits) ->
 %% Some of its limits have changed. A worker that is gone has none.
 -spec change_limits(#pool{}, pid(), map()) -> ok.
 change_limits(Pool, Worker, Changed) ->
-    update(Pool, {limits, Worker}, fun(none) -> none;
-                                      (Limits) -> maps:merge(Limits, Changed)
-                                   end).
+    update(Pool, {limits, Worker}, fun(none) -> none; (Limits) -> maps:merge(Limits, Changed) end).
 
 -spec limits(#pool{}, pid()) -> map().
 limits(Pool, Worker) ->
@@ -351,6 +349,11 @@ forget_dead(Pool, Worker) -> delete_row(Pool, {dead, Worker}).
 %% Whether a worker has written down why it ended.
 -spec has_died(#pool{}, pid()) -> boolean().
 has_died(Pool, Worker) -> lookup(Pool, {dead, Worker}) =/= [].
+
+%% Whether this process may be a worker of the pool's, alive or dead.
+-spec may_be_worker(#pool{}, pid()) -> boolean().
+may_be_worker(Pool, Pid) ->
+    lookup(Pool, {limits, Pid}) =/= [] orelse has_died(Pool, Pid) orelse not is_process_alive(Pid).
 
 %% Why a worker ended, if that is still remembered. A pool that was stopped has
 %% shut its workers down.
@@ -393,8 +396,4 @@ delete_object(#pool{table = Table}, Row) ->
     ok.
 
 in_table(Access, Otherwise) ->
-    try
-        Access()
-    catch
-        error:badarg -> Otherwise
-    end.
+    try Access() catch error:badarg -> Otherwise end.

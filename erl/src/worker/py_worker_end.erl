@@ -45,8 +45,8 @@ why(_) -> internal_error.
 %% The worker takes nothing more, and others learn why. What is left is to be answered.
 -spec give_up(term(), py_worker_view:live()) -> [effect()].
 give_up(Why, #live{pool = Pool, pool_pid = PoolPid, slot = Slot} = L) ->
-    py_pool_board:leave(Pool, Slot, self()),
     py_pool_board:died(Pool, self(), Why, py_worker_view:culprit(L)),
+    py_pool_board:leave(Pool, Slot, self()),
     cost(Why, PoolPid, L),
     Failed = {error, {worker_exit, Why}},
     py_worker_jobs:give_up(Failed, L#live.jobs) ++ py_worker_urgent:give_up(Failed, L#live.urgent)
