@@ -29,6 +29,7 @@ main(_) ->
         {"it needs no function to be allowed", fun allowed/0},
         {"it may ask the same worker", fun nested/0},
         {"beside large arguments", fun large/0},
+        {"a request may bring any number of them", fun crowd/0},
         {"many at once", fun many/0},
         {"in a forked child, and in another worker", fun elsewhere/0},
         {"a cancel ends it, and what it has asked", fun cancelled/0},
@@ -230,6 +231,19 @@ large() ->
     ?assertEqual({ok, 200_000}, py:call(given, progress, [Tell, Rows])),
     ?assertEqual(lists:seq(0, 99), [receive {step, N} -> N end || N <- lists:seq(0, 99)]).
 
+%% Each is the fun that it was.
+crowd() ->
+    Funs = [fun() -> N end || N <- lists:seq(1, 3_000)],
+    ?assertEqual({ok, lists:seq(1, 3_000)}, py:eval("[f() for f in fs]", #{fs => Funs})),
+    ?assertEqual({ok, [1, 1, 3_000]},
+                 py:eval("[f() for f in fs]", #{fs => [hd(Funs), hd(Funs), lists:last(Funs)]})),
+    py_context:with(fun(C) ->
+        In = #{context => C},
+        ok = py:exec("import given\nkept = list(fs)", #{fs => Funs}, In),
+        ?assertEqual({ok, [2_001, 3_000]}, py:eval("[kept[2000](), kept[2999]()]", #{}, In)),
+        ?assertEqual(gone(), py:eval("given.call(kept[1999])", #{}, In))
+    end).
+
 many() ->
     {ok, _} = py:start_pool(many, #{size => 2, python_path => [fixture:python_path()]}),
     Refs = [py:spawn_call(given, call, [fun(A) -> {A, N} end, N], #{}, #{pool => many}) || N <- lists:seq(1, 300)],
@@ -281,7 +295,7 @@ nothing_stays() ->
     ?assertEqual(Before, keepers()),
     [{ok, N} = py:call(given, call, [fun() -> N end], #{}, In) || N <- lists:seq(1, 200)],
     [Keeper] = keepers() -- Before,
-    fixture:wait_until(fun() -> sys:get_state(Keeper) =:= #{} end),
+    fixture:wait_until(fun() -> sys:get_state(Keeper) =:= {kept, #{}, #{}} end),
     ok = py:stop_pool(quiet),
     fixture:wait_until(fun() -> keepers() =:= Before end).
 

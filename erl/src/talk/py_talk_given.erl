@@ -23,7 +23,13 @@
 -type given() :: none | {Keeper :: pid(), #{py_wire:id() => []}}.
 %% Why a fun is kept.
 -type reason() :: {request, py_wire:id()} | {context, pos_integer()}.
--type kept() :: #{reason() => [fun()]}.
+
+%% The funs that each reason keeps, for a context the last one first; and each fun once, with
+%% how often it is in these lists.
+-record(kept, {
+    by = #{} :: #{reason() => [fun()]},
+    funs = #{} :: #{fun() => {fun(), pos_integer()}}
+}).
 
 %% ---------------------------------------------------------------------------
 %% For the worker
@@ -81,30 +87,47 @@ find(_, _) ->
 
 %% ---------------------------------------------------------------------------
 
--spec init([]) -> {ok, kept()}.
+-spec init([]) -> {ok, #kept{}}.
 init([]) ->
-    {ok, #{}}.
+    {ok, #kept{}}.
 
--spec handle_call({find, fun()}, gen_server:from(), kept()) -> {reply, {ok, fun()} | none, kept()}.
-handle_call({find, Fun}, _, Kept) ->
-    {reply, first([Own || Own <- lists:append(maps:values(Kept)), Own =:= Fun]), Kept}.
-
-first([Own | _]) -> {ok, Own};
-first([]) -> none.
+-spec handle_call({find, fun()}, gen_server:from(), #kept{}) -> {reply, {ok, fun()} | none, #kept{}}.
+handle_call({find, Fun}, _, #kept{funs = Funs} = Kept) ->
+    {reply, case Funs of #{Fun := {Own, _}} -> {ok, Own}; #{} -> none end, Kept}.
 
 -spec handle_cast({give, [reason()], non_neg_integer(), py_secret:secret(iodata())}
-                  | {forget, [reason()]}, kept()) -> {noreply, kept(), hibernate}.
+                  | {forget, [reason()]}, #kept{}) -> {noreply, #kept{}, hibernate}.
 handle_cast({give, Reasons, Terms, Body}, Kept) ->
     Parts = erlang:iolist_to_iovec(py_secret:show(Body)),
-    Funs = [decoded(Bytes) || Bytes <- py_external:funs(Terms, Parts)],
-    {noreply, lists:foldl(fun(Reason, Acc) -> keep(Reason, Funs, Acc) end, Kept, Reasons), hibernate};
+    Funs = lists:reverse([decoded(Bytes) || Bytes <- py_external:funs(Terms, Parts)]),
+    Give = fun(Reason, #kept{by = By} = Acc) ->
+        keep(Reason, latest(Reason, Funs, maps:get(Reason, By, [])), Acc)
+    end,
+    {noreply, lists:foldl(Give, Kept, Reasons), hibernate};
 handle_cast({forget, Reasons}, Kept) ->
-    {noreply, maps:without(Reasons, Kept), hibernate}.
+    {noreply, lists:foldl(fun(Reason, Acc) -> keep(Reason, [], Acc) end, Kept, Reasons), hibernate}.
 
 %% These bytes are our own: they have never left the node.
 decoded(Bytes) ->
     binary_to_term(iolist_to_binary([<<?TERM_VERSION>>, Bytes])).
 
-keep(Reason, Funs, Kept) ->
-    Before = maps:get(Reason, Kept, []),
-    Kept#{Reason => lists:sublist(Funs ++ (Before -- Funs), ?MOST)}.
+latest({request, _}, Funs, _) -> Funs;
+latest({context, _}, Funs, Before) -> lists:sublist(Funs ++ (Before -- Funs), ?MOST).
+
+%% For this reason, these are kept from now on, and no others.
+keep(Reason, Kept, #kept{by = By, funs = Funs}) ->
+    More = lists:foldl(fun more/2, Funs, Kept),
+    #kept{by = case Kept of [] -> maps:remove(Reason, By); _ -> By#{Reason => Kept} end,
+          funs = lists:foldl(fun less/2, More, maps:get(Reason, By, []))}.
+
+more(Fun, Funs) ->
+    case Funs of
+        #{Fun := {Own, N}} -> Funs#{Fun := {Own, N + 1}};
+        #{} -> Funs#{Fun => {Fun, 1}}
+    end.
+
+less(Fun, Funs) ->
+    case Funs of
+        #{Fun := {_, 1}} -> maps:remove(Fun, Funs);
+        #{Fun := {Own, N}} -> Funs#{Fun := {Own, N - 1}}
+    end.
