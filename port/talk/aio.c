@@ -16,7 +16,6 @@
 #include "task/capture.h"
 #include "task/handle.h"
 #include "task/reply.h"
-#include "task/span.h"
 #include "value/classes.h"
 #include "wire/clock.h"
 #include "wire/output.h"
@@ -138,10 +137,12 @@ static void awaited_free(struct awaited *a)
 }
 
 /* For the loop, which cannot look before this thread lets go of the GIL. If
- * somebody's trace goes on in the job, it has a context of its own. */
+ * somebody's trace goes on in the job, it does so in what is awaited. */
 static int announce(struct awaited *a, const struct task *task, PyObject *value)
 {
-    PyObject *context = span_context(&task->opts), *item = NULL;
+    PyObject *context = NULL, *item = NULL;
+    if (task->opts.traceparent)
+        context = PyContext_CopyCurrent();
     a->number = ++aio.last;
     if (context || !PyErr_Occurred())
         item = Py_BuildValue("(lOOO)", a->number, value,
