@@ -50,6 +50,7 @@ port_libport_a_SOURCES = \
 	port/task/handle.c port/task/handle.h \
 	port/task/hint.c port/task/hint.h \
 	port/task/map.c port/task/map.h \
+	port/task/multicall.c port/task/multicall.h \
 	port/task/name.c port/task/name.h \
 	port/task/opts.c port/task/opts.h \
 	port/task/reply.c port/task/reply.h \

@@ -142,6 +142,7 @@ test_scripts = \
 	test/program/heap.escript \
 	test/program/instructions.escript \
 	test/program/lane.escript \
+	test/program/multicall.escript \
 	test/program/names.escript \
 	test/program/paths.escript \
 	test/program/profile.escript \
@@ -266,6 +267,7 @@ c_tests = \
 	test/c/talk/test_event \
 	test/c/talk/test_message \
 	test/c/task/test_code \
+	test/c/task/test_multicall \
 	test/c/value/test_atoms \
 	test/c/value/test_exception \
 	test/c/value/test_nomemory \

@@ -219,12 +219,19 @@ static void cancel_down_to(const struct running *last)
     running->order = JOBS_CANCELLED;
 }
 
+/* With the lock: what runs and has the id of `req`, or NULL. */
+static struct running *running_as(const struct request *req)
+{
+    struct running *found = jobs.top.id ? &jobs.top : NULL;
+    while (found && !request_has_id(req, found->id, found->id_len))
+        found = found->below;
+    return found;
+}
+
 bool jobs_cancel(const struct request *req)
 {
     lock();
-    const struct running *found = jobs.top.id ? &jobs.top : NULL;
-    while (found && !request_has_id(req, found->id, found->id_len))
-        found = found->below;
+    const struct running *found = running_as(req);
     if (found)
         cancel_down_to(found);
     unlock();
@@ -239,6 +246,15 @@ void jobs_cancel_running(void)
         last = last->below;
     if (last->id)
         cancel_down_to(last);
+    unlock();
+}
+
+void jobs_recall(const struct request *req)
+{
+    lock();
+    struct running *found = running_as(req);
+    if (found)
+        found->recalled = true;
     unlock();
 }
 
@@ -266,6 +282,14 @@ bool jobs_is_cancelled(void)
     bool cancelled = order() != JOBS_GO_ON;
     unlock();
     return cancelled;
+}
+
+bool jobs_goes_on(void)
+{
+    lock();
+    const bool on = order() == JOBS_GO_ON && !jobs.top.recalled;
+    unlock();
+    return on;
 }
 
 void jobs_tell(void)

@@ -65,6 +65,7 @@ struct running {
     int order;          /* enum jobs_order */
     long long heard_at; /* by the cancelled job, clock_now(); 0: not yet */
     bool raised;        /* an exception was raised, at least once */
+    bool recalled;      /* what it has not begun is to be given back */
     struct running *below;
 };
 void jobs_enter(struct running *below, const struct job *job);
@@ -82,6 +83,13 @@ bool jobs_cancel(const struct request *req);
 
 /* Cancels whatever runs. */
 void jobs_cancel_running(void);
+
+/* What runs and has the id of `req` is to begin nothing more. */
+void jobs_recall(const struct request *req);
+
+/* Whether the running job, if it has several parts, may begin the next: it is
+ * neither cancelled nor recalled. Main thread. */
+bool jobs_goes_on(void);
 
 enum jobs_order {
     JOBS_GO_ON,     /* the running job is not cancelled, or nothing runs */

@@ -14,6 +14,7 @@
 
 static bool enabled;
 static bool told_full;
+static bool failed; /* the job that runs has had an answer for want of memory */
 static atomic_bool holds;
 
 void pause_init(bool wanted)
@@ -21,11 +22,11 @@ void pause_init(bool wanted)
     enabled = wanted;
 }
 
-static void tell(bool failed)
+static void tell(bool ran_out)
 {
     struct buf out;
     event_begin(&out, "paused");
-    if (failed)
+    if (ran_out)
         put_atom_z(&out, "memory_error");
     else
         put_atom_z(&out, "heap");
@@ -33,17 +34,24 @@ static void tell(bool failed)
     buf_free(&out);
 }
 
+bool pause_is_due(void)
+{
+    failed = reply_ran_out() || failed;
+    return enabled && (failed || (!told_full && heap_account_is_nearly_full()));
+}
+
 /* It holds before it tells Erlang, because `resume` may come at once. */
 void pause_after_job(void)
 {
-    const bool failed = reply_ran_out();
+    const bool ran_out = reply_ran_out() || failed;
     const bool was_full = told_full;
     told_full = enabled && heap_account_is_nearly_full();
-    if (!enabled || (!failed && (!told_full || was_full)))
+    failed = false;
+    if (!enabled || (!ran_out && (!told_full || was_full)))
         return;
     atomic_store(&holds, true);
     Py_BEGIN_ALLOW_THREADS
-    tell(failed);
+    tell(ran_out);
     Py_END_ALLOW_THREADS
 }
 

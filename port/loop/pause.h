@@ -16,6 +16,10 @@
 /* Call once, before there are threads. */
 void pause_init(bool wanted);
 
+/* Whether the program will pause when the job that runs is over. GIL held, main
+ * thread. */
+bool pause_is_due(void);
+
 /* A job, or a stream's step, is over and answered. GIL held, main thread. */
 void pause_after_job(void);
 

@@ -17,6 +17,7 @@
 #include "talk/aio.h"
 #include "talk/answer.h"
 #include "talk/event.h"
+#include "task/multicall.h"
 #include "task/reply.h"
 #include "wire/batch.h"
 #include "wire/output.h"
@@ -207,6 +208,16 @@ static void within(const struct request *req)
     job_free(job);
 }
 
+/* Of a multicall that runs, what has not started. The main thread is told
+ * first, because it may not have begun with the calls yet. */
+static void take_back(const struct request *req)
+{
+    if (withdraw(req, "not_started"))
+        return;
+    jobs_recall(req);
+    multicall_take_back(req);
+}
+
 /* Control for a request that is over, or never existed, is harmless: it may
  * have crossed the reply on its way. */
 static void control(const struct request *req)
@@ -216,7 +227,7 @@ static void control(const struct request *req)
         cancel(req);
         break;
     case CONTROL_TAKE_BACK:
-        withdraw(req, "not_started");
+        take_back(req);
         break;
     case CONTROL_MORE:
         stream_more(req, req->n);

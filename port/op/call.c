@@ -113,6 +113,21 @@ PyObject *op_call(struct task *task)
     return call_take(task, named_function(task));
 }
 
+/* Bytes of the head of {Module, Function, Args, Kwargs}. */
+#define CALL_HEAD 2
+
+PyObject *op_multicall(struct task *task)
+{
+    static const char call[CALL_HEAD] = {ERL_SMALL_TUPLE_EXT, 4};
+    if (memcmp(task->req->frame + task->at, call, CALL_HEAD) != 0) {
+        PyErr_SetString(classes_badarg(),
+                        "call: not {Module, Function, Args, Kwargs}");
+        return NULL;
+    }
+    task->at += CALL_HEAD;
+    return op_call(task);
+}
+
 /* ---- objects ---------------------------------------------------------- */
 
 /* To call `__call__` is to call the object: where that is a class, the method

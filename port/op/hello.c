@@ -52,7 +52,7 @@ static PyObject *features(void)
     if (list &&
         (add_feature(list, "quit") < 0 || add_feature(list, "batch") < 0 ||
          add_feature(list, "call") < 0 || add_feature(list, "context") < 0 ||
-         add_feature(list, "handle") < 0))
+         add_feature(list, "handle") < 0 || add_feature(list, "multicall") < 0))
         Py_CLEAR(list);
     return list;
 }

@@ -13,6 +13,7 @@
 #include "talk/module.h"
 #include "task/capture.h"
 #include "task/context.h"
+#include "task/multicall.h"
 #include "task/reply.h"
 #include "task/span.h"
 #include "wire/output.h"
@@ -20,60 +21,61 @@
 struct op_row {
     const char *name;
     int arity; /* arguments behind the name; 0: the request is the atom */
-    bool urgent;
+    enum op_kind kind;
     op_fn *run;
     const char *root; /* its value in errors; NULL: the reply is a bare `ok`,
                          or the number of what is kept */
 };
 
 static const struct op_row rows[] = {
-    {"call", 4, false, op_call, "result"},
-    {"eval", 2, false, op_eval, "result"},
-    {"exec", 1, false, op_exec, NULL},
-    {"exec", 2, false, op_exec, NULL},
-    {"stream", 1, false, op_stream, NULL},
-    {"hello", 0, true, op_hello, "hello"},
-    {"version", 0, true, op_version, "version"},
-    {"lane", 1, false, op_lane, NULL},
-    {"listen", 2, false, op_listen, NULL},
-    {"listen", 3, false, op_listen, NULL},
-    {"listen", 4, false, op_listen, NULL},
-    {"memory_stats", 0, true, op_memory_stats, "memory_stats"},
-    {"memory_objects", 0, true, op_memory_objects, "memory_objects"},
-    {"set_memory", 1, true, op_set_memory, NULL},
-    {"reset_peak", 0, true, op_reset_peak, NULL},
-    {"stack", 0, true, op_stack, "stack"},
-    {"gc", 0, true, op_gc, "gc"},
-    {"gc", 1, true, op_gc, "gc"},
-    {"gc_threshold", 0, true, op_gc_threshold, "gc_threshold"},
-    {"gc_threshold", 3, true, op_gc_threshold, NULL},
-    {"gc_enable", 0, true, op_gc_enable, NULL},
-    {"gc_disable", 0, true, op_gc_disable, NULL},
-    {"gc_freeze", 0, true, op_gc_freeze, NULL},
-    {"tracemalloc_start", 0, true, op_tracemalloc_start, NULL},
-    {"tracemalloc_start", 1, true, op_tracemalloc_start, NULL},
-    {"tracemalloc_stop", 0, true, op_tracemalloc_stop, NULL},
-    {"tracemalloc_top", 1, true, op_tracemalloc_top, "top"},
-    {"census", 0, true, op_census, "census"},
-    {"growth", 0, true, op_growth, "growth"},
-    {"uncollectable", 0, true, op_uncollectable, "uncollectable"},
-    {"referrers", 2, true, op_referrers, "referrers"},
-    {"traced", 0, true, op_traced, "traced"},
-    {"heap_profile", 1, true, op_heap_profile, "heap_profile"},
-    {"profile_mark", 0, true, op_profile_mark, "profile_mark"},
-    {"profile_switch", 1, true, op_profile_switch, "profile_switch"},
-    {"context_open", 1, false, op_context_open, NULL},
-    {"context_open", 2, false, op_context_open, NULL},
-    {"context_vars", 1, false, op_context_vars, "vars"},
-    {"context_close", 1, false, op_context_close, NULL},
-    {"keep", 1, false, op_keep, NULL},
-    {"method", 4, false, op_method, "result"},
-    {"value", 1, false, op_value, "value"},
-    {"attribute", 2, false, op_attribute, "attribute"},
-    {"set_attribute", 3, false, op_set_attribute, NULL},
-    {"release", 1, false, op_release, NULL},
-    {"describe", 1, false, op_describe, "object"},
-    {"kept", 0, false, op_kept, "kept"},
+    {"call", 4, OP_JOB, op_call, "result"},
+    {"eval", 2, OP_JOB, op_eval, "result"},
+    {"exec", 1, OP_JOB, op_exec, NULL},
+    {"exec", 2, OP_JOB, op_exec, NULL},
+    {"stream", 1, OP_STREAM, op_stream, NULL},
+    {"hello", 0, OP_URGENT, op_hello, "hello"},
+    {"version", 0, OP_URGENT, op_version, "version"},
+    {"lane", 1, OP_JOB, op_lane, NULL},
+    {"listen", 2, OP_JOB, op_listen, NULL},
+    {"listen", 3, OP_JOB, op_listen, NULL},
+    {"listen", 4, OP_JOB, op_listen, NULL},
+    {"memory_stats", 0, OP_URGENT, op_memory_stats, "memory_stats"},
+    {"memory_objects", 0, OP_URGENT, op_memory_objects, "memory_objects"},
+    {"set_memory", 1, OP_URGENT, op_set_memory, NULL},
+    {"reset_peak", 0, OP_URGENT, op_reset_peak, NULL},
+    {"stack", 0, OP_URGENT, op_stack, "stack"},
+    {"gc", 0, OP_URGENT, op_gc, "gc"},
+    {"gc", 1, OP_URGENT, op_gc, "gc"},
+    {"gc_threshold", 0, OP_URGENT, op_gc_threshold, "gc_threshold"},
+    {"gc_threshold", 3, OP_URGENT, op_gc_threshold, NULL},
+    {"gc_enable", 0, OP_URGENT, op_gc_enable, NULL},
+    {"gc_disable", 0, OP_URGENT, op_gc_disable, NULL},
+    {"gc_freeze", 0, OP_URGENT, op_gc_freeze, NULL},
+    {"tracemalloc_start", 0, OP_URGENT, op_tracemalloc_start, NULL},
+    {"tracemalloc_start", 1, OP_URGENT, op_tracemalloc_start, NULL},
+    {"tracemalloc_stop", 0, OP_URGENT, op_tracemalloc_stop, NULL},
+    {"tracemalloc_top", 1, OP_URGENT, op_tracemalloc_top, "top"},
+    {"census", 0, OP_URGENT, op_census, "census"},
+    {"growth", 0, OP_URGENT, op_growth, "growth"},
+    {"uncollectable", 0, OP_URGENT, op_uncollectable, "uncollectable"},
+    {"referrers", 2, OP_URGENT, op_referrers, "referrers"},
+    {"traced", 0, OP_URGENT, op_traced, "traced"},
+    {"heap_profile", 1, OP_URGENT, op_heap_profile, "heap_profile"},
+    {"profile_mark", 0, OP_URGENT, op_profile_mark, "profile_mark"},
+    {"profile_switch", 1, OP_URGENT, op_profile_switch, "profile_switch"},
+    {"context_open", 1, OP_JOB, op_context_open, NULL},
+    {"context_open", 2, OP_JOB, op_context_open, NULL},
+    {"context_vars", 1, OP_JOB, op_context_vars, "vars"},
+    {"context_close", 1, OP_JOB, op_context_close, NULL},
+    {"keep", 1, OP_JOB, op_keep, NULL},
+    {"method", 4, OP_JOB, op_method, "result"},
+    {"value", 1, OP_JOB, op_value, "value"},
+    {"attribute", 2, OP_JOB, op_attribute, "attribute"},
+    {"set_attribute", 3, OP_JOB, op_set_attribute, NULL},
+    {"release", 1, OP_JOB, op_release, NULL},
+    {"describe", 1, OP_JOB, op_describe, "object"},
+    {"kept", 0, OP_JOB, op_kept, "kept"},
+    {"multicall", 1, OP_MANY, op_multicall, "result"},
 };
 
 /* What needs no Python. */
@@ -108,9 +110,7 @@ static const struct op_bare_row *find_bare(const struct request *req)
 /* What is no operation at all has its error in its turn. */
 static enum op_kind kind_of(const struct op_row *row)
 {
-    if (row && row->urgent)
-        return OP_URGENT;
-    return row && row->run == op_stream ? OP_STREAM : OP_JOB;
+    return row ? row->kind : OP_JOB;
 }
 
 enum op_kind op_kind(const struct request *req)
@@ -128,7 +128,7 @@ static int read_options(struct task *task, enum op_kind kind, struct err *err)
         return -1;
     if (task->opts.capture && kind != OP_JOB && kind != OP_STREAM)
         return err_set(err, "option 'capture': '%s' is no job", req->op);
-    if (task->opts.bill && kind != OP_JOB)
+    if (task->opts.bill && kind != OP_JOB && kind != OP_MANY)
         return err_set(err, "option 'bill': '%s' is no call", req->op);
     return 0;
 }
@@ -139,7 +139,9 @@ static int prepare(const struct op_row *row, struct task *task, struct err *err)
     if (!row)
         return err_set(err, "there is no operation '%s' with %d arguments",
                        req->op, req->op_arity);
-    return read_options(task, kind_of(row), err);
+    if (read_options(task, row->kind, err) < 0)
+        return -1;
+    return row->kind == OP_MANY ? multicall_begin(task, err) : 0;
 }
 
 static PyObject *run_there(const struct op_row *row, struct task *task)
@@ -156,7 +158,7 @@ static bool within; /* main thread */
 /* Python's heap is limited in jobs only, and not while we encode. */
 static PyObject *run_limited(const struct op_row *row, struct task *task)
 {
-    if (row->urgent || within)
+    if (row->kind == OP_URGENT || within)
         return run_there(row, task);
     heap_hook_begin_job();
     PyObject *value = run_there(row, task);
@@ -176,11 +178,13 @@ static bool goes_aside(const struct op_row *row, PyObject *value)
  * that is awaited there is more to come. */
 static PyObject *run(const struct op_row *row, struct task *task)
 {
+    if (task->opts.bill)
+        bill_begin(task->opts.bill);
     if (task->opts.capture && capture_start() < 0)
         return NULL;
     PyObject *value = run_limited(row, task);
     task_returned();
-    if (!row->urgent)
+    if (row->kind != OP_URGENT)
         module_end_lines();
     if (task->opts.capture && !goes_aside(row, value))
         capture_send(task);
@@ -200,11 +204,10 @@ static int put_result(const struct op_row *row, struct task *task,
 }
 
 /* Takes the value; NULL: an exception is set. The value's finalizers run before
- * the reply is sent. */
-static void send_result_take(const struct op_row *row, struct task *task,
-                             PyObject *value, struct buf *out)
+ * anything is sent. */
+static void put_result_take(const struct op_row *row, struct task *task,
+                            PyObject *value, struct buf *out)
 {
-    reply_begin(out, task->req->frame + task->req->id_at, task->req->id_len);
     const size_t mark = buf_mark(out);
     int rc = put_result(row, task, value, out);
     Py_XDECREF(value);
@@ -215,6 +218,13 @@ static void send_result_take(const struct op_row *row, struct task *task,
     }
     if (task->opts.bill)
         bill_send(task);
+}
+
+static void send_result_take(const struct op_row *row, struct task *task,
+                             PyObject *value, struct buf *out)
+{
+    reply_begin(out, task->req->frame + task->req->id_at, task->req->id_len);
+    put_result_take(row, task, value, out);
     reply_send(out);
 }
 
@@ -238,6 +248,20 @@ static void send_badarg(const struct request *req, const struct err *err,
     reply_send(out);
 }
 
+static void run_calls(const struct op_row *row, struct task *task,
+                      struct buf *out)
+{
+    while (multicall_next(task)) {
+        PyObject *value = run(row, task);
+        if (!value)
+            multicall_skip(task);
+        multicall_open(out);
+        put_result_take(row, task, value, out);
+        multicall_close(out);
+    }
+    multicall_end(out);
+}
+
 /* A stream that cannot be opened is forgotten before its reply is sent: then
  * its id may be used again. */
 void op_run(const struct request *req, struct buf *out)
@@ -251,8 +275,10 @@ void op_run(const struct request *req, struct buf *out)
     const bool runs = prepare(row, &task, &err) == 0;
     if (runs && req->has_funs)
         call_given(req);
-    if (runs && task.opts.bill)
-        bill_begin(task.opts.bill);
+    if (runs && row->kind == OP_MANY) {
+        run_calls(row, &task, out);
+        return;
+    }
     PyObject *value = runs ? run(row, &task) : NULL;
 
     if (is_stream && value && stream_open_take(&task, value) == 0)

@@ -19,6 +19,7 @@ enum op_kind {
     OP_JOB,    /* in its turn */
     OP_STREAM, /* too; its replies come one after the other, of which
                   op/stream.h has to know before it runs */
+    OP_MANY,   /* too, call by call (task/multicall.h) */
     OP_URGENT, /* perhaps while Python is busy with another: it is short, and
                   runs no user code but the finalizers of what gc finds */
     OP_BARE    /* at any time: it needs no Python */
@@ -48,8 +49,9 @@ op_fn op_eval, op_exec;
 /* eval.c  {context_open, Context}   {context_open, Context, From}
  *         {context_vars, Context}   {context_close, [Context]} */
 op_fn op_context_open, op_context_vars, op_context_close;
-/* call.c  {call, Module, Function, Args, Kwargs} */
-op_fn op_call;
+/* call.c  {call, Module, Function, Args, Kwargs}
+ *         {multicall, [{Module, Function, Args, Kwargs}, …]}: one of these */
+op_fn op_call, op_multicall;
 /* call.c  {method, Object, Name, Args, Kwargs}   {value, Object}
  *         {attribute, Object, Name}   {set_attribute, Object, Name, Value} */
 op_fn op_method, op_value, op_attribute, op_set_attribute;

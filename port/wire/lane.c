@@ -64,6 +64,7 @@ static struct {
     atomic_bool on;
     atomic_bool large; /* a half is larger than what is kept */
     atomic_int quiet;  /* frames since then */
+    bool noted;        /* the notes are in memory */
     bool is_child;
 } lane = {.lock = PTHREAD_MUTEX_INITIALIZER, .fd = -1};
 
@@ -153,14 +154,18 @@ static void half_shrink(struct half *half)
 
 /* Makes memory for so many bytes: to write where there is none would end the
  * program. An older kernel does it as they are written. */
+static bool populate(char *at, size_t size)
+{
+    return madvise(at, size, MADV_POPULATE_WRITE) == 0 || errno == EINVAL;
+}
+
+/* No page up to there is written for the first time from now on. */
 static bool half_fill(struct half *half, size_t size)
 {
     size = steps(size);
     if (size <= half->used)
         return true;
-    if (madvise(half->base + half->used, size - half->used,
-                MADV_POPULATE_WRITE) < 0 &&
-        errno != EINVAL)
+    if (!populate(half->base + half->used, size - half->used))
         return false;
     half->used = size;
     return true;
@@ -396,6 +401,21 @@ void lane_sent(size_t size, char place[LANE_PLACE])
     unlock();
 }
 
+/* ---- notes -------------------------------------------------------------- */
+
+char *lane_notes(size_t *size)
+{
+    lock();
+    char *notes = lane.on ? (char *)lane.words + LANE_NOTES : NULL;
+    *size = LANE_HEAD - LANE_NOTES;
+    if (notes && !lane.noted)
+        lane.noted = populate(notes, *size);
+    if (!lane.noted)
+        notes = NULL;
+    unlock();
+    return notes;
+}
+
 /* ---- what it takes ----------------------------------------------------- */
 
 /* Unless the peer writes there, or what it has written was not read. */
@@ -424,7 +444,8 @@ void lane_tidy(void)
 size_t lane_bytes(void)
 {
     lock();
-    const size_t bytes = lane.in.used + lane.out.used;
+    const size_t bytes = lane.in.used + lane.out.used +
+                         (lane.noted ? LANE_HEAD - LANE_NOTES : 0);
     unlock();
     return bytes;
 }

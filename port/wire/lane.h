@@ -4,8 +4,8 @@
  * slowly, piece by piece. It is a file without a name, one half for each
  * direction; the peer opens it as /proc/PID/fd/N, reads and writes.
  *
- *     0         LANE_HEAD               LANE_HEAD + room
- *     | words   | a frame from the peer | a frame to the peer |
+ *     0               LANE_HEAD               LANE_HEAD + room
+ *     | words | notes | a frame from the peer | a frame to the peer |
  *
  * A frame begins LANE_SKIP bytes behind the beginning of its half.
  *
@@ -72,6 +72,10 @@ void lane_tidy(void);
 
 /* How many bytes are kept or in use. */
 size_t lane_bytes(void);
+
+/* Memory of *size bytes in which the peer finds what the caller leaves there,
+ * even when the program is dead. NULL: it cannot be had. */
+char *lane_notes(size_t *size);
 
 /* In a forked child: what it writes from now on is nobody else's. */
 void lane_in_child(void);

@@ -37,14 +37,15 @@
  * places, the serials of the last frame to the program that the program has
  * read, whether the program is giving its memory back, the serial of the last
  * one from the program that the peer has read, and of the one to the program
- * that the peer writes or has written. In each half a frame begins behind so
- * many bytes. */
+ * that the peer writes or has written; and what the program notes for the case
+ * of its death. In each half a frame begins behind so many bytes. */
 #define LANE_LEAST 131072
 #define LANE_HEAD 65536
 #define LANE_IN_READ 0
 #define LANE_IN_TIDY 4
 #define LANE_OUT_READ 8
 #define LANE_IN_WRITE 12
+#define LANE_NOTES 4096
 #define LANE_SKIP 16
 
 /* Requests that may wait. */
@@ -114,7 +115,7 @@
  */
 #define PROTOCOL_ATOMS(X) \
     /* replies */ \
-    X(ok) X(error) X(chunk) X(output) X(bill) X(kept) X(undefined) \
+    X(ok) X(error) X(chunk) X(part) X(output) X(bill) X(kept) X(undefined) \
     X(badarg) X(cancelled) X(not_started) X(overloaded) X(start_failed) \
     X(unsupported) X(awaiting) \
     /* values */ \
@@ -123,7 +124,7 @@
     /* hello */ \
     X(protocol) X(pyport) X(python) X(version) X(os_pid) X(executable) \
     X(features) X(max_frame) X(max_depth) X(exceptions) X(quit) X(batch) \
-    X(lane) X(handle) \
+    X(lane) X(handle) X(multicall) \
     X(guard) X(off) X(kernel) \
     /* events */ \
     X(event) X(send) X(whereis) X(self) X(make_ref) X(take) X(call) X(apply) \

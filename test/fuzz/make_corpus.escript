@@ -89,7 +89,8 @@ requests() ->
     Ops = [hello, version, memory_stats, gc, {gc, 2}, trim, tracemalloc_start,
            {tracemalloc_start, 10}, tracemalloc_stop, {tracemalloc_top, 3}, traced, census, growth,
            uncollectable, {referrers, <<"dict">>, 3}, Call, Eval,
-           {exec, <<"def f(): pass">>}, {stream, Eval}, {stream, Call}],
+           {exec, <<"def f(): pass">>}, {stream, Eval}, {stream, Call},
+           {multicall, [{math, sqrt, [2.0], #{}}, {<<"math">>, "sqrt", [], #{x => 1}}]}, {multicall, []}],
     [{7, Op} || Op <- Ops] ++ [{make_ref(), Op, Options} || Op <- Ops] ++
         [quit, resume, {ack, 100}, {cancel, 7}, {more, 7, 100}, {more, 7, 1 bsl 62}, {stop, {a, 7}},
          {take_back, []}, {reply, 1, {ok, Eval}}, {reply, 300, ok},

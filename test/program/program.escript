@@ -121,7 +121,7 @@ hello() ->
     OsPid = raw:os_pid(Port),
     {ok, Hello} = raw:ask(Port, hello),
     ?assertMatch(#{protocol := 1, pyport := _, python := _, os_pid := OsPid, executable := _,
-                   features := [quit, batch, call, context, handle],
+                   features := [quit, batch, call, context, handle, multicall],
                    max_frame := 268435456, max_depth := 4096, exceptions := [_ | _]}, Hello),
     ?assert(lists:member(<<"ValueError">>, maps:get(exceptions, Hello))),
     raw:close(Port).

@@ -342,6 +342,25 @@ static void test_threads_agree(void **state)
     assert_int_equal(run + removed, MANY);
 }
 
+static void test_what_runs_is_recalled(void **state)
+{
+    (void)state;
+    struct request a = named("a"), b = named("b");
+    jobs_recall(&a); /* nothing runs: nothing happens */
+    jobs_start_stream("a", 1);
+    jobs_recall(&b);
+    assert_true(jobs_goes_on());
+    jobs_recall(&a);
+    assert_false(jobs_goes_on());
+    assert_int_equal(order(), JOBS_GO_ON);
+    assert_false(jobs_done());
+    jobs_start_stream("a", 1);
+    assert_true(jobs_goes_on());
+    assert_true(jobs_cancel(&a));
+    assert_false(jobs_goes_on());
+    assert_false(jobs_done());
+}
+
 static void test_close_ends_the_watch(void **state)
 {
     (void)state;
@@ -358,6 +377,7 @@ int main(void)
         cmocka_unit_test(test_too_many_are_refused),
         cmocka_unit_test(test_cancel_hits_only_the_running_job),
         cmocka_unit_test(test_a_job_stays_cancelled_until_it_is_over),
+        cmocka_unit_test(test_what_runs_is_recalled),
         cmocka_unit_test(test_jobs_on_top_of_each_other),
         cmocka_unit_test(test_an_order_has_an_age),
         cmocka_unit_test(test_the_start_of_python_is_no_job),
