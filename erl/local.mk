@@ -95,6 +95,8 @@ erl_sources = \
 	erl/src/wire/py_awaited.erl \
 	erl/src/wire/py_exception.erl \
 	erl/src/wire/py_external.erl \
+	erl/src/wire/py_job.erl \
+	erl/src/wire/py_multicall.erl \
 	erl/src/wire/py_pace.erl \
 	erl/src/wire/py_result.erl \
 	erl/src/wire/py_secret.erl \

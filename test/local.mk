@@ -25,6 +25,7 @@ unit_scripts = \
 	test/unit/mem.escript \
 	test/unit/mem_figure.escript \
 	test/unit/mem_report.escript \
+	test/unit/multicall.escript \
 	test/unit/memory.escript \
 	test/unit/options.escript \
 	test/unit/pace.escript \
@@ -66,6 +67,7 @@ test_scripts = \
 	test/call/atoms.escript \
 	test/call/binding.escript \
 	test/call/cancel.escript \
+	test/call/chunks.escript \
 	test/call/code.escript \
 	test/call/context.escript \
 	test/call/coroutines.escript \

@@ -80,7 +80,8 @@
 %% microseconds, because it orders those who wait; the deadline in milliseconds.
 %% An answer to it is the message
 %% {ReplyTo, {reply, Frame} | {reply, Frame, Ahead} | {opened, StreamId}
-%%           | {go, Worker} | again | {error, Reason}}.
+%%           | {go, Worker} | again | {error, Reason}}; a multicall has
+%% {ReplyTo, {part, N, Frame} | {again, N}} before that.
 -record(req, {
     reply_to :: py_ask:from() | undefined,
     caller :: pid(),
@@ -97,8 +98,8 @@
     bill = false :: boolean(),          % whether its caller wants to see it
     returned = false :: boolean(),
     within = none :: none | py_wire:id(),   % the call from Python that it runs within
-    grouped = false :: boolean(),       % one of several that came together: it is given
-                                        % back to its caller, and not to the queue
+    calls = none :: none | py_multicall:calls(),    % if it is several: what is given back
+                                        % goes to its caller, and not to the queue
     arrival :: integer(),
     deadline :: integer() | infinity,
     arity :: 2 | 3,

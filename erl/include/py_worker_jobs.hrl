@@ -33,6 +33,8 @@
     | {answer, py_ask:from(), py_result:answer()}
     %% This request has not started: the pool finds another worker for it.
     | {requeue, #req{}}
+    %% These calls of a multicall have not started: whoever waits has heard that.
+    | {given_back, #req{}}
     %% The same for one that was not taken, and which the queue may refuse.
     | {queue, #req{}}
     %% Something needs this very worker from now on.

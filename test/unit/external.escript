@@ -12,6 +12,7 @@ main(_) ->
         table:rows("each kind of term is skipped", fun skipped/1, [{What, [Term], <<"rest">>} || {What, Term} <- terms()]),
         table:rows("funs", fun(Term) -> found([Term]) end, funs()),
         {"several terms, one behind the other", fun several/0},
+        {"terms are told apart", fun split/0},
         {"no more than those terms", fun no_more/0},
         {"bytes that only look like a fun", fun disguised/0},
         {"cut into parts anywhere", fun parts/0},
@@ -121,3 +122,12 @@ walk([Head | Tail]) -> walk(Head) ++ walk(Tail);
 walk(T) when is_tuple(T) -> walk(tuple_to_list(T));
 walk(M) when is_map(M) -> walk(maps:to_list(M));
 walk(_) -> [].
+
+split() ->
+    Bare = [bare(Term) || {_, Term} <- terms()],
+    ?assertEqual(Bare, py_external:split(length(Bare), <<(iolist_to_binary(Bare))/binary, "more">>)),
+    ?assertEqual([], py_external:split(0, <<1, 2, 3>>)),
+    Elsewhere = <<88, 119, 4, "!no!", 0:96>>,
+    ?assertEqual([Elsewhere, <<97, 1>>], py_external:split(2, <<Elsewhere/binary, 97, 1>>)),
+    ?assertEqual([<<97, 1>>, <<>>, <<>>], py_external:split(3, <<97, 1, 0, 97, 1>>)),
+    ?assertEqual([<<97, 1>>, <<>>], py_external:split(2, <<97, 1, 98>>)).

@@ -22,7 +22,6 @@ main(_) ->
         {"enough are answered to measure the window again", fun due/0},
         {"jobs behind the first are as those before them", fun behind/0},
         {"more than may wait are refused, with how many wait", fun full/0},
-        {"those that came together wait for no window, but for bytes", fun grouped/0},
         [{"may have started: " ++ Name, fun() -> started(Kinds, Started) end}
          || {Name, Kinds, Started} <- starts()],
         {"the next job starts when the first is answered", fun next_starts/0},
@@ -205,17 +204,6 @@ due() ->
     {_, Again} = send(waiting([req(3)], element(2, py_worker_jobs:set_window({16, 16, 4}, Two)))),
     ?assertEqual([progress, {answer, 3, {reply, frame(3)}}],
                  element(1, py_worker_jobs:reply(3, frame(3), Again))).
-
-grouped() ->
-    Count = ?MOST_WINDOW + 2,
-    Group = [(req(Id))#req{grouped = true} || Id <- lists:seq(1, Count)],
-    Pushed = lists:foldl(fun(Req, J) -> {[], Next} = push(Req, 0, J), Next end, py_worker_jobs:new(100), Group),
-    {Ids, Jobs} = send(Pushed),
-    ?assertEqual(lists:seq(1, ?MOST_WINDOW), Ids),
-    ?assertMatch({Count, ?LEAST_WINDOW}, py_worker_jobs:load(Jobs)),
-    ?assertMatch({[{answer, last, {error, {overloaded, _, 0}}}], _}, push(bound(last), 0, Jobs)),
-    Half = ?WINDOW_BYTES div 2,
-    ?assertMatch({[1, 2], _}, send(waiting([sized(Half, Req) || Req <- lists:sublist(Group, 3)]))).
 
 %% Each rule, of a job that has others before it and of one that has a stream.
 behind() ->
@@ -480,7 +468,7 @@ unwanted_context() ->
 
 own() ->
     Own = (py_worker_send:own({context_close, [7]}, 5))#req{arrival = 0},
-    {[], Waiting} = py_worker_jobs:push(9, Own, 0, waiting([req(1)])),
+    {[], Waiting} = py_worker_jobs:push(9, Own, 1_000, waiting([req(1)])),
     %% Nobody is told that its time is up, and it is not dropped.
     {[], Kept} = py_worker_jobs:expire(6, Waiting),
     {[1, 9], Sent} = send(Kept),

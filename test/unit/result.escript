@@ -10,7 +10,8 @@ main(_) ->
     tap:run([
         table:rows("result", fun py_result:result/1, results()),
         table:rows("an error", fun py_result:result/2, failures()),
-        table:rows("decode", fun py_result:decode/1, frames())
+        table:rows("decode", fun py_result:decode/1, frames()),
+        table:rows("a part", fun py_result:results/1, parts())
     ]).
 
 reply(Result) ->
@@ -47,3 +48,15 @@ frames() ->
      {"an atom that does not exist is named",
       [<<131, 104, 2, 98, 1:32, 104, 2, 119, 2, "ok", 119, 9, "!nowhere!">>],
       {error, {unknown_atom, <<"!nowhere!">>}}}].
+
+%% One that cannot be decoded here is an error by itself.
+parts() ->
+    Part = fun(N, Bytes) -> <<131, 104, 2, 98, 1:32, 104, 3, 119, 4, "part", 98, 0:32, 105, N:32, Bytes/binary>> end,
+    One = <<104, 2, 119, 2, "ok", 97, 1>>,
+    Unknown = <<104, 2, 119, 2, "ok", 119, 9, "!nowhere!">>,
+    Raised = <<104, 2, 119, 5, "error", 104, 2, 109, 10:32, "ValueError", 109, 2:32, "no">>,
+    [{"results", [Part(2, <<One/binary, Raised/binary>>)], [{ok, 1}, {error, {'ValueError', <<"no">>}}]},
+     {"an atom that does not exist", [Part(3, <<One/binary, Unknown/binary, One/binary>>)],
+      [{ok, 1}, {error, {unknown_atom, <<"!nowhere!">>}}, {ok, 1}]},
+     {"what is no term", [Part(2, <<One/binary, 0>>)],
+      [{ok, 1}, {error, {badarg, <<"the reply cannot be decoded on this node">>}}]}].

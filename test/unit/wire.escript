@@ -184,7 +184,11 @@ ahead() ->
      {"a bill", [reply(1, {bill, #{time => 1}})], bill},
      {"that it brings funs", [reply(1, {given, funs})], given},
      {"a value that is kept", [kept(1 bsl 63)], kept},
+     {"results of a multicall", [part(2, [{ok, 1}, ok])], {part, 2, 2}},
+     {"a multicall gives back", [<<(reply_head(1))/binary, 104, 2, 119, 11, "not_started", 98, 7:32>>],
+      {not_started, 7}},
      {"a result", [reply(1, {ok, <<"output">>})], none},
+     {"a result that looks like a part", [reply(1, {part, 2, [ok]})], none},
      {"another atom", [reply(1, {outputs, <<>>})], none}].
 
 %% Its numbers have exactly 64 bits.
@@ -198,6 +202,12 @@ handle() ->
          ?assertEqual({ok, Number}, py_wire:handle_number(Reply))
      end || Number <- [1 bsl 63, 1 bsl 64 - 1]],
     ?assertEqual([none, none], [py_wire:handle_number(reply(1, Result)) || Result <- [ok, {ok, 7}]]).
+
+reply_head(Id) -> <<131, 104, 2, 98, Id:32>>.
+
+part(From, Results) ->
+    <<131, 104, N, Bare/binary>> = term_to_binary(list_to_tuple(Results)),
+    <<(reply_head(1))/binary, 104, 3, 119, 4, "part", 98, From:32, 105, N:32, Bare/binary>>.
 
 %% As the program writes it: atoms in UTF-8.
 said(Term) ->

@@ -5,7 +5,7 @@
 %% for it.
 -module(py_handles).
 
--export([expect/0, are_expected/0, forget/0, place/2, is_handle/1]).
+-export([expect/0, forget/0, place/2, is_handle/1]).
 
 -include("py.hrl").
 
@@ -17,7 +17,6 @@ expect() ->
     are_expected() orelse persistent_term:put(?MODULE, true),
     ok.
 
--spec are_expected() -> boolean().
 are_expected() ->
     persistent_term:get(?MODULE, false).
 

@@ -4,18 +4,25 @@
 %% of its own, which watches the one that it works for and ends with it, which
 %% cancels what is under way.
 %%
-%% A chunk goes to one worker in one message, and from there each call is a request
-%% like any other, with its own result and its own deadline. What the worker gives
-%% back, because a call turns out to be long or the worker ends, was not started. It
-%% goes on in smaller chunks, with its whole time: where all calls are long, each is
-%% soon alone.
+%% A chunk is one request, whose results come in parts. What the worker gives back,
+%% because a call turns out to be long or the worker ends, was not started, and neither
+%% was what the program refuses as a whole. It goes on in smaller chunks, with its whole
+%% time: where all calls are long, each is soon alone, and what is wrong with one is the
+%% result of that one.
 -module(py_parallel).
 
 -export([run/2]).
 
 -include("py.hrl").
 
--type numbered(What) :: [{pos_integer(), What}].
+%% Some of the calls, which are neighbours, and the number of the first.
+-type chunk() :: {pos_integer(), [py_wire:op()]}.
+%% The answer to so many of them, from this one on.
+-type answer() :: {pos_integer(), pos_integer(), {part, binary()} | py_result:final()}.
+
+%% What the process of a chunk needs: a ticket without a request, the options, and
+%% whom it works for.
+-record(work, {ticket :: py_request:ticket(), opts :: #opts{}, watch :: py_ask:watch()}).
 
 %% Chunks under way for each worker: one runs, one is ready.
 -define(DEPTH, 2).
@@ -23,15 +30,18 @@
 -define(PIECES, 4).
 
 %% Runs all of them, and waits for all. Only a few chunks for each worker are under
-%% way at a time, so that no worker has many while others have none.
+%% way at a time, so that no worker has many while others have none. Before the first is
+%% started, what cannot be an iterator raises error:badarg.
 -spec run([py_wire:op()], #opts{}) ->
           {ok, [term()]} | {error, [{ok, term()} | {error, term()}]}
         | {error, {no_pool | not_started, atom()}}.
 run(Ops, #opts{pool = Target, wire = Wire} = Opts) ->
     py_pool_board:with_pool(py_target:pool(Target), fun(#pool{size = Size}) ->
-        Chunks = chunks(Ops, maps:get(chunk, Wire, 1), Size * ?DEPTH),
-        {Now, Later} = lists:split(min(Size * ?DEPTH, length(Chunks)), Chunks),
         Bare = Opts#opts{wire = maps:remove(chunk, Wire)},
+        Chunks = lists:append([apart(fun(Op) -> goes_alone(Op, Bare) end, Chunk)
+                               || Chunk <- chunks(Ops, maps:get(chunk, Wire, 1), Size * ?DEPTH)]),
+        _ = [py_iter:empty(Op) || {_, [Op]} <- Chunks, py_wire:iterates(Op, Wire)],
+        {Now, Later} = lists:split(min(Size * ?DEPTH, length(Chunks)), Chunks),
         Running = lists:foldl(fun(Chunk, R) -> start(new, Chunk, Bare, R) end, #{}, Now),
         values(gather(Running, Later, Bare, []))
     end).
@@ -40,43 +50,70 @@ run(Ops, #opts{pool = Target, wire = Wire} = Opts) ->
 chunks(Ops, Most, Lanes) ->
     Count = length(Ops),
     Fair = max(1, (Count + Lanes - 1) div Lanes),
-    cut(lists:zip(lists:seq(1, Count), Ops), Count, min(Most, Fair)).
+    cut({1, Ops}, Count, min(Most, Fair)).
 
-%% Pieces of a list with that many, which is not counted again for each.
-cut(Numbered, Count, Most) when Count > Most ->
-    {Chunk, Rest} = lists:split(Most, Numbered),
-    [Chunk | cut(Rest, Count - Most, Most)];
-cut([], 0, _) ->
+%% Pieces of a chunk that has that many calls, which are not counted again for each.
+cut({_, []}, 0, _) ->
     [];
-cut(Numbered, _, _) ->
-    [Numbered].
+cut({First, Ops}, Count, Most) when Count > Most ->
+    {Piece, Rest} = lists:split(Most, Ops),
+    [{First, Piece} | cut({First + Most, Rest}, Count - Most, Most)];
+cut(Chunk, _, _) ->
+    [Chunk].
+
+%% Whether a call is more than a call of a function with values that any worker may run.
+goes_alone(Op, #opts{keep = Keep, pool = Target, wire = Wire} = Opts) ->
+    Keep orelse element(1, Op) =/= call orelse py_wire:iterates(Op, Wire)
+        orelse (py_handles:place(Op, Opts))#opts.pool =/= Target.
+
+%% The chunk in pieces, so that each such call is alone.
+apart(_, {_, []}) ->
+    [];
+apart(IsAlone, {First, Ops} = Chunk) ->
+    case lists:splitwith(fun(Op) -> not IsAlone(Op) end, Ops) of
+        {_, []} ->
+            [Chunk];
+        {Before, [Op | Behind]} ->
+            Next = First + length(Before),
+            [{First, Before} || Before =/= []] ++ [{Next, [Op]} | apart(IsAlone, {Next + 1, Behind})]
+    end.
 
 %% ---------------------------------------------------------------------------
 %% The caller
 
-%% What is wrong with a call before it is sent is its result.
+%% What keeps a chunk from being sent is the result of each of its calls.
 start(Place, Chunk, Opts, Running) ->
-    Prepared = [{N, prepare(Place, Op, Opts)} || {N, Op} <- Chunk],
-    Tickets = [{N, Ticket} || {N, {ok, Ticket}} <- Prepared],
-    Failed = [Failure || {_, {error, _}} = Failure <- Prepared],
-    {_, Ref} = py_ask:spawn(fun(From, Watch) ->
-        py_ask:answer(From, with(Failed, perform(Tickets, Opts, Watch)))
-    end),
+    Ticket = ticket(Place, prepare(Chunk, Opts), Opts),
+    {_, Ref} = py_ask:spawn(fun(From, Watch) -> py_ask:answer(From, try_it(Ticket, Chunk, Opts, Watch)) end),
     Running#{Ref => Chunk}.
 
-%% Whoever takes the place of one that is done is not refused in the queue.
-prepare(Place, Op, Opts) ->
-    case {Place, py_request:prepare(job, Op, Opts)} of
-        {new, {ok, Ticket}} -> {ok, py_request:unbound(Ticket)};
-        {taken_over, {ok, Ticket}} -> {ok, py_request:anew(py_request:unbound(Ticket), Opts)};
-        {_, {error, _} = Error} -> Error
-    end.
+%% Several calls are encoded in the process of the chunk.
+prepare({_, [Op]}, Opts) ->
+    case py_request:prepare(job, Op, Opts) of
+        {ok, Ticket} -> {ok, py_request:unbound(Ticket)};
+        {error, _} = Error -> Error
+    end;
+prepare(_, Opts) ->
+    py_request:blank(Opts).
 
-with(Failed, {done, Answers}) -> {done, Failed ++ Answers};
-with(_, {full, _} = Full) -> Full.
+%% Whoever takes the place of one that is done is not refused in the queue.
+ticket(taken_over, {ok, Ticket}, Opts) -> {ok, py_request:anew(Ticket, Opts)};
+ticket(_, Opened, _) -> Opened.
+
+try_it({ok, Ticket}, {_, [_]} = Chunk, _, Watch) ->
+    {_, Answer} = py_request:perform(Ticket, Watch),
+    {done, all(Answer, Chunk)};
+try_it({ok, Ticket}, Chunk, Opts, Watch) ->
+    perform(Chunk, #work{ticket = Ticket, opts = Opts, watch = Watch});
+try_it({error, _} = Error, Chunk, _, _) ->
+    {done, all(Error, Chunk)}.
+
+-spec all(py_result:final(), chunk()) -> [answer()].
+all(_, {_, []}) -> [];
+all(Answer, {First, Ops}) -> [{First, length(Ops), Answer}].
 
 gather(Running, [], _, Results) when map_size(Running) =:= 0 ->
-    [Result || {_, Result} <- lists:keysort(1, Results)];
+    lists:append([Some || {_, Some} <- lists:keysort(1, Results)]);
 gather(Running, Later, Opts, Results) ->
     {Ref, Outcome} = py_ask:await_any(Running),
     {Chunk, Rest} = maps:take(Ref, Running),
@@ -84,10 +121,11 @@ gather(Running, Later, Opts, Results) ->
         {answer, {full, _}} when map_size(Rest) > 0 ->
             gather(Rest, [Chunk | Later], Opts, Results);
         {answer, {full, Error}} ->
-            gather(Rest, [], Opts, all(Error, lists:append([Chunk | Later])) ++ Results);
+            Refused = lists:append([all(Error, Each) || Each <- [Chunk | Later]]),
+            gather(Rest, [], Opts, results(Refused, Opts) ++ Results);
         _ ->
             {Started, Left} = start_next(Later, Opts, Rest),
-            gather(Started, Left, Opts, results(answers(Outcome, Chunk), Opts, Results))
+            gather(Started, Left, Opts, results(answers(Outcome, Chunk), Opts) ++ Results)
     end.
 
 start_next([Chunk | Later], Opts, Running) -> {start(taken_over, Chunk, Opts, Running), Later};
@@ -96,9 +134,11 @@ start_next([], _, Running) -> {Running, []}.
 answers({answer, {done, Answers}}, _) -> Answers;
 answers({down, Reason}, Chunk) -> all({error, {worker_exit, Reason}}, Chunk).
 
-results(Answers, #opts{wire = Wire}, Results) ->
-    lists:foldl(fun({N, Answer}, Acc) -> [{N, py_result:result(Answer, Wire)} | Acc] end,
-                Results, Answers).
+results(Answers, Opts) ->
+    [{First, results(Count, Answer, Opts)} || {First, Count, Answer} <- Answers].
+
+results(_, {part, Frame}, _) -> py_result:results(Frame);
+results(Count, Answer, #opts{wire = Wire}) -> lists:duplicate(Count, py_result:result(Answer, Wire)).
 
 values(Results) ->
     case [Value || {ok, Value} <- Results] of
@@ -111,71 +151,75 @@ values(Results) ->
 
 %% `full' if the pool's queue was: then the chunk can wait until another one of the
 %% same caller's is done.
--spec perform(numbered(py_request:ticket()), #opts{}, py_ask:watch()) ->
-          {done, numbered(py_result:final())} | {full, {error, term()}}.
-perform([], _, _) ->
-    {done, []};
-perform([{N, Ticket}], _, Watch) ->
-    {_, Answer} = py_request:perform(Ticket, Watch),
-    {done, [{N, Answer}]};
-perform(Tickets, Opts, Watch) ->
-    IsPlaced = fun({_, Ticket}) -> py_request:is_placed(Ticket) end,
-    case py_handles:are_expected() andalso lists:partition(IsPlaced, Tickets) of
-        {[_ | _] = Placed, Free} -> each(Placed, perform(Free, Opts, Watch), Opts, Watch);
-        _ -> several(Tickets, Opts, Watch)
+-spec perform(chunk(), #work{}) -> {done, [answer()]} | {full, {error, term()}}.
+perform({_, [Op]} = Chunk, #work{ticket = Ticket, opts = Opts, watch = Watch}) ->
+    case py_request:carry(Op, Ticket, Opts) of
+        {ok, Carries} ->
+            {_, Answer} = py_request:perform(Carries, Watch),
+            {done, all(Answer, Chunk)};
+        {error, _} = Error ->
+            {done, all(Error, Chunk)}
+    end;
+perform({_, Ops} = Chunk, #work{ticket = Ticket, opts = Opts} = Work) ->
+    case py_request:carry(Ops, Ticket, Opts) of
+        {ok, Carries} -> send(Carries, Chunk, Work);
+        {error, _} -> pieces(smaller(Chunk), Work)
     end.
 
-%% What has to run on one worker does not go together with others.
-each(Placed, {done, Answers}, Opts, Watch) ->
-    {done, lists:foldl(fun(One, Acc) ->
-        {done, Answer} = perform([One], Opts, Watch),
-        Answer ++ Acc
-    end, Answers, Placed)};
-each(_, {full, _} = Full, _, _) ->
-    Full.
+smaller({_, Ops} = Chunk) ->
+    Count = length(Ops),
+    cut(Chunk, Count, max(1, Count div ?PIECES)).
 
-several([{_, First} | _] = Tickets, Opts, Watch) ->
-    case py_request:place(First, Watch) of
+%% One after the other. The first may find the queue full, those behind it have its place.
+pieces([Piece | Pieces], Work) ->
+    case perform(Piece, Work) of
+        {done, Answers} -> {done, lists:append([Answers | [again(Each, Work) || Each <- Pieces]])};
+        {full, _} = Full -> Full
+    end.
+
+again(Chunk, #work{ticket = Ticket, opts = Opts} = Work) ->
+    {done, Answers} = perform(Chunk, Work#work{ticket = py_request:anew(Ticket, Opts)}),
+    Answers.
+
+send(Ticket, Chunk, #work{watch = Watch} = Work) ->
+    case py_request:place(Ticket, Watch) of
         {error, {overloaded, _, _}} = Error -> {full, Error};
-        {error, _} = Error -> {done, all(Error, Tickets)};
-        Place -> {done, together(Place, py_request:pool(First), py_request:check(Tickets), Opts, Watch)}
+        {error, _} = Error -> {done, all(Error, Chunk)};
+        Place -> bring(Place, Ticket, allowed(Ticket, Chunk), Work)
     end.
 
-all(Answer, Tickets) -> [{N, Answer} || {N, _} <- Tickets].
-
-together({_, Worker} = Place, Pool, {Tickets, Refused}, Opts, Watch) ->
-    Ref = py_ask:ask_several(Worker, fun(Ref) ->
-        py_worker:request(Worker, [py_request:grouped(Ticket, {Ref, N}) || {N, Ticket} <- Tickets])
-    end),
-    ok = py_place:arrived(Place, Pool),
-    Again = fun(Back) -> again(lists:keysort(1, Back), Opts, Watch) end,
-    wait(Ref, Tickets, [], Again, Watch, Refused).
-
-%% A worker mostly answers in order. What has been given back goes on as soon as
-%% nothing else is to be read.
-wait(_, [], Back, Again, _, Answers) ->
-    Again(Back) ++ Answers;
-wait(Ref, Left, Back, Again, Watch, Answers) ->
-    case py_ask:await_next(Ref, Watch, case Back of [] -> infinity; _ -> 0 end) of
-        {answer, N, again} ->
-            {value, Call, Rest} = lists:keytake(N, 1, Left),
-            wait(Ref, Rest, [Call | Back], Again, Watch, Answers);
-        {answer, N, Answer} ->
-            {value, _, Rest} = lists:keytake(N, 1, Left),
-            wait(Ref, Rest, Back, Again, Watch, [{N, Answer} | Answers]);
-        {down, _} = Down ->
-            ended(py_result:answer(Down), Left, Back, Again) ++ Answers;
-        timeout ->
-            wait(Ref, Left, [], Again, Watch, Again(Back) ++ Answers)
+%% A function may be refused since its caller began to wait: its call goes alone.
+allowed(Ticket, Chunk) ->
+    case apart(fun(Op) -> not py_request:is_allowed(Op, Ticket) end, Chunk) of
+        [Chunk] -> {all, Chunk};
+        Pieces -> {pieces, Pieces}
     end.
 
-ended(again, Left, Back, Again) -> Again(Left ++ Back);
-ended(Answer, Left, Back, Again) -> all(Answer, Left) ++ Again(Back).
+bring({_, Worker} = Place, Ticket, {all, Chunk}, #work{watch = Watch} = Work) ->
+    Ref = py_ask:ask_several(Worker, fun(Ref) -> py_request:send(Ticket, Worker, Ref) end),
+    py_request:arrived(Place, Ticket),
+    {done, collect(py_ask:await_next(Ref, Watch), Ref, Chunk, Work)};
+bring({_, Worker} = Place, Ticket, {pieces, Pieces}, Work) ->
+    py_request:arrived(Place, Ticket),
+    py_worker:report(Worker),
+    {done, lists:append([again(Piece, Work) || Piece <- Pieces])}.
 
-again(Back, Opts, Watch) ->
-    Count = length(Back),
-    lists:append([begin
-                      Anew = [{N, py_request:anew(Ticket, Opts)} || {N, Ticket} <- Piece],
-                      {done, Answers} = perform(Anew, Opts, Watch),
-                      Answers
-                  end || Piece <- cut(Back, Count, max(1, Count div ?PIECES))]).
+%% Until the last word, whose calls are those that are left. A program that refuses them
+%% as a whole has started none.
+-spec collect(py_ask:outcome(), reference(), chunk(), #work{}) -> [answer()].
+collect({answer, {part, Count, Frame}}, Ref, {First, Ops}, #work{watch = Watch} = Work) ->
+    Left = {First + Count, lists:nthtail(Count, Ops)},
+    [{First, Count, {part, Frame}} | collect(py_ask:await_next(Ref, Watch), Ref, Left, Work)];
+collect({answer, {again, Count}}, Ref, {First, Ops}, #work{watch = Watch} = Work) ->
+    Kept = length(Ops) - Count,
+    {Left, Back} = lists:split(Kept, Ops),
+    Answers = back({First + Kept, Back}, Work),
+    Answers ++ collect(py_ask:await_next(Ref, Watch), Ref, {First, Left}, Work);
+collect(Outcome, _, Left, Work) ->
+    case py_result:answer(Outcome) of
+        {error, _} = Error -> all(Error, Left);
+        _ -> back(Left, Work)
+    end.
+
+back({_, []}, _) -> [];
+back(Chunk, Work) -> lists:append([again(Piece, Work) || Piece <- smaller(Chunk)]).

@@ -13,8 +13,8 @@
 -export([run/2, exec/2]).
 -export([prepare/3, feed/1, deadline/2, unbound/1, unheard/1, opening/3, pool/1, go/1]).
 -export([perform/2]).
--export([perform_on/2, is_placed/1]).
--export([place/2, check/1, grouped/2, anew/2]).
+-export([perform_on/2]).
+-export([blank/1, carry/3, is_allowed/2, place/2, arrived/2, send/3, anew/2]).
 -export_type([ticket/0, outcome/0]).
 
 -include("py.hrl").
@@ -281,11 +281,6 @@ on(_, Waits, _, Ticket) -> Ticket#ticket{home = Waits}.
 uses(#py_context{idle = infinity}) -> false;
 uses(#py_context{id = Id, owner = Owner}) -> {uses, Id, Owner}.
 
-%% Whether it has to run on one worker.
--spec is_placed(ticket()) -> boolean().
-is_placed(#ticket{to = To}) ->
-    To =:= home.
-
 -spec pool(ticket()) -> #pool{}.
 pool(#ticket{pool = Pool}) ->
     Pool.
@@ -355,37 +350,53 @@ homeless(Why, #ticket{pool = Pool, req = Req, home = {Worker, Home, HeardTimeout
     end.
 
 %% ---------------------------------------------------------------------------
-%% Several that go together, any worker's (py_parallel)
+%% Calls that any worker may run, alone or together (py_parallel)
 
-%% A worker for them, found as it is for their first.
+%% A ticket for what is not known yet.
+-spec blank(#opts{}) -> {ok, ticket()} | {error, term()}.
+blank(Opts) ->
+    case prepare(job, multicall, Opts) of
+        {ok, Ticket} -> {ok, unbound(Ticket)};
+        {error, _} = Error -> Error
+    end.
+
+%% One for this call, or for these, if they are not too large together. None of them has
+%% an iterator, or names a handle.
+-spec carry(py_wire:op() | [py_wire:op(), ...], ticket(), #opts{}) -> {ok, ticket()} | {error, term()}.
+carry(Ops, #ticket{req = Req} = Ticket, Opts) when is_list(Ops) ->
+    Calls = py_multicall:new(Ops),
+    Several = Req#req{what = py_multicall:next(Calls), calls = Calls},
+    fill(py_multicall:op(Ops), ?WINDOW_BYTES, Ticket#ticket{req = Several}, Opts);
+carry(Op, #ticket{req = Req} = Ticket, Opts) ->
+    fill(Op, infinity, Ticket#ticket{req = Req#req{what = py_wire:what(Op)}}, Opts).
+
+fill(Op, Most, #ticket{pool = #pool{max_frame = Max} = Pool, req = Req} = Ticket, #opts{wire = Wire}) ->
+    {Arity, Body} = py_wire:body(Op, billed(Pool, Op, Wire)),
+    case iolist_size(Body) of
+        Size when Size + 8 > Max; Size > Most -> too_large(Size, Max);
+        Size -> {ok, Ticket#ticket{req = Req#req{arity = Arity, size = Size, body = py_secret:hide(Body)}}}
+    end.
+
+%% Whether it is not refused by now.
+-spec is_allowed(py_wire:op(), ticket()) -> boolean().
+is_allowed(_, #ticket{pool = #pool{refuses = false}}) -> true;
+is_allowed(Op, #ticket{pool = Pool}) -> element(1, py_place:check(Pool, py_wire:what(Op))) =:= ok.
+
 -spec place(ticket(), py_ask:watch()) -> py_place:place() | {error, term()}.
 place(#ticket{pool = Pool, req = Req}, Watch) ->
     py_place:find(Pool, Req#req{caller = self()}, Watch).
 
-%% Those that may still be called, and those that are refused by now.
--spec check([{N, ticket()}]) -> {[{N, ticket()}], [{N, {error, term()}}]}.
-check(Tickets) ->
-    lists:partition(fun({_, Checked}) -> is_record(Checked, ticket) end,
-                    [{N, checked(Ticket)} || {N, Ticket} <- Tickets]).
+%% The place is used, or will not be.
+-spec arrived(py_place:place(), ticket()) -> ok.
+arrived(Place, #ticket{pool = Pool}) ->
+    py_place:arrived(Place, Pool).
 
-checked(#ticket{iterated = Iterated} = Ticket) when Iterated =/= none ->
-    case feed(Ticket) of
-        {ok, Fed, _} -> checked(Fed);
-        {error, _} = Error -> Error
-    end;
-checked(#ticket{pool = Pool, req = #req{what = What}} = Ticket) ->
-    case py_place:check(Pool, What) of
-        {ok, _} -> Ticket;
-        {error, _} = Refused -> Refused
-    end.
+%% What is given back comes here: a process can have one place in the queue.
+-spec send(ticket(), pid(), py_ask:from()) -> ok.
+send(#ticket{req = Req}, Worker, From) ->
+    py_worker:request(Worker, Req#req{caller = self(), reply_to = From}).
 
-%% The request as the calling process sends it. If a worker gives it back, it comes
-%% back here: a process can have one place in the queue.
--spec grouped(ticket(), py_ask:from()) -> #req{}.
-grouped(#ticket{req = Req}, From) ->
-    Req#req{caller = self(), reply_to = From, grouped = true}.
-
-%% For one that was given back: it has its old place, and its whole time again.
+%% For what was given back: it has its old place, and its whole time again.
 -spec anew(ticket(), #opts{}) -> ticket().
 anew(#ticket{pool = Pool, req = Req} = Ticket, Opts) ->
     Ticket#ticket{req = Req#req{returned = true, deadline = deadline(Opts, Pool)}}.

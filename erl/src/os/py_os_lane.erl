@@ -13,7 +13,7 @@
 %% What the program wrote is copied before anything looks at it.
 -module(py_os_lane).
 
--export([open/3, send/3, frame/2]).
+-export([open/3, send/3, frame/2, unsent/1]).
 -export_type([lane/0, broken/0]).
 
 -include("py_protocol.hrl").
@@ -108,6 +108,25 @@ read(Serial, Size, #lane{fd = Fd, room = Room, most = Most}) when Size >= ?LANE_
     end;
 read(_, Size, _) ->
     broken(no_place, Size).
+
+%% What a program that is dead had kept, to send it with more: the frame, and its Id. The
+%% word in front says how many bytes, and how many results.
+-spec unsent(lane() | none) -> [{py_wire:id(), binary()}].
+unsent(none) ->
+    [];
+unsent(#lane{fd = Fd}) ->
+    case file:pread(Fd, ?LANE_NOTES, ?LANE_HEAD - ?LANE_NOTES) of
+        {ok, <<Word:64/native, Notes/binary>>} -> unsent(Word bsr 32, Word band 16#ffffffff, Notes);
+        _ -> []
+    end.
+
+unsent(N, Size, Notes) when N > 0, Size > ?FRAME_HEADER, Size =< byte_size(Notes) ->
+    case py_multicall:unsent(N, binary:part(Notes, ?FRAME_HEADER, Size - ?FRAME_HEADER)) of
+        none -> [];
+        Kept -> [Kept]
+    end;
+unsent(_, _, _) ->
+    [].
 
 broken(Found, Size) ->
     {broken, {lane, [{expected, Size} | found(Found)]}}.

@@ -6,7 +6,6 @@
 %% the wait is given up. An answer that comes later reaches no mailbox.
 %%
 %%   {Ref, Answer}                          the answer
-%%   {Ref, Which, Answer}                   the answer to one of several
 %%   {'DOWN', Ref, process, Pid, Reason}    there will be no answer
 %%
 %% A process may have a hundred thousand messages before it asks. If a question and
@@ -15,11 +14,11 @@
 -module(py_ask).
 
 -export([call/2, call/3, ask/2, await_until/2, await_any/1, spawn/1, answer/2]).
--export([ask_several/2, await_next/3]).
+-export([ask_several/2, await_next/2]).
 -export_type([from/0, watch/0, outcome/0]).
 
-%% Where an answer goes; and to which question, if there are several.
--type from() :: reference() | {reference(), Which :: term()}.
+%% Where an answer goes.
+-type from() :: reference().
 %% The monitor of somebody whose death ends the wait, and the waiting process.
 -type watch() :: reference() | none.
 %% How a wait ends.
@@ -73,24 +72,20 @@ give_up(Ref) ->
         timeout
     end.
 
-%% Asks this process several questions at once. `Send' gets a reference: the answer to
-%% a question goes to {Ref, Which}. The alias ends with the process that asks.
--spec ask_several(pid(), fun((reference()) -> ok)) -> reference().
+%% Asks this process what has several answers. The alias ends with the process that asks.
+-spec ask_several(pid(), fun((from()) -> ok)) -> from().
 ask_several(Pid, Send) ->
     Ref = monitor(process, Pid, [{alias, explicit_unalias}]),
     ok = Send(Ref),
     Ref.
 
-%% Waits for the next answer to one of them, in a process that works for another.
--spec await_next(reference(), watch(), timeout()) ->
-          {answer, Which :: term(), term()} | {down, Reason :: term()} | timeout.
-await_next(Ref, Watch, Timeout) ->
+%% Waits for the next of them, in a process that works for another.
+-spec await_next(from(), watch()) -> outcome().
+await_next(Ref, Watch) ->
     receive
-        {Ref, Which, Answer} -> {answer, Which, Answer};
+        {Ref, Answer} -> {answer, Answer};
         {'DOWN', Ref, process, _, Reason} -> {down, Reason};
         {'DOWN', Watch, process, _, _} -> exit(normal)
-    after Timeout ->
-        timeout
     end.
 
 %% Waits for the first answer to any of the questions that are keys here.
@@ -119,9 +114,6 @@ work(Asker, Work) ->
     end.
 
 -spec answer(from(), term()) -> ok.
-answer({Ref, Which}, Answer) ->
-    Ref ! {Ref, Which, Answer},
-    ok;
 answer(Ref, Answer) ->
     Ref ! {Ref, Answer},
     ok.

@@ -4,7 +4,7 @@
 %% it does not understand end every search.
 -module(py_external).
 
--export([skip/1, funs/2]).
+-export([skip/1, split/2, funs/2]).
 
 -define(FLOAT, 70).
 -define(SMALL_INTEGER, 97).
@@ -51,6 +51,23 @@ after_node(Bytes, Size) ->
     case skip(Bytes) of
         {0, <<_:Size/binary, R/binary>>} -> {0, R};
         _ -> not_understood
+    end.
+
+%% So many terms, one behind the other; those that are not understood are empty.
+-spec split(Count :: non_neg_integer(), binary()) -> [binary()].
+split(0, _) ->
+    [];
+split(Count, Terms) ->
+    case behind(1, Terms) of
+        not_understood -> lists:duplicate(Count, <<>>);
+        Rest -> [binary:part(Terms, 0, byte_size(Terms) - byte_size(Rest)) | split(Count - 1, Rest)]
+    end.
+
+behind(0, Rest) -> Rest;
+behind(Count, Bytes) ->
+    case skip(Bytes) of
+        {Inside, Rest} -> behind(Count - 1 + Inside, Rest);
+        not_understood -> not_understood
     end.
 
 %% The funs in so many terms, as the bytes of each; not those that are in a fun. The

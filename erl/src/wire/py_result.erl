@@ -4,14 +4,17 @@
 %% the caller gets. Decoding happens in the caller, never in a worker.
 -module(py_result).
 
--export([answer/1, result/1, result/2, decode/1]).
--export_type([answer/0, final/0, result/0]).
+-export([answer/1, result/1, result/2, results/1, decode/1]).
+-export_type([answer/0, part/0, final/0, result/0]).
+
+-include("py_protocol.hrl").
 
 %% From this size on it matters that a binary is not copied.
 -define(LARGE, (1 bsl 16)).
 
-%% What a worker, or the pool, answers a request with.
--type answer() :: final() | {opened, py_wire:id()} | {sent, pid()} | again.
+%% What a worker, or the pool, answers a request with; and a multicall before that.
+-type answer() :: final() | {opened, py_wire:id()} | {sent, pid()} | again | part().
+-type part() :: {part, pos_integer(), binary()} | {again, pos_integer()}.
 %% The answers that make a result.
 -type final() :: {reply, binary()} | {reply, binary(), Ahead :: [binary()]} | {error, term()}.
 -type result() :: ok | {ok, term()} | {error, term()}
@@ -43,6 +46,23 @@ result({error, _} = Error, Options) ->
                               maps:get(Name, Options, false)]);
 result(Answer, _) ->
     result(Answer).
+
+%% The results in a part of a multicall.
+-spec results(binary()) -> [result()].
+results(Frame) ->
+    try binary_to_term(Frame, [safe]) of
+        {_Id, {part, _From, Results}} -> [decoded(Result) || Result <- tuple_to_list(Results)]
+    catch
+        error:badarg -> [decode_bare(Bare) || Bare <- py_multicall:results(Frame)]
+    end.
+
+decode_bare(Bare) ->
+    Term = <<?TERM_VERSION, Bare/binary>>,
+    try
+        decoded(binary_to_term(Term, [safe]))
+    catch
+        error:badarg -> {error, py_unknown_atom:explain(Term)}
+    end.
 
 %% Atoms that do not exist on this node are not made: an error names them.
 %% A chunk of a stream decodes to {ok, Items}.

@@ -8,13 +8,13 @@
 -module(py_wire).
 
 -export([what/1, named/1, body/2, body/3, is_small/1, request/3, batch/1, batch_head/0]).
--export([part_size/1, controls/1]).
+-export([part_size/1, controls/1, iterates/2]).
 -export([cancel/1, take_back/1, more/2, stop/1, ack/1, answer/2, answer_list/2]).
 -export([within/3, resume/0, quit/0]).
 -export([place/1, place/2, large/1]).
 -export([reply_id/1, is_ok/1, kept/3, handle_number/1, is_not_started/1, chunk_items/1]).
 -export([ahead/1, event/1, is_about_state/1, message_id/1, receiver_name/1, atoms/0]).
--export_type([id/0, op/0, what/0]).
+-export_type([id/0, op/0, what/0, part/0]).
 
 -include("py_protocol.hrl").
 
@@ -27,7 +27,11 @@
 %% What it does, without arguments or code: those may be secret.
 -type what() :: {Module :: atom() | binary(), Function :: atom() | binary(), arity()} | atom().
 
+%% Results of N calls of a multicall, from this one on; or the last N are given back.
+-type part() :: {part, From :: non_neg_integer(), N :: pos_integer()} | {not_started, pos_integer()}.
+
 -define(TUPLE, 104).
+-define(LARGE_TUPLE, 105).
 -define(SMALL_INTEGER, 97).
 -define(INTEGER, 98).
 -define(ATOM, 119).
@@ -36,6 +40,8 @@
 -define(BINARY, 109).
 -define(LIST, 108).
 -define(NIL, 106).
+%% The beginning of a part, up to its first number.
+-define(PART, ?TUPLE, 3, ?ATOM, 4, "part", ?INTEGER).
 %% Bytes in front of a request's body, and of a binary's.
 -define(REQUEST_HEAD, 8).
 -define(PART_HEAD, 5).
@@ -71,7 +77,7 @@ body(Op, Opts) -> body(is_small(Op), Op, Opts).
 body(true, Op, Opts) ->
     whole(single(Op), Opts);
 body(false, Op, Opts) ->
-    case iterates(Op) andalso maps:get(tags, Opts, in) =/= false of
+    case iterates(Op, Opts) of
         false -> whole(parts(Op), Opts);
         true -> iterators
     end.
@@ -80,6 +86,9 @@ whole(Op, Opts) when map_size(Opts) =:= 0 -> {2, Op};
 whole(Op, Opts) -> {3, [Op, bare(Opts)]}.
 
 %% Whether an argument has to be replaced before the others are encoded (py_iter).
+-spec iterates(op(), map()) -> boolean().
+iterates(Op, Opts) -> iterates(Op) andalso maps:get(tags, Opts, in) =/= false.
+
 iterates({_, _, _, Args, Kwargs}) when map_size(Kwargs) =:= 0 -> has_source(Args);
 iterates({_, _, _, Args, Kwargs}) when is_map(Kwargs) ->
     has_source(Args) orelse has_source(maps:values(Kwargs));
@@ -288,14 +297,17 @@ list_length(<<106>>) -> 0.
 
 %% Whether a frame is {Id, {output, Text}}, what a job has printed, {Id, {bill, Map}},
 %% what it has cost, {Id, {given, funs}}, that it brings some, or {Id, awaiting}, that it is
-%% awaited: the reply is still to come; or {Id, {kept, _}}, a reply whose value stays in
+%% awaited: the reply is still to come, as behind {Id, {part, From, Results}} and
+%% {Id, {not_started, N}} of a multicall; or {Id, {kept, _}}, a reply whose value stays in
 %% Python.
--spec ahead(binary()) -> output | bill | given | kept | awaiting | none.
+-spec ahead(binary()) -> output | bill | given | kept | awaiting | part() | none.
 ahead(<<_:8/binary, ?TUPLE, 2, ?ATOM, 4, "kept", _/binary>>) -> kept;
 ahead(<<_:8/binary, ?TUPLE, 2, ?ATOM, 6, "output", _/binary>>) -> output;
 ahead(<<_:8/binary, ?TUPLE, 2, ?ATOM, 4, "bill", _/binary>>) -> bill;
 ahead(<<_:8/binary, ?TUPLE, 2, ?ATOM, 5, "given", _/binary>>) -> given;
 ahead(<<_:8/binary, ?ATOM, 8, "awaiting">>) -> awaiting;
+ahead(<<_:8/binary, ?PART, From:32, ?LARGE_TUPLE, N:32, _/binary>>) -> {part, From, N};
+ahead(<<_:8/binary, ?TUPLE, 2, ?ATOM, 11, "not_started", ?INTEGER, N:32>>) -> {not_started, N};
 ahead(_) -> none.
 
 %% What a frame without an Id is: a message (or the question who has a name); a call of a

@@ -63,8 +63,7 @@
 start_link(Args) ->
     gen_server:start_link(?MODULE, Args, [{spawn_opt, [{min_heap_size, ?HEAP_WORDS}]}]).
 
-%% What the worker knows of itself, within Limit milliseconds, at most a second; a
-%% worker that does not answer is down.
+%% What it knows of itself, within Limit milliseconds, at most a second; else it is down.
 -spec info(pid(), timeout()) -> #{state := atom(), calls := non_neg_integer(), _ => _}.
 info(Worker, Limit) ->
     try
@@ -87,10 +86,9 @@ seal(Worker, Limit) ->
 %% ---------------------------------------------------------------------------
 %% What others say to it
 
-%% A caller's request, or several, each to be answered at its `reply_to'.
--spec request(pid(), #req{} | [#req{}]) -> ok.
-request(Worker, Reqs) ->
-    tell(Worker, {request, Reqs}).
+%% A caller's request, to be answered at its `reply_to'.
+-spec request(pid(), #req{}) -> ok.
+request(Worker, Req) -> tell(Worker, {request, Req}).
 
 %% A stream's consumer asks for the next chunk.
 -spec pull(pid(), py_ask:from(), py_wire:id(), py_time:deadline()) -> ok.
@@ -211,7 +209,7 @@ handle_cast(_, S) -> {noreply, S}.
 handle_info({Port, {data, Frame}}, #state{port = Port, lane = Lane} = S) ->
     frame(py_os_lane:frame(Frame, Lane), S);
 handle_info({Port, {exit_status, Status}}, #state{port = Port} = S) ->
-    ended(Status, py_os_exit:reason(Status), S#state{port = undefined});
+    ended(Status, py_os_exit:reason(Status), dead(S#state{port = undefined}));
 handle_info({'EXIT', Port, Reason}, #state{port = Port} = S) ->
     ended(Reason, py_os_port:closed(Reason), S#state{port = undefined});
 handle_info({'EXIT', Pid, Reason}, #state{events = Events} = S) when is_pid(Pid) ->
@@ -370,6 +368,11 @@ ended(Status, Reason, #state{events = Events, options = #{memory := Limits}, pha
 
 at({starting, Boot, _}) -> py_worker_boot:step(Boot);
 at(opening) -> "the start of the program".
+
+%% All that the program said is heard, but for what it had kept.
+dead(#state{phase = {live, Live}, lane = Lane} = S) ->
+    S#state{phase = {live, py_worker_live:dead(py_os_lane:unsent(Lane), Live)}};
+dead(S) -> S.
 
 killed_by(Reason, #state{excess = Excess, pool = Pool}) ->
     py_worker_end:killed_by(Reason, Excess, Pool).

@@ -143,16 +143,15 @@ refuse({request, Req}, _) -> refuse(Req);
 refuse({pull, From, _, _}, #{why := Why}) -> py_ask:answer(From, {error, {worker_exit, Why}});
 refuse(_, _) -> ok.
 
-%% Answers a request, or several, to a worker that is not live, or not for those.
--spec refuse(#req{} | [#req{}]) -> ok.
-refuse(#req{reply_to = From}) -> py_ask:answer(From, again);
-refuse(Reqs) -> lists:foreach(fun refuse/1, Reqs).
+%% Answers a request to a worker that is not live, or not for that.
+-spec refuse(#req{}) -> ok.
+refuse(#req{reply_to = From}) -> py_ask:answer(From, again).
 
 %% A request that has not started goes elsewhere. It does not go by way of its caller, so
 %% the pool's queue has it before it hears that there is room here: nobody who came later
 %% overtakes it. Some requests are for their callers to bring elsewhere.
 -spec give_back(#req{}, Pool :: pid()) -> ok.
-give_back(#req{named = Named, grouped = Grouped} = Req, _) when Named; Grouped ->
+give_back(#req{named = Named, calls = Calls} = Req, _) when Named; Calls =/= none ->
     refuse(Req);
 give_back(Req, Pool) ->
     py_pool:enter(Pool, Req#req{returned = true, body = []}).

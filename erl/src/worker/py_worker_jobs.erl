@@ -12,12 +12,14 @@
 %% nothing else does. Pure.
 -module(py_worker_jobs).
 
--export([new/1, push/4, nest/3, next/1, ahead/3, await/3, reply/3, put_back/3]).
+-export([new/1, push/4, nest/3, next/1, ahead/3, part/4, await/3, reply/3, put_back/3]).
 -export([note/2, last/1, request/2, requests/1, has_free/1]).
 -export([is_idle/1, count/1, awaited/1, is_awaited/2, calls/1, set_window/2, load/1]).
 -export([callers/1, owner/2, running/1]).
--export([expire/2, stuck/2, soonest/1, leave/4, take_back/1, spread/1, hand_over/1, give_up/2]).
+-export([expire/2, stuck/2, soonest/1, leave/4, take_back/1, spread/1, hand_over/1, dead/1, give_up/2]).
 -export_type([jobs/0, job/0]).
+
+-import(py_job, [may_move/1, too_late/1, cancel/1, given_up/2]).
 
 -include("py.hrl").
 -include("py_protocol.hrl").
@@ -29,6 +31,7 @@
     window = ?LEAST_WINDOW :: pos_integer(),    % how many may be sent
     n = 0 :: non_neg_integer(),         % how many
     bytes = 0 :: non_neg_integer(),     % how large together
+    multicalls = 0 :: non_neg_integer(),
     waiting = queue:new() :: queue:queue(job()),
     n_waiting = 0 :: non_neg_integer(),
     awaited = py_awaited:new() :: py_awaited:awaited(),
@@ -49,11 +52,11 @@ new(Concurrency) -> #jobs{most_awaited = Concurrency}.
 %% ---------------------------------------------------------------------------
 %% On its way
 
-%% Accepts a request, unless more than Max would wait; or if it came with others,
-%% which had a place together. It waits until next/1 lets it go. What any worker may
-%% run came because there was room: if others have taken it, it goes to the queue.
+%% Accepts a request, unless more than Max would wait; a multicall had a place. It waits
+%% until next/1 lets it go. What any worker may run came because there was room: if
+%% others have taken it, it goes to the queue.
 -spec push(py_wire:id(), #req{}, Max :: non_neg_integer(), jobs()) -> {[effect()], jobs()}.
-push(_, #req{grouped = false} = Req, Max, #jobs{n = N, n_waiting = Waiting} = J)
+push(_, #req{calls = none} = Req, Max, #jobs{n = N, n_waiting = Waiting} = J)
   when N + Waiting >= Max + J#jobs.window ->
     {[no_room(Req, N + Waiting - J#jobs.window, Max)], J};
 push(Id, #req{deadline = Deadline, reply_to = From} = Req, _, #jobs{waiting = Waiting} = J) ->
@@ -79,21 +82,17 @@ nest(Id, #req{within = Call, arity = Arity, size = Size, body = Body, deadline =
 -spec next(jobs()) -> {job(), jobs()} | none.
 next(#jobs{n_waiting = 0}) -> none;
 next(#jobs{n = N, bytes = Bytes, waiting = Waiting} = J) ->
-    #job{req = #req{size = Size} = Req} = Job = queue:get(Waiting),
-    case N =:= 0 orelse N < most(Req, J) andalso Bytes + Size =< ?WINDOW_BYTES of
+    #job{req = #req{size = Size}} = Job = queue:get(Waiting),
+    case N =:= 0 orelse N < J#jobs.window andalso Bytes + Size =< ?WINDOW_BYTES of
         true -> {Job, send(Job, Size, J)};
         false -> none
     end.
 
-%% How many the program may have. Those that came together wait for nobody else.
-most(#req{grouped = true}, _) -> ?MOST_WINDOW;
-most(#req{}, #jobs{window = Window}) -> Window.
-
-send(Job, Size, J) ->
+send(#job{req = #req{calls = Calls}} = Job, Size, #jobs{multicalls = Many} = J) ->
     {Sent, Behind} = py_turn:add(Job, J#jobs.sent, J#jobs.behind),
     J#jobs{sent = Sent, behind = Behind, n = J#jobs.n + 1, bytes = J#jobs.bytes + Size,
+           multicalls = case Calls of none -> Many; _ -> Many + 1 end,
            waiting = queue:drop(J#jobs.waiting), n_waiting = J#jobs.n_waiting - 1}.
-
 
 gather(#jobs{behind = []} = J) -> J;
 gather(#jobs{} = J) -> J#jobs{sent = sent(J), behind = []}.
@@ -111,6 +110,19 @@ ahead(Id, Frame, J) ->
                        #job{id = Id, ahead = Ahead} -> Job#job{ahead = [Frame | Ahead]};
                        #job{} -> Job
                    end || Job <- sent(J)]}.
+
+%% Calls of a multicall have their results, or are given back.
+-spec part(py_wire:id(), py_wire:part(), binary(), jobs()) -> {[effect()], jobs()}.
+part(Id, Part, Frame, J) ->
+    #jobs{sent = Sent, calls = Calls} = Gathered = gather(J),
+    case lists:keyfind(Id, #job.id, Sent) of
+        #job{req = #req{calls = Known}} = Job when Known =/= none ->
+            {Effects, Answered, Next} = py_job:part(Part, Frame, Job),
+            {[progress | Effects], Gathered#jobs{sent = lists:keyreplace(Id, #job.id, Sent, Next),
+                                                 calls = Calls + Answered}};
+        _ ->
+            {[], J}
+    end.
 
 %% The program goes on with the next job, and awaits what this one has returned. Or it
 %% is awaited already, and has been cancelled.
@@ -149,10 +161,11 @@ pop(Id, #jobs{sent = Sent, behind = Behind} = J) ->
         false -> pop(Id, gather(J))
     end.
 
-without(#job{req = #req{size = Size} = Req}, Rest, #jobs{n = N, bytes = Bytes} = J) ->
+without(#job{req = #req{size = Size, calls = Calls} = Req}, Rest,
+        #jobs{n = N, bytes = Bytes, multicalls = Many} = J) ->
     {Sent, Behind} = py_turn:advance(Rest, J#jobs.behind),
-    J#jobs{sent = Sent, behind = Behind, n = N - 1, bytes = Bytes - Size,
-            last = Req#req{body = []}}.
+    J#jobs{sent = Sent, behind = Behind, n = N - 1, bytes = Bytes - Size, last = Req#req{body = []},
+           multicalls = case Calls of none -> Many; _ -> Many - 1 end}.
 
 %% What runs within another one is no progress of that, unless it kept the ladder from it.
 replied(#job{left = false, req = #req{within = Call}} = Job, Frame, J) when Call =/= none ->
@@ -180,11 +193,12 @@ unwanted(#job{id = Id, req = Req}, final, Frame, J) ->
     {[{ended, Id} | py_worker_tenure:unwanted(Req, Frame)], J};
 unwanted(#job{deadline = Deadline} = Job, _Items, _, J) -> {[], put_back(Job, Deadline, J)}.
 
-done(#job{req = #req{reply_to = From} = Req, ahead = Ahead}, Frame,
+done(#job{req = #req{reply_to = From} = Req, ahead = Ahead} = Job, Frame,
      #jobs{calls = Calls, due = Due} = J) ->
     Answer = case Ahead of [] -> {reply, Frame}; _ -> {reply, Frame, lists:reverse(Ahead)} end,
-    {py_worker_tenure:binds(Req, Frame) ++ [{answer, From, Answer} | [measure || Calls + 1 >= Due]],
-     J#jobs{calls = Calls + 1}}.
+    Answered = Calls + case Req#req.calls of none -> 1; _ -> py_job:calls(Job) end,
+    {py_worker_tenure:binds(Req, Frame) ++ [{answer, From, Answer} | [measure || Answered >= Due]],
+     J#jobs{calls = Answered}}.
 
 %% A stream is to end: it is the program's until its last word, which should
 %% have come by then.
@@ -227,17 +241,18 @@ calls(#jobs{calls = Calls}) -> Calls.
 %% become slow, those behind would wait while others have nothing to do.
 -spec set_window(py_worker_send:windows(), jobs()) -> {[effect()], jobs()}.
 set_window({Window, Far, Due}, #jobs{n = N} = J) when N > Far ->
-    take_back(fun is_free/1, Window, J#jobs{window = Window, due = Due});
+    take_back(fun py_job:is_free/1, Window, J#jobs{window = Window, due = Due});
 set_window({Window, _, Due}, J) -> {[], J#jobs{window = Window, due = Due}}.
 
 %% As others see it (py_pool_load): how many there are, and how many there may be; none,
-%% if it has too many bytes or some wait although there might be more.
+%% if it has too many bytes or some wait although there might be more. A multicall counts
+%% as so many that there is room for one more.
 -spec load(jobs()) -> {non_neg_integer(), Window :: non_neg_integer()}.
 load(#jobs{awaited = Awaited, most_awaited = Most} = J) -> py_awaited:load(own_load(J), Most, Awaited).
 
-own_load(#jobs{n = N, bytes = Bytes, n_waiting = Waiting, window = Window})
+own_load(#jobs{n = N, bytes = Bytes, n_waiting = Waiting, window = Window, multicalls = Many})
   when Bytes < ?WINDOW_BYTES, Waiting =:= 0 orelse N >= Window ->
-    {N + Waiting, Window};
+    {N + Waiting + Many * (Window - 2), Window};
 own_load(#jobs{n = N, n_waiting = Waiting}) -> {N + Waiting, 0}.
 
 %% The processes that have a job here.
@@ -262,7 +277,7 @@ running(#jobs{sent = Sent}) ->
     end.
 
 %% The one with this Id that the program has.
--spec request(py_wire:id(), jobs()) -> #req{} | none.
+-spec request(py_wire:id() | none, jobs()) -> #req{} | none.
 request(Id, #jobs{awaited = Awaited} = J) ->
     Sent = lists:keyfind(Id, #job.id, sent(J)),
     case Sent =/= false orelse py_awaited:find(Id, Awaited) of
@@ -310,10 +325,6 @@ expire(Now, #job{req = #req{reply_to = undefined} = Own, state = State, deadline
     {Job#job{deadline = Now + Own#req.deadline - Own#req.arrival div 1000}, Effects};
 expire(_, Job, Effects) -> {Job, Effects}.
 
-too_late(#job{req = #req{reply_to = From}}) -> {answer, From, {error, timeout}}.
-
-cancel(#job{id = Id}) -> {send, py_wire:cancel(Id)}.
-
 %% No deadline is earlier, except for those that expire/2 has handled.
 -spec soonest(jobs()) -> py_time:deadline().
 soonest(#jobs{soonest = Soonest}) -> Soonest.
@@ -348,16 +359,16 @@ left(#job{id = Id, deadline = Deadline} = Job, Latest, #jobs{sent = Sent} = J) -
 %% The worker has become busy: what waits goes elsewhere if it may, and the
 %% program is asked, once for each job, to give back what it has not started.
 -spec take_back(jobs()) -> {[effect()], jobs()}.
-take_back(J) -> take_back(fun is_free/1, 0, J).
+take_back(J) -> take_back(fun py_job:is_free/1, 0, J).
 
 %% What waits goes elsewhere if it may; what the program has stays.
 -spec spread(jobs()) -> {[effect()], jobs()}.
-spread(#jobs{n = N} = J) -> take_back(fun is_free/1, N, J).
+spread(#jobs{n = N} = J) -> take_back(fun py_job:is_free/1, N, J).
 
 %% The worker must not run anything new. It does the same, and what names this worker
 %% goes to its successor.
 -spec hand_over(jobs()) -> {[effect()], jobs()}.
-hand_over(J) -> take_back(fun may_move/1, 0, J).
+hand_over(J) -> take_back(fun py_job:may_move/1, 0, J).
 
 %% All but the first ones that the program has.
 take_back(May, Keep, J) ->
@@ -372,17 +383,20 @@ take_back(May, Keep, J) ->
 recall([]) -> [];
 recall(Ids) -> [{recall, Ids}].
 
-%% Whether any worker may run it.
-is_free(#job{req = #req{bound = Bound}}) -> not Bound.
-
-%% Whether any worker may run it, or whichever has the slot.
-may_move(#job{req = #req{named = Named}} = Job) -> Named orelse is_free(Job).
-
 %% Takes out those of the waiting jobs for which the fun holds.
 drop_waiting(_, #jobs{n_waiting = 0} = J) -> {[], J};
 drop_waiting(IsOut, #jobs{waiting = Waiting} = J) ->
     {Out, Kept} = lists:partition(IsOut, queue:to_list(Waiting)),
     {Out, J#jobs{waiting = queue:from_list(Kept), n_waiting = length(Kept)}}.
+
+%% The program is dead, and all that it said is heard: of a multicall, what is behind the
+%% first call has not started.
+-spec dead(jobs()) -> {[effect()], jobs()}.
+dead(#jobs{sent = Sent} = J) ->
+    case [Job || Job <- lists:filter(fun py_turn:has_started/1, Sent), py_job:calls(Job) > 1] of
+        [#job{id = Id} = Job] -> part(Id, {not_started, py_job:calls(Job) - 1}, <<>>, J);
+        [] -> {[], J}
+    end.
 
 %% The worker ends. What may have started gets this answer; what has not started
 %% goes back to its caller, unless it needs this very worker.
@@ -390,6 +404,3 @@ drop_waiting(IsOut, #jobs{waiting = Waiting} = J) ->
 give_up(Failed, #jobs{} = J) ->
     [{answer, From, given_up(Job, Failed)}
      || #job{left = false, req = #req{reply_to = From}} = Job <- all(J)].
-
-given_up(Job, Failed) ->
-    case is_free(Job) andalso not py_turn:has_started(Job) of true -> again; false -> Failed end.

@@ -19,7 +19,7 @@
 
 -export([new/1, settle/1]).
 -export([request/2, reply/3, numbers/2, pull/4, close/2, tick/2, caller_gone/2, let_go/2]).
--export([mail/2, spoilt/1, ran_out/2, spare/2, retire/3, abandon/1, seal/1, give_up/2]).
+-export([mail/2, spoilt/1, ran_out/2, spare/2, retire/3, abandon/1, seal/1, dead/2, give_up/2]).
 -export_type([live/0, args/0]).
 
 -include("py.hrl").
@@ -47,9 +47,8 @@ new(#{pool := Pool, pool_pid := PoolPid, slot := Slot, port := Port, os_pid := O
 %% ---------------------------------------------------------------------------
 %% What happens
 
-%% A caller's request has come, or several together.
--spec request(#req{} | [#req{}], live()) -> live().
-request(Reqs, L) when is_list(Reqs) -> lists:foldl(fun request/2, L, Reqs);
+%% A caller's request has come.
+-spec request(#req{}, live()) -> live().
 request(Req, #live{sealed = true} = L) ->
     py_worker_end:refuse(Req),
     L;
@@ -80,8 +79,7 @@ push(#req{caller = Caller} = Req, Now, #live{max_queue = Max, tenure = Tenure, s
             Pushed = L#live{last_id = Id, jobs = Jobs, callers = py_worker_view:watch(Caller, L), now = Now,
                             since = case Since of none -> Now; _ -> Since end},
             tenure(py_worker_tenure:take(Req, Tenure), first(Since, Pushed));
-        Refused ->
-            jobs(Refused, L)
+        Refused -> jobs(Refused, L)
     end.
 
 %% The program is to run it at once, within the call that waits for its caller.
@@ -104,7 +102,8 @@ reply(Id, Frame, #live{pool = Pool, slot = Slot, jobs = Jobs} = L) ->
         given -> given(Id, py_worker_jobs:request(Id, Jobs), L);
         kept -> keep(Id, Frame, L);
         output -> L#live{jobs = py_worker_jobs:ahead(Id, Frame, Jobs)};
-        bill -> L#live{jobs = py_worker_bill:ahead(Id, Frame, Pool, Slot, Jobs)}
+        bill -> L#live{jobs = py_worker_bill:ahead(Id, Frame, Pool, Slot, Jobs)};
+        Part -> jobs(py_worker_jobs:part(Id, Part, Frame, Jobs), L)
     end.
 
 given(Id, #req{} = Req, #live{given = Given, tenure = Tenure} = L) ->
@@ -189,7 +188,7 @@ parting({close, {What, Ids} = Op}, #live{pool = #pool{timeout = Timeout}, given 
     What =:= context_close andalso py_talk_inbox:closed(L#live.inbox, Ids),
     Req = py_worker_send:own(Op, py_time:deadline(Timeout)),
     Id = py_worker_streams:next_id(L#live.last_id, L#live.streams),
-    jobs(py_worker_jobs:push(Id, Req, 0, L#live.jobs), L#live{last_id = Id});
+    jobs(py_worker_jobs:push(Id, Req, ?WAITING_MAX, L#live.jobs), L#live{last_id = Id});
 parting({later, Ms, Leaving}, L) ->
     _ = erlang:send_after(Ms, self(), {py_worker, {let_go, Leaving}}),
     L.
@@ -329,8 +328,8 @@ effect({queue, Req}, #live{pool_pid = Pool} = L) -> py_pool:enter(Pool, Req#req{
 effect(progress, #live{since = none, busy = false} = L) -> L;
 effect(progress, L) -> L#live{since = none, busy = false};
 effect(measure, L) -> measure(fun py_worker_send:widen/3, py_time:now_ms(), L);
-effect({requeue, Req}, #live{tenure = Tenure, pool_pid = Pool} = L) ->
-    py_worker_end:give_back(Req, Pool),
+effect({requeue, Req}, L) -> py_worker_end:give_back(Req, L#live.pool_pid), effect({given_back, Req}, L);
+effect({given_back, Req}, #live{tenure = Tenure} = L) ->
     L#live{tenure = py_worker_tenure:given_back(Req, Tenure)};
 effect({bind, Bound}, #live{tenure = Tenure} = L) ->
     bound(py_worker_tenure:bind(Bound, Tenure), L);
@@ -392,6 +391,11 @@ arm(At, #live{timer = Timer} = L) ->
 
 %% ---------------------------------------------------------------------------
 %% The end of the worker
+
+%% The program is dead. All that it said is heard, but for these frames.
+-spec dead([{py_wire:id(), binary()}], live()) -> live().
+dead([], #live{jobs = Jobs} = L) -> jobs(py_worker_jobs:dead(Jobs), L);
+dead([{Id, Frame} | Kept], L) -> dead(Kept, reply(Id, Frame, L)).
 
 %% Answers everything, by the rules of the pure modules.
 -spec give_up(term(), live()) -> ok.

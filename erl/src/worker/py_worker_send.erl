@@ -102,8 +102,8 @@ recall(Ids, #send{most = Most}) ->
 -spec own(py_wire:op(), py_time:deadline()) -> #req{}.
 own(Op, Deadline) ->
     {Arity, Body} = py_wire:body(Op, #{}),
-    #req{caller = self(), kind = job, what = py_wire:what(Op), bound = true, grouped = true,
-         recycle = false, arrival = erlang:monotonic_time(microsecond), deadline = Deadline,
+    #req{caller = self(), kind = job, what = py_wire:what(Op), bound = true, recycle = false,
+         arrival = erlang:monotonic_time(microsecond), deadline = Deadline,
          arity = Arity, size = iolist_size(Body), body = py_secret:hide(Body)}.
 
 part_size(#job{req = #req{size = Size}}) -> py_wire:part_size(Size).

@@ -10,7 +10,7 @@
 -module(py_worker_tenure).
 
 -export([new/3, jittered/3, is_open/1, holds/1, patience/4]).
--export([use/1, take/2, given_back/2, ran_out/4, spoil/1]).
+-export([use/1, has_use/2, take/2, given_back/2, ran_out/4, spoil/1]).
 -export([binds/2, unwanted/2, bind/2, let_go/3, owners/1, contexts/1, open_context/2, is_context/2, handles/1, room/2]).
 -export([retire/2, abandon/1, may_end/3]).
 -export_type([tenure/0, effect/0, closing/0, bound/0, leaving/0, parting/0]).
@@ -95,14 +95,21 @@ holds(#tenure{held = Held}) -> Held.
 %% ---------------------------------------------------------------------------
 %% Calls
 
+%% Whether it may have as many calls more as this multicall has.
+-spec has_use(#req{}, tenure()) -> boolean().
+has_use(#req{recycle = false}, _) -> true;
+has_use(#req{calls = Calls}, #tenure{calls = Most, taken = N}) -> N + py_multicall:count(Calls) =< Most.
+
 %% It has accepted this one.
 -spec take(#req{}, tenure()) -> {[effect()], tenure()}.
 take(#req{recycle = false}, T) ->
     {[], T#tenure{held = true}};
 take(_, #tenure{calls = infinity} = T) ->
     {[], T};
-take(_, #tenure{taken = N} = T) ->
-    use(T#tenure{taken = N + 1}).
+take(#req{calls = none}, #tenure{taken = N} = T) ->
+    use(T#tenure{taken = N + 1});
+take(#req{calls = Calls}, #tenure{taken = N} = T) ->
+    use(T#tenure{taken = N + py_multicall:count(Calls)}).
 
 %% What its use so far calls for, which may be something even before the first call.
 -spec use(tenure()) -> {[effect()], tenure()}.
@@ -118,7 +125,8 @@ use(T) ->
 -spec given_back(#req{}, tenure()) -> tenure().
 given_back(#req{recycle = false}, T) -> T;
 given_back(_, #tenure{calls = infinity} = T) -> T;
-given_back(_, #tenure{taken = N} = T) -> T#tenure{taken = N - 1}.
+given_back(#req{calls = Calls}, #tenure{taken = N} = T) ->
+    T#tenure{taken = N - py_multicall:count(Calls)}.
 
 %% The program has paused: a job has run into MemoryError, or its heap is nearly full.
 %% If the option gives no number, a worker with a limit that Python can run into is

@@ -111,7 +111,8 @@ takes(#req{binds = {context, _, _}} = Req, #live{tenure = Tenure, jobs = Jobs} =
         Full -> Full
     end;
 takes(#req{named = true}, #live{tenure = Tenure}) -> py_worker_tenure:is_open(Tenure);
-takes(#req{bound = Bound}, L) -> Bound orelse takes_new(L).
+takes(#req{bound = Bound, calls = none}, L) -> Bound orelse takes_new(L);
+takes(Req, #live{tenure = Tenure} = L) -> takes_new(L) andalso py_worker_tenure:has_use(Req, Tenure).
 
 %% Whether it takes requests that any worker may run.
 takes_new(#live{busy = Busy, spared = Spared, tenure = Tenure}) ->
