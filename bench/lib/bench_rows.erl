@@ -83,7 +83,7 @@ callers() ->
      callers(16, #{one => at_least(0.9), free => none}),
      callers(50, #{one => at_least(1.2), free => at_least(350 / 295)}),
      callers(200, #{one => at_least(1.2), free => at_least(370 / 309)}),
-     row(parallel, "parallel of 5,000 calls, chunk 500", #{one => none, free => at_least(5)},
+     row(parallel, "parallel of 5,000 calls, chunk 500", #{one => at_least(5), free => at_least(5)},
          bench_work:parallel(),
          #{figure => rate, unit => rate, calls => 1, items => bench_work:few_items()})].
 
