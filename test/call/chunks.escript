@@ -56,7 +56,8 @@ depth() ->
     ?assertMatch([{ok, 2}, {ok, 1}, {error, {badarg, _}}, {ok, 3}], Alone),
     {error, Results} = chunk(Calls),
     %% The error says at which byte: that is another one.
-    ?assertMatch([{ok, 2}, {ok, 1}, {error, {badarg, _}}, {ok, 3}], Results).
+    ?assertMatch([{ok, 2}, {ok, 1}, {error, {badarg, _}}, {ok, 3}], Results),
+    {ok, _} = chunk([add(1), add(2)], #{traceparent => <<"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01">>}).
 
 too_large() ->
     in(#{max_frame => 100_000}, fun(In) ->

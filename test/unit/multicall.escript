@@ -18,6 +18,7 @@ main(_) ->
         {"what is given back goes to whoever waits, too", fun given_back/0},
         {"nobody waits: nobody hears, but it is progress", fun left/0},
         {"a part of something else, or of nothing", fun unknown/0},
+        {"refused as a whole: no call counts", fun refused/0},
         {"behind others, and in any number", fun behind/0},
         {"it takes the places of all but one", fun load/0},
         {"more of them wait for bytes and for the window", fun window/0},
@@ -126,6 +127,12 @@ unknown() ->
     Jobs = sent([req(1)]),
     ?assertEqual({[], Jobs}, py_worker_jobs:part(1, {part, 0, 1}, <<>>, Jobs)),
     ?assertEqual({[], Jobs}, py_worker_jobs:part(9, {not_started, 1}, <<>>, Jobs)).
+
+refused() ->
+    Error = <<131, 104, 2, 98, 1:32, 104, 2, 119, 5, "error", 104, 2, 119, 6, "badarg", 109, 0:32>>,
+    {[progress, {given_back, Back}, {answer, 1, {reply, Error}}], Jobs} =
+        py_worker_jobs:reply(1, Error, sent([many(1, [f, g])])),
+    ?assertEqual({2, 0}, {py_multicall:count(Back#req.calls), py_worker_jobs:calls(Jobs)}).
 
 behind() ->
     Jobs = sent([req(1), many(2, [f, g]), many(3, [h])]),

@@ -178,8 +178,10 @@ pieces([Piece | Pieces], Work) ->
     end.
 
 again(Chunk, #work{ticket = Ticket, opts = Opts} = Work) ->
-    {done, Answers} = perform(Chunk, Work#work{ticket = py_request:anew(Ticket, Opts)}),
-    Answers.
+    case perform(Chunk, Work#work{ticket = py_request:anew(Ticket, Opts)}) of
+        {done, Answers} -> Answers;
+        {full, Error} -> all(Error, Chunk)
+    end.
 
 send(Ticket, Chunk, #work{watch = Watch} = Work) ->
     case py_request:place(Ticket, Watch) of

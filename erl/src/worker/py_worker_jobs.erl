@@ -193,12 +193,15 @@ unwanted(#job{id = Id, req = Req}, final, Frame, J) ->
     {[{ended, Id} | py_worker_tenure:unwanted(Req, Frame)], J};
 unwanted(#job{deadline = Deadline} = Job, _Items, _, J) -> {[], put_back(Job, Deadline, J)}.
 
-done(#job{req = #req{reply_to = From} = Req, ahead = Ahead} = Job, Frame,
+done(#job{req = #req{reply_to = From, calls = none} = Req, ahead = Ahead}, Frame,
      #jobs{calls = Calls, due = Due} = J) ->
     Answer = case Ahead of [] -> {reply, Frame}; _ -> {reply, Frame, lists:reverse(Ahead)} end,
-    Answered = Calls + case Req#req.calls of none -> 1; _ -> py_job:calls(Job) end,
-    {py_worker_tenure:binds(Req, Frame) ++ [{answer, From, Answer} | [measure || Answered >= Due]],
-     J#jobs{calls = Answered}}.
+    {py_worker_tenure:binds(Req, Frame) ++ [{answer, From, Answer} | [measure || Calls + 1 >= Due]],
+     J#jobs{calls = Calls + 1}};
+%% Calls that are left are those of a multicall that was refused as a whole.
+done(#job{req = #req{reply_to = From} = Req} = Job, Frame, #jobs{calls = Calls, due = Due} = J) ->
+    {[{given_back, Req} || py_job:calls(Job) > 0]
+         ++ [{answer, From, {reply, Frame}} | [measure || Calls >= Due]], J}.
 
 %% A stream is to end: it is the program's until its last word, which should
 %% have come by then.
