@@ -148,7 +148,8 @@ static PyObject *run_there(const struct op_row *row, struct task *task)
 {
     if (!task->opts.apart)
         return row->run(task);
-    if (task->opts.traceparent && !row->urgent && span_join(&task->opts) < 0)
+    if (task->opts.traceparent && row->kind != OP_URGENT &&
+        span_join(&task->opts) < 0)
         return NULL;
     return task->opts.context ? context_run(task, row->run) : row->run(task);
 }
@@ -166,10 +167,15 @@ static PyObject *run_limited(const struct op_row *row, struct task *task)
     return value;
 }
 
+static bool is_to_be_awaited(PyObject *value)
+{
+    return value && python_is_awaitable(value) && aio_is_on();
+}
+
 /* Whether it is a job whose value is awaited. */
 static bool goes_aside(const struct op_row *row, PyObject *value)
 {
-    return value && python_is_awaitable(value) && aio_is_on() &&
+    return is_to_be_awaited(value) &&
            (row->run == op_call || row->run == op_eval || row->run == op_exec ||
             row->run == op_method || row->run == op_keep);
 }
@@ -253,6 +259,8 @@ static void run_calls(const struct op_row *row, struct task *task,
 {
     while (multicall_next(task)) {
         PyObject *value = run(row, task);
+        if (is_to_be_awaited(value))
+            value = aio_wait_take(value);
         if (!value)
             multicall_skip(task);
         multicall_open(out);

@@ -215,10 +215,15 @@ static PyObject *ask_take(const char *function, PyObject *source)
     return result;
 }
 
+PyObject *aio_wait_take(PyObject *awaitable)
+{
+    return ask_take("wait", awaitable);
+}
+
 PyObject *aio_source_take(PyObject *source)
 {
     if (aio_is_on() && python_is_awaitable(source) && !Py_TYPE(source)->tp_iter)
-        source = ask_take("wait", source);
+        source = aio_wait_take(source);
     if (source && aio_is_on() && is_asynchronous(source))
         source = ask_take("Items", source);
     return source;

@@ -32,6 +32,10 @@ bool aio_is_on(void);
 int aio_begin_take(const struct task *task, PyObject *value, const char *root,
                    bool keeps, PyObject *captured);
 
+/* What `await` makes of this, which it takes: the main thread waits. A new
+ * reference; NULL with an exception. GIL held, main thread. */
+PyObject *aio_wait_take(PyObject *awaitable);
+
 /* What is made of the source of a stream, which it takes: of what `await` takes
  * what that gives, and of an asynchronous iterable an iterator. All else is
  * returned as it is. The main thread waits, and so it does for each item. A new

@@ -220,8 +220,7 @@ open(Name, What) ->
 
 %% When a request that is made now has to be answered.
 -spec deadline(#opts{}, #pool{}) -> py_time:deadline().
-deadline(Opts, Pool) ->
-    deadline(Opts, Pool, py_time:now_ms()).
+deadline(Opts, Pool) -> deadline(Opts, Pool, py_time:now_ms()).
 
 deadline(#opts{timeout = default}, #pool{timeout = Timeout}, Now) ->
     py_time:deadline(Timeout, Now);
@@ -388,8 +387,7 @@ place(#ticket{pool = Pool, req = Req}, Watch) ->
 
 %% The place is used, or will not be.
 -spec arrived(py_place:place(), ticket()) -> ok.
-arrived(Place, #ticket{pool = Pool}) ->
-    py_place:arrived(Place, Pool).
+arrived(Place, #ticket{pool = Pool}) -> py_place:arrived(Place, Pool).
 
 %% What is given back comes here: a process can have one place in the queue.
 -spec send(ticket(), pid(), py_ask:from()) -> ok.

@@ -4,7 +4,7 @@
 %% program may have started is for py_turn. Pure.
 -module(py_job).
 
--export([is_free/1, may_move/1, too_late/1, cancel/1, given_up/2, calls/1, part/3]).
+-export([is_free/1, may_move/1, expire/3, too_late/1, cancel/1, given_up/2, calls/1, part/3]).
 
 -include("py.hrl").
 -include("py_worker_jobs.hrl").
@@ -19,6 +19,17 @@ is_free(#job{req = #req{bound = Bound}}) -> not Bound.
 %% Whether any worker may run it, or whichever has the slot.
 -spec may_move(#job{}) -> boolean().
 may_move(#job{req = #req{named = Named}} = Job) -> Named orelse is_free(Job).
+
+%% Its deadline may have passed. What answers to nobody has its time for itself, not for
+%% what is before it.
+-spec expire(Now :: integer(), #job{}, [effect()]) -> {#job{}, [effect()]}.
+expire(Now, #job{left = false, deadline = D} = Job, Effects) when D =< Now ->
+    Cancels = [cancel(Job) || not py_turn:has_started(Job)],
+    {Job#job{left = true}, [too_late(Job) | Cancels] ++ Effects};
+expire(Now, #job{req = #req{reply_to = undefined} = Own, state = State, deadline = D} = Job, Effects)
+  when D =< Now, State =:= waiting orelse State =:= sent ->
+    {Job#job{deadline = Now + Own#req.deadline - Own#req.arrival div 1000}, Effects};
+expire(_, Job, Effects) -> {Job, Effects}.
 
 -spec too_late(#job{}) -> effect().
 too_late(#job{req = #req{reply_to = From}}) -> {answer, From, {error, timeout}}.

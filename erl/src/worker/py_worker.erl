@@ -111,8 +111,7 @@ report(Worker) -> tell(Worker, report).
 
 %% Its program should not run anything new, and has to be replaced.
 -spec spoilt(pid()) -> ok.
-spoilt(Worker) ->
-    tell(Worker, spoilt).
+spoilt(Worker) -> tell(Worker, spoilt).
 
 %% Its program has paused: a job has run out of memory, or the heap is nearly full.
 -spec ran_out(pid(), memory_error | heap) -> ok.
@@ -126,8 +125,7 @@ mail(Worker, Mail) ->
 
 %% The pool has more to be run before the worker is live.
 -spec steps(pid(), [py_worker_boot:step()]) -> ok.
-steps(Worker, Steps) ->
-    tell(Worker, {steps, Steps}).
+steps(Worker, Steps) -> tell(Worker, {steps, Steps}).
 
 %% The pool has nothing more to be run: requests may come.
 -spec live(pid()) -> ok.
@@ -141,8 +139,7 @@ retire(Worker, Why, Limit) ->
 
 %% Its program has this much memory, which is above a limit: it is being killed.
 -spec exceeded(pid(), map()) -> ok.
-exceeded(Worker, Excess) ->
-    tell(Worker, {exceeded, Excess}).
+exceeded(Worker, Excess) -> tell(Worker, {exceeded, Excess}).
 
 %% Whether it should run only what it has, and what is bound to it.
 -spec spare(pid(), boolean()) -> ok.

@@ -265,10 +265,7 @@ callers(#jobs{} = J) -> [Caller || #job{req = #req{caller = Caller}} <- all(J)].
 %% Who waits for this job of the program's, if anybody does.
 -spec owner(py_wire:id() | none, jobs()) -> pid() | none.
 owner(Id, #jobs{} = J) ->
-    case request(Id, J) of
-        #req{owner = Owner} -> Owner;
-        none -> none
-    end.
+    case request(Id, J) of #req{owner = Owner} -> Owner; none -> none end.
 
 %% What the program may be running: the job that it has started, else a stream
 %% that it has.
@@ -312,21 +309,13 @@ expire(Now, #jobs{soonest = Soonest} = J) when Now < Soonest -> {[], J};
 expire(Now, J) ->
     {Late, #jobs{sent = Sent} = Kept} =
         drop_waiting(fun(#job{left = Left, deadline = D}) -> not Left andalso D =< Now end, gather(J)),
-    {Marked, Effects} = lists:mapfoldr(fun(Job, Acc) -> expire(Now, Job, Acc) end, [], Sent),
-    PutOff = fun(Job) -> {Later, []} = expire(Now, Job, []), {true, Later} end,
+    {Marked, Effects} = lists:mapfoldr(fun(Job, Acc) -> py_job:expire(Now, Job, Acc) end, [], Sent),
+    PutOff = fun(Job) -> {Later, []} = py_job:expire(Now, Job, []), {true, Later} end,
     {Told, Awaited} = py_awaited:expire(Now, Kept#jobs.awaited),
     Next = Kept#jobs{sent = Marked, awaited = Awaited, waiting = queue:filtermap(PutOff, Kept#jobs.waiting)},
     Deadlines = [D || #job{deadline = D} <- all(Next), D > Now],
     {[too_late(Job) || Job <- Late] ++ Effects ++ Told,
      Next#jobs{soonest = py_time:earliest(Deadlines)}}.
-
-expire(Now, #job{left = false, deadline = D} = Job, Effects) when D =< Now ->
-    Cancels = [cancel(Job) || not py_turn:has_started(Job)],
-    {Job#job{left = true}, [too_late(Job) | Cancels] ++ Effects};
-expire(Now, #job{req = #req{reply_to = undefined} = Own, state = State, deadline = D} = Job, Effects)
-  when D =< Now, State =:= waiting orelse State =:= sent ->
-    {Job#job{deadline = Now + Own#req.deadline - Own#req.arrival div 1000}, Effects};
-expire(_, Job, Effects) -> {Job, Effects}.
 
 %% No deadline is earlier, except for those that expire/2 has handled.
 -spec soonest(jobs()) -> py_time:deadline().

@@ -49,9 +49,7 @@ new(#{pool := Pool, pool_pid := PoolPid, slot := Slot, port := Port, os_pid := O
 
 %% A caller's request has come.
 -spec request(#req{}, live()) -> live().
-request(Req, #live{sealed = true} = L) ->
-    py_worker_end:refuse(Req),
-    L;
+request(Req, #live{sealed = true} = L) -> py_worker_end:refuse(Req), L;
 request(#req{deadline = Deadline, reply_to = From} = Req, L) ->
     Now = py_time:now_ms(),
     case Deadline =< Now of
@@ -210,8 +208,7 @@ mail({withdraw, Id}, #live{inbox = Inbox} = L) -> py_talk_inbox:withdraw(Inbox, 
 %% The program should not run anything new: another worker will get the slot.
 %% What is bound to this one stays, as in any replacement.
 -spec spoilt(live()) -> live().
-spoilt(#live{tenure = Tenure} = L) ->
-    tenure(py_worker_tenure:spoil(Tenure), L#live{spoilt = true}).
+spoilt(#live{tenure = Tenure} = L) -> tenure(py_worker_tenure:spoil(Tenure), L#live{spoilt = true}).
 
 %% The program has paused, because a job has run out of memory or nearly has. It
 %% goes on when it has heard what it has to give back.
@@ -227,8 +224,7 @@ ran_out(What, Last, #live{tenure = Tenure} = L) ->
 
 %% The program runs what it has, and what is bound to it, but nothing else.
 -spec spare(boolean(), live()) -> live().
-spare(true, #live{jobs = Jobs} = L) ->
-    jobs(py_worker_jobs:take_back(Jobs), L#live{spared = true});
+spare(true, #live{jobs = Jobs} = L) -> jobs(py_worker_jobs:take_back(Jobs), L#live{spared = true});
 spare(false, L) -> L#live{spared = false}.
 
 %% Another worker has this one's slot.
