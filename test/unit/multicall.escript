@@ -79,7 +79,7 @@ sent(Reqs) ->
     {_, Jobs} = send(lists:foldl(fun(#req{reply_to = Id} = Req, J) ->
         {[], Next} = py_worker_jobs:push(Id, Req, 0, J),
         Next
-    end, py_worker_jobs:new(), Reqs)),
+    end, py_worker_jobs:new(100), Reqs)),
     Jobs.
 
 send(Jobs) ->
@@ -118,7 +118,7 @@ given_back() ->
     ?assertMatch({[{requeue, #req{reply_to = 2}}], _}, py_worker_jobs:reply(2, NotStarted, Recalled)).
 
 left() ->
-    {_, Jobs} = py_worker_jobs:leave(self(), infinity, sent([many(1, [f, g])])),
+    {_, Jobs} = py_worker_jobs:leave(self(), 0, infinity, sent([many(1, [f, g])])),
     {[progress], Next} = py_worker_jobs:part(1, {part, 0, 1}, <<"one">>, Jobs),
     ?assertMatch({[progress, {given_back, _}], _}, py_worker_jobs:part(1, {not_started, 1}, <<>>, Next)),
     ?assertEqual([], py_worker_jobs:give_up(failed, Jobs)).
