@@ -351,7 +351,7 @@ by(given) -> Me = self(), fun(N, Ms) -> true = is_pid(Me), slowly(N, Ms) end.
 
 kept_funs() ->
     [Kept || Pid <- processes(), proc_lib:translate_initial_call(Pid) =:= {py_talk_given, init, 1},
-             Kept <- [sys:get_state(Pid)], Kept =/= #{}].
+             Kept <- [sys:get_state(Pid)], Kept =/= {kept, #{}, #{}}].
 
 call_until(Until, N) ->
     case erlang:monotonic_time(millisecond) < Until of
