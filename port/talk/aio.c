@@ -16,6 +16,7 @@
 #include "task/capture.h"
 #include "task/handle.h"
 #include "task/reply.h"
+#include "task/span.h"
 #include "value/classes.h"
 #include "wire/clock.h"
 #include "wire/output.h"
@@ -136,20 +137,17 @@ static void awaited_free(struct awaited *a)
     free(a);
 }
 
-/* For the loop, which cannot look before this thread lets go of the GIL. If
- * somebody's trace goes on in the job, it does so in what is awaited. */
-static int announce(struct awaited *a, const struct task *task, PyObject *value)
+/* For the loop, which cannot look before this thread lets go of the GIL. The
+ * job's span, if there is one, goes on there. */
+static int announce(struct awaited *a, PyObject *value)
 {
-    PyObject *context = NULL, *item = NULL;
-    if (task->opts.traceparent)
-        context = PyContext_CopyCurrent();
+    PyObject *span = span_now();
     a->number = ++aio.last;
-    if (context || !PyErr_Occurred())
-        item = Py_BuildValue("(lOOO)", a->number, value,
-                             a->captured ? a->captured : Py_None,
-                             context ? context : Py_None);
+    PyObject *item = Py_BuildValue("(lOOO)", a->number, value,
+                                   a->captured ? a->captured : Py_None,
+                                   span ? span : Py_None);
     int rc = item ? PyList_Append(aio.begun, item) : -1;
-    Py_XDECREF(context);
+    Py_XDECREF(span);
     Py_XDECREF(item);
     return rc;
 }
@@ -188,7 +186,7 @@ int aio_begin_take(const struct task *task, PyObject *value, const char *root,
     }
     a->captured = captured;
     a->keeps = keeps;
-    if (announce(a, task, value) < 0) {
+    if (announce(a, value) < 0) {
         awaited_free(a);
         return -1;
     }

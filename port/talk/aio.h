@@ -62,7 +62,7 @@ uint32_t aio_call(PyObject *future, PyObject *callee, PyObject *args,
 bool aio_put_job(struct buf *out);
 
 /* For the loop: what was handed over since the last call, a list of tuples
- * (number, awaitable, captured or None, context or None); the numbers of those
+ * (number, awaitable, captured or None, span or None); the numbers of those
  * that are to be cancelled; and what Erlang has answered, a list of tuples
  * (future, value, exception or None). A new reference; NULL with an exception.
  * GIL held. */

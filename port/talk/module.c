@@ -274,7 +274,7 @@ static PyMethodDef functions[] = {
      "erlang._decode.decode."},
     {"begun", erlang_begun, METH_NOARGS,
      "begun(): for the loop: what is to be awaited, a list of tuples (number,\n"
-     "awaitable, file or None, context or None), the numbers of what is\n"
+     "awaitable, file or None, span or None), the numbers of what is\n"
      "cancelled, and Erlang's answers, as tuples (future, value, exception)."},
     {"ask", erlang_ask, METH_VARARGS,
      "ask(future, function, args, kwargs): calls a function of Erlang's; its\n"

@@ -181,3 +181,16 @@ def says_self():
     with erlang.span("self") as span:
         span.set(self=1)
     return span.attributes
+
+
+async def here():
+    await asyncio.sleep(0)
+    return erlang.traceparent()
+
+
+async def asynchronous(n):
+    with erlang.span("whole"):
+        for i in range(n):
+            with erlang.span(f"item {i}"):
+                await asyncio.sleep(0)
+            yield erlang.traceparent()

@@ -28,6 +28,7 @@ main(_) ->
         {"nor does one that is used for the first time", fun first_left/0},
         {"spans that end in another order, or in another call", fun overlapping/0},
         {"streams have spans of their own", fun streams/0},
+        {"streams of asynchronous generators, too", fun asynchronous/0},
         {"streams keep no other variables", fun variables/0},
         {"streams that a trace goes on in", fun stream_goes_on/0},
         {"in a context", fun in_context/0},
@@ -202,6 +203,15 @@ overlapping() ->
     ?assertEqual({ok, true}, py:eval("spans.closes(kept)")),
     ok = py:unbind().
 
+asynchronous() ->
+    logbook:clear(),
+    Options = #{chunk => 1, traceparent => ?SAMPLED},
+    {ok, [Whole, Whole, Whole]} = py:stream(spans, asynchronous, [3], #{}, Options),
+    #{<<"whole">> := #{parent_id := <<?PARENT>>} = Parent, <<"item 1">> := One, <<"item 2">> := Two} = spans(4),
+    ?IS_CHILD(One, Parent),
+    ?IS_CHILD(Two, Parent),
+    ?assertEqual({ok, none}, py:eval("erlang.traceparent()")).
+
 %% What a generator has set it may take back, whoever has spans.
 variables() ->
     {ok, _} = py:call(spans, decorated, [0]),
@@ -259,6 +269,7 @@ thread() ->
 nested_call() ->
     ok = py:register_function(back, fun() ->
         {ok, Inner} = py:eval("erlang.traceparent()"),
+        {ok, Inner} = py:call(spans, here, []),
         {ok, Other} = py:eval("erlang.traceparent()", #{}, #{traceparent => ?SAMPLED}),
         {ok, Inner} = py:eval("erlang.traceparent()"),
         {Inner, Other}

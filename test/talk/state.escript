@@ -28,6 +28,7 @@ main(_) ->
         {"increments of many processes all count", fun increments/0},
         {"what is no number cannot be incremented", fun no_number/0},
         {"a key has to be short", fun long_key/0},
+        {"a key keeps nothing else", fun part/0},
         {"limits", fun limits/0},
         {"bytes are counted", fun bytes/0},
         {"Python: it is like a dict", fun like_a_dict/0},
@@ -178,6 +179,17 @@ largest(Low, High) ->
     catch
         error:system_limit -> largest(Low, Middle)
     end.
+
+%% Whether it is new or there already, and whatever it is part of.
+part() ->
+    Part = binary:part(binary:copy(<<"k">>, 100_000), 0, 100),
+    [begin
+         [ok = py_state:put(Key, Value) || Value <- [1, 2]],
+         {ok, [{Kept, 2}]} = py_state:to_list(),
+         ?assertEqual(Key, Kept),
+         ?assertEqual(100, binary:referenced_byte_size(if is_tuple(Kept) -> element(1, Kept); true -> Kept end)),
+         ok = py_state:delete(Key)
+     end || Key <- [Part, {Part, 1}]].
 
 long_key() ->
     Long = binary:copy(<<"k">>, 4096),

@@ -247,11 +247,16 @@ write(Place, Etf, Before, Reply, #state{bytes = Bytes} = S) ->
     More = bytes(Place, Etf) - Less,
     case excess(Before =:= [], More, S) of
         none ->
-            true = ets:insert(?MODULE, {Place, erlang:unique_integer([monotonic]), Etf}),
+            Row = {kept(Place, Before), erlang:unique_integer([monotonic]), Etf},
+            true = ets:insert(?MODULE, Row),
             {reply, Reply, S#state{bytes = Bytes + More}};
         Excess ->
             {reply, {error, Excess}, S}
     end.
+
+%% A key that is part of a larger binary would keep all of it.
+kept(Place, []) -> binary_to_term(term_to_binary(Place));
+kept(_, [{Place, _, _}]) -> Place.
 
 %% Whatever there is may become smaller.
 excess(IsNew, More, #state{bytes = Bytes, limits = #{keys := MostKeys, bytes := MostBytes}}) ->

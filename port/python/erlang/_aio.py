@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import threading
 from contextvars import Context, ContextVar
 from functools import partial
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Awaitable, Coroutine
     from typing import Any, NoReturn
 
-    # What is awaited, where it prints to, its context; the last two may be None.
+    # What is awaited, where it prints to, its span; the last two may be None.
     Item = tuple[Awaitable[Any], Any, Any]
 
 # How long what is awaited has to end when the worker does (s).
@@ -84,8 +85,8 @@ def _look() -> None:
     begun, cancelled, answered = _erlang.begun()
     for answer in answered:
         _settle_in_its_loop(*answer)
-    for number, awaitable, captured, context in begun:
-        _waiting[number] = (awaitable, captured, context)
+    for number, awaitable, captured, span in begun:
+        _waiting[number] = (awaitable, captured, span)
     for number in cancelled:
         _cancel(number)
     _begin()
@@ -100,14 +101,21 @@ def _begin() -> None:
 
 
 def _task(
-    n: int, awaitable: Awaitable[Any], captured: Any, context: Context | None
+    n: int, awaitable: Awaitable[Any], captured: Any, span: Any
 ) -> asyncio.Task[Any]:
-    context = context or Context()
+    context = Context()
     context.run(number.set, n)
     if captured is not None:
         _output.captured_here = _captured.get
         context.run(_captured.set, captured)
+    context.run(_go_on, span)
     return context.run(_loop.create_task, _coroutine(awaitable))
+
+
+def _go_on(span: Any) -> None:
+    """If there is a span, its module is there, too."""
+    if span is not None:
+        sys.modules["erlang._span"].current.set(span)
 
 
 def _coroutine(awaitable: Awaitable[Any]) -> Coroutine[Any, Any, Any]:
@@ -179,15 +187,26 @@ class Items:
 
     def __init__(self, iterable: AsyncIterable[Any]) -> None:
         self._iterator = iterable.__aiter__()
+        self._span: Any = None
 
     def __iter__(self) -> Items:
         return self
 
     def __next__(self) -> Any:
         try:
-            return wait(self._iterator.__anext__())
+            return wait(self._next())
         except StopAsyncIteration:
             raise StopIteration from None
+        finally:
+            _go_on(self._span)
+
+    async def _next(self) -> Any:
+        """Each step is a task, but the span in which it stands still is the stream's."""
+        try:
+            return await self._iterator.__anext__()
+        finally:
+            spans = sys.modules.get("erlang._span")
+            self._span = spans and spans.current.get()
 
     def close(self) -> None:
         """End a generator: its finally blocks run."""

@@ -52,8 +52,8 @@ class _Remote:
         self.flags = flags
 
 
-# task/span.c clears it between jobs, and keeps it for streams.
-_current: ContextVar[Span | _Remote | None] = ContextVar("erlang.span", default=None)
+# task/span.c clears it between jobs, and keeps it for streams; _aio has it, too.
+current: ContextVar[Span | _Remote | None] = ContextVar("erlang.span", default=None)
 
 
 def _open(span: Span | _Remote | None) -> Span | _Remote | None:
@@ -96,14 +96,14 @@ class Span:
     def __enter__(self) -> Span:
         if self._is_open:
             raise RuntimeError("the span has begun already")
-        parent = self._parent = _open(_current.get())
+        parent = self._parent = _open(current.get())
         self.trace_id = parent.trace_id if parent else _random(16)
         self.flags = parent.flags if parent else _SAMPLED
         self.span_id = _random(8)
         self._start = time.time_ns()
         self._begin = time.monotonic_ns()
         self._is_open = True
-        _current.set(self)
+        current.set(self)
         return self
 
     def __exit__(
@@ -118,8 +118,8 @@ class Span:
         self._is_open = False
         parent = self._parent
         self._parent = _open(parent)
-        if _current.get() is self:
-            _current.set(self._parent)
+        if current.get() is self:
+            current.set(self._parent)
         if self.flags & _SAMPLED:
             _tell(self, parent, duration, exc)
 
@@ -198,7 +198,7 @@ def _error(exc: BaseException | None) -> list[str] | None:
 
 def traceparent() -> str | None:
     """What erlang.traceparent does."""
-    span = _open(_current.get())
+    span = _open(current.get())
     if span is None:
         return None
     return f"00-{span.trace_id}-{span.span_id}-{span.flags:02x}"
@@ -207,8 +207,8 @@ def traceparent() -> str | None:
 def join(text: str) -> None:
     """Go on in somebody's trace; for task/span.c.  py_option has checked it."""
     _, trace_id, span_id, flags = text.split("-")
-    _current.set(_Remote(trace_id, span_id, int(flags, 16)))
+    current.set(_Remote(trace_id, span_id, int(flags, 16)))
 
 
 if _erlang is not None:
-    _erlang.spans(_current)
+    _erlang.spans(current)
