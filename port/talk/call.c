@@ -139,14 +139,12 @@ static PyObject *ask_process(const char *tag, PyObject *pid, PyObject *question,
                              const struct form *form)
 {
     struct buf out;
-    struct form plain;
     PyObject *value = NULL;
     if (!may_ask())
         return NULL;
-    form_init(&plain);
     const uint32_t id = answer_begin(&out, question ? 4 : 3, tag);
-    if (value_encode(&out, pid, &plain, "pid") == 0 &&
-        (!question || value_encode(&out, question, &plain, "question") == 0))
+    if (value_encode(&out, pid, form, "pid") == 0 &&
+        (!question || value_encode(&out, question, form, "question") == 0))
         value = ask(&out, id, form);
     buf_free(&out);
     return value;

@@ -41,7 +41,8 @@ PyObject *call_state(PyObject *op, PyObject *args, bool arrays);
  * as call_function. */
 PyObject *call_pull(PyObject *pid, const struct form *form);
 
-/* The same for a channel, by {channel, CallId, Pid, Question}. */
+/* The same for a channel, by {channel, CallId, Pid, Question}. The question is
+ * encoded by the form, too. */
 PyObject *call_channel(PyObject *pid, PyObject *question,
                        const struct form *form);
 

@@ -261,8 +261,7 @@ static PyMethodDef functions[] = {
      "self(): who has asked for what runs; see erlang.self."},
     {"make_ref", erlang_make_ref, METH_NOARGS, "make_ref(): a new reference."},
     {"channel", erlang_channel, METH_VARARGS,
-     "channel(pid, question, bytes, none): asks a channel: a list, or why "
-     "not."},
+     "channel(pid, question, bytes, none): asks a channel: a list."},
     {"receive", erlang_receive, METH_O,
      "receive(ms): a list with a message, or None; see erlang.receive."},
     {"worker", erlang_worker, METH_NOARGS,

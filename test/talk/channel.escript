@@ -267,6 +267,8 @@ options() ->
     ok = py_channel:send(Channel, null),
     ?assertEqual({ok, <<"[b'\\xff', None]">>},
                  py:eval(<<"repr(take(c, 2))">>, #{c => Channel}, (here())#{binaries => bytes, none => null})),
+    {ok, [true, null]} = py:eval(<<"[c.send(None) is None, None]">>, #{c => Channel}, (here())#{none => null}),
+    ?assertEqual({ok, null}, py_channel:recv(Channel)),
     ok = py_channel:send(Channel, <<255>>),
     ?assertMatch({ok, [<<"BadArg">>, <<"answer[0]: binary is not UTF-8", _/binary>>]},
                  py:eval(<<"tried(c.receive)">>, #{c => Channel}, here())),
