@@ -43,8 +43,7 @@ main(_) ->
         {"nobody waits for it any more: it is released", 60_000, fun late/0},
         {"made-up handles", fun made_up/0},
         {"what looks like a handle brings a request to no other process", fun no_worker/0},
-        {"wrong arguments", fun wrong/0},
-        {"a hundred thousand made and released leave nothing", 300_000, fun flat/0}
+        {"wrong arguments", fun wrong/0}
     ])).
 
 %% The value of an expression, as a handle.
@@ -488,31 +487,3 @@ wrong() ->
                 fun() -> py_handle:len([H]) end, fun() -> py_handle:copy(H, "pool") end,
                 fun() -> py_handle:value(H, #{chunk => 0}) end]],
     release_all([H]).
-
-flat() ->
-    fixture:unless_sanitized(),
-    On = #{pool => {default, 1}},
-    [OsPid | _] = [Pid || #{id := 1, os_pid := Pid} <- fixture:workers()],
-    [#{pid := Worker}] = [W || #{id := 1} = W <- fixture:workers()],
-    Make = fun(N) ->
-        [begin
-             {ok, H} = py:call(builtins, list, [[1]], #{}, On#{return => handle}),
-             N rem 2 =:= 0 andalso py_handle:release(H)
-         end || _ <- lists:seq(1, N)]
-    end,
-    Round = fun(N) ->
-        {Pid, Ref} = spawn_monitor(fun() -> Make(N), exit(made) end),
-        receive {'DOWN', Ref, process, Pid, Why} -> ?assertEqual(made, Why) end,
-        fixture:wait_until(fun() -> py_handle:types({default, 1}) =:= {ok, []} end),
-        ?assertEqual(0, handles()),
-        true = erlang:garbage_collect(Worker),
-        {element(2, process_info(Worker, memory)), fixture:proc_kb(OsPid, "VmRSS")}
-    end,
-    {_, _} = Round(10_001),
-    {Words, Kb} = Round(10_000),
-    Rounds = [Round(N) || N <- [20_001, 20_000, 20_001, 20_000, 20_001]],
-    {LastWords, LastKb} = lists:last(Rounds),
-    tap:note("worker ~b -> ~b bytes, program ~b -> ~b kB", [Words, LastWords, Kb, LastKb]),
-    ?assert(LastWords =< 2 * Words),
-    %% Where it has had as many at a time as in the last round before.
-    ?assert(LastKb - element(2, hd(Rounds)) < 2_000).

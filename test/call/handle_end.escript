@@ -2,7 +2,7 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%! -pa test/lib
 %%
-%% How handles end with their worker, and what is heard of that.
+%% How handles end with their worker, what is heard of that, and that nothing is left of them.
 -mode(compile).
 -include_lib("stdlib/include/assert.hrl").
 
@@ -17,6 +17,7 @@ main(_) ->
         {"a finalizer that does not end is ended with its worker", 60_000, fun stuck_finalizer/0},
         {"a recycled worker waits for its handles, but not for ever", 60_000, fun recycled/0},
         {"a restarted worker does not wait for them", 60_000, fun restarted/0},
+        {"a hundred thousand made and released leave nothing", 300_000, fun flat/0},
         {"whoever makes, releases, dies and kills: objects stay apart, and nothing is left", 240_000,
          fun murder/0}
     ])).
@@ -112,6 +113,34 @@ restarted() ->
     ok = py:restart_workers(other),
     ?assertEqual({error, {worker_exit, restarted}}, py_handle:value(H)),
     ok = py:stop_pool(other).
+
+flat() ->
+    fixture:unless_sanitized(),
+    On = #{pool => {default, 1}},
+    [OsPid | _] = [Pid || #{id := 1, os_pid := Pid} <- fixture:workers()],
+    [#{pid := Worker}] = [W || #{id := 1} = W <- fixture:workers()],
+    Make = fun(N) ->
+        [begin
+             {ok, H} = py:call(builtins, list, [[1]], #{}, On#{return => handle}),
+             N rem 2 =:= 0 andalso py_handle:release(H)
+         end || _ <- lists:seq(1, N)]
+    end,
+    Round = fun(N) ->
+        {Pid, Ref} = spawn_monitor(fun() -> Make(N), exit(made) end),
+        receive {'DOWN', Ref, process, Pid, Why} -> ?assertEqual(made, Why) end,
+        fixture:wait_until(fun() -> py_handle:types({default, 1}) =:= {ok, []} end),
+        ?assertEqual(0, handles()),
+        true = erlang:garbage_collect(Worker),
+        {element(2, process_info(Worker, memory)), fixture:proc_kb(OsPid, "VmRSS")}
+    end,
+    {_, _} = Round(10_001),
+    {Words, Kb} = Round(10_000),
+    Rounds = [Round(N) || N <- [20_001, 20_000, 20_001, 20_000, 20_001]],
+    {LastWords, LastKb} = lists:last(Rounds),
+    tap:note("worker ~b -> ~b bytes, program ~b -> ~b kB", [Words, LastWords, Kb, LastKb]),
+    ?assert(LastWords =< 2 * Words),
+    %% Where it has had as many at a time as in the last round before.
+    ?assert(LastKb - element(2, hd(Rounds)) < 2_000).
 
 %% Each process has objects of its own and knows what they are. From time to time one
 %% ends a worker, or is killed.
