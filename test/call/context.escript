@@ -233,14 +233,18 @@ quota() ->
     ?assertEqual(Full, py_context:open(#{from => hd(Contexts)})),
     ok = py_context:close(hd(Contexts)),
     {ok, _} = Open(),
-    %% Many at once: not one more.
+    %% Many at once: not one more. One that a busy worker gives back may find the other one
+    %% full, so there may be fewer.
     [py_context:close(C) || C <- tl(Contexts)],
     fixture:wait_until(fun() -> 1 =:= lists:sum([N || #{contexts := N} <- fixture:workers(other)]) end),
     Self = self(),
     Pids = [spawn_link(fun() -> Self ! {self(), Open()}, receive stop -> ok end end)
             || _ <- lists:seq(1, 50)],
     Results = [receive {Pid, Result} -> Result end || Pid <- Pids],
-    ?assertEqual({5, 45}, {length([C || {ok, C} <- Results]), length([Full || R <- Results, R =:= Full])}),
+    Opened = length([C || {ok, C} <- Results]),
+    ?assert(Opened =< 5),
+    ?assertEqual([Full], lists:usort([R || {error, _} = R <- Results])),
+    ?assertEqual(5, Opened + length([C || {ok, C} <- [Open() || _ <- Results]])),
     [Pid ! stop || Pid <- Pids],
     ok = py:stop_pool(other).
 

@@ -185,7 +185,6 @@ statements() ->
             [{"x = 1", <<"eval takes an expression, and this is a statement: use exec">>},
              {"import os", <<"eval takes an expression, and this is a statement: use exec">>},
              {"x = 1; x", <<"eval takes an expression, and these are statements: use exec">>},
-             {"await x", <<"'await' outside function">>},
              {"# nothing", <<"there is no expression">>}]],
     {error, {'SyntaxError', Yield}} = py:eval("yield 1"),
     ?assertNot(fixture:contains(Yield, "use exec")),

@@ -240,7 +240,7 @@ has_child(Name) ->
     lists:keymember({pool, Name}, 1, supervisor:which_children(py_sup)).
 
 nothing_left() ->
-    ?assertMatch([{pools, _, _, _}, {{pool, default}, _, _, _}],
+    ?assertMatch([{pools, _, _, _}, {state, _, _, _}, {{pool, default}, _, _, _}],
                  lists:sort(supervisor:which_children(py_sup))),
     ?assertEqual([default], py_pool_board:names()),
     fixture:wait_until(fun() -> length(fixture:ports()) =:= 1 end),
