@@ -10,6 +10,8 @@ main(_) ->
     tap:run(fixture:with_app(#{size => 2, concurrency => 1000, init => <<"import waits, asyncio">>}, [
         {"the result of a coroutine is the result", fun results/0},
         {"errors are the errors of an ordinary call", fun errors/0},
+        {"whatever is awaited, and however it fails, it is answered", fun odd/0},
+        {"what never begins is dropped, even if that fails", fun dropped/0},
         {"spawn_call, cast, parallel, every worker", fun forms/0},
         {"the value of eval may be a coroutine", fun eval/0},
         {"await in eval", fun await_in_eval/0},
@@ -64,6 +66,28 @@ errors() ->
                  py:eval("waits.echo([object()])")),
     ?assertMatch({error, {'TypeError', <<"echo() missing 1 required", _/binary>>}}, call(echo, [])),
     ?assertEqual({ok, 1}, call(echo, [1])).
+
+%% Then it also makes room for others.
+odd() ->
+    ?assertEqual({error, {'waits.Empty', <<"no">>}}, call(fail_empty, [<<"no">>])),
+    ?assertEqual({error, {'RuntimeError', <<"of no class">>}}, call('Unbound', [])),
+    until_awaited(0).
+
+dropped() ->
+    {ok, _} = py:start_pool(dropped, #{size => 1, concurrency => 1, python_path => [fixture:python_path()],
+                                         init => <<"import waits">>}),
+    On = #{pool => dropped},
+    ok = py:exec("import waits", #{}, On),
+    Calls = [py:spawn_call(waits, Function, Args, #{}, On)
+             || {Function, Args} <- [{echo, [1, 0.5]}, {half, []}, {'Unbound', []}, {echo, [2, 60]}]],
+    fixture:wait_until(fun() -> [4] =:= [N || #{awaited := N} <- fixture:workers(dropped)] end),
+    [_ | Rest] = Calls,
+    [py:cancel(Call) || Call <- Rest],
+    fixture:wait_until(fun() -> [0] =:= [N || #{awaited := N} <- fixture:workers(dropped)] end),
+    ?assertEqual({ok, 1}, py:await(hd(Calls))),
+    [?assertEqual({error, cancelled}, py:await(Call)) || Call <- Rest],
+    ?assertEqual({ok, 3}, py:call(waits, echo, [3], #{}, On)),
+    ok = py:stop_pool(dropped).
 
 forms() ->
     Ref = py:spawn_call(waits, echo, [1, 0.05]),

@@ -20,6 +20,42 @@ async def fail(text):
     raise ValueError(text)
 
 
+class Empty(Exception):
+    """An error that is false."""
+
+    def __len__(self):
+        return 0
+
+
+async def fail_empty(text):
+    raise Empty(text)
+
+
+class Unbound:
+    """A proxy of nothing, which does not say what it is."""
+
+    def __await__(self):
+        yield from ()
+
+    @property
+    def __class__(self):
+        raise RuntimeError("of no class")
+
+
+async def _ends_badly():
+    try:
+        await asyncio.sleep(0)
+    finally:
+        raise ValueError("at the end")
+
+
+def half():
+    """A coroutine that has begun already."""
+    coroutine = _ends_badly()
+    coroutine.send(None)
+    return coroutine
+
+
 async def leave(code):
     raise SystemExit(code)
 

@@ -13,6 +13,7 @@ import asyncio
 import os
 import sys
 import threading
+from contextlib import suppress
 from contextvars import Context, ContextVar
 from functools import partial
 from itertools import islice
@@ -94,8 +95,14 @@ def _look() -> None:
 
 def _begin() -> None:
     for n in list(islice(_waiting, min(_ROUND, _most - len(_tasks)))):
-        task = _tasks[n] = _task(n, *_waiting.pop(n))
-        task.add_done_callback(partial(_done, n))
+        item = _waiting.pop(n)
+        try:
+            task = _task(n, *item)
+        except BaseException as exc:  # it pretends to be something else
+            _erlang.done(n, None, exc)
+        else:
+            _tasks[n] = task
+            task.add_done_callback(partial(_done, n))
     if _waiting and len(_tasks) < _most:
         _loop.call_soon(_begin)
 
@@ -130,13 +137,17 @@ async def _awaited(awaitable: Awaitable[Any]) -> Any:
 
 def _cancel(number: int) -> None:
     if number in _waiting:
-        awaitable = _waiting.pop(number)[0]
-        if asyncio.iscoroutine(awaitable):
-            awaitable.close()
+        _loop.call_soon(_close, _waiting.pop(number)[0])
         _erlang.done(number, None, Cancelled())
     elif number in _tasks:
         _cancelled.add(number)
         _tasks[number].cancel()
+
+
+def _close(awaitable: Awaitable[Any]) -> None:
+    """It may have begun elsewhere, and raise something."""
+    if asyncio.iscoroutine(awaitable):
+        awaitable.close()
 
 
 def _done(number: int, task: asyncio.Task[Any]) -> None:
@@ -145,8 +156,7 @@ def _done(number: int, task: asyncio.Task[Any]) -> None:
     _cancelled.discard(number)
     if not task.cancelled():
         exc = task.exception()
-        value = None if exc else task.result()
-        _erlang.done(number, value, exc)
+        _erlang.done(number, task.result() if exc is None else None, exc)
     elif was_cancelled:
         _erlang.done(number, None, Cancelled())
     else:
@@ -230,8 +240,9 @@ def _settle_in_its_loop(future: asyncio.Future[Any], value: Any, exc: Any) -> No
     loop = future.get_loop()
     if loop is _loop:
         _settle(future, value, exc)
-    elif not loop.is_closed():
-        loop.call_soon_threadsafe(_settle, future, value, exc)
+    else:
+        with suppress(RuntimeError):  # it is closed
+            loop.call_soon_threadsafe(_settle, future, value, exc)
 
 
 def _settle(future: asyncio.Future[Any], value: Any, exc: Any) -> None:
