@@ -39,6 +39,7 @@ main(_) ->
          || {Way, Leave} <- ways(), {Kind, Source} <- sources()],
         {"a generator that raised, of which items are left", fun raised/0},
         {"no time for the next items", fun too_late/0},
+        {"closed while it computes, with a call behind it", fun call_behind/0},
         {"the worker has lived all the while", fun kept/0}
     ])).
 
@@ -105,6 +106,14 @@ too_late() ->
     ?assertEqual({error, closed}, py:stream_next(Stream)),
     ok = py:stream_close(Stream),
     is_closed(<<"late">>).
+
+%% The call has not run out of time because of it.
+call_behind() ->
+    {ok, Stream} = py:stream_open({'__main__', stalling, [behind]}, #{chunk => 1}),
+    [{ok, [N]} = py:stream_next(Stream) || N <- [0, 1, 2, 3]],
+    timer:sleep(2),
+    ok = py:stream_close(Stream),
+    ?assertEqual({ok, 1}, py:call(builtins, abs, [-1], #{}, #{timeout => ?LONG_ENOUGH})).
 
 kept() ->
     timer:sleep(?LONG_ENOUGH),

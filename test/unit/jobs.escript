@@ -37,6 +37,7 @@ main(_) ->
         {"the soonest deadline", fun soonest/0},
         [{"stuck: " ++ Name, fun() -> stuck(Jobs, Stuck) end} || {Name, Jobs, Stuck} <- suspects()],
         {"a stream that is to end has started, and is first", fun put_back/0},
+        {"what a stream keeps from starting is given back, and nothing is over", fun given_back_by_stream/0},
         {"a caller is gone: each job by its state", fun leave/0},
         {"what is left has until its deadline, or the caller's", fun leave_until/0},
         {"far too many: what is behind goes elsewhere", fun far_too_many/0},
@@ -323,6 +324,20 @@ suspects() ->
 
 stuck(Reqs, Stuck) ->
     ?assertEqual(Stuck, py_worker_jobs:stuck(10, sent(Reqs))).
+
+%% It has not started, although it might have: so something else runs.
+given_back_by_stream() ->
+    {[_, {open, Job, _, _}], None} =
+        py_worker_jobs:reply(1, frame(1, {chunk, [a]}), sent([stream(1)])),
+    {_, Ending} = send(waiting([req(2)], py_worker_jobs:put_back(Job, 10, None))),
+    ?assertEqual(false, py_worker_jobs:stuck(10, Ending)),
+    {[{recall, [2]}], Asked} = py_worker_jobs:take_back(Ending),
+    {Effects, Alone} = py_worker_jobs:reply(2, frame(2, {error, not_started}), Asked),
+    ?assertMatch([{requeue, #req{reply_to = 2}}], Effects),
+    ?assertEqual({true, 1}, py_worker_jobs:stuck(10, Alone)),
+    {[{recall, [3]}], Last} = py_worker_jobs:take_back(sent([req(3)])),
+    ?assertMatch({[progress, {requeue, _}], _},
+                 py_worker_jobs:reply(3, frame(3, {error, not_started}), Last)).
 
 put_back() ->
     {[_, {open, Job, _, _}], _} =

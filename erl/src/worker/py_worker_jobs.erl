@@ -168,11 +168,13 @@ without(#job{req = #req{size = Size, calls = Calls} = Req}, Rest,
            multicalls = case Calls of none -> Many; _ -> Many - 1 end}.
 
 %% What runs within another one is no progress of that, unless it kept the ladder from it.
-replied(#job{left = false, req = #req{within = Call}} = Job, Frame, J) when Call =/= none ->
-    finish(Job, Frame, J);
+replied(#job{left = false, req = #req{within = Call}} = Job, Frame, J) when Call =/= none -> finish(Job, Frame, J);
 replied(Job, Frame, J) ->
-    {Effects, Next} = Finished = finish(Job, Frame, J),
-    case py_turn:has_started(Job) of true -> {[progress | Effects], Next}; false -> Finished end.
+    case {py_turn:has_started(Job), finish(Job, Frame, J)} of
+        {true, {[{requeue, _}], #jobs{n = N}} = Back} when N > 0 -> Back;   % something else runs
+        {true, {Effects, Next}} -> {[progress | Effects], Next};
+        {false, Finished} -> Finished
+    end.
 
 finish(#job{left = true} = Job, Frame, J) -> unwanted(Job, py_wire:chunk_items(Frame), Frame, J);
 finish(#job{recalled = true, req = Req} = Job, Frame, J) ->
