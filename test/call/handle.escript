@@ -484,6 +484,7 @@ wrong() ->
      || Fun <- [fun() -> py_handle:value(math) end, fun() -> py:call(7, [1]) end,
                 fun() -> py_handle:get(H, 7) end, fun() -> py_handle:release(self()) end,
                 fun() -> py:call(H, append, x) end, fun() -> py:call(H, 7, []) end,
-                fun() -> py_handle:len([H]) end, fun() -> py_handle:copy(H, "pool") end,
+                fun() -> py_handle:len([H]) end, fun() -> py_handle:value(setelement(2, H, 5)) end,
+                fun() -> py_handle:copy(H, "pool") end,
                 fun() -> py_handle:value(H, #{chunk => 0}) end]],
     release_all([H]).
