@@ -54,7 +54,7 @@ awaiting() ->
 next_starts() ->
     Jobs = awaiting(),
     ?assertEqual({2, 1}, {py_worker_jobs:count(Jobs), py_worker_jobs:awaited(Jobs)}),
-    ?assertEqual([{answer, 1, gone}, {answer, 2, gone}], lists:sort(py_worker_jobs:give_up(gone, Jobs))),
+    ?assertEqual([{answer, 1, gone}, {answer, 2, gone}], lists:sort(py_worker_jobs:give_up(gone, dead, Jobs))),
     {_, Alone} = py_worker_jobs:reply(2, <<"two">>, Jobs),
     ?assert(py_worker_jobs:is_idle(Alone)),
     ?assertEqual(1, py_worker_jobs:count(Alone)),
@@ -101,7 +101,7 @@ leave() ->
     {Effects, Left} = py_worker_jobs:leave(self(), 50, 1000, awaiting()),
     ?assert(lists:member({send, py_wire:cancel(1)}, Effects)),
     ?assertEqual(60, py_worker_jobs:soonest(Left)),
-    ?assertEqual([], py_worker_jobs:give_up(gone, Left)),
+    ?assertEqual([], py_worker_jobs:give_up(gone, dead, Left)),
     {Again, _} = py_worker_jobs:expire(60, Left),
     ?assert(lists:member({unheard, 1}, Again)).
 
@@ -121,7 +121,7 @@ nested() ->
 give_up() ->
     Jobs = awaiting(),
     {[{recall, [2]}], Busy} = py_worker_jobs:take_back(Jobs),
-    ?assertEqual([{answer, 1, gone}, {answer, 2, gone}], lists:sort(py_worker_jobs:give_up(gone, Busy))),
+    ?assertEqual([{answer, 1, gone}, {answer, 2, gone}], lists:sort(py_worker_jobs:give_up(gone, dead, Busy))),
     ?assert(py_worker_jobs:has_free(Jobs)),
     ?assertEqual([self(), self()], py_worker_jobs:callers(Jobs)).
 

@@ -95,18 +95,18 @@ nested_late() ->
     Failed = {error, {worker_exit, gone}},
     {_, Jobs} = nest(),
     {_, Late} = py_worker_jobs:reply(1, <<"one">>, Jobs),
-    ?assertEqual([{answer, 2, Failed}, {answer, 3, Failed}], py_worker_jobs:give_up(Failed, Late)),
+    ?assertEqual([{answer, 2, Failed}, {answer, 3, Failed}], py_worker_jobs:give_up(Failed, dead, Late)),
     {_, Only} = py_worker_jobs:reply(3, <<"three">>, Late),
     {[], More} = push(req(4), Only),
     {[4], Next} = send(More),
-    ?assertEqual([{answer, 2, Failed}, {answer, 4, Failed}], py_worker_jobs:give_up(Failed, Next)).
+    ?assertEqual([{answer, 2, Failed}, {answer, 4, Failed}], py_worker_jobs:give_up(Failed, dead, Next)).
 
 nested_stays() ->
     {_, Jobs} = nest(),
     ?assertMatch({[{recall, [1, 3]}], _}, py_worker_jobs:take_back(Jobs)),
     Failed = {error, {worker_exit, gone}},
     ?assertEqual([{answer, 2, Failed}, {answer, 1, Failed}, {answer, 3, again}],
-                 py_worker_jobs:give_up(Failed, Jobs)).
+                 py_worker_jobs:give_up(Failed, dead, Jobs)).
 
 %% ---------------------------------------------------------------------------
 
@@ -156,7 +156,7 @@ replied(Id, Jobs) ->
 
 %% The Ids of the jobs that a death would fail.
 failed(Jobs) ->
-    [Id || {answer, Id, failed} <- py_worker_jobs:give_up(failed, Jobs)].
+    [Id || {answer, Id, failed} <- py_worker_jobs:give_up(failed, dead, Jobs)].
 
 %% ---------------------------------------------------------------------------
 %% On its way
@@ -295,7 +295,7 @@ expire() ->
 expire_once() ->
     {[_], Jobs} = py_worker_jobs:expire(10, sent([until(10, req(1))])),
     ?assertEqual({[], Jobs}, py_worker_jobs:expire(11, Jobs)),
-    ?assertEqual([], py_worker_jobs:give_up(failed, Jobs)).
+    ?assertEqual([], py_worker_jobs:give_up(failed, dead, Jobs)).
 
 unwanted() ->
     {_, Jobs} = py_worker_jobs:expire(10, sent([until(10, req(1))])),
@@ -358,7 +358,7 @@ leave() ->
     {Effects, Jobs} = py_worker_jobs:leave(Other, 0, 10, Waiting),
     ?assertEqual([{send, py_wire:cancel(1)}, {send, py_wire:cancel(3)}], Effects),
     ?assertEqual(?LEAST_WINDOW + 1, py_worker_jobs:count(Jobs)),
-    ?assertEqual([], [Id || {answer, Id, _} <- py_worker_jobs:give_up(failed, Jobs),
+    ?assertEqual([], [Id || {answer, Id, _} <- py_worker_jobs:give_up(failed, dead, Jobs),
                             lists:member(Id, [1, 3, 10])]).
 
 leave_until() ->
@@ -421,7 +421,11 @@ give_up() ->
     Jobs = waiting([req(10), bound(11)], sent([req(1), req(2), bound(3)])),
     ?assertEqual([{answer, 1, failed}, {answer, 2, again}, {answer, 3, failed},
                   {answer, 10, again}, {answer, 11, failed}],
-                 py_worker_jobs:give_up(failed, Jobs)).
+                 py_worker_jobs:give_up(failed, dead, Jobs)),
+    %% A program that is alive runs what it has.
+    ?assertEqual([{answer, 1, failed}, {answer, 2, failed}, {answer, 3, failed},
+                  {answer, 10, again}, {answer, 11, failed}],
+                 py_worker_jobs:give_up(failed, alive, Jobs)).
 
 loads() ->
     [{"nothing", [], {0, ?LEAST_WINDOW}},
@@ -493,7 +497,7 @@ own() ->
     {[], Started} = py_worker_jobs:expire(17, replied(1, Later)),
     {[], Busy} = py_worker_jobs:take_back(Started),
     ?assertEqual({false, {true, 9}}, {py_worker_jobs:stuck(16, Busy), py_worker_jobs:stuck(17, Busy)}),
-    ?assertEqual([], py_worker_jobs:give_up(failed, Busy)),
+    ?assertEqual([], py_worker_jobs:give_up(failed, dead, Busy)),
     {Effects, Done} = py_worker_jobs:reply(9, done(9), Busy),
     ?assertEqual([progress, {ended, 9}], Effects),
     ?assertEqual({0, 0}, {py_worker_jobs:count(Done), py_worker_jobs:calls(Done) - 1}).

@@ -4,7 +4,7 @@
 %% program may have started is for py_turn. Pure.
 -module(py_job).
 
--export([is_free/1, may_move/1, expire/3, too_late/1, cancel/1, given_up/2, calls/1, part/3]).
+-export([is_free/1, may_move/1, expire/3, too_late/1, cancel/1, given_up/3, calls/1, part/3]).
 
 -include("py.hrl").
 -include("py_worker_jobs.hrl").
@@ -37,10 +37,10 @@ too_late(#job{req = #req{reply_to = From}}) -> {answer, From, {error, timeout}}.
 -spec cancel(#job{}) -> effect().
 cancel(#job{id = Id}) -> {send, py_wire:cancel(Id)}.
 
-%% The worker ends.
--spec given_up(#job{}, py_result:answer()) -> py_result:answer().
-given_up(Job, Failed) ->
-    case is_free(Job) andalso not py_turn:has_started(Job) of true -> again; false -> Failed end.
+%% The worker ends, and its program is dead, or will be.
+-spec given_up(#job{}, dead | alive, py_result:answer()) -> py_result:answer().
+given_up(Job, Program, Failed) ->
+    case is_free(Job) andalso not py_turn:may_have_run(Program, Job) of true -> again; false -> Failed end.
 
 %% ---------------------------------------------------------------------------
 %% Several calls

@@ -6,7 +6,7 @@
 %% next job's reply, as what is too late for its call. Pure.
 -module(py_turn).
 
--export([add/3, advance/2, may_start/1, has_started/1, may_run/1]).
+-export([add/3, advance/2, may_start/1, has_started/1, may_have_run/2, may_run/1]).
 
 -include("py.hrl").
 -include("py_worker_jobs.hrl").
@@ -50,6 +50,12 @@ are_aside([]) -> true.
 -spec has_started(#job{}) -> boolean().
 has_started(#job{state = {started, _}}) -> true;
 has_started(#job{}) -> false.
+
+%% Whether it may have run by the time the program is dead: one that is alive goes on,
+%% with all that it has, before it hears that it should end.
+-spec may_have_run(dead | alive, #job{}) -> boolean().
+may_have_run(dead, Job) -> has_started(Job);
+may_have_run(alive, #job{state = State}) -> State =/= waiting.
 
 %% Those that may be running. Streams count only if no job has started: if one has, a
 %% stream may just have to wait for its turn.

@@ -377,7 +377,7 @@ killed_by(Reason, #state{excess = Excess, pool = Pool}) ->
 -spec terminate(term(), #state{}) -> ok.
 terminate(Reason, #state{phase = {live, Live}, port = Port} = S) ->
     Why = py_worker_end:why(Reason),
-    py_worker_live:give_up(Why, Live),
+    py_worker_live:give_up(Why, case Port of undefined -> dead; _ -> alive end, Live),
     #{state := State} = py_worker_view:info(Live),
     IsReaped = Port =:= undefined andalso py_worker_view:is_closing(Live),
     IsReaped orelse end_program(py_worker_end:grace(State), Why, S),

@@ -8,7 +8,7 @@
 %% Whatever others still want of the worker is refused, so nobody waits for this.
 -module(py_worker_end).
 
--export([run/1, refuse/1, turn_away/2, give_back/2, grace/1, why/1, killed_by/3, start_failure/4, give_up/2]).
+-export([run/1, refuse/1, turn_away/2, give_back/2, grace/1, why/1, killed_by/3, start_failure/4, give_up/3]).
 -export_type([ending/0]).
 
 -include("py.hrl").
@@ -43,13 +43,14 @@ why(shutdown) -> shutdown;
 why(_) -> internal_error.
 
 %% The worker takes nothing more, and others learn why. What is left is to be answered.
--spec give_up(term(), py_worker_view:live()) -> [effect()].
-give_up(Why, #live{pool = Pool, pool_pid = PoolPid, slot = Slot} = L) ->
+-spec give_up(term(), Program :: dead | alive, py_worker_view:live()) -> [effect()].
+give_up(Why, Program, #live{pool = Pool, pool_pid = PoolPid, slot = Slot} = L) ->
     py_pool_board:died(Pool, self(), Why, py_worker_view:culprit(L)),
     py_pool_board:leave(Pool, Slot, self()),
     cost(Why, PoolPid, L),
     Failed = {error, {worker_exit, Why}},
-    py_worker_jobs:give_up(Failed, L#live.jobs) ++ py_worker_urgent:give_up(Failed, L#live.urgent)
+    py_worker_jobs:give_up(Failed, Program, L#live.jobs)
+        ++ py_worker_urgent:give_up(Failed, L#live.urgent)
         ++ py_worker_streams:give_up(Failed, L#live.streams).
 
 %% What it was doing may use up the memory of other workers, too: the pool hears of it.

@@ -16,10 +16,10 @@
 -export([note/2, last/1, request/2, requests/1, has_free/1]).
 -export([is_idle/1, count/1, awaited/1, is_awaited/2, calls/1, set_window/2, load/1]).
 -export([callers/1, owner/2, running/1]).
--export([expire/2, stuck/2, soonest/1, leave/4, take_back/1, spread/1, hand_over/1, dead/1, give_up/2]).
+-export([expire/2, stuck/2, soonest/1, leave/4, take_back/1, spread/1, hand_over/1, dead/1, give_up/3]).
 -export_type([jobs/0, job/0]).
 
--import(py_job, [may_move/1, too_late/1, cancel/1, given_up/2]).
+-import(py_job, [may_move/1, too_late/1, cancel/1, given_up/3]).
 
 -include("py.hrl").
 -include("py_protocol.hrl").
@@ -394,7 +394,7 @@ dead(#jobs{sent = Sent} = J) ->
 
 %% The worker ends. What may have started gets this answer; what has not started
 %% goes back to its caller, unless it needs this very worker.
--spec give_up(py_result:answer(), jobs()) -> [effect()].
-give_up(Failed, #jobs{} = J) ->
-    [{answer, From, given_up(Job, Failed)}
+-spec give_up(py_result:answer(), Program :: dead | alive, jobs()) -> [effect()].
+give_up(Failed, Program, #jobs{} = J) ->
+    [{answer, From, given_up(Job, Program, Failed)}
      || #job{left = false, req = #req{reply_to = From}} = Job <- all(J)].

@@ -19,7 +19,7 @@
 
 -export([new/1, settle/1]).
 -export([request/2, reply/3, numbers/2, pull/4, close/2, tick/2, caller_gone/2, let_go/2]).
--export([mail/2, spoilt/1, ran_out/2, spare/2, retire/3, abandon/1, seal/1, dead/2, give_up/2]).
+-export([mail/2, spoilt/1, ran_out/2, spare/2, retire/3, abandon/1, seal/1, dead/2, give_up/3]).
 -export_type([live/0, args/0]).
 
 -include("py.hrl").
@@ -394,7 +394,7 @@ dead([], #live{jobs = Jobs} = L) -> jobs(py_worker_jobs:dead(Jobs), L);
 dead([{Id, Frame} | Kept], L) -> dead(Kept, reply(Id, Frame, L)).
 
 %% Answers everything, by the rules of the pure modules.
--spec give_up(term(), live()) -> ok.
-give_up(Why, L) ->
-    _ = effects(py_worker_end:give_up(Why, L), L),
+-spec give_up(term(), Program :: dead | alive, live()) -> ok.
+give_up(Why, Program, L) ->
+    _ = effects(py_worker_end:give_up(Why, Program, L), L),
     ok.
