@@ -29,6 +29,7 @@ main(_) ->
         {"calls that are long for a chunk, but short by themselves", fun progress/0},
         {"a time limit that is over before a tick", fun short_time/0},
         {"a worker that is killed", fun killed/0},
+        {"what a program has run when its pool stops is not said to be not started", fun has_run/0},
         {"where there is no lane", fun no_lane/0}
     ])).
 
@@ -226,6 +227,34 @@ killed() ->
     Numbers = [binary_to_integer(Line) || Line <- binary:split(Lines, <<"\n">>, [global, trim])],
     ?assertEqual(lists:usort(Numbers), lists:sort(Numbers)),
     [?assert(lists:member(N, Numbers)) || {ok, N} <- Results].
+
+%% The program has two chunks, and runs both before it hears of the end: its worker does
+%% not hear of that.
+has_run() ->
+    Ran = filename:join(fixture:tmpdir(), "ran"),
+    {ok, _} = py:start_pool(p, #{size => 1, drain => 0, init => <<"import time\n"
+                                       "def mark(path, n):\n"
+                                       "    with open(path, 'a') as f:\n"
+                                       "        f.write(f'{n}\\n')\n"
+                                       "    time.sleep(0.002)\n">>}),
+    [{_, Worker, _}] = py_pool_board:with_pool(p, fun py_pool_board:workers/1),
+    Self = self(),
+    Calls = [{'__main__', mark, [list_to_binary(Ran), N]} || N <- lists:seq(1, 200)],
+    Caller = spawn_link(fun() -> Self ! {self(), py:parallel(Calls, #{pool => p, chunk => 20})} end),
+    fixture:wait_until(fun() -> filelib:file_size(Ran) > 0 end),
+    true = erlang:suspend_process(Worker),
+    Stopper = spawn_link(fun() -> Self ! {self(), py:stop_pool(p)} end),
+    timer:sleep(300),
+    true = erlang:resume_process(Worker),
+    {error, Results} = receive {Caller, Answer} -> Answer end,
+    ?assertEqual(ok, receive {Stopper, Stopped} -> Stopped end),
+    {ok, Lines} = file:read_file(Ran),
+    Numbers = [binary_to_integer(Line) || Line <- binary:split(Lines, <<"\n">>, [global, trim])],
+    ?assertEqual(lists:usort(Numbers), lists:sort(Numbers)),
+    [case lists:nth(N, Results) of
+         {ok, none} -> ok;
+         Result -> ?assertEqual({N, {error, {worker_exit, shutdown}}}, {N, Result})
+     end || N <- Numbers].
 
 %% As with a lane, but more slowly.
 no_lane() ->

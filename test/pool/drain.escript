@@ -16,7 +16,6 @@ main(_) ->
             {"stop_pool/2 lets a stream go on to its end", fun stream_finishes/0},
             {"stop_pool/2 lets a stream go on whose consumer takes its time", fun slow_consumer/0},
             {"stop_pool/2 fails what is not done at the limit", fun limit/0},
-            {"what a program has run when its pool stops is not said to be not started", fun has_run/0},
             {"stop_pool/1 waits as long as the option drain says", fun drain_option/0},
             {"stop_pool of an idle pool is quick", fun idle/0},
             {"a pool that stops refuses new work with a reason", fun refuses/0},
@@ -130,34 +129,6 @@ limit() ->
     ?assert(Ms >= 299),
     ?assertMatch({error, {worker_exit, _}}, py:await(Slow)),
     ?assertEqual([], lists:filter(fun fixture:is_running/1, OsPids)).
-
-%% The program has two chunks, and runs both before it hears of the end: its worker does
-%% not hear of that.
-has_run() ->
-    Ran = filename:join(fixture:tmpdir(), "ran"),
-    In = start(#{drain => 0, init => <<"import time\n"
-                                       "def mark(path, n):\n"
-                                       "    with open(path, 'a') as f:\n"
-                                       "        f.write(f'{n}\\n')\n"
-                                       "    time.sleep(0.002)\n">>}),
-    [{_, Worker, _}] = py_pool_board:with_pool(p, fun py_pool_board:workers/1),
-    Self = self(),
-    Calls = [{'__main__', mark, [list_to_binary(Ran), N]} || N <- lists:seq(1, 200)],
-    Caller = spawn_link(fun() -> Self ! {self(), py:parallel(Calls, In#{chunk => 20})} end),
-    fixture:wait_until(fun() -> filelib:file_size(Ran) > 0 end),
-    true = erlang:suspend_process(Worker),
-    Stopper = spawn_link(fun() -> Self ! {self(), py:stop_pool(p)} end),
-    timer:sleep(300),
-    true = erlang:resume_process(Worker),
-    {error, Results} = receive {Caller, Answer} -> Answer end,
-    ?assertEqual(ok, receive {Stopper, Stopped} -> Stopped end),
-    {ok, Lines} = file:read_file(Ran),
-    Numbers = [binary_to_integer(Line) || Line <- binary:split(Lines, <<"\n">>, [global, trim])],
-    ?assertEqual(lists:usort(Numbers), lists:sort(Numbers)),
-    [case lists:nth(N, Results) of
-         {ok, none} -> ok;
-         Result -> ?assertEqual({N, {error, {worker_exit, shutdown}}}, {N, Result})
-     end || N <- Numbers].
 
 drain_option() ->
     In = start(#{drain => 200}),

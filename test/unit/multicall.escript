@@ -121,7 +121,7 @@ left() ->
     {_, Jobs} = py_worker_jobs:leave(self(), 0, infinity, sent([many(1, [f, g])])),
     {[progress], Next} = py_worker_jobs:part(1, {part, 0, 1}, <<"one">>, Jobs),
     ?assertMatch({[progress, {given_back, _}], _}, py_worker_jobs:part(1, {not_started, 1}, <<>>, Next)),
-    ?assertEqual([], py_worker_jobs:give_up(failed, Jobs)).
+    ?assertEqual([], py_worker_jobs:give_up(failed, dead, Jobs)).
 
 unknown() ->
     Jobs = sent([req(1)]),
@@ -162,14 +162,18 @@ dead() ->
     Jobs = sent([many(1, [f, g, h]), many(2, [f])]),
     {_, One} = py_worker_jobs:part(1, {part, 0, 1}, <<"one">>, Jobs),
     {[progress, {given_back, _}, {answer, 1, {again, 1}}], Dead} = py_worker_jobs:dead(One),
-    ?assertEqual([{answer, 1, failed}, {answer, 2, again}], py_worker_jobs:give_up(failed, Dead)),
+    ?assertEqual([{answer, 1, failed}, {answer, 2, again}], py_worker_jobs:give_up(failed, dead, Dead)),
     ?assertEqual({[], Dead}, py_worker_jobs:dead(Dead)),
     Other = sent([req(1)]),
     ?assertEqual({[], Other}, py_worker_jobs:dead(Other)).
 
 give_up() ->
     Jobs = sent([many(1, [f, g, h]), many(2, [f, g])]),
-    ?assertEqual([{answer, 1, failed}, {answer, 2, again}], py_worker_jobs:give_up(failed, Jobs)).
+    ?assertEqual([{answer, 1, failed}, {answer, 2, again}], py_worker_jobs:give_up(failed, dead, Jobs)),
+    %% A program that is alive runs all that it has, but not what waits.
+    {[], More} = py_worker_jobs:push(3, many(3, [f]), 0, Jobs),
+    ?assertEqual([{answer, 1, failed}, {answer, 2, failed}, {answer, 3, again}],
+                 py_worker_jobs:give_up(failed, alive, More)).
 
 use() ->
     T = py_worker_tenure:new(#{recycle => #{calls => 5, jitter => 0}}, 0.0, 0),
