@@ -358,7 +358,8 @@ pushed() ->
 %% What Python has already, it may still use.
 kept() ->
     ok = py:exec(<<"kept = xs">>, #{xs => {iter, [1, 2, 3]}}, #{}),
-    {ok, [Text, exit, noproc, []]} = py:eval(<<"failed(kept)">>),
+    {ok, [Text, exit, Why, []]} = py:eval(<<"failed(kept)">>),
+    ?assert(lists:member(Why, [noproc, normal])),   % it may be just about to end
     ?assert(fixture:contains(Text, "as the iterator of a call does with the call")),
     ?assertEqual({ok, []}, py:eval(<<"list(kept)">>)),
     ok = py:exec(<<"kept = xs; first = next(xs)">>, #{xs => {iter, count(1)}}, #{}),

@@ -130,15 +130,21 @@ ended({signal, _} = Reason, #{events := Events, about := About} = E) ->
 ended(_, E) ->
     E.
 
+%% What the program says until then is for nobody, and in no report of a crash.
 close(Grace, #{port := Port, os_pid := OsPid} = E) ->
     {_, Closed} = spawn_monitor(fun() -> py_os_port:close(Port, OsPid, Grace) end),
-    refuse_until(Closed, E).
+    refuse_until(Closed, E),
+    forget(Port).
 
-refuse_until(Closed, E) ->
+refuse_until(Closed, #{port := Port} = E) ->
     receive
         {'DOWN', Closed, process, _, _} -> ok;
+        {Port, {data, _}} -> refuse_until(Closed, E);
         {py_worker, Message} -> refuse(Message, E), refuse_until(Closed, E)
     end.
+
+forget(Port) ->
+    receive {Port, {data, _}} -> forget(Port) after 0 -> ok end.
 
 refuse({request, Req}, _) -> refuse(Req);
 refuse({pull, From, _, _}, #{why := Why}) -> py_ask:answer(From, {error, {worker_exit, Why}});
