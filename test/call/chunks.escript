@@ -264,4 +264,5 @@ no_lane() ->
     {error, Results} = vm:call(Vm, py, parallel, [Calls, #{chunk => 60}]),
     ?assertEqual([case N of 30 -> {error, {worker_exit, {signal, sigkill}}}; _ -> {ok, N + 1} end
                   || N <- lists:seq(1, 60)], Results),
+    ok = vm:call(Vm, application, stop, [py]),    % the successor is just starting
     vm:stop(Vm).
