@@ -263,6 +263,17 @@ static void withdraw(uint32_t id)
     buf_free(&out);
 }
 
+/* The value; one that says what has failed is raised as this error instead. */
+static PyObject *unless_failed_take(PyObject *value, bool failed,
+                                    PyObject *error)
+{
+    if (!value || !failed)
+        return value;
+    PyErr_SetObject(error, value);
+    Py_DECREF(value);
+    return NULL;
+}
+
 PyObject *answer_ask(struct buf *out, uint32_t id, size_t n, PyObject *error,
                      const struct form *form)
 {
@@ -271,13 +282,9 @@ PyObject *answer_ask(struct buf *out, uint32_t id, size_t n, PyObject *error,
         return NULL;
     reply_send(out);
     PyObject *value = await(id, form, &failed);
-    if (!value) {
+    if (!value)
         withdraw(id);
-    } else if (failed) {
-        PyErr_SetObject(error, value);
-        Py_CLEAR(value);
-    }
-    return value;
+    return unless_failed_take(value, failed, error);
 }
 
 /* ---- for who does not wait in a thread --------------------------------- */
@@ -316,12 +323,9 @@ PyObject *answer_next(PyObject **value, PyObject *error)
     if (!answer)
         return NULL;
     PyObject *future = answer->future;
-    *value = value_of(answer, NULL, &failed);
+    PyObject *answered = value_of(answer, NULL, &failed);
     answer_free(answer);
-    if (*value && failed) {
-        PyErr_SetObject(error, *value);
-        Py_CLEAR(*value);
-    }
+    *value = unless_failed_take(answered, failed, error);
     return future;
 }
 
