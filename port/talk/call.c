@@ -43,11 +43,16 @@ static PyObject *ask(struct buf *out, uint32_t id, const struct form *form)
 }
 
 /* A fun goes back as it came: Erlang knows those that it has given. */
+static uint32_t begin_call(struct buf *out, PyObject *callee)
+{
+    const bool named = PyUnicode_Check(callee);
+    return answer_begin(out, 7, named ? "call" : "apply");
+}
+
 static PyObject *call(PyObject *callee, PyObject *args, PyObject *kwargs)
 {
     struct buf out;
-    const bool named = PyUnicode_Check(callee);
-    const uint32_t id = answer_begin(&out, 7, named ? "call" : "apply");
+    const uint32_t id = begin_call(&out, callee);
     const int depth = answer_nest_begin(id);
     PyObject *value = NULL;
     if (put_call(&out, depth, callee, args, kwargs) == 0)
@@ -89,8 +94,7 @@ static uint32_t begin(PyObject *future, PyObject *callee, PyObject *args,
                       PyObject *kwargs)
 {
     struct buf out;
-    const bool named = PyUnicode_Check(callee);
-    const uint32_t id = answer_begin(&out, 7, named ? "call" : "apply");
+    const uint32_t id = begin_call(&out, callee);
     int rc = put_call(&out, 0, callee, args, kwargs);
     if (rc == 0)
         rc = output_is_open() ? answer_ask_later(&out, id, future)
