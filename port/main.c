@@ -35,8 +35,9 @@
 #include "process/signals.h"
 #include "talk/aio.h"
 #include "talk/wait.h"
-#include "task/handle.h"
 #include "task/code.h"
+#include "task/handle.h"
+#include "task/multicall.h"
 #include "task/reply.h"
 #include "task/task.h"
 #include "value/classes.h"
@@ -86,6 +87,19 @@ static bool describe_limits(char *text, size_t size)
     return heap_account_describe(text, size) || limit_describe(text, size);
 }
 
+/* What lower layers ask of higher ones. */
+static void install_hooks(const struct options *options)
+{
+    wait_set_reader(reader_help);
+    nest_init();
+    aio_init(options->concurrency, jobs_is_cancelled);
+    code_allow_await(options->concurrency > 0);
+    multicall_init(work_goes_on);
+    task_on_return(fork_end_child);
+    exception_on_no_memory(describe_limits);
+    classes_on_kept(handle_find);
+}
+
 int main(int argc, char **argv)
 {
     struct options options;
@@ -100,16 +114,10 @@ int main(int argc, char **argv)
     signals_init();
     output_init(fds_output(), options.max_frame);
     reader_init(fds_input(), options.max_frame);
-    wait_set_reader(reader_help);
     jobs_init();
-    nest_init();
-    aio_init(options.concurrency, jobs_is_cancelled);
-    code_allow_await(options.concurrency > 0);
+    install_hooks(&options);
     interrupt_set_grace(options.interrupt_grace);
     pause_init(options.pause);
-    task_on_return(fork_end_child);
-    exception_on_no_memory(describe_limits);
-    classes_on_kept(handle_find);
     if (guard_enter(options.guard, &err) < 0)
         return start_failed(&err);
     if (fork_init() < 0)

@@ -15,7 +15,6 @@
 #include "talk/aio.h"
 #include "task/context.h"
 #include "task/handle.h"
-#include "task/multicall.h"
 #include "task/span.h"
 #include "value/python.h"
 #include "wire/output.h"
@@ -120,8 +119,7 @@ static void run_stream(struct stream *stream, struct buf *out)
     stream_give(stream);
 }
 
-/* Before each call of a multicall. */
-static bool goes_on(void)
+bool work_goes_on(void)
 {
     return jobs_goes_on() && !pause_is_due();
 }
@@ -132,7 +130,6 @@ int work_until_end(void)
     struct work work;
     bool stream_first = false;
 
-    multicall_init(goes_on);
     buf_init(&out, 0);
     while (await_work(&work, stream_first)) {
         if (work.job)

@@ -7,7 +7,13 @@
 #ifndef PORT_LOOP_WORK_H
 #define PORT_LOOP_WORK_H
 
+#include <stdbool.h>
+
 /* Works until the input ends. Returns an exit code. GIL held, main thread. */
 int work_until_end(void);
+
+/* Whether the running job, if it has several parts, may begin the next one. GIL
+ * held, main thread. */
+bool work_goes_on(void);
 
 #endif
