@@ -181,17 +181,12 @@ iterated(_, _, _, {error, _} = Error) ->
 -spec feed(ticket()) -> {ok, ticket(), [pid()]} | {error, term()}.
 feed(#ticket{iterated = none} = Ticket) ->
     {ok, Ticket, []};
-feed(#ticket{iterated = Iterated, req = Req, pool = #pool{max_frame = Max}} = Ticket) ->
+feed(#ticket{iterated = Iterated} = Ticket) ->
     {Op, Wire} = py_secret:show(Iterated),
     {Fed, Iterators} = py_iter:start(Op),
-    {Arity, Body} = py_wire:body(Fed, Wire),
-    case iolist_size(Body) of
-        Size when Size + 8 > Max ->
-            py_iter:stop(Iterators),
-            too_large(Size, Max);
-        Size ->
-            Whole = Req#req{arity = Arity, size = Size, body = py_secret:hide(Body)},
-            {ok, Ticket#ticket{req = Whole, iterated = none}, Iterators}
+    case fill(Fed, infinity, Ticket#ticket{iterated = none}, Wire) of
+        {ok, Whole} -> {ok, Whole, Iterators};
+        {error, _} = Error -> py_iter:stop(Iterators), Error
     end.
 
 %% They are there until the answer is.
@@ -365,12 +360,16 @@ blank(Opts) ->
 carry(Ops, #ticket{req = Req} = Ticket, Opts) when is_list(Ops) ->
     Calls = py_multicall:new(Ops),
     Several = Req#req{what = py_multicall:next(Calls), calls = Calls},
-    fill(py_multicall:op(Ops), ?WINDOW_BYTES, Ticket#ticket{req = Several}, Opts);
+    carry(py_multicall:op(Ops), ?WINDOW_BYTES, Ticket#ticket{req = Several}, Opts);
 carry(Op, #ticket{req = Req} = Ticket, Opts) ->
-    fill(Op, infinity, Ticket#ticket{req = Req#req{what = py_wire:what(Op)}}, Opts).
+    carry(Op, infinity, Ticket#ticket{req = Req#req{what = py_wire:what(Op)}}, Opts).
 
-fill(Op, Most, #ticket{pool = #pool{max_frame = Max} = Pool, req = Req} = Ticket, #opts{wire = Wire}) ->
-    {Arity, Body} = py_wire:body(Op, billed(Pool, Op, Wire)),
+carry(Op, Most, #ticket{pool = Pool} = Ticket, #opts{wire = Wire}) ->
+    fill(Op, Most, Ticket, billed(Pool, Op, Wire)).
+
+%% The ticket for this request, if that has no more bytes than a frame and that many.
+fill(Op, Most, #ticket{pool = #pool{max_frame = Max}, req = Req} = Ticket, Wire) ->
+    {Arity, Body} = py_wire:body(Op, Wire),
     case iolist_size(Body) of
         Size when Size + 8 > Max; Size > Most -> too_large(Size, Max);
         Size -> {ok, Ticket#ticket{req = Req#req{arity = Arity, size = Size, body = py_secret:hide(Body)}}}
