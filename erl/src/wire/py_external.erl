@@ -16,9 +16,9 @@
 %% What follows a tag: how many terms are inside, and the bytes where they (or
 %% the next term) begin.
 -spec skip(binary()) -> {non_neg_integer(), binary()} | not_understood.
-skip(<<97, _, R/binary>>) -> {0, R};
-skip(<<98, _:32, R/binary>>) -> {0, R};
-skip(<<70, _:64, R/binary>>) -> {0, R};
+skip(<<?SMALL_INTEGER, _, R/binary>>) -> {0, R};
+skip(<<?INTEGER, _:32, R/binary>>) -> {0, R};
+skip(<<?FLOAT, _:64, R/binary>>) -> {0, R};
 skip(<<99, _:31/binary, R/binary>>) -> {0, R};
 skip(<<119, Size, _:Size/binary, R/binary>>) -> {0, R};
 skip(<<118, Size:16, _:Size/binary, R/binary>>) -> {0, R};
@@ -26,7 +26,7 @@ skip(<<115, Size, _:Size/binary, R/binary>>) -> {0, R};
 skip(<<100, Size:16, _:Size/binary, R/binary>>) -> {0, R};
 skip(<<106, R/binary>>) -> {0, R};
 skip(<<107, Size:16, _:Size/binary, R/binary>>) -> {0, R};
-skip(<<109, Size:32, _:Size/binary, R/binary>>) -> {0, R};
+skip(<<?BINARY, Size:32, _:Size/binary, R/binary>>) -> {0, R};
 skip(<<77, Size:32, _, _:Size/binary, R/binary>>) -> {0, R};
 skip(<<110, Size, _, _:Size/binary, R/binary>>) -> {0, R};
 skip(<<111, Size:32, _, _:Size/binary, R/binary>>) -> {0, R};
@@ -34,8 +34,8 @@ skip(<<104, N, R/binary>>) -> {N, R};
 skip(<<105, N:32, R/binary>>) -> {N, R};
 skip(<<108, N:32, R/binary>>) -> {N + 1, R};
 skip(<<116, N:32, R/binary>>) -> {2 * N, R};
-skip(<<113, R/binary>>) -> {3, R};
-skip(<<112, _:32, _, _:16/binary, _:32, Free:32, R/binary>>) -> {4 + Free, R};
+skip(<<?EXPORT, R/binary>>) -> {3, R};
+skip(<<?FUN, _:32, _, _:16/binary, _:32, Free:32, R/binary>>) -> {4 + Free, R};
 skip(<<103, R/binary>>) -> after_node(R, 9);
 skip(<<88, R/binary>>) -> after_node(R, 12);
 skip(<<102, R/binary>>) -> after_node(R, 5);
