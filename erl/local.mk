@@ -100,6 +100,7 @@ erl_sources = \
 	erl/src/wire/py_pace.erl \
 	erl/src/wire/py_result.erl \
 	erl/src/wire/py_secret.erl \
+	erl/src/wire/py_table.erl \
 	erl/src/wire/py_time.erl \
 	erl/src/wire/py_turn.erl \
 	erl/src/wire/py_unknown_atom.erl \

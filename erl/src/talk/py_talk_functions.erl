@@ -26,7 +26,7 @@ new() ->
 %% there.
 -spec put(name(), Pool :: atom(), callable(), timeout()) -> ok | {error, {not_started, py}}.
 put(Name, Pool, Function, Timeout) ->
-    in_table(fun() ->
+    py_table:access(fun() ->
         true = ets:insert(?MODULE, {{Name, Pool}, Function, Timeout}),
         ok
     end).
@@ -34,7 +34,7 @@ put(Name, Pool, Function, Timeout) ->
 %% Removes it wherever it is registered.
 -spec remove(name()) -> ok | {error, {no_function, name()} | {not_started, py}}.
 remove(Name) ->
-    in_table(fun() ->
+    py_table:access(fun() ->
         case ets:select_delete(?MODULE, [{{{Name, '_'}, '_', '_'}, [], [true]}]) of
             0 -> {error, {no_function, Name}};
             _ -> ok
@@ -55,20 +55,13 @@ find(Name, _, Allowed) ->
     end.
 
 registered(Name, Pool) ->
-    case in_table(fun() -> ets:lookup(?MODULE, {Name, Pool}) end) of
+    case py_table:access(fun() -> ets:lookup(?MODULE, {Name, Pool}) end) of
         [{_, Function, Timeout}] -> {ok, {Function, Timeout}};
         _ -> none
     end.
 
 full_name(M, F) ->
     <<(atom_to_binary(M))/binary, ":", (atom_to_binary(F))/binary>>.
-
-in_table(Access) ->
-    try
-        Access()
-    catch
-        error:badarg -> {error, {not_started, py}}
-    end.
 
 %% Whether the package `erlang' has that name itself.
 -spec is_reserved(name()) -> boolean().

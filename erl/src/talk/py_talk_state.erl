@@ -58,7 +58,7 @@ start_link(Limits) ->
 %% The value of a key, with its version.
 -spec find(key()) -> {ok, etf(), version()} | none | failure().
 find(Key) ->
-    in_table(fun() ->
+    py_table:access(fun() ->
         case ets:lookup(?MODULE, place(Key)) of
             [{_, Version, Etf}] -> {ok, Etf, Version};
             [] -> none
@@ -84,7 +84,7 @@ used() ->
 -spec rows(prefix(), start | place(), Most :: pos_integer(), Bytes :: pos_integer()) ->
           {[{key(), etf()}], place() | done} | failure().
 rows(Prefix, After, Most, Bytes) ->
-    in_table(fun() -> walk(Prefix, After, next(Prefix, After), Most, Bytes, []) end).
+    py_table:access(fun() -> walk(Prefix, After, next(Prefix, After), Most, Bytes, []) end).
 
 next(all, start) -> ets:first(?MODULE);
 next(Prefix, start) -> ets:next(?MODULE, {Prefix, 0});
@@ -122,13 +122,6 @@ begins(Prefix, Key) when is_bitstring(Key) ->
     end;
 begins(_, _) ->
     false.
-
-in_table(Access) ->
-    try
-        Access()
-    catch
-        error:badarg -> {error, {not_started, py}}
-    end.
 
 %% ---------------------------------------------------------------------------
 %% Changes
