@@ -92,20 +92,20 @@ erl_sources = \
 	erl/src/os/py_os_room.erl \
 	erl/src/os/py_os_rss.erl \
 	erl/src/wire/py_ask.erl \
-	erl/src/wire/py_awaited.erl \
 	erl/src/wire/py_exception.erl \
 	erl/src/wire/py_external.erl \
-	erl/src/wire/py_job.erl \
 	erl/src/wire/py_multicall.erl \
 	erl/src/wire/py_pace.erl \
 	erl/src/wire/py_result.erl \
 	erl/src/wire/py_secret.erl \
 	erl/src/wire/py_table.erl \
 	erl/src/wire/py_time.erl \
-	erl/src/wire/py_turn.erl \
 	erl/src/wire/py_unknown_atom.erl \
 	erl/src/wire/py_watch.erl \
 	erl/src/wire/py_wire.erl \
+	erl/src/job/py_awaited.erl \
+	erl/src/job/py_job.erl \
+	erl/src/job/py_turn.erl \
 	erl/src/look/py_mem_census.erl \
 	erl/src/look/py_mem_detail.erl \
 	erl/src/look/py_mem_diagnosis.erl \
