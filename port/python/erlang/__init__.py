@@ -310,6 +310,13 @@ def decoder(tag, function=None):
     return _decode.register(tag, function)
 
 
+def _in_worker(name):
+    """The module of the program, without which there is no such function."""
+    if _erlang is None:
+        raise SendError(f"erlang.{name} works in a pyport worker only")
+    return _erlang
+
+
 def send(to, term):
     """Send a message to an Erlang process.
 
@@ -322,9 +329,7 @@ def send(to, term):
         to = Atom(to)
     elif not isinstance(to, Pid):
         raise TypeError(f"send to a Pid or a name, not {type(to).__name__}")
-    if _erlang is None:
-        raise SendError("erlang.send works in a pyport worker only")
-    _erlang.send(to, term)
+    _in_worker("send").send(to, term)
 
 
 def call(function, /, *args, **kwargs):
@@ -335,9 +340,7 @@ def call(function, /, *args, **kwargs):
     Raises Error when the function fails, or there is none of that name.  What
     is registered as `name` is also `erlang.name`.
     """
-    if _erlang is None:
-        raise SendError("erlang.call works in a pyport worker only")
-    return _erlang.call(function, args, kwargs)
+    return _in_worker("call").call(function, args, kwargs)
 
 
 def call_async(function, /, *args, **kwargs):
@@ -346,8 +349,7 @@ def call_async(function, /, *args, **kwargs):
     The event loop goes on until the value is there.  If the task is cancelled
     meanwhile, Erlang ends the function.
     """
-    if _erlang is None:
-        raise SendError("erlang.call_async works in a pyport worker only")
+    _in_worker("call_async")
     from ._aio import call
 
     return call(function, args, kwargs)
@@ -393,10 +395,9 @@ def receive(timeout=None):
     None waits as long as the call may take.  A thread other than the main
     one gets the worker's messages.
     """
-    if _erlang is None:
-        raise SendError("erlang.receive works in a pyport worker only")
+    program = _in_worker("receive")
     ms = -1 if timeout is None else max(0, int(timeout * 1000 + 0.999))
-    taken = _erlang.receive(ms)
+    taken = program.receive(ms)
     if taken is None:
         raise TimeoutError(f"there was no message within {timeout} s")
     return taken[0]
@@ -410,9 +411,7 @@ def whereis(name):
     """
     if not isinstance(name, str):
         raise TypeError(f"a name is a str, not {type(name).__name__}")
-    if _erlang is None:
-        raise SendError("erlang.whereis works in a pyport worker only")
-    return _erlang.whereis(str(name))
+    return _in_worker("whereis").whereis(str(name))
 
 
 def self():
@@ -421,16 +420,12 @@ def self():
     None if nobody waits for it, as after a cast, or if nothing runs.  In a
     thread it is what the worker runs meanwhile that counts.
     """
-    if _erlang is None:
-        raise SendError("erlang.self works in a pyport worker only")
-    return _erlang.self()
+    return _in_worker("self").self()
 
 
 def make_ref():
     """A new Reference, which is like no other."""
-    if _erlang is None:
-        raise SendError("erlang.make_ref works in a pyport worker only")
-    return _erlang.make_ref()
+    return _in_worker("make_ref").make_ref()
 
 
 def worker():

@@ -6,12 +6,7 @@ from __future__ import annotations
 import sys
 from _collections_abc import MutableMapping
 
-from . import SendError
-
-try:
-    import _erlang
-except ImportError:  # an ordinary Python
-    _erlang = None  # type: ignore[assignment]
+from . import _in_worker
 
 TYPE_CHECKING = False  # importing typing would take memory in every worker
 if TYPE_CHECKING:
@@ -23,9 +18,8 @@ _NO_DEFAULT = object()
 
 def _ask(op: str, *args: object) -> list[Any]:
     """What Erlang answers; arrays need numpy to come back as arrays."""
-    if _erlang is None:
-        raise SendError("erlang.state works in a pyport worker only")
-    return _erlang.state(op, list(args), "numpy" in sys.modules)
+    program = _in_worker("state")
+    return program.state(op, list(args), "numpy" in sys.modules)  # type: ignore[no-any-return]
 
 
 def _text(prefix: str | None) -> str | None:
