@@ -164,10 +164,10 @@ give_back(Req, Pool) ->
     py_pool:enter(Pool, Req#req{returned = true, body = []}).
 
 %% What comes to a worker that is not live yet. Its program may wait for an answer.
--spec turn_away(#req{} | [#req{}] | py_talk_inbox:mail(), port()) -> ok.
+-spec turn_away(#req{} | py_talk_inbox:mail(), port()) -> ok.
 turn_away({inbox, From, _}, _) -> py_ask:answer(From, again);
 turn_away({take, Id, _, _}, Port) ->
     _ = py_os_port:send(Port, py_wire:answer(Id, {error, <<"nobody can send to a worker that is starting">>})),
     ok;
 turn_away({withdraw, _}, _) -> ok;
-turn_away(Reqs, _) -> refuse(Reqs).
+turn_away(Req, _) -> refuse(Req).

@@ -39,8 +39,8 @@ new(#{pool := Pool, pool_pid := PoolPid, slot := Slot, port := Port, os_pid := O
     Tenure = py_worker_tenure:new(Options, rand:uniform(), Now),
     L = #live{pool = Pool, pool_pid = PoolPid, slot = Slot, port = Port, lane = Lane,
               max_queue = MaxQueue, about = py_talk_log:metadata(Pool, Slot, OsPid), tenure = Tenure,
-              now = Now, jobs = py_worker_jobs:new(Concurrency), hello = (maps:with([python, guard, os_pid], Hello))#{lane => Lane =/= none},
-              send = py_worker_send:new(Hello, Pool#pool.max_frame),
+              now = Now, hello = (maps:with([python, guard, os_pid], Hello))#{lane => Lane =/= none},
+              jobs = py_worker_jobs:new(Concurrency), send = py_worker_send:new(Hello, Pool#pool.max_frame),
               ladder = py_worker_ladder:new(Pool#pool.interrupt_grace)},
     tenure(py_worker_tenure:use(Tenure), bound({[], Tenure}, L)).
 
