@@ -337,15 +337,22 @@ uint32_t aio_call(PyObject *future, PyObject *callee, PyObject *args,
 
 /* ---- the reply -------------------------------------------------------- */
 
+/* With the lock: the link that points to the one with this number, or to NULL.
+ */
+static struct queued **link_of(long number)
+{
+    struct queued **link = &aio.all.first;
+    while (*link && awaited_of(*link)->number != number)
+        link = &(*link)->next;
+    return link;
+}
+
 /* No control reaches it any more: its id is free for another one as soon as the
  * reply is sent. */
 static struct awaited *take(long number)
 {
     lock();
-    struct queued **link = &aio.all.first;
-    while (*link && awaited_of(*link)->number != number)
-        link = &(*link)->next;
-    struct awaited *a = awaited_of(queue_unlink(&aio.all, link));
+    struct awaited *a = awaited_of(queue_unlink(&aio.all, link_of(number)));
     unlock();
     return a;
 }
@@ -449,11 +456,9 @@ bool aio_put_job(struct buf *out)
     if (number <= 0)
         return false;
     lock();
-    struct queued *q = aio.all.first;
-    while (q && awaited_of(q)->number != number)
-        q = q->next;
-    if (q)
-        put_raw(out, awaited_of(q)->id, awaited_of(q)->id_len);
+    const struct awaited *a = awaited_of(*link_of(number));
+    if (a)
+        put_raw(out, a->id, a->id_len);
     else
         put_atom_z(out, "none");
     unlock();
