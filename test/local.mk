@@ -414,19 +414,24 @@ fuzz_flags = -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -print_funcs=0 \
 	-print_final_stats=1 \
 	-artifact_prefix=./
 
-.PHONY: fuzz
+# $(call fuzz,NAME,CORPUS...): one target, which learns into the first corpus.
+fuzz = $(stage_env) $(sanitizer_env) cd test/fuzz && ./fuzz_$(1) $(fuzz_flags) \
+	$(addprefix corpus/,$(2))
+
+.PHONY: fuzz fuzz-corpus fuzz-scan fuzz-batch fuzz-decode fuzz-lane
 if ENABLE_FUZZ
 noinst_PROGRAMS = $(fuzz_targets)
-fuzz: all
+fuzz: fuzz-scan fuzz-batch fuzz-decode fuzz-lane
+fuzz-corpus: all
 	@$(ESCRIPT) $(srcdir)/test/fuzz/make_corpus.escript test/fuzz/corpus
-	@$(stage_env) $(sanitizer_env) cd test/fuzz && \
-	  ./fuzz_scan $(fuzz_flags) corpus/terms corpus/requests
-	@$(stage_env) $(sanitizer_env) cd test/fuzz && \
-	  ./fuzz_batch $(fuzz_flags) corpus/batches corpus/requests
-	@$(stage_env) $(sanitizer_env) cd test/fuzz && \
-	  ./fuzz_decode $(fuzz_flags) corpus/terms
-	@$(stage_env) $(sanitizer_env) cd test/fuzz && \
-	  ./fuzz_lane $(fuzz_flags) corpus/lane
+fuzz-scan: fuzz-corpus
+	@$(call fuzz,scan,terms requests)
+fuzz-batch: fuzz-corpus
+	@$(call fuzz,batch,batches requests)
+fuzz-decode: fuzz-corpus
+	@$(call fuzz,decode,terms)
+fuzz-lane: fuzz-corpus
+	@$(call fuzz,lane,lane)
 else
 fuzz:
 	@echo 'fuzz: configure with CC=clang --enable-fuzz first'; exit 1
