@@ -137,7 +137,8 @@ statistics() ->
     [?assertMatch({error, {worker_exit, {memory, _}}}, py:await(Hog)) || Hog <- Hogs],
     healthy(default, 2),
     element(1, Watcher) ! stop,
-    receive {'DOWN', _, process, _, {watched, Ms}} -> figure:show("statistics", Ms) end.
+    {watched, Ms} = receive {'DOWN', _, process, _, Ended} -> Ended end,
+    figure:show("statistics", Ms).
 
 watch(Taken) ->
     {Ms, {ok, _}} = figure:within(100, fun() -> py:memory_stats() end),
