@@ -281,7 +281,7 @@ void op_run(const struct request *req, struct buf *out)
     task.req = req;
     task.at = req->args_at;
     const bool runs = prepare(row, &task, &err) == 0;
-    if (runs && req->has_funs)
+    if (runs && req->has.funs)
         call_given(req);
     if (runs && row->kind == OP_MANY) {
         run_calls(row, &task, out);

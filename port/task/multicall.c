@@ -181,12 +181,25 @@ void multicall_take_back(const struct request *req)
 
 /* ---- call by call ------------------------------------------------------- */
 
+/* Whether nil is behind n terms that start at `at`, which were scanned before.
+ */
+static bool ends_behind(const struct request *req, size_t at, int n)
+{
+    struct err ignored = {""};
+    for (int i = 0; i < n; i++)
+        scan_term(req->frame, req->len, &at, &ignored);
+    return req->frame[at] == ERL_NIL_EXT;
+}
+
 /* How many calls there are, each of which takes some bytes; -1: it is no list
- * of calls. */
+ * of calls. Its tail is looked for only if there is any that is not nil. */
 static int count(struct task *task)
 {
+    const struct request *req = task->req;
     int at = (int)task->at, n = 0;
-    if (ei_decode_list_header(task->req->frame, &at, &n) < 0)
+    if (ei_decode_list_header(req->frame, &at, &n) < 0)
+        return -1;
+    if (n > 0 && req->has.tails && !ends_behind(req, (size_t)at, n))
         return -1;
     task->at = (size_t)at;
     return n;

@@ -51,7 +51,7 @@ struct parts {
     size_t arity;
     size_t found;             /* elements that passed the scan */
     size_t at[MAX_PARTS + 1]; /* where each starts; where the last one ends */
-    bool funs;                /* in any of them */
+    struct scan_seen seen;    /* in any of them */
 };
 
 /* Moves *at behind the head of the tuple that starts there, if one does. */
@@ -117,7 +117,7 @@ static int split(const char *frame, size_t len, struct parts *parts,
         if (parts->found == MAX_PARTS)
             return err_set(err, "a frame must be a tuple of 2 or 3 elements");
         parts->at[parts->found] = at;
-        if (scan_for_funs(frame, len, &at, &parts->funs, err) < 0)
+        if (scan_and_see(frame, len, &at, &parts->seen, err) < 0)
             return -1;
         parts->at[parts->found + 1] = at;
     }
@@ -188,7 +188,7 @@ static int parse_request(struct request *r, const struct parts *parts,
 {
     if (parts->arity < 2)
         return err_set(err, "a request must be {Id, Op} or {Id, Op, Opts}");
-    r->has_funs = parts->funs;
+    r->has = parts->seen;
     if (parts->arity == 3) {
         r->opts_at = parts->at[2];
         if (r->frame[r->opts_at] != ERL_MAP_EXT)

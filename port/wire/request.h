@@ -22,6 +22,7 @@
 #include <stddef.h>
 
 #include "wire/err.h"
+#include "wire/scan.h"
 
 #define REQUEST_OP_MAX 31
 
@@ -40,7 +41,7 @@ enum request_kind {
 
 struct request {
     enum request_kind kind;
-    bool has_funs;     /* it brings funs, anywhere */
+    struct scan_seen has;
     const char *frame; /* borrowed */
     size_t len;
     size_t id_at; /* the Id (or CallId) is frame[id_at .. id_at + id_len) */

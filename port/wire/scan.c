@@ -39,14 +39,17 @@ struct scan {
     const unsigned char *p;
     size_t n, at;
     struct err *err;
-    bool *funs; /* set if there is one; NULL: nobody asks */
+    struct scan_seen *seen; /* NULL: nobody asks */
 };
 
 /* A container whose elements are being walked. */
 struct level {
     uint32_t left; /* elements to come */
-    uint32_t end;  /* where a fun says that it ends; 0 = it is not a fun */
+    uint32_t end;  /* where a fun says that it ends; LIST; 0: any other */
 };
+
+/* A list has its tail to come, too. No fun ends so early. */
+#define LIST 1
 
 struct tag {
     const char *name; /* NULL: no such tag */
@@ -115,7 +118,7 @@ static int walk_bytes(struct scan *s, const struct tag *t, struct level *inner)
     return 0;
 }
 
-/* Tuples, lists, maps. */
+/* Tuples, lists, maps. Only lists have more than their count: the tail. */
 static int walk_elements(struct scan *s, const struct tag *t,
                          struct level *inner)
 {
@@ -123,13 +126,14 @@ static int walk_elements(struct scan *s, const struct tag *t,
     if (get_count(s, t, &count) < 0)
         return -1;
     size_t head = 1u + t->width;
-    uint64_t elements = (uint64_t)count * t->per + t->more;
-    if (elements > rest(s) - head)
+    uint64_t elements = (uint64_t)count * t->per;
+    if (elements + t->more > rest(s) - head)
         return cut_off_count(s, t, count, t->per == 2 ? "pairs" : "elements");
     if (count == 0 && t->more > 0)
         return fail(s, t->name, "of 0 elements is not nil");
     s->at += head;
     inner->left = (uint32_t)elements;
+    inner->end = t->more;
     return 0;
 }
 
@@ -171,8 +175,8 @@ static int walk_node(struct scan *s, const struct tag *t, struct level *inner)
 
 static void found_fun(const struct scan *s)
 {
-    if (s->funs)
-        *s->funs = true;
+    if (s->seen)
+        s->seen->funs = true;
 }
 
 /* fun m:f/a */
@@ -184,6 +188,12 @@ static int walk_export(struct scan *s, const struct tag *t, struct level *inner)
     if (walk_atom(s, t) < 0 || walk_atom(s, t) < 0)
         return -1;
     return walk_part(s, t, ARITY_TAGS, "lacks its arity");
+}
+
+static int check_fun_end(const struct scan *s, const struct level *level)
+{
+    return level->end == s->at ? 0
+                               : fail(s, "fun", "does not end where it says");
 }
 
 /* A closure: size of it all, fixed bytes, module, two integers, creator, and
@@ -211,7 +221,7 @@ static int walk_fun(struct scan *s, const struct tag *t, struct level *inner)
     inner->left = variables;
     inner->end = (uint32_t)end;
     found_fun(s);
-    return 0;
+    return variables == 0 ? check_fun_end(s, inner) : 0;
 }
 
 static int refuse(struct scan *s, const struct tag *t, struct level *inner)
@@ -356,6 +366,23 @@ static inline void skip_simple(struct scan *s, struct level *level)
     level->left = todo;
 }
 
+/* Behind the last element of what has an end: nil ends a list, and any other
+ * tail is one more element. 0/-1. */
+static int close_level(struct scan *s, struct level *level)
+{
+    if (level->end != LIST)
+        return check_fun_end(s, level);
+    level->end = 0;
+    if (rest(s) > 0 && s->p[s->at] == ERL_NIL_EXT) {
+        s->at++;
+        return 0;
+    }
+    level->left = 1;
+    if (s->seen)
+        s->seen->tails = true;
+    return 0;
+}
+
 static int walk_term(struct scan *s)
 {
     struct level levels[MAX_DEPTH + 1];
@@ -364,8 +391,12 @@ static int walk_term(struct scan *s)
     for (;;) {
         skip_simple(s, level);
         while (level->left == 0) {
-            if (level->end > 0 && level->end != s->at)
-                return fail(s, "fun", "does not end where it says");
+            if (level->end > 0) {
+                if (close_level(s, level) < 0)
+                    return -1;
+                if (level->left > 0)
+                    break;
+            }
             if (level == levels)
                 return 0;
             level--;
@@ -374,7 +405,7 @@ static int walk_term(struct scan *s)
         struct level inner = {0, 0};
         if (walk_one(s, &inner) < 0)
             return -1;
-        if (inner.left == 0 && inner.end == 0)
+        if (inner.left == 0)
             continue;
         if (level == &levels[MAX_DEPTH])
             return err_set(s->err, "more than %d levels deep (byte %zu)",
@@ -383,10 +414,10 @@ static int walk_term(struct scan *s)
     }
 }
 
-int scan_for_funs(const char *p, size_t n, size_t *at, bool *funs,
-                  struct err *err)
+int scan_and_see(const char *p, size_t n, size_t *at, struct scan_seen *seen,
+                 struct err *err)
 {
-    struct scan s = {(const unsigned char *)p, n, *at, err, funs};
+    struct scan s = {(const unsigned char *)p, n, *at, err, seen};
     struct level alone = {1, 0};
     if (n > FRAME_LIMIT)
         return err_set(err, "a frame of %zu bytes is too long", n);
@@ -399,7 +430,7 @@ int scan_for_funs(const char *p, size_t n, size_t *at, bool *funs,
 
 int scan_term(const char *p, size_t n, size_t *at, struct err *err)
 {
-    return scan_for_funs(p, n, at, NULL, err);
+    return scan_and_see(p, n, at, NULL, err);
 }
 
 int scan_end(size_t n, size_t at, struct err *err)

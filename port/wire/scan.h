@@ -33,9 +33,15 @@ int scan_frame(const char *p, size_t n, struct err *err);
  * it, or -1 with the text in err and *at as it was. */
 int scan_term(const char *p, size_t n, size_t *at, struct err *err);
 
-/* The same; *funs becomes true if there is a fun in it, and else stays. */
-int scan_for_funs(const char *p, size_t n, size_t *at, bool *funs,
-                  struct err *err);
+/* What is in a term, at any depth. */
+struct scan_seen {
+    bool funs;
+    bool tails; /* of lists, that are not nil */
+};
+
+/* The same; what there is becomes true in *seen, and the rest stays. */
+int scan_and_see(const char *p, size_t n, size_t *at, struct scan_seen *seen,
+                 struct err *err);
 
 /* -1 with the text in err when a frame of n bytes goes on at `at`. */
 int scan_end(size_t n, size_t at, struct err *err);

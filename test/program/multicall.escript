@@ -23,6 +23,7 @@ main(_) ->
                 {"what a dead program had kept is in its notes", fun notes/0},
                 {"a bill comes ahead of each result", fun bills/0},
                 {"a request that is no multicall", fun refused/0},
+                {"a list that does not end in []", fun improper/0},
                 {"within a call there are no multicalls", fun within/0}]).
 
 both() ->
@@ -282,6 +283,27 @@ refused() ->
     ?assertMatch({7, {error, {badarg, _}}}, raw:recv(Port)),
     raw:send(Port, {7, {multicall, [add(1)]}, #{context => 5}}),
     ?assertMatch({[{error, {badarg, _}}], 0, ok}, answers(Port, none)),
+    ok = raw:close(Port).
+
+%% No call of it is started. What a call is given may be improper.
+improper() ->
+    Port = raw:open(),
+    ok = raw:ask(Port, {exec, ?PUT}),
+    File = file(),
+    Calls = marks(File, [1, 2]),
+    [?assertMatch({error, {badarg, _}}, raw:ask(Port, {multicall, Calls ++ Tail}))
+     || Tail <- [add(3), 106, <<"j">>, #{}, {[]}]],
+    %% Nor one that goes on in its tail.
+    <<131, 104, 2, 119, 9, "multicall", List/binary>> = term_to_binary({multicall, Calls}, [{minor_version, 2}]),
+    Front = binary:part(List, 0, byte_size(List) - 1),
+    true = port_command(Port, <<131, 104, 2, 97, 7, 104, 2, 119, 9, "multicall", Front/binary, List/binary>>),
+    ?assertMatch({7, {error, {badarg, _}}}, raw:recv(Port)),
+    ?assertEqual([], ran(File)),
+    [?assertMatch({error, {badarg, _}}, raw:ask(Port, Op))
+     || Op <- [{call, operator, add, [1 | 2], #{}}, {release, [1 bsl 63 | 2]}, {context_close, [1 | 2]},
+               {exec, ["pass" | pass]}]],
+    send(Port, [{builtins, str, [[1 | 2]], #{}}]),
+    ?assertMatch({[{ok, <<_/binary>>}], 0, ok}, answers(Port, none)),
     ok = raw:close(Port).
 
 within() ->

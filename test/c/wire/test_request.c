@@ -203,10 +203,22 @@ static void funs_are_seen_wherever_they_are(void **state)
     (void)state;
     put_eval_of(fun, sizeof fun - 1);
     assert_int_equal(parse(), 0);
-    assert_true(r.has_funs);
+    assert_true(r.has.funs);
     put_eval_of("j", 1);
     assert_int_equal(parse(), 0);
-    assert_false(r.has_funs);
+    assert_false(r.has.funs);
+}
+
+static void tails_are_seen_wherever_they_are(void **state)
+{
+    static const char tail[] = "l\0\0\0\1a\1a\2"; /* [1 | 2] */
+    (void)state;
+    put_eval_of(tail, sizeof tail - 1);
+    assert_int_equal(parse(), 0);
+    assert_true(r.has.tails);
+    put_eval_of("l\0\0\0\1a\1j", 8);
+    assert_int_equal(parse(), 0);
+    assert_false(r.has.tails);
 }
 
 static void control(void **state)
@@ -442,6 +454,7 @@ int main(void)
         TEST(names_have_at_most_31_letters),
         TEST(any_term_is_an_id),
         TEST(funs_are_seen_wherever_they_are),
+        TEST(tails_are_seen_wherever_they_are),
         TEST(control),
         TEST(quit),
         TEST(more_wants_a_positive_integer),
