@@ -700,8 +700,9 @@ restart_workers() ->
 %% old one ends: ``ok = py:restart_workers(science)''; or only one worker:
 %% ``ok = py:restart_workers({science, 2})''. Calls under way have as long as the
 %% pool's option `drain' says. A process that is bound to a worker learns of its end
-%% from the next call, once. While another restart is under way:
-%% `{error, restarting}'.
+%% from the next call, once. In the place of one that has died the next one is waited
+%% for. If one cannot start: `{error, {python_start, Text}}' or another reason of its
+%% death. While another restart is under way: `{error, restarting}'.
 -spec restart_workers(target()) -> ok | each() | {error, term()}.
 restart_workers(Target) ->
     py_pools:restart(Target).

@@ -36,6 +36,7 @@ main(_) ->
             {"a call right behind the news that its worker was replaced", fun restart_just_before/0},
             {"restart_workers waits for a long call, up to drain", fun restart_beside_long/0},
             {"restart_workers when the successor cannot start", fun no_successor/0},
+            {"restart_workers of a pool whose workers are all down", fun restart_down/0},
             {"restart_workers beside exec_all that fails", fun restart_beside_exec_all/0},
             {"restart_workers of a pool whose workers keep dying", fun restart_crashing/0},
             {"restart_workers while the old worker answers something large", fun restart_large/0},
@@ -382,6 +383,24 @@ no_successor() ->
     ok = file:delete(filename:join(Dir, "broken")),
     ?assertEqual(ok, py:restart_workers(p)),
     ?assertEqual(OsPids, OsPids -- fixture:os_pids(p)),
+    ?assertEqual(ok, py:stop_pool(p)).
+
+%% It is done when they are there, and says why they are not.
+restart_down() ->
+    Dir = fixture:tmpdir(),
+    Broken = filename:join(Dir, "broken"),
+    Init = lists:append(["import os\nif os.path.exists('", Broken, "'): raise ValueError"]),
+    _ = start(#{init => Init, size => 2}),
+    ok = file:write_file(Broken, <<>>),
+    [fixture:kill("KILL", OsPid) || OsPid <- fixture:os_pids(p)],
+    fixture:wait_until(fun() -> [] =:= [live || #{state := idle} <- fixture:workers(p)] end),
+    {error, {python_start, Text}} = py:restart_workers(p),
+    ?assertMatch({_, _}, binary:match(Text, <<"ValueError">>)),
+    ?assertEqual({ok, []}, py:restart_workers({p, all})),
+    ?assertEqual({error, {no_worker, {p, 1}}}, py:restart_workers({p, 1})),
+    ok = file:delete(Broken),
+    ?assertEqual(ok, py:restart_workers(p)),
+    ?assertMatch([#{state := idle}, #{state := idle}], fixture:workers(p)),
     ?assertEqual(ok, py:stop_pool(p)).
 
 %% The code that fails is not kept; the workers that became ready meanwhile are.

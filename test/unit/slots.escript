@@ -43,9 +43,9 @@ first() ->
     ?assertEqual([starting, down, down], states(Started)),
     {S1, [{join, 1, One, 77}, {live, One}]} = ready(1, One, 0, Started),
     ?assertEqual([live, down, down], states(S1)),
-    ?assertEqual({[1], true, false}, {py_pool_slots:live(S1), py_pool_slots:any_live(S1),
+    ?assertEqual({[1], true, false}, {in(live, S1), py_pool_slots:any_live(S1),
                                       py_pool_slots:all_started(S1)}),
-    ?assertMatch({slot, _, [{ended, 1, One, 77, killed} | _]},
+    ?assertMatch({{slot, _}, _, [{ended, 1, One, 77, killed} | _]},
                  py_pool_slots:down(Ref, killed, 0, S1)).
 
 alone() ->
@@ -56,7 +56,7 @@ alone() ->
     {S1, [{steps, First, [Code]}]} = py_pool_slots:ready({1, First}, 77, Once, 0, Started),
     ?assertEqual(code({init_once, 1}, <<"o">>), Code),
     %% It dies: the one that takes its place has to run it.
-    {slot, Died, _} = py_pool_slots:down(Ref, killed, 0, S1),
+    {{slot, _}, Died, _} = py_pool_slots:down(Ref, killed, 0, S1),
     {Next, _, Again} = start(1, Died),
     {S2, [{steps, Next, [Code]}]} = py_pool_slots:ready({1, Next}, 77, Once, 0, Again),
     {S3, [ran_once, {ready, {1, Next}, 77}]} = py_pool_slots:ready({1, Next}, 77, Once, 0, S2),
@@ -96,7 +96,7 @@ ran() ->
     S1 = py_pool_slots:ran(Steps, S),
     ?assertMatch({_, [{join, 1, Pid, _}, {live, Pid}]}, py_pool_slots:ready({1, Pid}, 77, Steps, 0, S1)),
     %% Its successor has run nothing.
-    {slot, S2, _} = py_pool_slots:down(Ref, killed, 0, S1),
+    {{slot, _}, S2, _} = py_pool_slots:down(Ref, killed, 0, S1),
     {Next, _, S3} = start(1, S2),
     ?assertMatch({_, [{steps, Next, [_]}]}, py_pool_slots:ready({1, Next}, 78, Steps, 0, S3)).
 
@@ -130,14 +130,14 @@ die(Lived, S) ->
     {_, Ref, Live} = live(1, Now, S),
     delay(py_pool_slots:down(Ref, killed, Now + Lived, Live)).
 
-delay({slot, S, Effects}) ->
+delay({{slot, _}, S, Effects}) ->
     {start_later, Delay, 1} = lists:last(Effects),
     {Delay, S}.
 
 once() ->
     {Pid, Ref, S} = live(1, 0, new(1)),
     ?assertEqual({S, []}, py_pool_slots:start(1, S)),
-    {slot, Down, [{ended, 1, Pid, _, _}, {start_later, 0, 1}]} =
+    {{slot, _}, Down, [{ended, 1, Pid, _, _}, {start_later, 0, 1}]} =
         py_pool_slots:down(Ref, killed, 0, S),
     ?assertEqual({Down, [{start, 1}]}, py_pool_slots:start(1, Down)),
     {_, _, Again} = start(1, Down),
@@ -147,10 +147,10 @@ replaced() ->
     {Old, OldRef, S} = live(2, 0, new(2)),
     {S1, [{start, 2}]} = py_pool_slots:replace(2, restarted, S),
     {New, NewRef, S2} = start(2, S1),
-    ?assertEqual({[2], [2]}, {py_pool_slots:replaced(S2), py_pool_slots:live(S2)}),
+    ?assertEqual({[2], []}, {in(replaced, S2), in(live, S2)}),
     {S3, Effects} = ready(2, New, 0, S2),
     ?assertEqual([{join, 2, New, 77}, {retire, Old, restarted}, {live, New}], Effects),
-    ?assertEqual({[], [2]}, {py_pool_slots:replaced(S3), py_pool_slots:live(S3)}),
+    ?assertEqual({[], [2]}, {in(replaced, S3), in(live, S3)}),
     ?assert(py_pool_slots:is_live(2, Old, S2)),
     ?assertNot(py_pool_slots:is_live(2, New, S2)),
     ?assert(py_pool_slots:is_live(2, New, S3)),
@@ -158,8 +158,8 @@ replaced() ->
     ?assertMatch([_, #{pid := New, restarts := 1}], py_pool_slots:describe(S3)),
     {retired, S4, [{ended, 2, Old, _, {shutdown, restarted}}]} =
         py_pool_slots:down(OldRef, {shutdown, restarted}, 0, S3),
-    ?assertEqual([2], py_pool_slots:live(S4)),
-    ?assertMatch({slot, _, [{ended, 2, New, _, killed}, {start_later, 0, 2}]},
+    ?assertEqual([2], in(live, S4)),
+    ?assertMatch({{slot, _}, _, [{ended, 2, New, _, killed}, {start_later, 0, 2}]},
                  py_pool_slots:down(NewRef, killed, 0, S4)).
 
 failed() ->
@@ -169,7 +169,7 @@ failed() ->
     {{next, 1}, S3, Effects} = py_pool_slots:down(Ref, killed, 0, S2),
     ?assertEqual([{ended, 1, New, undefined, killed}], Effects),
     ?assertMatch([#{pid := Old, state := live, restarts := 0}], py_pool_slots:describe(S3)),
-    ?assertEqual([], py_pool_slots:replaced(S3)).
+    ?assertEqual([], in(replaced, S3)).
 
 %% A live worker of slot 1 with a successor that waits.
 waiting() ->
@@ -181,11 +181,11 @@ waiting() ->
 
 waits() ->
     {{Old, _}, {New, _}, S} = waiting(),
-    ?assertEqual({[], [live]}, {py_pool_slots:replaced(S), states(S)}),
+    ?assertEqual({[], [live]}, {in(replaced, S), states(S)}),
     ?assertEqual({S, []}, py_pool_slots:prepare(1, S)),
     {S1, Effects} = py_pool_slots:replace(1, used_up, S),
     ?assertEqual([{ready, {1, New}, 77}], Effects),
-    ?assertEqual([1], py_pool_slots:replaced(S1)),
+    ?assertEqual([1], in(replaced, S1)),
     {S2, Effects2} = ready(1, New, 0, S1),
     ?assertEqual([{join, 1, New, 77}, {retire, Old, recycled}, {live, New}], Effects2),
     ?assert(py_pool_slots:is_live(1, New, S2)).
@@ -198,7 +198,7 @@ waits_and_runs() ->
 
 waits_for_death() ->
     {{Old, Ref}, {New, _}, S} = waiting(),
-    {slot, S1, Effects} = py_pool_slots:down(Ref, killed, 0, S),
+    {{slot, _}, S1, Effects} = py_pool_slots:down(Ref, killed, 0, S),
     ?assertEqual([{ended, 1, Old, 77, killed}, {ready, {1, New}, 77}, {start_later, 0, 1}],
                  Effects),
     {S2, [{join, 1, New, 77}, {live, New}]} = ready(1, New, 0, S1),
@@ -208,7 +208,7 @@ waits_in_vain() ->
     {_, {New, NewRef}, S} = waiting(),
     {S1, Effects} = py_pool_slots:replace(1, restarted, S),
     ?assertEqual([{retire, New, restarted}, {start, 1}], Effects),
-    ?assertEqual([1], py_pool_slots:replaced(S1)),
+    ?assertEqual([1], in(replaced, S1)),
     ?assertMatch({retired, _, [{ended, 1, New, 77, _}]},
                  py_pool_slots:down(NewRef, {shutdown, restarted}, 0, S1)).
 
@@ -231,16 +231,16 @@ several() ->
     {_, _, S2} = live(2, 0, S1),
     {S3, [{start, 1}]} = py_pool_slots:replace(1, used_up, S2),
     {S4, [{start, 2}]} = py_pool_slots:replace(2, recycled, S3),
-    ?assertEqual([1, 2], py_pool_slots:replaced(S4)),
+    ?assertEqual([1, 2], in(replaced, S4)),
     {New, _, S5} = start(2, S4),
     {S6, _} = ready(2, New, 0, S5),
-    ?assertEqual([1], py_pool_slots:replaced(S6)).
+    ?assertEqual([1], in(replaced, S6)).
 
 overtaken() ->
     {_, OldRef, S} = live(1, 0, new(1)),
     {S1, _} = py_pool_slots:replace(1, restarted, S),
     {New, _, S2} = start(1, S1),
-    {slot, S3, _} = py_pool_slots:down(OldRef, killed, 0, S2),
+    {{slot, _}, S3, _} = py_pool_slots:down(OldRef, killed, 0, S2),
     {S4, Effects} = ready(1, New, 0, S3),
     ?assertEqual([{join, 1, New, 77}, {live, New}], Effects),
     %% The message that is under way finds the slot taken.
@@ -256,12 +256,12 @@ unknown() ->
 remembered() ->
     {Pids, S} = lists:mapfoldl(fun(_, S) ->
         {Pid, Ref, Started} = start(1, S),
-        {slot, Down, [{ended, 1, Pid, _, _}, {start_later, _, 1}]} =
+        {{slot, _}, Down, [{ended, 1, Pid, _, _}, {start_later, _, 1}]} =
             py_pool_slots:down(Ref, killed, 0, Started),
         {Pid, Down}
     end, new(1), lists:seq(1, 1000)),
     {_, Ref, Started} = start(1, S),
-    {slot, _, Effects} = py_pool_slots:down(Ref, killed, 0, Started),
+    {{slot, _}, _, Effects} = py_pool_slots:down(Ref, killed, 0, Started),
     ?assertEqual([{forget, hd(Pids)}], [E || {forget, _} = E <- Effects]).
 
 %% ---------------------------------------------------------------------------
@@ -286,6 +286,9 @@ none() -> py_pool_steps:new([]).
 
 %% One that is nobody's.
 pid() -> spawn(fun() -> ok end).
+
+in(Phase, S) ->
+    [Id || {Id, P} <- lists:sort(maps:to_list(py_pool_slots:phases(S))), P =:= Phase].
 
 states(S) ->
     [State || #{state := State} <- py_pool_slots:describe(S)].

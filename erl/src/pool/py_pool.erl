@@ -149,10 +149,8 @@ handle_call(await, From, #state{starters = Starters} = S) ->
 handle_call(info, _From, S) ->
     {reply, describe(S), S};
 handle_call({restart, Which}, From, #state{slots = Slots, roll = Roll} = S) ->
-    Live = py_pool_slots:live(Slots),
-    Replaced = py_pool_slots:replaced(Slots),
-    {noreply, roll(py_pool_roll:begin_with(From, chosen(Which, Live), Replaced,
-                                           Live, Roll), S)};
+    Phases = py_pool_slots:phases(Slots),
+    {noreply, roll(py_pool_roll:begin_with(From, chosen(Which, Phases), Phases, Roll), S)};
 handle_call({forget, Id}, _From, #state{steps = Steps} = S) ->
     case py_pool_steps:forget(Id, Steps) of
         {ok, Left} -> {reply, ok, set_steps(Left, S)};
@@ -315,9 +313,9 @@ define_next(#state{definitions = Definitions, slots = Slots} = S) ->
     definitions(py_pool_define:next(py_pool_slots:any_live(Slots), Definitions), S).
 
 restart_next(#state{roll = Roll, slots = Slots} = S) ->
-    roll(py_pool_roll:next(py_pool_slots:replaced(Slots), py_pool_slots:live(Slots), Roll), S).
+    roll(py_pool_roll:next(py_pool_slots:phases(Slots), Roll), S).
 
-chosen(all, Live) -> Live;
+chosen(all, Phases) -> lists:sort(maps:keys(Phases));
 chosen(Id, _) -> [Id].
 
 %% A worker that has lost its slot, or died, is already replaced.
@@ -334,8 +332,7 @@ warm_up(Id, #state{slots = Slots} = S) -> slots(py_pool_slots:prepare(Id, Slots)
 replace_worker(Id, _, calls, #state{slots = Slots} = S) ->
     slots(py_pool_slots:replace(Id, used_up, Slots), S);
 replace_worker(Id, Worker, Why, #state{roll = Roll, slots = Slots} = S) ->
-    roll(py_pool_roll:hurry(Id, Worker, told(Why), py_pool_slots:replaced(Slots),
-                            py_pool_slots:live(Slots), Roll), S).
+    roll(py_pool_roll:hurry(Id, Worker, told(Why), py_pool_slots:phases(Slots), Roll), S).
 
 %% Those that are over a limit come one after another.
 tend({Over, Tended}, S) ->
@@ -343,7 +340,7 @@ tend({Over, Tended}, S) ->
                 S#state{tend = Tended}, Over).
 
 want(Id, #state{roll = Roll, slots = Slots} = S) ->
-    roll(py_pool_roll:want(Id, py_pool_slots:replaced(Slots), py_pool_slots:live(Slots), Roll), S).
+    roll(py_pool_roll:want(Id, py_pool_slots:phases(Slots), Roll), S).
 
 told(spoilt) -> restarted;
 told(_) -> recycled.
@@ -362,7 +359,9 @@ worker_down(Monitor, Pid, noproc, #state{pool = Pool} = S) ->
     worker_down(Monitor, Pid, {shutdown, py_pool_board:why_died(Pool, Pid)}, S);
 worker_down(Monitor, _, Reason, #state{slots = Slots, roll = Roll} = S) ->
     case py_pool_slots:down(Monitor, Reason, py_time:now_ms(), Slots) of
-        {slot, Rest, Effects} -> start_failed(Reason, slots({Rest, Effects}, S));
+        {{slot, Id}, Rest, Effects} ->
+            Told = start_failed(Reason, slots({Rest, Effects}, S)),
+            roll(py_pool_roll:died(Id, Reason, py_pool_slots:phases(Rest), Roll), Told);
         {{next, Id}, Rest, Effects} ->
             roll(py_pool_roll:failed(Id, Reason, Roll), slots({Rest, Effects}, S));
         {retired, Rest, Effects} -> slots({Rest, Effects}, S);

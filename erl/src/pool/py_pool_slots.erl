@@ -17,8 +17,8 @@
 
 -export([new/2, start_others/1, start/2, started/4, prepare/2, replace/3]).
 -export([ready/5, hold/3, release/3, ran/2, down/4]).
--export([live/1, is_live/3, replaced/1, any_live/1, all_started/1, describe/1]).
--export_type([slots/0, effect/0, why/0]).
+-export([phases/1, is_live/3, any_live/1, all_started/1, describe/1]).
+-export_type([slots/0, phases/0, effect/0, why/0]).
 
 %% A worker that was live for this long (ms) had started properly.
 -define(LIVED, 1_000).
@@ -53,6 +53,9 @@
 }).
 
 -opaque slots() :: #slots{}.
+
+%% Of each slot. It is replaced while a successor is under way that does not wait.
+-type phases() :: #{pos_integer() => live | starting | down | replaced}.
 
 %% Why a worker is replaced. One that is used up takes nothing more.
 -type why() :: restarted | recycled | used_up.
@@ -258,7 +261,7 @@ ran(Steps, #slots{slots = All} = S) ->
 %% A worker is gone: one that had a slot, one that was to take over, or one
 %% that had been replaced.
 -spec down(reference(), Reason :: term(), Now :: integer(), slots()) ->
-          {slot | {next, pos_integer()} | retired, slots(), [effect()]} | unknown.
+          {{slot | next, pos_integer()} | retired, slots(), [effect()]} | unknown.
 down(Monitor, Reason, _, #slots{retired = Retired} = S) when is_map_key(Monitor, Retired) ->
     {Slot, Rest} = maps:take(Monitor, Retired),
     {Buried, Effects} = bury(Slot, Reason, S#slots{retired = Rest}),
@@ -291,7 +294,7 @@ slot_down(#slot{id = Id} = Slot, Reason, Now, #slots{slots = All, next = Next} =
                           #{} ->
                               {Buried, []}
                       end,
-    {slot, Ahead, Effects ++ Waited ++ [{start_later, Delay, Id}]}.
+    {{slot, Id}, Ahead, Effects ++ Waited ++ [{start_later, Delay, Id}]}.
 
 bury(#slot{id = Id, pid = Pid, os_pid = OsPid}, Reason, #slots{dead = Dead} = S) ->
     {Kept, Forgotten} = trim(queue:in(Pid, Dead)),
@@ -326,14 +329,16 @@ doubled(Failures) ->
 %% ---------------------------------------------------------------------------
 %% What there is
 
-%% The slots that have a live worker.
--spec live(slots()) -> [pos_integer()].
-live(#slots{slots = All}) ->
-    [Id || {Id, #slot{phase = live}} <- lists:sort(maps:to_list(All))].
+-spec phases(slots()) -> phases().
+phases(#slots{slots = All, next = Next}) ->
+    maps:map(fun(Id, Slot) -> phase(Slot, maps:get(Id, Next, none)) end, All).
+
+phase(_, #slot{why = Why}) when Why =/= waits -> replaced;
+phase(#slot{phase = Phase}, _) -> state(Phase).
 
 -spec any_live(slots()) -> boolean().
-any_live(S) ->
-    live(S) =/= [].
+any_live(#slots{slots = All}) ->
+    lists:any(fun(#slot{phase = Phase}) -> Phase =:= live end, maps:values(All)).
 
 %% Whether this slot's live worker is that one.
 -spec is_live(pos_integer(), pid(), slots()) -> boolean().
@@ -342,11 +347,6 @@ is_live(Id, Pid, #slots{slots = All}) ->
         #{Id := #slot{phase = live, pid = Pid}} -> true;
         #{} -> false
     end.
-
-%% The slots for which a successor is under way that does not wait.
--spec replaced(slots()) -> [pos_integer()].
-replaced(#slots{next = Next}) ->
-    [Id || {Id, #slot{why = Why}} <- lists:sort(maps:to_list(Next)), Why =/= waits].
 
 %% Whether every slot has had a live worker.
 -spec all_started(slots()) -> boolean().
