@@ -92,6 +92,7 @@
     named = false :: boolean(),         % bound to whichever worker has the slot
     binds = false :: false | home       % what its owner has at the worker afterwards …
                    | {context, pos_integer(), Idle :: timeout()}
+                   | {handle, false | {uses, _, _}}
                    | {uses, pos_integer(), Owner :: pid()},     % … or what it uses there
     context = none :: none | pos_integer(),     % where its names are, if it is in one
     recycle = true :: boolean(),        % whether it counts (py_worker_tenure)

@@ -126,6 +126,7 @@
     max_queue => non_neg_integer(),
     queue_timeout => timeout(),
     contexts => pos_integer() | infinity,
+    handles => pos_integer() | infinity,
     concurrency => pos_integer(),
     max_frame => pos_integer(),
     logs => boolean(),
@@ -151,7 +152,8 @@
 %% workers' directory; code that one worker runs before the others start, and code that
 %% each new worker runs; milliseconds that a call may take (30000); callers that may wait
 %% for a worker (10000), and how many milliseconds each of them may wait (`infinity');
-%% how many contexts a worker may have (`infinity'); bytes that a request or a reply may
+%% how many contexts a worker may have, and how many of its objects handles (both
+%% `infinity'); bytes that a request or a reply may
 %% have (268435456); whether what Python prints and logs goes to Erlang's logger
 %% (`true'); limits of each worker's memory; when a worker is replaced by a fresh one,
 %% and when it gives memory back ({@link trim/1}); whether what calls cost is summed up

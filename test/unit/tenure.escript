@@ -226,22 +226,26 @@ unwanted() ->
     Uses = {uses, 7, a},
     [?assertEqual({Binds, Effects}, {Binds, py_worker_tenure:unwanted(Req#req{binds = Binds}, Frame)})
      || {Binds, Frame, Effects} <- [{false, Reply, [Released]}, {Uses, Reply, [{bind, Uses}, Released]},
+                                    {{handle, Uses}, Reply, [{bind, Uses}, Released]}, {{handle, false}, Reply, [Released]},
                                     {false, term_to_binary({1, ok}), []}, {home, term_to_binary({1, ok}), []},
                                     {{context, 7, infinity}, term_to_binary({1, ok}), [{let_go, {context, 7, a}}]}]].
 
 room() ->
-    T = py_worker_tenure:new(#{recycle => #{}, contexts => 3}, 0.0, 0),
+    T = py_worker_tenure:new(#{recycle => #{}, contexts => 3, handles => 2}, 0.0, 0),
+    Room = fun(Kind, N, To) -> py_worker_tenure:room(Kind, fun() -> N end, To) end,
     Bind = fun(Id, To) -> bind(context(Id, a), To) end,
-    ?assertEqual([true, true, {full, 3}], [py_worker_tenure:room(N, T) || N <- [0, 2, 3]]),
+    ?assertEqual([true, true, {full, contexts, 3}], [Room(context, N, T) || N <- [0, 2, 3]]),
     Full = Bind(3, Bind(2, Bind(1, T))),
-    ?assertEqual({3, {full, 3}}, {py_worker_tenure:contexts(Full), py_worker_tenure:room(0, Full)}),
+    ?assertEqual({3, {full, contexts, 3}}, {py_worker_tenure:contexts(Full), Room(context, 0, Full)}),
     {_, Two} = let_go({context, 2, a}, Full),
     {_, Same} = let_go({context, 2, a}, Two),
-    ?assertEqual({2, true, {full, 3}}, {py_worker_tenure:contexts(Same), py_worker_tenure:room(0, Same),
-                                        py_worker_tenure:room(1, Same)}),
-    {_, None} = let_go({dead, a}, Same),
-    ?assertEqual(0, py_worker_tenure:contexts(None)),
-    ?assertEqual(true, py_worker_tenure:room(1_000_000, new(#{}))).
+    ?assertEqual({2, true, {full, contexts, 3}},
+                 {py_worker_tenure:contexts(Same), Room(context, 0, Same), Room(context, 1, Same)}),
+    Both = bind({handle, 1, a}, Same),
+    ?assertEqual([true, {full, handles, 2}], [Room(handle, N, Both) || N <- [0, 1]]),
+    {_, None} = let_go({dead, a}, Both),
+    ?assertEqual({0, 0}, {py_worker_tenure:contexts(None), py_worker_tenure:handles(None)}),
+    [?assertEqual(true, Room(Kind, 1_000_000, new(#{}))) || Kind <- [context, handle]].
 
 %% It is asked again each time, until it was not used for so long.
 idle() ->

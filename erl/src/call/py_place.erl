@@ -71,7 +71,23 @@ go_there({_, Worker} = Place, Pool, Req, Watch) ->
     case brought(Place, Pool, Req, Watch) of
         {sent, _} = Next -> go(Next, Pool, Req, Watch);
         again -> elsewhere(Pool, Req#req{returned = true}, Watch);
+        {error, {overloaded, handles, _}} = Full -> with_room(Worker, Full, Pool, Req, Watch);
         Answer -> {Worker, Answer}
+    end.
+
+%% The first of the others that may have one more object with a handle, even if that has
+%% to be waited for.
+with_room(Worker, Full, Pool, Unnamed, Watch) ->
+    Req = Unnamed#req{bound = true, named = true},
+    Ids = [Id || {Id, Pid, _} <- py_pool_board:workers(Pool), Pid =/= Worker],
+    first_with_room(Ids, {Worker, Full}, Pool, Req, Watch).
+
+first_with_room([], Full, _, _, _) -> Full;
+first_with_room([Id | Ids], Full, Pool, Req, Watch) ->
+    case at(Id, Pool, Req, Watch) of
+        {_, {error, {overloaded, handles, _}}} -> first_with_room(Ids, Full, Pool, Req, Watch);
+        {_, {error, {no_worker, _}}} -> first_with_room(Ids, Full, Pool, Req, Watch);
+        Outcome -> Outcome
     end.
 
 %% A worker of a pool that stops gives back what comes too late.

@@ -12,8 +12,7 @@
 
 -export([run/2, exec/2]).
 -export([prepare/3, feed/1, deadline/2, unbound/1, unheard/1, opening/3, pool/1, go/1]).
--export([perform/2]).
--export([perform_on/2]).
+-export([perform/2, perform_on/2]).
 -export([blank/1, carry/3, is_allowed/2, place/2, arrived/2, send/3, anew/2]).
 -export_type([ticket/0, outcome/0]).
 
@@ -145,7 +144,7 @@ is_at_home({Home, _, _}, Worker, _) -> Worker =:= Home.
           {ok, ticket()} | {error, term()}.
 prepare(Kind, Op, #opts{keep = true} = Opts) ->
     ok = py_handles:expect(),
-    prepare(Kind, {keep, Op}, Opts#opts{keep = false});
+    keeps(prepare(Kind, {keep, Op}, Opts#opts{keep = false}));
 prepare(Kind, Op, Asked) ->
     IsSmall = py_wire:is_small(Op),
     #opts{pool = Target, wire = Wire, recycle = Recycle} = Opts = where(IsSmall, Op, Asked),
@@ -167,6 +166,10 @@ prepare(Kind, Op, Asked) ->
         {error, _} = Error ->
             Error
     end.
+
+keeps({ok, #ticket{req = #req{binds = Uses} = Req} = Ticket}) ->
+    {ok, Ticket#ticket{req = Req#req{binds = {handle, Uses}}}};
+keeps({error, _} = Error) -> Error.
 
 %% An item is had once, so it is for one worker.
 iterated(_, _, {_, all} = Target, _) ->
@@ -217,10 +220,8 @@ open(Name, What) ->
 -spec deadline(#opts{}, #pool{}) -> py_time:deadline().
 deadline(Opts, Pool) -> deadline(Opts, Pool, py_time:now_ms()).
 
-deadline(#opts{timeout = default}, #pool{timeout = Timeout}, Now) ->
-    py_time:deadline(Timeout, Now);
-deadline(#opts{timeout = Timeout}, _, Now) ->
-    py_time:deadline(Timeout, Now).
+deadline(#opts{timeout = default}, #pool{timeout = Timeout}, Now) -> py_time:deadline(Timeout, Now);
+deadline(#opts{timeout = Timeout}, _, Now) -> py_time:deadline(Timeout, Now).
 
 %% What has no time left is not sent. The tuple and the Id around the body take eight
 %% bytes.
@@ -276,8 +277,7 @@ uses(#py_context{idle = infinity}) -> false;
 uses(#py_context{id = Id, owner = Owner}) -> {uses, Id, Owner}.
 
 -spec pool(ticket()) -> #pool{}.
-pool(#ticket{pool = Pool}) ->
-    Pool.
+pool(#ticket{pool = Pool}) -> Pool.
 
 %% For a request that any worker may run although its caller is bound, unless it has to
 %% run where it is at home.

@@ -65,9 +65,9 @@ accept(Req, Now, L) ->
         true when Req#req.within =/= none -> nest(Req, Now, L);
         true -> push(Req, Now, L);
         false -> py_worker_end:give_back(Req, L#live.pool_pid), L;
-        {full, Max} ->
+        {full, What, Max} ->
             py_worker_view:publish_contexts(L),
-            effect({answer, Req#req.reply_to, {error, {overloaded, contexts, Max}}}, L)
+            effect({answer, Req#req.reply_to, {error, {overloaded, What, Max}}}, L)
     end.
 
 push(#req{caller = Caller} = Req, Now, #live{max_queue = Max, tenure = Tenure, since = Since} = L) ->

@@ -11,7 +11,7 @@
 
 -export([new/3, jittered/3, is_open/1, holds/1, patience/4]).
 -export([use/1, has_use/2, take/2, given_back/2, ran_out/4, spoil/1]).
--export([binds/2, unwanted/2, bind/2, let_go/3, owners/1, contexts/1, open_context/2, is_context/2, handles/1, room/2]).
+-export([binds/2, unwanted/2, bind/2, let_go/3, owners/1, contexts/1, open_context/2, is_context/2, handles/1, room/3]).
 -export([retire/2, abandon/1, may_end/3]).
 -export_type([tenure/0, effect/0, closing/0, bound/0, leaving/0, parting/0]).
 
@@ -36,9 +36,9 @@
     held = false :: boolean(),          % has had a call with `recycle => false'
     homes = #{} :: #{pid() => []},      % the processes that are bound to it
     kept = #{} :: #{pid() => #{thing() => idle()}},     % what is open, by owner
-    contexts = 0 :: non_neg_integer(),  % how many of these are contexts
-    most = infinity :: pos_integer() | infinity,        % and how many there may be
-    handles = 0 :: non_neg_integer()
+    contexts = 0 :: non_neg_integer(),  % how many of these are contexts,
+    handles = 0 :: non_neg_integer(),   % how many handles,
+    most :: {pos_integer() | infinity, pos_integer() | infinity}    % and how many there may be
 }).
 
 -opaque tenure() :: #tenure{}.
@@ -77,7 +77,7 @@
 new(#{recycle := Recycle} = Options, Chance, Now) ->
     #tenure{calls = jittered(maps:get(calls, Recycle, infinity), Recycle, Chance),
             errors = maps:get(memory_errors, Recycle, limited), age = maps:get(age, Recycle, 0), since = Now,
-            most = maps:get(contexts, Options, infinity)}.
+            most = {maps:get(contexts, Options, infinity), maps:get(handles, Options, infinity)}}.
 
 %% A limit, less that part of the jitter; Chance is random, below 1.0.
 -spec jittered(pos_integer() | infinity, map(), Chance :: float()) -> pos_integer() | infinity.
@@ -158,6 +158,7 @@ close(_, T) ->
 %% defined names before that; a context is open or is not.
 -spec binds(#req{}, Frame :: binary()) -> [{bind, bound()}].
 binds(#req{binds = false}, _) -> [];
+binds(#req{binds = {handle, Uses}} = Req, Frame) -> binds(Req#req{binds = Uses}, Frame);
 binds(#req{binds = home, owner = Owner}, _) -> [{bind, {home, Owner}}];
 binds(#req{binds = {uses, _, _} = Uses}, _) -> [{bind, Uses}];
 binds(#req{binds = {context, Id, Idle}, owner = Owner}, Frame) ->
@@ -166,6 +167,7 @@ binds(#req{binds = {context, Id, Idle}, owner = Owner}, Frame) ->
 %% The same if nobody waits for it any more.
 -spec unwanted(#req{}, Frame :: binary()) -> [{bind, bound()} | {let_go, leaving()}].
 unwanted(#req{binds = {context, Id, _}, owner = Owner}, _) -> [{let_go, {context, Id, Owner}}];
+unwanted(#req{binds = {handle, Uses}} = Req, Frame) -> unwanted(Req#req{binds = Uses}, Frame);
 unwanted(#req{binds = Binds, owner = Owner}, Frame) ->
     [{bind, Binds} || is_tuple(Binds)]
         ++ [{let_go, {handle, N, Owner}} || {ok, N} <- [py_wire:handle_number(Frame)]].
@@ -263,10 +265,14 @@ open_context(#req{context = Id}, T) ->
 is_context(Id, #tenure{kept = Kept}) ->
     lists:any(fun(Own) -> is_map_key({context, Id}, Own) end, maps:values(Kept)).
 
-%% Whether there may be one more, if that many are being opened.
--spec room(Opening :: non_neg_integer(), tenure()) -> true | {full, pos_integer()}.
-room(Opening, #tenure{contexts = N, most = Most}) when N + Opening < Most -> true;
-room(_, #tenure{most = Most}) -> {full, Most}.
+%% Whether there may be one more; `Coming' says how many are on their way.
+-spec room(context | handle, Coming :: fun(() -> non_neg_integer()), tenure()) ->
+          true | {full, contexts | handles, pos_integer()}.
+room(context, Coming, #tenure{contexts = N, most = {Most, _}}) -> room(contexts, N, Coming, Most);
+room(handle, Coming, #tenure{handles = N, most = {_, Most}}) -> room(handles, N, Coming, Most).
+
+room(_, _, _, infinity) -> true;
+room(What, N, Coming, Most) -> N + Coming() < Most orelse {full, What, Most}.
 
 %% The processes whose death matters here.
 -spec owners(tenure()) -> [pid()].

@@ -97,22 +97,31 @@ lapse(#live{given = Given, jobs = Jobs, streams = Streams} = L) ->
 %% Whether something that it has in hand uses this context.
 -spec uses(Context :: pos_integer(), live()) -> boolean().
 uses(Id, #live{jobs = Jobs, streams = Streams}) ->
-    [] =/= [uses || #req{binds = {uses, Used, _}} <- py_worker_jobs:requests(Jobs)
-                                                    ++ py_worker_streams:requests(Streams),
-                    Used =:= Id].
+    lists:any(fun(Req) -> uses_this(Id, Req) end,
+              py_worker_jobs:requests(Jobs) ++ py_worker_streams:requests(Streams)).
 
-%% Whether it takes this request, or has as many contexts as it may. What names it waits
-%% for its successor, if there is to be one.
--spec takes(#req{}, live()) -> boolean() | {full, pos_integer()}.
-takes(#req{binds = {context, _, _}} = Req, #live{tenure = Tenure, jobs = Jobs} = L) ->
-    Opening = [Other || #req{binds = {context, _, _}} = Other <- py_worker_jobs:requests(Jobs)],
-    case py_worker_tenure:room(length(Opening), Tenure) of
-        true -> takes(Req#req{binds = false}, L);
-        Full -> Full
-    end;
+uses_this(Id, #req{binds = {uses, Id, _}}) -> true;
+uses_this(Id, #req{binds = {handle, {uses, Id, _}}}) -> true;
+uses_this(_, _) -> false.
+
+%% Whether it takes this request, or has as many contexts or handles as it may. What
+%% names it waits for its successor, if there is to be one.
+-spec takes(#req{}, live()) -> boolean() | {full, contexts | handles, pos_integer()}.
+takes(#req{binds = {context, _, _}} = Req, L) -> takes_one_more(context, Req, L);
+takes(#req{binds = {handle, _}} = Req, L) -> takes_one_more(handle, Req, L);
 takes(#req{named = true}, #live{tenure = Tenure}) -> py_worker_tenure:is_open(Tenure);
 takes(#req{bound = Bound, calls = none}, L) -> Bound orelse takes_new(L);
 takes(Req, #live{tenure = Tenure} = L) -> takes_new(L) andalso py_worker_tenure:has_use(Req, Tenure).
+
+takes_one_more(Kind, Req, #live{tenure = Tenure, jobs = Jobs} = L) ->
+    Coming = fun() ->
+        length([Binds || #req{binds = Binds} <- py_worker_jobs:requests(Jobs),
+                         is_tuple(Binds), element(1, Binds) =:= Kind])
+    end,
+    case py_worker_tenure:room(Kind, Coming, Tenure) of
+        true -> takes(Req#req{binds = false}, L);
+        Full -> Full
+    end.
 
 %% Whether it takes requests that any worker may run.
 takes_new(#live{busy = Busy, spared = Spared, tenure = Tenure}) ->
