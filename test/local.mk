@@ -84,7 +84,6 @@ test_scripts = \
 	test/call/library.escript \
 	test/call/limits.escript \
 	test/call/parallel.escript \
-	test/call/peer.escript \
 	test/call/prop.escript \
 	test/call/push.escript \
 	test/call/sources.escript \
@@ -121,6 +120,16 @@ test_scripts = \
 	test/memory/trace.escript \
 	test/memory/target.escript \
 	test/memory/trim.escript \
+	test/peer/async.escript \
+	test/peer/callback.escript \
+	test/peer/calls.escript \
+	test/peer/channel.escript \
+	test/peer/context.escript \
+	test/peer/logging.escript \
+	test/peer/pid_send.escript \
+	test/peer/reentrant.escript \
+	test/peer/ref.escript \
+	test/peer/state.escript \
 	test/pool/awaiting.escript \
 	test/pool/definitions.escript \
 	test/pool/drain.escript \
@@ -235,6 +244,7 @@ test_data = \
 	test/py/misbehave.py \
 	test/py/nested.py \
 	test/py/package.py \
+	test/py/peer.py \
 	test/py/planted.py \
 	test/py/processor.py \
 	test/py/procs.py \
