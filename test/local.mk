@@ -161,12 +161,14 @@ test_scripts = \
 	test/program/random.escript \
 	test/program/static.escript \
 	test/program/version.escript \
+	test/talk/chains.escript \
 	test/talk/channel.escript \
 	test/talk/call_async.escript \
 	test/talk/functions.escript \
 	test/talk/funs.escript \
 	test/talk/iter.escript \
 	test/talk/nested.escript \
+	test/talk/nesting.escript \
 	test/talk/self.escript \
 	test/talk/span.escript \
 	test/talk/state.escript \
@@ -204,6 +206,7 @@ test_modules = \
 	test/lib/osproc.erl \
 	test/lib/prop/erlang_terms.erl \
 	test/lib/prop/generate.erl \
+	test/lib/prop/nesting.erl \
 	test/lib/prop/pool_lives.erl \
 	test/lib/prop/python_values.erl \
 	test/lib/raw.erl \
@@ -243,6 +246,7 @@ test_data = \
 	test/py/mailer.py \
 	test/py/misbehave.py \
 	test/py/nested.py \
+	test/py/nesting.py \
 	test/py/package.py \
 	test/py/peer.py \
 	test/py/planted.py \

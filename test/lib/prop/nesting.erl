@@ -1,0 +1,164 @@
+%% SPDX-License-Identifier: Apache-2.0
+%%
+%% The property of calls within calls: a program whose parts are Erlang's and Python's by
+%% turns, over two pools of two workers, has the value that it has by itself, and each
+%% part runs once. A program is {Number, Steps, End}, and a step {IsCaught, How, Where,
+%% Program}: the program of the other side, how it is asked, and where.
+-module(nesting).
+
+-export([prop/0, pools/0, run/1]).
+
+-import(generate, [bind/2, lazy/1, one_of/1, some/2, weighted/1]).
+
+-define(DEPTH, 6).
+-define(LIMIT, 10_000).
+
+%% The default pool and another one, in a test's application.
+-spec pools() -> map().
+pools() ->
+    Pool = #{size => 2, send => [?MODULE], init => <<"import nesting">>, python_path => [fixture:python_path()]},
+    Pool#{pools => #{other => Pool}}.
+
+-spec prop() -> term().
+prop() ->
+    Program = bind(program(erlang, ?DEPTH), fun(Raw) -> numbered(possible(Raw, {[], []})) end),
+    generate:forall(Program, {fun holds/1, fun explain/1}).
+
+%% ---------------------------------------------------------------------------
+%% Any program
+
+program(_, 0) -> {0, [], return};
+program(Side, Depth) -> {0, some(3, lazy(fun() -> step(Side, Depth) end)), weighted([{8, return}, {1, raises}])}.
+
+step(erlang, Depth) -> {one_of([true, false]), how(), place(), program(python, Depth - 1)};
+step(python, Depth) -> {one_of([true, false]), way(), none, program(erlang, Depth - 1)}.
+
+how() ->
+    one_of([call, eval, given, context, coroutine, await, spawn, stream, asynchronous_stream]).
+
+way() ->
+    weighted([{4, call}, {2, given}, {1, thread}, {1, loop}]).
+
+place() ->
+    one_of([default, other, {default, 1}, {default, 2}, {other, 1}, {other, 2}]).
+
+%% ---------------------------------------------------------------------------
+%% What a pool can do
+%%
+%% Waits are the pools with a main thread that waits for this part: what it asks of them
+%% runs within that. Shut are those with one that waits for something else, such as a
+%% thread or a loop: what is asked of them may wait for ever.
+
+possible({_, Steps, End}, Pools) ->
+    {0, lists:append([possible_step(Step, Pools) || Step <- Steps]), End}.
+
+possible_step({IsCaught, How, Place, Program}, {Waits, Shut} = Pools) ->
+    case [At || At <- [Place, default, other], not lists:member(pool(At), Shut)] of
+        [At | _] ->
+            Possible = how(How, lists:member(pool(At), Waits)),
+            [{IsCaught, Possible, At, possible_python(Program, Possible, pool(At), Pools)}];
+        [] ->
+            []
+    end.
+
+pool({Pool, _}) -> Pool;
+pool(Pool) -> Pool.
+
+%% A stream of a worker that waits has to wait, and so has what another process asks.
+how(How, true) when How =:= stream; How =:= asynchronous_stream; How =:= spawn -> call;
+how(How, _) -> How.
+
+possible_python({_, Steps, End}, How, Pool, Pools) ->
+    {0, [{IsCaught, Way, none, possible(Program, left(How, Way, Pool, Pools))}
+         || {IsCaught, Way, none, Program} <- Steps], End}.
+
+%% The pools as Erlang finds them when a part of Python's has asked it.
+left(How, _, _, {Waits, Shut}) when How =:= coroutine; How =:= await -> {[], Waits ++ Shut};
+left(asynchronous_stream, _, Pool, {Waits, Shut}) -> {[], [Pool | Waits] ++ Shut};
+left(spawn, Way, Pool, {Waits, Shut}) -> left(call, Way, Pool, {[], Waits ++ Shut});
+left(_, Way, Pool, {Waits, Shut}) when Way =:= thread; Way =:= loop -> {[], [Pool | Waits] ++ Shut};
+left(_, _, Pool, {Waits, Shut}) -> {[Pool | Waits], Shut}.
+
+numbered(Program) ->
+    {Numbered, _} = numbered(Program, 1),
+    Numbered.
+
+numbered({_, Steps, End}, Number) ->
+    {Numbered, Next} = lists:mapfoldl(fun({IsCaught, How, Place, Program}, N) ->
+        {Inner, Next} = numbered(Program, N),
+        {{IsCaught, How, Place, Inner}, Next}
+    end, Number + 1, Steps),
+    {{Number, Numbered, End}, Next}.
+
+%% ---------------------------------------------------------------------------
+%% What has to hold
+
+holds(Program) ->
+    true = register(?MODULE, self()),
+    ok = py:register_function(?MODULE, fun ?MODULE:run/1),
+    Outcome = try {value, run(Program)} catch Class:Reason -> {Class, Reason} end,
+    true = unregister(?MODULE),
+    {Expected, Parts} = expected(Program),
+    Ran = lists:sort(ran()),
+    Outcome =:= Expected andalso Ran =:= lists:sort(Parts)
+        orelse begin tap:note("~0p~nand not ~0p~n~0p~nand not ~0p", [Outcome, Expected, Ran, Parts]), false end.
+
+explain(Program) ->
+    tap:note("~0p", [Program]).
+
+%% The parts that have said that they run.
+ran() ->
+    receive Number when is_integer(Number) -> [Number | ran()] after 0 -> [] end.
+
+%% The value of a program, or what it throws, and the numbers of the parts that run.
+expected({Number, Steps, End}) ->
+    expected(Steps, End, [Number], [Number]).
+
+expected([], return, Values, Ran) ->
+    {{value, lists:reverse(Values)}, Ran};
+expected([], raises, Values, Ran) ->
+    {{throw, {planned, lists:last(Values)}}, Ran};
+expected([{IsCaught, _, _, Program} | Steps], End, Values, Ran) ->
+    case expected(Program) of
+        {{value, Value}, Inner} -> expected(Steps, End, [Value | Values], Ran ++ Inner);
+        {{throw, {planned, N}}, Inner} when IsCaught -> expected(Steps, End, [-N | Values], Ran ++ Inner);
+        {Thrown, Inner} -> {Thrown, Ran ++ Inner}
+    end.
+
+%% ---------------------------------------------------------------------------
+%% Erlang's part, also as the function that Python calls
+
+-spec run(tuple()) -> list().
+run({Number, Steps, End}) ->
+    ?MODULE ! Number,
+    Values = [run_step(Step) || Step <- Steps],
+    [throw({planned, Number}) || End =:= raises],
+    [Number | Values].
+
+run_step({IsCaught, How, Place, Program}) ->
+    try
+        value(ask(How, Program, #{pool => Place, timeout => ?LIMIT}))
+    catch
+        throw:{planned, Number} when IsCaught -> -Number
+    end.
+
+value({ok, Value}) -> Value;
+value({error, {'nesting.Planned', Number}}) -> throw({planned, binary_to_integer(Number)}).
+
+ask(call, Program, In) -> py:call(nesting, run, [Program], #{}, In);
+ask(eval, Program, In) -> py:eval("nesting.run(program)", #{program => Program}, In);
+ask(given, Program, In) -> py:call(nesting, run, [Program, fun ?MODULE:run/1], #{}, In);
+ask(coroutine, Program, In) -> py:call(nesting, run_async, [Program], #{}, In);
+ask(await, Program, In) -> py:eval("await nesting.run_async(program)", #{program => Program}, In);
+ask(spawn, Program, In) -> py:await(py:spawn_call(nesting, run, [Program], #{}, In));
+ask(stream, Program, In) -> py:stream(nesting, items, [Program], #{}, In);
+ask(asynchronous_stream, Program, In) -> py:stream(nesting, items_async, [Program], #{}, In);
+ask(context, Program, In) -> py_context:with(maps:with([pool], In), fun(C) -> in_context(Program, C) end).
+
+%% Whatever runs meanwhile, its names are its own.
+in_context({Number, _, _} = Program, Context) ->
+    In = #{context => Context, timeout => ?LIMIT},
+    ok = py:exec("import nesting; mine = number", #{number => Number}, In),
+    Result = py:eval("nesting.run(program)", #{program => Program}, In),
+    {ok, Number} = py:eval("mine", #{}, In),
+    Result.

@@ -1,0 +1,21 @@
+#!/usr/bin/env escript
+%% SPDX-License-Identifier: Apache-2.0
+%%! -pa test/lib
+%%
+%% Calls within calls, checked with random programs: NUMTESTS of them (PropEr).
+-mode(compile).
+
+main(_) ->
+    case code:lib_dir(proper) of
+        {error, _} -> tap:skip_all("PropEr is not installed (Debian: erlang-proper)");
+        _ -> tap:run(fixture:with_app(nesting:pools(), [
+                 {"whatever asks whatever, the value is the program's, and each part runs once",
+                  600_000, fun programs/0}]))
+    end.
+
+programs() ->
+    Numtests = list_to_integer(os:getenv("NUMTESTS", "100")),
+    case proper:quickcheck(nesting:prop(), [{numtests, Numtests}, {max_shrinks, 40}, quiet, long_result]) of
+        true -> ok;
+        Counterexample -> error({does_not_hold, Counterexample})
+    end.
