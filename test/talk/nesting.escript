@@ -14,7 +14,7 @@ main(_) ->
     end.
 
 programs() ->
-    Numtests = list_to_integer(os:getenv("NUMTESTS", "100")),
+    Numtests = list_to_integer(os:getenv("NUMTESTS", "80")),
     case proper:quickcheck(nesting:prop(), [{numtests, Numtests}, {max_shrinks, 40}, quiet, long_result]) of
         true -> ok;
         Counterexample -> error({does_not_hold, Counterexample})

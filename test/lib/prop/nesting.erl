@@ -13,11 +13,11 @@
 -define(DEPTH, 6).
 -define(LIMIT, 10_000).
 
-%% The default pool and another one, in a test's application.
+%% The default pool and two others, in a test's application.
 -spec pools() -> map().
 pools() ->
     Pool = #{size => 2, send => [?MODULE], init => <<"import nesting">>, python_path => [fixture:python_path()]},
-    Pool#{pools => #{other => Pool}}.
+    Pool#{pools => #{other => Pool, single => Pool#{size => 1}}}.
 
 -spec prop() -> term().
 prop() ->
@@ -34,13 +34,13 @@ step(erlang, Depth) -> {one_of([true, false]), how(), place(), program(python, D
 step(python, Depth) -> {one_of([true, false]), way(), none, program(erlang, Depth - 1)}.
 
 how() ->
-    one_of([call, eval, given, context, coroutine, await, spawn, stream, asynchronous_stream]).
+    one_of([call, eval, given, context, handle, coroutine, await, stream, asynchronous_stream, push, spawn, parallel, chunk]).
 
 way() ->
     weighted([{4, call}, {2, given}, {1, thread}, {1, loop}]).
 
 place() ->
-    one_of([default, other, {default, 1}, {default, 2}, {other, 1}, {other, 2}]).
+    one_of([default, other, single, {default, 1}, {default, 2}, {other, 1}, {other, 2}, {single, 1}]).
 
 %% ---------------------------------------------------------------------------
 %% What a pool can do
@@ -53,9 +53,9 @@ possible({_, Steps, End}, Pools) ->
     {0, lists:append([possible_step(Step, Pools) || Step <- Steps]), End}.
 
 possible_step({IsCaught, How, Place, Program}, {Waits, Shut} = Pools) ->
-    case [At || At <- [Place, default, other], not lists:member(pool(At), Shut)] of
+    case [At || At <- [Place, default, other, single], not lists:member(pool(At), Shut)] of
         [At | _] ->
-            Possible = how(How, lists:member(pool(At), Waits)),
+            Possible = case lists:member(pool(At), Waits) of true -> within(How); false -> How end,
             [{IsCaught, Possible, At, possible_python(Program, Possible, pool(At), Pools)}];
         [] ->
             []
@@ -65,8 +65,11 @@ pool({Pool, _}) -> Pool;
 pool(Pool) -> Pool.
 
 %% A stream of a worker that waits has to wait, and so has what another process asks.
-how(How, true) when How =:= stream; How =:= asynchronous_stream; How =:= spawn -> call;
-how(How, _) -> How.
+within(How) ->
+    case lists:member(How, [stream, asynchronous_stream, push, spawn, parallel, chunk]) of
+        true -> call;
+        false -> How
+    end.
 
 possible_python({_, Steps, End}, How, Pool, Pools) ->
     {0, [{IsCaught, Way, none, possible(Program, left(How, Way, Pool, Pools))}
@@ -75,7 +78,7 @@ possible_python({_, Steps, End}, How, Pool, Pools) ->
 %% The pools as Erlang finds them when a part of Python's has asked it.
 left(How, _, _, {Waits, Shut}) when How =:= coroutine; How =:= await -> {[], Waits ++ Shut};
 left(asynchronous_stream, _, Pool, {Waits, Shut}) -> {[], [Pool | Waits] ++ Shut};
-left(spawn, Way, Pool, {Waits, Shut}) -> left(call, Way, Pool, {[], Waits ++ Shut});
+left(How, Way, Pool, {Waits, Shut}) when How =:= spawn; How =:= parallel; How =:= chunk -> left(call, Way, Pool, {[], Waits ++ Shut});
 left(_, Way, Pool, {Waits, Shut}) when Way =:= thread; Way =:= loop -> {[], [Pool | Waits] ++ Shut};
 left(_, _, Pool, {Waits, Shut}) -> {[Pool | Waits], Shut}.
 
@@ -148,11 +151,17 @@ value({error, {'nesting.Planned', Number}}) -> throw({planned, binary_to_integer
 ask(call, Program, In) -> py:call(nesting, run, [Program], #{}, In);
 ask(eval, Program, In) -> py:eval("nesting.run(program)", #{program => Program}, In);
 ask(given, Program, In) -> py:call(nesting, run, [Program, fun ?MODULE:run/1], #{}, In);
+ask(handle, Program, In) -> by_handle(py:eval("nesting.run", #{}, In#{return => handle}), Program);
 ask(coroutine, Program, In) -> py:call(nesting, run_async, [Program], #{}, In);
 ask(await, Program, In) -> py:eval("await nesting.run_async(program)", #{program => Program}, In);
 ask(spawn, Program, In) -> py:await(py:spawn_call(nesting, run, [Program], #{}, In));
 ask(stream, Program, In) -> py:stream(nesting, items, [Program], #{}, In);
 ask(asynchronous_stream, Program, In) -> py:stream(nesting, items_async, [Program], #{}, In);
+ask(push, Program, In) -> pushed(py:stream_open({nesting, items, [Program]}, In#{deliver => message}));
+ask(parallel, Program, In) -> first(py:parallel([{nesting, run, [Program]}], in_pool(In)));
+ask(chunk, Program, In) ->
+    Calls = [{nesting, run, [Program]} | [{operator, neg, [N]} || N <- lists:seq(1, 5)]],
+    first(py:parallel(Calls, (in_pool(In))#{chunk => 3}));
 ask(context, Program, In) -> py_context:with(maps:with([pool], In), fun(C) -> in_context(Program, C) end).
 
 %% Whatever runs meanwhile, its names are its own.
@@ -162,3 +171,22 @@ in_context({Number, _, _} = Program, Context) ->
     Result = py:eval("nesting.run(program)", #{program => Program}, In),
     {ok, Number} = py:eval("mine", #{}, In),
     Result.
+
+by_handle({ok, Run}, Program) ->
+    Result = py:call(Run, '__call__', [Program], #{}, ?LIMIT),
+    ok = py_handle:release(Run),
+    Result.
+
+pushed({ok, Stream}) -> pushed(Stream, []).
+
+pushed(Stream, Items) ->
+    receive
+        {py_stream, Stream, {data, Item}} -> ok = py:stream_ack(Stream), pushed(Stream, [Item | Items]);
+        {py_stream, Stream, done} -> {ok, lists:reverse(Items)};
+        {py_stream, Stream, {error, Why}} -> {error, Why}
+    end.
+
+in_pool(#{pool := Place} = In) -> In#{pool := pool(Place)}.
+
+first({ok, [Value | _]}) -> {ok, Value};
+first({error, [Result | _]}) -> Result.
