@@ -17,6 +17,7 @@ unit_scripts = \
 	test/unit/figure.escript \
 	test/unit/fit.escript \
 	test/unit/history.escript \
+	test/unit/job.escript \
 	test/unit/jobs.escript \
 	test/unit/ladder.escript \
 	test/unit/limit.escript \
@@ -172,6 +173,7 @@ test_scripts = \
 	test/talk/self.escript \
 	test/talk/span.escript \
 	test/talk/state.escript \
+	test/talk/on_message.escript \
 	test/talk/receive.escript \
 	test/top/top.escript \
 	test/worker/busy.escript \
@@ -239,6 +241,7 @@ test_data = \
 	test/py/given.py \
 	test/py/glutton.py \
 	test/py/hoard.py \
+	test/py/handlers.py \
 	test/py/inbox.py \
 	test/py/loads.py \
 	test/py/leaky.py \

@@ -767,8 +767,8 @@ register_function(Name, Function, Options) ->
 
 %% @doc Sends a message to Python: ``ok = py:send({default, 1}, {price, 3})'', or to a
 %% context, ``ok = py:send(C, stop)''. Code that runs there takes it by
-%% `erlang.receive(timeout=5)'; until then it waits. Messages of one process come in the
-%% order in which they were sent. `ok' does not say that Python will take it: what is there
+%% `erlang.receive(timeout=5)', or a handler gets it (`erlang.on_message'); until then it
+%% waits. Messages of one process come in the order in which they were sent. `ok' does not say that Python will take it: what is there
 %% when the worker ends, or the context is closed, is dropped. A worker, and a context, may
 %% have 10,000 messages: then this is `{error, {overloaded, messages, 10000}}'.
 -spec send({Pool :: atom(), Id :: pos_integer()} | py_context:context(), term()) ->

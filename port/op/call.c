@@ -151,6 +151,19 @@ PyObject *op_method(struct task *task)
     return call_take(task, method);
 }
 
+PyObject *op_message(struct task *task)
+{
+    PyObject *handler = NULL, *message = NULL, *kwargs = NULL, *value = NULL;
+
+    if ((handler = arg_value(task, "handler")) &&
+        (message = arg_list(task, "message")) && (kwargs = PyDict_New()))
+        value = call_in_frame(task, handler, message, kwargs);
+    Py_XDECREF(handler);
+    Py_XDECREF(message);
+    Py_XDECREF(kwargs);
+    return value;
+}
+
 /* What is kept outlives a stream of its items, which would close it. Takes the
  * reference. */
 static PyObject *lend_take(const struct task *task, PyObject *object)

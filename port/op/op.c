@@ -76,6 +76,7 @@ static const struct op_row rows[] = {
     {"describe", 1, OP_JOB, op_describe, "object"},
     {"kept", 0, OP_JOB, op_kept, "kept"},
     {"multicall", 1, OP_MANY, op_multicall, "result"},
+    {"message", 2, OP_JOB, op_message, NULL},
 };
 
 /* What needs no Python. */
@@ -177,7 +178,8 @@ static bool goes_aside(const struct op_row *row, PyObject *value)
 {
     return is_to_be_awaited(value) &&
            (row->run == op_call || row->run == op_eval || row->run == op_exec ||
-            row->run == op_method || row->run == op_keep);
+            row->run == op_method || row->run == op_message ||
+            row->run == op_keep);
 }
 
 /* What was printed goes out ahead of the reply, in a frame of its own; of a job

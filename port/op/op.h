@@ -54,7 +54,7 @@ op_fn op_context_open, op_context_vars, op_context_close;
 op_fn op_call, op_multicall;
 /* call.c  {method, Object, Name, Args, Kwargs}   {value, Object}
  *         {attribute, Object, Name}   {set_attribute, Object, Name, Value} */
-op_fn op_method, op_value, op_attribute, op_set_attribute;
+op_fn op_method, op_message, op_value, op_attribute, op_set_attribute;
 /* call.c  {keep, Source}   {release, [Number]}   {describe, Object}   kept */
 op_fn op_keep, op_release, op_describe, op_kept;
 /* call.c  Source: one of those that have a value, inside another request */

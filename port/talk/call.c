@@ -6,7 +6,9 @@
 #include <stdatomic.h>
 
 #include "talk/answer.h"
+#include "talk/event.h"
 #include "talk/wait.h"
+#include "task/handle.h"
 #include "task/reply.h"
 #include "value/classes.h"
 #include "value/encode.h"
@@ -175,6 +177,16 @@ PyObject *call_self(void)
     return ask_and_free(&out, id);
 }
 
+/* Whose box is meant: that of what the main thread runs, else the worker's.
+ * Depth is what answer_nest_begin has said there. */
+static void put_receiver(struct buf *out, int depth)
+{
+    if (depth > 0)
+        answer_put_job(out);
+    else
+        put_atom_z(out, "none");
+}
+
 PyObject *call_receive(long long ms)
 {
     struct buf out;
@@ -182,16 +194,43 @@ PyObject *call_receive(long long ms)
         return NULL;
     const uint32_t id = answer_begin(&out, 4, "take");
     const int depth = answer_nest_begin(id);
-    if (depth > 0)
-        answer_put_job(&out);
-    else
-        put_atom_z(&out, "none");
+    put_receiver(&out, depth);
     put_long(&out, ms);
     PyObject *value = answer_ask(&out, id, 0, classes_send_error(), NULL);
     if (depth > 0)
         answer_nest_end(id);
     buf_free(&out);
     return value;
+}
+
+/* Nobody waits for an answer, so nothing can come between this and its end. */
+static int send_handler(PyObject *number)
+{
+    struct buf out;
+    struct form form;
+    form_init(&form);
+    event_begin(&out, "on_message");
+    put_tuple(&out, 2);
+    const int depth = answer_nest_begin(0);
+    put_receiver(&out, depth);
+    if (depth > 0)
+        answer_nest_end(0);
+    const int rc = value_encode(&out, number, &form, "number");
+    if (rc == 0)
+        reply_send(&out);
+    buf_free(&out);
+    return rc;
+}
+
+int call_on_message(PyObject *handler)
+{
+    if (!may_ask())
+        return -1;
+    PyObject *number =
+        handler == Py_None ? Py_NewRef(handler) : handle_keep(handler);
+    const int rc = number ? send_handler(number) : -1;
+    Py_XDECREF(number);
+    return rc;
 }
 
 PyObject *call_make_ref(void)

@@ -61,6 +61,12 @@ PyObject *call_make_ref(void);
  * an exception. GIL held, any thread; waits without. */
 PyObject *call_receive(long long ms);
 
+/* Keeps what is to be called with each message to that box; None: nothing is,
+ * from now on. Says so by {event, on_message, {Job, Number}}, and Erlang lets
+ * go of what was kept before. 0, or -1 with an exception. GIL held, any thread.
+ */
+int call_on_message(PyObject *handler);
+
 /* A request that brings funs is about to run: says so, {Id, {given, funs}}, so
  * that Erlang knows which may be called. GIL held. */
 void call_given(const struct request *req);

@@ -234,6 +234,14 @@ static PyObject *erlang_forget(PyObject *module, PyObject *number)
     Py_RETURN_NONE;
 }
 
+static PyObject *erlang_on_message(PyObject *module, PyObject *handler)
+{
+    (void)module;
+    if (call_on_message(handler) < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef functions[] = {
     {"event", erlang_event, METH_VARARGS,
      "event(name, data, wait): sends {event, Name, Data}.\n\n"
@@ -264,6 +272,9 @@ static PyMethodDef functions[] = {
      "channel(pid, question, bytes, none): asks a channel: a list."},
     {"receive", erlang_receive, METH_O,
      "receive(ms): a list with a message, or None; see erlang.receive."},
+    {"on_message", erlang_on_message, METH_O,
+     "on_message(handler): calls it with each message, or nothing if it is\n"
+     "None; see erlang.on_message."},
     {"worker", erlang_worker, METH_NOARGS,
      "worker(): its number in its pool, or None; see erlang.worker."},
     {"spans", erlang_spans, METH_O,

@@ -130,7 +130,7 @@
     X(event) X(send) X(whereis) X(self) X(make_ref) X(take) X(call) X(apply) \
     X(lookup) X(pull) X(channel) X(recv) X(close) X(py_channel) X(state) \
     X(given) X(funs) X(withdraw) X(log) X(crash) X(spoilt) X(paused) \
-    X(memory_error) \
+    X(memory_error) X(on_message) \
     X(span) X(name) X(trace_id) X(span_id) X(parent_id) X(start) X(duration) \
     X(level) X(source) X(logger) X(file) X(line) X(text) \
     X(stdout) X(stderr) X(logging) X(warnings) X(unraisable) X(thread) \

@@ -50,8 +50,8 @@ inboxes() ->
 
 %% Whether a call of Python's waits for a message, or a message for a call.
 waits() ->
-    [] =/= [Box || Pid <- inboxes(), Box <- maps:values(element(4, sys:get_state(Pid))),
-                   Box =/= {box, queue:new(), 0, []}].
+    [] =/= [Box || Pid <- inboxes(), Box <- maps:values(element(6, sys:get_state(Pid))),
+                   Box =/= {box, queue:new(), 0, [], none, false}].
 
 both_ways() ->
     ok = py:send(?W, {hello, 1}),

@@ -16,6 +16,7 @@ main(_) ->
         {"too late, and where it is", fun late_where/0},
         {"code has a name for Python, and a traceback", fun options/0},
         {"what the program said of itself", fun hello/0},
+        {"what a live worker has to hear", fun mail/0},
         [{"why not: " ++ Name, fun() -> failure(Result, Text) end} || {Name, Result, Text} <- hellos()],
         [{"why not: " ++ Name, fun() -> failure(Step, Result, Text) end}
          || {Name, Step, Result, Text} <- failures()],
@@ -79,6 +80,11 @@ options() ->
 hello() ->
     ?assertEqual(#{}, py_worker_boot:hello(new())),
     ?assertEqual(said(), py_worker_boot:hello(greeted())).
+
+mail() ->
+    Kept = lists:foldl(fun py_worker_boot:mail/2, greeted(), [{on_message, worker, <<N>>} || N <- [1, 2]]),
+    ?assertEqual({[], [{on_message, worker, <<1>>}, {on_message, worker, <<2>>}]},
+                 {py_worker_boot:mail(greeted()), py_worker_boot:mail(Kept)}).
 
 hellos() ->
     [{"another protocol", {ok, #{protocol => 2}}, <<"unexpected hello: {ok,#{protocol => 2}}">>},

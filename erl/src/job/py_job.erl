@@ -4,7 +4,7 @@
 %% program may have started is for py_turn. Pure.
 -module(py_job).
 
--export([is_free/1, may_move/1, expire/3, too_late/1, cancel/1, given_up/3, calls/1, part/3]).
+-export([is_free/1, may_move/1, expire/3, is_late/2, too_late/1, cancel/1, given_up/3, calls/1, part/3]).
 
 -include("py.hrl").
 -include("py_worker_jobs.hrl").
@@ -20,16 +20,24 @@ is_free(#job{req = #req{bound = Bound}}) -> not Bound.
 -spec may_move(#job{}) -> boolean().
 may_move(#job{req = #req{named = Named}} = Job) -> Named orelse is_free(Job).
 
-%% Its deadline may have passed. What answers to nobody has its time for itself, not for
-%% what is before it.
+%% Its deadline may have passed.
 -spec expire(Now :: integer(), #job{}, [effect()]) -> {#job{}, [effect()]}.
-expire(Now, #job{left = false, deadline = D} = Job, Effects) when D =< Now ->
-    Cancels = [cancel(Job) || not py_turn:has_started(Job)],
-    {Job#job{left = true}, [too_late(Job) | Cancels] ++ Effects};
-expire(Now, #job{req = #req{reply_to = undefined} = Own, state = State, deadline = D} = Job, Effects)
-  when D =< Now, State =:= waiting orelse State =:= sent ->
-    {Job#job{deadline = Now + Own#req.deadline - Own#req.arrival div 1000}, Effects};
+expire(Now, #job{req = Req, left = Left, deadline = D} = Job, Effects) when D =< Now ->
+    case is_put_off(Job) of
+        true -> {Job#job{deadline = Now + Req#req.deadline - Req#req.arrival div 1000}, Effects};
+        false when Left -> {Job, Effects};
+        false -> {Job#job{left = true}, [too_late(Job) | [cancel(Job) || not py_turn:has_started(Job)]] ++ Effects}
+    end;
 expire(_, Job, Effects) -> {Job, Effects}.
+
+%% What no process waits for (what the worker wants to be done, a message for a handler) has
+%% its time for itself, not for what is before it.
+is_put_off(#job{req = #req{reply_to = From, what = What}, state = State}) ->
+    (From =:= undefined orelse What =:= message) andalso (State =:= waiting orelse State =:= sent).
+
+%% Whether somebody waits for it in vain.
+-spec is_late(Now :: integer(), #job{}) -> boolean().
+is_late(Now, #job{left = Left, deadline = D} = Job) -> D =< Now andalso not Left andalso not is_put_off(Job).
 
 -spec too_late(#job{}) -> effect().
 too_late(#job{req = #req{reply_to = From}}) -> {answer, From, {error, timeout}}.

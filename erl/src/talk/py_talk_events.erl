@@ -45,9 +45,10 @@ is_helper(Pid, #events{log = Log, sender = Sender, calls = Calls}) ->
 window() ->
     ?UNACKED_MAX.
 
-%% Handles a frame that is not a reply. `Who' says who waits for a request, and who keeps
-%% the funs that requests have brought.
--spec handle(binary(), Who :: fun(({caller, py_wire:id() | none} | keeper) -> pid() | none),
+%% Handles a frame that is not a reply. `Who' says who waits for a request, which messages
+%% are for its code, and who keeps the funs that requests have brought.
+-spec handle(binary(), Who :: fun(({caller | box, py_wire:id() | none} | keeper) ->
+                                       pid() | none | py_talk_inbox:box() | closed),
              port(), events()) -> events().
 handle(Frame, Who, Port, #events{log = Log, sender = Sender} = E) ->
     case py_wire:event(Frame) of
@@ -60,6 +61,9 @@ handle(Frame, Who, Port, #events{log = Log, sender = Sender} = E) ->
             call(Id, {Who({caller, Job}), Who(keeper)}, Frame, E);
         {take, Id, Job} ->
             py_worker:mail(self(), {take, Id, Job, Frame}),
+            E;
+        {on_message, Job} ->
+            py_worker:mail(self(), {on_message, Who({box, Job}), Frame}),
             E;
         {withdraw, Id} ->
             withdraw(Id, E),

@@ -312,10 +312,10 @@ ahead(_) -> none.
 
 %% What a frame without an Id is: a message (or the question who has a name); a call of a
 %% function or of a fun, or another question to the node, or the wish for a message, with
-%% the Id of what has called; its sender's change of mind; the program's last words; or
-%% something else, which is not looked into.
+%% the Id of what has called; its sender's change of mind; what is to be called
+%% with messages; the program's last words; or something else, which is not looked into.
 -spec event(binary()) -> message | {call | apply | take, id(), id() | none} | {withdraw, id()}
-                       | {paused, memory_error | heap}
+                       | {on_message, id() | none} | {paused, memory_error | heap}
                        | {spoilt | crash | start_failed, binary()} | other.
 event(<<?TERM_VERSION, ?TUPLE, 4, ?ATOM, 4, "send", ?INTEGER, _:32, _/binary>>) ->
     message;
@@ -343,12 +343,13 @@ event(<<?TERM_VERSION, ?TUPLE, 4, ?ATOM, 7, "channel", ?INTEGER, Id:32, _/binary
     {call, Id, none};
 event(<<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 5, "event", ?ATOM, 8, "withdraw", ?INTEGER, Id:32>>) ->
     {withdraw, Id};
+event(<<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 5, "event", ?ATOM, 10, "on_message", ?TUPLE, 2, Job/binary>>) ->
+    {on_message, job(Job)};
 event(Frame) ->
     said(Frame).
 
 %% What needs no answer.
-said(<<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 5, "event", ?ATOM, 6, "paused",
-        ?ATOM, 12, "memory_error">>) ->
+said(<<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 5, "event", ?ATOM, 6, "paused", ?ATOM, 12, "memory_error">>) ->
     {paused, memory_error};
 said(<<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 5, "event", ?ATOM, 6, "paused", ?ATOM, 4, "heap">>) ->
     {paused, heap};
@@ -383,8 +384,7 @@ message_id(_) -> none.
 -spec receiver_name(binary()) -> binary() | none.
 receiver_name(<<?TERM_VERSION, ?TUPLE, 4, ?ATOM, 4, "send", ?INTEGER, _:32, To/binary>>) ->
     name(To);
-receiver_name(<<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 5, "event", ?ATOM, 4, "send", ?TUPLE, 2,
-                To/binary>>) ->
+receiver_name(<<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 5, "event", ?ATOM, 4, "send", ?TUPLE, 2, To/binary>>) ->
     name(To);
 receiver_name(_) ->
     none.

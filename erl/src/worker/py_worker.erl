@@ -66,18 +66,15 @@ start_link(Args) ->
 %% What it knows of itself, within Limit milliseconds, at most a second; else it is down.
 -spec info(pid(), timeout()) -> #{state := atom(), calls := non_neg_integer(), _ => _}.
 info(Worker, Limit) ->
-    try
-        gen_server:call(Worker, info, min(Limit, ?INFO_LIMIT))
-    catch
-        exit:_ -> #{state => down, calls => 0, os_pid => undefined}
+    try gen_server:call(Worker, info, min(Limit, ?INFO_LIMIT))
+    catch exit:_ -> #{state => down, calls => 0, os_pid => undefined}
     end.
 
 %% Whether it has nothing to do, within Limit milliseconds. If so, it takes
 %% nothing any more: a request that was on its way to it is given back.
 -spec seal(pid(), timeout()) -> boolean().
 seal(Worker, Limit) ->
-    try
-        gen_server:call(Worker, seal, min(Limit, ?INFO_LIMIT))
+    try gen_server:call(Worker, seal, min(Limit, ?INFO_LIMIT))
     catch
         exit:{timeout, _} -> false;
         exit:_ -> true      % it has ended
@@ -248,11 +245,13 @@ frame_step({Id, Frame}, #state{phase = {live, Live}, large = Large} = S) ->
 starting({?MODULE, {steps, Steps}}, Boot, _, S) -> boot(py_worker_boot:steps(Steps, Boot), S);
 starting({?MODULE, live}, Boot, _, S) ->
     py_worker_rest:remember(S#state.pool, S#state.slot, S#state.os_pid, py_worker_boot:memory(Boot)),
-    go_live(py_worker_boot:hello(Boot), S);
+    go_live(Boot, S);
 starting({?MODULE, {ran_out, What}}, _, _, #state{port = Port} = S) ->
     What =:= heap andalso py_worker_reaper:full(S#state.pool, S#state.slot, S#state.os_pid),
     _ = py_os_port:send(Port, py_wire:resume()), {noreply, S};
 starting({?MODULE, {retire, Why, _}}, _, _, S) -> {stop, {shutdown, Why}, S};
+starting({?MODULE, {mail, {on_message, _, _} = Mail}}, Boot, Timer, S) ->
+    {noreply, S#state{phase = {starting, py_worker_boot:mail(Mail, Boot), Timer}}};
 starting({?MODULE, {What, Sent}}, _, _, S) when What =:= request; What =:= mail ->
     py_worker_end:turn_away(Sent, S#state.port), {noreply, S};
 starting({timeout, Timer, boot}, Boot, Timer, S) ->
@@ -296,9 +295,10 @@ greeted({run, _, Boot} = Next, #state{pool = Pool, os_pid = OsPid} = S) ->
          S#state{lane = Lane, quits = lists:member(quit, maps:get(features, Hello, []))});
 greeted({failed, _} = Failed, S) -> boot(Failed, S).
 
-go_live(Hello, #state{pool = Pool, options = Options} = S) ->
+go_live(Boot, #state{pool = Pool, options = Options} = S) ->
     Live = py_worker_live:new(#{pool => Pool, pool_pid => S#state.pool_pid, slot => S#state.slot,
-                                port => S#state.port, lane => S#state.lane, hello => Hello,
+                                port => S#state.port, lane => S#state.lane,
+                                hello => py_worker_boot:hello(Boot), mail => py_worker_boot:mail(Boot),
                                 os_pid => S#state.os_pid, options => Options}),
     settle(S#state{phase = {live, Live}}).
 

@@ -7,6 +7,7 @@
 -module(py_worker_boot).
 
 -export([new/1, request/2, op/1, lane/2, opts/1, steps/2, result/2, step/1, late/3, hello/1, memory/1]).
+-export([mail/2, mail/1]).
 -export_type([boot/0, next/0, step/0]).
 
 -include("py_protocol.hrl").
@@ -16,7 +17,8 @@
     rest = [] :: [step()],
     logs :: boolean(),
     hello = #{} :: map(),
-    memory = #{} :: map()
+    memory = #{} :: map(),
+    mail = [] :: [py_talk_inbox:mail()]     % the last first
 }).
 
 -opaque boot() :: #boot{}.
@@ -132,3 +134,13 @@ hello(#boot{hello = Hello}) ->
 -spec memory(boot()) -> map().
 memory(#boot{memory = Memory}) ->
     Memory.
+
+%% Its code has said what is to be called with messages: that is for a live worker.
+-spec mail(py_talk_inbox:mail(), boot()) -> boot().
+mail(Mail, #boot{mail = Kept} = Boot) ->
+    Boot#boot{mail = [Mail | Kept]}.
+
+%% What is to be heard then, in its order.
+-spec mail(boot()) -> [py_talk_inbox:mail()].
+mail(#boot{mail = Kept}) ->
+    lists:reverse(Kept).

@@ -304,13 +304,12 @@ all(#jobs{waiting = Waiting, awaited = Awaited} = J) ->
 
 %% Answers the jobs whose deadline has passed. What the program has not started is
 %% cancelled; what it may have started is for the ladder (stuck/2). Both stay
-%% until the program answers, but nobody waits for them any more. What answers to
-%% nobody has its time for itself, not for what is before it.
+%% until the program answers, but nobody waits for them any more.
 -spec expire(Now :: integer(), jobs()) -> {[effect()], jobs()}.
 expire(Now, #jobs{soonest = Soonest} = J) when Now < Soonest -> {[], J};
 expire(Now, J) ->
     {Late, #jobs{sent = Sent} = Kept} =
-        drop_waiting(fun(#job{left = Left, deadline = D}) -> not Left andalso D =< Now end, gather(J)),
+        drop_waiting(fun(Job) -> py_job:is_late(Now, Job) end, gather(J)),
     {Marked, Effects} = lists:mapfoldr(fun(Job, Acc) -> py_job:expire(Now, Job, Acc) end, [], Sent),
     PutOff = fun(Job) -> {Later, []} = py_job:expire(Now, Job, []), {true, Later} end,
     {Told, Awaited} = py_awaited:expire(Now, Kept#jobs.awaited),

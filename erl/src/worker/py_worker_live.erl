@@ -30,11 +30,12 @@
 -type live() :: py_worker_view:live().
 -type args() :: #{pool := #pool{}, pool_pid := pid(), slot := pos_integer(), port := port(),
                   os_pid := pos_integer() | undefined, lane := py_os_lane:lane() | none,
-                  options := py_worker:options(), hello := #{atom() => _}}.
+                  options := py_worker:options(), hello := #{atom() => _},
+                  mail := [py_talk_inbox:mail()]}.
 
 -spec new(args()) -> live().
 new(#{pool := Pool, pool_pid := PoolPid, slot := Slot, port := Port, os_pid := OsPid, lane := Lane,
-      options := #{max_queue := MaxQueue, concurrency := Concurrency} = Options, hello := Hello}) ->
+      options := #{max_queue := MaxQueue, concurrency := Concurrency} = Options, hello := Hello, mail := Mail}) ->
     Now = py_time:now_ms(),
     Tenure = py_worker_tenure:new(Options, rand:uniform(), Now),
     L = #live{pool = Pool, pool_pid = PoolPid, slot = Slot, port = Port, lane = Lane,
@@ -42,7 +43,7 @@ new(#{pool := Pool, pool_pid := PoolPid, slot := Slot, port := Port, os_pid := O
               now = Now, hello = (maps:with([python, guard, os_pid], Hello))#{lane => Lane =/= none},
               jobs = py_worker_jobs:new(Concurrency), send = py_worker_send:new(Hello, Pool#pool.max_frame),
               ladder = py_worker_ladder:new(Pool#pool.interrupt_grace)},
-    tenure(py_worker_tenure:use(Tenure), bound({[], Tenure}, L)).
+    lists:foldl(fun mail/2, tenure(py_worker_tenure:use(Tenure), bound({[], Tenure}, L)), Mail).
 
 %% ---------------------------------------------------------------------------
 %% What happens
@@ -63,14 +64,14 @@ accept(#req{kind = urgent} = Req, _, #live{max_queue = Max} = L) ->
 accept(Req, Now, L) ->
     case py_worker_view:takes(Req, L) of
         true when Req#req.within =/= none -> nest(Req, Now, L);
-        true -> push(Req, Now, L);
+        true -> push(Req, Now, L#live.max_queue, L);
         false -> py_worker_end:give_back(Req, L#live.pool_pid), L;
         {full, What, Max} ->
             py_worker_view:publish_contexts(L),
             effect({answer, Req#req.reply_to, {error, {overloaded, What, Max}}}, L)
     end.
 
-push(#req{caller = Caller} = Req, Now, #live{max_queue = Max, tenure = Tenure, since = Since} = L) ->
+push(#req{caller = Caller} = Req, Now, Max, #live{tenure = Tenure, since = Since} = L) ->
     Id = py_worker_streams:next_id(L#live.last_id, L#live.streams),
     case py_worker_jobs:push(Id, Req, Max, L#live.jobs) of
         {[], Jobs} ->
@@ -191,19 +192,18 @@ parting({later, Ms, Leaving}, L) ->
     _ = erlang:send_after(Ms, self(), {py_worker, {let_go, Leaving}}),
     L.
 
-%% Somebody wants to send Python a message, or Python wants one.
+%% Somebody wants to send Python a message, or Python wants one; or a handler gets one.
 -spec mail(py_talk_inbox:mail(), live()) -> live().
+mail({message, Req}, #live{sealed = true} = L) -> py_worker_end:refuse(Req), L;
+mail({message, Req}, L) -> push(Req, py_time:now_ms(), ?WAITING_MAX, L);
+mail({release, Handler}, L) -> parting({close, {release, [Handler]}}, L);
 mail({withdraw, _}, #live{inbox = none} = L) -> L;
-mail(Mail, #live{inbox = none, port = Port, pool = #pool{max_frame = Max}} = L) ->
-    mail(Mail, L#live{inbox = py_talk_inbox:start(Port, Max)});
-mail({inbox, From, Box}, #live{inbox = Inbox, tenure = Tenure} = L) ->
-    case Box =:= worker orelse py_worker_tenure:is_context(Box, Tenure) of
-        true -> py_talk_inbox:opened(Inbox, Box), effect({answer, From, {ok, Inbox}}, L);
-        false -> effect({answer, From, closed}, L)
-    end;
-mail({take, Id, Job, Frame}, #live{inbox = Inbox} = L) ->
-    py_talk_inbox:take(Inbox, Id, py_worker_view:box(Job, L), Frame), L;
-mail({withdraw, Id}, #live{inbox = Inbox} = L) -> py_talk_inbox:withdraw(Inbox, Id), L.
+mail(Mail, #live{inbox = none, port = Port, pool = Pool, about = About} = L) ->
+    mail(Mail, L#live{inbox = py_talk_inbox:start(Port, Pool, About)});
+mail(Mail, #live{inbox = Inbox} = L) ->
+    Box = py_worker_view:box(Mail, L),
+    py_talk_inbox:tell(Inbox, Mail, Box),
+    effects([{answer, From, case Box of closed -> closed; _ -> {ok, Inbox} end} || {inbox, From, _} <- [Mail]], L).
 
 %% The program should not run anything new: another worker will get the slot.
 %% What is bound to this one stays, as in any replacement.

@@ -46,13 +46,16 @@ last(#live{jobs = Jobs}) ->
     end.
 
 %% Who waits for this request, a job or a stream, if anybody does; who keeps the funs that
-%% requests have brought; and where messages for Python are.
--spec who({caller, py_wire:id() | none} | keeper | inbox, {live, live()} | tuple() | atom()) ->
-          pid() | none.
+%% requests have brought; where messages for Python are, and which of them are for this
+%% request's code.
+-spec who({caller | box, py_wire:id() | none} | keeper | inbox, {live, live()} | tuple() | atom()) ->
+          pid() | none | py_talk_inbox:box() | closed.
 who({caller, Id}, {live, L}) ->
     case request(Id, L) of #req{owner = Owner} -> Owner; none -> none end;
 who(keeper, {live, #live{given = Given}}) -> py_talk_given:keeper(Given);
 who(inbox, {live, #live{inbox = Inbox}}) -> Inbox;
+who({box, Id}, {live, L}) -> box_of(Id, L);
+who({box, _}, _) -> worker;
 who(_, _) -> none.
 
 request(Id, #live{jobs = Jobs, streams = Streams}) ->
@@ -61,9 +64,18 @@ request(Id, #live{jobs = Jobs, streams = Streams}) ->
         Req -> Req
     end.
 
-%% From where this request takes messages.
--spec box(py_wire:id() | none, live()) -> py_talk_inbox:box() | closed.
-box(Id, #live{tenure = Tenure} = L) ->
+%% Which messages this is about: those for whoever it says, or for the code of a request.
+-spec box(py_talk_inbox:mail(), live()) -> py_talk_inbox:box() | closed.
+box({take, _, Job, _}, L) -> box_of(Job, L);
+box({inbox, _, Box}, L) -> open_box(Box, L);
+box({on_message, Box, _}, L) -> open_box(Box, L);
+box(_, _) -> worker.
+
+open_box(Box, _) when is_atom(Box) -> Box;
+open_box(Context, #live{tenure = Tenure}) ->
+    case py_worker_tenure:is_context(Context, Tenure) of true -> Context; false -> closed end.
+
+box_of(Id, #live{tenure = Tenure} = L) ->
     case request(Id, L) of
         #req{context = Context} = Req when Context =/= none ->
             case py_worker_tenure:open_context(Req, Tenure) of none -> closed; _ -> Context end;

@@ -37,6 +37,7 @@ __all__ = [
     "decoder",
     "encoder",
     "make_ref",
+    "on_message",
     "receive",
     "self",
     "send",
@@ -401,6 +402,30 @@ def receive(timeout=None):
     if taken is None:
         raise TimeoutError(f"there was no message within {timeout} s")
     return taken[0]
+
+
+def on_message(handler):
+    """Have this called with each message that `py:send/2` has sent.
+
+    Used as a decorator or called with the function, which may be a coroutine
+    function:
+
+        @erlang.on_message
+        def changed(message):
+            cache.pop(message, None)
+
+    The messages are those that `receive` would take, also those that are
+    there already.  They come one at a time, between the calls of the worker,
+    or, if it is a coroutine function, beside them.  What it returns is of no
+    use; what it raises is in Erlang's log.  A new handler takes the place of
+    the one before; None only ends that.  Returns the handler.
+    """
+    if handler is not None and not callable(handler):
+        raise TypeError(
+            f"a handler is a function, not {type(handler).__name__}"
+        )
+    _in_worker("on_message").on_message(handler)
+    return handler
 
 
 def whereis(name):

@@ -208,6 +208,24 @@ static void it_asks_for_the_state(void **state)
     assert_int_equal(reads, 0);
 }
 
+/* It is kept, and nobody waits. */
+static void a_handler_is_told(void **state)
+{
+    (void)state;
+    evaluate("erlang.on_message(print) is print", "ok");
+    assert_string_equal(text, "True");
+    next_frame();
+    assert_int_equal(strncmp(text, "{event,on_message,{none,", 24), 0);
+    evaluate("print in erlang._handle.kept.values()", "ok");
+    assert_string_equal(text, "True");
+    evaluate("erlang.on_message(None)", "ok");
+    next_frame();
+    assert_string_equal(text, "{event,on_message,{none,none}}");
+    evaluate("erlang.on_message('f')", "ok");
+    assert_string_equal(text, "TypeError: a handler is a function, not str");
+    assert_int_equal(reads, 0);
+}
+
 static void items_are_pulled(void **state)
 {
     (void)state;
@@ -287,6 +305,7 @@ int main(void)
         cmocka_unit_test(it_cannot_be_encoded),
         cmocka_unit_test(it_is_looked_up),
         cmocka_unit_test(it_asks_for_the_state),
+        cmocka_unit_test(a_handler_is_told),
         cmocka_unit_test(items_are_pulled),
         cmocka_unit_test(a_signal_ends_the_wait),
         cmocka_unit_test(who_gives_up_leaves_nothing),
