@@ -90,6 +90,7 @@ test_scripts = \
 	test/call/sources.escript \
 	test/call/stream.escript \
 	test/call/tags.escript \
+	test/call/uvloop.escript \
 	test/call/values.escript \
 	test/call/where.escript \
 	test/docs/docs.escript \
@@ -238,6 +239,7 @@ test_data = \
 	test/py/clean.py \
 	test/py/drip.py \
 	test/py/farewell.py \
+	test/py/forks.py \
 	test/py/given.py \
 	test/py/glutton.py \
 	test/py/hoard.py \

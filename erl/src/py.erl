@@ -128,6 +128,7 @@
     contexts => pos_integer() | infinity,
     handles => pos_integer() | infinity,
     concurrency => pos_integer(),
+    loop => asyncio | uvloop,
     max_frame => pos_integer(),
     logs => boolean(),
     memory => memory_limits(),
@@ -153,7 +154,8 @@
 %% each new worker runs; milliseconds that a call may take (30000); callers that may wait
 %% for a worker (10000), and how many milliseconds each of them may wait (`infinity');
 %% how many contexts a worker may have, and how many of its objects handles (both
-%% `infinity'); bytes that a request or a reply may
+%% `infinity'); how many coroutines it awaits at a time (100), and whose loop does that
+%% (`asyncio'); bytes that a request or a reply may
 %% have (268435456); whether what Python prints and logs goes to Erlang's logger
 %% (`true'); limits of each worker's memory; when a worker is replaced by a fresh one,
 %% and when it gives memory back ({@link trim/1}); whether what calls cost is summed up
@@ -768,9 +770,10 @@ register_function(Name, Function, Options) ->
 %% @doc Sends a message to Python: ``ok = py:send({default, 1}, {price, 3})'', or to a
 %% context, ``ok = py:send(C, stop)''. Code that runs there takes it by
 %% `erlang.receive(timeout=5)', or a handler gets it (`erlang.on_message'); until then it
-%% waits. Messages of one process come in the order in which they were sent. `ok' does not say that Python will take it: what is there
-%% when the worker ends, or the context is closed, is dropped. A worker, and a context, may
-%% have 10,000 messages: then this is `{error, {overloaded, messages, 10000}}'.
+%% waits. Messages of one process come in the order in which they were sent. `ok' does not
+%% say that Python will take it: what is there when the worker ends, or the context is
+%% closed, is dropped. A worker, and a context, may have 10,000 messages: then this is
+%% `{error, {overloaded, messages, 10000}}'.
 -spec send({Pool :: atom(), Id :: pos_integer()} | py_context:context(), term()) ->
           ok | {error, term()}.
 send(To, Message) ->

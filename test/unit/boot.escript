@@ -11,6 +11,7 @@ main(_) ->
         {"hello comes first", fun first/0},
         {"then what to do with the logs", fun logs/0},
         {"whether the lane was opened is said if there is one", fun lane/0},
+        {"then which loop is meant", fun loop/0},
         {"then its first numbers about memory are learnt", fun memory/0},
         {"then the pool is asked, and its steps are run in order", fun steps/0},
         {"too late, and where it is", fun late_where/0},
@@ -26,7 +27,7 @@ main(_) ->
 said() -> #{protocol => 1, python => <<"3.11">>}.
 
 new() ->
-    {run, hello, Boot} = py_worker_boot:new(true),
+    {run, hello, Boot} = py_worker_boot:new(#{logs => true, loop => asyncio}),
     Boot.
 
 greeted() ->
@@ -39,11 +40,11 @@ running(Steps) ->
     Boot.
 
 first() ->
-    ?assertMatch({run, hello, _}, py_worker_boot:new(false)).
+    ?assertMatch({run, hello, _}, py_worker_boot:new(#{logs => false, loop => asyncio})).
 
 logs() ->
     Window = py_talk_events:window(),
-    {run, hello, Boot} = py_worker_boot:new(false),
+    {run, hello, Boot} = py_worker_boot:new(#{logs => false, loop => asyncio}),
     ?assertMatch({run, {listen, false, Window, true, true}, _}, py_worker_boot:result({ok, said()}, Boot)).
 
 lane() ->
@@ -69,6 +70,15 @@ steps() ->
     ?assertEqual([{exec, <<"a">>}, {exec, <<"b">>}], [py_worker_boot:op(A), py_worker_boot:op(B)]),
     {done, Done} = py_worker_boot:result({ok, none}, Two),
     ?assertMatch({done, _}, py_worker_boot:steps([], Done)).
+
+loop() ->
+    {run, hello, Boot} = py_worker_boot:new(#{logs => true, loop => uvloop}),
+    {run, {listen, _, _, _, _}, Listening} = py_worker_boot:result({ok, said()}, Boot),
+    {run, Use, Using} = py_worker_boot:result(ok, Listening),
+    ?assertEqual({call, 'erlang._aio', use, [uvloop], #{}}, py_worker_boot:op(Use)),
+    ?assertMatch({run, memory_stats, _}, py_worker_boot:result({ok, none}, Using)),
+    ?assertEqual({failed, <<"loop => uvloop: ModuleNotFoundError: No module named 'uvloop'">>},
+                 py_worker_boot:result({error, {'ModuleNotFoundError', <<"No module named 'uvloop'">>}}, Using)).
 
 options() ->
     ?assertEqual(#{filename => <<"<init 2>">>, traceback => true}, py_worker_boot:opts(code(<<"a">>))),

@@ -59,6 +59,8 @@ calls() ->
       "objects of a worker that may have [a handle](docs/handles.md)"},
      {concurrency, {integer, 1, ?WAITING_MAX}, 100,
       "[coroutines](docs/asyncio.md) that a worker awaits at a time"},
+     {loop, {one_of, [asyncio, uvloop]}, asyncio,
+      "whose [loop](docs/asyncio.md#the-loop) awaits them; without `uvloop` in Python, a pool with `uvloop` does not start"},
      {max_frame, {integer, ?LEAST_POOL_MAX_FRAME, ?FRAME_LIMIT}, ?DEFAULT_MAX_FRAME,
       "bytes of one request or reply"}].
 
@@ -185,6 +187,7 @@ profile() ->
     contexts := pos_integer() | infinity,
     handles := pos_integer() | infinity,
     concurrency := pos_integer(),
+    loop := asyncio | uvloop,
     max_frame := pos_integer(),
     memory := memory_limits(),
     recycle := recycle_limits(),

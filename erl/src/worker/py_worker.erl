@@ -47,7 +47,7 @@
 %% What a pool's options say of a worker.
 -type options() :: #{env := py_secret:secret(list()), logs := boolean(),
                      start_timeout := non_neg_integer(), max_queue := non_neg_integer(),
-                     concurrency := pos_integer(), memory := py_os_limit:limits(), _ => _}.
+                     concurrency := pos_integer(), loop := asyncio | uvloop, memory := py_os_limit:limits(), _ => _}.
 -type args() :: #{pool := #pool{}, pool_pid := pid(), slot := pos_integer(),
                   options := options()}.
 
@@ -163,7 +163,7 @@ handle_continue(open, #state{options = #{memory := Limits} = Options} = S) ->
         {error, Text} -> no_program(Text, S)
     end.
 
-open(Limits, #state{options = #{logs := Logs, env := Env} = Options} = S) ->
+open(Limits, #state{options = #{env := Env} = Options} = S) ->
     case py_os_port:open(Options#{env := py_secret:show(Env), worker => S#state.slot}) of
         {ok, Port, OsPid} ->
             About = py_talk_log:metadata(S#state.pool, S#state.slot, OsPid),
@@ -172,7 +172,7 @@ open(Limits, #state{options = #{logs := Logs, env := Env} = Options} = S) ->
             py_pool_board:set_limits(S#state.pool, self(), Limits),
             Events = py_talk_events:new(About, Port, Options),
             Opened = S#state{port = Port, os_pid = OsPid, events = Events},
-            boot(py_worker_boot:new(Logs), Opened);
+            boot(py_worker_boot:new(Options), Opened);
         {error, Text} ->
             py_os_cgroup:remove(Limits),
             no_program(Text, S)

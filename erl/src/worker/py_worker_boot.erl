@@ -16,6 +16,7 @@
     step :: step(),
     rest = [] :: [step()],
     logs :: boolean(),
+    loop :: asyncio | uvloop,
     hello = #{} :: map(),
     memory = #{} :: map(),
     mail = [] :: [py_talk_inbox:mail()]     % the last first
@@ -28,9 +29,9 @@
               | {done, boot()}                  % ask the pool for more
               | {failed, binary()}.
 
--spec new(Logs :: boolean()) -> next().
-new(Logs) ->
-    {run, hello, #boot{step = hello, logs = Logs}}.
+-spec new(#{logs := boolean(), loop := asyncio | uvloop, _ => _}) -> next().
+new(#{logs := Logs, loop := Loop}) ->
+    {run, hello, #boot{step = hello, logs = Logs, loop = Loop}}.
 
 %% What the worker itself asks, in every step: requests of callers have other Ids.
 -spec request(py_wire:op(), map()) -> iodata().
@@ -64,7 +65,7 @@ steps([], Boot) -> {done, Boot}.
 %% What the program answered to the current step.
 -spec result(py_result:result(), boot()) -> next().
 result({ok, #{protocol := ?PROTOCOL_VERSION} = Hello}, #boot{step = hello, logs = Logs} = Boot) ->
-    steps([{listen, Logs, py_talk_events:window(), true, true}, memory_stats],
+    steps([{listen, Logs, py_talk_events:window(), true, true} | loop(Boot)] ++ [memory_stats],
           Boot#boot{hello = Hello});
 result(Result, #boot{step = hello}) ->
     failed("unexpected hello: ~tp", [Result]);
@@ -79,7 +80,12 @@ result({ok, Memory}, #boot{step = memory_stats, rest = Rest} = Boot) ->
 result(_, #boot{rest = Rest} = Boot) ->
     steps(Rest, Boot).
 
+%% Another loop has to be there before there is code that needs it.
+loop(#boot{loop = asyncio}) -> [];
+loop(#boot{loop = Name}) -> [{call, 'erlang._aio', use, [Name], #{}}].
+
 what(hello) -> "Python's start";
+what({call, 'erlang._aio', use, [Name], _}) -> io_lib:format("loop => ~s", [Name]);
 what({code, {definition, Id}, _}) -> io_lib:format("exec_all, definition ~b", [Id]);
 what({code, {Option, N}, _}) -> io_lib:format("~s, piece ~b", [Option, N]);
 what(Step) -> io_lib:format("~tp", [Step]).

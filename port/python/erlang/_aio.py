@@ -10,6 +10,7 @@ loop's thread.
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
 import sys
 import threading
@@ -53,6 +54,15 @@ number: ContextVar[int] = ContextVar("erlang.job", default=0)
 _captured: ContextVar[Any] = ContextVar("captured", default=None)
 
 
+_new_loop = asyncio.new_event_loop
+
+
+def use(name: str) -> None:
+    """Have the loop be one of this module's.  Called before anything is awaited."""
+    global _new_loop
+    _new_loop = importlib.import_module(name).new_event_loop
+
+
 def start(news: int, most: int) -> None:
     """Start the loop, which looks for news when this descriptor is readable.
 
@@ -62,7 +72,7 @@ def start(news: int, most: int) -> None:
     if _thread is not None and _thread.is_alive():
         return
     _most = most
-    _loop = asyncio.new_event_loop()
+    _loop = _new_loop()
     Context().run(_loop.add_reader, news, _look)  # not in that of this job
     _thread = threading.Thread(target=_run, name="asyncio", daemon=True)
     _thread.start()
@@ -286,8 +296,36 @@ def _forked() -> None:
     global _is_child
     if _thread is not None and threading.get_ident() == _thread.ident:
         _is_child = True
-        getattr(_loop, "_ready", _waiting).clear()
-        _loop.stop()
+        if hasattr(_loop, "_ready"):
+            _loop._ready.clear()
+            _loop.stop()
+        else:
+            _end_with_step()
+
+
+def _end_with_step() -> None:
+    """For a loop like uvloop's, which does not show what else is to run.
+
+    It would also look for news, and take what is the parent's.  So the child
+    ends as soon as the outermost function of the step does.
+    """
+    frame = sys._getframe()
+    while frame.f_back and frame.f_back.f_code is not _run.__code__:
+        frame = frame.f_back
+    frame.f_trace = _Step()
+    sys.settrace(lambda *_: None)
+
+
+class _Step:
+    """A trace function: exits when the function is left, as that is left."""
+
+    _error: BaseException | None = None
+
+    def __call__(self, frame: Any, event: str, arg: Any) -> _Step:
+        if event == "return":
+            _exit(self._error)
+        self._error = arg[1] if event == "exception" else None
+        return self
 
 
 def _exit(error: BaseException | None) -> NoReturn:
