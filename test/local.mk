@@ -135,6 +135,7 @@ test_scripts = \
 	test/pool/awaiting.escript \
 	test/pool/definitions.escript \
 	test/pool/drain.escript \
+	test/pool/restart.escript \
 	test/pool/lives.escript \
 	test/pool/named.escript \
 	test/pool/options.escript \

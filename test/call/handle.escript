@@ -38,7 +38,6 @@ main(_) ->
         {"what keeps an object alive", fun referrers/0},
         {"releasing frees the object, behind what was sent before", fun release/0},
         {"a handle that was released", fun released/0},
-        {"a worker has as many as it may, and the next worker gets the others", fun quota/0},
         {"the owner's death releases it, at any moment", 60_000, fun owner_dies/0},
         {"a spawn_call's handle belongs to who has called", fun spawned_owner/0},
         {"nobody waits for it any more: it is released", 60_000, fun late/0},
@@ -449,34 +448,6 @@ late() ->
     ?assertEqual({ok, 1}, py:eval(<<"1">>)),
     %% A helper that was killed when it had the answer has left some, which end with their owner.
     fixture:wait_until(fun() -> {ok, Rows} = py_handle:types(), [T || #{type := T} <- Rows] -- [<<"list">>] =:= [] end).
-
-quota() ->
-    {ok, _} = py:start_pool(other, #{size => 2, handles => 3, concurrency => 2}),
-    Make = fun(Options) -> py:call(builtins, list, [], #{}, Options#{return => handle}) end,
-    In = #{pool => other},
-    Full = {error, {overloaded, handles, 3}},
-    Handles = [H || {ok, H} <- [Make(In) || _ <- lists:seq(1, 6)]],
-    ?assertEqual([3, 3], [N || #{handles := N} <- fixture:workers(other)]),
-    Counts = <<"__import__('builtins').__dict__.__setitem__('ran', True)">>,
-    [?assertEqual(Full, Result)
-     || Result <- [py:eval(Counts, #{}, In#{return => handle}), Make(#{pool => {other, 1}}),
-                   py_handle:get(hd(Handles), '__class__', #{return => handle}),
-                   py:await(py:spawn_call(builtins, list, [], #{}, In#{return => handle})),
-                   py_handle:copy(hd(Handles), {other, 2})]],
-    ?assertEqual({ok, [{1, Full}, {2, Full}]}, Make(#{pool => {other, all}})),
-    ?assertEqual({error, [Full, Full]}, py:parallel([{builtins, list, []}, {builtins, list, []}], In#{return => handle})),
-    %% It has not run, and calls without a handle go on.
-    ?assertEqual({ok, [{1, {ok, false}}, {2, {ok, false}}]},
-                 py:eval(<<"'ran' in __import__('builtins').__dict__">>, #{}, #{pool => {other, all}})),
-    ok = py_handle:release(hd(Handles)),
-    {ok, Again} = Make(In),
-    release_all([Again | tl(Handles)]),
-    %% Many at once, also while workers are busy: not one more.
-    fixture:wait_until(fun() -> [0, 0] =:= [N || #{handles := N} <- fixture:workers(other)] end),
-    Refs = [py:spawn_call(time, sleep, [0.02], #{}, In#{return => handle}) || _ <- lists:seq(1, 20)],
-    Results = [py:await(Ref) || Ref <- Refs],
-    ?assertEqual({6, 14}, {length([H || {ok, H} <- Results]), length([R || R <- Results, R =:= Full])}),
-    ok = py:stop_pool(other).
 
 made_up() ->
     H = kept(<<"[1]">>, #{pool => {default, 1}}),

@@ -2,7 +2,8 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%! -pa test/lib
 %%
-%% How handles end with their worker, what is heard of that, and that nothing is left of them.
+%% How many handles there may be, how they end with their worker, what is heard of that, and
+%% that nothing is left of them.
 -mode(compile).
 -include_lib("stdlib/include/assert.hrl").
 
@@ -17,6 +18,7 @@ main(_) ->
         {"a finalizer that does not end is ended with its worker", 60_000, fun stuck_finalizer/0},
         {"a recycled worker waits for its handles, but not for ever", 60_000, fun recycled/0},
         {"a restarted worker does not wait for them", 60_000, fun restarted/0},
+        {"a worker has as many as it may, and the next worker gets the others", fun quota/0},
         {"a hundred thousand made and released leave nothing", 300_000, fun flat/0},
         {"whoever makes, releases, dies and kills: objects stay apart, and nothing is left", 240_000,
          fun murder/0}
@@ -32,6 +34,34 @@ all_back() ->
     fixture:wait_until(fun() ->
         lists:all(fun(Id) -> py:eval(<<"1">>, #{}, #{pool => {default, Id}}) =:= {ok, 1} end, [1, 2])
     end).
+
+quota() ->
+    {ok, _} = py:start_pool(other, #{size => 2, handles => 3, concurrency => 2}),
+    Make = fun(Options) -> py:call(builtins, list, [], #{}, Options#{return => handle}) end,
+    In = #{pool => other},
+    Full = {error, {overloaded, handles, 3}},
+    Handles = [H || {ok, H} <- [Make(In) || _ <- lists:seq(1, 6)]],
+    ?assertEqual([3, 3], [N || #{handles := N} <- fixture:workers(other)]),
+    Counts = <<"__import__('builtins').__dict__.__setitem__('ran', True)">>,
+    [?assertEqual(Full, Result)
+     || Result <- [py:eval(Counts, #{}, In#{return => handle}), Make(#{pool => {other, 1}}),
+                   py_handle:get(hd(Handles), '__class__', #{return => handle}),
+                   py:await(py:spawn_call(builtins, list, [], #{}, In#{return => handle})),
+                   py_handle:copy(hd(Handles), {other, 2})]],
+    ?assertEqual({ok, [{1, Full}, {2, Full}]}, Make(#{pool => {other, all}})),
+    ?assertEqual({error, [Full, Full]}, py:parallel([{builtins, list, []}, {builtins, list, []}], In#{return => handle})),
+    %% It has not run, and calls without a handle go on.
+    ?assertEqual({ok, [{1, {ok, false}}, {2, {ok, false}}]},
+                 py:eval(<<"'ran' in __import__('builtins').__dict__">>, #{}, #{pool => {other, all}})),
+    ok = py_handle:release(hd(Handles)),
+    {ok, Again} = Make(In),
+    [ok = py_handle:release(H) || H <- [Again | tl(Handles)]],
+    %% Many at once, also while workers are busy: not one more.
+    fixture:wait_until(fun() -> [0, 0] =:= [N || #{handles := N} <- fixture:workers(other)] end),
+    Refs = [py:spawn_call(time, sleep, [0.02], #{}, In#{return => handle}) || _ <- lists:seq(1, 20)],
+    Results = [py:await(Ref) || Ref <- Refs],
+    ?assertEqual({6, 14}, {length([H || {ok, H} <- Results]), length([R || R <- Results, R =:= Full])}),
+    ok = py:stop_pool(other).
 
 %% Files that are open are written, too.
 end_frees() ->

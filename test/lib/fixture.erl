@@ -9,7 +9,7 @@
 -export([workers/0, workers/1, os_pids/0, os_pids/1, ports/0]).
 -export([is_running/1, kill/2, stop/1, proc_kb/2, proc_number/2, descriptors/1]).
 -export([unless_sanitized/0, without_stack/1]).
--export([hold/1, release/1, memory_stats/1, memory_stats/2, stack/1]).
+-export([start_p/1, slow_call/2, hold/1, release/1, memory_stats/1, memory_stats/2, stack/1]).
 -export([wait_until/1, wait_until/2, tmpdir/0, count/2, contains/2, has_numpy/0, has_glibc/0]).
 
 %% The tests, between "the application starts" and "nothing is left behind".
@@ -164,6 +164,23 @@ without_stack(Why) -> Why.
 descriptors(OsPid) ->
     {ok, Names} = file:list_dir(["/proc/", integer_to_list(OsPid), "/fd"]),
     length(Names).
+
+%% Starts the pool `p', with these options; the test stops it, but for one that fails.
+-spec start_p(map()) -> map().
+start_p(Options) ->
+    _ = py:stop_pool(p, 0),
+    Base = #{size => 1, python_path => [python_path()],
+             init => <<"import os, time, wedge">>},
+    {ok, _} = py:start_pool(p, maps:merge(Base, Options)),
+    #{pool => p}.
+
+%% A call of some seconds that runs when this returns.
+-spec slow_call(number(), map()) -> reference().
+slow_call(Seconds, In) ->
+    File = filename:join(tmpdir(), "how"),
+    Ref = py:spawn_call(wedge, confess, [list_to_binary(File), Seconds], #{}, In),
+    wait_until(fun() -> filelib:is_file(File ++ ".started") end),
+    Ref.
 
 %% Keeps a worker busy, which it is when this returns, until it is released:
 %% nothing else has to be done in time. Its Python has imported wedge.
