@@ -345,10 +345,21 @@ outlive() ->
     ?assertEqual({ok, mine}, py:eval(<<"erlang.mine()">>, #{}, In)),
     ok = py:restart_workers(mortal),
     ?assertEqual({ok, mine}, py:eval(<<"erlang.mine()">>, #{}, In)),
+    Calls = fun() -> py:eval(<<"erlang.mine()">>, #{}, In) =:= {ok, mine} end,
+    [begin
+         Kill(),
+         fixture:wait_until(Calls)
+     end || Kill <- [fun() -> fixture:kill("KILL", hd(fixture:os_pids(mortal))) end,
+                     fun() -> kill(py_pool_board:pool(element(2, py_pool_board:find(mortal)))) end,
+                     fun() -> kill(py_pool_board:supervisor(mortal)) end]],
     ok = py:stop_pool(mortal),
     {ok, _} = py:start_pool(mortal, #{size => 1, init => <<"from erlang import mine; there = mine()">>}),
     ?assertEqual({ok, mine}, py:eval(<<"there">>, #{}, In)),
     ok = py:stop_pool(mortal).
+
+kill({_, Pid}) ->
+    exit(Pid, kill),
+    fixture:wait_until(fun() -> not is_process_alive(Pid) end).
 
 unregister() ->
     ?assertEqual({error, {no_function, <<"never">>}}, py:unregister_function(never)),

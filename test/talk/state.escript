@@ -441,6 +441,12 @@ outlives() ->
     ?assertEqual({ok, <<"still here">>}, py_state:get(<<"kept">>)),
     ?assertMatch(#{keys := 1, bytes := Bytes}, py_state:info()),
     ?assertEqual({ok, <<"still here">>}, python("erlang.state['kept']")),
+    {ok, Pool} = py_pool_board:find(writers),
+    [begin
+         exit(Pid, kill),
+         fixture:wait_until(fun() -> not is_process_alive(Pid) end),
+         fixture:wait_until(fun() -> python("erlang.state['kept']") =:= {ok, <<"still here">>} end)
+     end || {_, Pid} <- [py_pool_board:pool(Pool), py_pool_board:supervisor(writers)]],
     ok = py:stop_pool(writers),
     ?assertEqual({ok, <<"still here">>}, py_state:take(<<"kept">>)).
 
