@@ -18,6 +18,7 @@ erl_sources = \
 	erl/src/call/py_handles.erl \
 	erl/src/call/py_iter.erl \
 	erl/src/call/py_message.erl \
+	erl/src/call/py_named.erl \
 	erl/src/call/py_opening.erl \
 	erl/src/call/py_option.erl \
 	erl/src/call/py_options.erl \

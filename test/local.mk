@@ -74,6 +74,7 @@ test_scripts = \
 	test/call/coroutines.escript \
 	test/call/context_copy.escript \
 	test/call/context_end.escript \
+	test/call/context_named.escript \
 	test/call/deadline.escript \
 	test/call/decoders.escript \
 	test/call/errors.escript \

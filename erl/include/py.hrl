@@ -50,7 +50,8 @@
     worker :: pid(),
     id :: pos_integer(),
     owner :: pid(),                     % whose it is
-    idle = infinity :: timeout()        % how long it may be without use (ms)
+    idle = infinity :: timeout(),       % how long it may be without use (ms)
+    name = none :: atom()               % if it has one, its owner is its keeper (py_named)
 }).
 
 %% An object that stays in its worker (py_handle). The program knows it by its number, and
@@ -63,11 +64,13 @@
 
 %% What the last argument of a call comes to (py_options).
 -record(opts, {
-    pool = default :: py_target:target() | #py_context{} | #py_handle{},
+    pool = default :: py_target:target() | #py_context{} | #py_handle{}
+                    | {context, Pool :: atom(), Name :: atom()},
     timeout = default :: timeout() | default,
     recycle = true :: boolean(),
     keep = false :: boolean(),          % whether its value stays in Python (py_handle)
-    wire = #{} :: #{atom() => term()}
+    wire = #{} :: #{atom() => term()},
+    said = false :: boolean()           % whether the option `pool' was given
 }).
 
 %% A job waits its turn; an urgent request is answered as soon as Python can;

@@ -86,7 +86,7 @@
     none => atom(),
     binaries => str | bytes,
     arrays => list | binary,
-    context => py_context:context(),
+    context => py_context:context() | atom(),
     filename => unicode:chardata(),
     line => pos_integer(),
     tags => false | in | true,

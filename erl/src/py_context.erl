@@ -20,6 +20,9 @@
 %% context that was closed has the result `{error, {badarg, Text}}'. If the workers have
 %% as many contexts as they may, {@link open/1} returns `{error, {overloaded, contexts,
 %% Max}}'.
+%%
+%% A context with a `name' is opened anew when somebody asks for it by that after its worker
+%% has ended, with the code of its option `init'.
 %% `docs/contexts.md' has more.
 -module(py_context).
 
@@ -31,16 +34,18 @@
 -opaque context() :: #py_context{}.
 %% What {@link open/1} returns.
 -type options() :: timeout()
-                 | #{timeout => timeout(), pool => py:target(), from => context(),
-                     idle => pos_integer(), name => atom()}
+                 | #{timeout => timeout(), pool => py:target(), from => context() | atom(),
+                     idle => pos_integer(), name => atom(), init => py:code() | [py:code()]}
                  | py:keywords().
 %% How long to wait for a worker, and on which one the context is to be: any of the pool
 %% `default', of another pool, or `{Pool, Id}'. Or another context, whose names it has,
 %% on the same worker: for the same objects, except that its functions see the new
 %% context's names. With `idle' the context is closed when it was not used for so many
-%% milliseconds, at the latest after twice that time. By its `name' others find it ({@link
-%% find/1}); while one of that name is open in the pool, there is no other: `{error,
-%% {already_open, Context}}'.
+%% milliseconds, at the latest after twice that time. The code of `init' runs in it before
+%% anybody has it; if that fails, there is no context: `{error, {init, N, Reason}}', for the
+%% N-th piece. By its `name' others find it ({@link find/1}, and the option `context' of
+%% calls); while one of that name is open in the pool, there is no other: `{error,
+%% {already_open, Context}}'. `from' may be such a name, too.
 
 %% @equiv open(#{})
 -spec open() -> {ok, context()} | {error, term()}.
@@ -60,7 +65,8 @@ find(Name) ->
 
 %% @doc The context that was opened in this pool with the option `name', if it is open:
 %% ``{ok, C} = py_context:find(carts)''; else `{error, {no_context, Name}}'. It belongs to
-%% whoever has opened it. Its worker is asked, so this waits as a call does.
+%% whoever has opened it. This does not wait for Python, unless the context's worker has
+%% ended: then it is opened anew, and if that cannot be, the error says why.
 -spec find(atom(), atom()) -> {ok, context()} | {error, term()}.
 find(Pool, Name) when is_atom(Name) ->
     py_opening:find(py_args:pool(Pool), Name);
@@ -68,11 +74,12 @@ find(_, Other) ->
     py_options:must_be(Other, "the name", "an atom").
 
 %% @doc Closes a context, whoever has opened it. Its names are dropped once its worker has
-%% done what it had to do before. This is harmless if the context is closed already, or
+%% done what it had to do before. One that has a name is closed even if it was opened anew
+%% since. This is harmless if the context is closed already, or
 %% its worker gone.
 -spec close(context()) -> ok.
-close(#py_context{worker = Worker, id = Id, owner = Owner}) ->
-    py_worker:let_go(Worker, {context, Id, Owner});
+close(#py_context{} = Context) ->
+    py_opening:close(Context);
 close(Other) ->
     not_a_context(Other).
 

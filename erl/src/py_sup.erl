@@ -1,8 +1,9 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
 %% The top supervisor: of the process that starts and stops pools, of the one that writes
-%% the state which workers share, and of one py_pool_sup for each pool. It owns the table of what is kept of a pool until it
-%% is stopped, that of the functions that Python may call, and that of the shared state.
+%% the state which workers share, and of one py_pool_sup for each pool. It owns
+%% the table of what is kept of a pool until it is stopped, that of the functions that
+%% Python may call, that of contexts' names, and that of the shared state.
 -module(py_sup).
 -behaviour(supervisor).
 
@@ -16,6 +17,7 @@ start_link(StateLimits) ->
 init(StateLimits) ->
     ok = py_pool_kept:new(),
     ok = py_talk_functions:new(),
+    ok = py_named:new(),
     ok = py_talk_state:new(),
     State = #{id => state, start => {py_talk_state, start_link, [StateLimits]}},
     Pools = #{id => pools, start => {py_pools, start_link, []}},

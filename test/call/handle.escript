@@ -155,6 +155,12 @@ places() ->
     ?assertEqual({ok, 7}, py_handle:item(H, 0)),
     ?assertEqual({ok, [[7]]}, py:call(builtins, list, [[H]])),
     ?assertEqual({ok, [[7]]}, py:call(builtins, list, [[H]], #{}, #{pool => other})),
+    %% What is said has to agree.
+    [?assertEqual({error, {badarg, <<"the handle is in the pool other, but pool is default">>}}, Result)
+     || Result <- [py:call(builtins, list, [[H]], #{}, #{pool => default}), py:call(H, copy, [], #{}, #{pool => default}),
+                   py:stream(builtins, iter, [H], #{}, #{pool => default}),
+                   py:await(py:spawn_call(builtins, list, [H], #{}, #{pool => default}))]],
+    {error, {badarg, _}} = py:call(H, copy, [], #{}, #{pool => {default, 1}}),
     ok = py:stop_pool(other).
 
 elsewhere() ->

@@ -32,7 +32,7 @@ values(_, Kind) -> values(Kind).
 values(boolean) -> "`true`, `false`";
 values(atom) -> "an atom";
 values(target) -> "a pool's name, `{Pool, Id}`, `{Pool, all}`";
-values(context) -> "a context";
+values(context) -> "a context or its name";
 values({one_of, Values}) -> lists:join(", ", [code(Value) || Value <- Values]);
 values({integer, Least, infinity}) -> io_lib:format("~b or more", [Least]);
 values({integer, Least, Most}) -> io_lib:format("~b..~b", [Least, Most]);
@@ -85,7 +85,7 @@ type(_, boolean) -> "boolean()";
 type(_, trims) -> "never | [idle | {after_growth, pos_integer()} | {every, pos_integer()}]";
 type(_, atom) -> "atom()";
 type(_, target) -> "target()";
-type(given, context) -> "py_context:context()";
+type(given, context) -> "py_context:context() | atom()";
 type(_, {one_of, Values}) -> lists:join("|", [io_lib:format("~tp", [V]) || V <- Values]);
 type(_, {integer, 0, _}) -> "non_neg_integer()";
 type(_, {integer, Least, _}) when Least > 0 -> "pos_integer()";

@@ -222,41 +222,47 @@ environment({What, Env, Expected}) ->
 %% ---------------------------------------------------------------------------
 %% Calls
 
-%% A record, because a script cannot see it by name: {opts, Pool, Timeout, Recycle, Wire}.
+%% A record, because a script cannot see it by name: {opts, Pool, Timeout, Recycle, Keep, Wire, Said}.
 call() ->
-    ?assertEqual({opts, default, default, true, false, #{}}, py_options:call(#{})),
-    ?assertEqual({opts, default, 7, true, false, #{}}, py_options:call(7)),
-    ?assertEqual({opts, default, infinity, true, false, #{}}, py_options:call(infinity)),
-    [?assertEqual({opts, Target, default, true, false, #{}}, py_options:single(#{pool => Target}))
+    ?assertEqual({opts, default, default, true, false, #{}, false}, py_options:call(#{})),
+    ?assertEqual({opts, default, 7, true, false, #{}, false}, py_options:call(7)),
+    ?assertEqual({opts, default, infinity, true, false, #{}, false}, py_options:call(infinity)),
+    [?assertEqual({opts, Target, default, true, false, #{}, true}, py_options:single(#{pool => Target}))
      || Target <- [pdf, {pdf, 2}]],
-    ?assertEqual({opts, {pdf, all}, default, true, false, #{}}, py_options:call(#{pool => {pdf, all}})),
+    ?assertEqual({opts, {pdf, all}, default, true, false, #{}, true}, py_options:call(#{pool => {pdf, all}})),
     Wire = #{traceback => true, none => null, binaries => bytes, arrays => binary,
              tags => true, frames => columns, capture => true, bill => true, chunk => 1_000_000,
              filename => <<"x.py">>, line => 7,
              traceparent => <<"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01">>},
     Options = Wire#{pool => pdf, timeout => ?LONGEST, recycle => false, return => handle},
-    ?assertEqual({opts, pdf, ?LONGEST, false, true, Wire}, py_options:call(Options)),
-    ?assertEqual({opts, pdf, ?LONGEST, false, true, Wire}, py_options:call(maps:to_list(Options))),
+    ?assertEqual({opts, pdf, ?LONGEST, false, true, Wire, true}, py_options:call(Options)),
+    ?assertEqual({opts, pdf, ?LONGEST, false, true, Wire, true}, py_options:call(maps:to_list(Options))),
     ?assertEqual(py_options:call(#{}), py_options:call(#{return => value})),
     ?assertEqual(lists:sort([Name || {Name, _, _, _} <- py_options:table()]),
                  lists:sort([context, deliver | maps:keys(Options)])),
-    ?assertEqual({message, {opts, pdf, 5, true, false, #{chunk => 3}}},
+    ?assertEqual({message, {opts, pdf, 5, true, false, #{chunk => 3}, true}},
                  py_options:opening(#{pool => pdf, timeout => 5, chunk => 3, deliver => message})),
-    ?assertEqual({pull, {opts, default, 7, true, false, #{}}}, py_options:opening(7)).
+    ?assertEqual({pull, {opts, default, 7, true, false, #{}, false}}, py_options:opening(7)).
 
 %% It says which worker, and its number goes to the program.
 context() ->
     Pool = #pool{name = pdf, size = 1, table = make_ref(), load = make_ref(), timeout = 1, max_frame = 1,
                  interrupt_grace = 0, close_grace = 0, drain = 0},
     Context = #py_context{pool = Pool, worker = self(), id = 7, owner = self()},
-    ?assertEqual({opts, Context, 5, true, false, #{context => 7}},
+    ?assertEqual({opts, Context, 5, true, false, #{context => 7}, false},
                  py_options:call(#{context => Context, timeout => 5})),
+    ?assertEqual({opts, Context, default, true, false, #{context => 7}, true},
+                 py_options:call(#{context => Context, pool => pdf})),
+    [?assertEqual({opts, {context, In, cart}, default, true, false, #{context => cart}, Said},
+                  py_options:call(maps:merge(#{context => cart}, More)))
+     || {In, Said, More} <- [{default, false, #{}}, {pdf, true, #{pool => pdf}}]],
     ?assertEqual(pdf, py_target:pool(Context)),
     [?assertError(badarg, py_options:call(#{context => Wrong}))
-     || Wrong <- [7, self(), setelement(1, Context, py_stream)]],
+     || Wrong <- [7, "cart", self(), setelement(1, Context, py_stream)]],
     [?assertError(badarg, Check(#{context => Context}))
      || Check <- [fun py_options:spread/1, fun py_options:plain/1, fun py_options:context/1]],
-    ?assertError(badarg, py_options:call(#{context => Context, pool => pdf})).
+    [?assertError(badarg, py_options:call(#{context => Wrong, pool => Other}))
+     || {Wrong, Other} <- [{Context, default}, {Context, {pdf, 1}}, {cart, {pdf, 1}}]].
 
 %% {the check, what it is given, what is said about it}
 misuses() ->

@@ -184,6 +184,8 @@ owners() ->
     ?assertEqual([a, b, c], lists:sort(py_worker_tenure:owners(T))),
     {[{close, {context_close, [1]}}], One} = let_go({context, 1, a}, T),
     ?assertEqual([a, b, c], lists:sort(py_worker_tenure:owners(One))),
+    ?assertEqual([true, false, false, false, false],
+                 [py_worker_tenure:is_context(Id, Owner, One) || {Id, Owner} <- [{2, a}, {1, a}, {2, b}, {3, c}, {3, nix}]]),
     {[{close, {context_close, [2]}}], None} = let_go({context, 2, a}, One),
     ?assertEqual([b, c], lists:sort(py_worker_tenure:owners(None))),
     %% Even what is not known here may be open in the program.

@@ -13,7 +13,7 @@
 %% worker that waits for it from its start to its end, whatever it does.
 -module(py_binding).
 
--export([home/1, bind/2, heard_timeout/1, heard_more/1, told/2, release/1, release_dead/1]).
+-export([home/1, bind/2, heard_timeout/1, heard_more/1, told/2, release/1, release_dead/1, forget/0]).
 -export_type([home/0]).
 
 -include("py.hrl").
@@ -81,3 +81,9 @@ release_dead(Name) ->
         undefined ->
             ok
     end.
+
+%% No worker waits for the calling process any more.
+-spec forget() -> ok.
+forget() ->
+    _ = [erase(Key) || {?BINDING(_) = Key, _} <- get()],
+    ok.

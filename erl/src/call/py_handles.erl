@@ -26,12 +26,14 @@ forget() ->
     _ = persistent_term:erase(?MODULE),
     ok.
 
-%% The options of a request, to which the first handle in it says where it runs, unless
-%% the caller has said so.
--spec place(py_wire:op(), #opts{}) -> #opts{}.
-place(Op, #opts{pool = Name} = Opts) when is_atom(Name) ->
+%% The options of a request, to which the first handle in it says where it runs. If the
+%% caller has said so, it has to agree.
+-spec place(py_wire:op(), #opts{}) -> #opts{} | {error, {badarg, binary()}}.
+place(Op, #opts{pool = Name, said = Said} = Opts) when is_atom(Name) ->
     case are_expected() andalso first(Op) of
-        #py_handle{at = {Pool, _}} = Handle when Name =:= default; Name =:= Pool ->
+        #py_handle{at = {Pool, _}} when Said, Name =/= Pool ->
+            {error, {badarg, py_options:elsewhere("handle", Pool, Name)}};
+        #py_handle{} = Handle ->
             Opts#opts{pool = Handle};
         _ ->
             Opts

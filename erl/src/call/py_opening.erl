@@ -1,23 +1,61 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
 %% How a context is opened, and on which worker: its number goes with the request, so
-%% that the worker can close it whatever becomes of the answer. A name is given to it
-%% when it is open, and stays with it: whoever wants it asks whether it is open still.
+%% that the worker can close it whatever becomes of the answer. Then the code of its
+%% option `init' runs in it, before anybody else has it.
 -module(py_opening).
 
--export([open/1, find/2]).
+-export([open/1, find/2, close/1, placed/2]).
 
 -include("py.hrl").
 
 %% As these options say.
 -spec open(term()) -> {ok, #py_context{}} | {error, term()}.
 open(Options) ->
-    {More, Opts} = py_options:context(Options),
-    Id = erlang:unique_integer([positive]),
-    case open(Id, maps:get(idle, More, infinity), Opts) of
-        {ok, Context} -> named(maps:get(name, More, none), Context);
-        {error, _} = Error -> Error
+    {More, #opts{pool = Place} = Opts} = py_options:context(Options),
+    Make = fun() -> make(More, Opts) end,
+    case More of
+        #{name := Name} when Name =/= none ->
+            py_pool_board:with_open(py_target:pool(Place), fun(#pool{name = Pool}) ->
+                py_named:open(Pool, Name, Make)
+            end);
+        #{} ->
+            Make()
     end.
+
+%% What is copied may have been opened anew meanwhile.
+make(More, #opts{pool = {context, _, _}} = Opts) ->
+    placed(Opts, fun(Placed) -> make_there(More, Placed#opts{wire = #{}}) end);
+make(More, #opts{pool = #py_context{} = From} = Opts) ->
+    case py_named:current(From) of
+        {ok, Current} -> make_there(More, Opts#opts{pool = Current});
+        {error, _} = Error -> Error
+    end;
+make(More, Opts) ->
+    make_there(More, Opts).
+
+make_there(More, #opts{pool = Place} = Opts) ->
+    py_pool_board:with_open(py_target:pool(Place), fun(Pool) ->
+        Deadline = py_request:deadline(Opts, Pool),
+        Id = erlang:unique_integer([positive]),
+        case open(Id, maps:get(idle, More, infinity), Opts#opts{timeout = py_time:left(Deadline)}) of
+            {ok, Context} -> start(lists:enumerate(maps:get(init, More, [])), Context, Deadline);
+            {error, _} = Error -> Error
+        end
+    end).
+
+start([], Context, _) ->
+    {ok, Context};
+start([{N, Code} | Rest], #py_context{id = Id} = Context, Deadline) ->
+    File = <<"<init ", (integer_to_binary(N))/binary, ">">>,
+    Wire = #{context => Id, traceback => true, filename => File},
+    case py_request:run({exec, Code}, #opts{pool = Context, timeout = py_time:left(Deadline), wire = Wire}) of
+        ok -> start(Rest, Context, Deadline);
+        {error, Reason} -> close(Context), {error, {init, N, Reason}}
+    end.
+
+%% ---------------------------------------------------------------------------
+%% Where it is
 
 %% On the worker of the other one, as a copy, if one is given; else on the worker that is
 %% named, or where there are fewest.
@@ -68,39 +106,31 @@ fewest(Full, Pool) ->
     end.
 
 %% ---------------------------------------------------------------------------
-%% Names
-
-named(none, Context) -> {ok, Context};
-named(Name, #py_context{pool = Pool} = Context) -> named(py_pool_board:context(Pool, Name), Name, Context).
-
-named(Old, Name, #py_context{pool = Pool, worker = Worker, id = Id, owner = Owner} = Context) ->
-    case Old =/= none andalso is_open(Old) of
-        true ->
-            py_worker:let_go(Worker, {context, Id, Owner}),
-            {error, {already_open, Old}};
-        false ->
-            case py_pool_board:set_context(Pool, Name, Old, Context) of
-                true -> {ok, Context};
-                false -> named(Name, Context)
-            end
-    end.
+%% By its name
 
 %% The context of that name in a pool.
 -spec find(atom(), atom()) -> {ok, #py_context{}} | {error, term()}.
 find(PoolName, Name) ->
-    py_pool_board:with_pool(PoolName, fun(Pool) ->
-        Context = py_pool_board:context(Pool, Name),
-        case Context =/= none andalso is_open(Context) of
-            true -> {ok, Context};
-            false -> {error, {no_context, Name}}
+    py_pool_board:with_pool(PoolName, fun(_) -> py_named:find(PoolName, Name, infinity) end).
+
+%% What becomes of a request that names its context: that is found, or opened anew, in the
+%% request's own time.
+-spec placed(#opts{}, fun((#opts{}) -> Result)) -> Result | {error, term()}.
+placed(#opts{pool = {context, PoolName, Name}, wire = Wire} = Opts, Fun) ->
+    py_pool_board:with_open(PoolName, fun(Pool) ->
+        Deadline = py_request:deadline(Opts, Pool),
+        case py_named:find(PoolName, Name, py_time:left(Deadline)) of
+            {ok, #py_context{id = Id} = Context} ->
+                Fun(Opts#opts{pool = Context, timeout = py_time:left(Deadline),
+                              wire = Wire#{context => Id}});
+            {error, _} = Error ->
+                Error
         end
     end).
 
-%% Its worker knows. If that is busy, it has not said that it is not.
-is_open(Context) ->
-    Opts = #opts{pool = Context, wire = #{context => Context#py_context.id}},
-    case py_request:run({eval, <<"None">>, #{}}, Opts) of
-        {error, {badarg, _}} -> false;
-        {error, {worker_exit, _}} -> false;
-        _ -> true
-    end.
+%% Its worker drops its names, when it has done what it has by now.
+-spec close(#py_context{}) -> ok.
+close(#py_context{worker = Worker, id = Id, owner = Owner, name = Name} = Context) ->
+    ok = py_worker:let_go(Worker, {context, Id, Owner}),
+    Name =:= none orelse py_named:close(Context),
+    ok.

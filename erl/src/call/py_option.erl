@@ -22,7 +22,7 @@
     boolean
     | atom
     | target                % a pool, or workers of it (py_target)
-    | context               % what py_context:open has returned
+    | context               % what py_context:open has returned, or its name
     | {one_of, [atom()]}
     | {integer, Least :: integer(), Most :: integer() | infinity}
     | {limit, Least :: integer()}   % an integer or infinity
@@ -124,7 +124,7 @@ listed(Names, Between) ->
 expected(boolean) -> "true or false";
 expected(atom) -> "an atom";
 expected(target) -> py_target:expected();
-expected(context) -> "what py_context:open has returned on this node";
+expected(context) -> "what py_context:open has returned on this node, or its name";
 expected({one_of, Values}) ->
     {Others, [Last]} = lists:split(length(Values) - 1, Values),
     [listed(Others, ", "), " or ", listed([Last], "")];
@@ -172,6 +172,7 @@ default(Default) -> Default.
 
 value(boolean, Value) when is_boolean(Value) -> Value;
 value(atom, Value) when is_atom(Value) -> Value;
+value(context, Name) when is_atom(Name) -> Name;
 value(context, #py_context{worker = Worker} = Value) when node(Worker) =:= node() -> Value;
 value(target, Value) -> true = py_target:is_target(Value), Value;
 value({one_of, Values}, Value) -> true = lists:member(Value, Values), Value;

@@ -6,7 +6,7 @@
 
 -export([table/0, call/1, single/1, statement/1, uncaptured/1, opening/1, spread/1, plain/1]).
 -export([context/1, timeout/1]).
--export([text/1, must_be/3, badarg/2, format_error/2]).
+-export([text/1, must_be/3, badarg/2, elsewhere/3, format_error/2]).
 
 -include("py.hrl").
 -include("py_protocol.hrl").
@@ -38,8 +38,8 @@ code_and_values() ->
      {arrays, {one_of, [list, binary]}, list,
       "what a numpy array becomes: nested lists, or `{ndarray, Dtype, Shape, Bytes}`"},
      {context, context, {undefined, "none"},
-      "[a context](docs/contexts.md): where the code's names are, instead of its worker's `__main__`; "
-      "it also says on which worker that is"},
+      "[a context](docs/contexts.md), or [the name](docs/contexts.md#names) that it has in the pool: where "
+      "the code's names are, instead of its worker's `__main__`; it also says on which worker that is"},
      {filename, text, {undefined, "one of its own"},
       "what Python calls the code's file, in tracebacks for example; for `eval`, `exec` and streams"},
      {line, {integer, 1, ?MOST_LINE}, 1,
@@ -79,19 +79,38 @@ call(Given) ->
 
 options(Given, Table, Elsewhere) ->
     case py_option:map(Given) of
-        {ok, #{pool := _} = Map} when is_map_key(context, Map); is_map_key(from, Map) ->
-            badarg(Map, "a context has its own worker, so pool has no meaning beside it");
         {ok, Map} ->
-            maps:fold(fun(Name, Value, Opts) ->
+            Opts = maps:fold(fun(Name, Value, Acc) ->
                 case py_option:check(Name, Value, Table) of
-                    {ok, Checked} -> set(Name, Checked, Opts);
+                    {ok, Checked} -> set(Name, Checked, Acc);
                     {wrong, _, Complaint} -> badarg(Map, [Complaint, Elsewhere(Name)])
                 end
-            end, #opts{}, Map);
+            end, #opts{}, Map),
+            case Map of
+                #{context := Context} -> at(Context, Opts, Map);
+                #{from := Context} -> at(Context, Opts, Map);
+                #{} -> Opts
+            end;
         wrong ->
             #opts{timeout = timeout(Given, "the options",
                                     "milliseconds, infinity, a map or a list of pairs")}
     end.
+
+%% A context has its own worker, so what `pool' says has to agree, or else says where the
+%% context of a name is.
+at(#py_context{pool = #pool{name = Own}}, #opts{pool = Other, said = true}, Map) when Other =/= Own ->
+    badarg(Map, elsewhere("context", Own, Other));
+at(#py_context{} = Context, Opts, _) ->
+    Opts#opts{pool = Context};
+at(Name, #opts{pool = Pool} = Opts, _) when is_atom(Pool) ->
+    Opts#opts{pool = {context, Pool, Name}};
+at(_, _, Map) ->
+    badarg(Map, "beside the name of a context, pool must be a pool's name").
+
+%% Why that cannot be used where the caller wants the request to run.
+-spec elsewhere(What :: string(), Own :: atom(), Said :: py_target:target()) -> binary().
+elsewhere(What, Own, Said) ->
+    unicode:characters_to_binary(io_lib:format("the ~s is in the pool ~tp, but pool is ~tp", [What, Own, Said])).
 
 %% Where a name may belong that is no option of any call.
 before(Name) ->
@@ -103,10 +122,9 @@ before(Name) ->
 %% The program itself understands all others.
 set(return, What, Opts) -> Opts#opts{keep = What =:= handle};
 set(timeout, Timeout, Opts) -> Opts#opts{timeout = Timeout};
-set(pool, Target, Opts) -> Opts#opts{pool = Target};
-set(context, Context, #opts{wire = Wire} = Opts) ->
-    Opts#opts{pool = Context, wire = Wire#{context => Context#py_context.id}};
-set(from, Context, Opts) -> Opts#opts{pool = Context};
+set(pool, Target, Opts) -> Opts#opts{pool = Target, said = true};
+set(context, #py_context{id = Id}, #opts{wire = Wire} = Opts) -> Opts#opts{wire = Wire#{context => Id}};
+set(from, _, Opts) -> Opts;
 set(recycle, Counts, Opts) -> Opts#opts{recycle = Counts};
 set(traceparent, undefined, Opts) -> Opts;
 set(Name, Value, #opts{wire = Wire} = Opts) -> Opts#opts{wire = Wire#{Name => Value}}.
@@ -149,11 +167,12 @@ plain(Options) ->
 
 %% The options of a function that opens a context: where, and what else is said of it. A
 %% context that is copied says where.
--spec context(term()) -> {#{idle => pos_integer(), name => atom()}, #opts{}}.
+-spec context(term()) -> {#{idle => pos_integer(), name => atom(), init => [binary()]}, #opts{}}.
 context(Options) ->
     Table = [{from, context, undefined, "a context whose names it has"},
              {idle, {integer, 1, ?LONGEST}, infinity, "how long it may be without use"},
-             {name, atom, none, "by which others find it"} | places()],
+             {name, atom, none, "by which others find it"},
+             {init, code, [], "what is run in it first"} | places()],
     #opts{wire = Wire} = Opts = one(options(Options, Table, fun(_) -> "" end), Options),
     {Wire, Opts#opts{wire = #{}}}.
 
@@ -164,9 +183,9 @@ places() ->
 one(#opts{pool = {_, all}}, Options) -> badarg(Options, "pool must be a pool's name or {Pool, Id} here");
 one(Opts, _) -> Opts.
 
-whole(#opts{pool = Name} = Opts, _) when is_atom(Name) -> Opts;
-whole(#opts{pool = #py_context{}}, Options) ->
+whole(#opts{wire = #{context := _}}, Options) ->
     badarg(Options, "context has no meaning here: this is for all workers");
+whole(#opts{pool = Name} = Opts, _) when is_atom(Name) -> Opts;
 whole(_, Options) -> badarg(Options, "pool must be a pool's name here").
 
 %% A timeout and nothing else.

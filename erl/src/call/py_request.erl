@@ -145,23 +145,29 @@ is_at_home({Home, _, _}, Worker, _) -> Worker =:= Home.
 prepare(Kind, Op, #opts{keep = true} = Opts) ->
     ok = py_handles:expect(),
     keeps(prepare(Kind, {keep, Op}, Opts#opts{keep = false}));
+prepare(Kind, Op, #opts{pool = {context, _, _}} = Opts) ->
+    py_opening:placed(Opts, fun(Placed) -> prepare(Kind, Op, Placed) end);
 prepare(Kind, Op, Asked) ->
     IsSmall = py_wire:is_small(Op),
-    #opts{pool = Target, wire = Wire, recycle = Recycle} = Opts = where(IsSmall, Op, Asked),
-    What = py_wire:what(Op),
-    case open(py_target:pool(Target), What) of
-        {ok, Pool} ->
-            Billed = billed(Pool, Op, Wire),
-            case py_wire:body(IsSmall, Op, Billed) of
-                {Arity, Body} ->
-                    Now = erlang:monotonic_time(microsecond),
-                    Req = #req{caller = self(), owner = self(), kind = Kind, what = What,
-                               arrival = Now, recycle = Recycle, bill = maps:get(bill, Wire, false),
-                               deadline = deadline(Opts, Pool, Now div 1000), arity = Arity,
-                               size = iolist_size(Body), body = py_secret:hide(Body)},
-                    ticket(Target, Pool, Req);
-                iterators ->
-                    iterated(Op, Billed, Target, prepare(Kind, py_iter:empty(Op), Opts))
+    case where(IsSmall, Op, Asked) of
+        #opts{pool = Target, wire = Wire, recycle = Recycle} = Opts ->
+            What = py_wire:what(Op),
+            case open(py_target:pool(Target), What) of
+                {ok, Pool} ->
+                    Billed = py_worker_bill:asked(Pool, Op, Wire),
+                    case py_wire:body(IsSmall, Op, Billed) of
+                        {Arity, Body} ->
+                            Now = erlang:monotonic_time(microsecond),
+                            Req = #req{caller = self(), owner = self(), kind = Kind, what = What,
+                                       arrival = Now, recycle = Recycle, bill = maps:get(bill, Wire, false),
+                                       deadline = deadline(Opts, Pool, Now div 1000), arity = Arity,
+                                       size = iolist_size(Body), body = py_secret:hide(Body)},
+                            ticket(Target, Pool, Req);
+                        iterators ->
+                            iterated(Op, Billed, Target, prepare(Kind, py_iter:empty(Op), Opts))
+                    end;
+                {error, _} = Error ->
+                    Error
             end;
         {error, _} = Error ->
             Error
@@ -202,13 +208,6 @@ fed(Go, Ticket) ->
 %% What is small has no handle in it.
 where(true, _, Opts) -> Opts;
 where(false, Op, Opts) -> py_handles:place(Op, Opts).
-
-%% Where the costs of calls are summed up, each call has a bill, though not a whole
-%% one if that takes long and the caller did not ask for it.
-billed(#pool{bills = none}, _, Wire) -> Wire;
-billed(_, Op, Wire) when element(1, Op) =:= stream -> Wire;
-billed(_, _, #{bill := true} = Wire) -> Wire;
-billed(_, _, Wire) -> Wire#{bill => some}.
 
 open(Name, What) ->
     case py_pool_board:open(Name) of
@@ -365,7 +364,7 @@ carry(Op, #ticket{req = Req} = Ticket, Opts) ->
     carry(Op, infinity, Ticket#ticket{req = Req#req{what = py_wire:what(Op)}}, Opts).
 
 carry(Op, Most, #ticket{pool = Pool} = Ticket, #opts{wire = Wire}) ->
-    fill(Op, Most, Ticket, billed(Pool, Op, Wire)).
+    fill(Op, Most, Ticket, py_worker_bill:asked(Pool, Op, Wire)).
 
 %% The ticket for this request, if that has no more bytes than a frame and that many.
 fill(Op, Most, #ticket{pool = #pool{max_frame = Max}, req = Req} = Ticket, Wire) ->

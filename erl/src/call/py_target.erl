@@ -31,9 +31,10 @@ expected() ->
     "a pool's name, {Pool, Id} or {Pool, all}".
 
 %% The pool whose workers these are.
--spec pool(target() | #py_context{} | #py_handle{}) -> atom().
+-spec pool(target() | #py_context{} | #py_handle{} | {context, Pool :: atom(), Name :: atom()}) -> atom().
 pool(#py_context{pool = #pool{name = Name}}) -> Name;
 pool(#py_handle{at = {Name, _}}) -> Name;
+pool({context, Name, _}) -> Name;
 pool({Name, _}) -> Name;
 pool(Name) -> Name.
 

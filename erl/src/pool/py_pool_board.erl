@@ -15,7 +15,6 @@
 %%                                {{rest, Slot}, Worker, Calls} while this worker
 %%                                has had nothing to do since that was known,
 %%                                {{limits, Worker}, Map} from its start on,
-%%                                {{context, Name}, Context},
 %%                                {{dead, Worker}, Why, Culprit} for recent
 %%                                deaths: whose call it was for which the program
 %%                                had to be ended
@@ -28,7 +27,7 @@
 -export([set_refused/2, why_refused/2, is_first/2, forget_first/2]).
 -export([set_version/2, version/1]).
 -export([memory/2, update_memory/3, rest/4, rouse/2, resting/3]).
--export([set_limits/3, change_limits/3, limits/2, context/2, set_context/4]).
+-export([set_limits/3, change_limits/3, limits/2]).
 -export([died/3, died/4, forget_dead/2, has_died/2, may_be_worker/2, why_died/2, has_ended/3]).
 -export_type([worker/0]).
 
@@ -324,14 +323,6 @@ limits(Pool, Worker) ->
         none -> #{};
         Limits -> Limits
     end.
-
-%% The context that has got this name; it may be closed.
--spec context(#pool{}, atom()) -> #py_context{} | none.
-context(Pool, Name) -> value(Pool, {context, Name}).
-
-%% Gives the name to this one, if `Old' had it until now.
--spec set_context(#pool{}, atom(), Old :: #py_context{} | none, #py_context{}) -> boolean().
-set_context(Pool, Name, Old, New) -> replace(Pool, {context, Name}, Old, New).
 
 %% ---------------------------------------------------------------------------
 %% Recent deaths

@@ -2,7 +2,8 @@
 %%
 %% What is kept of a pool until it is stopped, whichever of its processes dies:
 %% the steps that every worker has to run (py_pool_steps), how many were recycled
-%% and what is refused (py_pool_tend). The table belongs to the top supervisor.
+%% and what is refused (py_pool_tend). The table belongs to the top supervisor. Contexts
+%% that have a name (py_named) are forgotten with it.
 -module(py_pool_kept).
 
 -export([new/0, put_steps/2, steps/2, put/3, get/3, forget/1]).
@@ -43,4 +44,4 @@ get(Name, Key, Default) ->
 forget(Name) ->
     true = ets:delete(?MODULE, Name),
     true = ets:match_delete(?MODULE, {{Name, '_'}, '_'}),
-    ok.
+    py_named:forget(Name).

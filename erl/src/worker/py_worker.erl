@@ -14,7 +14,7 @@
 -behaviour(gen_server).
 
 -export([start_link/1, info/2, seal/2]).
--export([request/2, pull/4, close_stream/2, let_go/2, report/1, spoilt/1, ran_out/2, mail/2]).
+-export([request/2, pull/4, close_stream/2, let_go/2, is_open/3, report/1, spoilt/1, ran_out/2, mail/2]).
 -export([steps/2, live/1, retire/3, exceeded/2, spare/2, format_status/1]).
 -export([init/1, handle_continue/2, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 -export_type([options/0]).
@@ -22,7 +22,7 @@
 -include("py.hrl").
 
 %% What others say to it: messages, which never wait.
--messages([request/2, pull/4, close_stream/2, let_go/2, report/1, spoilt/1, ran_out/2, mail/2,
+-messages([request/2, pull/4, close_stream/2, let_go/2, is_open/3, report/1, spoilt/1, ran_out/2, mail/2,
            steps/2, live/1, retire/3, exceeded/2, spare/2]).
 
 -record(state, {
@@ -89,18 +89,19 @@ request(Worker, Req) -> tell(Worker, {request, Req}).
 
 %% A stream's consumer asks for the next chunk.
 -spec pull(pid(), py_ask:from(), py_wire:id(), py_time:deadline()) -> ok.
-pull(Worker, From, Id, Deadline) ->
-    tell(Worker, {pull, From, Id, Deadline}).
+pull(Worker, From, Id, Deadline) -> tell(Worker, {pull, From, Id, Deadline}).
 
 %% A stream's consumer wants no more.
 -spec close_stream(pid(), py_wire:id()) -> ok.
-close_stream(Worker, Id) ->
-    tell(Worker, {close, Id}).
+close_stream(Worker, Id) -> tell(Worker, {close, Id}).
 
 %% A process that was bound to it no longer is, or a context is to be closed.
 -spec let_go(pid(), py_worker_tenure:leaving()) -> ok.
-let_go(Worker, Leaving) ->
-    tell(Worker, {let_go, Leaving}).
+let_go(Worker, Leaving) -> tell(Worker, {let_go, Leaving}).
+
+%% Whether this context is open; the answer is a boolean, or `ended'.
+-spec is_open(pid(), py_ask:from(), {pos_integer(), Owner :: pid()}) -> ok.
+is_open(Worker, From, Context) -> tell(Worker, {is_open, From, Context}).
 
 %% The pool wants to know whether there is room.
 -spec report(pid()) -> ok.
@@ -112,13 +113,11 @@ spoilt(Worker) -> tell(Worker, spoilt).
 
 %% Its program has paused: a job has run out of memory, or the heap is nearly full.
 -spec ran_out(pid(), memory_error | heap) -> ok.
-ran_out(Worker, What) ->
-    tell(Worker, {ran_out, What}).
+ran_out(Worker, What) -> tell(Worker, {ran_out, What}).
 
 %% Something about messages for Python (py_talk_inbox).
 -spec mail(pid(), py_talk_inbox:mail()) -> ok.
-mail(Worker, Mail) ->
-    tell(Worker, {mail, Mail}).
+mail(Worker, Mail) -> tell(Worker, {mail, Mail}).
 
 %% The pool has more to be run before the worker is live.
 -spec steps(pid(), [py_worker_boot:step()]) -> ok.
@@ -131,8 +130,7 @@ live(Worker) -> tell(Worker, live).
 %% Another worker has this one's slot: it ends when it has nothing left to do. Callers
 %% that need this very worker have Limit milliseconds, perhaps more if it is recycled.
 -spec retire(pid(), restarted | recycled, Limit :: non_neg_integer()) -> ok.
-retire(Worker, Why, Limit) ->
-    tell(Worker, {retire, Why, Limit}).
+retire(Worker, Why, Limit) -> tell(Worker, {retire, Why, Limit}).
 
 %% Its program has this much memory, which is above a limit: it is being killed.
 -spec exceeded(pid(), map()) -> ok.
@@ -140,8 +138,7 @@ exceeded(Worker, Excess) -> tell(Worker, {exceeded, Excess}).
 
 %% Whether it should run only what it has, and what is bound to it.
 -spec spare(pid(), boolean()) -> ok.
-spare(Worker, Spared) ->
-    tell(Worker, {spare, Spared}).
+spare(Worker, Spared) -> tell(Worker, {spare, Spared}).
 
 tell(Worker, Message) ->
     Worker ! {?MODULE, Message},
@@ -333,6 +330,7 @@ step({?MODULE, spoilt}, L) -> py_worker_live:spoilt(L);
 step({?MODULE, {spare, Spared}}, L) -> py_worker_live:spare(Spared, L);
 step({?MODULE, {mail, Mail}}, L) -> py_worker_live:mail(Mail, L);
 step({?MODULE, {let_go, Leaving}}, L) -> py_worker_live:let_go(Leaving, L);
+step({?MODULE, {is_open, From, Context}}, L) -> py_worker_view:tell_open(From, Context, L), L;
 step({?MODULE, {ran_out, What}}, L) -> py_worker_live:ran_out(What, L);
 step({?MODULE, {retire, Why, Limit}}, L) -> py_worker_live:retire(Why, Limit, L);
 step({?MODULE, abandon}, L) -> py_worker_live:abandon(L);

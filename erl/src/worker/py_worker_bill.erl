@@ -11,7 +11,7 @@
 %% names longer than ?NAME_BYTES bytes, which no module has: the caller chose them.
 -module(py_worker_bill).
 
--export([ahead/5, add/4, sums/2, bucket/1, time/1]).
+-export([asked/3, ahead/5, add/4, sums/2, bucket/1, time/1]).
 -export_type([what/0, numbers/0]).
 
 -include("py.hrl").
@@ -29,6 +29,14 @@
 -define(FIRST, 2).
 -define(PEAK, 6).
 -define(FIRST_BUCKET, 8).
+
+%% The options of a request. Where the costs of calls are summed up, each call has a bill,
+%% though not a whole one if that takes long and the caller did not ask for it.
+-spec asked(#pool{}, py_wire:op(), Wire) -> Wire when Wire :: map().
+asked(#pool{bills = none}, _, Wire) -> Wire;
+asked(_, Op, Wire) when element(1, Op) =:= stream -> Wire;
+asked(_, _, #{bill := true} = Wire) -> Wire;
+asked(_, _, Wire) -> Wire#{bill => some}.
 
 %% A bill has come ahead of this job's reply: it is added, and kept for a caller who
 %% wants to see it.

@@ -148,6 +148,7 @@ forget(Port) ->
 
 refuse({request, Req}, _) -> refuse(Req);
 refuse({pull, From, _, _}, #{why := Why}) -> py_ask:answer(From, {error, {worker_exit, Why}});
+refuse({is_open, From, _}, _) -> py_ask:answer(From, ended);
 refuse(_, _) -> ok.
 
 %% Answers a request to a worker that is not live, or not for that.

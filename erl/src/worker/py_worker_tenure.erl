@@ -11,7 +11,7 @@
 
 -export([new/3, jittered/3, is_open/1, holds/1, patience/4]).
 -export([use/1, has_use/2, take/2, given_back/2, ran_out/4, spoil/1]).
--export([binds/2, unwanted/2, bind/2, let_go/3, owners/1, contexts/1, open_context/2, is_context/2, handles/1, room/3]).
+-export([binds/2, unwanted/2, bind/2, let_go/3, owners/1, contexts/1, open_context/2, is_context/2, is_context/3, handles/1, room/3]).
 -export([retire/2, abandon/1, may_end/3]).
 -export_type([tenure/0, effect/0, closing/0, bound/0, leaving/0, parting/0]).
 
@@ -264,6 +264,11 @@ open_context(#req{context = Id}, T) ->
 -spec is_context(context(), tenure()) -> boolean().
 is_context(Id, #tenure{kept = Kept}) ->
     lists:any(fun(Own) -> is_map_key({context, Id}, Own) end, maps:values(Kept)).
+
+%% Whether it is, and belongs to this process.
+-spec is_context(context(), Owner :: pid(), tenure()) -> boolean().
+is_context(Id, Owner, #tenure{kept = Kept}) ->
+    is_map_key({context, Id}, maps:get(Owner, Kept, #{})).
 
 %% Whether there may be one more; `Coming' says how many are on their way.
 -spec room(context | handle, Coming :: fun(() -> non_neg_integer()), tenure()) ->

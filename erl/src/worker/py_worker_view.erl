@@ -4,7 +4,7 @@
 %% has to decide something, whether it may end; and its load, which others read.
 -module(py_worker_view).
 
--export([info/1, running/1, who/2, box/2, callers/1, watch/2, is_running/1, lapse/1, uses/2]).
+-export([info/1, running/1, who/2, box/2, tell_open/3, callers/1, watch/2, is_running/1, lapse/1, uses/2]).
 -export([takes/2, wake/1, is_done/1, may_end/1, cause/2, is_closing/1, suspect/2, culprit/1]).
 -export([keep_time/1, rouse/1, last/1, is_limited/1, publish/1, publish_contexts/1, fit_heap/1]).
 -export_type([live/0]).
@@ -81,6 +81,11 @@ box_of(Id, #live{tenure = Tenure} = L) ->
             case py_worker_tenure:open_context(Req, Tenure) of none -> closed; _ -> Context end;
         _ -> worker
     end.
+
+%% Answers whether this context is open.
+-spec tell_open(py_ask:from(), {pos_integer(), Owner :: pid()}, live()) -> ok.
+tell_open(From, {Id, Owner}, #live{tenure = Tenure}) ->
+    py_ask:answer(From, py_worker_tenure:is_context(Id, Owner, Tenure)).
 
 %% Those whose death is heard of, and this process.
 -spec watch(pid(), live()) -> py_watch:callers().
