@@ -82,20 +82,35 @@ ask(Place, Ticket) ->
         {_, _, {within, _, _}} -> py_request:go(Ticket);
         _ when is_record(Place, py_context) -> py_request:go(Ticket);
         _ when is_tuple(Place) -> py_request:perform(py_request:unbound(Ticket), none);
-        _ -> among_fewest([], py_request:unbound(Ticket))
+        _ -> among_fewest([], none, py_request:unbound(Ticket))
     end.
 
-%% A worker that is full is not the last one to be asked: another may just have closed
-%% one.
-among_fewest(Full, Ticket) ->
-    case fewest(Full, py_request:pool(Ticket)) of
-        {Slot, Worker, _} ->
-            case py_request:perform_on(Worker, Ticket) of
-                {_, {error, {overloaded, contexts, _}}} -> among_fewest([Slot | Full], Ticket);
-                Outcome -> Outcome
-            end;
-        none ->
-            py_request:perform(Ticket, none)
+%% Where there are fewest, of those that take calls now. Only when all of these are full,
+%% one that is busy is waited for.
+among_fewest(Full, Last, Ticket) ->
+    Pool = py_request:pool(Ticket),
+    case fewest(Full, Pool) of
+        {_, Worker, _} -> unless_full(py_request:perform_on(Worker, Ticket), Full, Ticket);
+        none when Full =:= [] -> unless_full(py_request:perform(Ticket, none), Full, Ticket);
+        none -> behind([Slot || {Slot, _, _} <- py_pool_board:workers(Pool)] -- Full, Full, Last, Ticket)
+    end.
+
+%% A worker that is full is not the last one to be asked. It may be another one than the
+%% first, if that has become busy.
+unless_full({Worker, {error, {overloaded, contexts, _}}} = Outcome, Full, Ticket) ->
+    case [Slot || {Slot, Pid, _} <- py_pool_board:workers(py_request:pool(Ticket)), Pid =:= Worker] of
+        [Slot] -> among_fewest([Slot | Full], Outcome, Ticket);
+        [] -> Outcome
+    end;
+unless_full(Outcome, _, _) ->
+    Outcome.
+
+behind([], _, Last, _) ->
+    Last;
+behind([Slot | _], Full, Last, Ticket) ->
+    case py_request:perform(py_request:at(Slot, Ticket), none) of
+        {none, {error, {no_worker, _}}} -> Last;
+        Outcome -> unless_full(Outcome, Full, Ticket)
     end.
 
 %% Nobody overtakes those who wait in the queue.

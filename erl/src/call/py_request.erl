@@ -11,7 +11,7 @@
 -module(py_request).
 
 -export([run/2, exec/2]).
--export([prepare/3, feed/1, deadline/2, unbound/1, unheard/1, opening/3, pool/1, go/1]).
+-export([prepare/3, feed/1, deadline/2, unbound/1, at/2, unheard/1, opening/3, pool/1, go/1]).
 -export([perform/2, perform_on/2]).
 -export([blank/1, carry/3, is_allowed/2, place/2, arrived/2, send/3, anew/2]).
 -export_type([ticket/0, outcome/0]).
@@ -285,6 +285,10 @@ unbound(#ticket{to = home} = Ticket) ->
     Ticket;
 unbound(Ticket) ->
     Ticket#ticket{home = undefined}.
+
+%% For one that is to run on the worker of this slot.
+-spec at(pos_integer(), ticket()) -> ticket().
+at(Slot, Ticket) -> Ticket#ticket{to = Slot}.
 
 %% For a request whose end nobody hears of.
 -spec unheard(ticket()) -> ticket().
