@@ -103,7 +103,7 @@
 %% `{Pool, Id}' is one of its workers, `{Pool, all}', for call, eval and exec only, each
 %% of them), `traceback' (`false'), the atom that Python's `None' becomes (`none'), what
 %% binaries become (`str'), what numpy arrays become (`list'), the context whose names
-%% the code sees, the file and the line that the code is said to come from, where tagged
+%% the code sees, or its name, the file and the line that the code is said to come from, where tagged
 %% tuples stand for dates and their like (`in': in arguments), what tables become
 %% (`records'), whether what Python prints comes as the last element of the result tuple,
 %% and after it what the call has cost, its bill() (`false'; for call, eval, exec and

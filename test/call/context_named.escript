@@ -32,7 +32,8 @@ main(_) ->
         {"a function that Python has called finds it, and opens it anew", fun within/0},
         {"who looks for it waits no longer than said", fun timeout/0},
         {"a keeper that was killed", fun keeper_killed/0},
-        {"names leave nothing", fun nothing_left/0}
+        {"names leave nothing", fun nothing_left/0},
+        {"whoever opens, finds, closes, dies and kills: a name has its own context, or none", 60_000, fun murder/0}
     ]) ++ [{"the end of the application ends the keepers", fun ends/0}]).
 
 in(Context) -> #{context => Context}.
@@ -313,12 +314,14 @@ close_meanwhile() ->
     ok = py:stop_pool(other).
 
 with() ->
-    ?assertEqual({ok, 7}, py_context:with(#{name => cart, init => <<"x = 7">>}, fun(C) ->
+    ok = start_other(#{}),
+    ?assertEqual({ok, 7}, py_context:with(#{name => cart, pool => other, init => <<"x = 7">>}, fun(C) ->
         kill(C),
-        eval(<<"x">>, cart)
+        py:eval(<<"x">>, #{}, (in(cart))#{pool => other})
     end)),
-    ?assert(is_gone(cart)),
-    fixture:wait_until(fun() -> keepers() =:= [] end).
+    ?assertEqual({error, {no_context, cart}}, py_context:find(other, cart)),
+    fixture:wait_until(fun() -> keepers() =:= [] end),
+    ok = py:stop_pool(other).
 
 idle() ->
     _ = open(cart, #{idle => 50}),
@@ -375,14 +378,53 @@ keeper_killed() ->
     ok = py_context:close(D).
 
 nothing_left() ->
+    ok = start_other(#{}),
     Before = length(processes()),
     Names = [list_to_atom("name" ++ integer_to_list(N)) || N <- lists:seq(1, 50)],
-    Owners = [element(1, owner(fun() -> open(Name) end)) || Name <- Names],
-    kill(hd(Names)),
+    Owners = [element(1, owner(fun() -> open(Name, #{pool => other}) end)) || Name <- Names],
+    {ok, One} = py_context:find(other, hd(Names)),
+    kill(One),
     [exit(Pid, kill) || Pid <- Owners],
     fixture:wait_until(fun() -> keepers() =:= [] andalso length(processes()) =< Before end),
     ?assertEqual([], ets:tab2list(py_named)),
+    fixture:wait_until(fun() -> [0] =:= [N || #{contexts := N} <- fixture:workers(other)] end),
+    ok = py:stop_pool(other).
+
+%% What each may hear, and nothing else.
+murder() ->
+    Lives = [spawn_monitor(fun() -> live(N, 60, []) end) || N <- lists:seq(1, 20)],
+    [exit(Pid, kill) || {N, {Pid, _}} <- lists:enumerate(Lives), N rem 5 =:= 0],
+    Ends = [receive {'DOWN', Ref, process, _, Why} -> Why end || {_, Ref} <- Lives],
+    ?assertEqual([], [Why || Why <- Ends, Why =/= normal, Why =/= killed]),
+    fixture:wait_until(fun() -> keepers() =:= [] andalso ets:tab2list(py_named) =:= [] end),
     fixture:wait_until(fun() -> [0, 0] =:= [N || #{contexts := N} <- fixture:workers()] end).
+
+live(_, 0, _) -> ok;
+live(N, Left, Mine) -> live(N, Left - 1, act(rand:uniform(20), N, any_of([red, green, blue, white]), Mine)).
+
+any_of(List) -> lists:nth(rand:uniform(length(List)), List).
+
+act(1, 1, Name, Mine) ->
+    heard(eval(<<"__import__('os')._exit(3)">>, Name), Name),
+    Mine;
+act(Dice, _, Name, Mine) when Dice < 6 ->
+    case py_context:open(#{name => Name, init => [["mine = '", atom_to_list(Name), "'"]]}) of
+        {ok, Context} -> [Context | Mine];
+        {error, {already_open, Other}} -> heard(eval(<<"mine">>, Other), Name), Mine;
+        {error, _} = Error -> heard(Error, Name), Mine
+    end;
+act(Dice, _, _, [Context | Rest]) when Dice < 10 ->
+    ok = py_context:close(Context),
+    Rest;
+act(_, _, Name, Mine) ->
+    heard(eval(<<"mine">>, Name), Name),
+    Mine.
+
+heard({ok, Text}, Name) -> ?assertEqual(atom_to_binary(Name), Text);
+heard({error, {no_context, Name}}, Name) -> ok;
+heard({error, {worker_exit, _}}, _) -> ok;
+heard({error, {init, 1, Reason}}, Name) -> heard({error, Reason}, Name);
+heard({error, {badarg, Text}}, _) -> ?assert(fixture:contains(Text, "it was closed")).
 
 ends() ->
     {ok, _} = application:ensure_all_started(py),

@@ -80,16 +80,16 @@ call(Given) ->
 options(Given, Table, Elsewhere) ->
     case py_option:map(Given) of
         {ok, Map} ->
-            Opts = maps:fold(fun(Name, Value, Acc) ->
+            Add = fun(Name, Value, Opts) ->
                 case py_option:check(Name, Value, Table) of
-                    {ok, Checked} -> set(Name, Checked, Acc);
+                    {ok, Checked} -> set(Name, Checked, Opts);
                     {wrong, _, Complaint} -> badarg(Map, [Complaint, Elsewhere(Name)])
                 end
-            end, #opts{}, Map),
+            end,
             case Map of
-                #{context := Context} -> at(Context, Opts, Map);
-                #{from := Context} -> at(Context, Opts, Map);
-                #{} -> Opts
+                #{context := Context} -> at(Context, maps:fold(Add, #opts{}, Map), Map);
+                #{from := Context} -> at(Context, maps:fold(Add, #opts{}, Map), Map);
+                #{} -> maps:fold(Add, #opts{}, Map)
             end;
         wrong ->
             #opts{timeout = timeout(Given, "the options",
