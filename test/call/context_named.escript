@@ -59,6 +59,9 @@ start_other(Options) ->
     {ok, _} = py:start_pool(other, Options#{size => 1, python_path => [fixture:python_path()], init => <<"import wedge">>}),
     ok.
 
+guards() ->
+    [Pid || Pid <- processes(), process_info(Pid, current_function) =:= {current_function, {py_named, guard, 3}}].
+
 is_gone(Name) -> py_context:find(Name) =:= {error, {no_context, Name}}.
 
 %% An owner that goes on until it is killed.
@@ -379,13 +382,14 @@ keeper_killed() ->
 
 nothing_left() ->
     ok = start_other(#{}),
-    Before = length(processes()),
     Names = [list_to_atom("name" ++ integer_to_list(N)) || N <- lists:seq(1, 50)],
+    ?assertEqual([], guards()),
     Owners = [element(1, owner(fun() -> open(Name, #{pool => other}) end)) || Name <- Names],
     {ok, One} = py_context:find(other, hd(Names)),
     kill(One),
+    fixture:wait_until(fun() -> {50, 50} =:= {length(keepers()), length(guards())} end),
     [exit(Pid, kill) || Pid <- Owners],
-    fixture:wait_until(fun() -> keepers() =:= [] andalso length(processes()) =< Before end),
+    fixture:wait_until(fun() -> keepers() =:= [] andalso guards() =:= [] end),
     ?assertEqual([], ets:tab2list(py_named)),
     fixture:wait_until(fun() -> [0] =:= [N || #{contexts := N} <- fixture:workers(other)] end),
     ok = py:stop_pool(other).
