@@ -32,6 +32,7 @@ main(_) ->
         {"a function that Python has called finds it, and opens it anew", fun within/0},
         {"who looks for it waits no longer than said", fun timeout/0},
         {"a keeper that was killed", fun keeper_killed/0},
+        {"a keeper shows nothing of the code, and minds no other messages", fun shown/0},
         {"names leave nothing", fun nothing_left/0},
         {"whoever opens, finds, closes, dies and kills: a name has its own context, or none", 60_000, fun murder/0}
     ]) ++ [{"the end of the application ends the keepers", fun ends/0}]).
@@ -379,6 +380,14 @@ keeper_killed() ->
     D = open(cart),
     ?assertEqual({ok, 8}, eval(<<"f(1)">>, cart)),
     ok = py_context:close(D).
+
+shown() ->
+    {ok, C} = py_context:open(#{name => cart, init => <<"x = 'very secret'">>}),
+    [Keeper] = keepers(),
+    [Keeper ! Message || Message <- [timeout, nonsense]],
+    ?assertEqual({ok, <<"very secret">>}, eval(<<"x">>, cart)),
+    ?assertNot(fixture:contains(io_lib:format("~p", [sys:get_status(Keeper)]), "secret")),
+    ok = py_context:close(C).
 
 nothing_left() ->
     ok = start_other(#{}),

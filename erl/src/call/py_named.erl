@@ -192,13 +192,13 @@ handle_cast(_, S) ->
     {noreply, S}.
 
 -spec handle_info(term(), #state{}) -> {noreply, #state{}, timeout()} | {stop, normal, #state{}}.
+handle_info(_, #state{context = none} = S) ->
+    {noreply, S, infinity};
 handle_info(timeout, #state{context = Context, ended = Before} = S) ->
     case is_open(Context) of
         true -> {noreply, S, patience(Context)};
         ended when not Before -> {noreply, S#state{ended = true}, patience(Context)};
         _ -> {stop, normal, S}
     end;
-handle_info(_, #state{context = none} = S) ->
-    {noreply, S, infinity};
 handle_info(_, #state{context = Context} = S) ->
     {noreply, S, patience(Context)}.
