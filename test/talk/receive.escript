@@ -14,6 +14,7 @@ main(_) ->
         {"in the order in which one process sent them", fun order/0},
         {"nothing comes in time", fun timeouts/0},
         {"no time at all", fun poll/0},
+        {"seconds are milliseconds, rounded up, here and for channels", fun rounded/0},
         {"wrong arguments", fun wrong/0},
         {"a context has messages of its own", fun contexts/0},
         {"in a thread they are the worker's", fun threads/0},
@@ -78,6 +79,14 @@ timeouts() ->
     ?assert(Us >= 200_000),
     ok = py:send(?W, next),
     ?assertEqual({ok, next}, take(0.2)).
+
+rounded() ->
+    [?assertEqual({Seconds, {ok, [Ms, Ms]}},
+                  {Seconds, py:eval("[erlang._milliseconds(s), __import__('erlang._channel')._channel._limit(s)]",
+                                    #{s => Seconds})})
+     || {Seconds, Ms} <- [{0, 0}, {-1, 0}, {0.0004, 1}, {0.0011, 2}, {0.05, 50}, {0.07, 70}, {1, 1000}, {1.0e12, 16#ffffffff}]],
+    ?assertEqual({ok, [none, infinity]},
+                 py:eval("[erlang._milliseconds(None), __import__('erlang._channel')._channel._limit(None)]")).
 
 poll() ->
     ?assertEqual(none_within(<<"0">>), take(0)),

@@ -388,6 +388,13 @@ def traceparent():
     return traceparent()
 
 
+def _milliseconds(seconds):
+    """In whole milliseconds, rounded up, as Erlang has them; None stays."""
+    if seconds is None:
+        return None
+    return max(0, int(min(seconds * 1000, 0xFFFFFFFF) + 0.999))
+
+
 def receive(timeout=None):
     """The next message that `py:send/2` has sent; waits for one.
 
@@ -397,8 +404,8 @@ def receive(timeout=None):
     one gets the worker's messages.
     """
     program = _in_worker("receive")
-    ms = -1 if timeout is None else max(0, int(timeout * 1000 + 0.999))
-    taken = program.receive(ms)
+    ms = _milliseconds(timeout)
+    taken = program.receive(-1 if ms is None else ms)
     if taken is None:
         raise TimeoutError(f"there was no message within {timeout} s")
     return taken[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import _erlang
 
-from . import Atom, Error, encoder
+from . import Atom, Error, _milliseconds, encoder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from . import Pid
-
-_LONGEST = 0xFFFFFFFF
 
 
 class Channel:
@@ -41,7 +39,7 @@ class Channel:
         Raises BrokenPipeError when the channel is closed, and TimeoutError
         when there is no room for so many seconds.
         """
-        self._ask((Atom("send"), term, _milliseconds(timeout)))
+        self._ask((Atom("send"), term, _limit(timeout)))
 
     def receive(self, timeout: float | None = None) -> Any:
         """Wait for the next message, and return it.
@@ -49,7 +47,7 @@ class Channel:
         Raises EOFError when the channel is closed and there are no more, and
         TimeoutError when there is none for so many seconds.
         """
-        question = Atom("recv"), _milliseconds(timeout)
+        question = Atom("recv"), _limit(timeout)
         return self._ask(question, EOFError)[0]
 
     def close(self) -> None:
@@ -102,10 +100,9 @@ def _failure(error: Error, closed: type[Exception]) -> Exception:
     return error
 
 
-def _milliseconds(seconds: float | None) -> object:
-    if seconds is None:
-        return Atom("infinity")
-    return min(max(0, round(seconds * 1000)), _LONGEST)
+def _limit(timeout: float | None) -> object:
+    ms = _milliseconds(timeout)
+    return Atom("infinity") if ms is None else ms
 
 
 @encoder(Channel)
