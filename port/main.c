@@ -92,7 +92,7 @@ static void install_hooks(const struct options *options)
 {
     wait_set_reader(reader_help);
     nest_init();
-    aio_init(options->concurrency, jobs_is_cancelled);
+    aio_init(options->concurrency, jobs_is_cancelled, pause_at_once);
     code_allow_await(options->concurrency > 0);
     multicall_init(work_goes_on);
     task_on_return(fork_end_child);

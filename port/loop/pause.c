@@ -55,7 +55,7 @@ void pause_after_job(void)
     Py_END_ALLOW_THREADS
 }
 
-void pause_after_refusal(void)
+void pause_at_once(void)
 {
     if (!enabled)
         return;

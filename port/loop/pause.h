@@ -23,9 +23,9 @@ bool pause_is_due(void);
 /* A job, or a stream's step, is over and answered. GIL held, main thread. */
 void pause_after_job(void);
 
-/* A request was refused because there was no memory for it. Any thread, no GIL.
- */
-void pause_after_refusal(void);
+/* A request was refused because there was no memory for it, or what was awaited
+ * has failed for that. Any thread, no GIL. */
+void pause_at_once(void);
 
 /* Whether nothing is to be started now. Any thread, no GIL. */
 bool pause_holds(void);

@@ -103,7 +103,7 @@ static void no_memory(const char *data, size_t len, const struct err *why)
     err_set(&full, "%s, for the arguments%s%s", why->text, limited ? "; " : "",
             limits);
     answer_no_memory(&req, &full);
-    pause_after_refusal();
+    pause_at_once();
 }
 
 /* A frame of its own with these bytes; NULL: there is no memory, which is

@@ -44,6 +44,7 @@ static struct {
     long last;            /* number */
     long most;
     bool (*is_cancelled)(void);
+    void (*ran_out)(void);
     int news;         /* an eventfd: the loop sleeps until it is readable */
     PyObject *begun;  /* what the loop has not seen yet; NULL: it never ran */
     PyObject *number; /* erlang._aio.number, a ContextVar */
@@ -55,11 +56,12 @@ static struct {
 
 static void wake(void);
 
-void aio_init(long most, bool (*is_cancelled)(void))
+void aio_init(long most, bool (*is_cancelled)(void), void (*ran_out)(void))
 {
     answer_on_future(wake);
     aio.most = most;
     aio.is_cancelled = is_cancelled;
+    aio.ran_out = ran_out;
 }
 
 bool aio_is_on(void)
@@ -421,6 +423,15 @@ static void answer(struct awaited *a, PyObject *value)
     buf_free(&out);
 }
 
+static void tell_memory(void)
+{
+    if (!reply_ran_out())
+        return;
+    Py_BEGIN_ALLOW_THREADS
+    aio.ran_out();
+    Py_END_ALLOW_THREADS
+}
+
 void aio_done(long number, PyObject *value, PyObject *exc)
 {
     struct awaited *a = take(number);
@@ -433,6 +444,7 @@ void aio_done(long number, PyObject *value, PyObject *exc)
     }
     task_returned();
     answer(a, exc ? NULL : value);
+    tell_memory();
     awaited_free(a);
 }
 

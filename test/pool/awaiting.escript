@@ -18,6 +18,7 @@ main(_) ->
         {"a restart waits for what is awaited", fun restart/0},
         {"a restart that cannot wait", fun restart_late/0},
         {"a recycled worker has time for what it awaits", fun recycled/0},
+        {"a MemoryError counts, and what else is awaited goes on", fun memory_error/0},
         {"the pool stops: what is awaited has until `drain'", fun stops/0},
         {"the pool stops and cannot wait: finally blocks run", fun stops_late/0},
         {"the loop is held up: the worker is replaced, and says where", fun blocked/0},
@@ -124,6 +125,20 @@ recycled() ->
     with_pool(#{recycle => #{calls => 4, jitter => 0}}, fun() ->
         Refs = [start(echo, [N, 0.3]) || N <- lists:seq(1, 40)],
         [?assertEqual({ok, N}, py:await(Ref)) || {N, Ref} <- lists:enumerate(Refs)]
+    end).
+
+memory_error() ->
+    with_pool(#{recycle => #{memory_errors => 2}, init => <<"import os, waits, glutton">>}, fun() ->
+        Bad = fun(Options) -> py:call(glutton, too_much_later, [], #{}, Options#{pool => p}) end,
+        {ok, OsPid} = eval("os.getpid()"),
+        Other = py:spawn_call(asyncio, sleep, [0.3, other], #{}, #{pool => p}),
+        [?assertMatch({error, {'MemoryError', _}}, Bad(Options)) || Options <- [#{recycle => false}, #{recycle => false}, #{}]],
+        ?assertEqual({ok, OsPid}, eval("os.getpid()")),
+        ?assertMatch({error, {'MemoryError', _}}, Bad(#{})),
+        {ok, Another} = eval("os.getpid()"),
+        ?assertNotEqual(OsPid, Another),
+        ?assertMatch(#{recycled := #{memory_errors := 1}}, py:info(p)),
+        ?assertEqual({ok, other}, py:await(Other))
     end).
 
 stops() ->

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 
@@ -42,6 +43,12 @@ def too_much() -> None:
     global met
     met = True
     raise MemoryError("no more")
+
+
+async def too_much_later() -> None:
+    """The same on the loop."""
+    await asyncio.sleep(0.01)
+    too_much()
 
 
 def has_met() -> bool:

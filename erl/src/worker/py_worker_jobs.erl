@@ -152,7 +152,10 @@ reply(Id, Frame, J) ->
     end.
 
 awaited_reply(Id, Frame, #jobs{awaited = Awaited} = J) ->
-    case py_awaited:take(Id, Awaited) of {Job, Rest} -> finish(Job, Frame, J#jobs{awaited = Rest}); error -> unknown end.
+    case py_awaited:take(Id, Awaited) of
+        {#job{req = Req} = Job, Rest} -> finish(Job, Frame, J#jobs{awaited = Rest, last = Req#req{body = []}});
+        error -> unknown
+    end.
 
 pop(Id, #jobs{sent = Sent, behind = Behind} = J) ->
     case lists:keytake(Id, #job.id, Sent) of
@@ -346,8 +349,7 @@ leave(Caller, Now, Latest, J) ->
 left(#job{id = Id, deadline = Deadline} = Job, Latest, #jobs{sent = Sent} = J) ->
     Until = min(Deadline, Latest),
     Left = Job#job{left = true, deadline = Until},
-    J#jobs{sent = lists:keyreplace(Id, #job.id, Sent, Left),
-           soonest = min(Until, J#jobs.soonest)}.
+    J#jobs{sent = lists:keyreplace(Id, #job.id, Sent, Left), soonest = min(Until, J#jobs.soonest)}.
 
 %% The worker has become busy: what waits goes elsewhere if it may, and the
 %% program is asked, once for each job, to give back what it has not started.
@@ -369,8 +371,7 @@ take_back(May, Keep, J) ->
     {First, Sent} = lists:split(min(Keep, N), All),
     Recall = fun(#job{left = Left, recalled = Was} = Job) -> not (Left orelse Was) andalso May(Job) end,
     Marked = [Job#job{recalled = Job#job.recalled orelse Recall(Job)} || Job <- Sent],
-    {[{requeue, Req} || #job{req = Req} <- Free]
-         ++ recall([Id || #job{id = Id} = Job <- Sent, Recall(Job)]),
+    {[{requeue, Req} || #job{req = Req} <- Free] ++ recall([Id || #job{id = Id} = Job <- Sent, Recall(Job)]),
      Kept#jobs{sent = First ++ Marked}}.
 
 recall([]) -> [];
