@@ -100,6 +100,7 @@
     context = none :: none | pos_integer(),     % where its names are, if it is in one
     recycle = true :: boolean(),        % whether it counts (py_worker_tenure)
     bill = false :: boolean(),          % whether its caller wants to see it
+    aside = none :: none | py_ask:from(),   % who hears when it is awaited
     returned = false :: boolean(),
     within = none :: none | py_wire:id(),   % the call from Python that it runs within
     calls = none :: none | py_multicall:calls(),    % if it is several: what is given back

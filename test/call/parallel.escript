@@ -27,7 +27,13 @@ main(_) ->
         {"the caller's death cancels its chunks", fun caller_dies/0},
         {"a queue that is full holds chunks back", fun no_queue/0},
         {"chunks beside other callers", fun others/0},
-        {"a call on its way to a worker that a chunk fills", fun on_its_way/0}
+        {"a call on its way to a worker that a chunk fills", fun on_its_way/0},
+        {"coroutines run beside each other, as many as may", fun coroutines/0},
+        {"on all workers, each with its own result", fun coroutine_results/0},
+        {"ordinary calls behind coroutines do not pile up", fun behind_coroutines/0},
+        {"a queue that is full holds coroutines back", fun coroutines_no_queue/0},
+        {"the caller's death cancels its coroutines", fun coroutines_caller_dies/0},
+        {"a worker's death fails all that it awaits", fun coroutines_death/0}
     ])).
 
 parallel_order() ->
@@ -192,3 +198,73 @@ asks(Worker, Count, Fun) ->
 
 queued(Pid) ->
     element(2, process_info(Pid, message_queue_len)).
+
+%% ---------------------------------------------------------------------------
+%% Coroutines
+
+in_pool(Options, Fun) ->
+    {ok, _} = py:start_pool(aside, maps:merge(#{size => 1, concurrency => 50, python_path => [fixture:python_path()],
+                                                init => <<"import waits, misbehave, time, os">>}, Options)),
+    try Fun(#{pool => aside}) after ok = py:stop_pool(aside) end.
+
+%% Three rounds of 50 that take 100 ms each; one after the other they would take 15 s.
+coroutines() ->
+    in_pool(#{}, fun(In) ->
+        Calls = lists:duplicate(150, {waits, count, [0.1]}),
+        {_, {ok, _}} = figure:within(600, fun() -> py:parallel(Calls, In) end),
+        ?assertEqual({ok, {150, 50}}, py:eval("(waits.begun, waits.most)", #{}, In))
+    end).
+
+coroutine_results() ->
+    in_pool(#{size => 2, concurrency => 20}, fun(In) ->
+        Calls = [case N rem 3 of
+                     0 -> {waits, fail, [N]};
+                     1 -> {waits, echo, [N, 0.02]};
+                     2 -> {misbehave, sleep_then, [0, N]}
+                 end || N <- lists:seq(1, 100)],
+        {error, Results} = py:parallel(Calls, In),
+        [case N rem 3 of
+             0 -> ?assertMatch({error, {'ValueError', _}}, Result);
+             _ -> ?assertEqual({ok, N}, Result)
+         end || {N, Result} <- lists:zip(lists:seq(1, 100), Results)],
+        {ok, Pids} = py:parallel([{builtins, eval, [<<"__import__('waits').echo(__import__('os').getpid(), 0.05)">>]}
+                                  || _ <- lists:seq(1, 20)], In),
+        ?assertEqual(2, length(lists:usort(Pids)))
+    end).
+
+%% All 30 coroutines are awaited while the calls behind them come to the worker two by two.
+behind_coroutines() ->
+    in_pool(#{}, fun(In) ->
+        Calls = lists:duplicate(30, {waits, echo, [1, 0.3]}) ++ lists:duplicate(20, {time, sleep, [0.02]}),
+        {Pid, Ref} = spawn_monitor(fun() -> {ok, _} = py:parallel(Calls, In) end),
+        Most = most_in_turn(Pid, Ref, {0, 0}),
+        ?assertEqual({30, 2}, Most)
+    end).
+
+most_in_turn(Pid, Ref, {Aside, Turn}) ->
+    [#{in_flight := N, awaited := Awaited}] = maps:get(workers, py:info(aside)),
+    Most = {max(Awaited, Aside), max(N - Awaited, Turn)},
+    receive {'DOWN', Ref, process, Pid, normal} -> Most after 2 -> most_in_turn(Pid, Ref, Most) end.
+
+coroutines_no_queue() ->
+    in_pool(#{max_queue => 0, concurrency => 3}, fun(In) ->
+        ?assertEqual({ok, lists:seq(1, 30)}, py:parallel([{waits, echo, [N, 0.01]} || N <- lists:seq(1, 30)], In))
+    end).
+
+awaited() -> [N || #{awaited := N} <- maps:get(workers, py:info(aside))].
+
+coroutines_caller_dies() ->
+    in_pool(#{}, fun(In) ->
+        Pid = spawn(fun() -> py:parallel(lists:duplicate(100, {waits, echo, [1, 60]}), In) end),
+        fixture:wait_until(fun() -> awaited() =:= [50] end),
+        exit(Pid, kill),
+        fixture:wait_until(fun() -> awaited() =:= [0] end)
+    end).
+
+coroutines_death() ->
+    in_pool(#{}, fun(In) ->
+        Calls = lists:duplicate(10, {waits, echo, [1, 60]}) ++ [{waits, count, [0.05]}, {os, '_exit', [3]}],
+        {error, Results} = py:parallel(Calls, In),
+        ?assertEqual({12, 12}, {length(Results), length([R || {error, {worker_exit, {status, 3}}} = R <- Results]
+                                                        ++ [R || {ok, none} = R <- Results])})
+    end).

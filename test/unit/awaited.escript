@@ -21,6 +21,7 @@ main(_) ->
         {"it is over in time", fun over/0},
         {"its caller is gone", fun leave/0},
         {"it was cancelled before it was awaited", fun cancelled_before/0},
+        {"whoever wants to hears that it is awaited", fun aside/0},
         {"within a call: it is no progress of the job below", fun nested/0},
         {"death fails it", fun give_up/0},
         {"where the loop is", fun where/0}
@@ -50,6 +51,11 @@ awaiting() ->
     {#job{id = 2}, Two} = py_worker_jobs:next(One),
     {[progress], Jobs} = py_worker_jobs:await(1, 0, Two),
     Jobs.
+
+aside() ->
+    Job = (job(1))#job{req = (req(1))#req{aside = 7}},
+    {Effects, A} = py_awaited:add(Job, 0, py_awaited:new()),
+    ?assertEqual({[{answer, 7, aside}], {[], A}}, {Effects, py_awaited:expire(1, A)}).
 
 next_starts() ->
     Jobs = awaiting(),

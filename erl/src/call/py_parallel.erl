@@ -4,6 +4,9 @@
 %% of its own, which watches the one that it works for and ends with it, which
 %% cancels what is under way.
 %%
+%% A call that turns out to be awaited keeps no other from its worker: the next one
+%% starts at once. How many are awaited is for their workers to say.
+%%
 %% A chunk is one request, whose results come in parts. What the worker gives back,
 %% because a call turns out to be long or the worker ends, was not started, and neither
 %% was what the program refuses as a whole. It goes on in smaller chunks, with its whole
@@ -24,14 +27,24 @@
 %% whom it works for.
 -record(work, {ticket :: py_request:ticket(), opts :: #opts{}, watch :: py_ask:watch()}).
 
+%% What the caller has under way, and what it has heard.
+-record(run, {
+    asked = #{} :: #{py_ask:from() => {chunk(), Aside :: py_ask:from()} | aside},
+    n = 0 :: non_neg_integer(),         % chunks under way
+    free :: non_neg_integer(),          % how many more there may be, but for those awaited
+    later :: [chunk()],
+    results = [] :: [{pos_integer(), [py_result:result()]}],
+    opts :: #opts{}
+}).
+
 %% Chunks under way for each worker: one runs, one is ready.
 -define(DEPTH, 2).
 %% Into how many chunks what was given back is cut.
 -define(PIECES, 4).
 
-%% Runs all of them, and waits for all. Only a few chunks for each worker are under
-%% way at a time, so that no worker has many while others have none. Before the first is
-%% started, what cannot be an iterator raises error:badarg.
+%% Runs all of them, and waits for all. Only a few chunks for each worker are under way at
+%% a time, but for what is awaited, so that no worker has many while others have none.
+%% Before the first is started, what cannot be an iterator raises error:badarg.
 -spec run([py_wire:op()], #opts{}) ->
           {ok, [term()]} | {error, [{ok, term()} | {error, term()}]}
         | {error, {no_pool | not_started, atom()}}.
@@ -41,9 +54,7 @@ run(Ops, #opts{pool = Target, wire = Wire} = Opts) ->
         Chunks = lists:append([apart(fun(Op) -> goes_alone(Op, Bare) end, Chunk)
                                || Chunk <- chunks(Ops, maps:get(chunk, Wire, 1), Size * ?DEPTH)]),
         _ = [py_iter:empty(Op) || {_, [Op]} <- Chunks, py_wire:iterates(Op, Wire)],
-        {Now, Later} = lists:split(min(Size * ?DEPTH, length(Chunks)), Chunks),
-        Running = lists:foldl(fun(Chunk, R) -> start(new, Chunk, Bare, R) end, #{}, Now),
-        values(gather(Running, Later, Bare, []))
+        values(gather(go_on(new, #run{free = Size * ?DEPTH, later = Chunks, opts = Bare})))
     end).
 
 %% Of that many calls at most, and so that there is something for everybody.
@@ -81,19 +92,26 @@ apart(IsAlone, {First, Ops} = Chunk) ->
 %% ---------------------------------------------------------------------------
 %% The caller
 
+%% Starts as many as there may be.
+go_on(Place, #run{free = Free, later = [Chunk | Later]} = R) when Free > 0 ->
+    go_on(Place, start(Place, Chunk, R#run{free = Free - 1, later = Later}));
+go_on(_, R) ->
+    R.
+
 %% What keeps a chunk from being sent is the result of each of its calls.
-start(Place, Chunk, Opts, Running) ->
-    Ticket = ticket(Place, prepare(Chunk, Opts), Opts),
+start(Place, Chunk, #run{asked = Asked, n = N, opts = Opts} = R) ->
+    Aside = alias([reply]),
+    Ticket = ticket(Place, prepare(Chunk, Aside, Opts), Opts),
     {_, Ref} = py_ask:spawn(fun(From, Watch) -> py_ask:answer(From, try_it(Ticket, Chunk, Opts, Watch)) end),
-    Running#{Ref => Chunk}.
+    R#run{asked = Asked#{Ref => {Chunk, Aside}, Aside => aside}, n = N + 1}.
 
 %% Several calls are encoded in the process of the chunk.
-prepare({_, [Op]}, Opts) ->
+prepare({_, [Op]}, Aside, Opts) ->
     case py_request:prepare(job, Op, Opts) of
-        {ok, Ticket} -> {ok, py_request:unbound(Ticket)};
+        {ok, Ticket} -> {ok, py_request:aside(Aside, py_request:unbound(Ticket))};
         {error, _} = Error -> Error
     end;
-prepare(_, Opts) ->
+prepare(_, _, Opts) ->
     py_request:blank(Opts).
 
 %% Whoever takes the place of one that is done is not refused in the queue.
@@ -101,35 +119,50 @@ ticket(taken_over, {ok, Ticket}, Opts) -> {ok, py_request:anew(Ticket, Opts)};
 ticket(_, Opened, _) -> Opened.
 
 try_it({ok, Ticket}, {_, [_]} = Chunk, _, Watch) ->
-    {_, Answer} = py_request:perform(Ticket, Watch),
-    {done, all(Answer, Chunk)};
+    alone(py_request:perform(Ticket, Watch), Chunk);
 try_it({ok, Ticket}, Chunk, Opts, Watch) ->
     perform(Chunk, #work{ticket = Ticket, opts = Opts, watch = Watch});
 try_it({error, _} = Error, Chunk, _, _) ->
     {done, all(Error, Chunk)}.
 
+%% What has become of one call that went its own way.
+alone({_, {error, {overloaded, N, _}} = Full}, _) when is_integer(N) -> {full, Full};
+alone({_, Answer}, Chunk) -> {done, all(Answer, Chunk)}.
+
 -spec all(py_result:final(), chunk()) -> [answer()].
 all(_, {_, []}) -> [];
 all(Answer, {First, Ops}) -> [{First, length(Ops), Answer}].
 
-gather(Running, [], _, Results) when map_size(Running) =:= 0 ->
+gather(#run{n = 0, later = [], results = Results}) ->
     lists:append([Some || {_, Some} <- lists:keysort(1, Results)]);
-gather(Running, Later, Opts, Results) ->
-    {Ref, Outcome} = py_ask:await_any(Running),
-    {Chunk, Rest} = maps:take(Ref, Running),
-    case Outcome of
-        {answer, {full, _}} when map_size(Rest) > 0 ->
-            gather(Rest, [Chunk | Later], Opts, Results);
-        {answer, {full, Error}} ->
-            Refused = lists:append([all(Error, Each) || Each <- [Chunk | Later]]),
-            gather(Rest, [], Opts, results(Refused, Opts) ++ Results);
-        _ ->
-            {Started, Left} = start_next(Later, Opts, Rest),
-            gather(Started, Left, Opts, results(answers(Outcome, Chunk), Opts) ++ Results)
+gather(#run{asked = Asked} = R) ->
+    {Ref, Outcome} = py_ask:await_any(Asked),
+    gather(heard(maps:get(Ref, Asked), Outcome, forget(Ref, R))).
+
+%% A chunk that is over, and was not awaited before, makes room for another one. What says
+%% that it is awaited is sent before its answer, and does not come later.
+forget(Ref, #run{asked = Asked, n = N, free = Free} = R) ->
+    case maps:take(Ref, Asked) of
+        {aside, Rest} ->
+            R#run{asked = Rest, free = Free + 1};
+        {{_, Aside}, Rest} when is_map_key(Aside, Rest) ->
+            _ = unalias(Aside),
+            R#run{asked = maps:remove(Aside, Rest), n = N - 1, free = Free + 1};
+        {{_, _}, Rest} ->
+            R#run{asked = Rest, n = N - 1}
     end.
 
-start_next([Chunk | Later], Opts, Running) -> {start(taken_over, Chunk, Opts, Running), Later};
-start_next([], _, Running) -> {Running, []}.
+heard(aside, _, R) ->
+    go_on(new, R);
+heard({Chunk, _}, {answer, {full, _}}, #run{n = N, later = Later} = R) when N > 0 ->
+    R#run{later = [Chunk | Later]};
+heard({Chunk, _}, {answer, {full, Error}}, #run{later = Later} = R) ->
+    Refused = lists:append([all(Error, Each) || Each <- [Chunk | Later]]),
+    add(Refused, R#run{later = []});
+heard({Chunk, _}, Outcome, R) ->
+    go_on(taken_over, add(answers(Outcome, Chunk), R)).
+
+add(Answers, #run{results = Results, opts = Opts} = R) -> R#run{results = results(Answers, Opts) ++ Results}.
 
 answers({answer, {done, Answers}}, _) -> Answers;
 answers({down, Reason}, Chunk) -> all({error, {worker_exit, Reason}}, Chunk).
@@ -155,8 +188,7 @@ values(Results) ->
 perform({_, [Op]} = Chunk, #work{ticket = Ticket, opts = Opts, watch = Watch}) ->
     case py_request:carry(Op, Ticket, Opts) of
         {ok, Carries} ->
-            {_, Answer} = py_request:perform(Carries, Watch),
-            {done, all(Answer, Chunk)};
+            alone(py_request:perform(Carries, Watch), Chunk);
         {error, _} = Error ->
             {done, all(Error, Chunk)}
     end;

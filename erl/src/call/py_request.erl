@@ -11,7 +11,7 @@
 -module(py_request).
 
 -export([run/2, exec/2]).
--export([prepare/3, feed/1, deadline/2, unbound/1, at/2, unheard/1, opening/3, pool/1, go/1]).
+-export([prepare/3, feed/1, deadline/2, unbound/1, at/2, unheard/1, aside/2, opening/3, pool/1, go/1]).
 -export([perform/2, perform_on/2]).
 -export([blank/1, carry/3, is_allowed/2, place/2, arrived/2, send/3, anew/2]).
 -export_type([ticket/0, outcome/0]).
@@ -281,10 +281,8 @@ pool(#ticket{pool = Pool}) -> Pool.
 %% For a request that any worker may run although its caller is bound, unless it has to
 %% run where it is at home.
 -spec unbound(ticket()) -> ticket().
-unbound(#ticket{to = home} = Ticket) ->
-    Ticket;
-unbound(Ticket) ->
-    Ticket#ticket{home = undefined}.
+unbound(#ticket{to = home} = Ticket) -> Ticket;
+unbound(Ticket) -> Ticket#ticket{home = undefined}.
 
 %% For one that is to run on the worker of this slot.
 -spec at(pos_integer(), ticket()) -> ticket().
@@ -292,8 +290,11 @@ at(Slot, Ticket) -> Ticket#ticket{to = Slot}.
 
 %% For a request whose end nobody hears of.
 -spec unheard(ticket()) -> ticket().
-unheard(#ticket{req = Req} = Ticket) ->
-    Ticket#ticket{req = Req#req{owner = none}}.
+unheard(#ticket{req = Req} = Ticket) -> Ticket#ticket{req = Req#req{owner = none}}.
+
+%% For a request of which this place hears `aside' when its value is awaited.
+-spec aside(py_ask:from(), ticket()) -> ticket().
+aside(From, #ticket{req = Req} = Ticket) -> Ticket#ticket{req = Req#req{aside = From}}.
 
 %% For a request that opens a context, which belongs to the calling process then.
 -spec opening(pos_integer(), Idle :: timeout(), ticket()) -> ticket().

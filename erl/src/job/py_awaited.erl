@@ -26,8 +26,8 @@ new() -> #{}.
 %% The program has said that this one is awaited. What nobody waits for any more may
 %% have been cancelled too early for the program, so it is cancelled again.
 -spec add(#job{}, Now :: integer(), awaited()) -> {[effect()], awaited()}.
-add(#job{id = Id, left = false} = Job, _, A) ->
-    {[], A#{Id => Job#job{state = {started, loop}}}};
+add(#job{id = Id, left = false, req = #req{aside = Aside}} = Job, _, A) ->
+    {[{answer, Aside, aside} || Aside =/= none], A#{Id => Job#job{state = {started, loop}}}};
 add(#job{id = Id} = Job, Now, A) ->
     {[{ended, Id}, cancel(Id)], A#{Id => cancelled(Job#job{state = {started, loop}}, Now)}}.
 

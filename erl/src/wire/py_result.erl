@@ -13,7 +13,7 @@
 -define(LARGE, (1 bsl 16)).
 
 %% What a worker, or the pool, answers a request with; and a multicall before that.
--type answer() :: final() | {opened, py_wire:id()} | {sent, pid()} | again | part().
+-type answer() :: final() | {opened, py_wire:id()} | {sent, pid()} | again | aside | part().
 -type part() :: {part, pos_integer(), binary()} | {again, pos_integer()}.
 %% The answers that make a result.
 -type final() :: {reply, binary()} | {reply, binary(), Ahead :: [binary()]} | {error, term()}.
