@@ -18,6 +18,8 @@ def keep(message):
         raise SystemExit(3)
     if isinstance(message, tuple) and message[0] == "sleep":
         time.sleep(message[1])
+    if message == "off":
+        erlang.on_message(None)
     if message == "next":
         got.append(erlang.receive(5))
     got.append(message)

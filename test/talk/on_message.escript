@@ -21,6 +21,7 @@ main(_) ->
         {"an iterator is no message", fun iterator/0},
         {"receive in a handler takes the next", fun receive_in_handler/0},
         {"a call that waits comes first", fun receive_first/0},
+        {"a handler that ends itself", fun ends_itself/0},
         {"in a context", fun context/0},
         {"from a thread and a coroutine it is the worker's", fun elsewhere/0},
         {"nobody has asked for it", fun nobody/0},
@@ -149,6 +150,13 @@ iterator() ->
 receive_in_handler() ->
     send([next, inner, a]),
     ?assertEqual([inner, next, a], await(3)).
+
+ends_itself() ->
+    send([a, off, b]),
+    ?assertEqual([a, off], await(2)),
+    ?assertEqual({ok, b}, py:eval("erlang.receive(5)")),
+    ?assertEqual([], await(0)),
+    on(keep).
 
 receive_first() ->
     Ref = py:spawn_call(erlang, 'receive', [5]),

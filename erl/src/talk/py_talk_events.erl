@@ -46,12 +46,19 @@ window() ->
     ?UNACKED_MAX.
 
 %% Handles a frame that is not a reply. `Who' says who waits for a request, which messages
-%% are for its code, and who keeps the funs that requests have brought.
+%% are for its code, and who keeps the funs that requests have brought. What comes back the
+%% worker has to do at once, before it hears more.
 -spec handle(binary(), Who :: fun(({caller | box, py_wire:id() | none} | keeper) ->
                                        pid() | none | py_talk_inbox:box() | closed),
-             port(), events()) -> events().
-handle(Frame, Who, Port, #events{log = Log, sender = Sender} = E) ->
+             port(), events()) -> {[py_talk_inbox:mail()], events()}.
+handle(Frame, Who, Port, E) ->
     case py_wire:event(Frame) of
+        {on_message, Job} -> {[{on_message, Who({box, Job}), Frame}], E};
+        Event -> {[], handle(Event, Frame, Who, Port, E)}
+    end.
+
+handle(Event, Frame, Who, Port, #events{log = Log, sender = Sender} = E) ->
+    case Event of
         message ->
             py_talk_sender:message(Sender, byte_size(Frame), py_secret:hide(Frame)),
             E;
@@ -61,9 +68,6 @@ handle(Frame, Who, Port, #events{log = Log, sender = Sender} = E) ->
             call(Id, {Who({caller, Job}), Who(keeper)}, Frame, E);
         {take, Id, Job} ->
             py_worker:mail(self(), {take, Id, Job, Frame}),
-            E;
-        {on_message, Job} ->
-            py_worker:mail(self(), {on_message, Who({box, Job}), Frame}),
             E;
         {withdraw, Id} ->
             withdraw(Id, E),

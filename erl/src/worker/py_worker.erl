@@ -13,9 +13,8 @@
 -module(py_worker).
 -behaviour(gen_server).
 
--export([start_link/1, info/2, seal/2]).
 -export([request/2, pull/4, close_stream/2, let_go/2, is_open/3, report/1, spoilt/1, ran_out/2, mail/2]).
--export([steps/2, live/1, retire/3, exceeded/2, spare/2, format_status/1]).
+-export([start_link/1, info/2, seal/2, steps/2, live/1, retire/3, exceeded/2, spare/2, format_status/1]).
 -export([init/1, handle_continue/2, handle_call/3, handle_cast/2, handle_info/2, terminate/2]).
 -export_type([options/0]).
 
@@ -229,12 +228,16 @@ frame(Frame, S) -> settle(more(?MOST_STEPS, frame_step(Frame, S))).
 frame_step({broken, Why}, #state{port = Port} = S) -> exit(Port, Why), S;
 frame_step({none, Frame}, #state{port = Port, events = Events, phase = Phase} = S) ->
     Who = fun(What) -> py_worker_view:who(What, Phase) end,
-    S#state{events = py_talk_events:handle(Frame, Who, Port, Events)};
+    {Mail, Next} = py_talk_events:handle(Frame, Who, Port, Events),
+    S#state{events = Next, phase = lists:foldl(fun heard/2, Phase, Mail)};
 frame_step({0, Frame}, #state{phase = {live, Live}} = S) ->
     S#state{phase = {live, py_worker_live:numbers(py_result:decode(Frame), Live)}};
 frame_step({Id, Frame}, #state{phase = {live, Live}, large = Large} = S) ->
     S#state{phase = {live, py_worker_live:reply(Id, Frame, Live)},
             large = Large orelse byte_size(Frame) >= ?LARGE}.
+
+heard(Mail, {live, Live}) -> {live, py_worker_live:mail(Mail, Live)};
+heard(Mail, {starting, Boot, Timer}) -> {starting, py_worker_boot:mail(Mail, Boot), Timer}.
 
 %% ---------------------------------------------------------------------------
 %% Starting
@@ -247,8 +250,6 @@ starting({?MODULE, {ran_out, What}}, _, _, #state{port = Port} = S) ->
     What =:= heap andalso py_worker_reaper:full(S#state.pool, S#state.slot, S#state.os_pid),
     _ = py_os_port:send(Port, py_wire:resume()), {noreply, S};
 starting({?MODULE, {retire, Why, _}}, _, _, S) -> {stop, {shutdown, Why}, S};
-starting({?MODULE, {mail, {on_message, _, _} = Mail}}, Boot, Timer, S) ->
-    {noreply, S#state{phase = {starting, py_worker_boot:mail(Mail, Boot), Timer}}};
 starting({?MODULE, {What, Sent}}, _, _, S) when What =:= request; What =:= mail ->
     py_worker_end:turn_away(Sent, S#state.port), {noreply, S};
 starting({timeout, Timer, boot}, Boot, Timer, S) ->
@@ -325,7 +326,6 @@ live_step(Message, #state{phase = {live, Live}} = S) -> S#state{phase = {live, s
 step({?MODULE, {request, Req}}, L) -> py_worker_live:request(Req, L);
 step({?MODULE, {pull, From, Id, Deadline}}, L) -> py_worker_live:pull(Id, From, Deadline, L);
 step({?MODULE, {close, Id}}, L) -> py_worker_live:close(Id, L);
-step({?MODULE, report}, L) -> L;   % each step reports
 step({?MODULE, spoilt}, L) -> py_worker_live:spoilt(L);
 step({?MODULE, {spare, Spared}}, L) -> py_worker_live:spare(Spared, L);
 step({?MODULE, {mail, Mail}}, L) -> py_worker_live:mail(Mail, L);
@@ -336,7 +336,7 @@ step({?MODULE, {retire, Why, Limit}}, L) -> py_worker_live:retire(Why, Limit, L)
 step({?MODULE, abandon}, L) -> py_worker_live:abandon(L);
 step({timeout, Timer, tick}, L) -> py_worker_live:tick(Timer, L);
 step({'DOWN', _, process, Pid, _}, L) -> py_worker_live:caller_gone(Pid, L);
-step(_, L) -> L.
+step(_, L) -> L.    % each step reports
 
 settle(#state{phase = {live, Live}, large = Large} = S) ->
     case py_worker_live:settle(Live) of

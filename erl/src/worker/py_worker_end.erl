@@ -119,7 +119,9 @@ listen(Left, Deadline, #{port := Port} = E) ->
 %% Nobody waits for a reply any more.
 heard(Frame, #{port := Port, lane := Lane, events := Events} = E) ->
     case py_os_lane:frame(Frame, Lane) of
-        {none, Event} -> E#{events := py_talk_events:handle(Event, fun(_) -> none end, Port, Events)};
+        {none, Event} ->
+            {_, Heard} = py_talk_events:handle(Event, fun(_) -> none end, Port, Events),
+            E#{events := Heard};
         _ -> E
     end.
 
