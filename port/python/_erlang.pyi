@@ -8,6 +8,9 @@ from typing import Any
 def ask(
     future: object, function: object, args: tuple[object, ...], kwargs: dict[str, object], /
 ) -> int: ...
+def ask_channel(
+    future: object, pid: object, question: object, is_bytes: bool, none: str, /
+) -> int: ...
 def begun() -> tuple[
     list[tuple[int, Any, Any, Any]], list[int], list[tuple[Any, Any, Any]]
 ]: ...

@@ -337,6 +337,12 @@ uint32_t aio_call(PyObject *future, PyObject *callee, PyObject *args,
     return start() == 0 ? call_begin(future, callee, args, kwargs) : 0;
 }
 
+uint32_t aio_channel(PyObject *future, PyObject *pid, PyObject *question,
+                     const struct form *form)
+{
+    return start() == 0 ? call_channel_begin(future, pid, question, form) : 0;
+}
+
 /* ---- the reply -------------------------------------------------------- */
 
 /* With the lock: the link that points to the one with this number, or to NULL.

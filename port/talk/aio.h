@@ -57,6 +57,10 @@ void aio_end(void);
 uint32_t aio_call(PyObject *future, PyObject *callee, PyObject *args,
                   PyObject *kwargs);
 
+/* The same for a question to a channel: see call_channel_begin. */
+uint32_t aio_channel(PyObject *future, PyObject *pid, PyObject *question,
+                     const struct form *form);
+
 /* In what is awaited, and in all that it has started: appends the Id of the job
  * that has returned it, or none if that is over. False: this is elsewhere, and
  * nothing is appended. GIL held, any thread. */

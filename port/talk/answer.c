@@ -32,7 +32,8 @@ struct answer {
     char *result;   /* owned */
     struct err why; /* "": there was no memory for it */
     bool given_up;
-    PyObject *future; /* owned; NULL: a thread waits for it */
+    PyObject *future;  /* owned; NULL: a thread waits for it */
+    struct form *form; /* owned; of the future's value, or NULL */
 };
 
 static struct {
@@ -64,6 +65,7 @@ static void answer_free(struct answer *answer)
 {
     if (!answer)
         return;
+    free(answer->form);
     free(answer->result);
     free(answer);
 }
@@ -92,18 +94,24 @@ uint32_t answer_begin(struct buf *out, size_t arity, const char *tag)
     return id;
 }
 
-/* There will be an answer with this id. 0, or -1 with MemoryError. */
-static int expect(uint32_t id, size_t n, PyObject *future)
+/* NULL: no memory. */
+static struct answer *answer_new(uint32_t id, size_t n)
 {
     struct answer *answer = calloc(1, sizeof *answer);
+    if (answer) {
+        answer->id = id;
+        answer->n = n;
+    }
+    return answer;
+}
+
+/* There will be this answer, or, if it is NULL, MemoryError is set: 0 or -1. */
+static int expect_take(struct answer *answer)
+{
     if (!answer) {
-        window_give(WINDOW_MESSAGES, (long long)n);
         PyErr_NoMemory();
         return -1;
     }
-    answer->id = id;
-    answer->n = n;
-    answer->future = Py_XNewRef(future);
     pthread_mutex_lock(&answers.lock);
     queue_push(&answers.expected, &answer->queued);
     pthread_mutex_unlock(&answers.lock);
@@ -278,8 +286,10 @@ PyObject *answer_ask(struct buf *out, uint32_t id, size_t n, PyObject *error,
                      const struct form *form)
 {
     bool failed = false;
-    if (expect(id, n, NULL) < 0)
+    if (expect_take(answer_new(id, n)) < 0) {
+        window_give(WINDOW_MESSAGES, (long long)n);
         return NULL;
+    }
     reply_send(out);
     PyObject *value = await(id, form, &failed);
     if (!value)
@@ -296,9 +306,27 @@ void answer_on_future(void (*hook)(void))
     tell = hook;
 }
 
-int answer_ask_later(struct buf *out, uint32_t id, PyObject *future)
+/* NULL: no memory. */
+static struct answer *answer_for(uint32_t id, PyObject *future,
+                                 const struct form *form)
 {
-    if (expect(id, 0, future) < 0)
+    struct form *own = form ? malloc(sizeof *own) : NULL;
+    struct answer *answer = own || !form ? answer_new(id, 0) : NULL;
+    if (own)
+        *own = *form;
+    if (!answer) {
+        free(own);
+        return NULL;
+    }
+    answer->future = Py_NewRef(future);
+    answer->form = own;
+    return answer;
+}
+
+int answer_ask_later(struct buf *out, uint32_t id, PyObject *future,
+                     const struct form *form)
+{
+    if (expect_take(answer_for(id, future, form)) < 0)
         return -1;
     reply_send(out);
     return 0;
@@ -323,7 +351,7 @@ PyObject *answer_next(PyObject **value, PyObject *error)
     if (!answer)
         return NULL;
     PyObject *future = answer->future;
-    PyObject *answered = value_of(answer, NULL, &failed);
+    PyObject *answered = value_of(answer, answer->form, &failed);
     answer_free(answer);
     *value = unless_failed_take(answered, failed, error);
     return future;

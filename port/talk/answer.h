@@ -52,8 +52,10 @@ PyObject *answer_ask(struct buf *out, uint32_t id, size_t n, PyObject *error,
                      const struct form *form);
 
 /* Sends the frame in `out`, which has this id, for a future of asyncio's, which
- * the answer will be for. 0, or -1 with an exception. GIL held. */
-int answer_ask_later(struct buf *out, uint32_t id, PyObject *future);
+ * the answer will be for. `form` as above; it is copied. 0, or -1 with an
+ * exception. GIL held. */
+int answer_ask_later(struct buf *out, uint32_t id, PyObject *future,
+                     const struct form *form);
 
 /* Called when an answer has come that is for a future; any thread, no GIL. Call
  * before there are threads. */

@@ -92,6 +92,13 @@ static PyObject *ask_and_free(struct buf *out, uint32_t id)
     return value;
 }
 
+static int ask_later(struct buf *out, uint32_t id, PyObject *future,
+                     const struct form *form)
+{
+    return output_is_open() ? answer_ask_later(out, id, future, form)
+                            : wait_refuse();
+}
+
 static uint32_t begin(PyObject *future, PyObject *callee, PyObject *args,
                       PyObject *kwargs)
 {
@@ -99,8 +106,7 @@ static uint32_t begin(PyObject *future, PyObject *callee, PyObject *args,
     const uint32_t id = begin_call(&out, callee);
     int rc = put_call(&out, 0, callee, args, kwargs);
     if (rc == 0)
-        rc = output_is_open() ? answer_ask_later(&out, id, future)
-                              : wait_refuse();
+        rc = ask_later(&out, id, future, NULL);
     buf_free(&out);
     return rc == 0 ? id : 0;
 }
@@ -139,32 +145,54 @@ PyObject *call_state(PyObject *op, PyObject *args, bool arrays)
     return value;
 }
 
-/* Asks a process of Erlang's, by {Tag, CallId, Pid} or {Tag, CallId, Pid,
- * Question}. */
-static PyObject *ask_process(const char *tag, PyObject *pid, PyObject *question,
-                             const struct form *form)
+PyObject *call_pull(PyObject *pid, const struct form *form)
 {
     struct buf out;
     PyObject *value = NULL;
     if (!may_ask())
         return NULL;
-    const uint32_t id = answer_begin(&out, question ? 4 : 3, tag);
-    if (value_encode(&out, pid, form, "pid") == 0 &&
-        (!question || value_encode(&out, question, form, "question") == 0))
+    const uint32_t id = answer_begin(&out, 3, "pull");
+    if (value_encode(&out, pid, form, "pid") == 0)
         value = ask(&out, id, form);
     buf_free(&out);
     return value;
 }
 
-PyObject *call_pull(PyObject *pid, const struct form *form)
+/* {channel, CallId, Pid, Question} into `out`, which is to be freed. Its
+ * CallId; 0 with an exception. */
+static uint32_t put_question(struct buf *out, PyObject *pid, PyObject *question,
+                             const struct form *form)
 {
-    return ask_process("pull", pid, NULL, form);
+    const uint32_t id = answer_begin(out, 4, "channel");
+    return value_encode(out, pid, form, "pid") == 0 &&
+                   value_encode(out, question, form, "question") == 0
+               ? id
+               : 0;
 }
 
 PyObject *call_channel(PyObject *pid, PyObject *question,
                        const struct form *form)
 {
-    return ask_process("channel", pid, question, form);
+    struct buf out;
+    if (!may_ask())
+        return NULL;
+    const uint32_t id = put_question(&out, pid, question, form);
+    PyObject *value = id ? ask(&out, id, form) : NULL;
+    buf_free(&out);
+    return value;
+}
+
+uint32_t call_channel_begin(PyObject *future, PyObject *pid, PyObject *question,
+                            const struct form *form)
+{
+    struct buf out;
+    if (!may_ask())
+        return 0;
+    uint32_t id = put_question(&out, pid, question, form);
+    if (id && ask_later(&out, id, future, form) < 0)
+        id = 0;
+    buf_free(&out);
+    return id;
 }
 
 PyObject *call_self(void)

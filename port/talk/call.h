@@ -46,6 +46,10 @@ PyObject *call_pull(PyObject *pid, const struct form *form);
 PyObject *call_channel(PyObject *pid, PyObject *question,
                        const struct form *form);
 
+/* Begins that for a future of asyncio's, as call_begin. */
+uint32_t call_channel_begin(PyObject *future, PyObject *pid, PyObject *question,
+                            const struct form *form);
+
 /* Whether there is a function of this name, as a bool; NULL with an exception.
  * GIL held, any thread; waits without. */
 PyObject *call_lookup(PyObject *name);

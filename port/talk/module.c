@@ -224,6 +224,22 @@ static PyObject *erlang_ask(PyObject *module, PyObject *args)
     return id ? PyLong_FromUnsignedLong(id) : NULL;
 }
 
+static PyObject *erlang_ask_channel(PyObject *module, PyObject *args)
+{
+    struct form form;
+    const char *none = NULL;
+    Py_ssize_t n = 0;
+    int bytes = 0;
+    PyObject *future = NULL, *pid = NULL, *question = NULL;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "OOOps#:ask_channel", &future, &pid, &question,
+                          &bytes, &none, &n) ||
+        set_form(&form, bytes, none, n) < 0)
+        return NULL;
+    const uint32_t id = aio_channel(future, pid, question, &form);
+    return id ? PyLong_FromUnsignedLong(id) : NULL;
+}
+
 static PyObject *erlang_forget(PyObject *module, PyObject *number)
 {
     (void)module;
@@ -288,6 +304,9 @@ static PyMethodDef functions[] = {
      "cancelled, and Erlang's answers, as tuples (future, value, exception)."},
     {"ask", erlang_ask, METH_VARARGS,
      "ask(future, function, args, kwargs): calls a function of Erlang's; its\n"
+     "number."},
+    {"ask_channel", erlang_ask_channel, METH_VARARGS,
+     "ask_channel(future, pid, question, bytes, none): asks a channel; its\n"
      "number."},
     {"forget", erlang_forget, METH_O,
      "forget(number): the future of this call wants no answer any more."},

@@ -10,7 +10,7 @@
 -define(HERE, {default, 1}).
 
 main(_) ->
-    tap:run(fixture:with_app(#{init => <<"import peer">>}, [queues(), waiting(), coroutines(), ends(), bytes()])).
+    tap:run(fixture:with_app(#{init => <<"import asyncio, peer">>}, [queues(), waiting(), coroutines(), ends(), bytes()])).
 
 queues() ->
     [{"create_channel, create_channel_with_max_size", fun create_channel/0},
@@ -28,7 +28,8 @@ waiting() ->
 
 coroutines() ->
     [{"async_receive_immediate", fun async_receive_immediate/0},
-     {"async_receive_wait", fun async_receive_wait/0},
+     {"async_receive_wait, async_receive_wait_e2e", fun async_receive_wait/0},
+     {"async_iteration", fun async_iteration/0},
      {"async_closed_channel", fun async_closed_channel/0}].
 
 ends() ->
@@ -130,18 +131,22 @@ sync_receive_multiple_waiters() ->
 %% ---------------------------------------------------------------------------
 
 async_receive_immediate() ->
-    ?assertEqual({ok, 1}, py:await(start(received_beside, channel([1])))).
+    ?assertEqual({ok, 1}, py:await(start(received_async, channel([1])))).
 
 %% The loop goes on meanwhile.
 async_receive_wait() ->
     Channel = channel([]),
-    Ref = waits(received_beside, Channel),
+    Ref = waits(received_async, Channel),
     ?assertEqual({ok, 5}, py:call(peer, slept, [0, 5], #{}, #{pool => ?HERE})),
     ok = py_channel:send(Channel, 1),
     ?assertEqual({ok, 1}, py:await(Ref)).
 
+async_iteration() ->
+    Messages = [<<"a">>, <<"b">>, <<"c">>],
+    ?assertEqual({ok, Messages}, py:eval("asyncio.run(peer.drained_async(c))", #{c => closed(Messages)}, #{pool => ?HERE})).
+
 async_closed_channel() ->
-    ?assertMatch({error, {'EOFError', _}}, py:await(start(received_beside, closed([])))).
+    ?assertMatch({error, {'EOFError', _}}, py:await(start(received_async, closed([])))).
 
 %% ---------------------------------------------------------------------------
 
@@ -158,9 +163,9 @@ close_drain_python_sync() ->
     ?assertMatch({error, {'EOFError', _}}, eval("c.receive()", Channel)).
 
 close_drain_python_async() ->
-    ?assertEqual({ok, [1, 2]}, py:await(start(drained_beside, closed([1, 2])))),
+    ?assertEqual({ok, [1, 2]}, py:await(start(drained_async, closed([1, 2])))),
     Channel = channel([]),
-    Ref = waits(drained_beside, Channel),
+    Ref = waits(drained_async, Channel),
     [ok = py_channel:send(Channel, N) || N <- [1, 2, 3]],
     ok = py_channel:close(Channel),
     ?assertEqual({ok, [1, 2, 3]}, py:await(Ref)).

@@ -185,13 +185,12 @@ def received(channel):
     return channel.receive()
 
 
-async def received_beside(channel):
-    """The next message, while the loop goes on."""
-    return await asyncio.to_thread(channel.receive)
+async def received_async(channel):
+    return await channel.receive_async()
 
 
-async def drained_beside(channel):
-    return await asyncio.to_thread(list, channel)
+async def drained_async(channel):
+    return [message async for message in channel]
 
 
 def same(value):

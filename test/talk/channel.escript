@@ -8,7 +8,7 @@
 -include_lib("stdlib/include/assert.hrl").
 
 -define(SETUP, <<"
-import os, threading, time
+import asyncio, os, threading, time
 def echo(c):
     for message in c: c.send(message)
 def take(c, n): return [c.receive() for _ in range(n)]
@@ -33,6 +33,17 @@ def in_child(c):
         os._exit(0)
     os.close(write)
     with open(read) as file: return file.read()
+async def echo_async(c):
+    async for message in c: await c.send_async(message)
+async def take_async(c, *args): return await c.receive_async(*args)
+async def sent_async(c, n):
+    for i in range(n): await c.send_async(i)
+async def tried_async(f, *args):
+    try: return await f(*args)
+    except Exception as error: return [type(error).__name__, str(error)]
+async def in_time(c):
+    try: await asyncio.wait_for(c.receive_async(), 0.05)
+    except asyncio.TimeoutError: return 'late'
 ">>).
 
 main(_) ->
@@ -53,6 +64,11 @@ main(_) ->
         {"a call out of time takes no message along", fun late/0},
         {"several processes share it", fun shared/0},
         {"a thread of Python's, when no call runs", fun thread/0},
+        {"coroutines: there and back, beside other calls", fun coroutines/0},
+        {"coroutines: more than threads could wait", fun many_coroutines/0},
+        {"coroutines: options, time limits, the end", fun coroutine_ends/0},
+        {"coroutines: who has given up takes no message along", fun coroutine_late/0},
+        {"coroutines: on a loop of its own", fun in_run/0},
         {"in a forked child", fun in_child/0},
         {"the options of the request hold for the messages", fun options/0},
         {"whatever atom means None", fun nones/0},
@@ -253,6 +269,71 @@ thread() ->
     ok = py:exec(<<"threading.Thread(target=echo, args=(c,), daemon=True).start()">>, #{c => Channel}, here()),
     [begin ok = py_channel:send(Channel, N), {ok, N} = py_channel:recv(Channel) end || N <- [1, 2, 3]],
     ?assertEqual({ok, 2}, py:eval(<<"1 + 1">>, #{}, here())),
+    ok = py_channel:close(Channel).
+
+coroutines() ->
+    {ok, Channel} = py_channel:new(#{size => 2}),
+    Ref = spawn_with(echo_async, [Channel]),
+    [begin
+         ok = py_channel:send(Channel, N),
+         ?assertEqual({ok, N}, py_channel:recv(Channel)),
+         ?assertEqual({ok, 2}, py:eval("1 + 1", #{}, here()))
+     end || N <- lists:seq(1, 20)],
+    ok = py_channel:close(Channel),
+    ?assertEqual({ok, none}, py:await(Ref)).
+
+many_coroutines() ->
+    {ok, Channel} = py_channel:new(),
+    {ok, Small} = py_channel:new(#{size => 1}),
+    Numbers = lists:seq(1, 40),
+    Refs = [spawn_with(take_async, [Channel]) || _ <- Numbers],
+    Sender = spawn_with(sent_async, [Small, 40]),
+    [ok = py_channel:send(Channel, N) || N <- Numbers],
+    ?assertEqual([{ok, N} || N <- Numbers], lists:sort([py:await(Ref) || Ref <- Refs])),
+    ?assertEqual([{ok, N - 1} || N <- Numbers], [py_channel:recv(Small) || _ <- Numbers]),
+    ?assertEqual({ok, none}, py:await(Sender)),
+    [ok = py_channel:close(It) || It <- [Channel, Small]].
+
+coroutine_ends() ->
+    {ok, Channel} = py_channel:new(#{size => 1}),
+    In = fun(Code, Options) -> py:eval(Code, #{c => Channel}, maps:merge(here(), Options)) end,
+    ok = py_channel:send(Channel, <<255>>),
+    ?assertEqual({ok, <<"b'\\xff'">>}, In("repr(await c.receive_async())", #{binaries => bytes})),
+    ok = py_channel:send(Channel, null),
+    ?assertEqual({ok, <<"None">>}, In("repr(await c.receive_async())", #{none => null})),
+    ?assertMatch({ok, [<<"TimeoutError">>, _]}, In("await tried_async(c.receive_async, 0.02)", #{})),
+    ?assertMatch({ok, [<<"TimeoutError">>, _]}, In("await tried_async(c.receive_async, 0)", #{})),
+    ?assertMatch({ok, [<<"TypeError">>, _]}, In("await tried_async(c.send_async, object())", #{})),
+    {ok, none} = In("await c.send_async(1)", #{}),
+    ?assertMatch({ok, [<<"TimeoutError">>, _]}, In("await tried_async(c.send_async, 2, 0.02)", #{})),
+    ?assertMatch({ok, [<<"ValueError">>, _]},
+                 In("await tried_async(c.receive_async)", #{pool => {default, 2}})),
+    Ref = spawn_with(tried_async, [take_handle(), Channel]),
+    fixture:wait_until(fun() -> length(questions()) =:= 1 end),
+    ok = py_channel:close(Channel),
+    ?assertMatch({ok, [<<"EOFError">>, _]}, py:await(Ref)),
+    ?assertMatch({ok, [<<"BrokenPipeError">>, _]}, In("await tried_async(c.send_async, 1)", #{})).
+
+take_handle() ->
+    {ok, Take} = py:eval("take_async", #{}, (here())#{return => handle}),
+    Take.
+
+coroutine_late() ->
+    {ok, Channel} = py_channel:new(),
+    ?assertEqual({error, timeout}, py:call('__main__', take_async, [Channel], #{}, (here())#{timeout => 50})),
+    Ref = spawn_with(take_async, [Channel]),
+    ok = py:cancel(Ref),
+    ?assertEqual({error, cancelled}, py:await(Ref)),
+    ?assertEqual({ok, <<"late">>}, call_with(in_time, [Channel])),
+    fixture:wait_until(fun() -> questions() =:= [] end),
+    ok = py_channel:send(Channel, 1),
+    ?assertEqual({ok, 1}, call_with(take_async, [Channel])),
+    ok = py_channel:close(Channel).
+
+in_run() ->
+    {ok, Channel} = py_channel:new(),
+    [ok = py_channel:send(Channel, N) || N <- [1, 2]],
+    ?assertEqual({ok, [1, 2]}, py:eval("[asyncio.run(take_async(c)) for _ in range(2)]", #{c => Channel}, here())),
     ok = py_channel:close(Channel).
 
 in_child() ->

@@ -166,11 +166,9 @@ prepare(Kind, Op, Asked) ->
                         iterators ->
                             iterated(Op, Billed, Target, prepare(Kind, py_iter:empty(Op), Opts))
                     end;
-                {error, _} = Error ->
-                    Error
+                {error, _} = Error -> Error
             end;
-        {error, _} = Error ->
-            Error
+        {error, _} = Error -> Error
     end.
 
 keeps({ok, #ticket{req = #req{binds = Uses} = Req} = Ticket}) ->
@@ -182,8 +180,7 @@ iterated(_, _, {_, all} = Target, _) ->
     py_options:badarg(Target, "an iterator is for one worker: pool must be a pool's name or {Pool, Id} here");
 iterated(Op, Wire, _, {ok, Ticket}) ->
     {ok, Ticket#ticket{iterated = py_secret:hide({Op, Wire})}};
-iterated(_, _, _, {error, _} = Error) ->
-    Error.
+iterated(_, _, _, {error, _} = Error) -> Error.
 
 %% Starts the iterators of a request, which end with the calling process at the latest:
 %% it is the one that waits for the answer.
@@ -233,8 +230,7 @@ ticket(Target, #pool{name = Name} = Pool, Req) ->
     admit(Ticket, py_pool_load:memory_refusal(Pool)).
 
 too_large(Size, Max) ->
-    Text = io_lib:format("the request is larger than max_frame (~b > ~b bytes)",
-                         [Size + 8, Max]),
+    Text = io_lib:format("the request is larger than max_frame (~b > ~b bytes)", [Size + 8, Max]),
     {error, {badarg, iolist_to_binary(Text)}}.
 
 %% When memory is short, a process that is bound to a worker is let through: it may
@@ -257,12 +253,9 @@ to({_, Id}, {_, _, _} = Home, #ticket{pool = Pool} = Ticket) when is_integer(Id)
         [{_, Worker, _}] -> on(Worker, py_binding:home(Worker), Home, Ticket#ticket{to = Id});
         [] -> Ticket#ticket{to = Id}
     end;
-to({_, To}, _, Ticket) ->
-    Ticket#ticket{to = To};
-to(_, undefined, Ticket) ->
-    Ticket;
-to(_, Home, Ticket) ->
-    Ticket#ticket{home = Home}.
+to({_, To}, _, Ticket) -> Ticket#ticket{to = To};
+to(_, undefined, Ticket) -> Ticket;
+to(_, Home, Ticket) -> Ticket#ticket{home = Home}.
 
 at_home(Worker, Pool, Ticket) ->
     Home = case py_binding:home(Worker) of undefined -> {Worker, Pool, false}; Waits -> Waits end,

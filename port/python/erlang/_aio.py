@@ -3,8 +3,8 @@
 
 The thread is there from the first coroutine to the worker's end.  What is to be
 done comes from C (talk/aio.c), which wakes the loop by a descriptor; the results
-go back there.  All but `start`, `stop`, `wait`, `Items` and `call` runs in the
-loop's thread.
+go back there.  All but `start`, `stop`, `wait`, `Items`, `call` and `answer` runs in
+the loop's thread.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from erlang import Cancelled, _output
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Awaitable, Coroutine
+    from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine
     from typing import Any, NoReturn
 
     # What is awaited, where it prints to, its span; the last two may be None.
@@ -237,8 +237,13 @@ class Items:
 
 async def call(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """What erlang.call_async does, on whatever loop."""
+    return await answer(_erlang.ask, function, args, kwargs)
+
+
+async def answer(ask: Callable[..., int], *question: Any) -> Any:
+    """What Erlang answers to that; if the task is cancelled, it is told."""
     future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-    number = _erlang.ask(future, function, args, kwargs)
+    number = ask(future, *question)
     try:
         return await future
     finally:

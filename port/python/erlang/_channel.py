@@ -9,7 +9,7 @@ from . import Atom, Error, _milliseconds, encoder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
     from typing import Any
 
     from . import Pid
@@ -20,7 +20,8 @@ class Channel:
 
     Each side may be so many messages ahead of the other, and then waits.  It
     ends when either side closes it, or with the process that has made it.
-    Iterating over it receives until then.
+    Iterating over it receives until then.  What ends in _async is the same
+    for coroutines, and so is `async for`: the event loop goes on meanwhile.
     """
 
     __slots__ = ("_pid", "_is_bytes", "_none")
@@ -50,6 +51,17 @@ class Channel:
         question = Atom("recv"), _limit(timeout)
         return self._ask(question, EOFError)[0]
 
+    async def send_async(
+        self, term: object, timeout: float | None = None
+    ) -> None:
+        """The same as send, in a coroutine."""
+        await self._answer((Atom("send"), term, _limit(timeout)))
+
+    async def receive_async(self, timeout: float | None = None) -> Any:
+        """The same as receive, in a coroutine."""
+        question = Atom("recv"), _limit(timeout)
+        return (await self._answer(question, EOFError))[0]
+
     def close(self) -> None:
         """Nobody sends any more; what was sent can still be received."""
         try:
@@ -67,10 +79,34 @@ class Channel:
         except Error as error:
             raise _failure(error, closed) from None
 
+    async def _answer(
+        self, question: object, closed: type[Exception] = BrokenPipeError
+    ) -> Any:
+        from ._aio import answer
+
+        try:
+            return await answer(
+                _erlang.ask_channel,
+                self._pid,
+                question,
+                self._is_bytes,
+                self._none,
+            )
+        except Error as error:
+            raise _failure(error, closed) from None
+
     def __iter__(self) -> Iterator[Any]:
         while True:
             try:
                 message = self.receive()
+            except EOFError:
+                return
+            yield message
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        while True:
+            try:
+                message = await self.receive_async()
             except EOFError:
                 return
             yield message
