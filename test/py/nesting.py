@@ -84,10 +84,15 @@ def failed(error, is_caught):
     return -error.reason[1]
 
 
-def hop(token, path):
+def hop(token, path, function="hop"):
     """Goes on along the path, by way of Erlang; the value is how it was gone."""
     (_, _, way), *rest = path
-    return [*call(way, "hop", token, rest), len(path)]
+    return [*call(way, function, token, rest), len(path)]
+
+
+def hops(token, path):
+    """The same, bit by bit."""
+    yield from hop(token, path)
 
 
 async def hop_async(token, path):

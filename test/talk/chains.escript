@@ -29,12 +29,20 @@ main(_) ->
 %% another thread, or for a loop.
 
 path() ->
-    leave([Place || {Pool, Function, Most} <- [{default, hop_async, 1}, {default, hop, 3}, {other, hop_async, 1}, {other, hop, 3}],
-                    Place <- lists:duplicate(rand:uniform(Most + 1) - 1, {Pool, Function})]).
+    Places = [Place || {Pool, Thread, Most} <- [{default, loop, 1}, {default, main, 3}, {other, loop, 1}, {other, main, 3}],
+                       Place <- lists:duplicate(rand:uniform(Most + 1) - 1, {Pool, Thread})],
+    Next = tl(Places ++ [none]),
+    Previous = lists:droplast([none | Places]),
+    [{Pool, how(Thread, Place =:= Before), way(Place =:= After)}
+     || {{Pool, Thread} = Place, After, Before} <- lists:zip3(Places, Next, Previous)].
 
-leave([{Pool, Function} = Place, Place | Rest]) -> [{Pool, Function, call} | leave([Place | Rest])];
-leave([{Pool, Function} | Rest]) -> [{Pool, Function, one_of([call, thread, loop])} | leave(Rest)];
-leave([]) -> [].
+%% A stream would have to wait for the worker that waits, and a context may be on another one.
+how(loop, _) -> coroutine;
+how(main, false) -> one_of([call, call, given, context, stream]);
+how(main, true) -> one_of([call, given]).
+
+way(true) -> call;
+way(false) -> one_of([call, thread, loop]).
 
 one_of(List) -> lists:nth(rand:uniform(length(List)), List).
 
@@ -49,8 +57,17 @@ hop(Token, Path) ->
 answer({ok, Answer}) -> Answer;
 answer({error, Why}) -> exit({failed, Why}).
 
-ask(Token, [{Pool, Function, _} | _] = Path, Timeout) ->
-    py:call(nesting, Function, [Token, Path], #{}, #{pool => Pool, timeout => Timeout}).
+ask(Token, [{Pool, How, _} | _] = Path, Timeout) ->
+    by_python(How, [Token, Path], #{pool => Pool, timeout => Timeout}).
+
+by_python(call, Args, In) -> py:call(nesting, hop, Args, #{}, In);
+by_python(coroutine, Args, In) -> py:call(nesting, hop_async, Args, #{}, In);
+by_python(given, Args, In) -> py:call(nesting, hop, Args ++ [fun hop/2], #{}, In);
+by_python(stream, Args, In) -> py:stream(nesting, hops, Args, #{}, In);
+by_python(context, Args, #{pool := Pool, timeout := Timeout}) ->
+    py_context:with(#{pool => Pool}, fun(C) ->
+        py:call(nesting, hop, Args, #{}, #{context => C, timeout => Timeout})
+    end).
 
 %% What the call gives, and every step that it runs, each of them once.
 expected(Token, Path) ->
@@ -114,12 +131,13 @@ by(patient, Token, Path) ->
     ask(Token, Path, ?LONG);
 by(hurried, Token, Path) ->
     ask(Token, Path, rand:uniform(40));
-by(cancels, Token, [{Pool, Function, _} | _] = Path) ->
+by(cancels, Token, [{Pool, How, _} | _] = Path) when How =:= call; How =:= coroutine ->
+    Function = case How of call -> hop; coroutine -> hop_async end,
     Ref = py:spawn_call(nesting, Function, [Token, Path], #{}, #{pool => Pool, timeout => ?LONG}),
     timer:sleep(rand:uniform(20)),
     ok = py:cancel(Ref),
     py:await(Ref);
-by(dies, Token, Path) ->
+by(_, Token, Path) ->
     {Pid, Ref} = spawn_monitor(fun() -> exit({answer, ask(Token, Path, ?LONG)}) end),
     timer:sleep(rand:uniform(20)),
     exit(Pid, kill),
@@ -133,7 +151,7 @@ by(dies, Token, Path) ->
 
 calm(hurried, timeout) -> true;
 calm(cancels, cancelled) -> true;
-calm(dies, killed) -> true;
+calm(Manner, killed) when Manner =/= patient, Manner =/= hurried -> true;
 calm(_, _) -> false.
 
 torn(_, {worker_exit, {signal, sigkill}}) -> true;
