@@ -4,7 +4,7 @@
 %%
 %% Fifty processes whose calls go from Erlang to Python and back several times, through two
 %% pools, while some are cancelled, run out of time or lose their caller, and workers are
-%% killed: nobody waits for ever, each has its own answer, and nothing runs twice.
+%% killed and restarted: nobody waits for ever, each has its own answer, and nothing runs twice.
 -mode(compile).
 -include_lib("stdlib/include/assert.hrl").
 
@@ -18,7 +18,7 @@ main(_) ->
     Pool = #{size => 2, interrupt_grace => 30_000, init => <<"import nesting">>, python_path => [fixture:python_path()]},
     tap:run(logbook:kept(fixture:with_app(Pool#{pools => #{other => Pool}}, [
         {"cancels, deadlines, dead callers", 2 * ?LIMIT, fun() -> crowd(fun calm/2, fun() -> ok end) end},
-        {"workers and functions are killed, too", 2 * ?LIMIT, fun() -> crowd(fun torn/2, fun kill_some/0) end}
+        {"workers and functions are killed, and workers restarted, too", 2 * ?LIMIT, fun() -> crowd(fun torn/2, fun kill_some/0) end}
     ]))).
 
 %% ---------------------------------------------------------------------------
@@ -158,15 +158,15 @@ torn(_, {worker_exit, {signal, sigkill}}) -> true;
 torn(_, {'erlang.Error', _}) -> true;
 torn(Manner, Why) -> calm(Manner, Why).
 
-%% Who is killed while it starts is started anew after pauses that grow.
 kill_some() ->
     receive
         stop -> ok
     after 50 + rand:uniform(100) ->
-        Programs = [OsPid || Pool <- [default, other], #{os_pid := OsPid, calls := N} <- fixture:workers(Pool), N > 0],
-        case {rand:uniform(2), functions()} of
-            {1, [_ | _] = Pids} -> exit(one_of(Pids), kill);
-            _ -> [fixture:kill("KILL", one_of(Programs)) || Programs =/= []]
-        end,
+        _ = harm(rand:uniform(3), one_of([default, other])),
         kill_some()
     end.
+
+%% Who is killed while it starts is started anew after pauses that grow.
+harm(1, Pool) -> [fixture:kill("KILL", OsPid) || #{os_pid := OsPid, calls := N} <- [one_of(fixture:workers(Pool))], N > 0];
+harm(2, _) -> [exit(one_of(Pids), kill) || [_ | _] = Pids <- [functions()]];
+harm(3, Pool) -> spawn(fun() -> py:restart_workers(Pool) end).
