@@ -128,6 +128,7 @@ test_scripts = \
 	test/peer/calls.escript \
 	test/peer/channel.escript \
 	test/peer/context.escript \
+	test/peer/isolated.escript \
 	test/peer/logging.escript \
 	test/peer/pid_send.escript \
 	test/peer/reentrant.escript \

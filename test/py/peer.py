@@ -4,6 +4,7 @@
 import asyncio
 import logging
 import threading
+import time
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 
@@ -205,3 +206,31 @@ class Counter:
     def add(self, n):
         self.value += n
         return self.value
+
+
+def pair(a, b):
+    return a, b
+
+
+def is_runtime_error(name):
+    try:
+        erlang.call(name)
+    except RuntimeError:
+        return True
+    return False
+
+
+def wait(seconds, value):
+    time.sleep(seconds)
+    return value
+
+
+def stubborn(to, seconds):
+    """Does not stop when it is told to."""
+    until = time.monotonic() + seconds
+    erlang.send(to, "started")
+    while time.monotonic() < until:
+        try:
+            time.sleep(1)
+        except BaseException:
+            pass
