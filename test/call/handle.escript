@@ -446,14 +446,20 @@ late() ->
     timer:sleep(20),
     ok = py:cancel(Ref),
     ?assertEqual({error, cancelled}, py:await(Ref)),
-    [begin
-         R = py:spawn_call(builtins, list, [], #{}, #{return => handle}),
-         busy_wait(N * 10),
-         _ = py:await(R, 0)
-     end || N <- lists:seq(0, 100)],
-    ?assertEqual({ok, 1}, py:eval(<<"1">>)),
-    %% A helper that was killed when it had the answer has left some, which end with their owner.
-    fixture:wait_until(fun() -> {ok, Rows} = py_handle:types(), [T || #{type := T} <- Rows] -- [<<"list">>] =:= [] end).
+    %% At any moment: what is heard of is there, and nothing else.
+    Refs = [begin
+                R = py:spawn_call(builtins, list, [], #{}, #{return => handle}),
+                busy_wait(N * 5),
+                GiveUp(R)
+            end || N <- lists:seq(0, 200),
+                   GiveUp <- [fun(R) -> py:await(R, 0) end, fun(R) -> ok = py:cancel(R), R end]],
+    Results = [case is_reference(R) of true -> py:await(R); false -> R end || R <- Refs],
+    Handles = [H || {ok, H} <- Results],
+    ?assertEqual([], [R || R <- Results, element(1, R) =/= ok] -- [{error, E} || _ <- Refs, E <- [timeout, cancelled]]),
+    tap:note("~b of ~b were heard of", [length(Handles), length(Refs)]),
+    fixture:wait_until(fun() -> handles() =:= length(Handles) end),
+    [?assertEqual({ok, []}, py_handle:value(H)) || H <- Handles],
+    release_all(Handles).
 
 made_up() ->
     H = kept(<<"[1]">>, #{pool => {default, 1}}),

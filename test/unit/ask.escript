@@ -21,6 +21,7 @@ main(_) ->
         {"several answers to a question", fun several/0},
         {"a death after some answers", fun several_down/0},
         {"a process that was started to answer", fun spawned/0},
+        {"waits for a helper, then ends it", fun ended/0},
         {"it watches who asked", fun watched/0}
     ]).
 
@@ -118,6 +119,23 @@ several_down() ->
 spawned() ->
     {Pid, Ref} = py_ask:spawn(fun(From, _) -> py_ask:answer(From, self()) end),
     ?assertEqual({answer, Pid}, py_ask:await_until(Ref, infinity)).
+
+%% It is told to end when the time is up, and may have its last word.
+ended() ->
+    End = fun(Work, Ms) ->
+        {Pid, Ref} = py_ask:spawn(Work),
+        {py_ask:await_or_end(Pid, Ref, oops, py_time:deadline(Ms)), is_process_alive(Pid)}
+    end,
+    Silent = fun(_, _) -> receive after infinity -> ok end end,
+    ?assertEqual({{answer, 1}, false}, End(fun(From, _) -> py_ask:answer(From, 1), exit(normal) end, infinity)),
+    ?assertEqual({{down, why}, false}, End(fun(_, _) -> exit(why) end, infinity)),
+    ?assertEqual({{late, none}, false}, End(Silent, 0)),
+    ?assertEqual({{late, none}, false}, End(Silent, 5)),
+    LastWord = fun(From, _) ->
+        process_flag(trap_exit, true),
+        receive {'EXIT', _, Why} -> py_ask:answer(From, Why) end
+    end,
+    ?assertEqual({late, oops}, element(1, End(LastWord, 20))).
 
 %% Whoever asked dies while the helper waits for somebody else.
 watched() ->

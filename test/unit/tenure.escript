@@ -29,6 +29,7 @@ main(_) ->
         {"other contexts are never idle", fun not_idle/0},
         {"the death of an owner closes all that it has", fun owner_dies/0},
         {"an owner of both contexts and handles", fun owner_of_both/0},
+        {"who was to tell an owner of a handle", fun maker_dies/0},
         {"what nobody waits for any more", fun unwanted/0}
     ]).
 
@@ -158,7 +159,7 @@ contexts() ->
     keeps({context, 7, self(), infinity}, {context, 7, self()}, [{close, {context_close, [7]}}]).
 
 handles() ->
-    keeps({handle, 7, self()}, {handle, 7, self()}, [{close, {release, [7]}}]).
+    keeps({handle, 7, self(), self()}, {handle, 7, self()}, [{close, {release, [7]}}]).
 
 %% It is kept until what is bound is let go, which the program is told of these.
 keeps(Bound, Leaving, Partings) ->
@@ -170,7 +171,7 @@ keeps(Bound, Leaving, Partings) ->
          ?assertEqual(Partings, Done),
          ?assertEqual([], py_worker_tenure:owners(Free)),
          ?assertEqual({true, recycled}, py_worker_tenure:may_end(true, true, Free))
-     end || How <- [Leaving, {dead, self()}]],
+     end || How <- [Leaving, {dead, self(), killed}]],
     ?assertEqual({true, recycled},
                  py_worker_tenure:may_end(false, true, py_worker_tenure:abandon(T))),
     ?assertEqual(false, py_worker_tenure:may_end(true, true, new(#{}))).
@@ -196,28 +197,41 @@ owner_dies() ->
     T = bound([context(1, a), context(2, a), context(3, b), {home, a}]),
     {[], Unbound} = let_go({home, a}, T),
     ?assertEqual([a, b], lists:sort(py_worker_tenure:owners(Unbound))),
-    {Closed, Left} = let_go({dead, a}, T),
+    {Closed, Left} = let_go({dead, a, killed}, T),
     [{close, {context_close, Ids}}] = Closed,
     ?assertEqual([1, 2], lists:sort(Ids)),
     ?assertEqual([b], py_worker_tenure:owners(Left)),
-    ?assertEqual({[], Left}, let_go({dead, a}, Left)),
+    ?assertEqual({[], Left}, let_go({dead, a, killed}, Left)),
     %% Many go together, but not in any number.
-    {Many, _} = let_go({dead, a}, bound([context(Id, a) || Id <- lists:seq(1, 2_500)])),
+    {Many, _} = let_go({dead, a, killed}, bound([context(Id, a) || Id <- lists:seq(1, 2_500)])),
     ?assertEqual([1_000, 1_000, 500], [length(Some) || {close, {context_close, Some}} <- Many]),
     ?assertEqual(lists:seq(1, 2_500), lists:sort(lists:append([Some || {close, {_, Some}} <- Many]))).
 
 %% A handle and a context may have the same number.
 owner_of_both() ->
     Count = fun(T) -> {py_worker_tenure:contexts(T), py_worker_tenure:handles(T)} end,
-    T = bound([context(1, a), {handle, 1, a}, {handle, 2, a}, {handle, 3, b}]),
+    T = bound([context(1, a), {handle, 1, a, a}, {handle, 2, a, a}, {handle, 3, b, b}]),
     ?assertEqual({1, 3}, Count(T)),
     {[{close, {release, [1]}}], One} = let_go({handle, 1, a}, T),
     ?assertEqual({1, 2}, Count(One)),
-    {Closed, Left} = let_go({dead, a}, One),
+    {Closed, Left} = let_go({dead, a, killed}, One),
     ?assertEqual([{close, {context_close, [1]}}, {close, {release, [2]}}], Closed),
     ?assertEqual({{0, 1}, [b]}, {Count(Left), py_worker_tenure:owners(Left)}),
     {_, Again} = let_go({handle, 1, a}, Left),
     ?assertEqual({0, 1}, Count(Again)).
+
+%% If it ends in any other way than by itself, it may not have told anybody.
+maker_dies() ->
+    T = bound([{handle, 1, a, b}, {handle, 2, a, c}, {handle, 3, a, d}]),
+    ?assertEqual([a, b, c, d], lists:sort(py_worker_tenure:owners(T))),
+    {[], Told} = let_go({dead, b, normal}, T),
+    ?assertEqual({3, [a, c, d]}, {py_worker_tenure:handles(Told), lists:sort(py_worker_tenure:owners(Told))}),
+    {[{close, {release, [2]}}], Untold} = let_go({dead, c, cancelled}, Told),
+    ?assertEqual({2, [a, d]}, {py_worker_tenure:handles(Untold), lists:sort(py_worker_tenure:owners(Untold))}),
+    %% It was released by then.
+    {[{close, {release, [3]}}], Released} = let_go({handle, 3, a}, Untold),
+    ?assertEqual({[], Released}, let_go({dead, d, killed}, Released)),
+    ?assertEqual([{close, {release, [1]}}], element(1, let_go({dead, a, normal}, Released))).
 
 unwanted() ->
     Req = (req())#req{owner = a},
@@ -243,9 +257,9 @@ room() ->
     {_, Same} = let_go({context, 2, a}, Two),
     ?assertEqual({2, true, {full, contexts, 3}},
                  {py_worker_tenure:contexts(Same), Room(context, 0, Same), Room(context, 1, Same)}),
-    Both = bind({handle, 1, a}, Same),
+    Both = bind({handle, 1, a, a}, Same),
     ?assertEqual([true, {full, handles, 2}], [Room(handle, N, Both) || N <- [0, 1]]),
-    {_, None} = let_go({dead, a}, Both),
+    {_, None} = let_go({dead, a, killed}, Both),
     ?assertEqual({0, 0}, {py_worker_tenure:contexts(None), py_worker_tenure:handles(None)}),
     [?assertEqual(true, Room(Kind, 1_000_000, new(#{}))) || Kind <- [context, handle]].
 

@@ -13,12 +13,20 @@
 %% ---------------------------------------------------------------------------
 %% One call, awaited later
 
+%% What is known of it: who waits for the worker, or how that has ended.
+-type known() :: {pid() | py_ask:outcome(), Pool :: atom(), #opts{}}.
+
 -spec spawn_call(py_wire:op(), #opts{}) -> reference().
-spawn_call(Op, #opts{wire = Wire} = Opts) ->
+spawn_call(Op, Opts) ->
     Prepared = py_request:prepare(job, Op, Opts),
     {Pid, Ref} = start(Prepared),
-    _ = put({?MODULE, Ref}, {Pid, pool(Prepared, Opts), Wire}),
+    know(Ref, {Pid, pool(Prepared, Opts), Opts}),
     Ref.
+
+-spec know(reference(), known()) -> ok.
+know(Ref, Known) ->
+    _ = put({?MODULE, Ref}, Known),
+    ok.
 
 pool({ok, Ticket}, _) -> (py_request:pool(Ticket))#pool.name;
 pool({error, _}, #opts{pool = Target}) -> py_target:pool(Target).
@@ -27,17 +35,34 @@ pool({error, _}, #opts{pool = Target}) -> py_target:pool(Target).
 -spec await(reference(), timeout()) -> py_result:result().
 await(Ref, Timeout) ->
     case erase({?MODULE, Ref}) of
-        {Pid, Pool, Wire} ->
-            py_result:result(told(wait(Ref, Pid, Timeout), Pool), Wire);
+        {Pid, Pool, #opts{wire = Wire} = Opts} ->
+            py_result:result(told(wait(Ref, Pid, Timeout, Opts), Pool), Wire);
         undefined -> py_options:badarg(Ref, "there is no such call to wait for: only the process that began "
                                              "it can wait for it, and once")
     end.
 
-wait(Ref, Pid, Timeout) ->
-    case py_ask:await_until(Ref, py_time:deadline(Timeout)) of
-        timeout -> exit(Pid, kill), {error, timeout};
+wait(Ref, Pid, Timeout, Opts) when is_pid(Pid) ->
+    case await_or_end(Ref, Pid, kill, py_time:deadline(Timeout), Opts) of
+        late -> {error, timeout};
         Outcome -> answer(Outcome)
+    end;
+wait(_, Outcome, _, _) ->
+    answer(Outcome).
+
+%% Nobody will hear of a handle that is late: it is released. One that the helper has not
+%% passed on is released by its worker.
+await_or_end(Ref, Pid, Reason, Deadline, #opts{keep = Keep, wire = Wire}) ->
+    case py_ask:await_or_end(Pid, Ref, Reason, Deadline) of
+        {late, Answer} when Keep, Answer =/= none -> release(py_result:result(Answer, Wire)), late;
+        {late, _} -> late;
+        Outcome -> Outcome
     end.
+
+release(Result) when is_record(element(2, Result), py_handle) ->
+    #py_handle{number = Number, at = {_, Worker}, owner = Owner} = element(2, Result),
+    py_worker:let_go(Worker, {handle, Number, Owner});
+release(_) ->
+    ok.
 
 answer({answer, Answer}) -> Answer;
 answer({down, cancelled}) -> {error, cancelled};
@@ -47,8 +72,19 @@ answer({down, Reason}) -> {error, {worker_exit, Reason}}.
 -spec cancel(reference()) -> ok.
 cancel(Ref) ->
     case get({?MODULE, Ref}) of
-        {Pid, _, _} -> exit(Pid, cancelled), ok;
-        undefined -> ok
+        {Pid, Pool, #opts{keep = true} = Opts} when is_pid(Pid) ->
+            know(Ref, {cancelled(Ref, Pid, Opts), Pool, Opts});
+        {Pid, _, _} when is_pid(Pid) ->
+            exit(Pid, cancelled),
+            ok;
+        _ ->
+            ok
+    end.
+
+cancelled(Ref, Pid, Opts) ->
+    case await_or_end(Ref, Pid, cancelled, py_time:now_ms(), Opts) of
+        late -> {down, cancelled};
+        Outcome -> Outcome
     end.
 
 told(Answer, Pool) ->

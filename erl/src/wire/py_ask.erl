@@ -13,7 +13,7 @@
 %% since (erlc's +recv_opt_info says so).
 -module(py_ask).
 
--export([call/2, call/3, ask/2, await_until/2, await_any/1, spawn/1, answer/2]).
+-export([call/2, call/3, ask/2, await_until/2, await_any/1, spawn/1, await_or_end/4, answer/2]).
 -export([ask_several/2, await_next/2]).
 -export_type([from/0, watch/0, outcome/0]).
 
@@ -111,6 +111,22 @@ work(Asker, Work) ->
     receive
         {?MODULE, From} -> Work(From, Watch);
         {'DOWN', Watch, process, _, _} -> ok
+    end.
+
+%% Waits for such a process until the deadline, then ends it. What it answers while it is
+%% told to end is late.
+-spec await_or_end(pid(), from(), Reason :: term(), py_time:deadline()) ->
+          outcome() | {late, term() | none}.
+await_or_end(Pid, Ref, Reason, Deadline) ->
+    receive
+        {Ref, Answer} -> {answer, Answer};
+        {'DOWN', Ref, process, _, Why} -> {down, Why}
+    after py_time:left(Deadline) ->
+        exit(Pid, Reason),
+        receive
+            {Ref, Answer} -> {late, Answer};
+            {'DOWN', Ref, process, _, _} -> {late, none}
+        end
     end.
 
 -spec answer(from(), term()) -> ok.

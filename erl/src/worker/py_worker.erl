@@ -335,7 +335,7 @@ step({?MODULE, {ran_out, What}}, L) -> py_worker_live:ran_out(What, L);
 step({?MODULE, {retire, Why, Limit}}, L) -> py_worker_live:retire(Why, Limit, L);
 step({?MODULE, abandon}, L) -> py_worker_live:abandon(L);
 step({timeout, Timer, tick}, L) -> py_worker_live:tick(Timer, L);
-step({'DOWN', _, process, Pid, _}, L) -> py_worker_live:caller_gone(Pid, L);
+step({'DOWN', _, process, Pid, Why}, L) -> py_worker_live:caller_gone(Pid, Why, L);
 step(_, L) -> L.    % each step reports
 
 settle(#state{phase = {live, Live}, large = Large} = S) ->

@@ -18,7 +18,7 @@
 -module(py_worker_live).
 
 -export([new/1, settle/1]).
--export([request/2, reply/3, numbers/2, pull/4, close/2, tick/2, caller_gone/2, let_go/2]).
+-export([request/2, reply/3, numbers/2, pull/4, close/2, tick/2, caller_gone/3, let_go/2]).
 -export([mail/2, spoilt/1, ran_out/2, spare/2, retire/3, abandon/1, seal/1, dead/2, give_up/3]).
 -export_type([live/0, args/0]).
 
@@ -111,9 +111,9 @@ given(_, none, L) -> L.
 
 %% The program keeps what the job has returned, for whoever has asked.
 keep(Id, Frame, #live{pool = #pool{name = Name}, jobs = Jobs, tenure = Tenure} = L) ->
-    Owner = py_worker_jobs:owner(Id, Jobs),
+    #req{owner = Owner, caller = Maker} = py_worker_jobs:request(Id, Jobs),
     {Number, Reply} = py_wire:kept(Frame, {Name, self()}, Owner),
-    Bound = py_worker_tenure:bind({handle, Number, Owner}, Tenure),
+    Bound = py_worker_tenure:bind({handle, Number, Owner, Maker}, Tenure),
     job_reply(Id, Reply, bound(Bound, L#live{callers = py_worker_view:watch(Owner, L)})).
 
 job_reply(Id, Frame, #live{jobs = Jobs} = L) ->
@@ -159,17 +159,17 @@ close(Id, #live{streams = Streams} = L) ->
 
 %% A process is dead. What it has here is cancelled; a program that does not heed that
 %% has until the request's deadline, but not for ever.
--spec caller_gone(pid(), live()) -> live().
-caller_gone(Pid, #live{callers = Callers} = L) ->
+-spec caller_gone(pid(), Why :: term(), live()) -> live().
+caller_gone(Pid, Why, #live{callers = Callers} = L) ->
     case py_watch:gone(Pid, Callers) of
-        {gone, Rest} -> leave(Pid, py_time:now_ms(), L#live{callers = Rest});
+        {gone, Rest} -> leave(Pid, Why, py_time:now_ms(), L#live{callers = Rest});
         unknown -> L
     end.
 
-leave(Pid, Now, #live{pool = #pool{timeout = Timeout}} = L) ->
+leave(Pid, Why, Now, #live{pool = #pool{timeout = Timeout}} = L) ->
     Latest = py_time:deadline(Timeout, Now),
     Left = jobs(py_worker_jobs:leave(Pid, Now, Latest, L#live.jobs), L),
-    let_go({dead, Pid}, streams(py_worker_streams:leave(Pid, Now, Left#live.streams), Left)).
+    let_go({dead, Pid, Why}, streams(py_worker_streams:leave(Pid, Now, Left#live.streams), Left)).
 
 %% Something does not need this very worker any more.
 -spec let_go(py_worker_tenure:leaving(), live()) -> live().

@@ -36,6 +36,8 @@
     held = false :: boolean(),          % has had a call with `recycle => false'
     homes = #{} :: #{pid() => []},      % the processes that are bound to it
     kept = #{} :: #{pid() => #{thing() => idle()}},     % what is open, by owner
+    made = #{} :: #{pid() => {pos_integer(), pid()}},   % handles whose owner need not know of
+                                        % them yet, by the process that was to tell it
     contexts = 0 :: non_neg_integer(),  % how many of these are contexts,
     handles = 0 :: non_neg_integer(),   % how many handles,
     most :: {pos_integer() | infinity, pos_integer() | infinity}    % and how many there may be
@@ -50,11 +52,11 @@
 -type idle() :: infinity | {pos_integer(), WasUsed :: boolean()}.
 %% What needs this very worker: a process, or a context or handle of a process.
 -type bound() :: {home, pid()} | {context, context(), Owner :: pid(), Idle :: timeout()}
-               | {handle, pos_integer(), Owner :: pid()} | {uses, context(), Owner :: pid()}.
+               | {handle, pos_integer(), Owner :: pid(), Caller :: pid()} | {uses, context(), Owner :: pid()}.
 %% What does not any more: a process that was bound, a context or handle that is closed, or
 %% a context that may have been without use for too long; or whatever belonged to a process
 %% that is dead.
--type leaving() :: {home | dead, pid()} | {context | handle | idle, pos_integer(), Owner :: pid()}.
+-type leaving() :: {home, pid()} | {dead, pid(), Why :: term()} | {context | handle | idle, pos_integer(), Owner :: pid()}.
 %% What is to be done then.
 -type parting() ::
     %% The program drops these contexts' names, or these objects.
@@ -179,8 +181,10 @@ bind({context, Id, Owner, infinity}, T) ->
     {[], opened({context, Id}, Owner, infinity, T)};
 bind({context, Id, Owner, Idle}, T) ->
     {[{later, Idle, {idle, Id, Owner}}], opened({context, Id}, Owner, {Idle, false}, T)};
-bind({handle, N, Owner}, T) ->
+bind({handle, N, Owner, Owner}, T) ->
     {[], opened({handle, N}, Owner, infinity, T)};
+bind({handle, N, Owner, Caller}, #tenure{made = Made} = T) ->
+    {[], opened({handle, N}, Owner, infinity, T#tenure{made = Made#{Caller => {N, Owner}}})};
 bind({uses, Id, Owner}, #tenure{kept = Kept} = T) ->
     Context = {context, Id},
     {[], case Kept of
@@ -204,7 +208,15 @@ counted({handle, _}, By, #tenure{handles = N} = T) -> T#tenure{handles = N + By}
           {[parting()], tenure()}.
 let_go({home, Pid}, _, #tenure{homes = Homes} = T) ->
     {[], T#tenure{homes = maps:remove(Pid, Homes)}};
-let_go({dead, Pid}, _, #tenure{homes = Homes, kept = Kept} = T) ->
+let_go({dead, Pid, Why} = Dead, Uses, #tenure{made = Made} = T) when is_map_key(Pid, Made) ->
+    {{N, Owner}, Left} = maps:take(Pid, Made),
+    {Unheard, Next} = case Why of
+                          normal -> {[], T#tenure{made = Left}};
+                          _ -> let_go({handle, N, Owner}, Uses, T)
+                      end,
+    {Partings, Last} = let_go(Dead, Uses, Next),
+    {Unheard ++ Partings, Last};
+let_go({dead, Pid, _}, _, #tenure{homes = Homes, kept = Kept} = T) ->
     Own = maps:get(Pid, Kept, #{}),
     {together(context_close, [Id || {context, Id} <- maps:keys(Own)])
          ++ together(release, [N || {handle, N} <- maps:keys(Own)]),
@@ -228,7 +240,13 @@ let_go({Kind, Id, Owner}, _, #tenure{kept = Kept} = T) ->
     Own = maps:get(Owner, Kept, #{}),
     Closing = case Kind of context -> context_close; handle -> release end,
     Lost = maps:with([{Kind, Id}], Own),
-    {[{close, {Closing, [Id]}}], own(Owner, Lost, maps:remove({Kind, Id}, Own), T)}.
+    {[{close, {Closing, [Id]}}], own(Owner, Lost, maps:remove({Kind, Id}, Own), heard_of(Kind, Id, T))}.
+
+%% Nobody has to be told of it any more.
+heard_of(handle, N, #tenure{made = Made} = T) when map_size(Made) > 0 ->
+    T#tenure{made = maps:filter(fun(_, {Number, _}) -> Number =/= N end, Made)};
+heard_of(_, _, T) ->
+    T.
 
 %% So many go in one request that others have not to wait for room, but not more than fit
 %% into any frame.
@@ -281,7 +299,8 @@ room(What, N, Coming, Most) -> N + Coming() < Most orelse {full, What, Most}.
 
 %% The processes whose death matters here.
 -spec owners(tenure()) -> [pid()].
-owners(#tenure{homes = Homes, kept = Kept}) -> maps:keys(Homes) ++ maps:keys(Kept).
+owners(#tenure{homes = Homes, kept = Kept, made = Made}) ->
+    maps:keys(Homes) ++ maps:keys(Kept) ++ maps:keys(Made).
 
 %% How many milliseconds callers that need it have when another worker gets its slot:
 %% the pool's `drain'; if it is recycled, at least until it is as old as it may be.
