@@ -44,6 +44,9 @@ main(_) ->
         {"the owner's death closes the generator", fun owner_dies/0},
         {"a worker's death is told", fun worker_dies/0},
         {"a worker's death is told even to who acknowledges nothing", fun worker_dies_unread/0},
+        {"a bound owner is told of a worker's death once", fun told_once/0},
+        {"a bound owner is told of a time limit, and not of the death that comes of it", 60_000, fun told_late/0},
+        {"a bound owner's call that runs then is told, too", fun told_running/0},
         {"an item that cannot be decoded ends the stream", fun unknown_atom/0},
         {"two at once are kept apart", fun two/0},
         {"a context's names", fun context/0},
@@ -189,6 +192,57 @@ owner_dies() ->
 worker_dies() ->
     {ok, Stream} = open({'__main__', dying, [2_000]}, #{}),
     {_, {error, {worker_exit, {status, 3}}}} = read(Stream).
+
+told_once() ->
+    ok = py:exec(<<"mine = 1">>),
+    {ok, Stream} = open({'__main__', dying, [2_000]}, #{}),
+    {_, {error, {worker_exit, {status, 3}}}} = read(Stream),
+    live_again(),
+    ?assertEqual({ok, 1}, py:eval(<<"1">>)),
+    %% It is not bound any more, and hears of the next death.
+    ?assertMatch({error, {'NameError', _}}, py:eval(<<"mine">>)),
+    ok = py:exec(<<"mine = 2">>),
+    kill_worker(),
+    ?assertMatch({error, {worker_exit, {signal, sigkill}}}, py:eval(<<"mine">>)),
+    live_again().
+
+told_late() ->
+    {ok, _} = py:start_pool(other, #{size => 1, interrupt_grace => 50, close_grace => 50,
+                                     python_path => fixture:python_path(), init => <<"import wedge">>}),
+    In = #{pool => other},
+    Deaf = <<"def deaf():\n    yield from range(4)\n    wedge.deaf()">>,
+    ok = py:exec(Deaf, In),
+    {ok, Stream} = py:stream_open({'__main__', deaf, []}, In#{deliver => message, timeout => 100}),
+    ?assertEqual({[0, 1, 2, 3], {error, timeout}}, read(Stream)),
+    fixture:wait_until(fun() -> [] =/= [1 || #{restarts := 1, state := idle} <- fixture:workers(other)] end),
+    ?assertEqual({ok, 1}, py:eval(<<"1">>, #{}, In)),
+    ok = py:stop_pool(other).
+
+told_running() ->
+    ok = py:exec(<<"import time">>),
+    {ok, Stream} = open({'__main__', dying, [2_000]}, #{}),
+    {_, {error, {worker_exit, _}}} = read(Stream),
+    live_again(),
+    ok = py:exec(<<"import time">>),
+    {ok, Numbers} = py:stream_open({itertools, count, []}, #{deliver => message}),
+    Self = self(),
+    spawn_link(fun() ->
+        fixture:wait_until(fun() -> [1 || #{running := {time, sleep, 1}} <- fixture:workers()] =/= [] end),
+        kill_worker(),
+        Self ! killed
+    end),
+    ?assertEqual({error, {worker_exit, {signal, sigkill}}}, py:call(time, sleep, [30])),
+    receive killed -> ok end,
+    ok = py:stream_close(Numbers),
+    live_again().
+
+kill_worker() ->
+    [OsPid] = fixture:os_pids(),
+    fixture:kill("KILL", OsPid),
+    fixture:wait_until(fun() -> fixture:os_pids() =/= [OsPid] end).
+
+live_again() ->
+    fixture:wait_until(fun() -> [] =/= [1 || #{state := idle} <- fixture:workers()] end).
 
 %% What was here already comes first.
 worker_dies_unread() ->

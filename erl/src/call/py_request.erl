@@ -314,7 +314,7 @@ perform(#ticket{pool = Pool, req = Req, home = undefined}, Watch) ->
 perform(#ticket{req = Req, home = {Worker, Home, _}} = Ticket, Watch) ->
     case py_place:ask(Worker, Req#req{caller = self(), bound = true}, Watch) of
         again -> given_back(py_pool_board:why_died(Home, Worker), Ticket, Watch);
-        {error, {worker_exit, Why}} -> homeless(Why, Ticket, Watch);
+        {error, {worker_exit, Why}} -> homeless(Why, false, Ticket, Watch);
         Answer -> {Worker, Answer}
     end.
 
@@ -328,14 +328,19 @@ given_back(Why, #ticket{pool = Pool, home = {Worker, _, _}} = Ticket, Watch) ->
     IsStopping = py_pool_load:is_stopping(Pool),
     case lists:member(Why, [unknown, shutdown]) andalso IsStopping of
         true -> {Worker, py_pool_board:refusal(Pool)};
-        false -> homeless(Why, Ticket, Watch)
+        false -> homeless(Why, is_told(Ticket), Ticket, Watch)
     end.
+
+%% A stream may have sent its owner a message that says so. This call was not taken.
+is_told(#ticket{to = any, req = #req{owner = Owner}, home = {Worker, Home, _}}) ->
+    py_pool_board:was_told(Home, Worker, Owner);
+is_told(_) -> false.
 
 %% The worker has ended. If that was because of an earlier call of the same
 %% process, which has already got `timeout' for it, it does not hear of it again. And
 %% this call cannot have started, because that one was running until the end.
-homeless(Why, #ticket{pool = Pool, req = Req, home = {Worker, Home, HeardTimeout}}, Watch) ->
-    case HeardTimeout andalso py_pool_board:has_ended(Home, Worker, Req#req.owner) of
+homeless(Why, IsTold, #ticket{pool = Pool, req = Req, home = {Worker, Home, HeardTimeout}}, Watch) ->
+    case IsTold orelse HeardTimeout andalso py_pool_board:has_ended(Home, Worker, Req#req.owner) of
         true -> py_place:anywhere(Pool, Req#req{caller = self(), returned = true}, Watch);
         false -> {Worker, {error, {worker_exit, Why}}}
     end.
@@ -378,8 +383,7 @@ is_allowed(_, #ticket{pool = #pool{refuses = false}}) -> true;
 is_allowed(Op, #ticket{pool = Pool}) -> element(1, py_place:check(Pool, py_wire:what(Op))) =:= ok.
 
 -spec place(ticket(), py_ask:watch()) -> py_place:place() | {error, term()}.
-place(#ticket{pool = Pool, req = Req}, Watch) ->
-    py_place:find(Pool, Req#req{caller = self()}, Watch).
+place(#ticket{pool = Pool, req = Req}, Watch) -> py_place:find(Pool, Req#req{caller = self()}, Watch).
 
 %% The place is used, or will not be.
 -spec arrived(py_place:place(), ticket()) -> ok.

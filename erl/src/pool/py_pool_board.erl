@@ -17,7 +17,8 @@
 %%                                {{limits, Worker}, Map} from its start on,
 %%                                {{dead, Worker}, Why, Culprit} for recent
 %%                                deaths: whose call it was for which the program
-%%                                had to be ended
+%%                                had to be ended; {{told, Worker, Pid}, exit | timeout}
+%%                                if this process heard of it by a message
 -module(py_pool_board).
 
 -export([new/2, publish/1, delete/1, find/1, open/1, refusal/1, names/0, with_pool/2, with_open/2]).
@@ -29,6 +30,7 @@
 -export([memory/2, update_memory/3, rest/4, rouse/2, resting/3]).
 -export([set_limits/3, change_limits/3, limits/2]).
 -export([died/3, died/4, forget_dead/2, has_died/2, may_be_worker/2, why_died/2, has_ended/3]).
+-export([told/4, was_told/3]).
 -export_type([worker/0]).
 
 -include("py.hrl").
@@ -121,8 +123,7 @@ with_open(Name, Fun) ->
 %% Who is there
 
 -spec set_supervisor(#pool{}, own | linked, pid()) -> ok.
-set_supervisor(Pool, Whose, Pid) ->
-    insert(Pool, {supervisor, Whose, Pid}).
+set_supervisor(Pool, Whose, Pid) -> insert(Pool, {supervisor, Whose, Pid}).
 
 %% The supervisor of the pool of this name, while it is alive, and whether it is a
 %% child of py_sup or belongs to whoever has started it.
@@ -135,8 +136,7 @@ supervisor(Name) ->
 
 %% A process of the pool that others ask.
 -spec set_process(#pool{}, pool | workers | sampler, pid()) -> ok.
-set_process(Pool, What, Pid) ->
-    insert(Pool, {What, Pid}).
+set_process(Pool, What, Pid) -> insert(Pool, {What, Pid}).
 
 -spec pool(#pool{}) -> {ok, pid()} | {error, {no_pool | stopping | not_started, atom()}}.
 pool(Pool) -> pid(Pool, pool).
@@ -165,8 +165,7 @@ workers_sup(Pool) -> pid(Pool, workers).
 sampler(Pool) -> pid(Pool, sampler).
 
 -spec join(#pool{}, slot(), pid(), pos_integer() | undefined) -> ok.
-join(Pool, Slot, Worker, OsPid) ->
-    insert(Pool, {Slot, Worker, OsPid}).
+join(Pool, Slot, Worker, OsPid) -> insert(Pool, {Slot, Worker, OsPid}).
 
 %% The worker of this slot takes no more requests.
 -spec leave(#pool{}, slot(), pid()) -> ok.
@@ -196,8 +195,7 @@ pick(Pool, Slot) ->
 
 %% What sys.version is in the pool's Python.
 -spec set_version(#pool{}, binary()) -> ok.
-set_version(Pool, Version) ->
-    insert(Pool, {version, Version}).
+set_version(Pool, Version) -> insert(Pool, {version, Version}).
 
 -spec version(#pool{}) -> {ok, binary()} | {error, no_worker}.
 version(Pool) ->
@@ -210,8 +208,7 @@ workers(#pool{size = Size} = Pool) ->
 
 %% The worker of this slot, if it is ready.
 -spec worker(#pool{}, slot()) -> [worker()].
-worker(Pool, Slot) ->
-    lookup(Pool, Slot).
+worker(Pool, Slot) -> lookup(Pool, Slot).
 
 %% A worker has started its program.
 -spec set_program(#pool{}, slot(), pid(), pos_integer() | undefined) -> ok.
@@ -259,8 +256,7 @@ why_refused(Pool, What) ->
 
 %% What is known of the memory of a slot's workers (py_worker_memory).
 -spec memory(#pool{}, slot()) -> term() | none.
-memory(Pool, Slot) ->
-    value(Pool, {memory, Slot}).
+memory(Pool, Slot) -> value(Pool, {memory, Slot}).
 
 value(Pool, Key) ->
     case lookup(Pool, Key) of
@@ -271,8 +267,7 @@ value(Pool, Key) ->
 %% Changes it. Many may do so at once, and nothing is lost: if another was faster,
 %% the fun is applied to what that one has left.
 -spec update_memory(#pool{}, slot(), fun((Known) -> Known)) -> ok.
-update_memory(Pool, Slot, Change) ->
-    update(Pool, {memory, Slot}, Change).
+update_memory(Pool, Slot, Change) -> update(Pool, {memory, Slot}, Change).
 
 update(Pool, Key, Change) ->
     Old = value(Pool, Key),
@@ -285,13 +280,11 @@ update(Pool, Key, Change) ->
 %% A worker has nothing to do, after this many calls, and what is known of it holds
 %% until it has something to do.
 -spec rest(#pool{}, slot(), pid(), Calls :: non_neg_integer()) -> ok.
-rest(Pool, Slot, Worker, Calls) ->
-    insert(Pool, {{rest, Slot}, Worker, Calls}).
+rest(Pool, Slot, Worker, Calls) -> insert(Pool, {{rest, Slot}, Worker, Calls}).
 
 %% It has got something to do.
 -spec rouse(#pool{}, slot()) -> ok.
-rouse(Pool, Slot) ->
-    delete_row(Pool, {rest, Slot}).
+rouse(Pool, Slot) -> delete_row(Pool, {rest, Slot}).
 
 %% Whether this worker is at rest, and after how many calls.
 -spec resting(#pool{}, slot(), pid()) -> {true, non_neg_integer()} | false.
@@ -309,8 +302,7 @@ replace(#pool{table = Table}, Key, Old, New) ->
 
 %% What a worker's memory is limited to, as its program was started.
 -spec set_limits(#pool{}, pid(), map()) -> ok.
-set_limits(Pool, Worker, Limits) ->
-    insert(Pool, {{limits, Worker}, Limits}).
+set_limits(Pool, Worker, Limits) -> insert(Pool, {{limits, Worker}, Limits}).
 
 %% Some of its limits have changed. A worker that is gone has none.
 -spec change_limits(#pool{}, pid(), map()) -> ok.
@@ -335,7 +327,9 @@ died(Pool, Worker, Why, Culprit) ->
     insert(Pool, {{dead, Worker}, Why, Culprit}).
 
 -spec forget_dead(#pool{}, pid()) -> ok.
-forget_dead(Pool, Worker) -> delete_row(Pool, {dead, Worker}).
+forget_dead(#pool{table = Table} = Pool, Worker) ->
+    _ = in_table(fun() -> ets:match_delete(Table, {{told, Worker, '_'}, '_'}) end, false),
+    delete_row(Pool, {dead, Worker}).
 
 %% Whether a worker has written down why it ended.
 -spec has_died(#pool{}, pid()) -> boolean().
@@ -358,12 +352,19 @@ why_died(#pool{table = Table}, Worker) ->
 
 %% Whether it was a call of this process for which the worker had to be ended.
 -spec has_ended(#pool{}, pid(), Culprit :: pid() | none) -> boolean().
-has_ended(_, _, none) ->
-    false;
 has_ended(Pool, Worker, Culprit) ->
-    case lookup(Pool, {dead, Worker}) of
-        [{_, _, Pid}] -> Pid =:= Culprit;
-        [] -> false
+    Culprit =/= none andalso lists:keymember(Culprit, 3, lookup(Pool, {dead, Worker})).
+
+%% This process gets a message that its worker has ended, or that it took too long.
+-spec told(#pool{}, pid(), pid(), exit | timeout) -> ok.
+told(Pool, Worker, Pid, What) -> insert(Pool, {{told, Worker, Pid}, What}).
+
+%% Whether the end of the worker is no news for this process.
+-spec was_told(#pool{}, pid(), pid() | none) -> boolean().
+was_told(Pool, Worker, Pid) ->
+    case value(Pool, {told, Worker, Pid}) of
+        timeout -> has_ended(Pool, Worker, Pid);
+        What -> What =:= exit
     end.
 
 %% ---------------------------------------------------------------------------

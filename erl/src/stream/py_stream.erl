@@ -7,7 +7,7 @@
 -module(py_stream).
 
 -export([open/3, next/1, ack/2, close/1, collect/2, fold/4]).
--export([ask/1, pulled/2, worker/1, pushed/1]).
+-export([ask/1, pulled/2, told/3, worker/1, pushed/1]).
 -export_type([stream/0]).
 
 -include("py.hrl").
@@ -105,6 +105,15 @@ pulled(Outcome, #py_stream{worker = Worker, pool = Pool}) ->
 is_last({reply, Frame}) -> py_wire:chunk_items(Frame) =:= final;
 is_last({error, busy}) -> false;
 is_last(_) -> true.
+
+%% This process, which may be bound to the worker, gets this result as a message.
+-spec told(term(), pid(), stream()) -> ok.
+told({error, {worker_exit, _}}, Owner, #py_stream{pool = Pool, worker = Worker}) ->
+    py_pool_board:told(Pool, Worker, Owner, exit);
+told({error, timeout}, Owner, #py_stream{pool = Pool, worker = Worker}) ->
+    py_pool_board:told(Pool, Worker, Owner, timeout);
+told(_, _, _) ->
+    ok.
 
 -spec worker(stream()) -> pid() | none.
 worker(#py_stream{worker = Worker}) ->

@@ -108,7 +108,8 @@ pulled(Outcome, #state{stream = Stream} = S) ->
     end.
 
 %% After an error there may be more of it in the worker.
-stop(End, #state{stream = Stream} = S) ->
+stop(End, #state{stream = Stream, owner = Owner} = S) ->
+    py_stream:told(End, Owner, Stream),
     tell(End, S),
     End =:= done orelse py_stream:close(Stream),
     {stop, normal, S}.
