@@ -25,6 +25,7 @@ main(_) ->
         {"compare and set", fun compare/0},
         {"update", fun update/0},
         {"updates of many processes all count", fun updates/0},
+        {"compare_and_set decodes nothing that is larger", fun compare_large/0},
         {"increments of many processes all count", fun increments/0},
         {"what is no number cannot be incremented", fun no_number/0},
         {"a key has to be short", fun long_key/0},
@@ -132,6 +133,19 @@ compare() ->
     ?assertEqual(true, py_state:compare_and_set(x, #{b => 2, a => 1}, 3)),
     ?assertEqual(1, length([won || {_, true} <- at_once(20, fun(N) -> py_state:compare_and_set(x, 3, {N}) end)])),
     {ok, {_}} = py_state:take(x).
+
+%% A process that did has no room for that.
+compare_large() ->
+    ok = py_state:put(x, lists:seq(1, 1_000_000)),
+    {_, Monitor} = spawn_opt(fun() -> exit({is, py_state:compare_and_set(x, [1, 2, 3], 4)}) end,
+                             [monitor, {max_heap_size, #{size => 100_000, error_logger => false}}]),
+    receive {'DOWN', Monitor, process, _, Why} -> ?assertEqual({is, false}, Why) end,
+    %% Of the same size, in another order, and equal or not.
+    Many = maps:from_list([{N, N} || N <- lists:seq(1, 100)]),
+    ok = py_state:put(x, Many),
+    ?assertEqual(false, py_state:compare_and_set(x, Many#{100 := 99}, 1)),
+    ?assertEqual(true, py_state:compare_and_set(x, maps:from_list([{N, N} || N <- lists:seq(100, 1, -1)]), 1)),
+    {ok, 1} = py_state:take(x).
 
 update() ->
     ?assertEqual({error, {no_key, n}}, py_state:update(n, fun(N) -> N + 1 end)),

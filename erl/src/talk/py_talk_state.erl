@@ -138,15 +138,27 @@ replace(Key, Version, Etf) ->
 %% If it is this very value: whether it was. Another change may come in between.
 -spec compare_and_set(key(), Old :: term(), etf()) -> boolean() | failure().
 compare_and_set(Key, Old, Etf) ->
+    compare_and_set(Key, Old, term_to_binary(Old), Etf).
+
+compare_and_set(Key, Old, OldEtf, Etf) ->
     case find(Key) of
-        {ok, Found, Version} -> binary_to_term(Found) =:= Old andalso set(Key, Version, Old, Etf);
-        none -> false;
-        {error, _} = Error -> Error
+        {ok, Found, Version} ->
+            is_same(Found, OldEtf, Old) andalso set(Key, Version, Old, OldEtf, Etf);
+        none ->
+            false;
+        {error, _} = Error ->
+            Error
     end.
 
-set(Key, Version, Old, Etf) ->
+%% Of the same term, all external forms are as long, though a map may be in another
+%% order. So nothing is decoded that is larger than what it is compared with.
+is_same(Found, Found, _) -> true;
+is_same(Found, OldEtf, Old) ->
+    byte_size(Found) =:= byte_size(OldEtf) andalso binary_to_term(Found) =:= Old.
+
+set(Key, Version, Old, OldEtf, Etf) ->
     case replace(Key, Version, Etf) of
-        false -> compare_and_set(Key, Old, Etf);
+        false -> compare_and_set(Key, Old, OldEtf, Etf);
         Done -> Done
     end.
 
