@@ -6,6 +6,7 @@ dist_example_SCRIPTS = \
 	examples/agent.escript \
 	examples/crawler.escript \
 	examples/model.escript \
+	examples/progress.escript \
 	examples/raw_port.escript \
 	examples/sessions.escript \
 	examples/stdlib_survey.escript
@@ -13,6 +14,7 @@ dist_example_DATA = \
 	examples/agent.py \
 	examples/crawler.py \
 	examples/model.py \
+	examples/progress.py \
 	examples/survey.py
 
 .PHONY: demo

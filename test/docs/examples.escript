@@ -12,6 +12,7 @@ main(_) ->
         {"agent: tools and progress by functions of Erlang's", fun agent/0},
         {"crawler: many pages at once, by coroutines", fun crawler/0},
         {"model: kept by handles and asked by many", fun model/0},
+        {"progress: told by a fun, which may say stop", fun progress/0},
         {"sessions: each with a context of its own", fun sessions/0},
         {"stdlib_survey: a short one, with its crash", 240_000, fun survey/0}
     ]).
@@ -41,6 +42,12 @@ model() ->
     says(Text, ["50 processes have asked, and 50 were right",
                 "y = 3\\.00 x \\+ 2\\.00, asked 25 times\ny = 3\\.00 x \\+ 2\\.00, asked 25 times",
                 "left: \\{ok,\\[\\]\\}"]).
+
+progress() ->
+    Text = run("progress.escript", ""),
+    says(Text, ["\\[#\\.{9}\\]\n\\[##\\.{8}\\]\n", "\\[#{9}\\.\\]\n2262 primes below 20000",
+                "stopped half way, with 1229 primes",
+                "10000: 1229 primes, told 9 times\n20000: 2262 primes, told 9 times\n30000: 3245 primes, told 9 times"]).
 
 sessions() ->
     Text = run("sessions.escript", ""),
