@@ -79,6 +79,7 @@ test_scripts = \
 	test/call/decoders.escript \
 	test/call/errors.escript \
 	test/call/handle.escript \
+	test/call/handle_count.escript \
 	test/call/handle_end.escript \
 	test/call/leave_stream.escript \
 	test/call/interrupt.escript \

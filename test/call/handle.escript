@@ -40,7 +40,6 @@ main(_) ->
         {"a handle that was released", fun released/0},
         {"the owner's death releases it, at any moment", 60_000, fun owner_dies/0},
         {"a spawn_call's handle belongs to who has called", fun spawned_owner/0},
-        {"nobody waits for it any more: it is released", 60_000, fun late/0},
         {"made-up handles", fun made_up/0},
         {"what looks like a handle brings a request to no other process", fun no_worker/0},
         {"wrong arguments", fun wrong/0}
@@ -434,32 +433,6 @@ spawned_owner() ->
     Pid ! stop,
     receive {'DOWN', Monitor, process, Pid, _} -> ok end,
     fixture:wait_until(fun() -> handles() =:= 0 end).
-
-%% Its time is up, or it is cancelled, when the object is just being made.
-late() ->
-    Slow = <<"(__import__('time').sleep(0.3), [1])[1]">>,
-    ?assertEqual({error, timeout}, py:eval(Slow, #{}, #{return => handle, timeout => 30})),
-    %% Code that goes on all the same, and returns.
-    ?assertEqual({error, timeout},
-                 py:call(wedge, tolerate, [0.05], #{}, #{return => handle, timeout => 30})),
-    Ref = py:spawn_call(builtins, eval, [Slow], #{}, #{return => handle}),
-    timer:sleep(20),
-    ok = py:cancel(Ref),
-    ?assertEqual({error, cancelled}, py:await(Ref)),
-    %% At any moment: what is heard of is there, and nothing else.
-    Refs = [begin
-                R = py:spawn_call(builtins, list, [], #{}, #{return => handle}),
-                busy_wait(N * 5),
-                GiveUp(R)
-            end || N <- lists:seq(0, 200),
-                   GiveUp <- [fun(R) -> py:await(R, 0) end, fun(R) -> ok = py:cancel(R), R end]],
-    Results = [case is_reference(R) of true -> py:await(R); false -> R end || R <- Refs],
-    Handles = [H || {ok, H} <- Results],
-    ?assertEqual([], [R || R <- Results, element(1, R) =/= ok] -- [{error, E} || _ <- Refs, E <- [timeout, cancelled]]),
-    tap:note("~b of ~b were heard of", [length(Handles), length(Refs)]),
-    fixture:wait_until(fun() -> handles() =:= length(Handles) end),
-    [?assertEqual({ok, []}, py_handle:value(H)) || H <- Handles],
-    release_all(Handles).
 
 made_up() ->
     H = kept(<<"[1]">>, #{pool => {default, 1}}),
