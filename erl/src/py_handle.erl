@@ -134,8 +134,8 @@ types() ->
     types(default).
 
 %% @doc What the handles of a pool, or of some of its workers, stand for, by type, those with
-%% most bytes first: ``{ok, [#{type := <<"list">>, count := 2, bytes := 176}]} =
-%% py_handle:types(science)''. Each worker is asked in its turn, behind its calls.
+%% most bytes first: ``{ok, [#{type := <<"list">>, count := 2, bytes := 176, oldest := 60000}]} =
+%% py_handle:types(science)''. The oldest has been kept for so many milliseconds. Each worker is asked in its turn, behind its calls.
 -spec types(py:target()) -> {ok, [map()]} | {error, term()} | py:each().
 types(Target) ->
     py_mem_census:kept(Target).

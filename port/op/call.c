@@ -318,5 +318,5 @@ PyObject *op_describe(struct task *task)
 PyObject *op_kept(struct task *task)
 {
     (void)task;
-    return python_call("erlang._handle", "types", "()");
+    return handle_types();
 }

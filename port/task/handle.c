@@ -5,6 +5,8 @@
 
 #include <sys/random.h>
 
+#include "wire/clock.h"
+
 /* The least number: all have 64 bits, so that all frames that name one look
  * alike. */
 #define LEAST ((uint64_t)1 << 63)
@@ -12,6 +14,48 @@
 /* All that are kept, by their numbers: a dict that Python sees, too, so that
  * whoever asks what keeps an object finds it. NULL until there was one. */
 static PyObject *all;
+
+/* When they were kept, by their numbers, in milliseconds. */
+static PyObject *times;
+
+/* Those that are kept at the same time share the number that says so: it takes
+ * as much memory as all else that is known of one. */
+#define TOGETHER_MS 100
+
+static PyObject *time_now(void)
+{
+    static PyObject *last;
+    static long long at;
+    const long long ms = clock_coarse() / CLOCK_NS_PER_MS;
+    if (!last || ms - at >= TOGETHER_MS) {
+        Py_XSETREF(last, PyLong_FromLongLong(ms));
+        at = ms;
+    }
+    return Py_XNewRef(last);
+}
+
+static int open_tables(void)
+{
+    if (!all && !(all = python_attribute("erlang._handle", "kept")))
+        return -1;
+    if (!times && !(times = python_attribute("erlang._handle", "times")))
+        return -1;
+    return 0;
+}
+
+static int put_take(PyObject *table, PyObject *number, PyObject *value)
+{
+    const int rc = value ? PyDict_SetItem(table, number, value) : -1;
+    Py_XDECREF(value);
+    return rc;
+}
+
+/* What is asked of a number that is not there is no error. */
+static void drop(PyObject *table, PyObject *number)
+{
+    if (PyDict_DelItem(table, number) < 0)
+        PyErr_Clear();
+}
 
 static PyObject *draw_number(void)
 {
@@ -23,10 +67,9 @@ static PyObject *draw_number(void)
 
 PyObject *handle_keep(PyObject *object)
 {
-    if (!all && !(all = python_attribute("erlang._handle", "kept")))
-        return NULL;
-    PyObject *number = draw_number();
-    if (number && PyDict_SetItem(all, number, object) < 0)
+    PyObject *number = open_tables() == 0 ? draw_number() : NULL;
+    if (number && (put_take(times, number, time_now()) < 0 ||
+                   PyDict_SetItem(all, number, object) < 0))
         Py_CLEAR(number);
     return number;
 }
@@ -43,9 +86,16 @@ PyObject *handle_find(uint64_t number)
 void handle_release(PyObject *number)
 {
     PyObject *object = all ? python_dict_get(all, number) : NULL;
-    if (!object || PyDict_DelItem(all, number) < 0)
-        PyErr_Clear();
+    if (object) {
+        drop(times, number);
+        drop(all, number);
+    }
     Py_XDECREF(object);
+}
+
+PyObject *handle_types(void)
+{
+    return python_call("erlang._handle", "types", "(N)", time_now());
 }
 
 void handle_release_all(void)

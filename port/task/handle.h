@@ -19,6 +19,10 @@ PyObject *handle_keep(PyObject *object);
  * is none. */
 PyObject *handle_find(uint64_t number);
 
+/* What is kept, by type: [(name, bytes, how many, how long the oldest has been
+ * kept in ms)]. Objects may run code that says how large they are. */
+PyObject *handle_types(void);
+
 /* Lets go of the object of that number, an int, if there is one. Objects that
  * are freed by that may run any code. */
 void handle_release(PyObject *number);

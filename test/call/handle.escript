@@ -357,11 +357,19 @@ types() ->
             || {Id, Code} <- [{1, <<"'x' * 1000">>}, {1, <<"[]">>}, {2, <<"[1]">>}]],
     {ok, [Str, List]} = py_handle:types(),
     ?assertMatch(#{type := <<"str">>, count := 1, bytes := Bytes, workers := [1]} when Bytes >= 1000, Str),
-    ?assertMatch(#{type := <<"list">>, count := 2, workers := [1, 2]}, List),
+    ?assertMatch(#{type := <<"list">>, count := 2, workers := [1, 2], oldest := _}, List),
+    %% Its own age, and the larger one of two workers.
+    Older = fun() -> {ok, [_, #{type := <<"list">>, oldest := Ms}]} = py_handle:types(), Ms > 200 end,
+    fixture:wait_until(Older),
+    release_all([lists:nth(2, Made)]),
+    New = kept(<<"[2]">>, #{pool => {default, 1}}),
+    {ok, [_, #{oldest := Newer}]} = py_handle:types({default, 1}),
+    {ok, [_, #{oldest := Oldest}]} = py_handle:types(),
+    ?assert(Newer < Oldest),
     ?assertMatch({ok, [#{type := <<"list">>, count := 1}]}, py_handle:types({default, 2})),
     ?assertMatch({ok, [{1, {ok, [_, _]}}, {2, {ok, [_]}}]}, py_handle:types({default, all})),
     ?assertEqual([2, 1], [N || #{handles := N} <- fixture:workers()]),
-    release_all(Made).
+    release_all([New | Made]).
 
 referrers() ->
     H = kept(<<"type('Wanted', (), {'__module__': 'mine'})()">>),

@@ -9,10 +9,11 @@
 
 %% A row from a program: the type's name and its numbers.
 -type counted() :: {Type :: binary(), Bytes :: integer(), Count :: integer()}
+                 | {Type :: binary(), Bytes :: integer(), Count :: integer(), Oldest :: integer()}
                  | {Type :: binary(), Bytes :: integer(), Count :: integer(),
                     MoreBytes :: integer(), More :: integer()}.
 -type row() :: #{type := binary(), bytes := integer(), count := integer(),
-                 bytes_diff => integer(), count_diff => integer(), workers := [pos_integer()]}.
+                 bytes_diff => integer(), count_diff => integer(), oldest => integer(), workers := [pos_integer()]}.
 
 -spec objects(py_target:target(), #{top := pos_integer()}) -> py_target:answer().
 objects(Target, #{top := Top}) ->
@@ -74,19 +75,25 @@ add({Id, Row}, Sums) ->
     [Type | Numbers] = tuple_to_list(Row),
     case Sums of
         #{Type := {SoFar, Ids}} ->
-            Sums#{Type := {lists:zipwith(fun erlang:'+'/2, SoFar, Numbers), [Id | Ids]}};
+            Sums#{Type := {sum(SoFar, Numbers), [Id | Ids]}};
         #{} ->
             Sums#{Type => {Numbers, [Id]}}
     end.
+
+%% Three numbers are those of what is kept.
+sum([Bytes, Count, Oldest], [More, N, Age]) -> [Bytes + More, Count + N, max(Oldest, Age)];
+sum(SoFar, Numbers) -> lists:zipwith(fun erlang:'+'/2, SoFar, Numbers).
 
 has_changed([_, _, 0, 0]) -> false;
 has_changed(_) -> true.
 
 order([_, _, MoreBytes, More]) -> {MoreBytes, More};
-order([Bytes, Count]) -> {Bytes, Count}.
+order([Bytes, Count | _]) -> {Bytes, Count}.
 
 row(Type, [Bytes, Count], Ids) ->
     #{type => Type, bytes => Bytes, count => Count, workers => lists:sort(Ids)};
+row(Type, [Bytes, Count, Oldest], Ids) ->
+    (row(Type, [Bytes, Count], Ids))#{oldest => Oldest};
 row(Type, [Bytes, Count, MoreBytes, More], Ids) ->
     (row(Type, [Bytes, Count], Ids))#{bytes_diff => MoreBytes, count_diff => More}.
 

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 # The objects, by the numbers of their handles: see port/task/handle.c.
 kept: dict[int, Any] = {}
 
+# When they were kept.
+times: dict[int, int] = {}
+
 
 def _type_name(obj: Any) -> str:
     return clean(full_name(type(obj)))
@@ -24,11 +27,14 @@ def describe(obj: Any) -> dict[Atom, Any]:
     return {Atom("type"): _type_name(obj), Atom("bytes"): size(obj)}
 
 
-def types() -> list[tuple[str, int, int]]:
-    """The types of what is kept: the bytes of their objects, and how many there are."""
+def types(now: int) -> list[tuple[str, int, int, int]]:
+    """The types of what is kept: the bytes of their objects, how many there are, and how
+    long the oldest has been kept.
+    """
     sums: dict[str, list[int]] = {}
-    for obj in list(kept.values()):
-        row = sums.setdefault(_type_name(obj), [0, 0])
+    for number, obj in list(kept.items()):
+        row = sums.setdefault(_type_name(obj), [0, 0, 0])
         row[0] += size(obj)
         row[1] += 1
-    return [(name, total, count) for name, (total, count) in sums.items()]
+        row[2] = max(row[2], now - times.get(number, now))
+    return [(name, total, count, oldest) for name, (total, count, oldest) in sums.items()]
