@@ -248,6 +248,7 @@ most_in_turn(Pid, Ref, {Aside, Turn}) ->
 
 coroutines_no_queue() ->
     in_pool(#{max_queue => 0, concurrency => 3}, fun(In) ->
+        fixture:wait_until(fun() -> {ok, 1} =:= py:call(waits, echo, [1], #{}, In) end),
         ?assertEqual({ok, lists:seq(1, 30)}, py:parallel([{waits, echo, [N, 0.01]} || N <- lists:seq(1, 30)], In))
     end).
 
