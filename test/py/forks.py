@@ -35,7 +35,10 @@ async def fork(code, others):
         _raise_and_catch()
         os.write(says, b"child ")
         if code is not None:
-            sys.exit(code)
+            try:
+                sys.exit(code)
+            except ZeroDivisionError:
+                pass
         await asyncio.sleep(0)
         os.write(says, b"never ")
     status = os.waitpid(pid, 0)[1]

@@ -322,14 +322,18 @@ def _end_with_step() -> None:
 
 
 class _Step:
-    """A trace function: exits when the function is left, as that is left."""
+    """A trace function: exits when the function returns, raises or waits.
+
+    A function that raises returns None here, as one may that has not raised.
+    """
 
     _error: BaseException | None = None
 
     def __call__(self, frame: Any, event: str, arg: Any) -> _Step:
-        if event == "return":
-            _exit(self._error)
-        self._error = arg[1] if event == "exception" else None
+        if event == "exception":
+            self._error = arg[1]
+        elif event == "return":
+            _exit(self._error if arg is None else None)
         return self
 
 
