@@ -11,7 +11,7 @@
 -module(py_talk_events).
 
 -export([new/3, is_helper/2, window/0, handle/4, start_failure/1, explain/2]).
--export_type([events/0]).
+-export_type([events/0, done/0]).
 
 %% The most bytes that the program may send before they are handled, of messages
 %% and of other events each.
@@ -26,6 +26,8 @@
 }).
 
 -opaque events() :: #events{}.
+%% What code has just done: it has set a handler of messages, or has run out of memory.
+-type done() :: {mail, py_talk_inbox:mail()} | {ran_out, memory_error | heap}.
 
 %% For the calling worker, with the metadata of its lines and its pool's options.
 -spec new(logger:metadata(), port(), py_worker:options()) -> events().
@@ -50,10 +52,11 @@ window() ->
 %% worker has to do at once, before it hears more.
 -spec handle(binary(), Who :: fun(({caller | box, py_wire:id() | none} | keeper) ->
                                        pid() | none | py_talk_inbox:box() | closed),
-             port(), events()) -> {[py_talk_inbox:mail()], events()}.
+             port(), events()) -> {[done()], events()}.
 handle(Frame, Who, Port, E) ->
     case py_wire:event(Frame) of
-        {on_message, Job} -> {[{on_message, Who({box, Job}), Frame}], E};
+        {on_message, Job} -> {[{mail, {on_message, Who({box, Job}), Frame}}], E};
+        {paused, Why} -> {[{ran_out, Why}], E};
         Event -> {[], handle(Event, Frame, Who, Port, E)}
     end.
 
@@ -75,9 +78,6 @@ handle(Event, Frame, Who, Port, #events{log = Log, sender = Sender} = E) ->
         {spoilt, Lock} ->
             py_talk_log:acknowledge(Log, Port, byte_size(Frame)),
             spoilt(py_talk_line:text(Lock), Log),
-            E;
-        {paused, Why} ->
-            py_worker:ran_out(self(), Why),
             E;
         {crash, Text} ->
             py_talk_log:acknowledge(Log, Port, byte_size(Frame)),

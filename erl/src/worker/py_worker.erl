@@ -167,8 +167,7 @@ open(Limits, #state{options = #{env := Env} = Options} = S) ->
             py_worker_reaper:guard(OsPid, S#state.pool#pool.close_grace, Limits),
             py_pool_board:set_limits(S#state.pool, self(), Limits),
             Events = py_talk_events:new(About, Port, Options),
-            Opened = S#state{port = Port, os_pid = OsPid, events = Events},
-            boot(py_worker_boot:new(Options), Opened);
+            boot(py_worker_boot:new(Options), S#state{port = Port, os_pid = OsPid, events = Events});
         {error, Text} ->
             py_os_cgroup:remove(Limits),
             no_program(Text, S)
@@ -228,16 +227,17 @@ frame(Frame, S) -> settle(more(?MOST_STEPS, frame_step(Frame, S))).
 frame_step({broken, Why}, #state{port = Port} = S) -> exit(Port, Why), S;
 frame_step({none, Frame}, #state{port = Port, events = Events, phase = Phase} = S) ->
     Who = fun(What) -> py_worker_view:who(What, Phase) end,
-    {Mail, Next} = py_talk_events:handle(Frame, Who, Port, Events),
-    S#state{events = Next, phase = lists:foldl(fun heard/2, Phase, Mail)};
+    {Done, Next} = py_talk_events:handle(Frame, Who, Port, Events),
+    S#state{events = Next, phase = lists:foldl(fun heard/2, Phase, Done)};
 frame_step({0, Frame}, #state{phase = {live, Live}} = S) ->
     S#state{phase = {live, py_worker_live:numbers(py_result:decode(Frame), Live)}};
 frame_step({Id, Frame}, #state{phase = {live, Live}, large = Large} = S) ->
     S#state{phase = {live, py_worker_live:reply(Id, Frame, Live)},
             large = Large orelse byte_size(Frame) >= ?LARGE}.
 
-heard(Mail, {live, Live}) -> {live, py_worker_live:mail(Mail, Live)};
-heard(Mail, {starting, Boot, Timer}) -> {starting, py_worker_boot:mail(Mail, Boot), Timer}.
+heard(Done, {live, Live}) -> {live, step({?MODULE, Done}, Live)};
+heard({mail, Mail}, {starting, Boot, Timer}) -> {starting, py_worker_boot:mail(Mail, Boot), Timer};
+heard({ran_out, Why}, Starting) -> ran_out(self(), Why), Starting.
 
 %% ---------------------------------------------------------------------------
 %% Starting
