@@ -224,8 +224,11 @@ failed(Answer, S) ->
         ok -> ok
     end.
 
+%% The logger's handlers may be slow, and senders wait for this process.
 complain(Reason, #state{about = #{pool := Pool, worker := Slot} = About}) ->
-    ?LOG_WARNING("a handler of messages has failed in worker ~p of pool ~tp: ~ts", [Slot, Pool, why(Reason)], About).
+    Text = "a handler of messages has failed in worker ~p of pool ~tp: ~ts",
+    _ = spawn(fun() -> ?LOG_WARNING(Text, [Slot, Pool, why(Reason)], About) end),
+    ok.
 
 %% The message is not for the log.
 why({_, _, #{formatted := Traceback}}) -> Traceback;
