@@ -73,6 +73,6 @@ is_reserved(Name) -> lists:member(Name, reserved()).
 reserved() ->
     [<<"Atom">>, <<"BadArg">>, <<"BitString">>, <<"Cancelled">>, <<"Channel">>, <<"Error">>, <<"Fun">>,
      <<"ImproperList">>, <<"LogHandler">>, <<"Pid">>, <<"Port">>, <<"Reference">>,
-     <<"SendError">>, <<"call">>, <<"call_async">>, <<"decoder">>, <<"encoder">>, <<"make_ref">>,
+     <<"SendError">>, <<"call">>, <<"call_async">>, <<"decoder">>, <<"encoder">>, <<"make_ref">>, <<"on_message">>,
      <<"receive">>, <<"self">>, <<"send">>, <<"span">>, <<"state">>, <<"traceparent">>, <<"whereis">>,
      <<"worker">>].
