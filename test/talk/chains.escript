@@ -33,13 +33,14 @@ path() ->
                        Place <- lists:duplicate(rand:uniform(Most + 1) - 1, {Pool, Thread})],
     Next = tl(Places ++ [none]),
     Previous = lists:droplast([none | Places]),
-    [{Pool, how(Thread, Place =:= Before), way(Place =:= After)}
+    [{Pool, how(Thread, Place, Before), way(Place =:= After)}
      || {{Pool, Thread} = Place, After, Before} <- lists:zip3(Places, Next, Previous)].
 
 %% A stream would have to wait for the worker that waits, and a context may be on another one.
-how(loop, _) -> coroutine;
-how(main, false) -> one_of([call, call, given, context, stream]);
-how(main, true) -> one_of([call, given]).
+how(loop, _, _) -> coroutine;
+how(main, Place, Place) -> one_of([call, given]);
+how(main, {Pool, _}, {Pool, _}) -> one_of([call, given, context]);
+how(main, _, _) -> one_of([call, call, given, context, stream]).
 
 way(true) -> call;
 way(false) -> one_of([call, thread, loop]).

@@ -75,7 +75,9 @@ possible_python({_, Steps, End}, How, Pool, Pools) ->
     {0, [{IsCaught, Way, none, possible(Program, left(How, Way, Pool, Pools))}
          || {IsCaught, Way, none, Program} <- Steps], End}.
 
-%% The pools as Erlang finds them when a part of Python's has asked it.
+%% The pools as Erlang finds them when a part of Python's has asked it. A thread that a
+%% coroutine waits for keeps no main thread, but may itself be what waits.
+left(How, thread, Pool, {Waits, Shut}) when How =:= coroutine; How =:= await -> {[Pool], Waits ++ Shut};
 left(How, _, _, {Waits, Shut}) when How =:= coroutine; How =:= await -> {[], Waits ++ Shut};
 left(asynchronous_stream, _, Pool, {Waits, Shut}) -> {[], [Pool | Waits] ++ Shut};
 left(How, Way, Pool, {Waits, Shut}) when How =:= spawn; How =:= parallel; How =:= chunk -> left(call, Way, Pool, {[], Waits ++ Shut});
