@@ -1,12 +1,12 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
-%% The property of calls within calls: a program whose parts are Erlang's and Python's by
-%% turns, over two pools of two workers, has the value that it has by itself, and each
-%% part runs once. A program is {Number, Steps, End}, and a step {IsCaught, How, Where,
+%% The properties of calls within calls: a program whose parts are Erlang's and Python's by
+%% turns, over several pools, has the value that it has by itself, and each part runs
+%% once; if whoever runs it is killed, none runs twice, and nothing is left. A program is {Number, Steps, End}, and a step {IsCaught, How, Where,
 %% Program}: the program of the other side, how it is asked, and where.
 -module(nesting).
 
--export([prop/0, pools/0, run/1]).
+-export([prop/0, killed/0, settled/0, pools/0, run/1]).
 
 -import(generate, [bind/2, lazy/1, one_of/1, some/2, weighted/1]).
 
@@ -21,8 +21,10 @@ pools() ->
 
 -spec prop() -> term().
 prop() ->
-    Program = bind(program(erlang, ?DEPTH), fun(Raw) -> numbered(possible(Raw, {[], []})) end),
-    generate:forall(Program, {fun holds/1, fun explain/1}).
+    generate:forall(any(), {fun holds/1, fun explain/1}).
+
+any() ->
+    bind(program(erlang, ?DEPTH), fun(Raw) -> numbered(possible(Raw, {[], []})) end).
 
 %% ---------------------------------------------------------------------------
 %% Any program
@@ -107,6 +109,36 @@ holds(Program) ->
     Ran = lists:sort(ran()),
     Outcome =:= Expected andalso Ran =:= lists:sort(Parts)
         orelse begin tap:note("~0p~nand not ~0p~n~0p~nand not ~0p", [Outcome, Expected, Ran, Parts]), false end.
+
+%% The process that runs it is killed after a while; what settled/0 says has to hold then.
+-spec killed() -> term().
+killed() ->
+    true = register(?MODULE, self()),
+    ok = py:register_function(?MODULE, fun ?MODULE:run/1),
+    generate:forall(any(), {fun kills/1, fun explain/1}).
+
+kills(Program) ->
+    {Own, _} = numbered(Program, 10_000 * erlang:unique_integer([positive])),
+    {Pid, Ref} = spawn_monitor(fun() -> try run(Own) catch throw:{planned, _} -> ok end end),
+    timer:sleep(rand:uniform(15) - 1),
+    exit(Pid, kill),
+    receive {'DOWN', Ref, process, Pid, Reason} -> lists:member(Reason, [normal, killed]) end.
+
+%% No part has run twice, no function runs, and no worker has anything to do.
+-spec settled() -> ok.
+settled() ->
+    [fixture:wait_until(fun() -> lists:all(fun is_idle/1, fixture:workers(Pool)) end) || Pool <- [default, other, single]],
+    fixture:wait_until(fun() -> not lists:any(fun is_function/1, processes()) end),
+    Ran = ran(),
+    true = unregister(?MODULE),
+    [] = Ran -- lists:usort(Ran),
+    ok.
+
+is_idle(#{state := idle, in_flight := 0, awaited := 0, contexts := 0, handles := 0}) -> true;
+is_idle(#{}) -> false.
+
+is_function(Pid) ->
+    {initial_call, {py_talk_call, run, 4}} =:= process_info(Pid, initial_call).
 
 explain(Program) ->
     tap:note("~0p", [Program]).
