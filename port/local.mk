@@ -58,6 +58,7 @@ port_libport_a_SOURCES = \
 	port/task/task.c port/task/task.h \
 	port/talk/aio.c port/talk/aio.h \
 	port/talk/answer.c port/talk/answer.h \
+	port/talk/awaited.c port/talk/awaited.h \
 	port/talk/call.c port/talk/call.h \
 	port/talk/event.c port/talk/event.h \
 	port/talk/message.c port/talk/message.h \

@@ -3,14 +3,12 @@
 
 #include "talk/aio.h"
 
-#include <pthread.h>
 #include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "talk/answer.h"
+#include "talk/awaited.h"
 #include "talk/call.h"
 #include "talk/module.h"
 #include "task/capture.h"
@@ -21,38 +19,15 @@
 #include "wire/clock.h"
 #include "wire/output.h"
 #include "wire/put.h"
-#include "wire/queue.h"
-
-struct awaited {
-    struct queued queued;
-    long number;
-    bool cancelled; /* lock */
-    bool told;      /* lock; the loop knows */
-    struct form form;
-    const char *root;
-    bool bills;
-    bool keeps; /* what it gives, for a handle */
-    long long since;
-    PyObject *captured; /* owned, or NULL */
-    size_t id_len;
-    char id[];
-};
 
 static struct {
-    pthread_mutex_t lock; /* never held while Python runs */
-    struct queue all;     /* owned */
-    long last;            /* number */
     long most;
     bool (*is_cancelled)(void);
     void (*ran_out)(void);
     int news;         /* an eventfd: the loop sleeps until it is readable */
     PyObject *begun;  /* what the loop has not seen yet; NULL: it never ran */
     PyObject *number; /* erlang._aio.number, a ContextVar */
-} aio = {
-    .lock = PTHREAD_MUTEX_INITIALIZER,
-    .all = QUEUE_EMPTY(aio.all),
-    .news = -1,
-};
+} aio = {.news = -1};
 
 static void wake(void);
 
@@ -67,21 +42,6 @@ void aio_init(long most, bool (*is_cancelled)(void), void (*ran_out)(void))
 bool aio_is_on(void)
 {
     return aio.most > 0;
-}
-
-static struct awaited *awaited_of(struct queued *queued)
-{
-    return (struct awaited *)queued;
-}
-
-static void lock(void)
-{
-    pthread_mutex_lock(&aio.lock);
-}
-
-static void unlock(void)
-{
-    pthread_mutex_unlock(&aio.lock);
 }
 
 /* Full means that it is readable already. Any thread, no GIL. */
@@ -115,36 +75,11 @@ static int start(void)
     return aio.begun ? 0 : -1;
 }
 
-static struct awaited *make(const struct task *task, const char *root)
-{
-    const struct request *req = task->req;
-    struct awaited *a = calloc(1, sizeof *a + req->id_len);
-    if (!a) {
-        PyErr_NoMemory();
-        return NULL;
-    }
-    a->form = task->opts.form;
-    a->form.stage = STAGE_CODE;
-    a->bills = task->opts.bill != BILL_NONE;
-    a->root = root;
-    a->since = clock_now();
-    a->id_len = req->id_len;
-    memcpy(a->id, req->frame + req->id_at, req->id_len);
-    return a;
-}
-
-static void awaited_free(struct awaited *a)
-{
-    Py_XDECREF(a->captured);
-    free(a);
-}
-
 /* For the loop, which cannot look before this thread lets go of the GIL. The
  * job's span, if there is one, goes on there. */
 static int announce(struct awaited *a, PyObject *value)
 {
     PyObject *span = span_now();
-    a->number = ++aio.last;
     PyObject *item = Py_BuildValue("(lOOO)", a->number, value,
                                    a->captured ? a->captured : Py_None,
                                    span ? span : Py_None);
@@ -166,33 +101,29 @@ static void send_awaiting(const char *id, size_t n)
 
 /* From now on it can be cancelled. A cancel that came before that has met the
  * job, which did not hear of it any more. */
-static void enlist(struct awaited *a)
+static void enlist(const struct task *task, struct awaited *a)
 {
-    lock();
-    queue_push(&aio.all, &a->queued);
-    unlock();
-    if (aio.is_cancelled && aio.is_cancelled()) {
-        lock();
-        a->cancelled = true;
-        unlock();
-    }
+    awaited_add(a);
+    if (aio.is_cancelled && aio.is_cancelled())
+        awaited_cancel(task->req);
 }
 
 int aio_begin_take(const struct task *task, PyObject *value, const char *root,
                    bool keeps, PyObject *captured)
 {
-    struct awaited *a = start() == 0 ? make(task, root) : NULL;
+    struct awaited *a = start() == 0 ? awaited_new(task) : NULL;
     if (!a) {
         Py_XDECREF(captured);
         return -1;
     }
+    a->root = root;
     a->captured = captured;
     a->keeps = keeps;
     if (announce(a, value) < 0) {
         awaited_free(a);
         return -1;
     }
-    enlist(a);
+    enlist(task, a);
     send_awaiting(a->id, a->id_len);
     wake();
     return 0;
@@ -233,15 +164,7 @@ PyObject *aio_source_take(PyObject *source)
 
 void aio_cancel(const struct request *req)
 {
-    bool found = false;
-    lock();
-    for (struct queued *q = aio.all.first; q && !found; q = q->next) {
-        struct awaited *a = awaited_of(q);
-        found = request_has_id(req, a->id, a->id_len);
-        a->cancelled |= found;
-    }
-    unlock();
-    if (found)
+    if (awaited_cancel(req))
         wake();
 }
 
@@ -249,15 +172,7 @@ void aio_cancel(const struct request *req)
  * 0: there is none. It cannot be done before it is told: that takes the GIL. */
 static long tell_one(void)
 {
-    struct awaited *a;
-    lock();
-    struct queued *q = aio.all.first;
-    while (q && !(awaited_of(q)->cancelled && !awaited_of(q)->told))
-        q = q->next;
-    a = awaited_of(q);
-    if (a)
-        a->told = true;
-    unlock();
+    const struct awaited *a = awaited_tell();
     if (a)
         send_awaiting(a->id, a->id_len);
     return a ? a->number : 0;
@@ -345,26 +260,6 @@ uint32_t aio_channel(PyObject *future, PyObject *pid, PyObject *question,
 
 /* ---- the reply -------------------------------------------------------- */
 
-/* With the lock: the link that points to the one with this number, or to NULL.
- */
-static struct queued **link_of(long number)
-{
-    struct queued **link = &aio.all.first;
-    while (*link && awaited_of(*link)->number != number)
-        link = &(*link)->next;
-    return link;
-}
-
-/* No control reaches it any more: its id is free for another one as soon as the
- * reply is sent. */
-static struct awaited *take(long number)
-{
-    lock();
-    struct awaited *a = awaited_of(queue_unlink(&aio.all, link_of(number)));
-    unlock();
-    return a;
-}
-
 static int put_kept(struct awaited *a, PyObject *value, struct buf *out)
 {
     PyObject *number = handle_keep(value);
@@ -438,9 +333,11 @@ static void tell_memory(void)
     Py_END_ALLOW_THREADS
 }
 
+/* No control reaches it any more: its id is free for another one as soon as the
+ * reply is sent. */
 void aio_done(long number, PyObject *value, PyObject *exc)
 {
-    struct awaited *a = take(number);
+    struct awaited *a = awaited_take(number);
     if (!a)
         return;
     module_end_lines();
@@ -473,13 +370,7 @@ bool aio_put_job(struct buf *out)
     const long number = current_number();
     if (number <= 0)
         return false;
-    lock();
-    const struct awaited *a = awaited_of(*link_of(number));
-    if (a)
-        put_raw(out, a->id, a->id_len);
-    else
-        put_atom_z(out, "none");
-    unlock();
+    awaited_put_id(number, out);
     return true;
 }
 
