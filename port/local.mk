@@ -44,6 +44,7 @@ port_libport_a_SOURCES = \
 	port/value/unique.c port/value/unique.h \
 	port/task/arg.c port/task/arg.h \
 	port/task/capture.c port/task/capture.h \
+	port/task/chunk.c port/task/chunk.h \
 	port/task/code.c port/task/code.h \
 	port/task/context.c port/task/context.h \
 	port/task/gc_pause.c port/task/gc_pause.h \

@@ -3,7 +3,6 @@
 
 #include "op/stream.h"
 
-#include <ei.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -13,18 +12,10 @@
 #include "memory/heap_hook.h"
 #include "talk/aio.h"
 #include "talk/module.h"
+#include "task/chunk.h"
 #include "task/reply.h"
 #include "task/span.h"
-#include "value/classes.h"
-#include "value/encode.h"
-#include "wire/clock.h"
-#include "wire/put.h"
 #include "wire/queue.h"
-
-/* A chunk ends when it has this many bytes, or was begun about this long ago.
- */
-#define CHUNK_BYTES (64 * 1024)
-#define CHUNK_MS 10
 
 struct stream {
     struct queued queued; /* lock */
@@ -33,7 +24,7 @@ struct stream {
     PyObject *iterator;   /* owned; NULL until it is open */
     PyObject *held;       /* owned: an item that did not fit; NULL mostly */
     PyObject *span;       /* owned: the current one; NULL mostly */
-    long used;            /* items that the last step sent */
+    struct chunk chunk;   /* what the last step has sent */
     bool over;            /* its final reply is sent */
     struct task_opts opts;
     size_t id_len;
@@ -211,7 +202,7 @@ void stream_give(struct stream *s)
     }
     lock();
     streams.stepped = NULL;
-    s->credit -= s->used;
+    s->credit -= s->chunk.used;
     queue_push(&streams.open, &s->queued);
     unlock();
 }
@@ -258,13 +249,6 @@ int stream_open_take(const struct task *task, PyObject *iterator)
 
 /* ---- a chunk ---------------------------------------------------------- */
 
-static bool is_full(const struct stream *s, const struct buf *out, long most,
-                    long long until)
-{
-    return s->used >= most || out->len >= CHUNK_BYTES || s->ending ||
-           (s->used > 0 && clock_coarse() >= until);
-}
-
 static PyObject *next_item(struct stream *s)
 {
     PyObject *held = s->held;
@@ -277,72 +261,30 @@ static PyObject *next_item(struct stream *s)
     return item;
 }
 
-/* An item, and room for the end of the list behind it. */
-static int put_item(struct stream *s, struct buf *out, PyObject *item)
+/* Appends items to the chunk until it is full, or the iterator is exhausted or
+ * fails, with an exception set: then it returns true. */
+static bool put_items(struct stream *s)
 {
-    if (value_encode(out, item, &s->opts.form, "item") < 0) {
-        s->opts.form.stage = STAGE_REPLY;
-        return -1;
-    }
-    if (buf_reserve(out, 1) == 0)
-        return 1;
-    PyErr_SetString(classes_badarg(), "item: larger than max_frame");
-    return -1;
-}
-
-/* 1: appended; 0: it does not fit behind the others, and is held for the next
- * chunk; -1: an exception is set. Takes the item. */
-static int put_item_take(struct stream *s, struct buf *out, PyObject *item)
-{
-    size_t mark = buf_mark(out);
-    int rc = put_item(s, out, item);
-    if (rc < 0 && out->why == BUF_TOO_LARGE && s->used > 0) {
-        PyErr_Clear();
-        s->held = Py_NewRef(item);
-        rc = 0;
-    }
-    if (rc <= 0)
-        buf_rewind(out, mark);
-    Py_DECREF(item);
-    return rc;
-}
-
-/* Appends items to the list under construction until the chunk is full, or the
- * iterator is exhausted or fails, with an exception set: then it returns true.
- */
-static bool put_items(struct stream *s, struct buf *out, long most)
-{
-    const long long until = clock_coarse() + CHUNK_MS * CLOCK_NS_PER_MS;
-
-    while (!is_full(s, out, most, until)) {
+    while (!s->ending && !chunk_is_full(&s->chunk)) {
         PyObject *item = next_item(s);
-        int rc = item ? put_item_take(s, out, item) : -1;
+        int rc = item ? chunk_put(&s->chunk, item, &s->opts.form) : -1;
+        if (rc == 0)
+            s->held = Py_NewRef(item);
+        Py_XDECREF(item);
         if (rc <= 0)
             return rc < 0;
-        s->used++;
     }
     return false;
 }
 
-/* Sends {Id, {chunk, [Item]}} if there is an item. The length stands in front
- * of the items and is known only behind them, so it is written twice. Returns
- * what put_items does. */
+/* Sends a chunk if there is an item. Returns what put_items does. */
 static bool send_chunk(struct stream *s, struct buf *out, long most)
 {
-    reply_begin(out, s->id, s->id_len);
-    put_tuple(out, 2);
-    put_atom_z(out, "chunk");
-    size_t head = buf_mark(out);
-    put_list(out, 1);
-    bool last = put_items(s, out, most);
+    chunk_begin(&s->chunk, out, s->id, s->id_len, most);
+    bool last = put_items(s);
     task_returned();
     module_end_lines();
-    if (s->used == 0)
-        return last;
-    int at = (int)head;
-    ei_encode_list_header(out->data, &at, (int)s->used);
-    put_nil(out);
-    reply_send(out);
+    chunk_send(&s->chunk);
     return last;
 }
 
@@ -403,7 +345,7 @@ static long allowed(struct stream *s)
 
 static void step(struct stream *s, struct buf *out)
 {
-    s->used = 0;
+    s->chunk.used = 0;
     if (!s->ending && !send_chunk(s, out, allowed(s)))
         return;
     drop_iterator(s);
