@@ -62,6 +62,7 @@ port_libport_a_SOURCES = \
 	port/talk/awaited.c port/talk/awaited.h \
 	port/talk/call.c port/talk/call.h \
 	port/talk/event.c port/talk/event.h \
+	port/talk/feed.c port/talk/feed.h \
 	port/talk/message.c port/talk/message.h \
 	port/talk/module.c port/talk/module.h \
 	port/talk/wait.c port/talk/wait.h \

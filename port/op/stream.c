@@ -11,6 +11,7 @@
 #include "op/op.h"
 #include "memory/heap_hook.h"
 #include "talk/aio.h"
+#include "talk/feed.h"
 #include "talk/module.h"
 #include "task/chunk.h"
 #include "task/reply.h"
@@ -131,6 +132,16 @@ void stream_more(const struct request *req, long long n)
     if (s)
         s->credit += n;
     unlock();
+    if (!s)
+        aio_more(req, n);
+}
+
+static void end_awaited(const struct request *req, enum stream_end how)
+{
+    if (how == STREAM_STOPPED)
+        aio_stop(req);
+    else if (how == STREAM_CANCELLED)
+        aio_cancel(req);
 }
 
 void stream_end(const struct request *req, enum stream_end how)
@@ -140,6 +151,8 @@ void stream_end(const struct request *req, enum stream_end how)
     if (s && s->ending < (int)how)
         s->ending = how;
     unlock();
+    if (!s)
+        end_awaited(req, how);
 }
 
 /* ---- turns ------------------------------------------------------------ */
@@ -212,11 +225,30 @@ void stream_give(struct stream *s)
 PyObject *op_stream(struct task *task)
 {
     PyObject *iterable = op_source(task);
-    if (iterable)
-        iterable = aio_source_take(iterable);
-    PyObject *iterator = iterable ? PyObject_GetIter(iterable) : NULL;
-    Py_XDECREF(iterable);
+    if (!iterable || feed_takes(iterable))
+        return iterable;
+    PyObject *iterator = PyObject_GetIter(iterable);
+    Py_DECREF(iterable);
     return iterator;
+}
+
+/* Its items are awaited: from now on control finds it there. What came before
+ * goes after it. Takes the source. */
+static int hand_over_take(const struct task *task, PyObject *source)
+{
+    const int rc = feed_begin(task, source);
+    Py_DECREF(source);
+    if (rc < 0)
+        return -1;
+    lock();
+    struct stream *s = take_expected(task->req);
+    unlock();
+    if (s) {
+        aio_more(task->req, s->credit);
+        end_awaited(task->req, s->ending);
+        stream_free(s);
+    }
+    return 0;
 }
 
 /* Takes both; NULL: the stream was not expected, for want of memory. */
@@ -238,6 +270,8 @@ static struct stream *open_take(const struct task *task, PyObject *iterator,
 
 int stream_open_take(const struct task *task, PyObject *iterator)
 {
+    if (feed_takes(iterator))
+        return hand_over_take(task, iterator);
     PyObject *span = span_now();
     if (open_take(task, iterator, span))
         return 0;

@@ -77,12 +77,12 @@ static int start(void)
 
 /* For the loop, which cannot look before this thread lets go of the GIL. The
  * job's span, if there is one, goes on there. */
-static int announce(struct awaited *a, PyObject *value)
+static int announce(struct awaited *a, PyObject *value, PyObject *feed)
 {
     PyObject *span = span_now();
-    PyObject *item = Py_BuildValue("(lOOO)", a->number, value,
-                                   a->captured ? a->captured : Py_None,
-                                   span ? span : Py_None);
+    PyObject *item = Py_BuildValue(
+        "(lOOOO)", a->number, value, a->captured ? a->captured : Py_None,
+        span ? span : Py_None, feed ? feed : Py_None);
     int rc = item ? PyList_Append(aio.begun, item) : -1;
     Py_XDECREF(span);
     Py_XDECREF(item);
@@ -108,56 +108,53 @@ static void enlist(const struct task *task, struct awaited *a)
         awaited_cancel(task->req);
 }
 
-int aio_begin_take(const struct task *task, PyObject *value, const char *root,
-                   bool keeps, PyObject *captured)
+/* Takes `a`, which may be NULL. Its number; -1 with an exception. */
+static long begin_take(const struct task *task, struct awaited *a,
+                       PyObject *value, PyObject *feed)
 {
-    struct awaited *a = start() == 0 ? awaited_new(task) : NULL;
-    if (!a) {
-        Py_XDECREF(captured);
+    if (!a)
         return -1;
-    }
-    a->root = root;
-    a->captured = captured;
-    a->keeps = keeps;
-    if (announce(a, value) < 0) {
+    if (announce(a, value, feed) < 0) {
         awaited_free(a);
         return -1;
     }
     enlist(task, a);
     send_awaiting(a->id, a->id_len);
     wake();
-    return 0;
+    return a->number;
 }
 
-/* ---- streams ---------------------------------------------------------- */
-
-static bool is_asynchronous(PyObject *source)
+static struct awaited *make(const struct task *task)
 {
-    return python_is_async_iterable(source) && !Py_TYPE(source)->tp_iter;
+    return start() == 0 ? awaited_new(task) : NULL;
 }
 
-/* The result of a function of erlang._aio, which waits for the loop. */
-static PyObject *ask_take(const char *function, PyObject *source)
+int aio_begin_take(const struct task *task, PyObject *value, const char *root,
+                   bool keeps, PyObject *captured)
 {
-    PyObject *result = NULL;
-    if (start() == 0)
-        result = python_call("erlang._aio", function, "(O)", source);
-    Py_DECREF(source);
-    return result;
+    struct awaited *a = make(task);
+    if (a) {
+        a->root = root;
+        a->keeps = keeps;
+        a->captured = captured;
+    } else {
+        Py_XDECREF(captured);
+    }
+    return begin_take(task, a, value, NULL) < 0 ? -1 : 0;
+}
+
+long aio_begin_stream(const struct task *task, PyObject *source, PyObject *feed)
+{
+    return begin_take(task, make(task), source, feed);
 }
 
 PyObject *aio_wait_take(PyObject *awaitable)
 {
-    return ask_take("wait", awaitable);
-}
-
-PyObject *aio_source_take(PyObject *source)
-{
-    if (aio_is_on() && python_is_awaitable(source) && !Py_TYPE(source)->tp_iter)
-        source = aio_wait_take(source);
-    if (source && aio_is_on() && is_asynchronous(source))
-        source = ask_take("Items", source);
-    return source;
+    PyObject *result = NULL;
+    if (start() == 0)
+        result = python_call("erlang._aio", "wait", "(O)", awaitable);
+    Py_DECREF(awaitable);
+    return result;
 }
 
 /* ---- cancelling ------------------------------------------------------- */
@@ -165,6 +162,18 @@ PyObject *aio_source_take(PyObject *source)
 void aio_cancel(const struct request *req)
 {
     if (awaited_cancel(req))
+        wake();
+}
+
+void aio_stop(const struct request *req)
+{
+    if (awaited_stop(req))
+        wake();
+}
+
+void aio_more(const struct request *req, long long n)
+{
+    if (awaited_more(req, n))
         wake();
 }
 
@@ -186,11 +195,12 @@ static int append_number(PyObject *list, long n)
     return rc;
 }
 
-static PyObject *cancelled(void)
+/* A list of all that `next` gives until it gives 0. */
+static PyObject *numbers(long (*next)(void))
 {
     PyObject *list = PyList_New(0);
     long n;
-    while (list && (n = tell_one()) != 0)
+    while (list && (n = next()) != 0)
         if (append_number(list, n) < 0)
             Py_CLEAR(list);
     return list;
@@ -226,23 +236,31 @@ static PyObject *answered(void)
     return list;
 }
 
+/* Takes the lists, of which any may be NULL. */
+static PyObject *news_take(PyObject *cancelled, PyObject *given,
+                           PyObject *answers)
+{
+    PyObject *news = NULL;
+    if (cancelled && given && answers)
+        news = PyTuple_Pack(4, aio.begun, cancelled, given, answers);
+    Py_XDECREF(cancelled);
+    Py_XDECREF(given);
+    Py_XDECREF(answers);
+    return news;
+}
+
 PyObject *aio_news(void)
 {
     uint64_t count;
-    PyObject *begun = aio.begun, *empty = NULL, *numbers = NULL;
-    PyObject *answers = NULL, *news = NULL;
+    PyObject *news = NULL, *empty = PyList_New(0);
     ssize_t n = read(aio.news, &count, sizeof count);
     (void)n; /* there may be nothing to read */
-    if ((empty = PyList_New(0)) && (numbers = cancelled()) &&
-        (answers = answered()) &&
-        (news = PyTuple_Pack(3, begun, numbers, answers))) {
-        aio.begun = empty;
-        Py_DECREF(begun);
-    } else {
-        Py_XDECREF(empty);
-    }
-    Py_XDECREF(answers);
-    Py_XDECREF(numbers);
+    if (empty)
+        news = news_take(numbers(tell_one), numbers(awaited_next_given),
+                         answered());
+    if (news)
+        Py_SETREF(aio.begun, Py_NewRef(empty));
+    Py_XDECREF(empty);
     return news;
 }
 
@@ -278,10 +296,21 @@ static int put_value(struct awaited *a, PyObject *value, struct buf *out)
     return a->root ? reply_value(out, value, &a->form, a->root) : reply_ok(out);
 }
 
+/* Whether a stream was stopped, and has raised nothing but what says so. */
+static bool is_stopped(const struct awaited *a)
+{
+    if (!a->stopped || !PyErr_ExceptionMatches(classes_cancelled()))
+        return false;
+    PyErr_Clear();
+    return true;
+}
+
 static void put_result(struct awaited *a, PyObject *value, struct buf *out)
 {
     reply_begin(out, a->id, a->id_len);
     const size_t mark = buf_mark(out);
+    if (is_stopped(a))
+        value = Py_None;
     if (put_value(a, value, out) == 0)
         return;
     task_returned(); /* an encoder may have forked */

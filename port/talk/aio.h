@@ -33,20 +33,26 @@ bool aio_is_on(void);
 int aio_begin_take(const struct task *task, PyObject *value, const char *root,
                    bool keeps, PyObject *captured);
 
+/* The same for the source of a stream, whose items go to `feed` (feed.h). Its
+ * number; -1 with an exception. */
+long aio_begin_stream(const struct task *task, PyObject *source,
+                      PyObject *feed);
+
 /* What `await` makes of this, which it takes: the main thread waits. A new
  * reference; NULL with an exception. GIL held, main thread. */
 PyObject *aio_wait_take(PyObject *awaitable);
-
-/* What is made of the source of a stream, which it takes: of what `await` takes
- * what that gives, and of an asynchronous iterable an iterator. All else is
- * returned as it is. The main thread waits, and so it does for each item. A new
- * reference; NULL with an exception. GIL held, main thread. */
-PyObject *aio_source_take(PyObject *source);
 
 /* Cancels what has the id of `req`, if it is awaited. The loop says so, by
  * {Id, awaiting}, before it raises CancelledError there: whoever has cancelled
  * knows then that the loop goes round. Any thread, no GIL. */
 void aio_cancel(const struct request *req);
+
+/* Ends the stream with the id of `req`, if its items are awaited, in the same
+ * way, but its final reply is ok. */
+void aio_stop(const struct request *req);
+
+/* Such a stream may send n more items. */
+void aio_more(const struct request *req, long long n);
 
 /* Python is about to end: cancels everything, and waits for that a moment. GIL
  * held, main thread; raises nothing. */
@@ -67,10 +73,11 @@ uint32_t aio_channel(PyObject *future, PyObject *pid, PyObject *question,
 bool aio_put_job(struct buf *out);
 
 /* For the loop: what was handed over since the last call, a list of tuples
- * (number, awaitable, captured or None, span or None); the numbers of those
- * that are to be cancelled; and what Erlang has answered, a list of tuples
- * (future, value, exception or None). A new reference; NULL with an exception.
- * GIL held. */
+ * (number, awaitable or source, captured, span, feed), the last three of which
+ * may be None; the numbers of those that are to be cancelled; those of streams
+ * of which more items are wanted; and what Erlang has answered, a list of
+ * tuples (future, value, exception or None). A new reference; NULL with an
+ * exception. GIL held. */
 PyObject *aio_news(void);
 
 /* What was awaited has this value, or has failed with this exception (NULL):

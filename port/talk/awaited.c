@@ -47,6 +47,7 @@ struct awaited *awaited_new(const struct task *task)
     a->form.stage = STAGE_CODE;
     a->bills = task->opts.bill != BILL_NONE;
     a->since = clock_now();
+    a->credit = task->opts.credit;
     a->id_len = req->id_len;
     memcpy(a->id, req->frame + req->id_at, req->id_len);
     return a;
@@ -94,14 +95,27 @@ struct awaited *awaited_take(long number)
     return a;
 }
 
-bool awaited_cancel(const struct request *req)
+/* One that is stopped and cancelled, in either order, is cancelled. */
+static bool end(const struct request *req, bool stopped)
 {
     lock();
     struct awaited *a = find(req);
-    if (a)
+    if (a) {
+        a->stopped = stopped && (a->stopped || !a->cancelled);
         a->cancelled = true;
+    }
     unlock();
     return a != NULL;
+}
+
+bool awaited_cancel(const struct request *req)
+{
+    return end(req, false);
+}
+
+bool awaited_stop(const struct request *req)
+{
+    return end(req, true);
 }
 
 const struct awaited *awaited_tell(void)
@@ -125,5 +139,59 @@ void awaited_put_id(long number, struct buf *out)
         put_raw(out, a->id, a->id_len);
     else
         put_atom_z(out, "none");
+    unlock();
+}
+
+/* ---- streams ---------------------------------------------------------- */
+
+bool awaited_more(const struct request *req, long long n)
+{
+    lock();
+    struct awaited *a = find(req);
+    if (a) {
+        a->credit += n;
+        a->more = true;
+    }
+    unlock();
+    return a != NULL;
+}
+
+long awaited_next_given(void)
+{
+    lock();
+    struct queued *q = awaited.all.first;
+    while (q && !awaited_of(q)->more)
+        q = q->next;
+    if (q)
+        awaited_of(q)->more = false;
+    const long number = q ? awaited_of(q)->number : 0;
+    unlock();
+    return number;
+}
+
+long long awaited_credit(long number)
+{
+    lock();
+    const struct awaited *a = awaited_of(*link_of(number));
+    const long long credit = a ? a->credit : 0;
+    unlock();
+    return credit;
+}
+
+void awaited_use_credit(long number, long n)
+{
+    lock();
+    struct awaited *a = awaited_of(*link_of(number));
+    if (a)
+        a->credit -= n;
+    unlock();
+}
+
+void awaited_blame_reply(long number)
+{
+    lock();
+    struct awaited *a = awaited_of(*link_of(number));
+    if (a)
+        a->form.stage = STAGE_REPLY;
     unlock();
 }

@@ -20,7 +20,10 @@
 struct awaited {
     struct queued queued; /* lock */
     bool cancelled;       /* lock */
+    bool stopped;         /* lock: it was, and not cancelled otherwise */
     bool told;            /* lock; the loop knows */
+    bool more;            /* lock: there is credit that it has not heard of */
+    long long credit;     /* lock: items of a stream that are wanted */
     long number;
     struct form form;
     const char *root; /* what its value is called in errors, or NULL */
@@ -50,9 +53,27 @@ struct awaited *awaited_take(long number);
  * thread, no GIL. */
 bool awaited_cancel(const struct request *req);
 
+/* It is a stream, and is to end for the same reason, but with ok. */
+bool awaited_stop(const struct request *req);
+
+/* It is a stream, and n more of its items are wanted. */
+bool awaited_more(const struct request *req, long long n);
+
 /* One that is to be cancelled, which the loop then knows of; NULL: there is
  * none. For the loop's thread. */
 const struct awaited *awaited_tell(void);
+
+/* The number of one that was given credit since it was asked last; 0: there is
+ * none. */
+long awaited_next_given(void);
+
+/* How many items of the stream with this number are wanted; and so many were
+ * sent. */
+long long awaited_credit(long number);
+void awaited_use_credit(long number, long n);
+
+/* What the one with this number raises now is about its reply. GIL held. */
+void awaited_blame_reply(long number);
 
 /* Appends the id of the one with this number, or the atom none. */
 void awaited_put_id(long number, struct buf *out);

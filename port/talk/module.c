@@ -3,6 +3,7 @@
 
 #include "talk/module.h"
 
+#include <limits.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -10,6 +11,7 @@
 #include "talk/answer.h"
 #include "talk/call.h"
 #include "talk/event.h"
+#include "talk/feed.h"
 #include "talk/message.h"
 #include "task/span.h"
 #include "value/classes.h"
@@ -212,6 +214,34 @@ static PyObject *erlang_done(PyObject *module, PyObject *args)
     Py_RETURN_NONE;
 }
 
+static PyObject *erlang_put(PyObject *module, PyObject *args)
+{
+    PyObject *feed = NULL, *item = NULL;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "OO:put", &feed, &item))
+        return NULL;
+    const long n = feed_put(feed, item);
+    return n < -1 ? NULL : PyLong_FromLong(n);
+}
+
+static PyObject *erlang_flush(PyObject *module, PyObject *args)
+{
+    PyObject *feed = NULL;
+    long seen = LONG_MAX;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "O|l:flush", &feed, &seen))
+        return NULL;
+    const long n = feed_flush(feed, seen);
+    return n < 0 ? NULL : PyLong_FromLong(n);
+}
+
+static PyObject *erlang_credit(PyObject *module, PyObject *feed)
+{
+    (void)module;
+    const int has = feed_has_credit(feed);
+    return has < 0 ? NULL : PyBool_FromLong(has);
+}
+
 static PyObject *erlang_ask(PyObject *module, PyObject *args)
 {
     PyObject *future = NULL, *callee = NULL, *list = NULL, *kwargs = NULL;
@@ -300,8 +330,17 @@ static PyMethodDef functions[] = {
      "erlang._decode.decode."},
     {"begun", erlang_begun, METH_NOARGS,
      "begun(): for the loop: what is to be awaited, a list of tuples (number,\n"
-     "awaitable, file or None, span or None), the numbers of what is\n"
-     "cancelled, and Erlang's answers, as tuples (future, value, exception)."},
+     "awaitable, file, span, feed), the last three or None; the numbers of\n"
+     "what is cancelled; of the streams of which more is wanted; and Erlang's\n"
+     "answers, as tuples (future, value, exception)."},
+    {"put", erlang_put, METH_VARARGS,
+     "put(feed, item): an item of a stream. How many wait to be sent; 0: all\n"
+     "are sent; -1: all but this one, which is to be put again."},
+    {"flush", erlang_flush, METH_VARARGS,
+     "flush(feed, seen): sends what waits, unless there are more items than\n"
+     "that: then there may be more in a moment. How many wait then."},
+    {"credit", erlang_credit, METH_O,
+     "credit(feed): whether more items of the stream are wanted."},
     {"ask", erlang_ask, METH_VARARGS,
      "ask(future, function, args, kwargs): calls a function of Erlang's; its\n"
      "number."},

@@ -15,7 +15,8 @@ main(_) ->
         {"its reply goes to whoever waits, and is no progress of another", fun reply/0},
         {"what comes ahead of the reply", fun ahead/0},
         [{"load: " ++ Name, fun() ->
-             ?assertEqual(Load, py_awaited:load(Own, 10, some(N))) end} || {Name, Own, N, Load} <- loads()],
+             ?assertEqual(Load, py_awaited:load(Own, 10, Streams, some(N))) end}
+         || {Name, Own, N, Streams, Load} <- loads()],
         {"time is up: it is cancelled, and whether it hears of that is looked at", fun expire/0},
         {"it hears of that in time", fun told/0},
         {"it is over in time", fun over/0},
@@ -37,11 +38,14 @@ some(N) ->
     lists:foldl(fun(Id, A) -> {[], Next} = py_awaited:add(job(Id), 0, A), Next end,
                 py_awaited:new(), lists:seq(1, N)).
 
-%% {Name, the load without them, how many of them, the load}; there may be 10 of them.
+%% {Name, the load without them, how many of them, how many streams, the load}; there may
+%% be 10 of them.
 loads() ->
-    [{"none", {3, 8}, 0, {3, 8}}, {"a few: as much room as before", {3, 8}, 2, {5, 10}},
-     {"many: less room", {3, 8}, 6, {9, 10}}, {"as many as may be", {0, 8}, 10, {10, 10}},
-     {"more than may be", {0, 8}, 12, {12, 10}}, {"it takes nothing anyway", {3, 0}, 2, {5, 0}}].
+    [{"none", {3, 8}, 0, 0, {3, 8}}, {"a few: as much room as before", {3, 8}, 2, 0, {5, 10}},
+     {"many: less room", {3, 8}, 6, 0, {9, 10}}, {"as many as may be", {0, 8}, 10, 0, {10, 10}},
+     {"more than may be", {0, 8}, 12, 0, {12, 10}}, {"it takes nothing anyway", {3, 0}, 2, 0, {5, 0}},
+     {"streams count as much", {3, 8}, 2, 4, {9, 10}}, {"streams alone", {3, 8}, 0, 2, {5, 10}},
+     {"as many streams as may be", {0, 8}, 0, 10, {10, 10}}].
 
 %% The first of two that were sent is awaited.
 awaiting() ->
@@ -64,7 +68,7 @@ next_starts() ->
     {_, Alone} = py_worker_jobs:reply(2, <<"two">>, Jobs),
     ?assert(py_worker_jobs:is_idle(Alone)),
     ?assertEqual(1, py_worker_jobs:count(Alone)),
-    ?assertEqual({1, 9}, py_worker_jobs:load(Alone)).
+    ?assertEqual({1, 9}, py_worker_jobs:load(0, Alone)).
 
 reply() ->
     {[{answer, 1, {reply, <<"one">>}}], Jobs} = py_worker_jobs:reply(1, <<"one">>, awaiting()),

@@ -192,7 +192,7 @@ other_window() ->
     ?assertEqual(lists:seq(1, 16), Ids),
     {[], Narrow} = py_worker_jobs:set_window({?LEAST_WINDOW, 16, 1000}, replied(1, Sent)),
     ?assertEqual(none, py_worker_jobs:next(Narrow)),
-    ?assertEqual({19, ?LEAST_WINDOW}, py_worker_jobs:load(Narrow)),
+    ?assertEqual({19, ?LEAST_WINDOW}, py_worker_jobs:load(0, Narrow)),
     Left = lists:foldl(fun replied/2, Narrow, lists:seq(2, 9)),
     ?assertMatch({[17], _}, send(Left)).
 
@@ -433,7 +433,7 @@ loads() ->
 
 load(Sizes, Load) ->
     Jobs = sent([sized(Size, req(Id)) || {Id, Size} <- lists:enumerate(Sizes)]),
-    ?assertEqual(Load, py_worker_jobs:load(Jobs)),
+    ?assertEqual(Load, py_worker_jobs:load(0, Jobs)),
     ?assertEqual(Sizes =:= [], py_worker_jobs:is_idle(Jobs)).
 
 %% ---------------------------------------------------------------------------

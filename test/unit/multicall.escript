@@ -142,11 +142,11 @@ behind() ->
 
 load() ->
     One = sent([many(1, [f, g])]),
-    ?assertEqual({?LEAST_WINDOW - 1, ?LEAST_WINDOW}, py_worker_jobs:load(One)),
-    {N, ?LEAST_WINDOW} = py_worker_jobs:load(sent([many(1, [f, g]), req(2)])),
+    ?assertEqual({?LEAST_WINDOW - 1, ?LEAST_WINDOW}, py_worker_jobs:load(0, One)),
+    {N, ?LEAST_WINDOW} = py_worker_jobs:load(0, sent([many(1, [f, g]), req(2)])),
     ?assertEqual(?LEAST_WINDOW, N),
     {_, Done} = py_worker_jobs:reply(1, ok(1), One),
-    ?assertEqual({0, ?LEAST_WINDOW}, py_worker_jobs:load(Done)).
+    ?assertEqual({0, ?LEAST_WINDOW}, py_worker_jobs:load(0, Done)).
 
 %% It had a place, so it is not refused.
 window() ->
@@ -154,7 +154,7 @@ window() ->
     ?assertEqual(length(Many), py_worker_jobs:count(sent(Many))),
     Half = ?WINDOW_BYTES div 2,
     Three = sent([(many(Id, [f]))#req{size = Half} || Id <- [1, 2, 3]]),
-    ?assertMatch({_, 0}, py_worker_jobs:load(Three)),
+    ?assertMatch({_, 0}, py_worker_jobs:load(0, Three)),
     {_, Two} = py_worker_jobs:reply(1, ok(1), Three),
     ?assertMatch({[3], _}, send(Two)).
 

@@ -8,7 +8,7 @@
 %% does not go round holds up all the others.
 -module(py_awaited).
 
--export([new/0, add/3, count/1, load/3, find/2, all/1, take/2, ahead/3, told/2]).
+-export([new/0, add/3, put_back/3, count/1, load/4, find/2, all/1, take/2, ahead/3, told/2]).
 -export([expire/2, leave/3, where/1]).
 -export_type([awaited/0]).
 
@@ -33,18 +33,25 @@ add(#job{id = Id} = Job, Now, A) ->
 
 cancel(Id) -> {send, py_wire:cancel(Id)}.
 
+%% A stream is to end: it is the program's until its last word. The loop should have gone
+%% round by then.
+-spec put_back(#job{}, py_time:deadline(), awaited()) -> awaited().
+put_back(#job{id = Id} = Job, Deadline, A) -> A#{Id => Job#job{left = true, deadline = Deadline}}.
+
 cancelled(Job, Now) -> Job#job{left = true, deadline = Now + ?TICK_MS}.
 
 -spec count(awaited()) -> non_neg_integer().
 count(A) -> map_size(A).
 
-%% A worker's load with them: they take no room from others, but there may be no more
-%% than Most.
--spec load({N, Window}, Most :: pos_integer(), awaited()) -> {N, Window}
+%% A worker's load with them, and so many streams that are awaited: they take no room from
+%% others, but there may be no more than Most.
+-spec load({N, Window}, Most :: pos_integer(), Streams :: non_neg_integer(), awaited()) -> {N, Window}
               when N :: non_neg_integer(), Window :: non_neg_integer().
-load(Load, _, A) when map_size(A) =:= 0 -> Load;
-load({N, 0}, _, A) -> {N + map_size(A), 0};
-load({N, Window}, Most, A) -> {N + map_size(A), min(Window + map_size(A), Most)}.
+load(Load, _, 0, A) when map_size(A) =:= 0 -> Load;
+load({N, 0}, _, Streams, A) -> {N + map_size(A) + Streams, 0};
+load({N, Window}, Most, Streams, A) ->
+    Awaited = map_size(A) + Streams,
+    {N + Awaited, min(Window + Awaited, Most)}.
 
 -spec find(py_wire:id(), awaited()) -> #job{} | false.
 find(Id, A) -> maps:get(Id, A, false).

@@ -14,7 +14,7 @@
 
 -export([new/1, push/4, nest/3, next/1, ahead/3, part/4, await/3, reply/3, put_back/3]).
 -export([note/2, last/1, request/2, requests/1, has_free/1]).
--export([is_idle/1, count/1, awaited/1, is_awaited/2, calls/1, set_window/2, load/1]).
+-export([is_idle/1, count/1, awaited/1, is_awaited/2, calls/1, set_window/2, load/2]).
 -export([callers/1, owner/2, running/1]).
 -export([expire/2, stuck/2, soonest/1, leave/4, take_back/1, spread/1, hand_over/1, dead/1, give_up/3]).
 -export_type([jobs/0, job/0]).
@@ -208,9 +208,10 @@ done(#job{req = #req{reply_to = From} = Req} = Job, Frame, #jobs{calls = Calls, 
     {[{given_back, Req} || py_job:calls(Job) > 0]
          ++ [{answer, From, {reply, Frame}} | [measure || Calls >= Due]], J}.
 
-%% A stream is to end: it is the program's until its last word, which should
-%% have come by then.
+%% A stream is to end: it is the program's until its last word, which should come by then.
 -spec put_back(job(), py_time:deadline(), jobs()) -> jobs().
+put_back(#job{state = {started, loop}} = Job, Deadline, #jobs{awaited = Awaited} = J) ->
+    J#jobs{awaited = py_awaited:put_back(Job, Deadline, Awaited), soonest = min(Deadline, J#jobs.soonest)};
 put_back(#job{req = #req{size = Size}} = Job, Deadline, #jobs{sent = Sent} = J) ->
     Ending = Job#job{left = true, deadline = Deadline},
     J#jobs{sent = py_turn:may_start([Ending | Sent]), n = J#jobs.n + 1, bytes = J#jobs.bytes + Size,
@@ -254,9 +255,9 @@ set_window({Window, _, Due}, J) -> {[], J#jobs{window = Window, due = Due}}.
 
 %% As others see it (py_pool_load): how many there are, and how many there may be; none,
 %% if it has too many bytes or some wait although there might be more. A multicall counts
-%% as so many that there is room for one more.
--spec load(jobs()) -> {non_neg_integer(), Window :: non_neg_integer()}.
-load(#jobs{awaited = Awaited, most_awaited = Most} = J) -> py_awaited:load(own_load(J), Most, Awaited).
+%% as so many that there is room for one more. Streams: how many are awaited.
+-spec load(Streams :: non_neg_integer(), jobs()) -> {non_neg_integer(), Window :: non_neg_integer()}.
+load(Streams, #jobs{awaited = A, most_awaited = Most} = J) -> py_awaited:load(own_load(J), Most, Streams, A).
 
 own_load(#jobs{n = N, bytes = Bytes, n_waiting = Waiting, window = Window, multicalls = Many})
   when Bytes < ?WINDOW_BYTES, Waiting =:= 0 orelse N >= Window ->
@@ -396,5 +397,4 @@ dead(#jobs{sent = Sent} = J) ->
 %% goes back to its caller, unless it needs this very worker.
 -spec give_up(py_result:answer(), Program :: dead | alive, jobs()) -> [effect()].
 give_up(Failed, Program, #jobs{} = J) ->
-    [{answer, From, given_up(Job, Program, Failed)}
-     || #job{left = false, req = #req{reply_to = From}} = Job <- all(J)].
+    [{answer, From, given_up(Job, Program, Failed)} || #job{left = false, req = #req{reply_to = From}} = Job <- all(J)].

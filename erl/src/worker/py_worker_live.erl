@@ -125,7 +125,8 @@ job_reply(Id, Frame, #live{jobs = Jobs} = L) ->
 stream_reply(Id, Frame, #live{streams = Streams} = L) ->
     case py_worker_streams:reply(Id, Frame, Streams) of
         unknown -> urgent_reply(Id, Frame, L);
-        Replied -> streams(Replied, note(py_worker_streams:request(Id, Streams), L))
+        {[progress | _], _} = Replied -> streams(Replied, note(py_worker_streams:request(Id, Streams), L));
+        Awaited -> streams(Awaited, L)
     end.
 
 urgent_reply(Id, Frame, #live{urgent = Urgent} = L) ->
@@ -343,9 +344,7 @@ effect({unheard, Id}, #live{ladder = Ladder, now = Now} = L) ->
 effect({ended, Id}, #live{ladder = Ladder} = L) -> L#live{ladder = py_worker_ladder:off(Id, Ladder)};
 effect({rung, interrupt}, #live{about = About} = L) -> py_worker_reaper:interrupted(About), L;
 effect({rung, close}, #live{about = About, port = Port, pool = Pool} = L) ->
-    py_os_port:close(Port),
-    py_worker_reaper:reap(About, Pool#pool.close_grace),
-    L.
+    py_os_port:close(Port), py_worker_reaper:reap(About, Pool#pool.close_grace), L.
 
 %% ---------------------------------------------------------------------------
 %% The end of each step

@@ -6,14 +6,18 @@
 %% A stream is pulled. Little credit is given at first. Once the size of its
 %% items is known, there is as much credit as keeps two chunks of items or 128
 %% KiB ahead of the consumer, whichever is less: so both sides' memory stays flat.
+%%
+%% Most streams have turns on the program's main thread. Those whose items are awaited run
+%% beside it: what comes of them says nothing about what that thread does.
 -module(py_worker_streams).
 
 -export([new/0, next_id/2, first_credit/0, ahead/3, open/4, reply/3, pull/4, close/3]).
--export([is_open/2, count/1, active/1, callers/1, running/1, request/2, requests/1]).
+-export([is_open/2, count/1, active/1, at_work/1, callers/1, running/1, request/2, requests/1]).
 -export([expire/2, soonest/1, leave/3, give_up/2]).
 -export_type([streams/0]).
 
 -include("py.hrl").
+-include("py_protocol.hrl").
 -include("py_worker_jobs.hrl").
 
 -define(LAST_ID, 16#7fffffff).
@@ -83,7 +87,7 @@ reply(Id, Frame, #streams{open = Open} = Streams) ->
         #{Id := S} ->
             Arrived = arrived(Frame, py_wire:chunk_items(Frame), S),
             {Effects, Next} = serve(Id, Arrived, Streams),
-            {[progress | Effects], Next};
+            {[progress || not is_awaited(S)] ++ Effects, Next};
         #{} ->
             unknown
     end.
@@ -156,16 +160,28 @@ is_open(Id, #streams{open = Open}) ->
 count(#streams{open = Open}) ->
     map_size(Open).
 
-%% How many streams the program may be working on: those that have credit.
+%% How many streams the program's main thread may be working on: those that have credit.
 -spec active(streams()) -> non_neg_integer().
 active(#streams{open = Open}) when map_size(Open) =:= 0 -> 0;
-active(Streams) -> length([S || #stream{owed = Owed} = S <- all(Streams), Owed > 0]).
+active(Streams) -> element(1, at_work(Streams)).
 
-%% What the program may be working on for a stream that has credit.
+%% The same, and how many streams its loop may be working on.
+-spec at_work(streams()) -> {Turns :: non_neg_integer(), Awaited :: non_neg_integer()}.
+at_work(#streams{open = Open}) when map_size(Open) =:= 0 -> {0, 0};
+at_work(Streams) ->
+    {Awaited, Turns} = lists:partition(fun is_awaited/1, with_credit(Streams)),
+    {length(Turns), length(Awaited)}.
+
+with_credit(Streams) ->
+    [S || #stream{owed = Owed} = S <- all(Streams), Owed > 0].
+
+is_awaited(#stream{job = #job{state = State}}) -> State =:= {started, loop}.
+
+%% What the main thread may be working on for a stream that has credit.
 -spec running(streams()) -> py_wire:what() | none.
 running(Streams) ->
-    case [What || #stream{owed = Owed, job = #job{req = #req{what = What}}} <- all(Streams),
-                  Owed > 0] of
+    case [What || #stream{job = #job{req = #req{what = What}}} = S <- with_credit(Streams),
+                  not is_awaited(S)] of
         [What | _] -> What;
         [] -> none
     end.
@@ -207,8 +223,12 @@ disowned(#stream{job = #job{req = Req} = Job} = S) ->
 %% A stream whose last word has come has ended in the program: there is nothing to
 %% stop, and no frame would say that it was stopped.
 stop(Closed, Until, Streams) ->
-    {[{stop, Job, Until} || #stream{job = Job, final = none} <- Closed],
+    {[{stop, Job, until(S, Until)} || #stream{job = Job, final = none} = S <- Closed],
      remove([Id || #stream{job = #job{id = Id}} <- Closed], Streams)}.
+
+%% By then it should have ended; or the loop, which may take a moment, should know.
+until(S, Until) ->
+    case is_awaited(S) of true -> Until + ?TICK_MS; false -> Until end.
 
 %% A consumer is gone, and its streams with it.
 -spec leave(pid(), Now :: integer(), streams()) -> {[effect()], streams()}.

@@ -246,12 +246,13 @@ publish_contexts(#live{retiring = true}) ->
 publish_contexts(#live{pool = Pool, slot = Slot, tenure = Tenure}) ->
     py_pool_load:set_contexts(Pool, Slot, py_worker_tenure:contexts(Tenure)).
 
-%% Streams take places in the window, too.
+%% Streams take places in the window, too, or are awaited.
 load(#live{jobs = Jobs, streams = Streams} = L) ->
     case takes_new(L) of
         true ->
-            {N, Window} = py_worker_jobs:load(Jobs),
-            {N + py_worker_streams:active(Streams), Window};
+            {Turns, Awaited} = py_worker_streams:at_work(Streams),
+            {N, Window} = py_worker_jobs:load(Awaited, Jobs),
+            {N + Turns, Window};
         false ->
             {py_worker_jobs:count(Jobs), 0}
     end.
@@ -292,7 +293,7 @@ rouse(#live{rest = Rest, last_id = Last, since = Since, pool = Pool, slot = Slot
 %% too large is given back at once: the next collection may be far away.
 -spec fit_heap(live()) -> live().
 fit_heap(#live{jobs = Jobs} = L) ->
-    {N, Window} = py_worker_jobs:load(Jobs),
+    {N, Window} = py_worker_jobs:load(0, Jobs),
     Words = case max(N, Window) > ?MANY of true -> ?MANY_WORDS; false -> ?HEAP_WORDS end,
     process_flag(min_heap_size, Words) > 2 * Words andalso garbage_collect(),
     L.

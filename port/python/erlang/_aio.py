@@ -3,8 +3,8 @@
 
 The thread is there from the first coroutine to the worker's end.  What is to be
 done comes from C (talk/aio.c), which wakes the loop by a descriptor; the results
-go back there.  All but `start`, `stop`, `wait`, `Items`, `call` and `answer` runs in
-the loop's thread.
+go back there.  All but `start`, `stop`, `wait`, `call` and `answer` runs in the
+loop's thread.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import threading
 from contextlib import suppress
 from contextvars import Context, ContextVar
 from functools import partial
+from inspect import isawaitable
 from itertools import islice
 
 import _erlang
@@ -24,11 +25,12 @@ from erlang import Cancelled, _output
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
     from typing import Any, NoReturn
 
-    # What is awaited, where it prints to, its span; the last two may be None.
-    Item = tuple[Awaitable[Any], Any, Any]
+    # What is awaited, or the source of a stream; where it prints to, its span, and
+    # where a stream's items go.  The last three may be None.
+    Item = tuple[Any, Any, Any, Any]
 
 # How long what is awaited has to end when the worker does (s).
 _PATIENCE = 0.5
@@ -41,11 +43,12 @@ _most = 0
 _ends = False
 _is_child = False
 
-# What goes on, and what waits for its turn, by their numbers; and which of these
-# were cancelled.
+# What goes on, and what waits for its turn, by their numbers; which of these were
+# cancelled; and streams of which nothing more is wanted now.
 _tasks: dict[int, asyncio.Task[Any]] = {}
 _waiting: dict[int, Item] = {}
 _cancelled: set[int] = set()
+_parked: dict[int, asyncio.Future[None]] = {}
 
 # Which of them this code belongs to; talk/aio.c asks.
 number: ContextVar[int] = ContextVar("erlang.job", default=0)
@@ -93,18 +96,25 @@ def _run() -> None:
 
 
 def _look() -> None:
-    begun, cancelled, answered = _erlang.begun()
+    begun, cancelled, given, answered = _erlang.begun()
     for answer in answered:
         _settle_in_its_loop(*answer)
-    for number, awaitable, captured, span in begun:
-        _waiting[number] = (awaitable, captured, span)
+    for number, *item in begun:
+        _waiting[number] = tuple(item)
+    for number in given:
+        if number in _parked:
+            _settle(_parked[number], None, None)
     for number in cancelled:
         _cancel(number)
     _begin()
 
 
+def _room() -> int:
+    return max(0, _most - len(_tasks) + len(_parked))
+
+
 def _begin() -> None:
-    for n in list(islice(_waiting, min(_ROUND, _most - len(_tasks)))):
+    for n in list(islice(_waiting, min(_ROUND, _room()))):
         item = _waiting.pop(n)
         try:
             task = _task(n, *item)
@@ -113,12 +123,12 @@ def _begin() -> None:
         else:
             _tasks[n] = task
             task.add_done_callback(partial(_done, n))
-    if _waiting and len(_tasks) < _most:
+    if _waiting and _room():
         _loop.call_soon(_begin)
 
 
 def _task(
-    n: int, awaitable: Awaitable[Any], captured: Any, span: Any
+    n: int, awaitable: Any, captured: Any, span: Any, feed: Any
 ) -> asyncio.Task[Any]:
     context = Context()
     context.run(number.set, n)
@@ -126,7 +136,11 @@ def _task(
         _output.captured_here = _captured.get
         context.run(_captured.set, captured)
     context.run(_go_on, span)
-    return context.run(_loop.create_task, _coroutine(awaitable))
+    if feed is None:
+        return context.run(_loop.create_task, _coroutine(awaitable))
+    task = context.run(_loop.create_task, _stream(n, feed, awaitable))
+    task.add_done_callback(lambda _: _close(awaitable))  # it may not have begun
+    return task
 
 
 def _go_on(span: Any) -> None:
@@ -154,7 +168,7 @@ def _cancel(number: int) -> None:
         _tasks[number].cancel()
 
 
-def _close(awaitable: Awaitable[Any]) -> None:
+def _close(awaitable: Any) -> None:
     """It may have begun elsewhere, and raise something."""
     if asyncio.iscoroutine(awaitable):
         awaitable.close()
@@ -202,37 +216,94 @@ def wait(awaitable: Awaitable[Any]) -> Any:
     return tasks[0].result()
 
 
-class Items:
-    """The items of an asynchronous iterable, for a stream."""
+async def _stream(n: int, feed: Any, source: Any) -> None:
+    """Sends the items of a source, while more of them are wanted.
 
-    def __init__(self, iterable: AsyncIterable[Any]) -> None:
-        self._iterator = iterable.__aiter__()
-        self._span: Any = None
+    What it raises goes out behind the items before it.
+    """
+    if isawaitable(source) and not _has(source, "__iter__"):
+        source = await source
+    items = _items(source)
+    try:
+        await _demand(n, feed)
+        async for item in items:
+            await _put(n, feed, item)
+    except asyncio.CancelledError:
+        _erlang.flush(feed)
+        await _end(items)
+        raise
+    except BaseException:
+        _erlang.flush(feed)
+        with suppress(BaseException):
+            await _end(items)
+        raise
+    _erlang.flush(feed)
 
-    def __iter__(self) -> Items:
-        return self
 
-    def __next__(self) -> Any:
-        try:
-            return wait(self._next())
-        except StopAsyncIteration:
-            raise StopIteration from None
-        finally:
-            _go_on(self._span)
+def _has(obj: Any, method: str) -> bool:
+    return hasattr(type(obj), method)
 
-    async def _next(self) -> Any:
-        """Each step is a task, but the span in which it stands still is the stream's."""
-        try:
-            return await self._iterator.__anext__()
-        finally:
-            spans = sys.modules.get("erlang._span")
-            self._span = spans and spans.current.get()
 
-    def close(self) -> None:
-        """End a generator: its finally blocks run."""
-        close = getattr(self._iterator, "aclose", None)
+def _items(source: Any) -> AsyncIterator[Any]:
+    if _has(source, "__aiter__") and not _has(source, "__iter__"):
+        return aiter(source)
+    return _each(iter(source))
+
+
+async def _each(items: Iterable[Any]) -> AsyncIterator[Any]:
+    try:
+        for item in items:
+            yield item
+    except BaseException:
+        close = getattr(items, "close", None)
         if close is not None:
-            wait(close())
+            close()
+        raise
+
+
+async def _put(n: int, feed: Any, item: Any) -> None:
+    if n in _cancelled:  # and has not heeded that
+        raise asyncio.CancelledError
+    there = _erlang.put(feed, item)
+    while there < 0:
+        await _turn(n, feed)
+        there = _erlang.put(feed, item)
+    if there == 0:
+        await _turn(n, feed)
+    elif there == 1:
+        _loop.call_soon(_flush, feed, 1)
+
+
+def _flush(feed: Any, seen: int) -> None:
+    """In the next round of the loop: nothing waits for an item that takes longer."""
+    n = _erlang.flush(feed, seen)
+    if n > 0:
+        _loop.call_soon(_flush, feed, n)
+
+
+async def _turn(n: int, feed: Any) -> None:
+    """Others have their turn."""
+    await asyncio.sleep(0)
+    await _demand(n, feed)
+
+
+async def _demand(n: int, feed: Any) -> None:
+    """Stands still until more items are wanted, and counts for nothing meanwhile."""
+    if _erlang.credit(feed):
+        return
+    _parked[n] = _loop.create_future()
+    _begin()
+    try:
+        await _parked[n]
+    finally:
+        del _parked[n]
+
+
+async def _end(items: AsyncIterator[Any]) -> None:
+    """End a generator: its finally blocks run."""
+    close = getattr(items, "aclose", None)
+    if close is not None:
+        await close()
 
 
 async def call(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
