@@ -16,6 +16,9 @@
  *                                                                      ▼
  *                                                                    freed
  *
+ * A stream whose items are awaited is handed over when it is opened (feed.h),
+ * and has no turns. Control for it comes here all the same.
+ *
  * All of them are under one lock, which is never held while Python runs, so
  * that the thread that reads the input may give credit while Python is busy.
  */
@@ -58,8 +61,9 @@ void stream_end(const struct request *req, enum stream_end how);
 
 /* For the main thread. */
 
-/* Gives the task's stream its iterator, which it takes, and its first credit.
- * 0, or -1 with an exception. GIL held. */
+/* Gives the task's stream its iterator, or the source of items that are
+ * awaited, which it takes, and its first credit. 0, or -1 with an exception.
+ * GIL held. */
 int stream_open_take(const struct task *task, PyObject *iterator);
 
 /* True when a stream is ready. No GIL. */

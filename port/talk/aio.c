@@ -145,7 +145,10 @@ int aio_begin_take(const struct task *task, PyObject *value, const char *root,
 
 long aio_begin_stream(const struct task *task, PyObject *source, PyObject *feed)
 {
-    return begin_take(task, make(task), source, feed);
+    struct awaited *a = make(task);
+    if (a)
+        a->is_stream = true;
+    return begin_take(task, a, source, feed);
 }
 
 PyObject *aio_wait_take(PyObject *awaitable)

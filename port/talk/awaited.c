@@ -100,6 +100,8 @@ static bool end(const struct request *req, bool stopped)
 {
     lock();
     struct awaited *a = find(req);
+    if (a && stopped && !a->is_stream)
+        a = NULL;
     if (a) {
         a->stopped = stopped && (a->stopped || !a->cancelled);
         a->cancelled = true;
@@ -178,13 +180,13 @@ long long awaited_credit(long number)
     return credit;
 }
 
-void awaited_use_credit(long number, long n)
+long long awaited_use_credit(long number, long n)
 {
     lock();
     struct awaited *a = awaited_of(*link_of(number));
-    if (a)
-        a->credit -= n;
+    const long long left = a ? a->credit -= n : 0;
     unlock();
+    return left;
 }
 
 void awaited_blame_reply(long number)

@@ -28,7 +28,8 @@ struct awaited {
     struct form form;
     const char *root; /* what its value is called in errors, or NULL */
     bool bills;
-    bool keeps; /* what it gives, for a handle */
+    bool keeps;     /* what it gives, for a handle */
+    bool is_stream; /* its items are awaited */
     long long since;
     PyObject *captured; /* owned, or NULL */
     size_t id_len;
@@ -53,24 +54,24 @@ struct awaited *awaited_take(long number);
  * thread, no GIL. */
 bool awaited_cancel(const struct request *req);
 
-/* It is a stream, and is to end for the same reason, but with ok. */
+/* The same for a stream, whose final reply will be ok. */
 bool awaited_stop(const struct request *req);
 
-/* It is a stream, and n more of its items are wanted. */
+/* Gives a stream credit for n more items. */
 bool awaited_more(const struct request *req, long long n);
 
 /* One that is to be cancelled, which the loop then knows of; NULL: there is
  * none. For the loop's thread. */
 const struct awaited *awaited_tell(void);
 
-/* The number of one that was given credit since it was asked last; 0: there is
- * none. */
+/* The number of a stream that was given credit since this was asked last; 0:
+ * there is none. */
 long awaited_next_given(void);
 
-/* How many items of the stream with this number are wanted; and so many were
- * sent. */
+/* How much credit the stream with this number has; and how much is left when n
+ * items were sent. */
 long long awaited_credit(long number);
-void awaited_use_credit(long number, long n);
+long long awaited_use_credit(long number, long n);
 
 /* What the one with this number raises now is about its reply. GIL held. */
 void awaited_blame_reply(long number);

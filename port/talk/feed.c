@@ -80,6 +80,7 @@ int feed_begin(const struct task *task, PyObject *source)
 
 /* ---- items ------------------------------------------------------------ */
 
+/* Without credit it keeps no memory. */
 static void send(struct feed *f)
 {
     const long used = f->chunk.used;
@@ -88,8 +89,10 @@ static void send(struct feed *f)
     module_end_lines();
     chunk_send(&f->chunk);
     f->chunk.used = 0;
-    buf_shrink(&f->out);
-    awaited_use_credit(f->number, used);
+    if (awaited_use_credit(f->number, used) > 0)
+        buf_shrink(&f->out);
+    else
+        buf_free(&f->out);
 }
 
 static void begin(struct feed *f)
