@@ -168,10 +168,15 @@ PyObject *op_message(struct task *task)
  * reference. */
 static PyObject *lend_take(const struct task *task, PyObject *object)
 {
-    if (!object || strcmp(task->req->op, "stream") != 0 ||
-        !PyIter_Check(object))
+    PyObject *items = NULL;
+    if (!object || strcmp(task->req->op, "stream") != 0)
         return object;
-    PyObject *items = python_call("itertools", "chain", "(O)", object);
+    if (PyIter_Check(object))
+        items = python_call("itertools", "chain", "(O)", object);
+    else if (PyAIter_Check(object) && aio_is_on())
+        items = python_call("erlang._aio", "Lent", "(O)", object);
+    else
+        return object;
     Py_DECREF(object);
     return items;
 }

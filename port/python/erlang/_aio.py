@@ -3,8 +3,8 @@
 
 The thread is there from the first coroutine to the worker's end.  What is to be
 done comes from C (talk/aio.c), which wakes the loop by a descriptor; the results
-go back there.  All but `start`, `stop`, `wait`, `call` and `answer` runs in the
-loop's thread.
+go back there.  All but `start`, `stop`, `wait`, `Lent`, `call` and `answer` runs in
+the loop's thread.
 """
 
 from __future__ import annotations
@@ -99,8 +99,8 @@ def _look() -> None:
     begun, cancelled, given, answered = _erlang.begun()
     for answer in answered:
         _settle_in_its_loop(*answer)
-    for number, *item in begun:
-        _waiting[number] = tuple(item)
+    for number, awaitable, captured, span, feed in begun:
+        _waiting[number] = (awaitable, captured, span, feed)
     for number in given:
         if number in _parked:
             _settle(_parked[number], None, None)
@@ -138,7 +138,8 @@ def _task(
     context.run(_go_on, span)
     if feed is None:
         return context.run(_loop.create_task, _coroutine(awaitable))
-    task = context.run(_loop.create_task, _stream(n, feed, awaitable))
+    stream: Coroutine[Any, Any, Any] = _stream(n, feed, awaitable)
+    task = context.run(_loop.create_task, stream)
     task.add_done_callback(lambda _: _close(awaitable))  # it may not have begun
     return task
 
@@ -259,6 +260,19 @@ async def _each(items: Iterable[Any]) -> AsyncIterator[Any]:
         if close is not None:
             close()
         raise
+
+
+class Lent:
+    """The items of what is kept, which the end of a stream does not close."""
+
+    def __init__(self, items: AsyncIterator[Any]) -> None:
+        self._items = items
+
+    def __aiter__(self) -> Lent:
+        return self
+
+    def __anext__(self) -> Awaitable[Any]:
+        return self._items.__anext__()
 
 
 async def _put(n: int, feed: Any, item: Any) -> None:
