@@ -91,6 +91,7 @@ test_scripts = \
 	test/call/push.escript \
 	test/call/sources.escript \
 	test/call/stream.escript \
+	test/call/stream_async.escript \
 	test/call/tags.escript \
 	test/call/uvloop.escript \
 	test/call/values.escript \

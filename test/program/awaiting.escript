@@ -17,7 +17,14 @@
                 "        await asyncio.sleep(60)\n"
                 "    except asyncio.CancelledError:\n"
                 "        await asyncio.sleep(seconds)\n"
-                "    return 'at last'\n">>).
+                "    return 'at last'\n"
+                "async def items(n, seconds=0):\n"
+                "    try:\n"
+                "        for i in range(n):\n"
+                "            yield i\n"
+                "            await asyncio.sleep(seconds)\n"
+                "    finally:\n"
+                "        print('over')\n">>).
 
 main(_) ->
     tap:run([
@@ -31,6 +38,14 @@ main(_) ->
         {"no more than so many at a time", fun bound/0},
         {"a loop that is held up is not told", fun blocked/0},
         {"a user stops the loop, which goes on", fun stopped/0},
+        {"a stream: awaiting, chunks, the end", fun stream/0},
+        {"a stream has as many items as it has credit for", fun credit/0},
+        {"control that comes before a stream is open", fun stream_early/0},
+        {"a stream is stopped: it is told, then it ends", fun stop/0},
+        {"a stream is stopped and cancelled, in either order", fun stop_and_cancel/0},
+        {"only a stream is stopped", fun stop_none/0},
+        {"two streams and a job, side by side", fun streams_beside/0},
+        {"quit: streams end", fun quit_streams/0},
         {"quit: what is awaited is cancelled, and answered", fun quit/0},
         {"the input ends: it does so, too", fun ends/0},
         {"the input ends while the loop is held up", fun ends_blocked/0},
@@ -143,6 +158,101 @@ stopped() ->
     raw:send(Port, {2, call(nap, [0, 2])}),
     ?assertEqual([{2, awaiting}, {2, {ok, 2}}], recv(Port, 2)),
     raw:close(Port).
+
+send_stream(Port, Id, Args, Options) -> raw:send(Port, {Id, {stream, call(items, Args)}, Options}).
+
+stream() ->
+    Port = open(),
+    send_stream(Port, 1, [3], #{chunk => 2}),
+    ?assertEqual({1, awaiting}, raw:recv(Port)),
+    ?assertEqual([0, 1, 2], items_until(Port, 1, ok)),
+    raw:send(Port, {2, {stream, call(nap, [0, 5])}}),
+    ?assertMatch([{2, awaiting}, {2, {error, {'TypeError', _}}}], recv(Port, 2)),
+    raw:send(Port, {3, {stream, call(nap, [0, [1, 2]])}}),
+    ?assertEqual([{3, awaiting}, {3, {chunk, [1, 2]}}, {3, ok}], recv(Port, 3)),
+    raw:close(Port).
+
+%% The items of all chunks before this end.
+items_until(Port, Id, End) ->
+    case raw:recv(Port) of
+        {Id, {chunk, Items}} -> Items ++ items_until(Port, Id, End);
+        {Id, End} -> []
+    end.
+
+credit() ->
+    Port = open(),
+    send_stream(Port, 1, [5], #{chunk => 1, credit => 0}),
+    {1, awaiting} = raw:recv(Port),
+    ok = raw:ask(Port, {exec, <<"time.sleep(0.02)">>}),
+    raw:send(Port, {more, 1, 2}),
+    ?assertEqual([{1, {chunk, [0]}}, {1, {chunk, [1]}}], recv(Port, 2)),
+    ok = raw:ask(Port, {exec, <<"time.sleep(0.02)">>}),
+    raw:send(Port, {more, 1, 1}),
+    ?assertEqual({1, {chunk, [2]}}, raw:recv(Port)),
+    raw:send(Port, {more, 1, 10}),
+    ?assertEqual([3, 4], items_until(Port, 1, ok)),
+    raw:close(Port).
+
+%% The first job keeps the stream from being opened.
+stream_early() ->
+    Port = open(),
+    raw:send(Port, {1, {exec, <<"time.sleep(0.1)">>}}),
+    send_stream(Port, 2, [5, 60], #{chunk => 1, credit => 0}),
+    raw:send(Port, {more, 2, 1}),
+    ?assertEqual([{1, ok}, {2, awaiting}, {2, {chunk, [0]}}], recv(Port, 3)),
+    raw:send(Port, {3, {exec, <<"time.sleep(0.1)">>}}),
+    send_stream(Port, 4, [5, 60], #{chunk => 1, credit => 0}),
+    raw:send(Port, {stop, 4}),
+    ?assertEqual([{3, ok}, {4, awaiting}, {4, awaiting}, {4, ok}], recv(Port, 4)),
+    raw:close(Port).
+
+stop() ->
+    Port = open(),
+    [begin
+         send_stream(Port, Id, [5, 60], #{chunk => 1, credit => Credit}),
+         ?assertEqual([{Id, awaiting}, {Id, {chunk, [0]}}], recv(Port, 2)),
+         raw:send(Port, {stop, Id}),
+         ?assertEqual([{Id, awaiting}, {Id, ok}], recv(Port, 2))
+     end || {Id, Credit} <- [{1, 1}, {2, 5}, {1, 5}]],
+    raw:close(Port).
+
+stop_and_cancel() ->
+    Port = open(),
+    ok = raw:ask(Port, {exec, <<"async def hold():\n    time.sleep(0.3)\n">>}),
+    [begin
+         send_stream(Port, 1, [5, 60], #{chunk => 1, credit => 1}),
+         ?assertEqual([{1, awaiting}, {1, {chunk, [0]}}], recv(Port, 2)),
+         raw:send(Port, {2, call(hold, [])}),
+         ?assertEqual({2, awaiting}, raw:recv(Port)),
+         [raw:send(Port, {Control, 1}) || Control <- Controls],
+         ?assertEqual([{1, awaiting}, {1, {error, cancelled}}, {2, {ok, none}}], lists:sort(recv(Port, 3)))
+     end || Controls <- [[stop, cancel], [cancel, stop]]],
+    raw:close(Port).
+
+stop_none() ->
+    Port = open(),
+    raw:send(Port, {1, call(nap, [0.1, one])}),
+    {1, awaiting} = raw:recv(Port),
+    [raw:send(Port, Control) || Control <- [{stop, 1}, {more, 1, 5}, {stop, 9}, {more, 9, 5}]],
+    ?assertEqual({1, {ok, one}}, raw:recv(Port)),
+    raw:close(Port).
+
+streams_beside() ->
+    Port = open(),
+    [send_stream(Port, Id, [2, 60], #{}) || Id <- [1, 2]],
+    raw:send(Port, {3, {eval, <<"3">>, #{}}}),
+    ?assertEqual([{1, awaiting}, {1, {chunk, [0]}}, {2, awaiting}, {2, {chunk, [0]}}, {3, {ok, 3}}],
+                 lists:sort(recv(Port, 5))),
+    raw:close(Port).
+
+quit_streams() ->
+    Port = open(),
+    send_stream(Port, 1, [2, 60], #{}),
+    send_stream(Port, 2, [2, 60], #{credit => 0}),
+    ?assertEqual([{1, awaiting}, {1, {chunk, [0]}}, {2, awaiting}], lists:sort(recv(Port, 3))),
+    true = port_command(Port, term_to_binary(quit)),
+    ?assertEqual([{1, {error, cancelled}}, {2, {error, cancelled}}], lists:sort(recv(Port, 2))),
+    ?assertEqual({exit_status, 0}, raw:recv(Port)).
 
 quit() ->
     Port = open(),

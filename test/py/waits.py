@@ -2,6 +2,7 @@
 """Coroutines that wait, count, print, refuse to end or hold up their loop."""
 
 import asyncio
+import contextvars
 import os
 import re
 import threading
@@ -164,6 +165,148 @@ async def items(n, path=None, seconds=0.0):
         if path:
             with open(path, "w") as file:
                 file.write(how)
+
+
+gates = {}
+
+
+def gate(name):
+    return gates.setdefault(name, asyncio.Event())
+
+
+async def open_gate(name):
+    gate(name).set()
+
+
+async def gated(name, n, path=None):
+    """The first item is there at once, each other waits."""
+    how = "done"
+    try:
+        for i in range(n):
+            yield i
+            await gate(name).wait()
+    except BaseException as error:
+        how = type(error).__name__
+        raise
+    finally:
+        if path:
+            with open(path, "w") as file:
+                file.write(how)
+
+
+loop = None
+
+
+async def listed_behind(name, n):
+    global loop
+    loop = asyncio.get_running_loop()
+    await gate(name).wait()
+    return list(range(n))
+
+
+def force_gate(name):
+    """From another thread, while that stands there."""
+    loop.call_soon_threadsafe(gate(name).set)
+
+
+meetings = {}
+
+
+async def meet(name, n, times):
+    """Each item is there when n streams have come so far."""
+    for i in range(times):
+        there = meetings.setdefault((name, i), [])
+        there.append(None)
+        if len(there) == n:
+            await open_gate((name, i))
+        await gate((name, i)).wait()
+        yield i
+
+
+made = 0
+
+
+async def bare(n):
+    """Never waits."""
+    global made
+    for i in range(n):
+        made += 1
+        yield i
+
+
+async def dodge(name):
+    """Hears that it is to end, and goes on."""
+    while not gate(name).is_set():
+        try:
+            yield "item"
+            await gate(name).wait()
+        except asyncio.CancelledError:
+            pass
+
+
+async def stubborn_items(name):
+    """Hears that it is to end, and takes its time."""
+    yield "item"
+    try:
+        await asyncio.sleep(60)
+    finally:
+        await gate(name).wait()
+
+
+async def block_items(seconds):
+    yield 0
+    await asyncio.sleep(0.01)
+    time.sleep(seconds)
+    yield 1
+
+
+async def own_names(variable=contextvars.ContextVar("own", default=0)):
+    """Each step sees what the one before has set, in the same task."""
+    for _ in range(3):
+        variable.set(variable.get() + 1)
+        await asyncio.sleep(0)
+        yield [variable.get(), id(asyncio.current_task())]
+
+
+async def selves():
+    for _ in range(2):
+        await asyncio.sleep(0)
+        yield [erlang.self(), await erlang.call_async("who")]
+
+
+async def traces(n):
+    for _ in range(n):
+        await asyncio.sleep(0)
+        yield erlang.traceparent()
+
+
+async def spanned(name):
+    """A span stays open while others have theirs."""
+    with erlang.span(name):
+        yield erlang.traceparent()
+        await asyncio.sleep(0.01)
+        yield erlang.traceparent()
+
+
+async def forking(path):
+    yield os.getpid()
+    if os.fork() == 0:
+        with open(path, "a") as file:
+            file.write("child ")
+    yield os.getpid()
+    await asyncio.sleep(0)
+    with open(path, "a") as file:
+        file.write("parent ")
+
+
+async def odd_items():
+    yield 1
+    yield object()
+
+
+async def sized(sizes):
+    for size in sizes:
+        yield b"x" * size
 
 
 async def faulty():

@@ -23,6 +23,9 @@ main(_) ->
         {"its caller is gone", fun leave/0},
         {"it was cancelled before it was awaited", fun cancelled_before/0},
         {"whoever wants to hears that it is awaited", fun aside/0},
+        {"a stream whose items are awaited: opened, stopped, its last word", fun stream/0},
+        {"a stream that is stopped, and its loop does not hear of that", fun stream_unheard/0},
+        {"a stream that is out of time before its first item", fun stream_late/0},
         {"within a call: it is no progress of the job below", fun nested/0},
         {"death fails it", fun give_up/0},
         {"where the loop is", fun where/0}
@@ -134,6 +137,51 @@ give_up() ->
     ?assertEqual([{answer, 1, gone}, {answer, 2, gone}], lists:sort(py_worker_jobs:give_up(gone, dead, Busy))),
     ?assert(py_worker_jobs:has_free(Jobs)),
     ?assertEqual([self(), self()], py_worker_jobs:callers(Jobs)).
+
+chunk(Id) ->
+    <<131, Bare/binary>> = term_to_binary({chunk, [a]}),
+    <<131, 104, 2, 98, Id:32, Bare/binary>>.
+
+final(Id) -> <<131, 104, 2, 98, Id:32, 119, 2, "ok">>.
+
+awaiting_stream() ->
+    Req = (req(1))#req{kind = {stream, 10}},
+    {[], Pushed} = py_worker_jobs:push(1, Req, 4, py_worker_jobs:new(10)),
+    {#job{id = 1}, Sent} = py_worker_jobs:next(Pushed),
+    {[progress], Jobs} = py_worker_jobs:await(1, 0, Sent),
+    Jobs.
+
+%% It is put back when it is to end, and what it still says is for nobody.
+stopped_stream() ->
+    {[{open, #job{id = 1, state = {started, loop}} = Job, _, 1}], Opened} =
+        py_worker_jobs:reply(1, chunk(1), awaiting_stream()),
+    ?assertEqual(0, py_worker_jobs:count(Opened)),
+    py_worker_jobs:put_back(Job, 50, Opened).
+
+stream() ->
+    Stopped = stopped_stream(),
+    ?assert(py_worker_jobs:is_idle(Stopped)),
+    ?assertEqual({1, 50}, {py_worker_jobs:awaited(Stopped), py_worker_jobs:soonest(Stopped)}),
+    {[], More} = py_worker_jobs:reply(1, chunk(1), Stopped),
+    ?assertEqual(1, py_worker_jobs:awaited(More)),
+    {[{ended, 1}], Told} = py_worker_jobs:await(1, 20, More),
+    {[], Late} = py_worker_jobs:expire(1000, Told),
+    {[], Still} = py_worker_jobs:reply(1, chunk(1), Late),
+    {[], _} = py_worker_jobs:expire(2000, Still),
+    {[{ended, 1}], Over} = py_worker_jobs:reply(1, final(1), Still),
+    ?assertEqual(0, py_worker_jobs:count(Over)).
+
+stream_unheard() ->
+    {[], Waits} = py_worker_jobs:expire(49, stopped_stream()),
+    {[{unheard, 1}], Unheard} = py_worker_jobs:expire(50, Waits),
+    ?assert(py_worker_jobs:is_awaited(1, Unheard)).
+
+stream_late() ->
+    Cancel = py_wire:cancel(1),
+    {[{answer, 1, {error, timeout}}, {send, Cancel}], Late} = py_worker_jobs:expire(100, awaiting_stream()),
+    {[], Crossed} = py_worker_jobs:reply(1, chunk(1), Late),
+    ?assertEqual(1, py_worker_jobs:awaited(Crossed)),
+    {[{ended, 1}], _} = py_worker_jobs:reply(1, final(1), Crossed).
 
 where() ->
     Frame = fun(F) -> #{file => <<"a.py">>, line => 3, function => F, text => <<>>} end,

@@ -29,6 +29,7 @@ main(_) ->
         [{"credit: " ++ Name, fun() -> credit(Items, Bytes, Ahead) end}
          || {Name, Items, Bytes, Ahead} <- credits()],
         {"a stream without credit is not active", fun active/0},
+        {"one whose items are awaited has no turns, and is no progress", fun awaited/0},
         {"close: the program has a while to end it", fun close/0},
         {"a stream whose last word has come is not stopped", fun ended_already/0},
         {"a caller is gone, and its streams with it", fun leave/0},
@@ -133,6 +134,24 @@ active() ->
     ?assertEqual(2, py_worker_streams:active(Streams)),
     {_, Parked} = py_worker_streams:reply(1, chunk(1, [b, c, d]), Streams),
     ?assertEqual(1, py_worker_streams:active(Parked)).
+
+awaited_job(Id) -> (job(Id))#job{state = {started, loop}}.
+
+awaited() ->
+    Streams = open(awaited_job(3), chunk(3, [a]), 1, opened([1, 2])),
+    ?assertEqual({2, {2, 1}}, {py_worker_streams:active(Streams), py_worker_streams:at_work(Streams)}),
+    {[], Parked} = py_worker_streams:reply(3, chunk(3, [b, c, d]), Streams),
+    ?assertEqual({2, 0}, py_worker_streams:at_work(Parked)),
+    {[], Ended} = py_worker_streams:reply(3, final(3), Streams),
+    ?assertEqual({2, 0}, py_worker_streams:at_work(Ended)),
+    Alone = open(awaited_job(3), chunk(3, [a]), 1, py_worker_streams:new()),
+    ?assertEqual(none, py_worker_streams:running(Alone)),
+    ?assertEqual({0, 0}, py_worker_streams:at_work(py_worker_streams:new())),
+    %% The loop has a tick to hear of its end.
+    ?assertMatch({[{stop, #job{id = 3}, 20 + ?STOP_GRACE}], _}, py_worker_streams:close(3, 10, Alone)),
+    {[], Waiting} = py_worker_streams:pull(3, puller, 10, drained(3, Alone)),
+    ?assertMatch({[{answer, puller, {error, timeout}}, {stop, #job{id = 3}, 20}], _},
+                 py_worker_streams:expire(10, Waiting)).
 
 close() ->
     {Effects, Streams} = py_worker_streams:close(1, 10, opened([1, 2])),
