@@ -31,12 +31,14 @@ main(_) ->
         {"items that come as messages", fun push/0},
         {"in a context", fun context/0},
         {"who reads it, and calls of Erlang", fun self_and_call/0},
+        {"what it calls uses its worker, even for such a stream", fun within_call/0},
         {"a trace goes on in it, and in no other", fun trace/0},
         {"a child that it has forked answers nothing", fun fork/0},
         {"an object that is kept is not closed", fun kept/0},
         {"it counts while its items are wanted, and not else", fun concurrency/0},
         {"as many as may be, and one waits", fun bound/0},
         {"a restart waits for it, the end of a pool does not", fun restart/0},
+        {"a recycled worker has time for it", fun recycled/0},
         {"random ends: no item is lost or comes twice", 60_000, fun random/0}
     ])).
 
@@ -283,6 +285,16 @@ self_and_call() ->
     ?assertEqual({ok, [[self(), me], [self(), me]]}, stream(selves, [])),
     ok = py:unregister_function(who).
 
+within_call() ->
+    ok = py:register_function(through, fun(N) ->
+        {ok, N} = py:eval("n", #{n => N}),
+        {ok, N} = py:call(waits, echo, [N]),
+        {ok, Items} = stream(items, [N]),
+        Items
+    end),
+    ?assertEqual({ok, [[], [0], [0, 1]]}, stream(asking, [through, 3])),
+    ok = py:unregister_function(through).
+
 trace() ->
     Parents = [iolist_to_binary(io_lib:format("00-~32.16.0b-~16.16.0b-01", [N, N])) || N <- [1, 2]],
     Traces = at_once([fun() -> py:stream(waits, traces, [50], #{}, #{traceparent => Parent}) end || Parent <- Parents]),
@@ -354,6 +366,12 @@ restart() ->
         ok = py:stop_pool(p),
         ?assertMatch({error, _}, py:stream_next(Stream)),
         ?assertEqual(<<"CancelledError">>, how(File))
+    end).
+
+recycled() ->
+    with_pool(#{recycle => #{calls => 4, jitter => 0}}, fun(P) ->
+        Items = fun() -> py:stream(waits, items, [20, none, 0.01], #{}, P) end,
+        ?assertEqual(lists:duplicate(20, {ok, lists:seq(0, 19)}), at_once(lists:duplicate(20, Items)))
     end).
 
 random() ->

@@ -274,6 +274,11 @@ async def selves():
         yield [erlang.self(), await erlang.call_async("who")]
 
 
+async def asking(name, n):
+    for i in range(n):
+        yield await erlang.call_async(name, i)
+
+
 async def traces(n):
     for _ in range(n):
         await asyncio.sleep(0)

@@ -1,7 +1,8 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
-%% The jobs of a worker whose results its program awaits: coroutines, which run beside
-%% each other and beside the job whose turn it is. Nothing waits behind them. Pure.
+%% The jobs of a worker whose results its program awaits: coroutines, and streams whose
+%% items are awaited, before they are open and when they are to end. They run beside each
+%% other and beside the job whose turn it is. Nothing waits behind them. Pure.
 %%
 %% One that is cancelled gets CancelledError as soon as the program's loop goes round,
 %% and may take its time then. The program says when it is told, because a loop that
