@@ -16,7 +16,8 @@
 -define(LIMIT, 20_000).
 %% Most requests are of the ordinary kinds.
 -define(KINDS, [{12, echo}, {12, call}, {6, large}, {6, raise}, {6, stream}, {3, stream_closed},
-                {3, stream_left}, {6, later}, {6, cancel}, {4, expire}, {3, exec}, {3, event},
+                {3, stream_left}, {4, stream_awaited}, {3, stream_awaited_left}, {6, later},
+                {6, cancel}, {4, expire}, {3, exec}, {3, event},
                 {3, handle}, {2, caller_dies}, {2, statistics}, {2, collect}, {2, capture},
                 {1, stack}]).
 
@@ -72,6 +73,10 @@ request(stream_closed, Token) ->
     with_stream(Token, fun(Stream) -> py:stream_close(Stream) end);
 request(stream_left, Token) ->
     in_another(fun() -> with_stream(Token, fun(_) -> ok end) end);
+request(stream_awaited, Token) ->
+    own([Token || _ <- lists:seq(1, 30)], py:stream(wedge, awaited, [Token, 30], #{}, ?LIMIT));
+request(stream_awaited_left, Token) ->
+    in_another(fun() -> with_stream({wedge, awaited, [Token, 100_000]}, Token, fun(_) -> ok end) end);
 request(later, Token) ->
     Refs = [py:spawn_call(wedge, late, [{Token, N}, 0.002], #{}, ?LIMIT) || N <- [1, 2, 3]],
     first_error([own({Token, N}, py:await(Ref)) || {N, Ref} <- lists:zip([1, 2, 3], Refs)]);
@@ -116,7 +121,10 @@ first_error(Results) ->
     hd([R || R <- Results, R =/= true] ++ [true]).
 
 with_stream(Token, Then) ->
-    case py:stream_open({eval, <<"iter(lambda: n, None)">>, #{n => Token}}, ?LIMIT) of
+    with_stream({eval, <<"iter(lambda: n, None)">>, #{n => Token}}, Token, Then).
+
+with_stream(Source, Token, Then) ->
+    case py:stream_open(Source, ?LIMIT) of
         {ok, Stream} ->
             Items = py:stream_next(Stream),
             Then(Stream),

@@ -18,7 +18,9 @@
 -define(ATOMS, 500).
 
 main(_) ->
-    Settings = #{size => 4, init => <<"import erlang, misbehave, wedge">>, logs => false,
+    %% Each worker has its loop of asyncio from the start, with the descriptors of that.
+    Init = <<"import asyncio, erlang, misbehave, wedge\nawait asyncio.sleep(0)">>,
+    Settings = #{size => 4, init => Init, logs => false,
                  interrupt_grace => 100, close_grace => 300},
     tap:run(fixture:with_app(Settings, [
         {must, "quiet, and warm", fun prepare/0},

@@ -175,6 +175,16 @@ def late(token: object, seconds: float) -> object:
 _order: list[object] = []
 
 
+async def awaited(token: object, n: int):
+    """Some of the items wait.  Most tests here need no asyncio."""
+    import asyncio
+
+    for i in range(n):
+        if i % 10 == 0:
+            await asyncio.sleep(0.001)
+        yield token
+
+
 def note(token: object) -> object:
     """Remembers in which order the tokens came."""
     _order.append(token)
