@@ -175,6 +175,7 @@ test_scripts = \
 	test/talk/funs.escript \
 	test/talk/iter.escript \
 	test/talk/nested.escript \
+	test/talk/nested_threads.escript \
 	test/talk/nesting.escript \
 	test/talk/self.escript \
 	test/talk/span.escript \

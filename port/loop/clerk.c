@@ -5,29 +5,45 @@
 
 #include <pthread.h>
 
+#include "loop/interrupt.h"
 #include "op/op.h"
 #include "memory/heap_account.h"
 #include "process/thread.h"
 #include "value/python.h"
+#include "wire/clock.h"
 
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t wake;
     struct queue waiting;
-    bool python; /* Python has started */
-    bool ready;  /* and knows the thread */
+    bool python;     /* Python has started */
+    bool ready;      /* and knows the thread */
+    bool interrupts; /* jobs on other threads are to be interrupted */
+    bool again;      /* in a while */
 } clerk = {
     .lock = PTHREAD_MUTEX_INITIALIZER,
-    .wake = PTHREAD_COND_INITIALIZER,
     .waiting = QUEUE_EMPTY(clerk.waiting),
 };
 
+/* With the lock. */
+static void await_work(void)
+{
+    while (!clerk.waiting.first && !clerk.interrupts && !clerk.again)
+        pthread_cond_wait(&clerk.wake, &clerk.lock);
+    if (!clerk.waiting.first && !clerk.interrupts)
+        clock_wait(&clerk.wake, &clerk.lock, interrupt_pause());
+}
+
+/* The next job; NULL: jobs on other threads are to be interrupted. */
 static struct job *next_job(void)
 {
+    struct queued *first = NULL;
     pthread_mutex_lock(&clerk.lock);
-    while (!clerk.waiting.first)
-        pthread_cond_wait(&clerk.wake, &clerk.lock);
-    struct queued *first = queue_pop(&clerk.waiting);
+    await_work();
+    if (clerk.interrupts || !clerk.waiting.first)
+        clerk.interrupts = clerk.again = false;
+    else
+        first = queue_pop(&clerk.waiting);
     pthread_mutex_unlock(&clerk.lock);
     return (struct job *)first;
 }
@@ -37,6 +53,14 @@ static void run(struct job *job, struct buf *out)
     op_run(&job->req, out);
     job_free(job);
     buf_shrink(out);
+}
+
+static void interrupt(void)
+{
+    const bool later = interrupt_others();
+    pthread_mutex_lock(&clerk.lock);
+    clerk.again = later;
+    pthread_mutex_unlock(&clerk.lock);
 }
 
 static void be_ready(void)
@@ -71,13 +95,17 @@ static void *clerk_main(void *unused)
         Py_BEGIN_ALLOW_THREADS
         job = next_job();
         Py_END_ALLOW_THREADS
-        run(job, &out);
+        if (job)
+            run(job, &out);
+        else
+            interrupt();
     }
     return unused;
 }
 
 int clerk_start(void)
 {
+    clock_init_cond(&clerk.wake);
     return thread_start(clerk_main);
 }
 
@@ -96,6 +124,14 @@ void clerk_begin(void)
     Py_BEGIN_ALLOW_THREADS
     be_known();
     Py_END_ALLOW_THREADS
+}
+
+void clerk_interrupt(void)
+{
+    pthread_mutex_lock(&clerk.lock);
+    clerk.interrupts = true;
+    pthread_cond_signal(&clerk.wake);
+    pthread_mutex_unlock(&clerk.lock);
 }
 
 void clerk_push(struct job *job)

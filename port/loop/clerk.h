@@ -17,6 +17,10 @@ int clerk_start(void);
  * others may have it meanwhile; main thread, before the first request. */
 void clerk_begin(void);
 
+/* A job on another thread than main is cancelled: it is interrupted there. Any
+ * thread, no GIL. */
+void clerk_interrupt(void);
+
 /* Takes the job. Called by the reader, without the GIL. */
 void clerk_push(struct job *job);
 

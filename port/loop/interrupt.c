@@ -10,6 +10,8 @@
 #include "loop/handlers.h"
 #include "loop/jobs.h"
 #include "loop/moment.h"
+#include "talk/wait.h"
+#include "task/task.h"
 #include "value/classes.h"
 #include "value/python.h"
 
@@ -89,7 +91,7 @@ static PyObject *on_interrupt(PyObject *self, PyObject *args)
         return NULL;
     if (!may_raise(frame))
         Py_RETURN_NONE;
-    jobs_tell();
+    jobs_tell(NULL);
     PyErr_SetString(classes_cancelled(), "cancelled from Erlang");
     return NULL;
 }
@@ -111,4 +113,54 @@ void interrupt_main(void)
 {
     signals_sent++;
     pthread_kill(main_thread, INTERRUPT);
+}
+
+/* ---- other threads ---------------------------------------------------- */
+
+static void raise_on(struct line *line, unsigned long thread)
+{
+    PyThreadState_SetAsyncExc(thread, classes_cancelled());
+    jobs_tell(line);
+}
+
+/* Runs no Python code: the line stays. */
+static bool is_good(PyObject *frames, unsigned long thread)
+{
+    PyObject *key = frames ? PyLong_FromUnsignedLong(thread) : NULL;
+    PyObject *frame = key ? python_dict_get(frames, key) : NULL;
+    const bool good = !frame || !moment_takes_locks(frame);
+    Py_XDECREF(key);
+    Py_XDECREF(frame);
+    PyErr_Clear();
+    return good;
+}
+
+bool interrupt_others(void)
+{
+    PyObject *frames = python_call("sys", "_current_frames", "()");
+    struct line *line = NULL;
+    bool later = false;
+    long ms = 0;
+    PyErr_Clear();
+    while ((line = jobs_cancelled_after(line, &ms)) != NULL) {
+        if (ms >= half_grace || is_good(frames, line->thread))
+            raise_on(line, line->thread);
+        else
+            later = true;
+    }
+    Py_XDECREF(frames);
+    wait_wake();
+    return later;
+}
+
+void interrupt_over(bool raised)
+{
+    long ms = 0;
+    const unsigned long thread = PyThread_get_thread_ident();
+    if (!task_is_aside())
+        return;
+    if (raised)
+        PyThreadState_SetAsyncExc(thread, NULL);
+    if (jobs_run_here() && jobs_order(&ms) == JOBS_CANCELLED)
+        raise_on(NULL, thread);
 }

@@ -9,9 +9,14 @@
  * swallowed: by a bare `except`, by a callback. It is not raised again in code
  * that handles it, so that clean-up is not disturbed. Nor is it raised at a
  * moment when it would do harm (moment.h), unless half of the grace is over.
+ *
+ * A job on another thread (nest.h) has no signal: Python raises the exception
+ * there, once for each time that the job is cancelled.
  */
 #ifndef PORT_LOOP_INTERRUPT_H
 #define PORT_LOOP_INTERRUPT_H
+
+#include <stdbool.h>
 
 /* Call first: how many milliseconds an interrupted job has. */
 void interrupt_set_grace(long ms);
@@ -22,6 +27,16 @@ int interrupt_init(void);
 /* Interrupts the main thread. Any thread, no GIL; the sentinel only, so that
  * there is some time between two signals. */
 void interrupt_main(void);
+
+/* Has Cancelled raised on all other threads where the job on top is cancelled:
+ * once, at the next bytecode, or where the thread waits for Erlang. True: on
+ * one of them now is no good moment for it. GIL held, any thread. */
+bool interrupt_others(void);
+
+/* A job is over that ran on top of another on this thread, and if `raised` it
+ * had been interrupted: what it has not heard yet, it will not. If the one
+ * below is cancelled, it is its turn. GIL held. */
+void interrupt_over(bool raised);
 
 /* After how many milliseconds the signal is to be repeated. Any thread. */
 long interrupt_pause(void);

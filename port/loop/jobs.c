@@ -22,8 +22,9 @@ static struct {
     struct queue waiting;
     atomic_size_t n_waiting; /* changes with the lock */
 
-    struct running top;   /* what runs */
-    unsigned long serial; /* of the running job, or the last one */
+    struct line main;     /* what runs on the main thread */
+    struct line *others;  /* on other threads, where jobs run, too */
+    unsigned long serial; /* of main's running job, or the last one */
     bool watched;         /* by the sentinel, which is kicked at the end */
     bool asleep;          /* the sentinel is, until somebody wakes it */
     bool closed;
@@ -31,6 +32,9 @@ static struct {
     .lock = PTHREAD_MUTEX_INITIALIZER,
     .waiting = QUEUE_EMPTY(jobs.waiting),
 };
+
+/* Of this thread; NULL: it has none. */
+static _Thread_local struct line *own;
 
 /* Stands for the id that Python's start does not have. */
 static const char NO_ID[] = "";
@@ -47,7 +51,45 @@ static void unlock(void)
 
 void jobs_init(void)
 {
+    own = &jobs.main;
     clock_init_cond(&jobs.wake);
+}
+
+/* ---- lines ------------------------------------------------------------ */
+
+bool jobs_line_begin(struct line *line)
+{
+    if (own)
+        return false;
+    own = line;
+    lock();
+    line->next = jobs.others;
+    jobs.others = line;
+    unlock();
+    return true;
+}
+
+void jobs_line_end(void)
+{
+    struct line **link = &jobs.others;
+    lock();
+    while (*link != own)
+        link = &(*link)->next;
+    *link = own->next;
+    unlock();
+    own = NULL;
+}
+
+/* With the lock: where jobs run on this thread; a thread that runs none
+ * belongs to what runs on the main one. */
+static struct line *here(void)
+{
+    return own && own->top.id ? own : &jobs.main;
+}
+
+bool jobs_run_here(void)
+{
+    return own && own->top.id;
 }
 
 static struct job *job_of(struct queued *queued)
@@ -123,7 +165,8 @@ struct job *jobs_remove(const struct request *req)
 /* With the lock. */
 static void begin(const char *id, size_t n)
 {
-    jobs.top = (struct running){.id = id, .id_len = n, .order = JOBS_GO_ON};
+    jobs.main.top =
+        (struct running){.id = id, .id_len = n, .order = JOBS_GO_ON};
     jobs.serial++;
     if (jobs.asleep)
         pthread_cond_signal(&jobs.wake);
@@ -154,11 +197,11 @@ void jobs_start_python(void)
 bool jobs_done(void)
 {
     lock();
-    jobs.top.id = NULL;
+    jobs.main.top.id = NULL;
     if (jobs.watched)
         fds_kick();
     jobs.watched = false;
-    bool raised = jobs.top.raised;
+    bool raised = jobs.main.top.raised;
     unlock();
     return raised;
 }
@@ -166,9 +209,9 @@ bool jobs_done(void)
 void jobs_enter(struct running *below, const struct job *job)
 {
     lock();
-    *below = jobs.top;
-    const bool cancelled = below->order == JOBS_CANCELLED;
-    jobs.top =
+    *below = own->top;
+    const bool cancelled = below->id && below->order == JOBS_CANCELLED;
+    own->top =
         (struct running){.id = job->req.frame + job->req.id_at,
                          .id_len = job->req.id_len,
                          .order = cancelled ? JOBS_CANCELLED : JOBS_GO_ON,
@@ -176,110 +219,139 @@ void jobs_enter(struct running *below, const struct job *job)
     unlock();
 }
 
-void jobs_leave(void)
+bool jobs_leave(void)
 {
     lock();
-    const bool raised = jobs.top.raised;
-    jobs.top = *jobs.top.below;
-    jobs.top.raised |= raised;
+    const bool raised = own->top.raised;
+    own->top = *own->top.below;
+    own->top.raised |= raised;
     unlock();
+    return raised;
 }
 
 /* With the lock. */
-static bool has_id(void)
+static bool has_id(const struct line *line)
 {
-    return jobs.top.id && jobs.top.id != NO_ID;
+    return line->top.id && line->top.id != NO_ID;
 }
 
-bool jobs_running(void)
+bool jobs_put_id(struct buf *out)
 {
     lock();
-    const bool running = has_id();
-    unlock();
-    return running;
-}
-
-void jobs_put_id(struct buf *out)
-{
-    lock();
-    if (has_id())
-        put_raw(out, jobs.top.id, jobs.top.id_len);
+    const struct line *line = here();
+    const bool found = has_id(line);
+    if (found)
+        put_raw(out, line->top.id, line->top.id_len);
     else
         put_atom_z(out, "none");
     unlock();
+    return found;
 }
 
 /* With the lock: cancels from the top down to this one, even those that were
  * told before. */
-static void cancel_down_to(const struct running *last)
+static void cancel_down_to(struct line *line, const struct running *last)
 {
-    struct running *running = &jobs.top;
+    struct running *running = &line->top;
     for (; running != last; running = running->below)
         running->order = JOBS_CANCELLED;
     running->order = JOBS_CANCELLED;
 }
 
-/* With the lock: what runs and has the id of `req`, or NULL. */
-static struct running *running_as(const struct request *req)
+/* With the lock: what runs there and has the id of `req`, or NULL. */
+static struct running *running_as(struct line *line, const struct request *req)
 {
-    struct running *found = jobs.top.id ? &jobs.top : NULL;
-    while (found && !request_has_id(req, found->id, found->id_len))
+    struct running *found = &line->top;
+    while (found &&
+           !(found->id && request_has_id(req, found->id, found->id_len)))
         found = found->below;
     return found;
 }
 
-bool jobs_cancel(const struct request *req)
+/* With the lock. */
+static bool cancel_in(struct line *line, const struct request *req)
 {
-    lock();
-    const struct running *found = running_as(req);
+    const struct running *found = running_as(line, req);
     if (found)
-        cancel_down_to(found);
-    unlock();
+        cancel_down_to(line, found);
     return found != NULL;
+}
+
+enum jobs_where jobs_cancel(const struct request *req)
+{
+    enum jobs_where where = JOBS_NOWHERE;
+    lock();
+    if (cancel_in(&jobs.main, req))
+        where = JOBS_ON_MAIN;
+    for (struct line *line = jobs.others; line && !where; line = line->next)
+        if (cancel_in(line, req))
+            where = JOBS_ON_OTHER;
+    unlock();
+    return where;
 }
 
 void jobs_cancel_running(void)
 {
     lock();
-    const struct running *last = &jobs.top;
+    const struct running *last = &jobs.main.top;
     while (last->below)
         last = last->below;
     if (last->id)
-        cancel_down_to(last);
+        cancel_down_to(&jobs.main, last);
     unlock();
 }
 
 void jobs_recall(const struct request *req)
 {
     lock();
-    struct running *found = running_as(req);
+    struct running *found = running_as(&jobs.main, req);
     if (found)
         found->recalled = true;
     unlock();
 }
 
 /* With the lock. */
-static enum jobs_order order(void)
+static enum jobs_order order(const struct running *running)
 {
-    return jobs.top.id ? (enum jobs_order)jobs.top.order : JOBS_GO_ON;
+    return running->id ? (enum jobs_order)running->order : JOBS_GO_ON;
+}
+
+/* With the lock: for how many milliseconds it has been known to be cancelled.
+ */
+static long age(struct running *running)
+{
+    const long long now = clock_now();
+    if (order(running) != JOBS_GO_ON && !running->heard_at)
+        running->heard_at = now;
+    return (long)((now - running->heard_at) / CLOCK_NS_PER_MS);
 }
 
 enum jobs_order jobs_order(long *ms)
 {
-    const long long now = clock_now();
     lock();
-    enum jobs_order found = order();
-    if (found != JOBS_GO_ON && !jobs.top.heard_at)
-        jobs.top.heard_at = now;
-    *ms = (long)((now - jobs.top.heard_at) / CLOCK_NS_PER_MS);
+    struct running *running = &here()->top;
+    enum jobs_order found = order(running);
+    *ms = age(running);
     unlock();
     return found;
+}
+
+struct line *jobs_cancelled_after(struct line *line, long *ms)
+{
+    lock();
+    line = line ? line->next : jobs.others;
+    while (line && order(&line->top) != JOBS_CANCELLED)
+        line = line->next;
+    if (line)
+        *ms = age(&line->top);
+    unlock();
+    return line;
 }
 
 bool jobs_is_cancelled(void)
 {
     lock();
-    bool cancelled = order() != JOBS_GO_ON;
+    bool cancelled = order(&here()->top) != JOBS_GO_ON;
     unlock();
     return cancelled;
 }
@@ -287,16 +359,18 @@ bool jobs_is_cancelled(void)
 bool jobs_goes_on(void)
 {
     lock();
-    const bool on = order() == JOBS_GO_ON && !jobs.top.recalled;
+    const struct running *top = &here()->top;
+    const bool on = order(top) == JOBS_GO_ON && !top->recalled;
     unlock();
     return on;
 }
 
-void jobs_tell(void)
+void jobs_tell(struct line *line)
 {
     lock();
-    jobs.top.order = JOBS_TOLD;
-    jobs.top.raised = true;
+    struct running *top = line ? &line->top : &here()->top;
+    top->order = JOBS_TOLD;
+    top->raised = true;
     unlock();
 }
 
@@ -305,7 +379,7 @@ void jobs_tell(void)
 static void wait_for_job(void)
 {
     jobs.asleep = true;
-    while (!jobs.top.id && !jobs.closed)
+    while (!jobs.main.top.id && !jobs.closed)
         pthread_cond_wait(&jobs.wake, &jobs.lock);
     jobs.asleep = false;
 }
@@ -318,7 +392,7 @@ unsigned long jobs_wait_for_long(void)
     int quiet = 0;
 
     lock();
-    while (!jobs.closed && !(jobs.top.id && jobs.serial == seen)) {
+    while (!jobs.closed && !(jobs.main.top.id && jobs.serial == seen)) {
         quiet = jobs.serial == seen ? quiet + 1 : 0;
         if (quiet > QUIET_TICKS)
             wait_for_job();
@@ -334,7 +408,7 @@ unsigned long jobs_wait_for_long(void)
 bool jobs_is_running(unsigned long serial)
 {
     lock();
-    bool running = jobs.top.id && jobs.serial == serial;
+    bool running = jobs.main.top.id && jobs.serial == serial;
     unlock();
     return running;
 }
@@ -342,7 +416,7 @@ bool jobs_is_running(unsigned long serial)
 bool jobs_is_python(unsigned long serial)
 {
     lock();
-    bool is_python = jobs.top.id == NO_ID && jobs.serial == serial;
+    bool is_python = jobs.main.top.id == NO_ID && jobs.serial == serial;
     unlock();
     return is_python;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * jobs: what has come in and waits for the main thread, and what the main
- * thread is running. Everything here is under one lock that is held for a
- * few instructions, never while Python runs. Any thread unless said
+ * jobs: what has come in and waits for the main thread, and what runs, on the
+ * main thread and on others. Everything here is under one lock that is held for
+ * a few instructions, never while Python runs. Any thread unless said
  * otherwise; no GIL.
  */
 #ifndef PORT_LOOP_JOBS_H
@@ -55,10 +55,7 @@ void jobs_start_python(void);
 /* The job is over. True: it had been cancelled, and an exception was raised. */
 bool jobs_done(void);
 
-/* A job that runs on top of the running one, within a call of it: what is below
- * is put aside, into memory of the caller's, until jobs_leave. If that one is
- * cancelled and has not been told, so is what is on top. For the sentinel and
- * for jobs_done both are one job. Main thread. */
+/* One of those that run on a thread, one on top of the other. */
 struct running {
     const char *id; /* NULL between jobs */
     size_t id_len;
@@ -68,43 +65,72 @@ struct running {
     bool recalled;      /* what it has not begun is to be given back */
     struct running *below;
 };
+
+/* What runs on a thread. */
+struct line {
+    struct running top;
+    unsigned long thread; /* its number in Python */
+    struct line *next;
+};
+
+/* From now on jobs may run on the calling thread, and it has this line, which
+ * stays the caller's until jobs_line_end. False: it has one already, as the
+ * main thread has. With the GIL, as everything on lines of other threads. */
+bool jobs_line_begin(struct line *line);
+void jobs_line_end(void);
+
+/* A job that runs on top of what runs on this thread, within a call of it: what
+ * is below is put aside, into memory of the caller's, until jobs_leave. If that
+ * one is cancelled and has not been told, so is what is on top. For the
+ * sentinel and for jobs_done both are one job. jobs_leave returns whether an
+ * exception was raised in it. On a thread that has a line. */
 void jobs_enter(struct running *below, const struct job *job);
-void jobs_leave(void);
+bool jobs_leave(void);
 
-/* Puts the Id of what runs, a job or a step of a stream, or the atom none. */
-void jobs_put_id(struct buf *out);
+/* Whether a job, or a step of a stream, runs on this very thread. */
+bool jobs_run_here(void);
 
-/* Whether a job runs, or a step of a stream. */
-bool jobs_running(void);
+/* Puts the Id of what runs here, a job or a step of a stream; in a thread that
+ * runs none that of what runs on the main thread; or the atom none: then this
+ * is false. */
+bool jobs_put_id(struct buf *out);
 
-/* Cancels what runs and has the id of `req`, with all that is on top of it.
- * False: nothing that runs has it. A job stays cancelled until it is over. */
-bool jobs_cancel(const struct request *req);
+enum jobs_where { JOBS_NOWHERE, JOBS_ON_MAIN, JOBS_ON_OTHER };
 
-/* Cancels whatever runs. */
+/* Cancels what runs and has the id of `req`, with all that is on top of it, and
+ * says where that is. A job stays cancelled until it is over. */
+enum jobs_where jobs_cancel(const struct request *req);
+
+/* Cancels whatever runs on the main thread. */
 void jobs_cancel_running(void);
 
 /* What runs and has the id of `req` is to begin nothing more. */
 void jobs_recall(const struct request *req);
 
-/* Whether the running job, if it has several parts, may begin the next: it is
- * neither cancelled nor recalled. Main thread. */
+/* Whether the job that runs here, if it has several parts, may begin the next:
+ * it is neither cancelled nor recalled. */
 bool jobs_goes_on(void);
 
 enum jobs_order {
-    JOBS_GO_ON,     /* the running job is not cancelled, or nothing runs */
+    JOBS_GO_ON,     /* it is not cancelled, or nothing runs */
     JOBS_CANCELLED, /* it is, and has not been told since */
     JOBS_TOLD       /* it is, was told, and runs on */
 };
 
-/* What the running job is to do; if it is cancelled, also how many milliseconds
- * ago this was first asked: before that it did not get to run. Main thread. */
+/* What the job that runs here is to do; if it is cancelled, also how many
+ * milliseconds ago this was first asked: before that it did not get to run. */
 enum jobs_order jobs_order(long *ms);
 
 bool jobs_is_cancelled(void);
 
-/* The running job learns of it now: an exception is raised. */
-void jobs_tell(void);
+/* The line after this one (NULL: the first) of a thread other than main where
+ * the job on top is cancelled and has not been told; NULL: there is none. And
+ * for how many milliseconds that has been known. GIL held. */
+struct line *jobs_cancelled_after(struct line *line, long *ms);
+
+/* The job on top of this line, which is NULL for what runs here, learns of it
+ * now: an exception is raised. */
+void jobs_tell(struct line *line);
 
 /* For the sentinel: sleeps until one job has been running for a tick and
  * returns its serial number; 0 when there will be no more jobs. */

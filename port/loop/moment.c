@@ -49,7 +49,7 @@ static PyObject *package(PyObject *name)
     return PyUnicode_Substring(name, 0, dot < 0 ? n : dot);
 }
 
-static bool takes_locks(PyObject *frame)
+bool moment_takes_locks(PyObject *frame)
 {
     PyObject *name = module_name(frame);
     PyObject *root = name ? package(name) : NULL;
@@ -86,7 +86,8 @@ static bool is_blocked(PyObject *frame, unsigned tick)
 
 bool moment_is_good(PyObject *frame, unsigned tick)
 {
-    if (frame != Py_None && takes_locks(frame) && !is_blocked(frame, tick))
+    if (frame != Py_None && moment_takes_locks(frame) &&
+        !is_blocked(frame, tick))
         return false;
     moment_forget();
     return true;

@@ -26,4 +26,8 @@ bool moment_is_good(PyObject *frame, unsigned tick);
 /* Lets go of the frame. */
 void moment_forget(void);
 
+/* Whether the code of this frame, of any thread, is of a module that has such
+ * places. Runs no Python code. */
+bool moment_takes_locks(PyObject *frame);
+
 #endif

@@ -164,7 +164,8 @@ static void cancel(const struct request *req)
 {
     if (withdraw(req, "cancelled"))
         return;
-    jobs_cancel(req);
+    if (jobs_cancel(req) == JOBS_ON_OTHER)
+        clerk_interrupt();
     aio_cancel(req);
     stream_end(req, STREAM_CANCELLED);
 }

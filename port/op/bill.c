@@ -20,30 +20,18 @@
 /* A look at this many arenas takes tens of microseconds. */
 #define ARENAS 16
 
-/* Where things stand. What is not known is -1. */
-struct reading {
-    long long at;
-    long long rss;
-    long long used; /* of Python's heap, where it is counted */
-    long long runs; /* of the garbage collector */
-    long long pause;
-};
+static struct bill lowest; /* of the main thread */
+static _Thread_local struct bill *bill = &lowest;
 
-static struct bill {
-    struct reading before;
-    size_t held;   /* of Python's heap, with what is free in arenas */
-    size_t one_in; /* of how many jobs the heap is looked at in one */
-    bool looks;    /* in this one */
-} bills[MOST_NESTED + 1], *bill = bills;
-
-void bill_enter(void)
+void bill_enter(struct bill *own)
 {
-    bill++;
+    own->below = bill;
+    bill = own;
 }
 
 void bill_leave(void)
 {
-    bill--;
+    bill = bill->below;
 }
 
 /* The second number of statm. Without stdio, because nothing is to be allocated
@@ -71,8 +59,16 @@ static long long read_used(void)
     return (long long)heap.current;
 }
 
+/* What others do meanwhile is not known apart. */
+static struct reading take_aside(void)
+{
+    return (struct reading){.at = clock_now(), .rss = -1, .used = -1};
+}
+
 static struct reading take(void)
 {
+    if (task_is_aside())
+        return take_aside();
     struct reading now = {
         .at = clock_now(), .rss = read_rss(), .used = read_used()};
     gc_pause_sum(&now.runs, &now.pause);
@@ -84,10 +80,10 @@ static struct reading take(void)
 void bill_begin(enum bill_kind kind)
 {
     bill->one_in = kind == BILL_SOME ? 1 + heap_arena_count() / ARENAS : 1;
-    bill->looks = bill == bills && heap_hook_counts() &&
+    bill->looks = bill == &lowest && heap_hook_counts() &&
                   chance_says(1.0 / (double)bill->one_in);
     bill->before = take();
-    if (bill == bills)
+    if (bill == &lowest)
         bill->held = heap_account_watch();
     bill->before.at = clock_now(); /* last, because looking takes time */
 }

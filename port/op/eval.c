@@ -19,7 +19,7 @@ PyObject *eval_main(void)
     static PyObject *name;
     if (!name && !(name = PyUnicode_InternFromString("__main__")))
         return NULL;
-    PyObject *main = python_imported(name);
+    PyObject *main = context_main(name);
     PyObject *names = NULL;
     if (main && PyModule_Check(main))
         names = Py_XNewRef(PyModule_GetDict(main));

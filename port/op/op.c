@@ -155,7 +155,7 @@ static PyObject *run_there(const struct op_row *row, struct task *task)
     return task->opts.context ? context_run(task, row->run) : row->run(task);
 }
 
-static bool within; /* main thread */
+static _Thread_local bool within; /* a call of a job */
 
 /* Python's heap is limited in jobs only, and not while we encode. */
 static PyObject *run_limited(const struct op_row *row, struct task *task)
@@ -313,9 +313,10 @@ void op_run_within(const struct request *req, struct buf *out)
     const bool before = within;
     PyObject *captured = capture_now(), *span = span_now();
     struct context_stand stand;
+    struct bill bill;
     context_put_aside(&stand);
     within = true;
-    bill_enter();
+    bill_enter(&bill);
     op_run(req, out);
     bill_leave();
     within = before;

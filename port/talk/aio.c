@@ -29,6 +29,8 @@ static struct {
     PyObject *number; /* erlang._aio.number, a ContextVar */
 } aio = {.news = -1};
 
+static _Thread_local bool is_loop;
+
 static void wake(void);
 
 void aio_init(long most, bool (*is_cancelled)(void), void (*ran_out)(void))
@@ -256,6 +258,7 @@ PyObject *aio_news(void)
 {
     uint64_t count;
     PyObject *news = NULL, *empty = PyList_New(0);
+    is_loop = true; /* nobody else asks */
     ssize_t n = read(aio.news, &count, sizeof count);
     (void)n; /* there may be nothing to read */
     if (empty)
@@ -397,13 +400,17 @@ static long current_number(void)
     return number;
 }
 
-bool aio_put_job(struct buf *out)
+int aio_put_job(struct buf *out)
 {
     const long number = current_number();
     if (number <= 0)
-        return false;
-    awaited_put_id(number, out);
-    return true;
+        return -1;
+    return awaited_put_id(number, out);
+}
+
+bool aio_is_loop(void)
+{
+    return is_loop;
 }
 
 /* ---- the end ---------------------------------------------------------- */

@@ -68,9 +68,12 @@ uint32_t aio_channel(PyObject *future, PyObject *pid, PyObject *question,
                      const struct form *form);
 
 /* In what is awaited, and in all that it has started: appends the Id of the job
- * that has returned it, or none if that is over. False: this is elsewhere, and
- * nothing is appended. GIL held, any thread. */
-bool aio_put_job(struct buf *out);
+ * that has returned it, or none if that is over, and says whether it is not.
+ * -1: this is elsewhere, and nothing is appended. GIL held, any thread. */
+int aio_put_job(struct buf *out);
+
+/* Whether this is the thread of the loop. */
+bool aio_is_loop(void);
 
 /* For the loop: what was handed over since the last call, a list of tuples
  * (number, awaitable or source, captured, span, feed), the last three of which

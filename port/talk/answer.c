@@ -125,19 +125,25 @@ void answer_set_nest(const struct answer_nest *hooks)
     nest = hooks;
 }
 
-void answer_put_job(struct buf *out)
+bool answer_put_job(struct buf *out)
 {
-    if (aio_put_job(out))
-        return;
+    const int found = aio_put_job(out);
+    if (found >= 0)
+        return found;
     if (nest)
-        nest->put_job(out);
-    else
-        put_atom_z(out, "none");
+        return nest->put_job(out);
+    put_atom_z(out, "none");
+    return false;
+}
+
+bool answer_job_runs_here(void)
+{
+    return nest && nest->runs_here();
 }
 
 int answer_nest_begin(uint32_t id)
 {
-    return nest ? nest->begin(id) : 0;
+    return nest && !aio_is_loop() ? nest->begin(id) : 0;
 }
 
 void answer_nest_end(uint32_t id)

@@ -24,7 +24,8 @@ uint32_t answer_begin(struct buf *out, size_t arity, const char *tag);
 /* What may run on a thread while it waits for the answer to a call: requests
  * that Erlang makes within it (loop/nest.h). GIL held but for `waits`. */
 struct answer_nest {
-    void (*put_job)(struct buf *out); /* the Id of what runs, or none */
+    bool (*put_job)(struct buf *out); /* the Id of what runs; false: none */
+    bool (*runs_here)(void);          /* something does, on this very thread */
     int (*begin)(uint32_t id);  /* how deep the call is; 0: nothing may run */
     bool (*waits)(uint32_t id); /* something does; must not wait */
     void (*run)(uint32_t id);
@@ -34,11 +35,15 @@ struct answer_nest {
 /* Call before there are threads. */
 void answer_set_nest(const struct answer_nest *nest);
 
-/* Appends the Id of what runs now, or none; in what is awaited it is that of
- * the job which has returned it. GIL held, any thread. */
-void answer_put_job(struct buf *out);
+/* Appends the Id of what runs now; in what is awaited it is that of the job
+ * which has returned it. False: it is none. GIL held, any thread. */
+bool answer_put_job(struct buf *out);
 
-/* The call with this id begins: what `begin` has said, or 0. */
+/* Whether a job runs on this very thread, and not only in what it awaits. */
+bool answer_job_runs_here(void);
+
+/* The call with this id begins: what `begin` has said; or 0, as on the thread
+ * of the loop, which must go on from where it is. */
 int answer_nest_begin(uint32_t id);
 void answer_nest_end(uint32_t id);
 

@@ -133,7 +133,7 @@ const struct awaited *awaited_tell(void)
     return a;
 }
 
-void awaited_put_id(long number, struct buf *out)
+bool awaited_put_id(long number, struct buf *out)
 {
     lock();
     const struct awaited *a = awaited_of(*link_of(number));
@@ -142,6 +142,7 @@ void awaited_put_id(long number, struct buf *out)
     else
         put_atom_z(out, "none");
     unlock();
+    return a != NULL;
 }
 
 /* ---- streams ---------------------------------------------------------- */

@@ -76,7 +76,8 @@ long long awaited_use_credit(long number, long n);
 /* What the one with this number raises now is about its reply. GIL held. */
 void awaited_blame_reply(long number);
 
-/* Appends the id of the one with this number, or the atom none. */
-void awaited_put_id(long number, struct buf *out);
+/* Appends the id of the one with this number, or the atom none: then it returns
+ * false. */
+bool awaited_put_id(long number, struct buf *out);
 
 #endif

@@ -22,13 +22,20 @@ void call_answered(bool answered)
     is_answered = answered;
 }
 
-static int put_call(struct buf *out, int depth, PyObject *callee,
-                    PyObject *args, PyObject *kwargs)
+/* The job that has called, and how deep the call is; 0, as where no job has
+ * called: nothing may run within it. Returns that. */
+static int put_caller(struct buf *out, uint32_t id)
+{
+    const int depth = answer_put_job(out) ? answer_nest_begin(id) : 0;
+    put_long(out, depth);
+    return depth;
+}
+
+static int put_call(struct buf *out, PyObject *callee, PyObject *args,
+                    PyObject *kwargs)
 {
     struct form form;
     form_init(&form);
-    answer_put_job(out);
-    put_long(out, depth);
     if (value_encode(out, callee, &form, "name") < 0 ||
         value_encode(out, args, &form, "args") < 0)
         return -1;
@@ -55,9 +62,9 @@ static PyObject *call(PyObject *callee, PyObject *args, PyObject *kwargs)
 {
     struct buf out;
     const uint32_t id = begin_call(&out, callee);
-    const int depth = answer_nest_begin(id);
+    const int depth = put_caller(&out, id);
     PyObject *value = NULL;
-    if (put_call(&out, depth, callee, args, kwargs) == 0)
+    if (put_call(&out, callee, args, kwargs) == 0)
         value = ask(&out, id, NULL);
     if (depth > 0)
         answer_nest_end(id);
@@ -104,7 +111,9 @@ static uint32_t begin(PyObject *future, PyObject *callee, PyObject *args,
 {
     struct buf out;
     const uint32_t id = begin_call(&out, callee);
-    int rc = put_call(&out, 0, callee, args, kwargs);
+    answer_put_job(&out);
+    put_long(&out, 0);
+    int rc = put_call(&out, callee, args, kwargs);
     if (rc == 0)
         rc = ask_later(&out, id, future, NULL);
     buf_free(&out);
@@ -205,11 +214,10 @@ PyObject *call_self(void)
     return ask_and_free(&out, id);
 }
 
-/* Whose box is meant: that of what the main thread runs, else the worker's.
- * Depth is what answer_nest_begin has said there. */
-static void put_receiver(struct buf *out, int depth)
+/* Whose box is meant: that of what runs on this thread, else the worker's. */
+static void put_receiver(struct buf *out)
 {
-    if (depth > 0)
+    if (answer_job_runs_here())
         answer_put_job(out);
     else
         put_atom_z(out, "none");
@@ -221,12 +229,9 @@ PyObject *call_receive(long long ms)
     if (!may_ask())
         return NULL;
     const uint32_t id = answer_begin(&out, 4, "take");
-    const int depth = answer_nest_begin(id);
-    put_receiver(&out, depth);
+    put_receiver(&out);
     put_long(&out, ms);
     PyObject *value = answer_ask(&out, id, 0, classes_send_error(), NULL);
-    if (depth > 0)
-        answer_nest_end(id);
     buf_free(&out);
     return value;
 }
@@ -239,10 +244,7 @@ static int send_handler(PyObject *number)
     form_init(&form);
     event_begin(&out, "on_message");
     put_tuple(&out, 2);
-    const int depth = answer_nest_begin(0);
-    put_receiver(&out, depth);
-    if (depth > 0)
-        answer_nest_end(0);
+    put_receiver(&out);
     const int rc = value_encode(&out, number, &form, "number");
     if (rc == 0)
         reply_send(&out);

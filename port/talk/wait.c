@@ -101,7 +101,7 @@ static int look_until(bool (*done)(const void *what), const void *what)
         Py_BEGIN_ALLOW_THREADS
         sleep_a_step(seen);
         Py_END_ALLOW_THREADS
-        if (PyErr_CheckSignals() < 0)
+        if (PyErr_CheckSignals() < 0 || python_raise_async() < 0)
             return -1;
     }
     return wait_refuse();

@@ -21,14 +21,31 @@ static const char CUT[] = "\n" PYTHON_ELLIPSIS " (the rest was cut)\n";
  * not in Python, where a late Cancelled could come between two steps. */
 static PyObject *output_module;
 
+/* The contextvars.ContextVar that takes its place for tasks that run beside the
+ * main thread; NULL: none of them has captured anything. */
+static PyObject *captured_here;
+
 static int set_captured(PyObject *file)
 {
-    return PyObject_SetAttrString(output_module, "captured", file);
+    if (!task_is_aside())
+        return PyObject_SetAttrString(output_module, "captured", file);
+    PyObject *token = PyContextVar_Set(captured_here, file);
+    Py_XDECREF(token);
+    return token ? 0 : -1;
+}
+
+static int begin(void)
+{
+    if (!output_module && !(output_module = python_module("erlang._output")))
+        return -1;
+    if (task_is_aside() && !captured_here)
+        captured_here = python_call("erlang._output", "captures_here", "()");
+    return task_is_aside() && !captured_here ? -1 : 0;
 }
 
 int capture_start(void)
 {
-    if (!output_module && !(output_module = python_module("erlang._output")))
+    if (begin() < 0)
         return -1;
     PyObject *file = python_call("io", "StringIO", "()");
     int rc = file ? set_captured(file) : -1;
@@ -115,7 +132,9 @@ void capture_send(const struct task *task)
 PyObject *capture_now(void)
 {
     PyObject *file = NULL;
-    if (output_module)
+    if (task_is_aside() && captured_here)
+        PyContextVar_Get(captured_here, NULL, &file);
+    else if (!task_is_aside() && output_module)
         file = PyObject_GetAttrString(output_module, "captured");
     PyErr_Clear();
     return file;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * capture: what a job prints goes to its caller instead of the log. One job
- * at a time, in the main thread. GIL held.
+ * at a time, in each thread. GIL held.
  */
 #ifndef PORT_TASK_CAPTURE_H
 #define PORT_TASK_CAPTURE_H

@@ -304,8 +304,12 @@ static void put_back(PyObject *stand, PyObject *name, PyObject *before)
         python_raise_take(exc);
 }
 
+/* What stands in sys.modules is seen by all threads: so only the main thread
+ * has something stand there. */
 PyObject *context_run(struct task *task, PyObject *(*run)(struct task *task))
 {
+    if (task_is_aside())
+        return run(task);
     PyObject *name = PyUnicode_InternFromString(MAIN);
     PyObject *stand = name ? stand_in(&task->opts) : NULL;
     PyObject *before = stand ? python_imported(name) : NULL, *value = NULL;
@@ -322,8 +326,18 @@ PyObject *context_run(struct task *task, PyObject *(*run)(struct task *task))
     return value;
 }
 
+PyObject *context_main(PyObject *name)
+{
+    PyObject *main = python_imported(name);
+    if (main && main == standing.stand && task_is_aside())
+        Py_SETREF(main, Py_XNewRef(standing.before));
+    return main;
+}
+
 void context_put_aside(struct context_stand *stand)
 {
+    if (task_is_aside())
+        return;
     *stand = standing;
     standing = (struct context_stand){NULL, NULL, NULL};
     if (stand->stand)
@@ -333,6 +347,8 @@ void context_put_aside(struct context_stand *stand)
 /* Runs no Python code: an interrupt could keep that from coming to its end. */
 void context_go_on(const struct context_stand *stand)
 {
+    if (task_is_aside())
+        return;
     PyObject *now = stand->stand ? python_imported(stand->name) : NULL;
     if (stand->stand && now == stand->before &&
         PyDict_SetItem(PyImport_GetModuleDict(), stand->name, stand->stand) < 0)

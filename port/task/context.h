@@ -3,7 +3,7 @@
  * context: namespaces that stay from one request to the next, each under the
  * number that the peer has given it. A context is a module by the name of
  * __main__ which sys.modules does not have. The table owns it until it is
- * closed. GIL held, main thread; -1 or NULL comes with an exception.
+ * closed. GIL held; -1 or NULL comes with an exception.
  */
 #ifndef PORT_TASK_CONTEXT_H
 #define PORT_TASK_CONTEXT_H
@@ -39,8 +39,14 @@ PyObject *context_names(const struct task_opts *opts);
 PyObject *context_named(const struct task_opts *opts, PyObject *name);
 
 /* Runs the task, which has a context, with something in sys.modules by which
- * the names of __main__ are the context's. Returns what `run` does. */
+ * the names of __main__ are the context's; but not where tasks run beside the
+ * main thread. Returns what `run` does. */
 PyObject *context_run(struct task *task, PyObject *(*run)(struct task *task));
+
+/* What sys.modules has by this name, which is __main__: for who runs beside the
+ * main thread, without what stands there for a context. A new reference; NULL:
+ * nothing, or an exception is set. */
+PyObject *context_main(PyObject *name);
 
 /* A job begins that runs within a call of one: what stands in sys.modules for
  * that one's context does not do so until the job is over. */

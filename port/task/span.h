@@ -4,8 +4,8 @@
  * span is the current one is in a variable of Python's (contextvars). A job
  * begins without one, or with that of whoever has asked for it, and leaves none
  * behind. A stream stands still within its spans while others run: it keeps
- * what is the current one from step to step. GIL held, main thread, and no
- * exception is set.
+ * what is the current one from step to step. Each thread has its own. GIL held,
+ * and no exception is set.
  */
 #ifndef PORT_TASK_SPAN_H
 #define PORT_TASK_SPAN_H

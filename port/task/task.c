@@ -5,6 +5,18 @@
 
 static void (*on_return)(void); /* set before there are threads */
 
+static _Thread_local bool aside;
+
+void task_go_aside(void)
+{
+    aside = true;
+}
+
+bool task_is_aside(void)
+{
+    return aside;
+}
+
 void task_on_return(void (*hook)(void))
 {
     on_return = hook;

@@ -224,6 +224,17 @@ PyObject *python_plain_str(PyObject *obj)
     return text;
 }
 
+int python_raise_async(void)
+{
+    PyObject *exc = Py_XNewRef(PyThreadState_Get()->async_exc);
+    if (!exc)
+        return 0;
+    PyThreadState_SetAsyncExc(PyThread_get_thread_ident(), NULL);
+    PyErr_SetNone(exc);
+    Py_DECREF(exc);
+    return -1;
+}
+
 void python_set_handled(PyObject *exc)
 {
     PyObject *type = exc ? (PyObject *)Py_TYPE(exc) : NULL;

@@ -79,6 +79,10 @@ PyObject *python_fetch_error(void);
 /* Sets the exception. Takes the reference. */
 void python_raise_take(PyObject *exc);
 
+/* Raises what another thread has told this one to raise at its next bytecode,
+ * if there is anything. 0, or -1 with the exception. */
+int python_raise_async(void);
+
 /* The exception that code without an `except` block of its own handles; NULL:
  * none any more. Where no Python code runs. */
 void python_set_handled(PyObject *exc);

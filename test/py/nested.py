@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Calls of Erlang's functions that call Python again, for test/talk."""
 
+import asyncio
 import logging
 import random
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from functools import partial
 
 import erlang
 
@@ -125,7 +130,7 @@ def tree(depth, seed):
             except erlang.Error as error:
                 total += error.reason[1] == sub
         elif way == "thread":
-            total += in_thread(sub)
+            total += in_thread(erlang.call, "tree", depth - 1, sub)
         else:
             total += erlang.call(way, depth - 1, sub)
     return total
@@ -135,20 +140,78 @@ def by(function, *args):
     return function(*args)
 
 
-def in_thread(value):
-    import threading
+def in_thread(function, *args):
+    """What it returns, or raises, in a thread of its own."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(function, *args).result()
 
-    values = []
-    work = lambda: values.append(erlang.call("echo", value))  # noqa: E731
-    thread = threading.Thread(target=work)
+
+def at_once(n, function, *args):
+    with ThreadPoolExecutor(n) as pool:
+        return [call.result() for call in [pool.submit(function, *args) for _ in range(n)]]
+
+
+async def aside(function, *args):
+    return await asyncio.get_running_loop().run_in_executor(None, partial(copy_context().run, function, *args))
+
+
+async def on_the_loop(function, *args):
+    return function(*args)
+
+
+def where():
+    return threading.current_thread() is threading.main_thread()
+
+
+def number():
+    return threading.get_ident()
+
+
+def same_thread():
+    return number() == erlang.call("python", "nested", "number", [])
+
+
+def later(event, function, *args):
+    """Does so in a thread that goes on when this is over, until that is set."""
+    thread = threading.Thread(target=lambda: seen.append(function(*args)))
     thread.start()
-    thread.join()
-    return values == [value]
+    globals()[event] = thread
+
+
+def over(event):
+    globals()[event].join()
+    return take_seen()
+
+
+def loops(seconds):
+    """Sleeps, but not for long at a time: as what a thread is told is heard."""
+    until = time.monotonic() + seconds
+    try:
+        while time.monotonic() < until:
+            time.sleep(0.001)
+        return "slept"
+    finally:
+        seen.append("inner")
+
+
+def loop_in(options):
+    try:
+        return erlang.call("run", "erlang.call('python', 'nested', 'loops', [20])", options)
+    except BaseException as error:
+        seen.append(type(error).__name__)
+        raise
+    finally:
+        seen.append("outer")
+
+
+def prints(*args):
+    print(*args)
+    return True
 
 
 def expected(depth, seed):
     """The value of the tree, without Erlang."""
     total = 1
     for way, sub in branches(depth, seed):
-        total += 1 if way in ("fail", "thread") else expected(depth - 1, sub)
+        total += 1 if way == "fail" else expected(depth - 1, sub)
     return total

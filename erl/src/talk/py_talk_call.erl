@@ -37,7 +37,7 @@ run(Id, Who, Frame, #{port := Port} = Context) ->
     _ = py_os_port:send(Port, answer(Id, Outcome, Context)),
     ok.
 
-%% A call from a thread that runs no jobs has no depth: nothing runs within it.
+%% A call from a thread that belongs to no job has no depth: nothing runs within it.
 bind(_, 0, _, _) ->
     ok;
 bind(Id, Depth, Caller, #{pool := Name, worker := Worker}) ->

@@ -53,9 +53,6 @@ _parked: dict[int, asyncio.Future[None]] = {}
 # Which of them this code belongs to; talk/aio.c asks.
 number: ContextVar[int] = ContextVar("erlang.job", default=0)
 
-# Where a task prints to that has the option `capture`, and all that it starts.
-_captured: ContextVar[Any] = ContextVar("captured", default=None)
-
 
 _new_loop = asyncio.new_event_loop
 
@@ -133,8 +130,7 @@ def _task(
     context = Context()
     context.run(number.set, n)
     if captured is not None:
-        _output.captured_here = _captured.get
-        context.run(_captured.set, captured)
+        context.run(_output.captures_here().set, captured)
     context.run(_go_on, span)
     if feed is None:
         return context.run(_loop.create_task, _coroutine(awaitable))

@@ -90,7 +90,7 @@ _budget = _Budget()
 listening = False
 # While a job captures: what is printed.  Set by task/capture.c.
 captured: io.StringIO | None = None
-# What goes on beside the jobs may have its own (_aio): a function that gives it.
+# What goes on beside the jobs may have its own: a function that gives it.
 captured_here: Any = None
 
 
@@ -141,6 +141,16 @@ def say(
     _say_dropped(source)
     if not _event(source, level, text, more):
         _budget.drop()
+
+
+def captures_here() -> Any:
+    """The ContextVar of what is captured in a thread, or a task, of its own."""
+    global captured_here
+    if captured_here is None:
+        from contextvars import ContextVar
+
+        captured_here = ContextVar("captured", default=None).get
+    return captured_here.__self__
 
 
 def _kept() -> io.StringIO | None:

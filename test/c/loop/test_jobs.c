@@ -135,7 +135,7 @@ static void test_a_job_stays_cancelled_until_it_is_over(void **state)
     struct request a = named("a");
     jobs_start_stream("a", 1);
     assert_true(jobs_cancel(&a));
-    jobs_tell();
+    jobs_tell(NULL);
     assert_int_equal(order(), JOBS_TOLD);
     assert_int_equal(order(), JOBS_TOLD);
     assert_true(jobs_cancel(&a)); /* once more: it is to be told again */
@@ -155,12 +155,12 @@ static void test_jobs_on_top_of_each_other(void **state)
     struct running below_b, below_c;
     struct job *job_b = new_job('b'), *job_c = new_job('c');
     jobs_start_stream("a", 1);
-    assert_true(jobs_running());
+    assert_true(jobs_run_here());
     jobs_enter(&below_b, job_b);
     jobs_enter(&below_c, job_c);
     assert_true(jobs_cancel(&b));
     assert_int_equal(order(), JOBS_CANCELLED);
-    jobs_tell();
+    jobs_tell(NULL);
     jobs_leave(); /* c */
     assert_int_equal(order(), JOBS_CANCELLED);
     jobs_leave(); /* b, which was not told */
@@ -181,10 +181,10 @@ static void test_jobs_on_top_of_each_other(void **state)
     assert_int_equal(order(), JOBS_CANCELLED);
     jobs_leave();
     assert_false(jobs_done());
-    assert_false(jobs_running());
+    assert_false(jobs_run_here());
     jobs_start_stream("a", 1);
     jobs_cancel(&a);
-    jobs_tell();
+    jobs_tell(NULL);
     jobs_enter(&below_b, job_b); /* while a cleans up */
     assert_int_equal(order(), JOBS_GO_ON);
     jobs_leave();
@@ -197,6 +197,48 @@ static void test_jobs_on_top_of_each_other(void **state)
     jobs_done();
     job_free(job_b);
     job_free(job_c);
+}
+
+static void *run_aside(void *unused)
+{
+    struct line line = {.thread = 7};
+    struct running below;
+    struct job *job = new_job('b');
+    struct request a = named("a"), b = named("b");
+    long ms = -1;
+    assert_true(jobs_line_begin(&line));
+    assert_false(jobs_run_here()); /* it belongs to what main runs */
+    assert_int_equal(jobs_cancel(&a), JOBS_ON_MAIN);
+    assert_true(jobs_is_cancelled());
+    jobs_enter(&below, job);
+    assert_true(jobs_run_here());
+    assert_false(jobs_is_cancelled());
+    assert_null(jobs_cancelled_after(NULL, &ms));
+    assert_int_equal(jobs_cancel(&b), JOBS_ON_OTHER);
+    assert_ptr_equal(jobs_cancelled_after(NULL, &ms), &line);
+    assert_null(jobs_cancelled_after(&line, &ms));
+    jobs_tell(&line);
+    assert_null(jobs_cancelled_after(NULL, &ms));
+    assert_int_equal(order(), JOBS_TOLD);
+    assert_true(jobs_leave());
+    assert_int_equal(jobs_cancel(&b), JOBS_NOWHERE);
+    jobs_enter(&below, job);
+    assert_false(jobs_leave()); /* that it was interrupted before is past */
+    jobs_line_end();
+    job_free(job);
+    return unused;
+}
+
+/* What runs on another thread has a place of its own. */
+static void test_jobs_beside_the_main_thread(void **state)
+{
+    (void)state;
+    pthread_t thread;
+    jobs_start_stream("a", 1);
+    assert_int_equal(pthread_create(&thread, NULL, run_aside, NULL), 0);
+    pthread_join(thread, NULL);
+    assert_int_equal(order(), JOBS_CANCELLED);
+    assert_false(jobs_done());
 }
 
 static void test_an_order_has_an_age(void **state)
@@ -379,6 +421,7 @@ int main(void)
         cmocka_unit_test(test_a_job_stays_cancelled_until_it_is_over),
         cmocka_unit_test(test_what_runs_is_recalled),
         cmocka_unit_test(test_jobs_on_top_of_each_other),
+        cmocka_unit_test(test_jobs_beside_the_main_thread),
         cmocka_unit_test(test_an_order_has_an_age),
         cmocka_unit_test(test_the_start_of_python_is_no_job),
         cmocka_unit_test(test_a_long_job_is_noticed),

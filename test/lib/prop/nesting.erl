@@ -47,9 +47,9 @@ place() ->
 %% ---------------------------------------------------------------------------
 %% What a pool can do
 %%
-%% Waits are the pools with a main thread that waits for this part: what it asks of them
-%% runs within that. Shut are those with one that waits for something else, such as a
-%% thread or a loop: what is asked of them may wait for ever.
+%% Waits are the pools with a thread that waits for this part: what it asks of them
+%% runs within that. Shut are those with a main thread that waits for something else, such as
+%% a loop: what is asked of them may wait for ever.
 
 possible({_, Steps, End}, Pools) ->
     {0, lists:append([possible_step(Step, Pools) || Step <- Steps]), End}.
@@ -83,7 +83,7 @@ left(How, thread, Pool, {Waits, Shut}) when How =:= coroutine; How =:= await -> 
 left(How, _, _, {Waits, Shut}) when How =:= coroutine; How =:= await -> {[], Waits ++ Shut};
 left(asynchronous_stream, _, Pool, {Waits, Shut}) -> {[], [Pool | Waits] ++ Shut};
 left(How, Way, Pool, {Waits, Shut}) when How =:= spawn; How =:= parallel; How =:= chunk -> left(call, Way, Pool, {[], Waits ++ Shut});
-left(_, Way, Pool, {Waits, Shut}) when Way =:= thread; Way =:= loop -> {[], [Pool | Waits] ++ Shut};
+left(_, loop, Pool, {Waits, Shut}) -> {[], [Pool | Waits] ++ Shut};
 left(_, _, Pool, {Waits, Shut}) -> {[Pool | Waits], Shut}.
 
 numbered(Program) ->
