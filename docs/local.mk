@@ -12,6 +12,7 @@ dist_guide_DATA = \
 	docs/handles.md \
 	docs/coming_from_erlang_python.md \
 	docs/asyncio.md \
+	docs/threads.md \
 	docs/memory.md \
 	docs/limits.md \
 	docs/recycling.md \

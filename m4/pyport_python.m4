@@ -123,7 +123,7 @@ AC_DEFUN([_PYPORT_PYTHON_SHARED_FLAGS], [
 # often not position independent, hence no-pie; extension modules look their
 # symbols up in the program, hence export-dynamic. Debian 13 builds its archive
 # with an archive that it does not install, and which only the built-in module
-# _sha2 needs: port/loop/sha2.h.
+# _sha2 needs: port/process/sha2.h.
 AC_DEFUN([_PYPORT_PYTHON_STATIC_FLAGS], [
   py_static_libs="$py_archive $py_modlibs $py_syslibs -lm"
   py_sha2_archive=Modules/_hacl/libHacl_Hash_SHA2.a
@@ -159,7 +159,7 @@ AC_DEFUN([_PYPORT_TRY_PYTHON], [
 m4_define([_PYPORT_EMBED_PROGRAM], [AC_LANG_SOURCE([[
 #include <Python.h>
 #ifdef PYPORT_NO_SHA2
-#include "$srcdir/port/loop/sha2.h"
+#include "$srcdir/port/process/sha2.h"
 #define STUB(name) void name(void) {}
 SHA2_MISSING(STUB)
 #endif

@@ -109,11 +109,13 @@ port_libport_a_SOURCES = \
 	port/process/guard.c port/process/guard.h \
 	port/process/limit.c port/process/limit.h \
 	port/process/options.c port/process/options.h \
+	port/process/sha2.c port/process/sha2.h \
 	port/process/signals.c port/process/signals.h \
 	port/process/thread.c port/process/thread.h \
 	port/process/venv.c port/process/venv.h \
 	port/loop/aide.c port/loop/aide.h \
 	port/loop/clerk.c port/loop/clerk.h \
+	port/loop/crew.c port/loop/crew.h \
 	port/loop/handlers.c port/loop/handlers.h \
 	port/loop/interp.c port/loop/interp.h \
 	port/loop/interrupt.c port/loop/interrupt.h \
@@ -125,7 +127,6 @@ port_libport_a_SOURCES = \
 	port/loop/reader.c port/loop/reader.h \
 	port/loop/route.c port/loop/route.h \
 	port/loop/sentinel.c port/loop/sentinel.h \
-	port/loop/sha2.c port/loop/sha2.h \
 	port/loop/spoil.c port/loop/spoil.h \
 	port/loop/work.c port/loop/work.h
 

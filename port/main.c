@@ -16,6 +16,7 @@
 
 #include "loop/aide.h"
 #include "loop/clerk.h"
+#include "loop/crew.h"
 #include "loop/interp.h"
 #include "loop/interrupt.h"
 #include "loop/nest.h"
@@ -93,6 +94,7 @@ static void install_hooks(const struct options *options)
     wait_set_reader(reader_help);
     nest_init();
     aio_init(options->concurrency, jobs_is_cancelled, pause_at_once);
+    crew_init(options->threads);
     code_allow_await(options->concurrency > 0);
     multicall_init(work_goes_on);
     task_on_return(fork_end_child);

@@ -93,6 +93,7 @@ test_scripts = \
 	test/call/stream.escript \
 	test/call/stream_async.escript \
 	test/call/tags.escript \
+	test/call/threads.escript \
 	test/call/uvloop.escript \
 	test/call/values.escript \
 	test/call/where.escript \
@@ -167,6 +168,7 @@ test_scripts = \
 	test/program/program.escript \
 	test/program/random.escript \
 	test/program/static.escript \
+	test/program/threads.escript \
 	test/program/version.escript \
 	test/talk/chains.escript \
 	test/talk/channel.escript \
@@ -243,6 +245,7 @@ test_data = \
 	test/py/callbacks.py \
 	test/py/chatty.py \
 	test/py/clean.py \
+	test/py/crew.py \
 	test/py/drip.py \
 	test/py/farewell.py \
 	test/py/forks.py \
@@ -267,6 +270,7 @@ test_data = \
 	test/py/raiser.py \
 	test/py/samples.py \
 	test/py/shared.py \
+	test/py/slow_import.py \
 	test/py/spans.py \
 	test/py/terminal.py \
 	test/py/waits.py \

@@ -40,6 +40,7 @@
     drain :: non_neg_integer(),
     few = 0 :: non_neg_integer(),       % that can do the work of a crowd (py_pool_load)
     ahead = 0 :: non_neg_integer(),     % how much each of these may have
+    threads = 1 :: pos_integer(),       % on how many each worker runs calls
     refuses = false :: boolean()        % whether something may be in quarantine
 }).
 
@@ -98,9 +99,10 @@
                    | {handle, false | {uses, _, _}}
                    | {uses, pos_integer(), Owner :: pid()},     % … or what it uses there
     context = none :: none | pos_integer(),     % where its names are, if it is in one
+    threaded = false :: boolean(),      % whether it may run beside others, on a thread
     recycle = true :: boolean(),        % whether it counts (py_worker_tenure)
     bill = false :: boolean(),          % whether its caller wants to see it
-    aside = none :: none | py_ask:from(),   % who hears when it is awaited
+    aside = none :: none | py_ask:from(),   % who hears when it is beside others
     returned = false :: boolean(),
     within = none :: none | py_wire:id(),   % the call from Python that it runs within
     calls = none :: none | py_multicall:calls(),    % if it is several: what is given back

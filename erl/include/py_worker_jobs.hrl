@@ -8,8 +8,10 @@
 %%   waiting          here: the program does not have it yet
 %%   sent             the program has it and has certainly not started it
 %%   {started, main}  the program may have started it, on its main thread
+%%   {started, thread}  it runs on a thread beside the main one
+%%   {started, stuck}   the same, and was cancelled a while ago
 %%   {started, loop}  the program awaits what it has returned
--type job_state() :: waiting | sent | {started, main | loop}.
+-type job_state() :: waiting | sent | {started, main | thread | stuck | loop}.
 
 %% `left': nobody waits for the answer any more, but the program has the request
 %% and may be running it. `recalled': the program was asked to give it back.
@@ -53,5 +55,8 @@
     | {ended, py_wire:id()}
     %% What is awaited was cancelled, and the program's loop has not gone round since.
     | {unheard, py_wire:id()}
+    %% So many threads of the program do not stop, or one for so long, that it should not
+    %% run anything new.
+    | stuck
     %% The next rung of the ladder: log it; close the port and kill what stays.
     | {rung, interrupt | close}.

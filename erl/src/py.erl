@@ -129,6 +129,7 @@
     handles => pos_integer() | infinity,
     concurrency => pos_integer(),
     loop => asyncio | uvloop,
+    threads => pos_integer(),
     max_frame => pos_integer(),
     logs => boolean(),
     memory => memory_limits(),

@@ -11,7 +11,6 @@
 #include "loop/handlers.h"
 #include "loop/interrupt.h"
 #include "loop/paths.h"
-#include "loop/sha2.h"
 #include "loop/spoil.h"
 #include "op/objects.h"
 #include "process/crash.h"
@@ -19,6 +18,7 @@
 #include "process/limit.h"
 #include "memory/heap_hook.h"
 #include "memory/heap_numpy.h"
+#include "process/sha2.h"
 #include "process/venv.h"
 #include "talk/wait.h"
 #include "talk/module.h"
@@ -109,6 +109,8 @@ static int set_up(const struct options *options)
     if (none && guard_holds() == GUARD_PYTHON)
         Py_SETREF(none, python_call("erlang._guard", "install", "()"));
     Py_XDECREF(none);
+    if (none && options->threads > 1) /* whoever imports it first is main */
+        Py_SETREF(none, python_module("threading"));
     if (none && heap_hook_counts())
         return heap_numpy_watch();
     return none ? 0 : -1;

@@ -128,7 +128,8 @@ static bool is_good(PyObject *frames, unsigned long thread)
 {
     PyObject *key = frames ? PyLong_FromUnsignedLong(thread) : NULL;
     PyObject *frame = key ? python_dict_get(frames, key) : NULL;
-    const bool good = !frame || !moment_takes_locks(frame);
+    const bool good =
+        !frame || (!moment_takes_locks(frame) && !moment_imports(frame));
     Py_XDECREF(key);
     Py_XDECREF(frame);
     PyErr_Clear();

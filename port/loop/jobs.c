@@ -57,15 +57,25 @@ void jobs_init(void)
 
 /* ---- lines ------------------------------------------------------------ */
 
-bool jobs_line_begin(struct line *line)
+void jobs_line_add(struct line *line)
 {
-    if (own)
-        return false;
-    own = line;
     lock();
     line->next = jobs.others;
     jobs.others = line;
     unlock();
+}
+
+void jobs_line_take(struct line *line)
+{
+    own = line;
+}
+
+bool jobs_line_begin(struct line *line)
+{
+    if (own)
+        return false;
+    jobs_line_take(line);
+    jobs_line_add(line);
     return true;
 }
 
@@ -162,20 +172,32 @@ struct job *jobs_remove(const struct request *req)
 
 /* ---- running ---------------------------------------------------------- */
 
+static struct running running_now(const char *id, size_t n)
+{
+    return (struct running){.id = id, .id_len = n, .order = JOBS_GO_ON};
+}
+
 /* With the lock. */
 static void begin(const char *id, size_t n)
 {
-    jobs.main.top =
-        (struct running){.id = id, .id_len = n, .order = JOBS_GO_ON};
+    jobs.main.top = running_now(id, n);
     jobs.serial++;
     if (jobs.asleep)
         pthread_cond_signal(&jobs.wake);
 }
 
-struct job *jobs_start_next(void)
+/* With the lock. */
+static bool is_aside(const struct queued *first)
 {
+    return first && ((const struct job *)first)->aside;
+}
+
+struct job *jobs_start_next(bool aside)
+{
+    struct job *job = NULL;
     lock();
-    struct job *job = unlink_job(&jobs.waiting.first);
+    if (aside || !is_aside(jobs.waiting.first))
+        job = unlink_job(&jobs.waiting.first);
     if (job)
         begin(job->req.frame + job->req.id_at, job->req.id_len);
     unlock();
@@ -202,6 +224,36 @@ bool jobs_done(void)
         fds_kick();
     jobs.watched = false;
     bool raised = jobs.main.top.raised;
+    unlock();
+    return raised;
+}
+
+bool jobs_next_is_aside(void)
+{
+    lock();
+    const bool is = is_aside(jobs.waiting.first);
+    unlock();
+    return is;
+}
+
+struct job *jobs_start_aside(struct line *line)
+{
+    struct job *job = NULL;
+    lock();
+    if (is_aside(jobs.waiting.first)) {
+        job = unlink_job(&jobs.waiting.first);
+        line->top =
+            running_now(job->req.frame + job->req.id_at, job->req.id_len);
+    }
+    unlock();
+    return job;
+}
+
+bool jobs_aside_done(void)
+{
+    lock();
+    const bool raised = own->top.raised;
+    own->top = (struct running){.id = NULL};
     unlock();
     return raised;
 }
@@ -298,6 +350,19 @@ void jobs_cancel_running(void)
         last = last->below;
     if (last->id)
         cancel_down_to(&jobs.main, last);
+    unlock();
+}
+
+void jobs_cancel_others(void)
+{
+    lock();
+    for (struct line *line = jobs.others; line; line = line->next) {
+        const struct running *last = &line->top;
+        while (last->below && last->below->id)
+            last = last->below;
+        if (last->id)
+            cancel_down_to(line, last);
+    }
     unlock();
 }
 

@@ -22,6 +22,7 @@ struct job {
     struct frame *frame; /* owned */
     struct request req;
     long within; /* the CallId that it runs within (nest.h), or 0 */
+    bool aside;  /* it may run beside the main thread (crew.h) */
 };
 
 /* The link that points to the job in this queue which has the id of `req`, or
@@ -44,13 +45,23 @@ bool jobs_waiting(void);
 /* Takes the waiting job with the same id as `req` out, or NULL. */
 struct job *jobs_remove(const struct request *req);
 
+struct line;
+
 /* What the main thread runs: the oldest waiting job, which the caller owns then
- * (NULL: none waits); a step of the stream with that id; or Python's start. All
- * are watched alike, and below each is called a job. It, or the id, stays valid
+ * (NULL: none waits, or it may run aside, and is to be started only if
+ * `aside`); a step of the stream with that id; or Python's start. All are
+ * watched alike, and below each is called a job. It, or the id, stays valid
  * until jobs_done. */
-struct job *jobs_start_next(void);
+struct job *jobs_start_next(bool aside);
 void jobs_start_stream(const char *id, size_t n);
 void jobs_start_python(void);
+
+/* Whether the oldest waiting job may run beside the main thread. If so, takes
+ * it out as what runs on the thread that has this line, until jobs_aside_done,
+ * which that thread calls, and which returns what jobs_done does. */
+bool jobs_next_is_aside(void);
+struct job *jobs_start_aside(struct line *line);
+bool jobs_aside_done(void);
 
 /* The job is over. True: it had been cancelled, and an exception was raised. */
 bool jobs_done(void);
@@ -79,6 +90,11 @@ struct line {
 bool jobs_line_begin(struct line *line);
 void jobs_line_end(void);
 
+/* The first in two steps: another thread will have this line, which is watched
+ * from now on; and that thread takes it. */
+void jobs_line_add(struct line *line);
+void jobs_line_take(struct line *line);
+
 /* A job that runs on top of what runs on this thread, within a call of it: what
  * is below is put aside, into memory of the caller's, until jobs_leave. If that
  * one is cancelled and has not been told, so is what is on top. For the
@@ -103,6 +119,9 @@ enum jobs_where jobs_cancel(const struct request *req);
 
 /* Cancels whatever runs on the main thread. */
 void jobs_cancel_running(void);
+
+/* Cancels whatever runs on other threads. */
+void jobs_cancel_others(void);
 
 /* What runs and has the id of `req` is to begin nothing more. */
 void jobs_recall(const struct request *req);

@@ -3,6 +3,14 @@
 
 #include "loop/moment.h"
 
+/* The module that imports others, and what it is called once somebody has
+ * imported it. */
+#define FROZEN "_frozen_importlib"
+#define IMPORTLIB "importlib._bootstrap"
+
+/* How many frames are looked at. */
+#define FRAMES_MAX 200
+
 static PyObject *locking; /* a frozenset of names, constant afterwards */
 
 /* Where the main thread was last seen in one of these modules. The frame is
@@ -59,6 +67,31 @@ bool moment_takes_locks(PyObject *frame)
     Py_XDECREF(root);
     PyErr_Clear();
     return takes;
+}
+
+static bool is_importlib(PyObject *frame)
+{
+    PyObject *name = module_name(frame);
+    const bool is =
+        name && (PyUnicode_CompareWithASCIIString(name, FROZEN) == 0 ||
+                 PyUnicode_CompareWithASCIIString(name, IMPORTLIB) == 0);
+    Py_XDECREF(name);
+    PyErr_Clear();
+    return is;
+}
+
+bool moment_imports(PyObject *frame)
+{
+    bool found = false;
+    Py_INCREF(frame);
+    for (int i = 0; frame && frame != Py_None && i < FRAMES_MAX && !found;
+         i++) {
+        found = is_importlib(frame);
+        Py_SETREF(frame, PyObject_GetAttrString(frame, "f_back"));
+    }
+    Py_XDECREF(frame);
+    PyErr_Clear();
+    return found;
 }
 
 static long instruction_of(PyObject *frame)

@@ -30,4 +30,9 @@ void moment_forget(void);
  * places. Runs no Python code. */
 bool moment_takes_locks(PyObject *frame);
 
+/* Whether the code of this frame runs because something is being imported: a
+ * package whose import is interrupted may not be imported any more, and other
+ * threads may be waiting for it. Runs no Python code. */
+bool moment_imports(PyObject *frame);
+
 #endif

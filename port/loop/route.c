@@ -8,6 +8,7 @@
 
 #include "loop/aide.h"
 #include "loop/clerk.h"
+#include "loop/crew.h"
 #include "loop/jobs.h"
 #include "loop/nest.h"
 #include "loop/pause.h"
@@ -274,6 +275,7 @@ static void request(struct job *job, bool busy)
         clerk_push(job);
         return;
     }
+    job->aside = crew_is_on() && op_may_run_aside(&job->req);
     if (kind == OP_STREAM)
         stream_expect(&job->req); /* first: the job may run at once */
     if (jobs_push(job))

@@ -3,6 +3,7 @@
 
 #include "loop/work.h"
 
+#include "loop/crew.h"
 #include "loop/handlers.h"
 #include "loop/jobs.h"
 #include "loop/moment.h"
@@ -26,18 +27,28 @@ struct work {
     struct stream *stream;
 };
 
-static bool is_idle(void)
+/* Whether the next job waits for a thread. */
+static bool is_held_up(void)
 {
-    return pause_holds() || (!jobs_waiting() && !stream_ready());
+    return crew_is_on() && crew_holds_up();
 }
 
-/* Reads a frame; waits for one only when there is nothing else to do. That can
- * be known only with the role, because all work comes from the reader, and the
- * sentinel may have had the role until now. */
+static bool is_idle(bool held_up)
+{
+    return pause_holds() || (!stream_ready() && (held_up || !jobs_waiting()));
+}
+
+/* Reads a frame; waits for one only when there is nothing else to do, and then
+ * also for a thread that the next job waits for. That can be known only with
+ * the role, because all work comes from the reader, and the sentinel may have
+ * had the role until now. */
 static enum reader_status read_frame(void)
 {
     reader_take();
-    enum reader_status status = reader_read(is_idle(), false);
+    const bool held_up = is_held_up(), idle = is_idle(held_up);
+    if (held_up && idle)
+        reader_wait(-1);
+    enum reader_status status = reader_read(idle && !held_up, false);
     reader_give();
     return status;
 }
@@ -54,6 +65,14 @@ static struct stream *start_stream(void)
     return stream;
 }
 
+/* The next job for the main thread, if there is one. */
+static struct job *start_job(void)
+{
+    if (crew_is_on() && crew_start_next())
+        return NULL;
+    return jobs_start_next(!crew_is_there());
+}
+
 /* Jobs and streams take turns. */
 static void start(struct work *work, bool stream_first)
 {
@@ -63,7 +82,7 @@ static void start(struct work *work, bool stream_first)
     if (stream_first)
         work->stream = start_stream();
     if (!work->stream)
-        work->job = jobs_start_next();
+        work->job = start_job();
     if (!work->job && !work->stream)
         work->stream = start_stream();
 }
@@ -107,6 +126,8 @@ static void done(void)
 
 static void run_job(struct job *job, struct buf *out)
 {
+    if (job->aside)
+        crew_say(job);
     op_run(&job->req, out);
     done();
     job_free(job);
@@ -141,6 +162,9 @@ int work_until_end(void)
         buf_shrink(&out);
     }
     buf_free(&out);
+    if (!reader_was_asked() && crew_is_on())
+        output_close(); /* as if the program had died: see sentinel.c */
+    crew_end();
     streams_drop();
     aio_end();
     context_close_all();

@@ -41,9 +41,9 @@ static struct {
     _Atomic(size_t) refused; /* bytes, by the last job; 0: nothing */
     _Atomic(size_t) used;    /* at that time */
     _Atomic(bool) relieved;  /* the job has got its reserve */
-    _Atomic(bool) running;
-    unsigned asked;   /* whether it is nearly full, since it may be */
-    bool nearly_full; /* when that was looked into last */
+    _Atomic(int) running;    /* jobs */
+    unsigned asked;          /* whether it is nearly full, since it may be */
+    bool nearly_full;        /* when that was looked into last */
 } account = {
     .limit = HEAP_NO_LIMIT,
     .base = HEAP_NO_LIMIT,
@@ -254,25 +254,30 @@ static void limit_job(size_t ceiling)
     set(&account.enough, ceiling);
 }
 
-/* Each item of a stream is a job here: so no store waits for others. */
-static void set_running(bool running)
+/* Each item of a stream is a job here: so no store waits for others. Returns
+ * how many run. */
+static int count_running(int more)
 {
-    atomic_store_explicit(&account.running, running, memory_order_relaxed);
+    const int n =
+        atomic_load_explicit(&account.running, memory_order_relaxed) + more;
+    atomic_store_explicit(&account.running, n, memory_order_relaxed);
+    return n;
 }
 
 void heap_account_begin_job(void)
 {
     const size_t limit = get(&account.limit);
+    if (count_running(1) > 1)
+        return;
     set(&account.refused, 0);
-    set_running(true);
     if (limit != HEAP_NO_LIMIT)
         limit_job(ceiling_at_start(limit));
 }
 
 void heap_account_end_job(void)
 {
-    set_running(false);
-    limit_job(HEAP_NO_LIMIT);
+    if (account.running == 0 || count_running(-1) == 0)
+        limit_job(HEAP_NO_LIMIT);
 }
 
 void heap_account_forget_refusal(void)

@@ -46,7 +46,8 @@ bool heap_account_has_room(size_t taken, size_t used);
 /* The calling thread is never refused anything. */
 void heap_account_exempt_thread(void);
 
-/* A job begins and ends. Main thread. */
+/* A job begins and ends. Of several at once the first begins and the last ends:
+ * what is limited is the heap, in between. With the GIL. */
 void heap_account_begin_job(void);
 void heap_account_end_job(void);
 

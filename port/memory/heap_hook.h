@@ -31,7 +31,7 @@ PyStatus heap_hook_install(const struct heap_hook_options *options);
 bool heap_hook_counts(void);
 
 /* A job, or a step of a stream, begins and ends: in between, what it may have
- * is limited. `failed`: with an exception. Main thread, GIL held. Never raises.
+ * is limited. `failed`: with an exception. GIL held. Never raises.
  */
 void heap_hook_begin_job(void);
 void heap_hook_end_job(bool failed);

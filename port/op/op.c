@@ -325,6 +325,25 @@ void op_run_within(const struct request *req, struct buf *out)
     span_go_on_take(span);
 }
 
+bool op_may_run_aside(const struct request *req)
+{
+    const struct op_row *row = find(req);
+    struct task_opts opts;
+    struct err err = {""};
+    return row &&
+           (row->run == op_call || row->run == op_eval ||
+            row->run == op_method || row->run == op_keep) &&
+           task_opts_read(req, &opts, &err) == 0 && !opts.context;
+}
+
+void op_run_aside(const struct request *req, struct buf *out)
+{
+    struct bill bill;
+    bill_enter(&bill);
+    op_run(req, out);
+    bill_leave();
+}
+
 void op_run_bare(const struct request *req, struct buf *out)
 {
     struct task task = {.req = req, .at = req->args_at};

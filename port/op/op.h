@@ -40,6 +40,14 @@ void op_run(const struct request *req, struct buf *out);
  * the heap holds for both. */
 void op_run_within(const struct request *req, struct buf *out);
 
+/* Whether the request may run on a thread beside the main one: it calls
+ * something, and needs neither __main__ as it is afterwards nor a context.
+ * Needs no GIL. */
+bool op_may_run_aside(const struct request *req);
+
+/* As op_run, on such a thread. */
+void op_run_aside(const struct request *req, struct buf *out);
+
 /* The function of one row: decodes its arguments and does what is asked.
  * Returns a new reference, or NULL with an exception. GIL held. */
 typedef PyObject *op_fn(struct task *task);

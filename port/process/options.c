@@ -45,6 +45,7 @@ static const char usage[] =
     "                     (default " INTERRUPT_GRACE_DEFAULT ")\n"
     "  --worker N         its number in its pool, for erlang.worker()\n"
     "  --concurrency N    await coroutines, at most so many at a time\n"
+    "  --threads N        run calls on so many threads beside each other\n"
     "  --pause            wait for `resume` after a job that has run out of"
     " memory\n"
     "  --address-space BYTES, --data BYTES, --files N, --core BYTES\n"
@@ -131,6 +132,7 @@ static const struct option longs[] = {
     {"interrupt-grace", required_argument, NULL, 'i'},
     {"worker", required_argument, NULL, 'w'},
     {"concurrency", required_argument, NULL, 'n'},
+    {"threads", required_argument, NULL, 't'},
     {"pause", no_argument, NULL, 'P'},
     {"heap", required_argument, NULL, 'b'},
     {"account", no_argument, NULL, 'a'},
@@ -194,6 +196,9 @@ static void read_numeric(int option, struct options *options)
     else if (option == 'n')
         options->concurrency = read_number(
             optarg, 1, WAITING_MAX, "--concurrency wants a number, not ");
+    else if (option == 't')
+        options->threads = read_number(optarg, 1, MOST_THREADS,
+                                       "--threads wants a number, not ");
     else
         options->worker =
             read_number(optarg, 1, INT_MAX, "--worker wants a number, not ");
@@ -229,6 +234,7 @@ static void read_option(int option, struct options *options)
     case 'm':
     case 'i':
     case 'n':
+    case 't':
     case 'w':
         read_numeric(option, options);
         return;

@@ -21,6 +21,7 @@ struct options {
     struct limits limits;
     long interrupt_grace; /* ms */
     long worker;          /* its number in its pool; 0: not given */
+    long threads;         /* on how many jobs run; 0, 1: on the main one */
     long concurrency;     /* how many jobs are awaited at a time; 0: none */
     struct heap_hook_options heap;
     bool pause; /* after a job that has run out of memory */

@@ -71,7 +71,8 @@ static int start(void)
         python_call("erlang._aio", "start", "(il)", aio.news, aio.most);
     if (none && !aio.number)
         aio.number = python_attribute("erlang._aio", "number");
-    if (none && aio.number)
+    if (none && aio.number &&
+        !aio.begun) /* another thread may have been here */
         aio.begun = PyList_New(0);
     Py_XDECREF(none);
     return aio.begun ? 0 : -1;

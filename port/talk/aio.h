@@ -28,7 +28,7 @@ bool aio_is_on(void);
 /* Hands the value of a job over; `root` is what it will be called in errors,
  * NULL: its reply is a bare `ok`, or `keeps`: the number of what is kept. Takes
  * `captured`, to which goes what is printed (NULL: to nobody). 0: the job's
- * reply will come from the loop; -1 with an exception. GIL held, main thread.
+ * reply will come from the loop; -1 with an exception. GIL held.
  */
 int aio_begin_take(const struct task *task, PyObject *value, const char *root,
                    bool keeps, PyObject *captured);

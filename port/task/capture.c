@@ -43,6 +43,21 @@ static int begin(void)
     return task_is_aside() && !captured_here ? -1 : 0;
 }
 
+static _Thread_local bool is_apart;
+
+/* What stands for no file. */
+static PyObject *nowhere(void)
+{
+    return is_apart ? Py_False : Py_None;
+}
+
+void capture_apart(void)
+{
+    is_apart = true;
+    if (begin() < 0 || set_captured(nowhere()) < 0)
+        PyErr_Clear();
+}
+
 int capture_start(void)
 {
     if (begin() < 0)
@@ -57,7 +72,7 @@ PyObject *capture_stop(void)
 {
     PyObject *exc = python_fetch_error();
     PyObject *file = capture_now();
-    if (set_captured(Py_None) < 0)
+    if (set_captured(nowhere()) < 0)
         PyErr_Clear();
     if (exc)
         python_raise_take(exc);

@@ -12,6 +12,10 @@
 /* From now on what is printed is kept. 0, or -1 with an exception. */
 int capture_start(void);
 
+/* For a thread whose tasks print to nobody but those who have asked for it:
+ * what the main thread captures has nothing to do with them. Never raises. */
+void capture_apart(void);
+
 /* Sends what was printed as {Id, {output, Text}}, ahead of the reply, and ends
  * the capture. A text that does not fit is cut, and says so. Never raises; an
  * exception that is set stays set. */

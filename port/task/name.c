@@ -45,7 +45,8 @@ static PyObject *imported(PyObject *name)
     if (module && (!spec || *place_of(spec) != spec)) {
         if (spec && is_over(spec))
             Py_XSETREF(*place_of(spec), Py_NewRef(spec));
-        Py_SETREF(module, PyErr_Occurred() ? NULL : PyImport_GetModule(name));
+        Py_SETREF(module,
+                  PyErr_Occurred() ? NULL : python_imported_whole(name));
     }
     Py_XDECREF(spec);
     return module;

@@ -16,12 +16,24 @@ PyObject *python_imported(PyObject *name)
     return python_dict_get(PyImport_GetModuleDict(), name);
 }
 
+/* Another thread may have been importing it, and have failed, while this one
+ * waited for that: then it is not there any more. */
+PyObject *python_imported_whole(PyObject *name)
+{
+    PyObject *module = PyImport_GetModule(name);
+    PyObject *now = module ? python_imported(name) : NULL;
+    if (module != now)
+        Py_CLEAR(module);
+    Py_XDECREF(now);
+    return module;
+}
+
 /* A module that is there already does not need Python's own import, which runs
  * `builtins.__import__` and takes 50 times as long. */
 PyObject *python_module(const char *name)
 {
     PyObject *key = PyUnicode_FromString(name);
-    PyObject *module = key ? PyImport_GetModule(key) : NULL;
+    PyObject *module = key ? python_imported_whole(key) : NULL;
     Py_XDECREF(key);
     if (module == Py_None) /* says that it must not be imported */
         Py_CLEAR(module);

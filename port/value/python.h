@@ -23,6 +23,9 @@
  * exception when there is nothing. Runs no Python code. */
 PyObject *python_imported(PyObject *name);
 
+/* The same, once its import is over, if another thread is at that. */
+PyObject *python_imported_whole(PyObject *name);
+
 /* Imports (or finds) a module by its full name. */
 PyObject *python_module(const char *name);
 

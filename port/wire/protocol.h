@@ -88,6 +88,9 @@
 /* The greatest N of {more, Id, N} and {ack, N}: sums of many still fit. */
 #define COUNT_MAX 2147483647
 
+/* The most Python threads on which a program runs jobs. */
+#define MOST_THREADS 256
+
 /* Calls from Python within which requests run, which call again, and so on. */
 #define MOST_NESTED 16
 
@@ -117,7 +120,7 @@
     /* replies */ \
     X(ok) X(error) X(chunk) X(part) X(output) X(bill) X(kept) X(undefined) \
     X(badarg) X(cancelled) X(not_started) X(overloaded) X(start_failed) \
-    X(unsupported) X(awaiting) \
+    X(unsupported) X(awaiting) X(threaded) \
     /* values */ \
     X(true) X(false) X(none) X(nan) X(infinity) X(neg_infinity) X(ndarray) \
     X(float) X(complex) X(decimal) X(date) X(time) X(datetime) X(timedelta) \

@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "loop/sha2.h"
+#include "process/sha2.h"
 #include "talk/module.h"
 #include "value/classes.h"
 #include "value/exception.h"

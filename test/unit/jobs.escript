@@ -126,8 +126,7 @@ push(#req{reply_to = Id} = Req, Max, Jobs) ->
     py_worker_jobs:push(Id, Req, Max, Jobs).
 
 %% These jobs wait.
-waiting(Reqs) ->
-    waiting(Reqs, py_worker_jobs:new(100)).
+waiting(Reqs) -> waiting(Reqs, new()).
 
 waiting(Reqs, Jobs) ->
     lists:foldl(fun(Req, J) -> {[], Next} = push(Req, J), Next end, Jobs, Reqs).
@@ -197,7 +196,7 @@ other_window() ->
     ?assertMatch({[17], _}, send(Left)).
 
 due() ->
-    {[], Jobs} = py_worker_jobs:set_window({16, 16, 2}, py_worker_jobs:new(100)),
+    {[], Jobs} = py_worker_jobs:set_window({16, 16, 2}, new()),
     {_, Sent} = send(waiting([req(1), req(2)], Jobs)),
     {First, One} = py_worker_jobs:reply(1, frame(1), Sent),
     {Second, Two} = py_worker_jobs:reply(2, frame(2), One),
@@ -308,7 +307,7 @@ unwanted_chunk() ->
     ?assertMatch({[progress, {ended, 1}], _}, py_worker_jobs:reply(1, done(1), Jobs)).
 
 soonest() ->
-    ?assertEqual(infinity, py_worker_jobs:soonest(py_worker_jobs:new(100))),
+    ?assertEqual(infinity, py_worker_jobs:soonest(new())),
     Jobs = sent([until(30, req(1)), until(10, req(2)), until(20, req(3))]),
     ?assertEqual(10, py_worker_jobs:soonest(Jobs)),
     {_, Later} = py_worker_jobs:expire(10, Jobs),
@@ -369,7 +368,7 @@ leave_until() ->
      end || {Deadline, Until} <- [{5, 5}, {20, 10}, {infinity, 10}]].
 
 far_too_many() ->
-    {[], Wide} = py_worker_jobs:set_window({16, 16, 1000}, py_worker_jobs:new(100)),
+    {[], Wide} = py_worker_jobs:set_window({16, 16, 1000}, new()),
     Reqs = [req(Id) || Id <- lists:seq(1, 14)] ++ [bound(15), req(16), req(17)],
     {_, Sent} = send(waiting(Reqs, Wide)),
     {Effects, Narrow} = py_worker_jobs:set_window({12, 15, 1000}, Sent),
@@ -497,3 +496,5 @@ own() ->
     {Effects, Done} = py_worker_jobs:reply(9, done(9), Busy),
     ?assertEqual([progress, {ended, 9}], Effects),
     ?assertEqual({0, 0}, {py_worker_jobs:count(Done), py_worker_jobs:calls(Done) - 1}).
+
+new() -> py_worker_jobs:new(#{concurrency => 100, threads => 1, interrupt_grace => 500}).

@@ -79,7 +79,7 @@ sent(Reqs) ->
     {_, Jobs} = send(lists:foldl(fun(#req{reply_to = Id} = Req, J) ->
         {[], Next} = py_worker_jobs:push(Id, Req, 0, J),
         Next
-    end, py_worker_jobs:new(100), Reqs)),
+    end, py_worker_jobs:new(#{concurrency => 100, threads => 1, interrupt_grace => 500}), Reqs)),
     Jobs.
 
 send(Jobs) ->

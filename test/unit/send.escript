@@ -98,7 +98,7 @@ sent() ->
           [lists:seq(1, ?LEAST_WINDOW)]}]].
 
 frames(Batches, MaxFrame, Sizes) ->
-    Jobs = lists:foldl(fun push/2, py_worker_jobs:new(100), lists:enumerate(Sizes)),
+    Jobs = lists:foldl(fun push/2, py_worker_jobs:new(#{concurrency => 100, threads => 1, interrupt_grace => 500}), lists:enumerate(Sizes)),
     frames(Jobs, py_worker_send:new(#{features => [batch || Batches]}, MaxFrame)).
 
 push({Id, Size}, Jobs) ->

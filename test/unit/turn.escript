@@ -20,19 +20,23 @@ rows() ->
      {"a stream, and nothing else", [stream], [1], [1]},
      {"a stream before a job", [stream, job, job], [1, 2], [2]},
      {"a stream behind a job", [job, stream], [1], [1]},
-     {"streams", [stream, stream], [1, 2], [1, 2]}].
+     {"streams", [stream, stream], [1, 2], [1, 2]},
+     {"one that says so itself", [threaded, job], [], []},
+     {"one that says so itself, behind a stream", [stream, threaded, job], [1], [1]}].
 
 %% {Name, what was sent, which may have started when the first is answered}
 answers() ->
     [{"the next one", [job, job, job], [2]},
      {"a stream, and the job behind it", [job, stream, job, job], [2, 3]},
-     {"the last one", [job], []}].
+     {"the last one", [job], []},
+     {"one that says so itself", [job, threaded, job], []}].
 
 jobs(Kinds) ->
     lists:foldl(fun({Id, Kind}, {Sent, Behind}) -> py_turn:add(job(Id, Kind), Sent, Behind) end,
                 {[], []}, lists:enumerate(Kinds)).
 
 job(Id, job) -> #job{id = Id, deadline = infinity, req = req(job)};
+job(Id, threaded) -> #job{id = Id, deadline = infinity, req = (req(job))#req{threaded = true}};
 job(Id, stream) -> #job{id = Id, deadline = infinity, req = req({stream, 10})}.
 
 req(Kind) ->

@@ -183,6 +183,8 @@ ahead() ->
     [{"what was printed", [reply(1, {output, <<"said">>})], output},
      {"a bill", [reply(1, {bill, #{time => 1}})], bill},
      {"that it brings funs", [reply(1, {given, funs})], given},
+     {"that it is awaited", [reply(1, awaiting)], {aside, loop}},
+     {"that it is on a thread", [reply(1, threaded)], {aside, thread}},
      {"a value that is kept", [kept(1 bsl 63)], kept},
      {"results of a multicall", [part(2, [{ok, 1}, ok])], {part, 2, 2}},
      {"a multicall gives back", [<<(reply_head(1))/binary, 104, 2, 119, 11, "not_started", 98, 7:32>>],

@@ -4,7 +4,7 @@
 %% queue sends it, or the one that it names. A worker that becomes busy passes it on.
 -module(py_place).
 
--export([anywhere/3, at/4, go/4, find/3, arrived/2, ask/3, check/2]).
+-export([anywhere/3, at/4, go/4, find/3, arrived/2, ask/3, check/2, is_threaded/3]).
 -export_type([place/0]).
 
 -include("py.hrl").
@@ -152,3 +152,10 @@ ask(Worker, Req, Watch) ->
 to_queue(Pool, Req, Watch) ->
     Send = fun(From) -> py_pool:enter(Pool, Req#req{reply_to = From}) end,
     py_result:answer(py_ask:call(Pool, Send, Watch)).
+
+%% Whether a program with threads may run it on one of them, beside others: it says so
+%% then, and in no other case (op_may_run_aside in port/op/op.c).
+-spec is_threaded(kind(), py_wire:op(), map()) -> boolean().
+is_threaded(job, Op, Wire) when is_tuple(Op) ->
+    lists:member(element(1, Op), [call, eval, method, keep]) andalso not is_map_key(context, Wire);
+is_threaded(_, _, _) -> false.

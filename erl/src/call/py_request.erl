@@ -160,11 +160,11 @@ prepare(Kind, Op, Asked) ->
                             Now = erlang:monotonic_time(microsecond),
                             Req = #req{caller = self(), owner = self(), kind = Kind, what = What,
                                        arrival = Now, recycle = Recycle, bill = maps:get(bill, Wire, false),
+                                       threaded = Pool#pool.threads > 1 andalso py_place:is_threaded(Kind, Op, Wire),
                                        deadline = deadline(Opts, Pool, Now div 1000), arity = Arity,
                                        size = iolist_size(Body), body = py_secret:hide(Body)},
                             ticket(Target, Pool, Req);
-                        iterators ->
-                            iterated(Op, Billed, Target, prepare(Kind, py_iter:empty(Op), Opts))
+                        iterators -> iterated(Op, Billed, Target, prepare(Kind, py_iter:empty(Op), Opts))
                     end;
                 {error, _} = Error -> Error
             end;
@@ -285,14 +285,13 @@ at(Slot, Ticket) -> Ticket#ticket{to = Slot}.
 -spec unheard(ticket()) -> ticket().
 unheard(#ticket{req = Req} = Ticket) -> Ticket#ticket{req = Req#req{owner = none}}.
 
-%% For a request of which this place hears `aside' when its value is awaited.
+%% For a request of which this place hears `aside' when it is beside others.
 -spec aside(py_ask:from(), ticket()) -> ticket().
 aside(From, #ticket{req = Req} = Ticket) -> Ticket#ticket{req = Req#req{aside = From}}.
 
 %% For a request that opens a context, which belongs to the calling process then.
 -spec opening(pos_integer(), Idle :: timeout(), ticket()) -> ticket().
-opening(Id, Idle, #ticket{req = Req} = Ticket) ->
-    Ticket#ticket{req = Req#req{binds = {context, Id, Idle}}}.
+opening(Id, Idle, #ticket{req = Req} = Ticket) -> Ticket#ticket{req = Req#req{binds = {context, Id, Idle}}}.
 
 %% For one that any worker may run: it goes to this one, and perhaps from there elsewhere.
 -spec perform_on(pid(), ticket()) -> outcome().
@@ -363,8 +362,9 @@ carry(Ops, #ticket{req = Req} = Ticket, Opts) when is_list(Ops) ->
     Calls = py_multicall:new(Ops),
     Several = Req#req{what = py_multicall:next(Calls), calls = Calls},
     carry(py_multicall:op(Ops), ?WINDOW_BYTES, Ticket#ticket{req = Several}, Opts);
-carry(Op, #ticket{req = Req} = Ticket, Opts) ->
-    carry(Op, infinity, Ticket#ticket{req = Req#req{what = py_wire:what(Op)}}, Opts).
+carry(Op, #ticket{pool = Pool, req = Req} = Ticket, #opts{wire = Wire} = Opts) ->
+    One = Req#req{what = py_wire:what(Op), threaded = Pool#pool.threads > 1 andalso py_place:is_threaded(job, Op, Wire)},
+    carry(Op, infinity, Ticket#ticket{req = One}, Opts).
 
 carry(Op, Most, #ticket{pool = Pool} = Ticket, #opts{wire = Wire}) ->
     fill(Op, Most, Ticket, py_worker_bill:asked(Pool, Op, Wire)).

@@ -6,7 +6,7 @@
 %% next job's reply, as what is too late for its call. Pure.
 -module(py_turn).
 
--export([add/3, advance/2, may_start/1, has_started/1, may_have_run/2, may_run/1]).
+-export([add/3, advance/2, may_start/1, has_started/1, may_have_run/2, may_run/1, stuck/2]).
 
 -include("py.hrl").
 -include("py_worker_jobs.hrl").
@@ -16,7 +16,7 @@
 %% first, until all are looked at or nothing else is left (advance/2).
 -spec add(#job{}, Sent, Behind) -> {Sent, Behind} when Sent :: [#job{}], Behind :: [#job{}].
 add(Job, [], []) ->
-    {[Job#job{state = {started, main}}], []};
+    {[started(Job#job{state = sent})], []};
 add(Job, Sent, Behind) ->
     case are_aside(Sent) of
         true -> {may_start(Sent ++ [Job#job{state = sent}]), Behind};
@@ -39,6 +39,8 @@ may_start([#job{req = #req{kind = job, within = none}} = Job | Rest]) -> [starte
 may_start([Job | Rest]) -> [started(Job) | may_start(Rest)];
 may_start([]) -> [].
 
+%% The program says by itself when it starts one that may run beside others.
+started(#job{req = #req{threaded = true}} = Job) -> Job;
 started(#job{state = sent} = Job) -> Job#job{state = {started, main}};
 started(Job) -> Job.
 
@@ -64,6 +66,14 @@ may_run(Jobs) ->
     case lists:partition(fun is_stream/1, lists:filter(fun has_started/1, Jobs)) of
         {Streams, []} -> Streams;
         {_, Others} -> Others
+    end.
+
+%% The first of those whose deadline has passed.
+-spec stuck(Now :: integer(), [#job{}]) -> {true, py_wire:id()} | false.
+stuck(Now, Jobs) ->
+    case [Id || #job{id = Id, deadline = D} <- may_run(Jobs), D =< Now] of
+        [Id | _] -> {true, Id};
+        [] -> false
     end.
 
 is_stream(#job{req = #req{kind = Kind}}) -> is_tuple(Kind).

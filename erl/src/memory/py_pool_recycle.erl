@@ -47,7 +47,7 @@
 
 -opaque recycle() :: #recycle{}.
 
--type reason() :: rss | growth | age | idle | calls | memory_errors | heap.
+-type reason() :: rss | growth | age | idle | calls | threads | memory_errors | heap.
 -type counts() :: #{reason() => pos_integer()}.
 
 %% A live worker: its memory in bytes, how many calls it has answered, whether it has

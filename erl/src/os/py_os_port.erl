@@ -17,7 +17,7 @@
                      max_frame := pos_integer(), memory := py_os_limit:limits(),
                      guard := atom(), profile := boolean() | map(),
                      interrupt_grace := non_neg_integer(), worker := pos_integer(),
-                     concurrency := pos_integer(), _ => _}.
+                     concurrency := pos_integer(), threads := pos_integer(), _ => _}.
 
 -include("py_protocol.hrl").
 
@@ -102,12 +102,12 @@ bytes(String) ->
 %% Relative directories start from the VM's, wherever the program runs.
 args(#{venv := Venv, python_path := Path, max_frame := MaxFrame, memory := Memory,
        guard := Guard, interrupt_grace := Grace, worker := Worker, profile := Profile,
-       concurrency := Concurrency}) ->
+       concurrency := Concurrency, threads := Threads}) ->
     lists:append([["--venv", filename:absname(Venv)] || Venv =/= undefined])
         ++ lists:append([["--path", filename:absname(Dir)] || Dir <- Path])
         ++ ["--pause", "--max-frame", integer_to_list(MaxFrame), "--guard", atom_to_list(Guard),
             "--interrupt-grace", integer_to_list(Grace), "--worker", integer_to_list(Worker),
-            "--concurrency", integer_to_list(Concurrency)
+            "--concurrency", integer_to_list(Concurrency), "--threads", integer_to_list(Threads)
             | py_os_limit:args(Memory)]
         ++ profile(Profile).
 

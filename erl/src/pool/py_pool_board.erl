@@ -51,7 +51,7 @@ new(Name, #{size := Size, timeout := Timeout, max_frame := MaxFrame, drain := Dr
           table = ets:new(?MODULE, [public, {read_concurrency, true}]),
           timeout = Timeout, max_frame = MaxFrame, drain = Drain,
           interrupt_grace = InterruptGrace, close_grace = CloseGrace,
-          few = py_pool_load:few(Size), ahead = py_pool_load:ahead(Max),
+          few = py_pool_load:few(Size), ahead = py_pool_load:ahead(Max), threads = maps:get(threads, Options, 1),
           refuses = maps:get(quarantine, Options, infinity) =/= infinity}.
 
 %% From now on the pool is known by its name.

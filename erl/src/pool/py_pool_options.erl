@@ -61,6 +61,8 @@ calls() ->
       "[coroutines](docs/asyncio.md) that a worker awaits at a time"},
      {loop, {one_of, [asyncio, uvloop]}, asyncio,
       "whose [loop](docs/asyncio.md#the-loop) awaits them; without `uvloop` in Python, a pool with `uvloop` does not start"},
+     {threads, {integer, 1, ?MOST_THREADS}, 1,
+      "[threads](docs/threads.md) on which a worker runs calls beside each other"},
      {max_frame, {integer, ?LEAST_POOL_MAX_FRAME, ?FRAME_LIMIT}, ?DEFAULT_MAX_FRAME,
       "bytes of one request or reply"}].
 
@@ -188,6 +190,7 @@ profile() ->
     handles := pos_integer() | infinity,
     concurrency := pos_integer(),
     loop := asyncio | uvloop,
+    threads := pos_integer(),
     max_frame := pos_integer(),
     memory := memory_limits(),
     recycle := recycle_limits(),

@@ -131,8 +131,8 @@ text({too_low, Which, Limit, Times, Proposed}) ->
            tend()) -> tend().
 ends(_, _, _, spoilt, _, T) ->
     T;
-ends(_, _, Worker, calls, _, #tend{recycle = R} = T) ->
-    T#tend{recycle = py_pool_recycle:ends(Worker, calls, R)};
+ends(_, _, Worker, Why, _, #tend{recycle = R} = T) when Why =:= calls; Why =:= threads ->
+    T#tend{recycle = py_pool_recycle:ends(Worker, Why, R)};
 ends(Pool, _, Worker, Why, What, #tend{recycle = R} = T) ->
     cost(Pool, What, Why, T#tend{recycle = py_pool_recycle:ends(Worker, Why, R)}).
 

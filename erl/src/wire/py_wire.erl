@@ -296,16 +296,17 @@ list_length(<<108, N:32, _/binary>>) -> N;
 list_length(<<106>>) -> 0.
 
 %% Whether a frame is {Id, {output, Text}}, what a job has printed, {Id, {bill, Map}},
-%% what it has cost, {Id, {given, funs}}, that it brings some, or {Id, awaiting}, that it is
-%% awaited: the reply is still to come, as behind {Id, {part, From, Results}} and
+%% what it has cost, {Id, {given, funs}}, that it brings some, or {Id, awaiting} or
+%% {Id, threaded}, that it is beside others: the reply is still to come, as behind {Id, {part, From, Results}} and
 %% {Id, {not_started, N}} of a multicall; or {Id, {kept, _}}, a reply whose value stays in
 %% Python.
--spec ahead(binary()) -> output | bill | given | kept | awaiting | part() | none.
+-spec ahead(binary()) -> output | bill | given | kept | {aside, loop | thread} | part() | none.
 ahead(<<_:8/binary, ?TUPLE, 2, ?ATOM, 4, "kept", _/binary>>) -> kept;
 ahead(<<_:8/binary, ?TUPLE, 2, ?ATOM, 6, "output", _/binary>>) -> output;
 ahead(<<_:8/binary, ?TUPLE, 2, ?ATOM, 4, "bill", _/binary>>) -> bill;
 ahead(<<_:8/binary, ?TUPLE, 2, ?ATOM, 5, "given", _/binary>>) -> given;
-ahead(<<_:8/binary, ?ATOM, 8, "awaiting">>) -> awaiting;
+ahead(<<_:8/binary, ?ATOM, 8, "awaiting">>) -> {aside, loop};
+ahead(<<_:8/binary, ?ATOM, 8, "threaded">>) -> {aside, thread};
 ahead(<<_:8/binary, ?PART, From:32, ?LARGE_TUPLE, N:32, _/binary>>) -> {part, From, N};
 ahead(<<_:8/binary, ?TUPLE, 2, ?ATOM, 11, "not_started", ?INTEGER, N:32>>) -> {not_started, N};
 ahead(_) -> none.

@@ -46,7 +46,7 @@
 %% What a pool's options say of a worker.
 -type options() :: #{env := py_secret:secret(list()), logs := boolean(),
                      start_timeout := non_neg_integer(), max_queue := non_neg_integer(),
-                     concurrency := pos_integer(), loop := asyncio | uvloop, memory := py_os_limit:limits(), _ => _}.
+                     concurrency := pos_integer(), threads := pos_integer(), loop := asyncio | uvloop, memory := py_os_limit:limits(), _ => _}.
 -type args() :: #{pool := #pool{}, pool_pid := pid(), slot := pos_integer(),
                   options := options()}.
 
@@ -221,7 +221,7 @@ killing(_, S) -> S.
 %% An event changes nothing that others see. After a broken frame nothing is heard or said.
 frame({What, _} = Frame, S) when is_atom(What) -> {noreply, frame_step(Frame, S)};
 frame({_, Frame}, #state{phase = {starting, Boot, Timer}} = S) ->
-    case py_wire:ahead(Frame) of awaiting -> {noreply, S}; none -> step_done(Frame, Boot, Timer, S) end;
+    case py_wire:ahead(Frame) of {aside, loop} -> {noreply, S}; none -> step_done(Frame, Boot, Timer, S) end;
 frame(Frame, S) -> settle(more(?MOST_STEPS, frame_step(Frame, S))).
 
 frame_step({broken, Why}, #state{port = Port} = S) -> exit(Port, Why), S;

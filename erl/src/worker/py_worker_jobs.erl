@@ -5,16 +5,17 @@
 %% state of its own (py_worker_jobs.hrl):
 %%
 %%   waiting ── next ──> sent ── may_start ──> {started, main} ──> answered
-%%                                                   └── await ──> {started, loop} ──> answered
+%%                         │                         ├── aside ──> {started, loop} ──> answered
+%%                         └── aside ──> {started, thread} ──┘
 %%
 %% Only py_turn says which jobs the program may have started; all other
 %% rules depend on a job's state. If the worker dies, what has started fails, and
 %% nothing else does. Pure.
 -module(py_worker_jobs).
 
--export([new/1, push/4, nest/3, next/1, ahead/3, part/4, await/3, reply/3, put_back/3]).
+-export([new/1, push/4, nest/3, next/1, ahead/3, part/4, aside/4, reply/3, put_back/3]).
 -export([note/2, last/1, request/2, requests/1, has_free/1]).
--export([is_idle/1, count/1, awaited/1, is_awaited/2, calls/1, set_window/2, load/2]).
+-export([is_idle/1, count/1, awaited/1, threads/1, is_awaited/2, calls/1, set_window/2, load/2]).
 -export([callers/1, owner/2, running/1]).
 -export([expire/2, stuck/2, soonest/1, leave/4, take_back/1, spread/1, hand_over/1, dead/1, give_up/3]).
 -export_type([jobs/0, job/0]).
@@ -34,8 +35,7 @@
     multicalls = 0 :: non_neg_integer(),
     waiting = queue:new() :: queue:queue(job()),
     n_waiting = 0 :: non_neg_integer(),
-    awaited = py_awaited:new() :: py_awaited:awaited(),
-    most_awaited :: pos_integer(),
+    awaited :: py_awaited:awaited(),
     calls = 0 :: non_neg_integer(),     % answered with a reply, ever
     due = 2 * ?LEAST_WINDOW :: pos_integer(),   % how many calls may change the window
     last = none :: none | #req{},       % what the program was doing last
@@ -45,9 +45,8 @@
 -opaque jobs() :: #jobs{}.
 -type job() :: #job{}.
 
-%% The program awaits at most that many.
--spec new(Concurrency :: pos_integer()) -> jobs().
-new(Concurrency) -> #jobs{most_awaited = Concurrency}.
+-spec new(py_awaited:options()) -> jobs().
+new(Options) -> #jobs{awaited = py_awaited:new(Options)}.
 
 %% ---------------------------------------------------------------------------
 %% On its way
@@ -94,8 +93,7 @@ send(#job{req = #req{calls = Calls}} = Job, Size, #jobs{multicalls = Many} = J) 
            multicalls = case Calls of none -> Many; _ -> Many + 1 end,
            waiting = queue:drop(J#jobs.waiting), n_waiting = J#jobs.n_waiting - 1}.
 
-gather(#jobs{behind = []} = J) -> J;
-gather(#jobs{} = J) -> J#jobs{sent = sent(J), behind = []}.
+gather(J) -> J#jobs{sent = sent(J), behind = []}.
 
 %% All that the program has, oldest first.
 sent(#jobs{sent = Sent, behind = []}) -> Sent;
@@ -124,22 +122,20 @@ part(Id, Part, Frame, J) ->
             {[], J}
     end.
 
-%% The program goes on with the next job, and awaits what this one has returned. Or it
-%% is awaited already, and has been cancelled.
--spec await(py_wire:id(), Now :: integer(), jobs()) -> {[effect()], jobs()}.
-await(Id, Now, #jobs{awaited = Awaited} = J) ->
+%% The program goes on with the next job; this one goes on beside others, or does so already.
+-spec aside(loop | thread, py_wire:id(), Now :: integer(), jobs()) -> {[effect()], jobs()}.
+aside(Where, Id, Now, #jobs{awaited = Awaited} = J) ->
     case pop(Id, J) of
         {Job, Next} ->
-            {Effects, Aside} = with_awaited(py_awaited:add(Job, Now, Awaited), Now, Next),
+            {Effects, Aside} = with_awaited(py_awaited:add(Where, Job, Now, Awaited), Now, Next),
             {[progress || Job#job.req#req.within =:= none] ++ Effects, Aside};
         none ->
-            with_awaited(py_awaited:told(Id, Awaited), Now, J)
+            with_awaited(py_awaited:to_loop(Id, Now, Awaited), Now, J)
     end.
 
-%% It is looked soon whether those that were cancelled have heard of it.
+%% It is looked soon what has become of those that were cancelled.
 with_awaited({[], A}, _, J) -> {[], J#jobs{awaited = A}};
-with_awaited({Effects, Awaited}, Now, J) ->
-    {Effects, J#jobs{awaited = Awaited, soonest = min(Now + ?TICK_MS, J#jobs.soonest)}}.
+with_awaited({Effects, A}, Now, J) -> {Effects, J#jobs{awaited = A, soonest = min(Now + ?TICK_MS, J#jobs.soonest)}}.
 
 %% The program has answered this one; mostly it is the oldest.
 -spec reply(py_wire:id(), binary(), jobs()) -> {[effect()], jobs()} | unknown.
@@ -235,9 +231,13 @@ is_idle(#jobs{n = N}) -> N =:= 0.
 -spec count(jobs()) -> non_neg_integer().
 count(#jobs{n = N, n_waiting = Waiting} = J) -> N + Waiting + awaited(J).
 
-%% How many of them are awaited.
+%% How many of them are beside the others.
 -spec awaited(jobs()) -> non_neg_integer().
 awaited(#jobs{awaited = Awaited}) -> py_awaited:count(Awaited).
+
+%% On how many threads something runs.
+-spec threads(jobs()) -> non_neg_integer().
+threads(#jobs{awaited = Awaited}) -> py_awaited:threads(Awaited).
 
 -spec is_awaited(py_wire:id() | none, jobs()) -> boolean().
 is_awaited(Id, #jobs{awaited = Awaited}) -> py_awaited:find(Id, Awaited) =/= false.
@@ -257,7 +257,7 @@ set_window({Window, _, Due}, J) -> {[], J#jobs{window = Window, due = Due}}.
 %% if it has too many bytes or some wait although there might be more. A multicall counts
 %% as so many that there is room for one more. Streams: how many are awaited.
 -spec load(Streams :: non_neg_integer(), jobs()) -> {non_neg_integer(), Window :: non_neg_integer()}.
-load(Streams, #jobs{awaited = A, most_awaited = Most} = J) -> py_awaited:load(own_load(J), Most, Streams, A).
+load(Streams, #jobs{awaited = A} = J) -> py_awaited:load(own_load(J), Streams, A).
 
 own_load(#jobs{n = N, bytes = Bytes, n_waiting = Waiting, window = Window, multicalls = Many})
   when Bytes < ?WINDOW_BYTES, Waiting =:= 0 orelse N >= Window ->
@@ -328,11 +328,7 @@ soonest(#jobs{soonest = Soonest}) -> Soonest.
 
 %% What may be running although its deadline has passed.
 -spec stuck(Now :: integer(), jobs()) -> {true, py_wire:id()} | false.
-stuck(Now, #jobs{sent = Sent}) ->
-    case [Id || #job{id = Id, deadline = D} <- py_turn:may_run(Sent), D =< Now] of
-        [Id | _] -> {true, Id};
-        [] -> false
-    end.
+stuck(Now, #jobs{sent = Sent}) -> py_turn:stuck(Now, Sent).
 
 %% ---------------------------------------------------------------------------
 %% Absence and the end

@@ -35,13 +35,13 @@
 
 -spec new(args()) -> live().
 new(#{pool := Pool, pool_pid := PoolPid, slot := Slot, port := Port, os_pid := OsPid, lane := Lane,
-      options := #{max_queue := MaxQueue, concurrency := Concurrency} = Options, hello := Hello, mail := Mail}) ->
+      options := #{max_queue := MaxQueue} = Options, hello := Hello, mail := Mail}) ->
     Now = py_time:now_ms(),
     Tenure = py_worker_tenure:new(Options, rand:uniform(), Now),
     L = #live{pool = Pool, pool_pid = PoolPid, slot = Slot, port = Port, lane = Lane,
               max_queue = MaxQueue, about = py_talk_log:metadata(Pool, Slot, OsPid), tenure = Tenure,
               now = Now, hello = (maps:with([python, guard, os_pid], Hello))#{lane => Lane =/= none},
-              jobs = py_worker_jobs:new(Concurrency), send = py_worker_send:new(Hello, Pool#pool.max_frame),
+              jobs = py_worker_jobs:new(Options), send = py_worker_send:new(Hello, Pool#pool.max_frame),
               ladder = py_worker_ladder:new(Pool#pool.interrupt_grace)},
     lists:foldl(fun mail/2, tenure(py_worker_tenure:use(Tenure), bound({[], Tenure}, L)), Mail).
 
@@ -97,7 +97,7 @@ first(_, L) -> L.
 reply(Id, Frame, #live{pool = Pool, slot = Slot, jobs = Jobs} = L) ->
     case py_wire:ahead(Frame) of
         none -> job_reply(Id, Frame, L);
-        awaiting -> jobs(py_worker_jobs:await(Id, py_time:now_ms(), Jobs), L);
+        {aside, Where} -> jobs(py_worker_jobs:aside(Where, Id, py_time:now_ms(), Jobs), L);
         given -> given(Id, py_worker_jobs:request(Id, Jobs), L);
         kept -> keep(Id, Frame, L);
         output -> L#live{jobs = py_worker_jobs:ahead(Id, Frame, Jobs)};
@@ -322,7 +322,6 @@ effect({send, Frame}, #live{port = Port} = L) -> _ = py_os_port:send(Port, Frame
 effect({recall, Ids}, #live{send = Send} = L) ->
     effects([{send, Frame} || Frame <- py_worker_send:recall(Ids, Send)], L);
 effect({queue, Req}, #live{pool_pid = Pool} = L) -> py_pool:enter(Pool, Req#req{body = []}), L;
-effect(progress, #live{since = none, busy = false} = L) -> L;
 effect(progress, L) -> L#live{since = none, busy = false};
 effect(measure, L) -> measure(fun py_worker_send:widen/3, py_time:now_ms(), L);
 effect({requeue, Req}, L) -> py_worker_end:give_back(Req, L#live.pool_pid), effect({given_back, Req}, L);
@@ -341,6 +340,7 @@ effect({unheard, Id}, #live{ladder = Ladder, now = Now} = L) ->
         {[], _} -> L;
         Started -> ladder(Started, effect({send, py_worker_rest:question(stack)}, L))
     end;
+effect(stuck, #live{tenure = Tenure} = L) -> tenure(py_worker_tenure:stick(Tenure), L);
 effect({ended, Id}, #live{ladder = Ladder} = L) -> L#live{ladder = py_worker_ladder:off(Id, Ladder)};
 effect({rung, interrupt}, #live{about = About} = L) -> py_worker_reaper:interrupted(About), L;
 effect({rung, close}, #live{about = About, port = Port, pool = Pool} = L) ->

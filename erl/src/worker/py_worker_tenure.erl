@@ -3,14 +3,14 @@
 %% How long a worker serves: how many calls it takes, how many times a call may run
 %% out of memory, who still needs it when another worker has its slot. Pure.
 %%
-%%   open ── spoilt, calls, memory_errors, heap ──> closed ── retire ──> retiring
+%%   open ── spoilt, threads, calls, memory_errors, heap ──> closed ── retire ──> retiring
 %%
 %% A closed worker takes nothing from callers who may go elsewhere. `calls' is exact:
 %% a call counts once it is taken, and no longer once it was given back.
 -module(py_worker_tenure).
 
 -export([new/3, jittered/3, is_open/1, holds/1, patience/4]).
--export([use/1, has_use/2, take/2, given_back/2, ran_out/4, spoil/1]).
+-export([use/1, has_use/2, take/2, given_back/2, ran_out/4, spoil/1, stick/1]).
 -export([binds/2, unwanted/2, bind/2, let_go/3, owners/1, contexts/1, open_context/2, is_context/2, is_context/3, handles/1, room/3]).
 -export([retire/2, abandon/1, may_end/3]).
 -export_type([tenure/0, effect/0, closing/0, bound/0, leaving/0, parting/0]).
@@ -65,7 +65,7 @@
     | {later, pos_integer(), leaving()}.
 
 %% Why the worker takes nothing more.
--type closing() :: spoilt | calls | memory_errors | heap.
+-type closing() :: spoilt | threads | calls | memory_errors | heap.
 
 %% What the pool gets to hear.
 -type effect() ::
@@ -146,6 +146,11 @@ ran_out(memory_error, _, _, #tenure{errors = N} = T) -> {[], T#tenure{errors = N
 -spec spoil(tenure()) -> {[effect()], tenure()}.
 spoil(T) ->
     close(spoilt, T).
+
+%% Its program has threads that do not stop.
+-spec stick(tenure()) -> {[effect()], tenure()}.
+stick(T) ->
+    close(threads, T).
 
 %% A worker that is only used up becomes one that must not run what it has.
 close(Why, #tenure{closed = Closed} = T) when Closed =:= no; Closed =:= calls ->

@@ -20,11 +20,13 @@
                         state := idle | busy, calls := non_neg_integer(),
                         running := py_wire:what() | none,
                         in_flight := non_neg_integer(), awaited := non_neg_integer(),
+                        threads := non_neg_integer(),
                         streams := non_neg_integer(), contexts := non_neg_integer(), handles := non_neg_integer()}.
 info(#live{jobs = Jobs, streams = Streams, tenure = Tenure, hello = Hello} = L) ->
     State = case is_running(L) of true -> busy; false -> idle end,
     Hello#{state => State, calls => py_worker_jobs:calls(Jobs), running => running(L),
            in_flight => py_worker_jobs:count(Jobs), awaited => py_worker_jobs:awaited(Jobs),
+           threads => py_worker_jobs:threads(Jobs),
            streams => py_worker_streams:count(Streams),
            contexts => py_worker_tenure:contexts(Tenure),
            handles => py_worker_tenure:handles(Tenure)}.

@@ -37,6 +37,7 @@ _PATIENCE = 0.5
 # How many begin in one round of the loop: others want the GIL, too.
 _ROUND = 16
 
+_starting = threading.Lock()
 _loop: asyncio.AbstractEventLoop
 _thread: threading.Thread | None = None
 _most = 0
@@ -69,13 +70,14 @@ def start(news: int, most: int) -> None:
     An interrupt may have kept the call before from its end.
     """
     global _loop, _most, _thread
-    if _thread is not None and _thread.is_alive():
-        return
-    _most = most
-    _loop = _new_loop()
-    Context().run(_loop.add_reader, news, _look)  # not in that of this job
-    _thread = threading.Thread(target=_run, name="asyncio", daemon=True)
-    _thread.start()
+    with _starting:  # jobs on other threads may be here, too
+        if _thread is not None and _thread.is_alive():
+            return
+        _most = most
+        _loop = _new_loop()
+        Context().run(_loop.add_reader, news, _look)  # not in that of this job
+        _thread = threading.Thread(target=_run, name="asyncio", daemon=True)
+        _thread.start()
 
 
 def _run() -> None:

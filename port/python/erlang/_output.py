@@ -90,7 +90,8 @@ _budget = _Budget()
 listening = False
 # While a job captures: what is printed.  Set by task/capture.c.
 captured: io.StringIO | None = None
-# What goes on beside the jobs may have its own: a function that gives it.
+# What goes on beside the jobs may have its own: a function that gives it.  None:
+# it has not; False: nothing is captured there.
 captured_here: Any = None
 
 
@@ -155,7 +156,7 @@ def captures_here() -> Any:
 
 def _kept() -> io.StringIO | None:
     here: io.StringIO | None = captured_here()
-    return captured if here is None else here
+    return captured if here is None else here or None
 
 
 def _keep(kept: io.StringIO, text: str) -> None:

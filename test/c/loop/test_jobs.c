@@ -47,7 +47,7 @@ static void push(char id)
 
 static char pop(void)
 {
-    struct job *job = jobs_start_next();
+    struct job *job = jobs_start_next(true);
     if (!job)
         return 0;
     char id = job->frame->data[0];
@@ -229,6 +229,31 @@ static void *run_aside(void *unused)
     return unused;
 }
 
+/* What may run aside has its turn like all others, on a thread or on main. */
+static void test_jobs_that_may_run_aside(void **state)
+{
+    (void)state;
+    static struct line line = {.thread = 7};
+    struct request a = named("a");
+    struct job *job = new_job('a');
+    job->aside = true;
+    assert_true(jobs_push(job));
+    push('b');
+    jobs_line_add(&line);
+    assert_true(jobs_next_is_aside());
+    assert_null(jobs_start_next(false));
+    assert_ptr_equal(jobs_start_aside(&line), job);
+    assert_false(jobs_next_is_aside());
+    assert_null(jobs_start_aside(&line));
+    assert_int_equal(jobs_cancel(&a), JOBS_ON_OTHER);
+    assert_int_equal(pop(), 'b');
+    line.top.id = NULL;
+    assert_true(jobs_push(job));
+    assert_ptr_equal(jobs_start_next(true), job);
+    jobs_done();
+    job_free(job);
+}
+
 /* What runs on another thread has a place of its own. */
 static void test_jobs_beside_the_main_thread(void **state)
 {
@@ -330,7 +355,7 @@ static void test_what_is_taken_runs(void **state)
     (void)state;
     struct request a = named("a");
     push('a');
-    struct job *job = jobs_start_next();
+    struct job *job = jobs_start_next(true);
     assert_null(jobs_remove(&a));
     assert_true(jobs_cancel(&a));
     jobs_done();
@@ -369,7 +394,7 @@ static void test_threads_agree(void **state)
     assert_int_equal(pthread_create(&canceller, NULL, cancel_many, &removed),
                      0);
     for (int i = 0; i < MANY; i++) {
-        struct job *job = jobs_start_next();
+        struct job *job = jobs_start_next(true);
         if (!job)
             continue;
         assert_true(order() == JOBS_GO_ON || job->frame->data[0] == 'a');
@@ -421,6 +446,7 @@ int main(void)
         cmocka_unit_test(test_a_job_stays_cancelled_until_it_is_over),
         cmocka_unit_test(test_what_runs_is_recalled),
         cmocka_unit_test(test_jobs_on_top_of_each_other),
+        cmocka_unit_test(test_jobs_that_may_run_aside),
         cmocka_unit_test(test_jobs_beside_the_main_thread),
         cmocka_unit_test(test_an_order_has_an_age),
         cmocka_unit_test(test_the_start_of_python_is_no_job),

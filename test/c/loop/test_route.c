@@ -117,7 +117,7 @@ static size_t count(const char *text, const char *part)
 static void drop_jobs(size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        struct job *job = jobs_start_next();
+        struct job *job = jobs_start_next(true);
         assert_non_null(job);
         jobs_done();
         job_free(job);

@@ -158,6 +158,19 @@ static void between_jobs_there_is_room(void **state)
     assert_true(has_room(2 * LIMIT));
 }
 
+/* Threads run jobs at the same time. */
+static void the_limit_holds_until_the_last_of_several_jobs_ends(void **state)
+{
+    (void)state;
+    heap_account_begin_job();
+    heap_account_begin_job();
+    assert_false(has_room(2 * LIMIT));
+    heap_account_end_job();
+    assert_false(has_room(2 * LIMIT));
+    heap_account_end_job();
+    assert_true(has_room(2 * LIMIT));
+}
+
 static void a_job_has_room_up_to_its_limit(void **state)
 {
     (void)state;
@@ -349,6 +362,7 @@ int main(void)
         TEST(threads_count_together),
         TEST(without_a_limit_there_is_room),
         TEST(between_jobs_there_is_room),
+        TEST(the_limit_holds_until_the_last_of_several_jobs_ends),
         TEST(a_job_has_room_up_to_its_limit),
         TEST(the_largest_sizes_are_refused),
         TEST(once_refused_a_job_has_a_reserve),

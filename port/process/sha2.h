@@ -3,8 +3,8 @@
  * sha2: leaves out Python's module _sha2, because Debian 13's static library
  * lacks some objects of it. hashlib and random use OpenSSL instead.
  */
-#ifndef PORT_LOOP_SHA2_H
-#define PORT_LOOP_SHA2_H
+#ifndef PORT_PROCESS_SHA2_H
+#define PORT_PROCESS_SHA2_H
 
 /* Exactly what is missing. Nobody can call it once the module is gone. */
 /* clang-format off */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-#include "loop/sha2.h"
+#include "process/sha2.h"
 
 #include <stdlib.h>
 #include <string.h>

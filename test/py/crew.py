@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What runs on threads of a worker, for test/call/threads.escript."""
+
+import ctypes
+import os
+import threading
+import time
+
+import erlang
+
+local = threading.local()
+seen = []
+imports = []  # whatever slow_import says
+barrier = threading.Barrier(4)
+_libc = ctypes.CDLL(None)
+
+
+def name():
+    return threading.current_thread().name
+
+
+def is_main():
+    return threading.current_thread() is threading.main_thread()
+
+
+def nap(seconds, value=None):
+    time.sleep(seconds)
+    return value
+
+
+def begins(n):
+    """Says that it has begun, and waits until Erlang lets it go on."""
+    return erlang.call("begun", n)
+
+
+def loop(seconds):
+    """Runs Python code for so long."""
+    until = time.monotonic() + seconds
+    try:
+        while time.monotonic() < until:
+            time.sleep(0.001)
+        return "done"
+    except BaseException as error:
+        seen.append(type(error).__name__)
+        raise
+
+
+def block(seconds):
+    """Blocked in C, without the GIL: nothing is heard there."""
+    _libc.usleep(int(seconds * 1_000_000))
+    return "done"
+
+
+def take_seen():
+    taken = list(seen)
+    seen.clear()
+    return taken
+
+
+def count():
+    """How many times this thread has called it."""
+    local.n = getattr(local, "n", 0) + 1
+    return name(), local.n
+
+
+async def awaits(seconds, value):
+    import asyncio
+
+    await asyncio.sleep(seconds)
+    return value, name()
+
+
+def returns_coroutine(value):
+    return awaits(0.01, value)
+
+
+def says(text, seconds):
+    print(text)
+    time.sleep(seconds)
+    print(text)
+    return text
+
+
+def forks():
+    pid = os.fork()
+    return pid if pid else "child"
+
+
+def mine():
+    return erlang.self()
+
+
+def receives():
+    return erlang.receive(timeout=10)
+
+
+def asks(name_, *args):
+    return name() == erlang.call(name_, *args)
+
+
+class Box:
+    def __init__(self):
+        self.value = 0
+
+    def add(self, n):
+        time.sleep(0.01)
+        self.value += n
+        return name()
+
+
+def traces(seconds):
+    time.sleep(seconds)
+    return erlang.traceparent()
