@@ -45,6 +45,8 @@
     | {let_go, py_worker_tenure:leaving()}
     %% The program has done a piece of work.
     | progress
+    %% If the program says now that it has run out of memory, this request did it.
+    | {note, #req{}}
     %% So many have been answered that the window may be too small.
     | measure
     %% A stream's first chunk has come, with this number of items.

@@ -19,6 +19,7 @@ main(_) ->
         {"a restart that cannot wait", fun restart_late/0},
         {"a recycled worker has time for what it awaits", fun recycled/0},
         {"a MemoryError counts, and what else is awaited goes on", fun memory_error/0},
+        {"a MemoryError in a stream is that stream's", fun memory_error_in_stream/0},
         {"the pool stops: what is awaited has until `drain'", fun stops/0},
         {"the pool stops and cannot wait: finally blocks run", fun stops_late/0},
         {"the loop is held up: the worker is replaced, and says where", fun blocked/0},
@@ -139,6 +140,23 @@ memory_error() ->
         ?assertNotEqual(OsPid, Another),
         ?assertMatch(#{recycled := #{memory_errors := 1}}, py:info(p)),
         ?assertEqual({ok, other}, py:await(Other))
+    end).
+
+%% Whoever has lately been answered has nothing to do with it.
+memory_error_in_stream() ->
+    with_pool(#{recycle => #{memory_errors => 1}}, fun() ->
+        Fails = fun(Name, Options, Other) ->
+            {ok, Stream} = py:stream_open({waits, out_of_memory, [Name]}, Options#{pool => p}),
+            {ok, [1]} = py:stream_next(Stream),
+            {ok, none} = call(open_gate, [Name], Other),
+            ?assertMatch({error, {'MemoryError', _}}, py:stream_next(Stream))
+        end,
+        {ok, OsPid} = eval("waits.os.getpid()"),
+        Fails(a, #{recycle => false}, #{}),
+        ?assertEqual({ok, OsPid}, eval("waits.os.getpid()")),
+        Fails(b, #{}, #{recycle => false}),
+        {ok, Another} = eval("waits.os.getpid()"),
+        ?assertNotEqual(OsPid, Another)
     end).
 
 stops() ->

@@ -194,6 +194,12 @@ async def gated(name, n, path=None):
                 file.write(how)
 
 
+async def out_of_memory(name):
+    yield 1
+    await gate(name).wait()
+    raise MemoryError("no more")
+
+
 loop = None
 
 

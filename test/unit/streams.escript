@@ -45,6 +45,8 @@ job(Id, Caller) ->
          req = #req{reply_to = Id, caller = Caller, kind = {stream, ?CHUNK}, arrival = 0,
                     deadline = infinity, arity = 3, size = 1, body = []}}.
 
+request(Id) -> (job(Id))#job.req.
+
 chunk(Id, Items) ->
     <<131, Bare/binary>> = term_to_binary({chunk, Items}),
     <<131, 104, 2, 98, Id:32, Bare/binary>>.
@@ -85,10 +87,10 @@ waits() ->
     Streams = drained(1, opened([1])),
     {[], Waiting} = pull(1, Streams),
     {Effects, _} = py_worker_streams:reply(1, chunk(1, [b]), Waiting),
-    ?assertEqual([progress, {answer, puller, {reply, chunk(1, [b])}}], Effects).
+    ?assertEqual([progress, {note, request(1)}, {answer, puller, {reply, chunk(1, [b])}}], Effects).
 
 order() ->
-    {[progress], Streams} = py_worker_streams:reply(1, chunk(1, [b]), opened([1])),
+    {[progress, {note, _}], Streams} = py_worker_streams:reply(1, chunk(1, [b]), opened([1])),
     {First, Rest} = pull(1, Streams),
     {Second, _} = pull(1, Rest),
     ?assertEqual([{puller, {reply, chunk(1, [Item])}} || Item <- [a, b]],
@@ -103,7 +105,7 @@ closed() ->
     ?assertMatch({[{answer, puller, {error, closed}}], _}, pull(2, opened([1]))).
 
 last_word() ->
-    {[progress], Ended} = py_worker_streams:reply(1, final(1), opened([1])),
+    {[progress, {note, _}], Ended} = py_worker_streams:reply(1, final(1), opened([1])),
     {Chunk, Rest} = pull(1, Ended),
     ?assertEqual([{answer, puller, {reply, chunk(1, [a])}}], Chunk),
     {Last, Gone} = pull(1, Rest),
@@ -142,7 +144,9 @@ awaited() ->
     ?assertEqual({2, {2, 1}}, {py_worker_streams:active(Streams), py_worker_streams:at_work(Streams)}),
     {[], Parked} = py_worker_streams:reply(3, chunk(3, [b, c, d]), Streams),
     ?assertEqual({2, 0}, py_worker_streams:at_work(Parked)),
-    {[], Ended} = py_worker_streams:reply(3, final(3), Streams),
+    %% It may have ended for want of memory.
+    {[{note, Req}], Ended} = py_worker_streams:reply(3, final(3), Streams),
+    ?assertEqual(request(3), Req),
     ?assertEqual({2, 0}, py_worker_streams:at_work(Ended)),
     Alone = open(awaited_job(3), chunk(3, [a]), 1, py_worker_streams:new()),
     ?assertEqual(none, py_worker_streams:running(Alone)),
@@ -161,7 +165,7 @@ close() ->
 
 %% However it is left: the program would not say a word about it any more.
 ended_already() ->
-    {[progress], Ended} = py_worker_streams:reply(1, final(1), opened([1])),
+    {[progress, {note, _}], Ended} = py_worker_streams:reply(1, final(1), opened([1])),
     Empty = py_worker_streams:close(1, 10, Ended),
     ?assertMatch({[], _}, Empty),
     ?assertEqual(Empty, py_worker_streams:leave(self(), 10, Ended)).

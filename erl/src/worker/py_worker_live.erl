@@ -125,8 +125,7 @@ job_reply(Id, Frame, #live{jobs = Jobs} = L) ->
 stream_reply(Id, Frame, #live{streams = Streams} = L) ->
     case py_worker_streams:reply(Id, Frame, Streams) of
         unknown -> urgent_reply(Id, Frame, L);
-        {[progress | _], _} = Replied -> streams(Replied, note(py_worker_streams:request(Id, Streams), L));
-        Awaited -> streams(Awaited, L)
+        Replied -> streams(Replied, L)
     end.
 
 urgent_reply(Id, Frame, #live{urgent = Urgent} = L) ->
@@ -323,6 +322,7 @@ effect({recall, Ids}, #live{send = Send} = L) ->
     effects([{send, Frame} || Frame <- py_worker_send:recall(Ids, Send)], L);
 effect({queue, Req}, #live{pool_pid = Pool} = L) -> py_pool:enter(Pool, Req#req{body = []}), L;
 effect(progress, L) -> L#live{since = none, busy = false};
+effect({note, Req}, L) -> note(Req, L);
 effect(measure, L) -> measure(fun py_worker_send:widen/3, py_time:now_ms(), L);
 effect({requeue, Req}, L) -> py_worker_end:give_back(Req, L#live.pool_pid), effect({given_back, Req}, L);
 effect({given_back, Req}, #live{tenure = Tenure} = L) ->

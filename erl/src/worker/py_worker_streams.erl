@@ -87,10 +87,15 @@ reply(Id, Frame, #streams{open = Open} = Streams) ->
         #{Id := S} ->
             Arrived = arrived(Frame, py_wire:chunk_items(Frame), S),
             {Effects, Next} = serve(Id, Arrived, Streams),
-            {[progress || not is_awaited(S)] ++ Effects, Next};
+            {did(Arrived, Effects), Next};
         #{} ->
             unknown
     end.
+
+%% What the main thread has done; or an awaited one has ended, perhaps for want of memory.
+did(#stream{job = #job{state = {started, loop}}, final = none}, Effects) -> Effects;
+did(#stream{job = #job{state = {started, loop}, req = Req}}, Effects) -> [{note, Req} | Effects];
+did(#stream{job = #job{req = Req}}, Effects) -> [progress, {note, Req} | Effects].
 
 arrived(Frame, final, S) -> S#stream{final = Frame, owed = 0};
 arrived(Frame, N, S) -> stocked(Frame, N, S).
