@@ -30,6 +30,7 @@ main(_) ->
          || {Name, Items, Bytes, Ahead} <- credits()],
         {"a stream without credit is not active", fun active/0},
         {"one whose items are awaited has no turns, and is no progress", fun awaited/0},
+        {"how many are at work, whatever comes, and none in the end", fun counts/0},
         {"close: the program has a while to end it", fun close/0},
         {"a stream whose last word has come is not stopped", fun ended_already/0},
         {"a caller is gone, and its streams with it", fun leave/0},
@@ -156,6 +157,30 @@ awaited() ->
     {[], Waiting} = py_worker_streams:pull(3, puller, 10, drained(3, Alone)),
     ?assertMatch({[{answer, puller, {error, timeout}}, {stop, #job{id = 3}, 20}], _},
                  py_worker_streams:expire(10, Waiting)).
+
+%% Streams 1 and 2 have turns, 3 and 4 are awaited.
+counts() ->
+    [ended(lists:foldl(fun anything/2, py_worker_streams:new(), lists:seq(1, 30))) || _ <- lists:seq(1, 200)].
+
+anything(_, Streams) ->
+    Id = rand:uniform(4),
+    Next = anything(rand:uniform(6), Id, py_worker_streams:is_open(Id, Streams), Streams),
+    {Turns, Awaited} = py_worker_streams:at_work(Next),
+    Open = [N || N <- lists:seq(1, 4), py_worker_streams:is_open(N, Next)],
+    ?assert(lists:member(Turns, lists:seq(0, length(Open -- [3, 4])))),
+    ?assert(lists:member(Awaited, lists:seq(0, length(Open -- [1, 2])))),
+    Next.
+
+anything(_, Id, false, Streams) when Id =< 2 -> open(Id, Streams);
+anything(_, Id, false, Streams) -> open(awaited_job(Id), chunk(Id, [a]), 1, Streams);
+anything(1, Id, true, Streams) -> element(2, py_worker_streams:close(Id, 0, Streams));
+anything(2, Id, true, Streams) -> element(2, py_worker_streams:reply(Id, final(Id), Streams));
+anything(3, Id, true, Streams) -> element(2, py_worker_streams:reply(Id, chunk(Id, [b, c, d]), Streams));
+anything(_, Id, true, Streams) -> element(2, pull(Id, Streams)).
+
+ended(Streams) ->
+    {_, Ended} = py_worker_streams:leave(self(), 0, Streams),
+    ?assertEqual({0, 0}, py_worker_streams:at_work(Ended)).
 
 close() ->
     {Effects, Streams} = py_worker_streams:close(1, 10, opened([1, 2])),

@@ -40,6 +40,8 @@
 
 -record(streams, {
     open = #{} :: #{py_wire:id() => #stream{}},
+    turns = 0 :: non_neg_integer(),     % that have credit, by who works on them: there
+    awaited = 0 :: non_neg_integer(),   % may be thousands, and each request asks
     soonest = infinity :: py_time:deadline()
 }).
 
@@ -72,8 +74,22 @@ open(#job{id = Id, req = #req{kind = {stream, Chunk}, reply_to = From}} = Job, F
     Stream = stocked(Frame, N, #stream{job = Job, chunk = Chunk}),
     {[{answer, From, {opened, Id}}], put_stream(Id, Stream, Streams)}.
 
-put_stream(Id, Stream, #streams{open = Open} = Streams) ->
-    Streams#streams{open = Open#{Id => Stream}}.
+put_stream(Id, Stream, Streams) ->
+    #streams{open = Open} = Counted = counted(1, Stream, uncounted(Id, Streams)),
+    Counted#streams{open = Open#{Id => Stream}}.
+
+uncounted(Id, #streams{open = Open} = Streams) ->
+    case Open of
+        #{Id := Stream} -> counted(-1, Stream, Streams);
+        #{} -> Streams
+    end.
+
+counted(_, #stream{owed = Owed}, Streams) when Owed =< 0 -> Streams;
+counted(N, Stream, #streams{turns = Turns, awaited = Awaited} = Streams) ->
+    case is_awaited(Stream) of
+        true -> Streams#streams{awaited = Awaited + N};
+        false -> Streams#streams{turns = Turns + N}
+    end.
 
 stocked(Frame, N, #stream{stock = Stock} = S) ->
     S#stream{stock = queue:in({Frame, N}, Stock), stocked = S#stream.stocked + N,
@@ -130,8 +146,9 @@ serve(Id, #stream{waiter = {From, _}, stock = Stock, final = Final} = S, Streams
             {[{answer, From, {reply, Final}}], remove([Id], Streams)}
     end.
 
-remove(Ids, #streams{open = Open} = Streams) ->
-    Streams#streams{open = maps:without(Ids, Open)}.
+remove(Ids, Streams) ->
+    #streams{open = Open} = Counted = lists:foldl(fun uncounted/2, Streams, Ids),
+    Counted#streams{open = maps:without(Ids, Open)}.
 
 %% More credit when half of what should be ahead is used up.
 top_up(_, #stream{final = Final} = S) when Final =/= none ->
@@ -167,26 +184,19 @@ count(#streams{open = Open}) ->
 
 %% How many streams the program's main thread may be working on: those that have credit.
 -spec active(streams()) -> non_neg_integer().
-active(#streams{open = Open}) when map_size(Open) =:= 0 -> 0;
-active(Streams) -> element(1, at_work(Streams)).
+active(#streams{turns = Turns}) -> Turns.
 
 %% The same, and how many streams its loop may be working on.
 -spec at_work(streams()) -> {Turns :: non_neg_integer(), Awaited :: non_neg_integer()}.
-at_work(#streams{open = Open}) when map_size(Open) =:= 0 -> {0, 0};
-at_work(Streams) ->
-    {Awaited, Turns} = lists:partition(fun is_awaited/1, with_credit(Streams)),
-    {length(Turns), length(Awaited)}.
-
-with_credit(Streams) ->
-    [S || #stream{owed = Owed} = S <- all(Streams), Owed > 0].
+at_work(#streams{turns = Turns, awaited = Awaited}) -> {Turns, Awaited}.
 
 is_awaited(#stream{job = #job{state = State}}) -> State =:= {started, loop}.
 
 %% What the main thread may be working on for a stream that has credit.
 -spec running(streams()) -> py_wire:what() | none.
 running(Streams) ->
-    case [What || #stream{job = #job{req = #req{what = What}}} = S <- with_credit(Streams),
-                  not is_awaited(S)] of
+    case [What || #stream{owed = Owed, job = #job{req = #req{what = What}}} = S <- all(Streams),
+                  Owed > 0, not is_awaited(S)] of
         [What | _] -> What;
         [] -> none
     end.
