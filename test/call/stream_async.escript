@@ -22,6 +22,7 @@ main(_) ->
         {"an item that has no term, behind those before it", fun no_term/0},
         {"items that do not fit in a frame together", fun large/0},
         {"what is awaited first holds up nobody", fun source/0},
+        {"sources that are more than one thing", fun odd_sources/0},
         {"closed where it stands still, and where it waits", fun close/0},
         {"closed, late, left, while a call runs", fun beside_call/0},
         {"a call that is interrupted leaves it alone", fun call_interrupted/0},
@@ -167,6 +168,15 @@ source() ->
     Late = py:stream(waits, listed_behind, [unique(), 3], #{}, #{timeout => 50}),
     ?assertEqual({error, timeout}, Late),
     until_awaited(0).
+
+odd_sources() ->
+    ?assertEqual({ok, [1, 2]}, stream('Cursor', [])),
+    ?assertEqual({ok, [<<C>> || C <- "later"]}, stream('Later', [])),
+    logbook:open(),
+    ?assertMatch({error, {'TypeError', <<"'NoneType' object is not iterable">>}}, stream('Unbound', [])),
+    ?assertEqual({ok, none}, py:call(waits, echo, [none])),
+    ?assertEqual([], [Event || #{level := error} = Event <- logbook:all()]),
+    logbook:close().
 
 down({Pid, Monitor}) -> receive {'DOWN', Monitor, process, Pid, Result} -> Result end.
 

@@ -73,6 +73,18 @@ class Later:
         return "later"
 
 
+class Cursor:
+    """Can be awaited, and gives its items only to `async for`."""
+
+    def __await__(self):
+        yield from asyncio.sleep(0).__await__()
+        return 17
+
+    async def __aiter__(self):
+        yield 1
+        yield 2
+
+
 now = most = begun = 0
 
 

@@ -14,10 +14,10 @@ import importlib
 import os
 import sys
 import threading
+from collections.abc import Coroutine
 from contextlib import suppress
 from contextvars import Context, ContextVar
 from functools import partial
-from inspect import isawaitable
 from itertools import islice
 
 import _erlang
@@ -25,7 +25,7 @@ from erlang import Cancelled, _output
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
     from typing import Any, NoReturn
 
     # What is awaited, or the source of a stream; where it prints to, its span, and
@@ -168,8 +168,8 @@ def _cancel(number: int) -> None:
 
 
 def _close(awaitable: Any) -> None:
-    """It may have begun elsewhere, and raise something."""
-    if asyncio.iscoroutine(awaitable):
+    """It may have begun elsewhere, and raise something, or pretend to be another."""
+    if issubclass(type(awaitable), Coroutine):
         awaitable.close()
 
 
@@ -220,7 +220,7 @@ async def _stream(n: int, feed: Any, source: Any) -> None:
 
     What it raises goes out behind the items before it.
     """
-    if isawaitable(source) and not _has(source, "__iter__"):
+    if not _has(source, "__aiter__"):
         source = await source
     items = _items(source)
     try:
