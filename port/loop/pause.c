@@ -8,7 +8,6 @@
 #include "memory/heap_account.h"
 #include "talk/event.h"
 #include "task/reply.h"
-#include "value/python.h"
 #include "wire/output.h"
 #include "wire/put.h"
 
@@ -40,7 +39,9 @@ bool pause_is_due(void)
     return enabled && (failed || (!told_full && heap_account_is_nearly_full()));
 }
 
-/* It holds before it tells Erlang, because `resume` may come at once. */
+/* It holds before it tells Erlang, because `resume` may come at once. The GIL
+ * is kept, so that no other thread's reply comes in between: Erlang takes what
+ * was answered last for what has run out of memory. */
 void pause_after_job(void)
 {
     const bool ran_out = reply_ran_out() || failed;
@@ -50,9 +51,7 @@ void pause_after_job(void)
     if (!enabled || (!ran_out && (!told_full || was_full)))
         return;
     atomic_store(&holds, true);
-    Py_BEGIN_ALLOW_THREADS
     tell(ran_out);
-    Py_END_ALLOW_THREADS
 }
 
 void pause_at_once(void)

@@ -24,7 +24,7 @@ bool pause_is_due(void);
 void pause_after_job(void);
 
 /* A request was refused because there was no memory for it, or what was awaited
- * has failed for that. Any thread, no GIL. */
+ * has failed for that. Any thread. */
 void pause_at_once(void);
 
 /* Whether nothing is to be started now. Any thread, no GIL. */

@@ -360,13 +360,11 @@ static void answer(struct awaited *a, PyObject *value)
     buf_free(&out);
 }
 
+/* With the GIL, so that no reply of another comes in between. */
 static void tell_memory(void)
 {
-    if (!reply_ran_out())
-        return;
-    Py_BEGIN_ALLOW_THREADS
-    aio.ran_out();
-    Py_END_ALLOW_THREADS
+    if (reply_ran_out())
+        aio.ran_out();
 }
 
 /* No control reaches it any more: its id is free for another one as soon as the

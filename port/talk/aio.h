@@ -19,7 +19,7 @@
 /* How many may be awaited at a time, those beyond that wait for their turn; 0:
  * nothing is awaited, as it is until this is called. `is_cancelled` says
  * whether the job that runs is; `ran_out` is called when one was answered for
- * want of memory, without the GIL. Call once, before there are threads. */
+ * want of memory. Call once, before there are threads. */
 void aio_init(long most, bool (*is_cancelled)(void), void (*ran_out)(void));
 
 /* Whether anything is awaited. */

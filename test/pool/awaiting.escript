@@ -20,6 +20,7 @@ main(_) ->
         {"a recycled worker has time for what it awaits", fun recycled/0},
         {"a MemoryError counts, and what else is awaited goes on", fun memory_error/0},
         {"a MemoryError in a stream is that stream's", fun memory_error_in_stream/0},
+        {"nor of anything that is answered beside it", fun memory_error_beside/0},
         {"the pool stops: what is awaited has until `drain'", fun stops/0},
         {"the pool stops and cannot wait: finally blocks run", fun stops_late/0},
         {"the loop is held up: the worker is replaced, and says where", fun blocked/0},
@@ -157,6 +158,20 @@ memory_error_in_stream() ->
         Fails(b, #{}, #{recycle => false}),
         {ok, Another} = eval("waits.os.getpid()"),
         ?assertNotEqual(OsPid, Another)
+    end).
+
+%% None of those that fail counts, and none of those that would count fails.
+memory_error_beside() ->
+    with_pool(#{recycle => #{memory_errors => 1}, init => <<"import waits, glutton">>}, fun() ->
+        Others = [spawn_link(fun Go() -> {ok, _} = Other(), Go() end)
+                  || Other <- [fun() -> eval("1 + 1") end, fun() -> call(echo, [1]) end], _ <- lists:seq(1, 4)],
+        Args = [[], #{}, #{pool => p, recycle => false}],
+        [?assertMatch({error, {'MemoryError', _}}, apply(py, How, [glutton, Function | Args]))
+         || {How, Function} <- [{call, too_much}, {call, too_much_soon}, {stream, too_much_items}],
+            _ <- lists:seq(1, 400)],
+        [begin unlink(Other), exit(Other, kill) end || Other <- Others],
+        {ok, 2} = eval("1 + 1"),
+        ?assertMatch(#{recycled := None} when map_size(None) =:= 0, py:info(p))
     end).
 
 stops() ->

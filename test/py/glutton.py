@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections.abc import AsyncIterator
 
 kept: list[object] = []
 
@@ -48,6 +49,18 @@ def too_much() -> None:
 async def too_much_later() -> None:
     """The same on the loop."""
     await asyncio.sleep(0.01)
+    too_much()
+
+
+async def too_much_soon() -> None:
+    """In the next round of the loop."""
+    await asyncio.sleep(0)
+    too_much()
+
+
+async def too_much_items() -> AsyncIterator[int]:
+    """After an item."""
+    yield 1
     too_much()
 
 
