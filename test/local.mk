@@ -75,6 +75,7 @@ test_scripts = \
 	test/call/context_copy.escript \
 	test/call/context_end.escript \
 	test/call/context_named.escript \
+	test/call/context_opening.escript \
 	test/call/deadline.escript \
 	test/call/decoders.escript \
 	test/call/errors.escript \

@@ -52,7 +52,7 @@
     id :: pos_integer(),
     owner :: pid(),                     % whose it is
     idle = infinity :: timeout(),       % how long it may be without use (ms)
-    name = none :: atom()               % if it has one, its owner is its keeper (py_named)
+    name = none :: none | {atom(), Keeper :: pid()}     % py_named
 }).
 
 %% An object that stays in its worker (py_handle). The program knows it by its number, and

@@ -13,13 +13,14 @@
 %% worker that waits for it from its start to its end, whatever it does.
 -module(py_binding).
 
--export([home/1, bind/2, heard_timeout/1, heard_more/1, told/2, release/1, release_dead/1, forget/0]).
--export_type([home/0]).
+-export([home/1, bind/2, heard_timeout/1, heard_more/1, told/2, release/1, release_dead/1, waiting/0, inherit/1]).
+-export_type([home/0, waiting/0]).
 
 -include("py.hrl").
 
 -type home() :: {Worker :: pid(), #pool{}, HeardTimeout :: boolean() | within()}.
 -type within() :: {within, Call :: py_wire:id(), Depth :: pos_integer()}.
+-type waiting() :: [{Key :: term(), home()}].
 
 %% Where the calling process is at home in the pool of this name; or on this worker,
 %% if that waits for it: there may be several of a pool.
@@ -82,8 +83,10 @@ release_dead(Name) ->
             ok
     end.
 
-%% No worker waits for the calling process any more.
--spec forget() -> ok.
-forget() ->
-    _ = [erase(Key) || {?BINDING(_) = Key, _} <- get()],
-    ok.
+%% The workers that wait for the calling process.
+-spec waiting() -> waiting().
+waiting() -> [Binding || {?BINDING(_), {_, _, {within, _, _}}} = Binding <- get()].
+
+%% The calling process works for one for which these wait: they wait for both.
+-spec inherit(waiting()) -> ok.
+inherit(Waiting) -> lists:foreach(fun({Key, Home}) -> put(Key, Home) end, Waiting).

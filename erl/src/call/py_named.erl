@@ -1,16 +1,20 @@
 %% SPDX-License-Identifier: Apache-2.0
 %%
-%% Contexts that have a name. Each has a keeper: the process that its worker knows as its
-%% owner, and that knows how it was made. Whoever wants the context asks the keeper, one
-%% after another. If the worker has ended, the keeper opens the context anew. It is ended
-%% with the process that has opened the context first, when that is closed, or with its
-%% pool: another process, its guard, sees to that, because the keeper may just be waiting
-%% for a worker. The table of names belongs to the top supervisor, so whichever worker or
-%% pool dies, they stay.
+%% Contexts that have a name. Each has a keeper, which knows how the context was made, and
+%% whom whoever wants it asks. It is opened, the first time and after each end of its
+%% worker, by an opener: a process that its worker knows as its owner, and that is linked
+%% to the keeper. So the keeper never waits for Python, and many who ask wait for the same
+%% opener. But if a worker waits for one who asks (py_talk_call), that might be the one for
+%% which the opener waits: it gets an opener that runs within its call. The first that has
+%% opened the context ends the others.
+%%
+%% A keeper is ended with the process that has opened the context first, when that is
+%% closed, or with its pool: another process, its guard, sees to that. The table of names
+%% belongs to the top supervisor, so whichever worker or pool dies, they stay.
 -module(py_named).
 -behaviour(gen_server).
 
--export([new/0, open/3, find/3, current/1, close/1, forget/1]).
+-export([new/0, open/4, find/3, current/2, close/1, forget/1]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
 -export_type([make/0]).
 
@@ -18,15 +22,21 @@
 
 %% In a pool a name is given once.
 -type key() :: {Pool :: atom(), Name :: atom()}.
-%% Opens the context, for the calling process.
--type make() :: fun(() -> {ok, #py_context{}} | {error, term()}).
+%% Opens the context in so many milliseconds, for the calling process.
+-type make() :: fun((timeout()) -> {ok, #py_context{}} | {error, term()}).
+
+%% Who asks for it: for the context as it is open; or whoever would have its name, too.
+-type question() :: {find, py_binding:waiting()} | held.
 
 -record(state, {
     key :: key(),
+    timeout :: timeout(),
     make :: make(),
     context = none :: none | #py_context{},     % as it was opened last
-    ended = false :: boolean()                  % nobody has wanted it since its worker's end
+    ended = false :: boolean(),                 % nobody has wanted it since its worker's end
+    openers = #{} :: #{pid() => {py_binding:waiting(), [asker()]}}     % those that are at it
 }).
+-type asker() :: {question(), gen_server:from()}.
 
 %% The table lives as long as the calling process.
 -spec new() -> ok.
@@ -34,32 +44,40 @@ new() ->
     ?MODULE = ets:new(?MODULE, [named_table, public, {read_concurrency, true}]),
     ok.
 
-%% Opens a context that has this name, for the calling process.
--spec open(Pool :: atom(), Name :: atom(), make()) -> {ok, #py_context{}} | {error, term()}.
-open(Pool, Name, Make) ->
+%% Opens a context that has this name, for the calling process, in that time.
+-spec open(Pool :: atom(), Name :: atom(), timeout(), make()) -> {ok, #py_context{}} | {error, term()}.
+open(Pool, Name, Timeout, Make) ->
     Key = {Pool, Name},
-    case gen_server:start(?MODULE, {Key, self(), Make}, []) of
-        {ok, Keeper} -> unless_gone(ask(Keeper, find, infinity), Key);
-        ignore -> taken(ask_named(Key, held, infinity), Key, Make)
+    Deadline = py_time:deadline(Timeout),
+    case gen_server:start(?MODULE, {Key, self(), Timeout, Make}, []) of
+        {ok, Keeper} -> unless_gone(ask(Keeper, find(), infinity), Key);
+        ignore -> taken(ask_named(Key, held, Timeout), Key, Deadline, Make)
     end.
 
-taken({ok, Context}, _, _) -> {error, {already_open, Context}};
-taken({error, {no_context, _}}, {Pool, Name}, Make) -> open(Pool, Name, Make);
-taken({error, _} = Error, _, _) -> Error.
+taken({ok, Context}, _, _, _) ->
+    {error, {already_open, Context}};
+taken({error, {no_context, _}}, {Pool, Name}, Deadline, Make) ->
+    open(Pool, Name, py_time:left(Deadline), Make);
+taken({error, _} = Error, _, _, _) ->
+    Error.
 
 %% The context of this name, which may have to be opened anew.
 -spec find(Pool :: atom(), Name :: atom(), timeout()) -> {ok, #py_context{}} | {error, term()}.
 find(Pool, Name, Timeout) ->
-    ask_named({Pool, Name}, find, Timeout).
+    ask_named({Pool, Name}, find(), Timeout).
+
+find() -> {find, py_binding:waiting()}.
 
 %% The same context, as it is now.
--spec current(#py_context{}) -> {ok, #py_context{}} | {error, term()}.
-current(#py_context{name = none} = Context) -> {ok, Context};
-current(#py_context{owner = Keeper} = Context) -> unless_gone(ask(Keeper, find, infinity), key(Context)).
+-spec current(#py_context{}, timeout()) -> {ok, #py_context{}} | {error, term()}.
+current(#py_context{name = none} = Context, _) ->
+    {ok, Context};
+current(#py_context{name = {_, Keeper}} = Context, Timeout) ->
+    unless_gone(ask(Keeper, find(), Timeout), key(Context)).
 
 %% Ends its keeper, so that it is closed wherever it is.
 -spec close(#py_context{}) -> ok.
-close(#py_context{owner = Keeper} = Context) -> close(key(Context), Keeper).
+close(#py_context{name = {_, Keeper}} = Context) -> close(key(Context), Keeper).
 
 %% The pool is stopped.
 -spec forget(Pool :: atom()) -> ok.
@@ -67,7 +85,7 @@ forget(Pool) ->
     [close({Pool, Name}, Keeper) || [Name, Keeper] <- ets:match(?MODULE, {{Pool, '$1'}, '$2'})],
     ok.
 
-key(#py_context{pool = #pool{name = Pool}, name = Name}) -> {Pool, Name}.
+key(#py_context{pool = #pool{name = Pool}, name = {Name, _}}) -> {Pool, Name}.
 
 %% ---------------------------------------------------------------------------
 %% The table
@@ -124,13 +142,13 @@ leave(Key, Keeper) ->
 %% ---------------------------------------------------------------------------
 %% The keeper
 
--spec init({key(), Owner :: pid(), make()}) -> {ok, #state{}} | ignore.
-init({Key, Owner, Make}) ->
+-spec init({key(), Owner :: pid(), timeout(), make()}) -> {ok, #state{}} | ignore.
+init({Key, Owner, Timeout, Make}) ->
     case py_table:access(fun() -> ets:insert_new(?MODULE, {Key, self()}) end) of
         true ->
             Keeper = self(),
             _ = spawn(fun() -> guard([Owner, Keeper, py_sup], Key, Keeper) end),
-            {ok, #state{key = Key, make = Make}};
+            {ok, #state{key = Key, timeout = Timeout, make = Make}};
         _ ->
             ignore
     end.
@@ -140,65 +158,100 @@ guard(Processes, Key, Keeper) ->
     [monitor(process, Process) || Process <- Processes],
     receive {'DOWN', _, process, _, _} -> finish(Key, Keeper) end.
 
--spec handle_call(find | held, gen_server:from(), #state{}) ->
-          {reply, {ok, #py_context{}} | {error, term()}, #state{}, timeout()}
-          | {stop, normal, gone | {error, term()}, #state{}}.
-handle_call(held, _, #state{context = #py_context{} = Context} = S) ->
-    case is_open(Context) of
-        false -> {stop, normal, gone, S};
-        _ -> found(Context, S)
-    end;
-handle_call(_, From, #state{context = none} = S) ->
-    open_for(From, S);
-handle_call(find, From, #state{context = Context} = S) ->
-    case is_open(Context) of
-        true -> found(Context, S);
-        false -> {stop, normal, gone, S};
-        ended -> open_for(From, S)
+-spec handle_call(question(), gen_server:from(), #state{}) ->
+          {reply, {ok, #py_context{}}, #state{}, timeout()} | {noreply, #state{}, timeout()}
+          | {stop, shutdown, gone, #state{}}.
+handle_call(Question, From, #state{context = Context} = S) ->
+    case is_open(S) of
+        true -> {reply, {ok, Context}, S, patience(S)};
+        ended when Question =:= held, Context =/= none -> {reply, {ok, Context}, S, patience(S)};
+        ended -> noreply(wait(Question, From, S));
+        false -> {stop, shutdown, gone, S}
     end.
 
-found(Context, S) ->
-    {reply, {ok, Context}, S, patience(Context)}.
-
-%% If a worker waits for whoever asks, it waits for this process, too.
-open_for({Asker, _}, #state{key = {_, Name} = Key, make = Make, context = Before} = S) ->
-    py_talk_call:inherit(Asker),
-    Result = Make(),
-    py_binding:forget(),
-    case Result of
-        {ok, Opened} ->
-            Context = Opened#py_context{name = Name},
-            found(Context, S#state{context = Context, ended = false});
-        {error, _} = Error when Before =:= none ->
-            leave(Key, self()),
-            {stop, normal, Error, S};
-        {error, _} = Error ->
-            {reply, Error, S, patience(Before)}
-    end.
+noreply(S) -> {noreply, S, patience(S)}.
 
 %% Its worker knows, and says so at once.
-is_open(#py_context{worker = Worker, id = Id, owner = Owner}) ->
+is_open(#state{context = #py_context{worker = Worker, id = Id, owner = Owner}, openers = Openers})
+  when Openers =:= #{} ->
     case py_ask:call(Worker, fun(From) -> py_worker:is_open(Worker, From, {Id, Owner}) end) of
         {answer, Answer} -> Answer;
         {down, _} -> ended
-    end.
+    end;
+is_open(_) ->
+    ended.
+
+%% For an opener that waits for no worker that waits for whoever asks.
+wait(held, From, S) ->
+    wait(held, [], From, S);
+wait({find, Waiting} = Question, From, S) ->
+    wait(Question, Waiting, From, S).
+
+wait(Question, Waiting, From, #state{openers = Openers} = S) ->
+    {Opener, Askers} = case [{Pid, All} || {Pid, {Same, All}} <- maps:to_list(Openers), Same =:= Waiting] of
+                           [Found] -> Found;
+                           [] -> {start_opener(Waiting, S), []}
+                       end,
+    S#state{openers = Openers#{Opener => {Waiting, [{Question, From} | Askers]}}}.
 
 %% When to look whether it was closed because nobody has used it.
-patience(#py_context{idle = infinity}) -> infinity;
-patience(#py_context{idle = Idle}) -> min(2 * Idle, ?LONGEST).
+patience(#state{context = #py_context{idle = Idle}, openers = Openers})
+  when is_integer(Idle), Openers =:= #{} -> min(2 * Idle, ?LONGEST);
+patience(_) -> infinity.
 
--spec handle_cast(term(), #state{}) -> {noreply, #state{}}.
+-spec handle_cast(term(), #state{}) -> {noreply, #state{}, timeout()}.
 handle_cast(_, S) ->
-    {noreply, S}.
+    noreply(S).
 
--spec handle_info(term(), #state{}) -> {noreply, #state{}, timeout()} | {stop, normal, #state{}}.
-handle_info(_, #state{context = none} = S) ->
-    {noreply, S, infinity};
-handle_info(timeout, #state{context = Context, ended = Before} = S) ->
-    case is_open(Context) of
-        true -> {noreply, S, patience(Context)};
-        ended when not Before -> {noreply, S#state{ended = true}, patience(Context)};
-        _ -> {stop, normal, S}
+-spec handle_info(term(), #state{}) -> {noreply, #state{}, timeout()} | {stop, shutdown, #state{}}.
+handle_info({?MODULE, Opener, Result}, #state{openers = Openers} = S) when is_map_key(Opener, Openers) ->
+    {{_, Askers}, Others} = maps:take(Opener, Openers),
+    tried(Result, Askers, S#state{openers = Others});
+handle_info(timeout, #state{context = #py_context{}, ended = Before} = S) ->
+    case is_open(S) of
+        true -> noreply(S);
+        ended when not Before -> noreply(S#state{ended = true});
+        _ -> {stop, shutdown, S}
     end;
-handle_info(_, #state{context = Context} = S) ->
-    {noreply, S, patience(Context)}.
+handle_info(_, S) ->
+    noreply(S).
+
+tried({ok, Opened}, Askers, #state{key = {_, Name}, context = Before, openers = Others} = S) ->
+    Context = Opened#py_context{name = {Name, self()}},
+    answer({ok, Context}, Askers ++ lists:append([More || {_, More} <- maps:values(Others)])),
+    lists:foreach(fun dismiss/1, [Owner || #py_context{owner = Owner} <- [Before]] ++ maps:keys(Others)),
+    noreply(S#state{context = Context, ended = false, openers = #{}});
+tried({error, _} = Error, Askers, #state{key = Key, context = none, openers = Others} = S) when Others =:= #{} ->
+    leave(Key, self()),
+    answer(Error, Askers),
+    {stop, shutdown, S};
+tried({error, _} = Error, Askers, S) ->
+    answer(Error, Askers),
+    noreply(S).
+
+%% Why another one could not open it does not matter to who would have the name.
+answer(Answer, Askers) ->
+    [gen_server:reply(From, case Answer of {error, _} when Question =:= held -> gone; _ -> Answer end)
+     || {Question, From} <- lists:reverse(Askers)],
+    ok.
+
+%% ---------------------------------------------------------------------------
+%% Its openers
+
+start_opener(Waiting, #state{timeout = Timeout, make = Make}) ->
+    Keeper = self(),
+    spawn_link(fun() -> run_opener(Keeper, Waiting, Timeout, Make) end).
+
+%% What it has opened is its own, as long as it lives.
+run_opener(Keeper, Waiting, Timeout, Make) ->
+    py_binding:inherit(Waiting),
+    Result = Make(Timeout),
+    Keeper ! {?MODULE, self(), Result},
+    case Result of
+        {ok, _} -> receive after infinity -> ok end;
+        {error, _} -> ok
+    end.
+
+dismiss(Opener) ->
+    unlink(Opener),
+    exit(Opener, shutdown).

@@ -13,36 +13,34 @@
 -spec open(term()) -> {ok, #py_context{}} | {error, term()}.
 open(Options) ->
     {More, #opts{pool = Place} = Opts} = py_options:context(Options),
-    Make = fun() -> make(More, Opts) end,
-    case More of
-        #{name := Name} when Name =/= none ->
-            py_pool_board:with_open(py_target:pool(Place), fun(#pool{name = Pool}) ->
-                py_named:open(Pool, Name, Make)
-            end);
-        #{} ->
-            Make()
-    end.
+    py_pool_board:with_open(py_target:pool(Place), fun(#pool{name = PoolName} = Pool) ->
+        Timeout = py_time:left(py_request:deadline(Opts, Pool)),
+        Make = fun(Ms) -> make(More, Opts#opts{timeout = Ms}) end,
+        case maps:get(name, More, none) of
+            none -> Make(Timeout);
+            Name -> py_named:open(PoolName, Name, Timeout, Make)
+        end
+    end).
 
 %% What is copied may have been opened anew meanwhile.
 make(More, #opts{pool = {context, _, _}} = Opts) ->
     placed(Opts, fun(Placed) -> make_there(More, Placed#opts{wire = #{}}) end);
-make(More, #opts{pool = #py_context{} = From} = Opts) ->
-    case py_named:current(From) of
-        {ok, Current} -> make_there(More, Opts#opts{pool = Current});
+make(More, #opts{pool = #py_context{} = From, timeout = Timeout} = Opts) ->
+    Deadline = py_time:deadline(Timeout),
+    case py_named:current(From, Timeout) of
+        {ok, Current} -> make_there(More, Opts#opts{pool = Current, timeout = py_time:left(Deadline)});
         {error, _} = Error -> Error
     end;
 make(More, Opts) ->
     make_there(More, Opts).
 
-make_there(More, #opts{pool = Place} = Opts) ->
-    py_pool_board:with_open(py_target:pool(Place), fun(Pool) ->
-        Deadline = py_request:deadline(Opts, Pool),
-        Id = erlang:unique_integer([positive]),
-        case open(Id, maps:get(idle, More, infinity), Opts#opts{timeout = py_time:left(Deadline)}) of
-            {ok, Context} -> start(lists:enumerate(maps:get(init, More, [])), Context, Deadline);
-            {error, _} = Error -> Error
-        end
-    end).
+make_there(More, #opts{timeout = Timeout} = Opts) ->
+    Deadline = py_time:deadline(Timeout),
+    Id = erlang:unique_integer([positive]),
+    case open(Id, maps:get(idle, More, infinity), Opts) of
+        {ok, Context} -> start(lists:enumerate(maps:get(init, More, [])), Context, Deadline);
+        {error, _} = Error -> Error
+    end.
 
 start([], Context, _) ->
     {ok, Context};

@@ -11,7 +11,7 @@
 %% such a process, that one's worker waits, too: its bindings are inherited.
 -module(py_talk_call).
 
--export([run/4, failure/3, inherit/1]).
+-export([run/4, failure/3]).
 -export_type([context/0, who/0, outcome/0]).
 
 -include("py.hrl").
@@ -50,9 +50,7 @@ bind(Id, Depth, Caller, #{pool := Name, worker := Worker}) ->
         {error, _} -> ok
     end.
 
-%% The calling process works for this one: a worker that waits for that waits for both. The
-%% caller waits, so it is alive, unless it has just been killed.
--spec inherit(pid() | none) -> ok.
+%% The caller waits, so it is alive, unless it has just been killed.
 inherit(none) ->
     ok;
 inherit(Caller) ->
