@@ -6,6 +6,7 @@
 %% of what was acknowledged, and none behind the end.
 -mode(compile).
 -include_lib("stdlib/include/assert.hrl").
+-include("../../erl/include/py.hrl").
 
 -define(SETUP, <<"
 import os, time
@@ -21,6 +22,9 @@ def items(name, n, pause=0):
 def failing(n):
     yield from range(n)
     raise LookupError('no more')
+def tired(n):
+    yield from range(n)
+    time.sleep(60)
 def dying(n):
     yield from range(n)
     os._exit(3)
@@ -47,6 +51,7 @@ main(_) ->
         {"a bound owner is told of a worker's death once", fun told_once/0},
         {"a bound owner is told of a time limit, and not of the death that comes of it", 60_000, fun told_late/0},
         {"a bound owner's call that runs then is told, too", fun told_running/0},
+        {"nothing is kept of owners that are gone", fun told_the_dead/0},
         {"an item that cannot be decoded ends the stream", fun unknown_atom/0},
         {"two at once are kept apart", fun two/0},
         {"a context's names", fun context/0},
@@ -235,6 +240,25 @@ told_running() ->
     receive killed -> ok end,
     ok = py:stream_close(Numbers),
     live_again().
+
+%% The worker heeds the time limits, and lives on.
+told_the_dead() ->
+    {ok, Pool} = py_pool_board:find(default),
+    [{_, Worker, _}] = py_pool_board:workers(Pool),
+    Rows = fun() -> length(ets:match(Pool#pool.table, {{told, Worker, '_'}, '_'})) end,
+    Late = fun(Before) ->
+        {_, Ref} = spawn_monitor(fun() ->
+            ok = Before(),
+            {ok, Stream} = open({'__main__', tired, [4]}, #{timeout => 100}),
+            ?assertEqual({[0, 1, 2, 3], {error, timeout}}, read(Stream))
+        end),
+        receive {'DOWN', Ref, process, _, Why} -> ?assertEqual(normal, Why) end
+    end,
+    Had = Rows(),
+    [Late(fun() -> ok end) || _ <- lists:seq(1, 5)],
+    ?assertEqual(Had, Rows()),
+    [Late(fun() -> py:exec(<<"bound = True">>) end) || _ <- lists:seq(1, 5)],
+    ?assertEqual(1, Rows()).
 
 kill_worker() ->
     [OsPid] = fixture:os_pids(),

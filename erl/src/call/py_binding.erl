@@ -13,7 +13,7 @@
 %% worker that waits for it from its start to its end, whatever it does.
 -module(py_binding).
 
--export([home/1, bind/2, heard_timeout/1, heard_more/1, told/2, release/1, release_dead/1, waiting/0, inherit/1]).
+-export([home/1, is_bound/3, bind/2, heard_timeout/1, heard_more/1, told/2, release/1, release_dead/1, waiting/0, inherit/1]).
 -export_type([home/0, waiting/0]).
 
 -include("py.hrl").
@@ -27,6 +27,16 @@
 -spec home(atom() | pid()) -> home() | undefined.
 home(Where) ->
     erlang:get(?BINDING(Where)).
+
+%% Whether another process is bound to this worker of the pool.
+-spec is_bound(pid(), atom(), pid()) -> boolean().
+is_bound(Pid, PoolName, Worker) ->
+    case process_info(Pid, dictionary) of
+        {_, Entries} -> lists:any(fun({?BINDING(Name), {Home, _, _}}) -> Name =:= PoolName andalso Home =:= Worker;
+                                     (_) -> false
+                                  end, Entries);
+        undefined -> false
+    end.
 
 %% From now on the process is at home there, and nowhere else in the pool.
 -spec bind(#pool{}, pid()) -> ok.

@@ -355,9 +355,13 @@ why_died(#pool{table = Table}, Worker) ->
 has_ended(Pool, Worker, Culprit) ->
     Culprit =/= none andalso lists:keymember(Culprit, 3, lookup(Pool, {dead, Worker})).
 
-%% This process gets a message that its worker has ended, or that it took too long.
+%% This process gets a message that its worker has ended, or that it took too long. A
+%% worker may live on after that for longer than many who got one.
 -spec told(#pool{}, pid(), pid(), exit | timeout) -> ok.
-told(Pool, Worker, Pid, What) -> insert(Pool, {{told, Worker, Pid}, What}).
+told(#pool{table = Table} = Pool, Worker, Pid, What) ->
+    Told = in_table(fun() -> ets:match(Table, {{told, Worker, '$1'}, '_'}) end, []),
+    [delete_row(Pool, {told, Worker, Other}) || [Other] <- Told, not is_process_alive(Other)],
+    insert(Pool, {{told, Worker, Pid}, What}).
 
 %% Whether the end of the worker is no news for this process.
 -spec was_told(#pool{}, pid(), pid() | none) -> boolean().

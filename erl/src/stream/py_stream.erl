@@ -106,14 +106,18 @@ is_last({reply, Frame}) -> py_wire:chunk_items(Frame) =:= final;
 is_last({error, busy}) -> false;
 is_last(_) -> true.
 
-%% This process, which may be bound to the worker, gets this result as a message.
+%% This process gets this result as a message. If it is bound to the worker, the worker's
+%% end is no news for it then.
 -spec told(term(), pid(), stream()) -> ok.
-told({error, {worker_exit, _}}, Owner, #py_stream{pool = Pool, worker = Worker}) ->
-    py_pool_board:told(Pool, Worker, Owner, exit);
-told({error, timeout}, Owner, #py_stream{pool = Pool, worker = Worker}) ->
-    py_pool_board:told(Pool, Worker, Owner, timeout);
-told(_, _, _) ->
-    ok.
+told({error, {worker_exit, _}}, Owner, Stream) -> told_of(exit, Owner, Stream);
+told({error, timeout}, Owner, Stream) -> told_of(timeout, Owner, Stream);
+told(_, _, _) -> ok.
+
+told_of(What, Owner, #py_stream{pool = #pool{name = Name} = Pool, worker = Worker}) ->
+    case py_binding:is_bound(Owner, Name, Worker) of
+        true -> py_pool_board:told(Pool, Worker, Owner, What);
+        false -> ok
+    end.
 
 -spec worker(stream()) -> pid() | none.
 worker(#py_stream{worker = Worker}) ->
