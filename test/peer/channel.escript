@@ -120,13 +120,16 @@ sync_receive_closed() ->
     ok = py_channel:close(Channel),
     ?assertMatch({error, {'EOFError', _}}, py:await(Ref)).
 
-%% Several may wait: the first one gets the message.
+%% Several may wait, on both sides, and each gets a message.
 sync_receive_multiple_waiters() ->
     {ok, Channel} = py_channel:new(),
     Self = self(),
     Pids = [spawn_link(fun() -> Self ! {self(), py_channel:recv(Channel)} end) || _ <- [1, 2]],
     {ok, [none, none]} = eval("[c.send(n) for n in (1, 2)]", Channel),
-    ?assertEqual([{ok, 1}, {ok, 2}], lists:sort([receive {Pid, Got} -> Got end || Pid <- Pids])).
+    ?assertEqual([{ok, 1}, {ok, 2}], lists:sort([receive {Pid, Got} -> Got end || Pid <- Pids])),
+    Refs = [waits(received_async, Channel) || _ <- [1, 2]],
+    [ok = py_channel:send(Channel, N) || N <- [3, 4]],
+    ?assertEqual([{ok, 3}, {ok, 4}], lists:sort([py:await(Ref) || Ref <- Refs])).
 
 %% ---------------------------------------------------------------------------
 

@@ -178,12 +178,14 @@ segfault() ->
     end).
 
 stop_while_busy() ->
-    with_pool(#{drain => 50}, fun(In, _) ->
-        Self = self(),
-        _ = spawn_link(fun() -> Self ! {stopped, py:call(time, sleep, [60], #{}, In)} end),
-        busy(child)
-    end),
-    receive {stopped, Result} -> ?assertMatch({error, _}, Result) end.
+    Self = self(),
+    [begin
+         with_pool(#{drain => 50}, fun(In, _) ->
+             _ = spawn_link(fun() -> Self ! {stopped, py:exec(Code, In)} end),
+             busy(child)
+         end),
+         receive {stopped, Result} -> ?assertMatch({error, _}, Result) end
+     end || Code <- ["import time; time.sleep(60)", ?BUSY]].
 
 %% ---------------------------------------------------------------------------
 
