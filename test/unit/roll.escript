@@ -46,7 +46,7 @@ none() ->
     ?assertEqual({R1, []}, py_pool_roll:next(phases([], [2]), R1)),
     ?assertEqual({R1, []}, py_pool_roll:next((phases([], [2]))#{1 := starting}, R1)),
     ?assertEqual({R1, []}, py_pool_roll:died(2, killed, phases([], []), R1)),
-    ?assertEqual({R1, []}, py_pool_roll:failed(2, killed, R1)),
+    ?assertEqual({R1, []}, py_pool_roll:failed(2, killed, phases([], []), R1)),
     {R2, []} = py_pool_roll:next(phases([], [1]), R1),
     ?assertEqual({py_pool_roll:new(), [{reply, From, ok}]}, py_pool_roll:next(phases([], [1, 2]), R2)),
     ?assertEqual({py_pool_roll:new(), [{reply, From, {error, {python_start, <<"no">>}}}]},
@@ -111,7 +111,7 @@ spoilt_replaced() ->
     {R2, []} = py_pool_roll:hurry(1, self(), restarted, phases([1], [1]), R1),
     ?assertEqual({py_pool_roll:new(), [{reply, From, ok}]}, py_pool_roll:next(phases([], [1]), R2)),
     ?assertEqual({py_pool_roll:new(), [{reply, From, {error, no}}, {retire, self(), restarted}]},
-                 py_pool_roll:failed(1, {shutdown, no}, R2)).
+                 py_pool_roll:failed(1, {shutdown, no}, phases([], [1]), R2)).
 
 restart_behind_spoilt() ->
     From = from(),
@@ -146,7 +146,7 @@ one_behind_spoilt() ->
 spoilt_fails() ->
     {R, [{replace, 1, restarted}]} = py_pool_roll:hurry(1, self(), restarted, phases([], [1]), py_pool_roll:new()),
     ?assertEqual({py_pool_roll:new(), [{retire, self(), restarted}]},
-                 py_pool_roll:failed(1, {shutdown, {python_start, <<"no">>}}, R)).
+                 py_pool_roll:failed(1, {shutdown, {python_start, <<"no">>}}, phases([], [1]), R)).
 
 wanted() ->
     {R1, [{replace, 1, restarted}]} =
@@ -173,12 +173,14 @@ restart_replaced() ->
     From = from(),
     {R1, []} = py_pool_roll:begin_with(From, [1], phases([1], [1]), py_pool_roll:new()),
     {R2, [{replace, 1, restarted}]} = py_pool_roll:next(phases([], [1]), R1),
-    ?assertEqual({py_pool_roll:new(), [{reply, From, ok}]}, py_pool_roll:next(phases([], [1]), R2)).
+    ?assertEqual({py_pool_roll:new(), [{reply, From, ok}]}, py_pool_roll:next(phases([], [1]), R2)),
+    %% If it cannot start, that is not the restart's.
+    ?assertMatch({_, [{replace, 1, restarted}]}, py_pool_roll:failed(1, {shutdown, no}, phases([], [1]), R1)).
 
 not_mine() ->
     R = wanted_by(2),
-    ?assertEqual({R, []}, py_pool_roll:failed(1, {shutdown, no}, R)),
-    ?assertEqual({py_pool_roll:new(), []}, py_pool_roll:failed(2, {shutdown, no}, R)).
+    ?assertEqual({R, []}, py_pool_roll:failed(1, {shutdown, no}, phases([2], [2]), R)),
+    ?assertEqual({py_pool_roll:new(), []}, py_pool_roll:failed(2, {shutdown, no}, phases([], [2]), R)).
 
 %% {how a successor ended, what the one who waits hears}
 failures() ->
@@ -191,7 +193,7 @@ fails({Ended, Reason}) ->
         From = from(),
         {R, _} = py_pool_roll:begin_with(From, [1, 2], phases([], [1, 2]), py_pool_roll:new()),
         ?assertEqual({py_pool_roll:new(), [{reply, From, {error, Reason}}]},
-                     py_pool_roll:failed(1, Ended, R))
+                     py_pool_roll:failed(1, Ended, phases([], [1, 2]), R))
     end}.
 
 from() -> {self(), make_ref()}.

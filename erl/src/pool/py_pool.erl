@@ -363,7 +363,7 @@ worker_down(Monitor, _, Reason, #state{slots = Slots, roll = Roll} = S) ->
             Told = start_failed(Reason, slots({Rest, Effects}, S)),
             roll(py_pool_roll:died(Id, Reason, py_pool_slots:phases(Rest), Roll), Told);
         {{next, Id}, Rest, Effects} ->
-            roll(py_pool_roll:failed(Id, Reason, Roll), slots({Rest, Effects}, S));
+            roll(py_pool_roll:failed(Id, Reason, py_pool_slots:phases(Rest), Roll), slots({Rest, Effects}, S));
         {retired, Rest, Effects} -> slots({Rest, Effects}, S);
         unknown -> S
     end.

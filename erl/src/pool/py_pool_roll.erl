@@ -12,7 +12,7 @@
 %% after any death.
 -module(py_pool_roll).
 
--export([new/0, begin_with/4, want/3, hurry/5, next/2, failed/3, died/4]).
+-export([new/0, begin_with/4, want/3, hurry/5, next/2, failed/4, died/4]).
 -export_type([roll/0, effect/0, why/0]).
 
 -record(roll, {
@@ -93,13 +93,14 @@ turn(Slot, _, replaced, Roll) ->
 turn(Slot, _, _, Roll) ->
     {Roll#roll{at = {new, Slot}}, []}.
 
-%% A successor could not start: of this slot, or of one that does not matter here.
--spec failed(pos_integer(), Reason :: term(), roll()) -> {roll(), [effect()]}.
-failed(Slot, Reason, #roll{at = {_, Slot}} = Roll) -> fail(Reason, Roll);
-failed(_, _, Roll) -> {Roll, []}.
+%% A successor could not start: of this slot, or of one that does not matter here. One
+%% that began to start before its turn says nothing about those that start later.
+-spec failed(pos_integer(), Reason :: term(), py_pool_slots:phases(), roll()) -> {roll(), [effect()]}.
+failed(Slot, _, Phases, #roll{at = {old, Slot}} = Roll) -> next(Phases, Roll);
+failed(Slot, Reason, _, #roll{at = {_, Slot}} = Roll) -> fail(Reason, Roll);
+failed(_, _, _, Roll) -> {Roll, []}.
 
-%% A slot has lost its worker. One that began to start before its turn says nothing
-%% about those that start later.
+%% A slot has lost its worker.
 -spec died(pos_integer(), Reason :: term(), py_pool_slots:phases(), roll()) -> {roll(), [effect()]}.
 died(Slot, Reason, _, #roll{at = {new, Slot}} = Roll) -> fail(Reason, Roll);
 died(Slot, _, Phases, #roll{at = {old, Slot}} = Roll) -> next(Phases, Roll);
