@@ -9,6 +9,7 @@
 main(_) ->
     tap:run(fixture:with_app(#{size => 1}, [
         {"a function that Python has called does not wait for one who waits for its worker", fun function/0},
+        {"nor does one that would have the name", fun function_opens/0},
         {"an init that asks for its context by the name", fun itself/0},
         {"who would have the name waits no longer than said, nor who copies the context", fun timeout/0},
         {"if it cannot be opened, who would have the name has it", fun next_owner/0}
@@ -59,6 +60,23 @@ function() ->
     ok = py_context:close(C),
     fixture:wait_until(fun() -> openers() =:= [] end),
     ok = py:unregister_function(in_cart),
+    ok = py:stop_pool(other).
+
+%% The first one who opens it waits for the only worker, and that for a function that would, too.
+function_opens() ->
+    ok = start_other(#{timeout => infinity}),
+    Self = self(),
+    Open = fun() -> element(1, py_context:open(#{pool => other, name => cart})) end,
+    ok = py:register_function(opens, fun() -> Self ! {self(), begun}, receive go_on -> Open() end end),
+    Ref = py:spawn_call(builtins, eval, [<<"__import__('erlang').opens()">>], #{}, #{pool => other}),
+    Function = receive {Pid, begun} -> Pid end,
+    First = spawn_link(fun() -> Self ! {self(), Open()}, receive stop -> ok end end),
+    fixture:wait_until(fun() -> keepers() =/= [] andalso asks_keeper(First) end),
+    Function ! go_on,
+    ?assertEqual({ok, error}, py:await(Ref, 30_000)),
+    receive {First, Result} -> ?assertEqual(ok, Result) after 30_000 -> error(not_woken) end,
+    First ! stop,
+    ok = py:unregister_function(opens),
     ok = py:stop_pool(other).
 
 itself() ->

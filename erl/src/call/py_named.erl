@@ -26,7 +26,7 @@
 -type make() :: fun((timeout()) -> {ok, #py_context{}} | {error, term()}).
 
 %% Who asks for it: for the context as it is open; or whoever would have its name, too.
--type question() :: {find, py_binding:waiting()} | held.
+-type question() :: {find | held, py_binding:waiting()}.
 
 -record(state, {
     key :: key(),
@@ -36,7 +36,7 @@
     ended = false :: boolean(),                 % nobody has wanted it since its worker's end
     openers = #{} :: #{pid() => {py_binding:waiting(), [asker()]}}     % those that are at it
 }).
--type asker() :: {question(), gen_server:from()}.
+-type asker() :: {find | held, gen_server:from()}.
 
 %% The table lives as long as the calling process.
 -spec new() -> ok.
@@ -50,7 +50,7 @@ open(Pool, Name, Timeout, Make) ->
     Key = {Pool, Name},
     Deadline = py_time:deadline(Timeout),
     case gen_server:start(?MODULE, {Key, self(), Timeout, Make}, []) of
-        {ok, Keeper} -> unless_gone(ask(Keeper, find(), infinity), Key);
+        {ok, Keeper} -> unless_gone(ask(Keeper, find, infinity), Key);
         ignore -> taken(ask_named(Key, held, Timeout), Key, Deadline, Make)
     end.
 
@@ -64,16 +64,14 @@ taken({error, _} = Error, _, _, _) ->
 %% The context of this name, which may have to be opened anew.
 -spec find(Pool :: atom(), Name :: atom(), timeout()) -> {ok, #py_context{}} | {error, term()}.
 find(Pool, Name, Timeout) ->
-    ask_named({Pool, Name}, find(), Timeout).
-
-find() -> {find, py_binding:waiting()}.
+    ask_named({Pool, Name}, find, Timeout).
 
 %% The same context, as it is now.
 -spec current(#py_context{}, timeout()) -> {ok, #py_context{}} | {error, term()}.
 current(#py_context{name = none} = Context, _) ->
     {ok, Context};
 current(#py_context{name = {_, Keeper}} = Context, Timeout) ->
-    unless_gone(ask(Keeper, find(), Timeout), key(Context)).
+    unless_gone(ask(Keeper, find, Timeout), key(Context)).
 
 %% Ends its keeper, so that it is closed wherever it is.
 -spec close(#py_context{}) -> ok.
@@ -101,20 +99,20 @@ keeper(Key) ->
 no_context({_, Name}) -> {error, {no_context, Name}}.
 
 %% Another one may have the name of a keeper that is gone.
-ask_named(Key, Question, Timeout) ->
+ask_named(Key, What, Timeout) ->
     case keeper(Key) of
         {ok, Keeper} ->
-            case ask(Keeper, Question, Timeout) of
-                gone -> leave(Key, Keeper), ask_named(Key, Question, Timeout);
+            case ask(Keeper, What, Timeout) of
+                gone -> leave(Key, Keeper), ask_named(Key, What, Timeout);
                 Answer -> Answer
             end;
         {error, _} = Error ->
             Error
     end.
 
-ask(Keeper, Question, Timeout) ->
+ask(Keeper, What, Timeout) ->
     try
-        gen_server:call(Keeper, Question, Timeout)
+        gen_server:call(Keeper, {What, py_binding:waiting()}, Timeout)
     catch
         exit:{timeout, _} -> {error, timeout};
         exit:_ -> gone
@@ -161,11 +159,11 @@ guard(Processes, Key, Keeper) ->
 -spec handle_call(question(), gen_server:from(), #state{}) ->
           {reply, {ok, #py_context{}}, #state{}, timeout()} | {noreply, #state{}, timeout()}
           | {stop, shutdown, gone, #state{}}.
-handle_call(Question, From, #state{context = Context} = S) ->
+handle_call({What, Waiting}, From, #state{context = Context} = S) ->
     case is_open(S) of
         true -> {reply, {ok, Context}, S, patience(S)};
-        ended when Question =:= held, Context =/= none -> {reply, {ok, Context}, S, patience(S)};
-        ended -> noreply(wait(Question, From, S));
+        ended when What =:= held, Context =/= none -> {reply, {ok, Context}, S, patience(S)};
+        ended -> noreply(wait({What, From}, Waiting, S));
         false -> {stop, shutdown, gone, S}
     end.
 
@@ -182,17 +180,12 @@ is_open(_) ->
     ended.
 
 %% For an opener that waits for no worker that waits for whoever asks.
-wait(held, From, S) ->
-    wait(held, [], From, S);
-wait({find, Waiting} = Question, From, S) ->
-    wait(Question, Waiting, From, S).
-
-wait(Question, Waiting, From, #state{openers = Openers} = S) ->
+wait(Asker, Waiting, #state{openers = Openers} = S) ->
     {Opener, Askers} = case [{Pid, All} || {Pid, {Same, All}} <- maps:to_list(Openers), Same =:= Waiting] of
                            [Found] -> Found;
                            [] -> {start_opener(Waiting, S), []}
                        end,
-    S#state{openers = Openers#{Opener => {Waiting, [{Question, From} | Askers]}}}.
+    S#state{openers = Openers#{Opener => {Waiting, [Asker | Askers]}}}.
 
 %% When to look whether it was closed because nobody has used it.
 patience(#state{context = #py_context{idle = Idle}, openers = Openers})
@@ -231,8 +224,8 @@ tried({error, _} = Error, Askers, S) ->
 
 %% Why another one could not open it does not matter to who would have the name.
 answer(Answer, Askers) ->
-    [gen_server:reply(From, case Answer of {error, _} when Question =:= held -> gone; _ -> Answer end)
-     || {Question, From} <- lists:reverse(Askers)],
+    [gen_server:reply(From, case Answer of {error, _} when What =:= held -> gone; _ -> Answer end)
+     || {What, From} <- lists:reverse(Askers)],
     ok.
 
 %% ---------------------------------------------------------------------------
