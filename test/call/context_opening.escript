@@ -11,6 +11,7 @@ main(_) ->
         {"a function that Python has called does not wait for one who waits for its worker", fun function/0},
         {"nor does one that would have the name", fun function_opens/0},
         {"an init that asks for its context by the name", fun itself/0},
+        {"a copy of itself", fun copy_of_itself/0},
         {"who would have the name waits no longer than said, nor who copies the context", fun timeout/0},
         {"if it cannot be opened, who would have the name has it", fun next_owner/0}
     ])).
@@ -87,6 +88,18 @@ itself() ->
     fixture:wait_until(fun() -> keepers() =:= [] andalso openers() =:= [] end),
     fixture:wait_until(fun() -> contexts() =:= [0] end),
     ok = py:unregister_function(ask),
+    ok = py:stop_pool(other).
+
+copy_of_itself() ->
+    ok = start_other(#{timeout => infinity}),
+    Open = fun(Name, From) -> py_context:open(#{pool => other, name => Name, from => From}) end,
+    ?assertEqual({error, {no_context, cart}}, Open(cart, cart)),
+    {ok, A} = py_context:open(#{pool => other, name => a}),
+    {ok, B} = Open(b, a),
+    ok = py_context:close(A),
+    {ok, _} = Open(a, b),
+    kill(B),
+    [?assertEqual({error, {no_context, Name}}, py_context:find(other, Name)) || Name <- [a, b]],
     ok = py:stop_pool(other).
 
 timeout() ->

@@ -26,7 +26,8 @@
 -type make() :: fun((timeout()) -> {ok, #py_context{}} | {error, term()}).
 
 %% Who asks for it: for the context as it is open; or whoever would have its name, too.
--type question() :: {find | held, py_binding:waiting()}.
+%% Which workers wait for that, and for which other contexts it is needed.
+-type question() :: {find | held, py_binding:waiting(), [key()]}.
 
 -record(state, {
     key :: key(),
@@ -112,7 +113,7 @@ ask_named(Key, What, Timeout) ->
 
 ask(Keeper, What, Timeout) ->
     try
-        gen_server:call(Keeper, {What, py_binding:waiting()}, Timeout)
+        gen_server:call(Keeper, {What, py_binding:waiting(), needed_for()}, Timeout)
     catch
         exit:{timeout, _} -> {error, timeout};
         exit:_ -> gone
@@ -157,13 +158,16 @@ guard(Processes, Key, Keeper) ->
     receive {'DOWN', _, process, _, _} -> finish(Key, Keeper) end.
 
 -spec handle_call(question(), gen_server:from(), #state{}) ->
-          {reply, {ok, #py_context{}}, #state{}, timeout()} | {noreply, #state{}, timeout()}
+          {reply, {ok, #py_context{}} | {error, term()}, #state{}, timeout()} | {noreply, #state{}, timeout()}
           | {stop, shutdown, gone, #state{}}.
-handle_call({What, Waiting}, From, #state{context = Context} = S) ->
+handle_call({What, Waiting, NeededFor}, From, #state{key = Key, context = Context} = S) ->
     case is_open(S) of
         true -> {reply, {ok, Context}, S, patience(S)};
         ended when What =:= held, Context =/= none -> {reply, {ok, Context}, S, patience(S)};
-        ended -> noreply(wait({What, From}, Waiting, S));
+        ended -> case lists:member(Key, NeededFor) of
+                     true -> {reply, no_context(Key), S, patience(S)};
+                     false -> noreply(wait({What, From}, Waiting, NeededFor, S))
+                 end;
         false -> {stop, shutdown, gone, S}
     end.
 
@@ -180,10 +184,10 @@ is_open(_) ->
     ended.
 
 %% For an opener that waits for no worker that waits for whoever asks.
-wait(Asker, Waiting, #state{openers = Openers} = S) ->
+wait(Asker, Waiting, NeededFor, #state{openers = Openers} = S) ->
     {Opener, Askers} = case [{Pid, All} || {Pid, {Same, All}} <- maps:to_list(Openers), Same =:= Waiting] of
                            [Found] -> Found;
-                           [] -> {start_opener(Waiting, S), []}
+                           [] -> {start_opener(Waiting, NeededFor, S), []}
                        end,
     S#state{openers = Openers#{Opener => {Waiting, [Asker | Askers]}}}.
 
@@ -231,9 +235,16 @@ answer(Answer, Askers) ->
 %% ---------------------------------------------------------------------------
 %% Its openers
 
-start_opener(Waiting, #state{timeout = Timeout, make = Make}) ->
+%% It knows for which contexts: a copy of a copy may be one of itself.
+start_opener(Waiting, NeededFor, #state{key = Key, timeout = Timeout, make = Make}) ->
     Keeper = self(),
-    spawn_link(fun() -> run_opener(Keeper, Waiting, Timeout, Make) end).
+    spawn_link(fun() ->
+        _ = put(?MODULE, [Key | NeededFor]),
+        run_opener(Keeper, Waiting, Timeout, Make)
+    end).
+
+needed_for() ->
+    case get(?MODULE) of undefined -> []; Keys -> Keys end.
 
 %% What it has opened is its own, as long as it lives.
 run_opener(Keeper, Waiting, Timeout, Make) ->
