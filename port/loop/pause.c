@@ -33,6 +33,20 @@ static void tell(bool ran_out)
     buf_free(&out);
 }
 
+static void tell_which(const char *id, size_t n)
+{
+    struct buf out;
+    event_begin(&out, "paused");
+    put_tuple(&out, 2);
+    put_atom_z(&out, "memory_error");
+    if (n)
+        put_raw(&out, id, n);
+    else
+        put_atom_z(&out, "none");
+    output_send(&out);
+    buf_free(&out);
+}
+
 bool pause_is_due(void)
 {
     failed = reply_ran_out() || failed;
@@ -54,12 +68,12 @@ void pause_after_job(void)
     tell(ran_out);
 }
 
-void pause_at_once(void)
+void pause_before_reply(const char *id, size_t n)
 {
     if (!enabled)
         return;
     atomic_store(&holds, true);
-    tell(true);
+    tell_which(id, n);
 }
 
 bool pause_holds(void)

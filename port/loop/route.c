@@ -103,8 +103,9 @@ static void no_memory(const char *data, size_t len, const struct err *why)
     const bool limited = limit_describe(limits, sizeof limits);
     err_set(&full, "%s, for the arguments%s%s", why->text, limited ? "; " : "",
             limits);
+    pause_before_reply(data + req.id_at,
+                       req.kind == CONTROL_REPLY ? 0 : req.id_len);
     answer_no_memory(&req, &full);
-    pause_at_once();
 }
 
 /* A frame of its own with these bytes; NULL: there is no memory, which is

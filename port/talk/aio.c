@@ -23,7 +23,7 @@
 static struct {
     long most;
     bool (*is_cancelled)(void);
-    void (*ran_out)(void);
+    void (*ran_out)(const char *id, size_t n);
     int news;         /* an eventfd: the loop sleeps until it is readable */
     PyObject *begun;  /* what the loop has not seen yet; NULL: it never ran */
     PyObject *number; /* erlang._aio.number, a ContextVar */
@@ -33,7 +33,8 @@ static _Thread_local bool is_loop;
 
 static void wake(void);
 
-void aio_init(long most, bool (*is_cancelled)(void), void (*ran_out)(void))
+void aio_init(long most, bool (*is_cancelled)(void),
+              void (*ran_out)(const char *id, size_t n))
 {
     answer_on_future(wake);
     aio.most = most;
@@ -345,6 +346,15 @@ static void send_bill(const struct awaited *a)
     buf_free(&out);
 }
 
+static void tell_memory(const struct awaited *a)
+{
+    if (!reply_ran_out())
+        return;
+    Py_BEGIN_ALLOW_THREADS
+    aio.ran_out(a->id, a->id_len);
+    Py_END_ALLOW_THREADS
+}
+
 static void answer(struct awaited *a, PyObject *value)
 {
     struct buf out;
@@ -354,17 +364,11 @@ static void answer(struct awaited *a, PyObject *value)
     }
     buf_init(&out, 0);
     put_result(a, value, &out);
+    tell_memory(a);
     if (a->bills)
         send_bill(a);
     reply_send(&out);
     buf_free(&out);
-}
-
-/* With the GIL, so that no reply of another comes in between. */
-static void tell_memory(void)
-{
-    if (reply_ran_out())
-        aio.ran_out();
 }
 
 /* No control reaches it any more: its id is free for another one as soon as the
@@ -381,7 +385,6 @@ void aio_done(long number, PyObject *value, PyObject *exc)
     }
     task_returned();
     answer(a, exc ? NULL : value);
-    tell_memory();
     awaited_free(a);
 }
 

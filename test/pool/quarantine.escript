@@ -11,6 +11,8 @@ main(_) ->
     tap:run(fixture:with_app(#{size => 1}, logbook:kept([
         {"a function that costs too many workers is refused", fun quarantine/0},
         {"calls that wait for a function that is refused are, too", fun quarantine_waiting/0},
+        {"a coroutine is blamed, and not what was answered beside it", fun() -> beside(too_much_later, #{}) end},
+        {"so is a call on one of several threads", fun() -> beside(too_much, #{threads => 3}) end},
         {"what was counted outlives the pool's supervisor", fun kept/0}
     ]))).
 
@@ -65,6 +67,24 @@ quarantine_waiting() ->
     ?assertEqual({ok, false}, py:await(Good)),
     fixture:wait_until(fun() -> recycled() =:= #{memory_errors => 2} end),
     stop().
+
+%% Which of the threads that answer comes first is a matter of luck: so it is tried
+%% several times, with as many answers of the others as there can be.
+beside(Name, Options) ->
+    [begin
+         In = start(#{memory_errors => 1}, Options#{quarantine => 1}),
+         Short = [spawn_link(fun() -> call_for_ever(In) end) || _ <- [1, 2, 3, 4]],
+         ?assertMatch({error, {'MemoryError', _}}, py:call(glutton, Name, [], #{}, In)),
+         fixture:wait_until(fun() -> recycled() =:= #{memory_errors => 1} end),
+         #{quarantined := [{{<<"glutton">>, Blamed, 0}, memory_errors}]} = py:info(p),
+         ?assertEqual(atom_to_binary(Name), Blamed),
+         [begin unlink(Pid), exit(Pid, kill) end || Pid <- Short],
+         stop()
+     end || _ <- lists:seq(1, 12)].
+
+call_for_ever(In) ->
+    _ = py:call(glutton, has_met, [], #{}, In),
+    call_for_ever(In).
 
 kept() ->
     In = start(#{memory_errors => 1}, #{quarantine => 1}),

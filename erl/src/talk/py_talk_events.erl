@@ -11,7 +11,7 @@
 -module(py_talk_events).
 
 -export([new/3, is_helper/2, window/0, handle/4, start_failure/1, explain/2]).
--export_type([events/0, done/0]).
+-export_type([events/0, done/0, shortage/0]).
 
 %% The most bytes that the program may send before they are handled, of messages
 %% and of other events each.
@@ -27,7 +27,10 @@
 
 -opaque events() :: #events{}.
 %% What code has just done: it has set a handler of messages, or has run out of memory.
--type done() :: {mail, py_talk_inbox:mail()} | {ran_out, memory_error | heap}.
+-type done() :: {mail, py_talk_inbox:mail()} | {ran_out, shortage()}.
+%% This job is about to fail for want of memory. Or what the program's main thread has
+%% answered last has had too little, or has left the heap nearly full.
+-type shortage() :: memory_error | heap | {memory_error, py_wire:id() | none}.
 
 %% For the calling worker, with the metadata of its lines and its pool's options.
 -spec new(logger:metadata(), port(), py_worker:options()) -> events().

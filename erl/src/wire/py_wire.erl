@@ -316,7 +316,7 @@ ahead(_) -> none.
 %% the Id of what has called; its sender's change of mind; what is to be called
 %% with messages; the program's last words; or something else, which is not looked into.
 -spec event(binary()) -> message | {call | apply | take, id(), id() | none} | {withdraw, id()}
-                       | {on_message, id() | none} | {paused, memory_error | heap}
+                       | {on_message, id() | none} | {paused, memory_error | heap | {memory_error, id() | none}}
                        | {spoilt | crash | start_failed, binary()} | other.
 event(<<?TERM_VERSION, ?TUPLE, 4, ?ATOM, 4, "send", ?INTEGER, _:32, _/binary>>) ->
     message;
@@ -352,13 +352,13 @@ event(Frame) ->
 %% What needs no answer.
 said(<<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 5, "event", ?ATOM, 6, "paused", ?ATOM, 12, "memory_error">>) ->
     {paused, memory_error};
+said(<<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 5, "event", ?ATOM, 6, "paused", ?TUPLE, 2, ?ATOM, 12, "memory_error", Job/binary>>) ->
+    {paused, {memory_error, job(Job)}};
 said(<<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 5, "event", ?ATOM, 6, "paused", ?ATOM, 4, "heap">>) ->
     {paused, heap};
-said(<<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 5, "event", ?ATOM, 6, "spoilt",
-        ?BINARY, Size:32, Text:Size/binary>>) ->
+said(<<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 5, "event", ?ATOM, 6, "spoilt", ?BINARY, Size:32, Text:Size/binary>>) ->
     {spoilt, Text};
-said(<<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 5, "event", ?ATOM, 5, "crash",
-        ?BINARY, Size:32, Text:Size/binary>>) ->
+said(<<?TERM_VERSION, ?TUPLE, 3, ?ATOM, 5, "event", ?ATOM, 5, "crash", ?BINARY, Size:32, Text:Size/binary>>) ->
     {crash, Text};
 said(<<?TERM_VERSION, ?TUPLE, 2, ?ATOM, 9, "undefined", ?TUPLE, 2, ?ATOM, 5, "error",
         ?TUPLE, 2, ?ATOM, 12, "start_failed", ?BINARY, Size:32, Text:Size/binary>>) ->

@@ -111,7 +111,7 @@ report(Worker) -> tell(Worker, report).
 spoilt(Worker) -> tell(Worker, spoilt).
 
 %% Its program has paused: a job has run out of memory, or the heap is nearly full.
--spec ran_out(pid(), memory_error | heap) -> ok.
+-spec ran_out(pid(), py_talk_events:shortage()) -> ok.
 ran_out(Worker, What) -> tell(Worker, {ran_out, What}).
 
 %% Something about messages for Python (py_talk_inbox).

@@ -149,7 +149,9 @@ reply(Id, Frame, J) ->
 
 awaited_reply(Id, Frame, #jobs{awaited = Awaited} = J) ->
     case py_awaited:take(Id, Awaited) of
-        {#job{req = Req} = Job, Rest} -> finish(Job, Frame, J#jobs{awaited = Rest, last = Req#req{body = []}});
+        {#job{req = Req, state = {started, On}} = Job, Rest} when On =/= loop ->
+            finish(Job, Frame, J#jobs{awaited = Rest, last = Req#req{body = []}});
+        {Job, Rest} -> finish(Job, Frame, J#jobs{awaited = Rest});
         error -> unknown
     end.
 

@@ -212,7 +212,9 @@ spoilt(#live{tenure = Tenure} = L) -> tenure(py_worker_tenure:spoil(Tenure), L#l
 
 %% The program has paused, because a job has run out of memory or nearly has. It
 %% goes on when it has heard what it has to give back.
--spec ran_out(memory_error | heap, live()) -> live().
+-spec ran_out(py_talk_events:shortage(), live()) -> live().
+ran_out({memory_error, Id}, #live{jobs = Jobs} = L) ->
+    note(py_worker_jobs:last(Jobs), ran_out(memory_error, note(py_worker_view:request(Id, L), L)));
 ran_out(What, #live{jobs = Jobs} = L) -> ran_out(What, py_worker_jobs:last(Jobs), L).
 
 ran_out(heap, none, #live{pool = Pool, slot = Slot, about = #{os_pid := OsPid}} = L) ->
@@ -274,8 +276,7 @@ look(#live{since = none, retiring = false, sealed = false, last_id = Last, rest 
     end;
 look(L) -> L.
 
-mark_busy(Now, #live{busy = false, since = Since} = L)
-  when is_integer(Since), Now - Since >= ?TICK_MS ->
+mark_busy(Now, #live{busy = false, since = Since} = L) when is_integer(Since), Now - Since >= ?TICK_MS ->
     jobs(py_worker_jobs:take_back(L#live.jobs), L#live{busy = true});
 mark_busy(_, L) -> L.
 

@@ -4,7 +4,7 @@
 %% has to decide something, whether it may end; and its load, which others read.
 -module(py_worker_view).
 
--export([info/1, running/1, who/2, box/2, tell_open/3, callers/1, watch/2, is_running/1, lapse/1, uses/2]).
+-export([info/1, running/1, request/2, who/2, box/2, tell_open/3, callers/1, watch/2, is_running/1, lapse/1, uses/2]).
 -export([takes/2, wake/1, is_done/1, may_end/1, cause/2, is_closing/1, suspect/2, culprit/1]).
 -export([keep_time/1, rouse/1, last/1, is_limited/1, publish/1, publish_contexts/1, fit_heap/1]).
 -export_type([live/0]).
@@ -60,6 +60,8 @@ who({box, Id}, {live, L}) -> box_of(Id, L);
 who({box, _}, _) -> worker;
 who(_, _) -> none.
 
+%% The job or the stream with this Id, if there is one.
+-spec request(py_wire:id() | none, live()) -> #req{} | none.
 request(Id, #live{jobs = Jobs, streams = Streams}) ->
     case py_worker_streams:request(Id, Streams) of
         none -> py_worker_jobs:request(Id, Jobs);
