@@ -34,6 +34,7 @@
     load :: atomics:atomics_ref(),
     bills = none :: ets:table() | none, % what calls have cost (py_worker_bill)
     timeout :: timeout(),
+    concurrency :: pos_integer(),       % how many coroutines a worker awaits
     max_frame :: pos_integer(),
     interrupt_grace :: non_neg_integer(),
     close_grace :: non_neg_integer(),

@@ -32,6 +32,8 @@ main(_) ->
         {"on all workers, each with its own result", fun coroutine_results/0},
         {"ordinary calls behind coroutines do not pile up", fun behind_coroutines/0},
         {"a queue that is full holds coroutines back", fun coroutines_no_queue/0},
+        {"one that others fill refuses all coroutines, or none", fun coroutines_or_none/0},
+        {"coroutines of an object are not all under way", fun coroutines_of_object/0},
         {"the caller's death cancels its coroutines", fun coroutines_caller_dies/0},
         {"a worker's death fails all that it awaits", fun coroutines_death/0}
     ])).
@@ -250,6 +252,32 @@ coroutines_no_queue() ->
     in_pool(#{max_queue => 0, concurrency => 3}, fun(In) ->
         fixture:wait_until(fun() -> {ok, 1} =:= py:call(waits, echo, [1], #{}, In) end),
         ?assertEqual({ok, lists:seq(1, 30)}, py:parallel([{waits, echo, [N, 0.01]} || N <- lists:seq(1, 30)], In))
+    end).
+
+%% What has a place keeps it, whatever comes first: that one is over, or that another was
+%% refused.
+coroutines_or_none() ->
+    in_pool(#{max_queue => 1, concurrency => 3}, fun(In) ->
+        Others = [spawn_link(fun() -> wait_for_ever(In) end) || _ <- [1, 2, 3, 4]],
+        Calls = lists:duplicate(40, {waits, echo, [1]}),
+        [case py:parallel(Calls, In) of
+             {ok, _} -> ok;
+             {error, Results} -> ?assertEqual([], [V || {ok, V} <- Results])
+         end || _ <- lists:seq(1, 150)],
+        [begin unlink(Pid), exit(Pid, kill) end || Pid <- Others]
+    end).
+
+wait_for_ever(In) ->
+    _ = py:call(waits, echo, [1, 0.002], #{}, In),
+    wait_for_ever(In).
+
+%% Its worker has to take them all, however many it awaits.
+coroutines_of_object() ->
+    in_pool(#{concurrency => 5}, fun(In) ->
+        {ok, Object} = py:eval("waits", #{}, In#{return => handle}),
+        Calls = lists:duplicate(100, {Object, echo, [1, 0.02]}),
+        {Pid, Ref} = spawn_monitor(fun() -> {ok, _} = py:parallel(Calls, In) end),
+        ?assertMatch({Aside, Turn} when Aside =< 8 andalso Turn =< 2, most_in_turn(Pid, Ref, {0, 0}))
     end).
 
 awaited() -> [N || #{awaited := N} <- maps:get(workers, py:info(aside))].

@@ -46,7 +46,7 @@ in_pool(Test) ->
 
 in_pool(Size, Test) ->
     fun() ->
-        Pool = py_pool_board:new(unit, #{size => Size, timeout => 1, max_frame => 1024, max_queue => 10,
+        Pool = py_pool_board:new(unit, #{size => Size, timeout => 1, concurrency => 100, max_frame => 1024, max_queue => 10,
                                          interrupt_grace => 1, close_grace => 1, drain => 1}),
         ok = py_pool_board:publish(Pool),
         try Test(Pool) after py_pool_board:delete(unit) end

@@ -34,7 +34,7 @@ main(_) ->
 %% A pool with one worker, this process, which has so much to do.
 in_pool(Load, Test) ->
     fun() ->
-        Pool = py_pool_board:new(unit, #{size => 1, timeout => 1, max_frame => 1024, max_queue => 3,
+        Pool = py_pool_board:new(unit, #{size => 1, timeout => 1, concurrency => 100, max_frame => 1024, max_queue => 3,
                                          interrupt_grace => 1, close_grace => 1, drain => 1}),
         ok = py_pool_board:join(Pool, 1, self(), undefined),
         ok = py_pool_load:set(Pool, 1, {Load, ?LEAST_WINDOW}),

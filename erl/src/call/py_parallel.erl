@@ -5,7 +5,9 @@
 %% cancels what is under way.
 %%
 %% A call that turns out to be awaited keeps no other from its worker: the next one
-%% starts at once. How many are awaited is for their workers to say.
+%% starts at once. How many are awaited is for their workers to say; but one that has to
+%% run them, because it has their object, takes any number. So no more than all workers
+%% await are under way.
 %%
 %% A chunk is one request, whose results come in parts. What the worker gives back,
 %% because a call turns out to be long or the worker ends, was not started, and neither
@@ -31,7 +33,9 @@
 -record(run, {
     asked = #{} :: #{py_ask:from() => {chunk(), Aside :: py_ask:from()} | aside},
     n = 0 :: non_neg_integer(),         % chunks under way
-    free :: non_neg_integer(),          % how many more there may be, but for those awaited
+    awaited = 0 :: non_neg_integer(),   % those of them that are
+    most :: {InTurn :: pos_integer(), pos_integer()},
+    places = 0 :: non_neg_integer(),    % of chunks that are over, for others to take
     later :: [chunk()],
     results = [] :: [{pos_integer(), [py_result:result()]}],
     opts :: #opts{}
@@ -49,13 +53,17 @@
           {ok, [term()]} | {error, [{ok, term()} | {error, term()}]}
         | {error, {no_pool | not_started, atom()}}.
 run(Ops, #opts{pool = Target, wire = Wire} = Opts) ->
-    py_pool_board:with_pool(py_target:pool(Target), fun(#pool{size = Size}) ->
+    py_pool_board:with_pool(py_target:pool(Target), fun(#pool{size = Size} = Pool) ->
         Bare = Opts#opts{wire = maps:remove(chunk, Wire)},
         Chunks = lists:append([apart(fun(Op) -> goes_alone(Op, Bare) end, Chunk)
                                || Chunk <- chunks(Ops, maps:get(chunk, Wire, 1), Size * ?DEPTH)]),
         _ = [py_iter:empty(Op) || {_, [Op]} <- Chunks, py_wire:iterates(Op, Wire)],
-        values(gather(go_on(new, #run{free = Size * ?DEPTH, later = Chunks, opts = Bare})))
+        values(gather(go_on(#run{most = most(Pool), later = Chunks, opts = Bare})))
     end).
+
+%% How many chunks are under way: those that have their turn, and with those beside them.
+most(#pool{size = Size, concurrency = Coroutines, threads = Threads}) ->
+    {Size * ?DEPTH, Size * (?DEPTH + Coroutines + Threads)}.
 
 %% Of that many calls at most, and so that there is something for everybody.
 chunks(Ops, Most, Lanes) ->
@@ -93,17 +101,18 @@ apart(IsAlone, {First, Ops} = Chunk) ->
 %% The caller
 
 %% Starts as many as there may be.
-go_on(Place, #run{free = Free, later = [Chunk | Later]} = R) when Free > 0 ->
-    go_on(Place, start(Place, Chunk, R#run{free = Free - 1, later = Later}));
-go_on(_, R) ->
+go_on(#run{n = N, awaited = Awaited, most = {InTurn, Most}, later = [Chunk | Later]} = R)
+  when N - Awaited < InTurn, N < Most ->
+    go_on(start(Chunk, R#run{later = Later}));
+go_on(R) ->
     R.
 
 %% What keeps a chunk from being sent is the result of each of its calls.
-start(Place, Chunk, #run{asked = Asked, n = N, opts = Opts} = R) ->
+start(Chunk, #run{asked = Asked, n = N, places = Places, opts = Opts} = R) ->
     Aside = alias([reply]),
-    Ticket = ticket(Place, prepare(Chunk, Aside, Opts), Opts),
+    Ticket = ticket(Places, prepare(Chunk, Aside, Opts), Opts),
     {_, Ref} = py_ask:spawn(fun(From, Watch) -> py_ask:answer(From, try_it(Ticket, Chunk, Opts, Watch)) end),
-    R#run{asked = Asked#{Ref => {Chunk, Aside}, Aside => aside}, n = N + 1}.
+    R#run{asked = Asked#{Ref => {Chunk, Aside}, Aside => aside}, n = N + 1, places = max(0, Places - 1)}.
 
 %% Several calls are encoded in the process of the chunk.
 prepare({_, [Op]}, Aside, Opts) ->
@@ -115,7 +124,7 @@ prepare(_, _, Opts) ->
     py_request:blank(Opts).
 
 %% Whoever takes the place of one that is done is not refused in the queue.
-ticket(taken_over, {ok, Ticket}, Opts) -> {ok, py_request:anew(Ticket, Opts)};
+ticket(Places, {ok, Ticket}, Opts) when Places > 0 -> {ok, py_request:anew(Ticket, Opts)};
 ticket(_, Opened, _) -> Opened.
 
 try_it({ok, Ticket}, {_, [_]} = Chunk, _, Watch) ->
@@ -139,28 +148,30 @@ gather(#run{asked = Asked} = R) ->
     {Ref, Outcome} = py_ask:await_any(Asked),
     gather(heard(maps:get(Ref, Asked), Outcome, forget(Ref, R))).
 
-%% A chunk that is over, and was not awaited before, makes room for another one. What says
-%% that it is awaited is sent before its answer, and does not come later.
-forget(Ref, #run{asked = Asked, n = N, free = Free} = R) ->
+%% What says that a chunk is awaited is sent before its answer, and does not come later.
+forget(Ref, #run{asked = Asked, n = N, awaited = Awaited} = R) ->
     case maps:take(Ref, Asked) of
         {aside, Rest} ->
-            R#run{asked = Rest, free = Free + 1};
+            R#run{asked = Rest, awaited = Awaited + 1};
         {{_, Aside}, Rest} when is_map_key(Aside, Rest) ->
             _ = unalias(Aside),
-            R#run{asked = maps:remove(Aside, Rest), n = N - 1, free = Free + 1};
+            R#run{asked = maps:remove(Aside, Rest), n = N - 1};
         {{_, _}, Rest} ->
-            R#run{asked = Rest, n = N - 1}
+            R#run{asked = Rest, n = N - 1, awaited = Awaited - 1}
     end.
 
+%% One that was refused has the place of one that was over meanwhile, or waits for one.
 heard(aside, _, R) ->
-    go_on(new, R);
+    go_on(R);
+heard({Chunk, _}, {answer, {full, _}}, #run{places = Places, later = Later} = R) when Places > 0 ->
+    go_on(R#run{later = [Chunk | Later]});
 heard({Chunk, _}, {answer, {full, _}}, #run{n = N, later = Later} = R) when N > 0 ->
     R#run{later = [Chunk | Later]};
 heard({Chunk, _}, {answer, {full, Error}}, #run{later = Later} = R) ->
     Refused = lists:append([all(Error, Each) || Each <- [Chunk | Later]]),
     add(Refused, R#run{later = []});
-heard({Chunk, _}, Outcome, R) ->
-    go_on(taken_over, add(answers(Outcome, Chunk), R)).
+heard({Chunk, _}, Outcome, #run{places = Places} = R) ->
+    go_on(add(answers(Outcome, Chunk), R#run{places = Places + 1})).
 
 add(Answers, #run{results = Results, opts = Opts} = R) -> R#run{results = results(Answers, Opts) ++ Results}.
 

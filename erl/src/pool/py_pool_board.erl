@@ -44,12 +44,13 @@
 %% A pool that nobody knows yet. Its table belongs to the calling process.
 -spec new(atom(), #{size := pos_integer(), timeout := timeout(), max_frame := pos_integer(),
                     interrupt_grace := non_neg_integer(), close_grace := non_neg_integer(),
-                    drain := non_neg_integer(), max_queue := non_neg_integer(), _ => _}) -> #pool{}.
+                    drain := non_neg_integer(), max_queue := non_neg_integer(),
+                    concurrency := pos_integer(), _ => _}) -> #pool{}.
 new(Name, #{size := Size, timeout := Timeout, max_frame := MaxFrame, drain := Drain, max_queue := Max,
-            interrupt_grace := InterruptGrace, close_grace := CloseGrace} = Options) ->
+            concurrency := Concurrency, interrupt_grace := InterruptGrace, close_grace := CloseGrace} = Options) ->
     #pool{name = Name, size = Size, load = py_pool_load:new(Size), bills = bills(Options),
           table = ets:new(?MODULE, [public, {read_concurrency, true}]),
-          timeout = Timeout, max_frame = MaxFrame, drain = Drain,
+          timeout = Timeout, concurrency = Concurrency, max_frame = MaxFrame, drain = Drain,
           interrupt_grace = InterruptGrace, close_grace = CloseGrace,
           few = py_pool_load:few(Size), ahead = py_pool_load:ahead(Max), threads = maps:get(threads, Options, 1),
           refuses = maps:get(quarantine, Options, infinity) =/= infinity}.
