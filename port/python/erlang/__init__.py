@@ -392,7 +392,7 @@ def _milliseconds(seconds):
     """In whole milliseconds, rounded up, as Erlang has them; None stays."""
     if seconds is None:
         return None
-    return max(0, int(min(seconds * 1000, 0xFFFFFFFF) + 0.999))
+    return int(min(max(seconds, 0) * 1000, 0xFFFFFFFF) + 0.999)
 
 
 def receive(timeout=None):
