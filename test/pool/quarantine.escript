@@ -13,6 +13,7 @@ main(_) ->
         {"calls that wait for a function that is refused are, too", fun quarantine_waiting/0},
         {"a coroutine is blamed, and not what was answered beside it", fun() -> beside(too_much_later, #{}) end},
         {"so is a call on one of several threads", fun() -> beside(too_much, #{threads => 3}) end},
+        {"a handler of messages that costs too many workers gets no more", fun handler/0},
         {"what was counted outlives the pool's supervisor", fun kept/0}
     ]))).
 
@@ -85,6 +86,27 @@ beside(Name, Options) ->
 call_for_ever(In) ->
     _ = py:call(glutton, has_met, [], #{}, In),
     call_for_ever(In).
+
+handler() ->
+    Code = <<"import erlang, glutton\n"
+             "erlang.on_message(lambda m: glutton.too_much() if m == 'much' else glutton.kept.append(m))">>,
+    In = start(#{memory_errors => 1}, #{quarantine => 1, init => Code}),
+    Kept = fun() -> py:eval("__import__('glutton').kept", #{}, In) end,
+    send(much),
+    fixture:wait_until(fun() -> recycled() =:= #{memory_errors => 1} end),
+    ?assertMatch(#{quarantined := [{message, memory_errors}]}, py:info(p)),
+    logbook:clear(),
+    send(refused),
+    Event = logbook:await(fun(#{level := Level}) -> Level =:= warning end),
+    ?assertMatch({match, _}, re:run(logbook:text(Event), "\\{quarantined,message,memory_errors\\}")),
+    ?assertEqual({ok, []}, Kept()),
+    ok = py:unquarantine(p, message),
+    fixture:wait_until(fun() -> #{quarantined := Q} = py:info(p), Q =:= [] end),
+    send(taken),
+    fixture:wait_until(fun() -> Kept() =:= {ok, [taken]} end),
+    stop().
+
+send(Message) -> fixture:wait_until(fun() -> py:send({p, 1}, Message) =:= ok end).
 
 kept() ->
     In = start(#{memory_errors => 1}, #{quarantine => 1}),

@@ -179,7 +179,7 @@ remove(Id, #state{boxes = Boxes} = S) ->
 hand_on(Name, #box{handler = Handler, handles = false, n = N} = Box, S)
   when Handler =/= none, N > 0 ->
     {Message, Left} = first(Box),
-    case request(Handler, Name, py_secret:show(Message), S) of
+    case allowed(Handler, Name, py_secret:show(Message), S) of
         {ok, Req} -> ask(Name, Req, put_box(Name, Left#box{handles = true}, S));
         {error, Why} -> complain(Why, S), hand_on(Name, Left, S)
     end;
@@ -189,6 +189,13 @@ hand_on(Name, Box, S) ->
 ask(Name, Req, #state{worker = Worker, jobs = Jobs} = S) ->
     Ref = py_ask:ask(Worker, fun(From) -> py_worker:mail(Worker, {message, Req#req{reply_to = From}}) end),
     S#state{jobs = Jobs#{Ref => Name}}.
+
+%% Handlers may be in quarantine.
+allowed(Handler, Name, Message, #state{pool = Pool} = S) ->
+    case Pool#pool.refuses andalso py_pool_board:why_refused(Pool, message) of
+        Free when Free =:= false; Free =:= none -> request(Handler, Name, Message, S);
+        Why -> {error, {quarantined, message, Why}}
+    end.
 
 %% The job may take as long as any call of the pool.
 request(Handler, Name, Message, #state{worker = Worker, pool = Pool}) ->
