@@ -185,7 +185,7 @@ streams() ->
 stream_ends() ->
     with_same_workers(fun() ->
         Closed = file(),
-        {ok, Stream} = py:stream_open({waits, items, [100_000, list_to_binary(Closed)]}, #{chunk => 10}),
+        {ok, Stream} = py:stream_open({waits, items, [100_000, list_to_binary(Closed), none]}, #{chunk => 10}),
         {ok, [0 | _]} = py:stream_next(Stream),
         ok = py:stream_close(Stream),
         ?assertEqual(<<"GeneratorExit">>, how(Closed)),

@@ -163,11 +163,12 @@ def child():
 
 
 async def items(n, path=None, seconds=0.0):
-    """Writes down how it ends."""
+    """Writes down how it ends.  Without seconds it only stands still at a yield."""
     how = "done"
     try:
         for i in range(n):
-            await asyncio.sleep(seconds)
+            if seconds is not None:
+                await asyncio.sleep(seconds)
             yield i
     except BaseException as error:
         how = type(error).__name__
