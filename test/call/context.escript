@@ -263,23 +263,23 @@ quota_busy() ->
     ok = py:stop_pool(other).
 
 idle() ->
-    Before = open_contexts(),
+    none_open(),
     Never = opened(),
     {ok, Idle} = py_context:open(#{idle => 20}),
-    fixture:wait_until(fun() -> open_contexts() =:= Before + 1 end),
+    fixture:wait_until(fun() -> open_contexts() =:= 1 end),
     ?assertEqual({true, false}, {is_closed(Idle), is_closed(Never)}),
     py_context:close(Never).
 
 %% A stream under way is a use, and so is a call.
 in_use() ->
-    Before = open_contexts(),
+    none_open(),
     {ok, C} = py_context:open(#{idle => 20}),
     {ok, Stream} = py:stream_open({eval, <<"iter(range(1000))">>, #{}}, (in(C))#{chunk => 1}),
     ?assertEqual({ok, none}, eval(<<"__import__('time').sleep(0.2)">>, C)),
     timer:sleep(200),
     ?assertEqual({ok, 1}, eval(<<"1">>, C)),
     ok = py:stream_close(Stream),
-    fixture:wait_until(fun() -> open_contexts() =:= Before end).
+    none_open().
 
 named() ->
     ?assertEqual({error, {no_context, cart}}, py_context:find(cart)),
@@ -297,14 +297,14 @@ named() ->
     ok = py_context:close(Again).
 
 named_at_once() ->
-    Before = open_contexts(),
+    none_open(),
     Self = self(),
     Open = fun() -> Self ! {self(), py_context:open(#{name => one})}, receive stop -> ok end end,
     Pids = [spawn_link(Open) || _ <- lists:seq(1, 20)],
     Results = [receive {Pid, Result} -> Result end || Pid <- Pids],
     [C] = [C || {ok, C} <- Results],
     ?assertEqual(lists:duplicate(19, {error, {already_open, C}}), Results -- [{ok, C}]),
-    fixture:wait_until(fun() -> open_contexts() =:= Before + 1 end),
+    fixture:wait_until(fun() -> open_contexts() =:= 1 end),
     [Pid ! stop || Pid <- Pids],
     fixture:wait_until(fun() -> py_context:find(one) =:= {error, {no_context, one}} end).
 
@@ -352,6 +352,9 @@ close_is_ordered() ->
     receive {Pid, Result} -> ?assertEqual({ok, 1}, Result) end.
 
 %% How many contexts each worker's program has.
+%% Those of the test before end with its process, or a little later.
+none_open() -> fixture:wait_until(fun() -> open_contexts() =:= 0 end).
+
 open_contexts() ->
     Count = <<"import gc, sys, types\n"
               "left = sum(type(o) is types.ModuleType and o.__name__ == '__main__'\n"
@@ -363,14 +366,14 @@ open_contexts() ->
 
 %% It may die before it opens one, while that is under way, or later.
 owner_dies() ->
-    Before = open_contexts(),
+    none_open(),
     [begin
          {Pid, Ref} = spawn_monitor(fun() -> use(opened()) end),
          busy_wait(N * 20),
          exit(Pid, kill),
          receive {'DOWN', Ref, process, _, _} -> ok end
      end || N <- lists:seq(0, 100)],
-    fixture:wait_until(fun() -> open_contexts() =:= Before end).
+    none_open().
 
 use(C) ->
     ok = py:exec(<<"x = 1">>, in(C)),
