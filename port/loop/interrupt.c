@@ -123,7 +123,8 @@ static void raise_on(struct line *line, unsigned long thread)
     jobs_tell(line);
 }
 
-/* Runs no Python code: the line stays. */
+/* Runs no Python code, as long as nothing is collected: the line stays, and
+ * what runs there. */
 static bool is_good(PyObject *frames, unsigned long thread)
 {
     PyObject *key = frames ? PyLong_FromUnsignedLong(thread) : NULL;
@@ -138,6 +139,7 @@ static bool is_good(PyObject *frames, unsigned long thread)
 
 bool interrupt_others(void)
 {
+    const bool paused = python_pause_collection();
     PyObject *frames = python_call("sys", "_current_frames", "()");
     struct line *line = NULL;
     bool later = false;
@@ -149,6 +151,7 @@ bool interrupt_others(void)
         else
             later = true;
     }
+    python_collect_again(paused);
     Py_XDECREF(frames);
     wait_wake();
     return later;

@@ -91,9 +91,9 @@ int python_raise_async(void);
 void python_set_handled(PyObject *exc);
 
 /* Keeps the collector from running while many objects are made, none of which
- * can be garbage: it would look at each of them several times. Since 3.12 it
- * waits for Python code to run anyway. Returns what python_collect_again takes.
- */
+ * can be garbage: it would look at each of them several times; or while no
+ * Python code may run, as that of finalizers. Since 3.12 it waits for Python
+ * code to run anyway. Returns what python_collect_again takes. */
 static inline bool python_pause_collection(void)
 {
 #if PY_VERSION_HEX >= 0x030c0000

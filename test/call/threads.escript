@@ -21,6 +21,7 @@ main(_) ->
         {"parallel uses them all", fun parallel/0},
         {"a deadline passes in Python code", fun deadline/0},
         {"an import is not interrupted", fun import/0},
+        {"what a finalizer does meanwhile makes no other call hear of it", fun collected/0},
         {"a cancel, and the caller's death", fun cancel/0},
         {"cancelled before it has started", fun not_started/0},
         {"blocked in C: only that call fails, and the worker is replaced", fun blocked/0},
@@ -148,6 +149,18 @@ import() ->
     {ok, _} = py:eval("__import__('sys').modules.pop('slow_import') and __import__('importlib').__name__"),
     ?assertEqual({error, timeout}, py:call(slow_import, get, [], #{}, 50)),
     ?assertEqual({ok, 2}, py:call(slow_import, get, [])).
+
+%% While it is looked at where it is, it ends, and its thread has another one.
+collected() ->
+    [begin
+         {ok, none} = py:call(crew, collects, [Skip]),
+         ?assertEqual({error, timeout}, py:eval("crew.deep(100, crew.loop, 0.15)", #{}, 50)),
+         timer:sleep(150),
+         ?assertEqual(lists:duplicate(?THREADS, {ok, <<"done">>}),
+                      await_all([async(loop, [0.5]) || _ <- lists:seq(1, ?THREADS)])),
+         {ok, none} = py:call(crew, collects_no_more, [])
+     end || Skip <- [1, 30]],
+    {ok, _} = py:call(crew, take_seen, []).
 
 cancel() ->
     Ref = async(loop, [20]),

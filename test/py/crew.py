@@ -2,6 +2,7 @@
 """What runs on threads of a worker, for test/call/threads.escript."""
 
 import ctypes
+import gc
 import os
 import threading
 import time
@@ -49,6 +50,31 @@ def block(seconds):
     """Blocked in C, without the GIL: nothing is heard there."""
     _libc.usleep(int(seconds * 1_000_000))
     return "done"
+
+
+def deep(depth, function, *args):
+    return deep(depth - 1, function, *args) if depth else function(*args)
+
+
+def collects(skip):
+    """Garbage is collected all the time.  Where neither the main thread nor one
+    of ours does so, that takes a while once it was done so many times.
+    """
+    left = [skip]
+
+    def on_collect(phase, info):
+        if phase == "start" and not is_main() and not name().startswith("pyport-"):
+            left[0] -= 1
+            if left[0] == 0:
+                time.sleep(0.5)
+
+    gc.callbacks[:] = [on_collect]
+    gc.set_threshold(1)
+
+
+def collects_no_more():
+    gc.callbacks.clear()
+    gc.set_threshold(700)
 
 
 def take_seen():
