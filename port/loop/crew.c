@@ -98,12 +98,19 @@ static void refuse(const struct request *req, struct buf *out)
     reply_send(out);
 }
 
+/* A timer of user code may have aimed at the job before. */
+static void begin_job(struct job *job, struct buf *out)
+{
+    interrupt_forget();
+    op_run_aside(&job->req, out);
+}
+
 static void run(struct job *job, struct buf *out)
 {
     if (jobs_is_cancelled())
         refuse(&job->req, out);
     else
-        op_run_aside(&job->req, out);
+        begin_job(job, out);
     span_go_on_take(NULL);
     const bool raised = jobs_aside_done();
     interrupt_over(raised);

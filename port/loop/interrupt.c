@@ -157,6 +157,11 @@ bool interrupt_others(void)
     return later;
 }
 
+void interrupt_forget(void)
+{
+    PyThreadState_SetAsyncExc(PyThread_get_thread_ident(), NULL);
+}
+
 void interrupt_over(bool raised)
 {
     long ms = 0;
@@ -164,7 +169,7 @@ void interrupt_over(bool raised)
     if (!task_is_aside())
         return;
     if (raised)
-        PyThreadState_SetAsyncExc(thread, NULL);
+        interrupt_forget();
     if (jobs_run_here() && jobs_order(&ms) == JOBS_CANCELLED)
         raise_on(NULL, thread);
 }

@@ -33,6 +33,10 @@ void interrupt_main(void);
  * one of them now is no good moment for it. GIL held, any thread. */
 bool interrupt_others(void);
 
+/* What this thread was to raise at its next bytecode, for whom it ran before,
+ * it will not. GIL held. */
+void interrupt_forget(void);
+
 /* A job is over that ran on top of another on this thread, and if `raised` it
  * had been interrupted: what it has not heard yet, it will not. If the one
  * below is cancelled, it is its turn. GIL held. */

@@ -22,6 +22,7 @@ main(_) ->
         {"a deadline passes in Python code", fun deadline/0},
         {"an import is not interrupted", fun import/0},
         {"what a finalizer does meanwhile makes no other call hear of it", fun collected/0},
+        {"what user code raises too late on a thread hits no other call", fun thrown_late/0},
         {"a cancel, and the caller's death", fun cancel/0},
         {"cancelled before it has started", fun not_started/0},
         {"blocked in C: only that call fails, and the worker is replaced", fun blocked/0},
@@ -161,6 +162,15 @@ collected() ->
          {ok, none} = py:call(crew, collects_no_more, [])
      end || Skip <- [1, 30]],
     {ok, _} = py:call(crew, take_seen, []).
+
+thrown_late() ->
+    [{ok, 0}, {ok, 1}, {ok, 2}, {ok, 3}] =
+        lists:sort(await_all([py:spawn_call('crew.barrier', wait, [10]) || _ <- lists:seq(1, ?THREADS)])),
+    at_work(0),
+    ok = py:exec("import crew\ncrew.throw_late()"),
+    ok = py:unbind(),
+    ?assertEqual(lists:duplicate(?THREADS, {ok, <<"done">>}),
+                 await_all([async(loop, [0.05]) || _ <- lists:seq(1, ?THREADS)])).
 
 cancel() ->
     Ref = async(loop, [20]),

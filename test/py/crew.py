@@ -52,6 +52,13 @@ def block(seconds):
     return "done"
 
 
+def throw_late():
+    """As a timer does whose call has ended meanwhile: to all of our threads."""
+    for thread in threading.enumerate():
+        if thread.name.startswith("pyport-"):
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(OSError))
+
+
 def deep(depth, function, *args):
     return deep(depth - 1, function, *args) if depth else function(*args)
 
