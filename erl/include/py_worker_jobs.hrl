@@ -10,8 +10,9 @@
 %%   {started, main}  the program may have started it, on its main thread
 %%   {started, thread}  it runs on a thread beside the main one
 %%   {started, stuck}   the same, and was cancelled a while ago
+%%   {started, within}  it runs on such a thread, on top of what waits there
 %%   {started, loop}  the program awaits what it has returned
--type job_state() :: waiting | sent | {started, main | thread | stuck | loop}.
+-type job_state() :: waiting | sent | {started, main | thread | stuck | within | loop}.
 
 %% `left': nobody waits for the answer any more, but the program has the request
 %% and may be running it. `recalled': the program was asked to give it back.

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "loop/crew.h"
 #include "loop/interrupt.h"
 #include "op/op.h"
 #include "talk/answer.h"
@@ -80,19 +81,32 @@ static bool waits_for(const struct caller *caller, long call)
     return false;
 }
 
-/* With the lock. */
-static bool is_open(long call)
+/* With the lock: the thread that waits for this call, or NULL. */
+static const struct caller *caller_of(long call)
 {
     const struct caller *caller = &nest.main;
     while (caller && !waits_for(caller, call))
         caller = caller == &nest.main ? nest.callers : caller->next;
-    return caller != NULL;
+    return caller;
+}
+
+/* Whether a thread waits for it on which a job runs beside the main thread:
+ * that one has had its line before it called. */
+static bool is_aside(long call)
+{
+    pthread_mutex_lock(&nest.lock);
+    const struct caller *caller = caller_of(call);
+    const bool is = caller && caller != &nest.main && !caller->has_line;
+    pthread_mutex_unlock(&nest.lock);
+    return is;
 }
 
 bool nest_push(long call, struct job *job)
 {
+    if (crew_is_on() && is_aside(call))
+        crew_say(job);
     pthread_mutex_lock(&nest.lock);
-    const bool open = is_open(call);
+    const bool open = caller_of(call) != NULL;
     if (open) {
         job->within = call;
         queue_push(&nest.waiting, &job->queued);

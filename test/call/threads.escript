@@ -32,6 +32,8 @@ main(_) ->
         {"exceptions", fun exceptions/0},
         {"a child that is forked there", fun forked/0},
         {"calls of Erlang's functions, nested calls, self and funs", fun talk/0},
+        {"what is nested there holds up no other call", fun nested/0},
+        {"nor does it take others along, if it does not stop", fun nested_blocked/0},
         {"coroutines", fun coroutines/0},
         {"what is printed, captured and charged", fun capture/0},
         {"spans", fun spans/0},
@@ -266,6 +268,27 @@ talk() ->
     ok = py:register_function(slow, fun() -> timer:sleep(20_000) end),
     ?assertEqual({error, timeout}, py:call(erlang, slow, [], #{}, 50)),
     at_work(0).
+
+nested() ->
+    ok = py:register_function(nests, fun() -> py:call(crew, begins, [1], #{}, 20_000) end),
+    {[], []} = held([], 0, #{}),        % what it asks for is known
+    Outer = async(asks, [nests]),
+    Pid = receive {begun, 1, P} -> P end,
+    timer:sleep(50),                    % a job that is so long keeps what is behind it from starting
+    ?assertEqual([{ok, N} || N <- lists:seq(1, 6)], await_all([async(nap, [0, N], #{timeout => 5_000}) || N <- lists:seq(1, 6)])),
+    ?assertMatch([#{threads := 1, awaited := 1, in_flight := 1, state := idle}], fixture:workers()),
+    Pid ! go,
+    {ok, false} = py:await(Outer).
+
+nested_blocked() ->
+    [OsPid] = fixture:os_pids(),
+    ok = py:register_function(nests, fun() -> py:call(crew, block, [2], #{}, 50) end),
+    Other = async(nap, [1.0, other]),
+    Outer = py:spawn_call(erlang, nests, []),
+    ?assertEqual({ok, other}, py:await(Other)),
+    ?assertEqual({ok, {error, timeout}}, py:await(Outer)),
+    fixture:wait_until(fun() -> not lists:member(OsPid, fixture:os_pids()) end),
+    ?assertEqual({ok, 2}, py:eval("1 + 1")).
 
 coroutines() ->
     {ok, {7, Name}} = py:call(crew, returns_coroutine, [7]),

@@ -154,6 +154,7 @@ within() ->
     {1, threaded} = raw:recv(Port),
     {call, CallId, 1, 1, <<"f">>, [], _} = raw:recv(Port),
     raw:send(Port, {within, CallId, term_to_binary({2, call(name, [])})}),
+    {2, threaded} = raw:recv(Port),
     {2, {ok, Name}} = raw:recv(Port),
     raw:send(Port, {reply, CallId, {ok, done}}),
     ?assertEqual({1, {ok, {Name, done}}}, raw:recv(Port)),

@@ -34,6 +34,8 @@ main(_) ->
         {"all threads are at work: nothing more should come", fun full/0},
         {"a thread that does not stop is stuck, and after the grace another worker is wanted", fun stuck/0},
         {"half of the threads are stuck", fun half_stuck/0},
+        {"what runs on top of a thread's job takes no room", fun within_thread/0},
+        {"and if it does not stop, is as what is stuck", fun within_stuck/0},
         {"it was cancelled before it was on a thread", fun cancelled_before_thread/0},
         {"what a thread returns is awaited", fun from_thread/0}
     ]).
@@ -255,6 +257,25 @@ stuck() ->
                                   py_worker_jobs:soonest(element(2, py_worker_jobs:expire(10_000, Known)))}),
     {[{ended, 1}], Over} = py_worker_jobs:reply(1, <<"one">>, Known),
     ?assertEqual({0, 0}, {py_worker_jobs:count(Over), py_worker_jobs:threads(Over)}).
+
+%% It is on a thread that is at work already.
+within_thread() ->
+    {_, Nested} = py_worker_jobs:nest(9, (req(9))#req{within = 300, body = py_secret:hide(<<>>)}, on(2, 2)),
+    {[], Jobs} = py_worker_jobs:aside(thread, 9, 0, Nested),
+    ?assert(py_worker_jobs:is_idle(Jobs)),
+    ?assertEqual({2, 2, 2}, {py_worker_jobs:count(Jobs), py_worker_jobs:awaited(Jobs), py_worker_jobs:threads(Jobs)}),
+    ?assertEqual(py_worker_jobs:load(0, on(2, 2)), py_worker_jobs:load(0, Jobs)),
+    {[{answer, 9, {reply, <<"nine">>}}], Two} = py_worker_jobs:reply(9, <<"nine">>, Jobs),
+    ?assertEqual({2, 2}, {py_worker_jobs:count(Two), py_worker_jobs:threads(Two)}).
+
+within_stuck() ->
+    {_, Nested} = py_worker_jobs:nest(9, (req(9))#req{within = 300, body = py_secret:hide(<<>>), deadline = 50}, on(2, 2)),
+    {[], Jobs} = py_worker_jobs:aside(thread, 9, 0, Nested),
+    {[{answer, 9, {error, timeout}}, Cancel], Late} = py_worker_jobs:expire(50, Jobs),
+    ?assertEqual({{send, py_wire:cancel(9)}, false}, {Cancel, py_worker_jobs:stuck(90, Late)}),
+    {Effects, Stuck} = py_worker_jobs:expire(550, Late),
+    ?assert(lists:member(stuck, Effects)),
+    {[{ended, 9}], _} = py_worker_jobs:reply(9, <<"nine">>, Stuck).
 
 half_stuck() ->
     {[stuck], Half} = py_worker_jobs:expire(200, late_thread(2)),

@@ -11,7 +11,8 @@
 %%
 %% A thread holds up nobody. One that has not stopped a while after its job was cancelled
 %% is stuck: nobody waits for it any more. If half of them are, or one for as long as an
-%% interrupt may take, another worker is to take the place of this one.
+%% interrupt may take, another worker is to take the place of this one. What runs within a
+%% call of such a job is on its thread, and takes no other.
 -module(py_awaited).
 
 -export([new/1, add/4, to_loop/3, put_back/3, count/1, threads/1, load/3, find/2, all/1, take/2, ahead/3]).
@@ -33,7 +34,8 @@
     threads :: pos_integer(),
     grace :: non_neg_integer(),             % how long an interrupt may take (ms)
     at_work = 0 :: non_neg_integer(),       % threads
-    stuck = 0 :: non_neg_integer()          % of them
+    stuck = 0 :: non_neg_integer(),         % of them
+    within = 0 :: non_neg_integer()         % on top of those
 }).
 
 -opaque awaited() :: #awaited{}.
@@ -48,14 +50,15 @@ new(#{concurrency := Most, threads := Threads, interrupt_grace := Grace}) ->
 %% The program has said that it awaits this one, or runs it on a thread. A coroutine that
 %% nobody waits for any more may have been cancelled too early for the program, so it is
 %% cancelled again. What may run on a thread was cancelled, whether it had started or not.
--spec add(loop | thread, #job{}, Now :: integer(), awaited()) -> {[effect()], awaited()}.
+-spec add(loop | thread | within, #job{}, Now :: integer(), awaited()) -> {[effect()], awaited()}.
+add(thread, #job{req = #req{within = Call}} = Job, Now, A) when Call =/= none -> add(within, Job, Now, A);
 add(Where, #job{left = false, req = #req{aside = Aside} = Req} = Job, _, A) ->
     {[{answer, Aside, aside} || Aside =/= none],
      store(Job#job{state = {started, Where}, req = Req#req{aside = none}}, A)};
-add(loop, #job{id = Id} = Job, Now, A) ->
-    {[{ended, Id}, cancel(Id)], store(cancelled(Job#job{state = {started, loop}}, Now, A), A)};
 add(thread, #job{id = Id} = Job, Now, A) ->
-    {[{ended, Id}], store(cancelled(Job#job{state = {started, thread}}, Now, A), A)}.
+    {[{ended, Id}], store(cancelled(Job#job{state = {started, thread}}, Now, A), A)};
+add(Where, #job{id = Id} = Job, Now, A) ->
+    {[{ended, Id}, cancel(Id)], store(cancelled(Job#job{state = {started, Where}}, Now, A), A)}.
 
 %% How many threads are at work, and how many of them are stuck.
 store(#job{id = Id, state = State} = Job, #awaited{jobs = Jobs} = A) ->
@@ -63,6 +66,7 @@ store(#job{id = Id, state = State} = Job, #awaited{jobs = Jobs} = A) ->
 
 counted({started, loop}, _, A) -> A;
 counted({started, thread}, By, #awaited{at_work = N} = A) -> A#awaited{at_work = N + By};
+counted({started, within}, By, #awaited{within = N} = A) -> A#awaited{within = N + By};
 counted({started, stuck}, By, #awaited{at_work = N, stuck = M} = A) -> A#awaited{at_work = N + By, stuck = M + By}.
 
 %% What a thread has run has returned a coroutine, which is awaited from now on. Or it is
@@ -88,12 +92,14 @@ put_back(Job, Deadline, A) -> store(Job#job{left = true, deadline = Deadline}, A
 
 cancelled(#job{state = {started, loop}} = Job, Now, _) ->
     Job#job{left = true, deadline = Now + ?TICK_MS};
+cancelled(#job{state = {started, within}} = Job, Now, #awaited{grace = Grace}) ->
+    Job#job{left = true, deadline = Now + Grace};
 cancelled(Job, Now, #awaited{grace = Grace}) ->
     Job#job{left = true, deadline = Now + min(Grace, ?STOPS)}.
 
-%% Those that are stuck do not count.
+%% Those that are stuck do not count, nor those on top of others.
 -spec count(awaited()) -> non_neg_integer().
-count(#awaited{jobs = Jobs, stuck = Stuck}) -> map_size(Jobs) - Stuck.
+count(#awaited{jobs = Jobs, stuck = Stuck, within = Within}) -> map_size(Jobs) - Stuck - Within.
 
 %% On how many threads something runs.
 -spec threads(awaited()) -> non_neg_integer().
@@ -107,8 +113,9 @@ threads(#awaited{at_work = N}) -> N.
 load(Load, 0, #awaited{jobs = Jobs}) when map_size(Jobs) =:= 0 -> Load;
 load({N, 0}, Streams, A) -> {N + count(A) + Streams, 0};
 load({N, _}, Streams, #awaited{threads = Threads, at_work = Threads} = A) -> {N + count(A) + Streams, 0};
-load({N, Window}, Streams, #awaited{jobs = Jobs, at_work = At, stuck = Stuck, most = Most} = A) ->
-    {N + count(A) + Streams, room(Window, map_size(Jobs) - At + Streams, Most) + At - Stuck}.
+load({N, Window}, Streams, #awaited{at_work = At, stuck = Stuck, most = Most} = A) ->
+    Threads = At - Stuck,
+    {N + count(A) + Streams, room(Window, count(A) - Threads + Streams, Most) + Threads}.
 
 room(Window, 0, _) -> Window;
 room(Window, OnLoop, Most) -> min(Window + OnLoop, Most).
@@ -152,7 +159,7 @@ late(#job{id = Id, state = {started, loop}} = Job, Now, A) ->
 late(#job{state = {started, thread}, deadline = D} = Job, _, #awaited{grace = Grace} = A) ->
     Next = store(Job#job{state = {started, stuck}, deadline = D + max(0, Grace - ?STOPS)}, A),
     {[stuck || are_half_stuck(Next)], Next};
-late(#job{state = {started, stuck}} = Job, _, A) ->
+late(Job, _, A) ->
     {[stuck], store(Job#job{deadline = infinity}, A)}.
 
 are_half_stuck(#awaited{threads = Threads, stuck = Stuck}) -> 2 * Stuck >= Threads.
