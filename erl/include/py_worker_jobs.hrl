@@ -10,7 +10,7 @@
 %%   {started, main}  the program may have started it, on its main thread
 %%   {started, thread}  it runs on a thread beside the main one
 %%   {started, stuck}   the same, and was cancelled a while ago
-%%   {started, within}  it runs on such a thread, on top of what waits there
+%%   {started, within}  it runs beside the main thread, within a call of what waits there
 %%   {started, loop}  the program awaits what it has returned
 -type job_state() :: waiting | sent | {started, main | thread | stuck | within | loop}.
 

@@ -33,8 +33,8 @@ bool crew_holds_up(void);
 bool crew_start_next(void);
 
 /* Says {Id, threaded} for a job that may run aside, but for which the main
- * thread has no thread: it runs that itself. Or for one that will run on top of
- * one that runs aside. Any thread, no GIL. */
+ * thread has no thread: it runs that itself. Or for one that will run within a
+ * call of another thread. Any thread, no GIL. */
 void crew_say(const struct job *job);
 
 /* The program ends: interrupts what the threads run, and waits for that a

@@ -90,20 +90,18 @@ static const struct caller *caller_of(long call)
     return caller;
 }
 
-/* Whether a thread waits for it on which a job runs beside the main thread:
- * that one has had its line before it called. */
+/* Whether another thread than main waits for it. */
 static bool is_aside(long call)
 {
     pthread_mutex_lock(&nest.lock);
     const struct caller *caller = caller_of(call);
-    const bool is = caller && caller != &nest.main && !caller->has_line;
     pthread_mutex_unlock(&nest.lock);
-    return is;
+    return caller && caller != &nest.main;
 }
 
 bool nest_push(long call, struct job *job)
 {
-    if (crew_is_on() && is_aside(call))
+    if (is_aside(call))
         crew_say(job);
     pthread_mutex_lock(&nest.lock);
     const bool open = caller_of(call) != NULL;

@@ -155,6 +155,10 @@ async def aside(function, *args):
     return await asyncio.get_running_loop().run_in_executor(None, partial(copy_context().run, function, *args))
 
 
+def asks_aside(name):
+    return aside(erlang.call, name)
+
+
 async def on_the_loop(function, *args):
     return function(*args)
 

@@ -16,6 +16,7 @@ main(_) ->
         {"as deep as can be on one thread, and no deeper", fun depth/0},
         {"many threads at once", fun at_once/0},
         {"a thread that a coroutine waits for, but not the loop", fun coroutines/0},
+        {"what runs on such a thread holds up no other call", fun beside/0},
         {"an exception in what is nested", fun exception/0},
         {"what is nested runs out of time by itself", fun inner_timeout/0},
         {"what waits for another call ends from the top down", fun middle_timeout/0},
@@ -78,6 +79,17 @@ coroutines() ->
     ?assertEqual({ok, true}, py:eval("nested.aside(nested.same_thread)")),
     ?assertEqual({ok, false}, py:eval("nested.on_the_loop(nested.same_thread)")).
 
+beside() ->
+    Self = self(),
+    ok = py:register_function(waits, fun() -> Self ! {waits, self()}, receive go_on -> waited end end),
+    ok = py:register_function(holds, fun() -> value(py:call(erlang, waits, [], #{}, 20_000)) end),
+    Ref = py:spawn_call(nested, asks_aside, [<<"holds">>]),
+    Pid = receive {waits, P} -> P after 10_000 -> error(nothing) end,
+    timer:sleep(50),                    % a job that is so long keeps what is behind it from starting
+    ?assertEqual({ok, true}, py:call(nested, where, [], #{}, 5_000)),
+    Pid ! go_on,
+    ?assertEqual({ok, waited}, py:await(Ref)).
+
 exception() ->
     ?assertEqual({ok, {error, {'ZeroDivisionError', <<"division by zero">>}}}, run(<<"1/0">>, #{})).
 
@@ -104,13 +116,16 @@ function_killed() ->
     Self = self(),
     Ref = py:spawn_call(nested, in_thread, [fun() -> Self ! {loops, self()}, py:call(nested, loops, [20]) end]),
     receive {loops, Pid} -> ok end,
-    in_flight(2),
+    in_loops(),
     exit(Pid, kill),
     ?assertEqual({error, {'erlang.Error', <<"exit: killed">>}}, py:await(Ref)),
     seen([<<"inner">>]).
 
-in_flight(N) ->
-    fixture:wait_until(fun() -> [N] =:= [InFlight || #{in_flight := InFlight} <- fixture:workers()] end).
+in_loops() ->
+    fixture:wait_until(fun() ->
+        {ok, Stacks} = py:stack(1),
+        [] =/= [F || #{frames := Frames} <- Stacks, #{function := <<"loops">>} = F <- Frames]
+    end).
 
 %% ---------------------------------------------------------------------------
 %% Threads and jobs
@@ -173,7 +188,7 @@ forked() ->
 worker_dies() ->
     [OsPid] = fixture:os_pids(),
     Ref = py:spawn_call(nested, in_thread, [fun() -> py:call(nested, loops, [20]) end]),
-    in_flight(2),
+    in_loops(),
     _ = fixture:kill("KILL", OsPid),
     ?assertEqual({error, {worker_exit, {signal, sigkill}}}, py:await(Ref)),
     ?assertEqual({ok, 2}, py:eval("1 + 1")).
