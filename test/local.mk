@@ -95,6 +95,7 @@ test_scripts = \
 	test/call/stream_async.escript \
 	test/call/tags.escript \
 	test/call/threads.escript \
+	test/call/threads_stream.escript \
 	test/call/uvloop.escript \
 	test/call/values.escript \
 	test/call/where.escript \

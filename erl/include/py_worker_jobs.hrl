@@ -11,8 +11,9 @@
 %%   {started, thread}  it runs on a thread beside the main one
 %%   {started, stuck}   the same, and was cancelled a while ago
 %%   {started, within}  it runs beside the main thread, within a call of what waits there
+%%   {started, ending}  a stream that has turns on threads, and is to end
 %%   {started, loop}  the program awaits what it has returned
--type job_state() :: waiting | sent | {started, main | thread | stuck | within | loop}.
+-type job_state() :: waiting | sent | {started, main | thread | stuck | within | ending | loop}.
 
 %% `left': nobody waits for the answer any more, but the program has the request
 %% and may be running it. `recalled': the program was asked to give it back.

@@ -11,6 +11,7 @@
 #include "loop/pause.h"
 #include "loop/spoil.h"
 #include "op/op.h"
+#include "op/stream.h"
 #include "process/fds.h"
 #include "process/thread.h"
 #include "task/capture.h"
@@ -19,8 +20,6 @@
 #include "task/task.h"
 #include "value/python.h"
 #include "wire/clock.h"
-#include "wire/output.h"
-#include "wire/put.h"
 
 /* How long what runs may take to end when the program does. */
 #define END_MS 500
@@ -29,7 +28,7 @@
 struct member {
     struct line line;
     long number;
-    struct job *job; /* owned; with the lock; NULL: it is free */
+    struct work work; /* owned; with the lock; without any it is free */
     pthread_cond_t wake;
     struct member *next; /* of those that are free */
 };
@@ -41,7 +40,9 @@ static struct {
     long most; /* how many there may be; main's */
     long n;    /* how many there are; main's */
     long at_work;
-    bool wanted; /* main waits for one that is free */
+    bool wanted;       /* main waits for one that is free */
+    bool ended;        /* no stream has another turn */
+    bool stream_first; /* main's: streams and jobs take turns */
     struct member *free;
 } crew = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -69,14 +70,19 @@ bool crew_is_on(void)
 
 /* ---- a thread --------------------------------------------------------- */
 
-static struct job *next_job(struct member *member)
+static bool has_work(const struct work *work)
+{
+    return work->job || work->stream;
+}
+
+static struct work next_work(struct member *member)
 {
     lock();
-    while (!member->job)
+    while (!has_work(&member->work))
         pthread_cond_wait(&member->wake, &crew.lock);
-    struct job *job = member->job;
+    const struct work work = member->work;
     unlock();
-    return job;
+    return work;
 }
 
 /* What is said about threads names it. */
@@ -98,33 +104,76 @@ static void refuse(const struct request *req, struct buf *out)
     reply_send(out);
 }
 
-/* A timer of user code may have aimed at the job before. */
-static void begin_job(struct job *job, struct buf *out)
+static void done(struct buf *out)
 {
-    interrupt_forget();
-    op_run_aside(&job->req, out);
-}
-
-static void run(struct job *job, struct buf *out)
-{
-    if (jobs_is_cancelled())
-        refuse(&job->req, out);
-    else
-        begin_job(job, out);
     span_go_on_take(NULL);
     const bool raised = jobs_aside_done();
     interrupt_over(raised);
     if (raised)
         spoil_check();
     pause_after_job();
-    job_free(job);
     buf_shrink(out);
+}
+
+/* A timer of user code may have aimed at what ran before. */
+static void begin_job(struct job *job, struct buf *out)
+{
+    interrupt_forget();
+    op_run_aside(&job->req, out);
+}
+
+static void run_job(struct job *job, struct buf *out)
+{
+    if (!jobs_is_cancelled())
+        begin_job(job, out);
+    else {
+        stream_forget(&job->req); /* if it was to open one */
+        refuse(&job->req, out);
+    }
+    done(out);
+    job_free(job);
+}
+
+/* Whether nobody else should have its turn now. */
+static bool goes_on(void)
+{
+    lock();
+    const bool on = !crew.wanted && !crew.ended;
+    unlock();
+    return on && !pause_holds();
+}
+
+/* Step after step, so long as there is credit and no other work waits for the
+ * thread: what is then put back has its next turn from the main thread, which
+ * may be asleep. */
+static void run_stream(struct stream *stream, struct buf *out)
+{
+    bool on;
+    do {
+        size_t n;
+        const char *id = stream_id(stream, &n);
+        interrupt_forget();
+        jobs_start_stream(id, n);
+        stream_step(stream, out);
+        done(out);
+        on = goes_on();
+    } while (stream_give(stream, on));
+    if (!on)
+        fds_kick();
+}
+
+static void run(const struct work *work, struct buf *out)
+{
+    if (work->job)
+        run_job(work->job, out);
+    else
+        run_stream(work->stream, out);
 }
 
 static void become_free(struct member *member)
 {
     lock();
-    member->job = NULL;
+    member->work = (struct work){NULL, NULL};
     member->next = crew.free;
     crew.free = member;
     crew.at_work--;
@@ -151,15 +200,15 @@ static void begin(struct member *member)
 static void *member_main(void *arg)
 {
     struct member *member = arg;
-    struct job *job;
+    struct work work;
     struct buf out;
     buf_init(&out, 0);
     begin(member);
     for (;;) {
         Py_BEGIN_ALLOW_THREADS
-        job = next_job(member);
+        work = next_work(member);
         Py_END_ALLOW_THREADS
-        run(job, &out);
+        run(&work, &out);
         become_free(member);
     }
     return NULL;
@@ -222,40 +271,62 @@ static void give_back(struct member *member)
     unlock();
 }
 
-static void give(struct member *member, struct job *job)
+static void give(struct member *member, struct work work)
 {
     lock();
     crew.at_work++;
-    member->job = job;
+    member->work = work;
     pthread_cond_signal(&member->wake);
     unlock();
 }
 
 void crew_say(const struct job *job)
 {
-    struct buf out;
-    buf_init(&out, 0);
-    reply_begin(&out, job->req.frame + job->req.id_at, job->req.id_len);
-    put_atom_z(&out, "threaded");
-    output_send(&out);
-    buf_free(&out);
+    const struct request *req = &job->req;
+    reply_say_threaded(req->frame + req->id_at, req->id_len);
 }
 
-bool crew_start_next(void)
+static bool has_next(void)
 {
-    if (!jobs_next_is_aside())
+    return jobs_next_is_aside() || stream_ready(true);
+}
+
+/* For this thread. */
+static struct work take_next(struct member *member)
+{
+    struct work work = {NULL, NULL};
+    if (crew.stream_first)
+        work.stream = stream_take(true);
+    if (!work.stream)
+        work.job = jobs_start_aside(&member->line);
+    if (!has_work(&work))
+        work.stream = stream_take(true);
+    crew.stream_first = work.job != NULL;
+    return work;
+}
+
+static bool start_next(void)
+{
+    if (!has_next())
         return false;
     struct member *member = take_free();
     if (!member && !(member = another()))
         return false;
-    struct job *job = jobs_start_aside(&member->line);
-    if (!job) {
+    const struct work work = take_next(member);
+    if (!has_work(&work)) {
         give_back(member);
         return false;
     }
-    crew_say(job);
-    give(member, job);
+    if (work.job)
+        crew_say(work.job);
+    give(member, work);
     return true;
+}
+
+void crew_start(void)
+{
+    while (start_next())
+        ;
 }
 
 bool crew_is_there(void)
@@ -265,7 +336,7 @@ bool crew_is_there(void)
 
 bool crew_holds_up(void)
 {
-    if (!jobs_next_is_aside() || crew.n == 0 || crew.n < crew.most)
+    if (!has_next() || crew.n == 0 || crew.n < crew.most)
         return false;
     lock();
     const bool holds = !crew.free;
@@ -287,6 +358,9 @@ void crew_end(void)
 {
     if (crew.n == 0)
         return;
+    lock();
+    crew.ended = true;
+    unlock();
     jobs_cancel_others();
     Py_BEGIN_ALLOW_THREADS
     clerk_interrupt();

@@ -207,7 +207,10 @@ struct job *jobs_start_next(bool aside)
 void jobs_start_stream(const char *id, size_t n)
 {
     lock();
-    begin(id, n);
+    if (own == &jobs.main)
+        begin(id, n);
+    else
+        own->top = running_now(id, n);
     unlock();
 }
 

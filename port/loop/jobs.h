@@ -51,7 +51,8 @@ struct line;
  * (NULL: none waits, or it may run aside, and is to be started only if
  * `aside`); a step of the stream with that id; or Python's start. All are
  * watched alike, and below each is called a job. It, or the id, stays valid
- * until jobs_done. */
+ * until jobs_done. On another thread that has a line a step of a stream runs
+ * until jobs_aside_done. */
 struct job *jobs_start_next(bool aside);
 void jobs_start_stream(const char *id, size_t n);
 void jobs_start_python(void);

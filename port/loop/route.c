@@ -161,15 +161,16 @@ static bool withdraw(const struct request *req, const char *answer)
 }
 
 /* The running job is interrupted by the sentinel, which is the reader while one
- * runs, and answers for itself. */
+ * runs, and answers for itself. A stream hears of it first: a step that begins
+ * now does not go on. */
 static void cancel(const struct request *req)
 {
     if (withdraw(req, "cancelled"))
         return;
+    stream_end(req, STREAM_CANCELLED);
     if (jobs_cancel(req) == JOBS_ON_OTHER)
         clerk_interrupt();
     aio_cancel(req);
-    stream_end(req, STREAM_CANCELLED);
 }
 
 /* The request in {within, CallId, Request}, with a copy of its bytes; NULL: it
@@ -262,7 +263,7 @@ static void control(const struct request *req)
  * before it. */
 static bool would_wait(bool busy)
 {
-    return busy || jobs_waiting() || stream_ready();
+    return busy || jobs_waiting() || stream_ready(false);
 }
 
 static void request(struct job *job, bool busy)
@@ -278,7 +279,8 @@ static void request(struct job *job, bool busy)
     }
     job->aside = crew_is_on() && op_may_run_aside(&job->req);
     if (kind == OP_STREAM)
-        stream_expect(&job->req); /* first: the job may run at once */
+        stream_expect(&job->req,
+                      job->aside); /* first: the job may run at once */
     if (jobs_push(job))
         return;
     if (kind == OP_STREAM)

@@ -21,34 +21,46 @@
 #include "wire/output.h"
 #include "wire/protocol.h"
 
-/* Either a job or a stream whose turn it is. */
-struct work {
-    struct job *job;
-    struct stream *stream;
-};
-
-/* Whether the next job waits for a thread. */
+/* Whether something waits for a thread. */
 static bool is_held_up(void)
 {
     return crew_is_on() && crew_holds_up();
 }
 
+static bool has_job(bool held_up)
+{
+    return jobs_waiting() && !(held_up && jobs_next_is_aside());
+}
+
+static bool has_stream(bool held_up)
+{
+    return stream_ready(false) ||
+           (crew_is_on() && !held_up && stream_ready(true));
+}
+
 static bool is_idle(bool held_up)
 {
-    return pause_holds() || (!stream_ready() && (held_up || !jobs_waiting()));
+    return pause_holds() || (!has_stream(held_up) && !has_job(held_up));
+}
+
+/* Whether another thread may have something for this one, and kicks then. */
+static bool is_kicked(bool held_up)
+{
+    return held_up || (crew_is_on() && streams_are_away());
 }
 
 /* Reads a frame; waits for one only when there is nothing else to do, and then
- * also for a thread that the next job waits for. That can be known only with
- * the role, because all work comes from the reader, and the sentinel may have
- * had the role until now. */
+ * also for a thread that a job or a stream waits for. That can be known only
+ * with the role, because all work comes from the reader, and the sentinel may
+ * have had the role until now. */
 static enum reader_status read_frame(void)
 {
     reader_take();
     const bool held_up = is_held_up(), idle = is_idle(held_up);
-    if (held_up && idle)
+    const bool kicked = idle && is_kicked(held_up);
+    if (kicked)
         reader_wait(-1);
-    enum reader_status status = reader_read(idle && !held_up, false);
+    enum reader_status status = reader_read(idle && !kicked, false);
     reader_give();
     return status;
 }
@@ -57,20 +69,14 @@ static enum reader_status read_frame(void)
 static struct stream *start_stream(void)
 {
     size_t n;
-    struct stream *stream = stream_take();
+    struct stream *stream = stream_take(false);
+    if (!stream && crew_is_on() && !crew_is_there())
+        stream = stream_take(true);
     if (stream) {
         const char *id = stream_id(stream, &n);
         jobs_start_stream(id, n);
     }
     return stream;
-}
-
-/* The next job for the main thread, if there is one. */
-static struct job *start_job(void)
-{
-    if (crew_is_on() && crew_start_next())
-        return NULL;
-    return jobs_start_next(!crew_is_there());
 }
 
 /* Jobs and streams take turns. */
@@ -79,10 +85,12 @@ static void start(struct work *work, bool stream_first)
     *work = (struct work){NULL, NULL};
     if (pause_holds())
         return;
+    if (crew_is_on())
+        crew_start();
     if (stream_first)
         work->stream = start_stream();
     if (!work->stream)
-        work->job = start_job();
+        work->job = jobs_start_next(!crew_is_there());
     if (!work->job && !work->stream)
         work->stream = start_stream();
 }
@@ -137,7 +145,7 @@ static void run_stream(struct stream *stream, struct buf *out)
 {
     stream_step(stream, out);
     done();
-    stream_give(stream);
+    stream_give(stream, false);
 }
 
 bool work_goes_on(void)

@@ -349,7 +349,8 @@ bool op_may_run_aside(const struct request *req)
     struct err err = {""};
     return row &&
            (row->run == op_call || row->run == op_eval ||
-            row->run == op_method || row->run == op_keep) &&
+            row->run == op_method || row->run == op_keep ||
+            row->run == op_stream) &&
            task_opts_read(req, &opts, &err) == 0 && !opts.context;
 }
 

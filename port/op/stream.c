@@ -10,6 +10,7 @@
 
 #include "op/op.h"
 #include "memory/heap_hook.h"
+#include "process/fds.h"
 #include "talk/aio.h"
 #include "talk/feed.h"
 #include "talk/module.h"
@@ -27,6 +28,7 @@ struct stream {
     PyObject *span;       /* owned: the current one; NULL mostly */
     struct chunk chunk;   /* what the last step has sent */
     bool over;            /* its final reply is sent */
+    bool aside;           /* its steps may run beside the main thread */
     struct task_opts opts;
     size_t id_len;
     char id[];
@@ -35,13 +37,17 @@ struct stream {
 /* All streams that have not sent their final reply. */
 static struct {
     pthread_mutex_t lock;
-    struct queue expected;  /* asked for and not open yet, oldest first */
-    struct queue open;      /* in order of their turns */
-    struct stream *stepped; /* the one that has its turn; NULL mostly */
+    struct queue expected; /* asked for and not open yet, oldest first */
+    struct queue open;     /* in order of their turns on the main thread */
+    struct queue aside;    /* and on others */
+    struct queue stepped;  /* those that have their turn */
+    int away;              /* of both, those that other threads may have */
 } streams = {
     .lock = PTHREAD_MUTEX_INITIALIZER,
     .expected = QUEUE_EMPTY(streams.expected),
     .open = QUEUE_EMPTY(streams.open),
+    .aside = QUEUE_EMPTY(streams.aside),
+    .stepped = QUEUE_EMPTY(streams.stepped),
 };
 
 static void lock(void)
@@ -75,18 +81,32 @@ static struct queued **link_of(struct queue *queue, const struct request *req)
     return link;
 }
 
+static struct stream *find_open(const struct request *req)
+{
+    struct queued *open = *link_of(&streams.open, req);
+    return stream_of(open ? open : *link_of(&streams.aside, req));
+}
+
+/* Of those that something runs for, or may. */
+static struct stream *find_at_work(const struct request *req)
+{
+    struct queued *stepped = *link_of(&streams.stepped, req);
+    return stream_of(stepped ? stepped : *link_of(&streams.expected, req));
+}
+
 static struct stream *find(const struct request *req)
 {
-    if (streams.stepped && has_id(streams.stepped, req))
-        return streams.stepped;
-    struct queued *open = *link_of(&streams.open, req);
-    return stream_of(open ? open : *link_of(&streams.expected, req));
+    struct stream *s = find_at_work(req);
+    return s ? s : find_open(req);
 }
 
 static struct stream *take_expected(const struct request *req)
 {
     struct queue *queue = &streams.expected;
-    return stream_of(queue_unlink(queue, link_of(queue, req)));
+    struct stream *s = stream_of(queue_unlink(queue, link_of(queue, req)));
+    if (s && s->aside)
+        streams.away--;
+    return s;
 }
 
 static bool is_ready(const struct stream *s)
@@ -94,10 +114,15 @@ static bool is_ready(const struct stream *s)
     return s->credit > 0 || s->ending != STREAM_GOES_ON;
 }
 
-/* The link that points to the first ready stream, or to NULL. */
-static struct queued **ready_link(void)
+static struct queue *turns(bool aside)
 {
-    struct queued **link = &streams.open.first;
+    return aside ? &streams.aside : &streams.open;
+}
+
+/* The link that points to the first ready stream, or to NULL. */
+static struct queued **ready_link(struct queue *queue)
+{
+    struct queued **link = &queue->first;
     while (*link && !is_ready(stream_of(*link)))
         link = &(*link)->next;
     return link;
@@ -105,15 +130,18 @@ static struct queued **ready_link(void)
 
 /* ---- for the reader --------------------------------------------------- */
 
-void stream_expect(const struct request *req)
+void stream_expect(const struct request *req, bool aside)
 {
     struct stream *s = calloc(1, sizeof *s + req->id_len);
     if (!s)
         return;
+    s->aside = aside;
     s->id_len = req->id_len;
     memcpy(s->id, req->frame + req->id_at, req->id_len);
     lock();
     queue_push(&streams.expected, &s->queued);
+    if (aside)
+        streams.away++;
     unlock();
 }
 
@@ -148,41 +176,56 @@ void stream_end(const struct request *req, enum stream_end how)
 {
     lock();
     struct stream *s = find(req);
+    const bool hears = s && s->aside && find_at_work(req);
     if (s && s->ending < (int)how)
         s->ending = how;
     unlock();
     if (!s)
         end_awaited(req, how);
+    if (hears)
+        reply_say_threaded(req->frame + req->id_at, req->id_len);
 }
 
 /* ---- turns ------------------------------------------------------------ */
 
-/* Only the main thread puts streams into this list and takes them out, so it
- * sees without the lock that there are none. */
-static bool none_open(void)
+/* Only the main thread puts its streams into their list and takes them out, so
+ * it sees without the lock that there are none. */
+static bool none_open(bool aside)
 {
-    return streams.open.first == NULL;
+    return !aside && streams.open.first == NULL;
 }
 
-bool stream_ready(void)
+bool stream_ready(bool aside)
 {
-    if (none_open())
+    if (none_open(aside))
         return false;
     lock();
-    bool ready = *ready_link() != NULL;
+    bool ready = *ready_link(turns(aside)) != NULL;
     unlock();
     return ready;
 }
 
-struct stream *stream_take(void)
+struct stream *stream_take(bool aside)
 {
-    if (none_open())
+    if (none_open(aside))
         return NULL;
     lock();
-    struct stream *s = stream_of(queue_unlink(&streams.open, ready_link()));
-    streams.stepped = s;
+    struct queue *queue = turns(aside);
+    struct stream *s = stream_of(queue_unlink(queue, ready_link(queue)));
+    if (s)
+        queue_push(&streams.stepped, &s->queued);
+    if (s && aside)
+        streams.away++;
     unlock();
     return s;
+}
+
+bool streams_are_away(void)
+{
+    lock();
+    const bool are = streams.away > 0;
+    unlock();
+    return are;
 }
 
 const char *stream_id(const struct stream *s, size_t *n)
@@ -197,27 +240,48 @@ static void stream_free(struct stream *s)
     free(s);
 }
 
+/* With the lock. */
+static void leave_turn(struct stream *s)
+{
+    struct queued **link = &streams.stepped.first;
+    while (*link != &s->queued)
+        link = &(*link)->next;
+    queue_unlink(&streams.stepped, link);
+    if (s->aside)
+        streams.away--;
+}
+
 /* No control reaches the stream any more: its id is free for another one as
  * soon as its final reply is sent. */
 static void withdraw(struct stream *s)
 {
     s->over = true;
     lock();
-    streams.stepped = NULL;
+    leave_turn(s);
     unlock();
 }
 
-void stream_give(struct stream *s)
+/* With the lock. */
+static bool has_next_turn(struct stream *s, bool keep)
+{
+    s->credit -= s->chunk.used;
+    if (keep && is_ready(s))
+        return true;
+    leave_turn(s);
+    queue_push(turns(s->aside), &s->queued);
+    return false;
+}
+
+bool stream_give(struct stream *s, bool keep)
 {
     if (s->over) {
         stream_free(s);
-        return;
+        return false;
     }
     lock();
-    streams.stepped = NULL;
-    s->credit -= s->chunk.used;
-    queue_push(&streams.open, &s->queued);
+    const bool kept = has_next_turn(s, keep);
     unlock();
+    return kept;
 }
 
 /* ---- opening ---------------------------------------------------------- */
@@ -251,20 +315,24 @@ static int hand_over_take(const struct task *task, PyObject *source)
     return 0;
 }
 
-/* Takes both; NULL: the stream was not expected, for want of memory. */
+/* Takes both; NULL: the stream was not expected, for want of memory. The main
+ * thread, which gives turns, may be asleep. */
 static struct stream *open_take(const struct task *task, PyObject *iterator,
                                 PyObject *span)
 {
     lock();
     struct stream *s = take_expected(task->req);
+    const bool aside = s && s->aside;
     if (s) {
         s->iterator = iterator;
         s->span = span;
         s->opts = task->opts;
         s->credit += task->opts.credit;
-        queue_push(&streams.open, &s->queued);
+        queue_push(turns(aside), &s->queued);
     }
     unlock();
+    if (aside)
+        fds_kick();
     return s;
 }
 
@@ -377,9 +445,18 @@ static long allowed(struct stream *s)
     return credit < s->opts.chunk ? (long)credit : s->opts.chunk;
 }
 
+static void say_threaded(const struct stream *s)
+{
+    Py_BEGIN_ALLOW_THREADS
+    reply_say_threaded(s->id, s->id_len);
+    Py_END_ALLOW_THREADS
+}
+
 static void step(struct stream *s, struct buf *out)
 {
     s->chunk.used = 0;
+    if (s->aside && s->ending)
+        say_threaded(s);
     if (!s->ending && !send_chunk(s, out, allowed(s)))
         return;
     drop_iterator(s);
@@ -402,6 +479,8 @@ static struct stream *take_any(void)
     struct queued *queued = queue_pop(&streams.expected);
     if (!queued)
         queued = queue_pop(&streams.open);
+    if (!queued)
+        queued = queue_pop(&streams.aside);
     unlock();
     return stream_of(queued);
 }

@@ -16,6 +16,11 @@
  *                                                                      ▼
  *                                                                    freed
  *
+ * If the program has threads beside the main one, streams may have their turns
+ * there: any thread may take the next step, and a stream has one at a time.
+ * When such a stream that is to end has its turn, or has it already, {Id,
+ * threaded} says so: until then it may just have to wait.
+ *
  * A stream whose items are awaited is handed over when it is opened (feed.h),
  * and has no turns. Control for it comes here all the same.
  *
@@ -45,8 +50,9 @@ enum stream_end {
 /* For the reader. Any thread, no GIL. */
 
 /* A stream for the request, which is to be run: control finds it from now on.
- * If there is no memory, stream_open_take fails later. */
-void stream_expect(const struct request *req);
+ * If there is no memory, stream_open_take fails later. `aside`: it has its
+ * turns on threads beside the main one. */
+void stream_expect(const struct request *req, bool aside);
 
 /* The request will not be run, or has failed: its stream is gone. */
 void stream_forget(const struct request *req);
@@ -59,19 +65,28 @@ void stream_more(const struct request *req, long long n);
  * stopped and cancelled, in either order, is cancelled. */
 void stream_end(const struct request *req, enum stream_end how);
 
-/* For the main thread. */
+/* For the thread that runs the request. */
 
 /* Gives the task's stream its iterator, or the source of items that are
  * awaited, which it takes, and its first credit. 0, or -1 with an exception.
  * GIL held. */
 int stream_open_take(const struct task *task, PyObject *iterator);
 
-/* True when a stream is ready. No GIL. */
-bool stream_ready(void);
+/* For the main thread. */
 
-/* Takes the next ready stream out of the list, or NULL. It must go through
- * stream_step and stream_give. No GIL. */
-struct stream *stream_take(void);
+/* True when a stream is ready that has its turns on the main thread, or, if
+ * `aside`, beside it. No GIL. */
+bool stream_ready(bool aside);
+
+/* Takes the next of those, or NULL. It must go through stream_step and
+ * stream_give. No GIL. */
+struct stream *stream_take(bool aside);
+
+/* Whether a stream has its turn beside the main thread, or is to be opened
+ * there: fds_kick is called when it has been. No GIL. */
+bool streams_are_away(void);
+
+/* For the thread on which a taken stream has its turn. */
 
 /* The id of a taken stream: `*n` bytes that live as long as the stream. */
 const char *stream_id(const struct stream *s, size_t *n);
@@ -81,8 +96,11 @@ const char *stream_id(const struct stream *s, size_t *n);
 void stream_step(struct stream *s, struct buf *out);
 
 /* Puts a stepped stream back into the list, or frees it after its final
- * reply; its id is void from here on. No GIL. */
-void stream_give(struct stream *s);
+ * reply; its id is void from here on. But if it is ready again and `keep`
+ * holds, it goes on at once: true, and it has the next turn. No GIL. */
+bool stream_give(struct stream *s, bool keep);
+
+/* For the main thread. */
 
 /* The program ends: closes all generators, without a reply. GIL held. */
 void streams_drop(void);

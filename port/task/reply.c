@@ -130,3 +130,13 @@ void reply_send(struct buf *out)
         output_send(out);
     }
 }
+
+void reply_say_threaded(const char *id, size_t n)
+{
+    struct buf out;
+    buf_init(&out, 0);
+    reply_begin(&out, id, n);
+    put_atom_z(&out, "threaded");
+    output_send(&out);
+    buf_free(&out);
+}

@@ -57,6 +57,10 @@ void reply_exception(struct buf *out, const struct form *form);
  * this thread. */
 bool reply_ran_out(void);
 
+/* Sends {Id, threaded}, for a request that has its turn on a thread beside the
+ * main one. */
+void reply_say_threaded(const char *id, size_t n);
+
 /* Sends the frame, without the GIL where that may take a while; in a forked
  * child it does not return (see task_returned). GIL held. */
 void reply_send(struct buf *out);

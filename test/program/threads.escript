@@ -23,7 +23,10 @@ main(_) ->
         {"threaded, the next job, the reply", fun beside/0},
         {"what is no call runs on the main thread", fun on_main/0},
         {"no more than there are threads, in order; what waits can be taken back", fun order/0},
-        {"a stream and what is urgent go on while the next job waits", fun meanwhile/0},
+        {"a stream of the main thread and what is urgent go on while the next job waits", fun meanwhile/0},
+        {"streams have turns there, too", fun streams/0},
+        {"a stream that is to end, while it runs and while it waits", fun stream_ends/0},
+        {"quit, and a stream that runs", fun stream_quit/0},
         {"what comes ahead of the reply", fun ahead/0},
         {"cancelled in Python code", fun cancel/0},
         {"cancelled in C: the answer comes when it returns", fun cancel_blocked/0},
@@ -85,7 +88,8 @@ on_main() ->
 
 order() ->
     Port = open(2),
-    raw:send(Port, {gate, {stream, {eval, <<"(g.set() for g in gates[1:2])">>, #{}}}, #{credit => 0}}),
+    context(Port),
+    raw:send(Port, {gate, {stream, {eval, <<"(g.set() for g in gates[1:2])">>, #{}}}, #{credit => 0, context => 9}}),
     [raw:send(Port, {N, call(wait, [1, N])}) || N <- lists:seq(1, 5)],
     ?assertEqual([{1, threaded}, {2, threaded}], recv(Port, 2)),
     raw:send(Port, {take_back, 3}),
@@ -100,21 +104,82 @@ order() ->
     ?assertEqual([{1, {ok, 1}}, {2, {ok, 2}}], lists:sort([Frame || {N, _} = Frame <- Frames, N =:= 1 orelse N =:= 2])),
     raw:close(Port).
 
+%% What uses it runs on the main thread, and sees the gates.
+context(Port) ->
+    ok = raw:ask(Port, {exec, <<"import builtins; builtins.gates = gates">>}),
+    ok = raw:ask(Port, {context_open, 9}).
+
 %% Nothing is said now.
 none(Port) ->
     receive {Port, {data, Frame}} -> error({said, binary_to_term(Frame)}) after 50 -> ok end.
 
 meanwhile() ->
     Port = open(2),
+    context(Port),
     [raw:send(Port, {N, call(wait, [1, N])}) || N <- lists:seq(1, 3)],
     ?assertEqual([{1, threaded}, {2, threaded}], recv(Port, 2)),
     {ok, _} = raw:ask(Port, memory_stats),
     {ok, _} = raw:ask(Port, stack),
-    raw:send(Port, {4, {stream, {eval, <<"range(2)">>, #{}}}}),
+    raw:send(Port, {4, {stream, {eval, <<"range(2)">>, #{}}}, #{context => 9}}),
     none(Port),
     raw:send(Port, {take_back, 3}),
     ?assertEqual([{3, {error, not_started}}, {4, {chunk, [0, 1]}}, {4, ok}], recv(Port, 3)),
     raw:close(Port).
+
+%% Each waits for the other, and neither for the main thread.
+streams() ->
+    Port = open(2),
+    ok = raw:ask(Port, {exec, <<"two = threading.Barrier(2)\n"
+                                "def meet():\n"
+                                "    for n in range(3):\n"
+                                "        two.wait(10)\n"
+                                "        yield n">>}),
+    [raw:send(Port, {N, {stream, call(meet, [])}, #{credit => 9, chunk => 1}}) || N <- [1, 2]],
+    Frames = recv(Port, 10),
+    [?assertEqual([threaded, {chunk, [0]}, {chunk, [1]}, {chunk, [2]}, ok], [Said || {Id, Said} <- Frames, Id =:= N])
+     || N <- [1, 2]],
+    raw:close(Port).
+
+%% It says so when a thread is at it, and not while it just waits for one.
+stream_ends() ->
+    Port = open(2),
+    ok = raw:ask(Port, {exec, <<"at_work = []\n"
+                                "def gated():\n"
+                                "    yield 0\n"
+                                "    at_work.append(1)\n"
+                                "    gates[3].wait()\n"
+                                "    yield 1\n"
+                                "def looping():\n"
+                                "    yield 0\n"
+                                "    at_work.append(2)\n"
+                                "    loop()">>}),
+    [begin
+         [raw:send(Port, {Id, {stream, call(F, [])}, #{credit => 1}}) || {Id, F} <- [{1, gated}, {2, looping}, {3, gated}]],
+         Opened = recv(Port, 6),
+         [?assertEqual([threaded, {chunk, [0]}], [Said || {Id, Said} <- Opened, Id =:= N]) || N <- [1, 2, 3]],
+         [raw:send(Port, {more, Id, 1}) || Id <- [1, 2]],
+         fixture:wait_until(fun() -> raw:ask(Port, {exec, <<"assert sorted(at_work) == [1, 2]">>}) =:= ok end),
+         raw:send(Port, {stop, 1}),
+         ?assertEqual({1, threaded}, raw:recv(Port)),
+         raw:send(Port, {stop, 3}),
+         none(Port),
+         raw:send(Port, {cancel, 2}),
+         ?assertEqual([{2, threaded}, {2, {error, cancelled}}, {3, threaded}, {3, ok}],
+                      lists:keysort(1, recv(Port, 4))),
+         ok = raw:ask(Port, open_gate(3)),
+         ?assertEqual([{1, {chunk, [1]}}, {1, threaded}, {1, ok}], recv(Port, 3)),
+         ok = raw:ask(Port, {exec, <<"gates[3].clear()\nat_work.clear()">>})
+     end || _ <- [once, again, again]],
+    raw:close(Port).
+
+stream_quit() ->
+    Port = open(2),
+    raw:send(Port, {1, {stream, {eval, <<"(loop() for _ in range(1))">>, #{}}}}),
+    {1, threaded} = raw:recv(Port),
+    none(Port),
+    true = port_command(Port, term_to_binary(quit)),
+    ?assertEqual({1, {error, cancelled}}, raw:recv(Port)),
+    ?assertEqual({exit_status, 0}, raw:recv(Port)).
 
 ahead() ->
     Port = open(2),

@@ -13,6 +13,7 @@ local = threading.local()
 seen = []
 imports = []  # whatever slow_import says
 barrier = threading.Barrier(4)
+made = 0  # items
 _libc = ctypes.CDLL(None)
 
 
@@ -144,3 +145,74 @@ class Box:
 def traces(seconds):
     time.sleep(seconds)
     return erlang.traceparent()
+
+
+def meets(times):
+    """Items that come only if as many streams wait at once as the barrier has
+    parties."""
+    for n in range(times):
+        barrier.wait(10)
+        yield n
+
+
+def items(n, seconds=0):
+    """Says how it ends."""
+    global made
+    try:
+        for i in range(n):
+            if seconds:
+                time.sleep(seconds)
+            made += 1
+            yield i
+    except BaseException as error:
+        seen.append(type(error).__name__)
+        raise
+
+
+def names(n):
+    for _ in range(n):
+        yield name()
+
+
+def loops():
+    """Runs Python code behind its first item."""
+    yield 0
+    loop(60)
+    yield 1
+
+
+def blocks(seconds):
+    """The same, blocked in C."""
+    yield 0
+    block(seconds)
+    yield 1
+
+
+def asks_between(name_, n):
+    for i in range(n):
+        yield erlang.call(name_, i), erlang.self()
+
+
+def fails():
+    yield 0
+    raise SystemExit(4)
+
+
+def forks_between():
+    yield os.getpid()
+    pid = os.fork()
+    yield os.waitpid(pid, 0)[1] if pid else "child"
+    yield os.getpid()
+
+
+def traced(n):
+    for _ in range(n):
+        yield erlang.traceparent()
+
+
+async def awaited_items(n):
+    import asyncio
+
+    for i in range(n):
+        await asyncio.sleep(0)
+        yield i

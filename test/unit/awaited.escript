@@ -31,6 +31,9 @@ main(_) ->
         {"death fails it", fun give_up/0},
         {"where the loop is", fun where/0},
         {"on a thread: it has started when the program says so", fun threaded/0},
+        {"a stream on threads that is late: it ends when a thread is at it", fun ending_stream/0},
+        {"a stream on threads that is closed", fun closed_stream/0},
+        {"a stream on threads that is left", fun left_stream/0},
         {"all threads are at work: nothing more should come", fun full/0},
         {"a thread that does not stop is stuck, and after the grace another worker is wanted", fun stuck/0},
         {"half of the threads are stuck", fun half_stuck/0},
@@ -225,6 +228,45 @@ threaded() ->
     ?assertMatch(#req{reply_to = 1}, py_worker_jobs:last(One)),     % and not what has started last
     {[{answer, 1, {reply, <<"one">>}}], Over} = py_worker_jobs:reply(1, <<"one">>, Jobs),
     ?assertEqual(0, py_worker_jobs:threads(Over)).
+
+%% One whose first item is late, which is to end; and what the program has at last.
+ending_stream() ->
+    Job = (job(1))#job{req = (req(1))#req{kind = {stream, 9}, threaded = true}, deadline = 100},
+    {[], A} = py_awaited:add(thread, Job, 0, py_awaited:new((options())#{threads => 2})),
+    {[{answer, _, {error, timeout}}, {send, Cancel}], Late} = py_awaited:expire(100, A),
+    ?assertEqual(py_wire:cancel(1), Cancel),
+    ends(Late).
+
+%% It waits for a thread as long as it takes. What is at it has a while, and is cancelled.
+ends(A) ->
+    ?assertEqual({1, 0}, {py_awaited:count(A), py_awaited:threads(A)}),
+    ?assertEqual({1, 9}, py_awaited:load({0, 8}, 0, A)),
+    {[], A} = py_awaited:expire(1_000_000, A),
+    AtIt = py_awaited:at_end(1, 1000, A),
+    {[], AtIt} = py_awaited:expire(1499, AtIt),
+    {[{send, Cancel}], Cancelled} = py_awaited:expire(1500, AtIt),
+    ?assertEqual({py_wire:cancel(1), 1}, {Cancel, py_awaited:threads(Cancelled)}),
+    {[stuck], Stuck} = py_awaited:expire(1600, Cancelled),      % one of two
+    ?assertEqual({0, 1}, {py_awaited:count(Stuck), py_awaited:threads(Stuck)}),
+    {Job, Rest} = py_awaited:take(1, Stuck),
+    ?assertEqual({0, 0}, {py_awaited:count(Rest), py_awaited:threads(Rest)}),
+    Job.
+
+%% It was open, and is closed; it may send another chunk before its last word.
+closed_stream() ->
+    Job = (job(1))#job{req = (req(1))#req{kind = {stream, 9}, threaded = true}, state = {started, thread}},
+    New = py_awaited:new((options())#{threads => 2}),
+    Closed = py_awaited:put_back(Job, 500, New),
+    {Taken, Rest} = py_awaited:take(1, py_awaited:at_end(1, 0, Closed)),
+    ends(py_awaited:put_back(Taken, 500, Rest)),
+    ?assertEqual(New, py_awaited:at_end(1, 0, New)).
+
+%% Its caller is gone.
+left_stream() ->
+    Job = (job(1))#job{req = (req(1))#req{kind = {stream, 9}, threaded = true, caller = self()}},
+    {[], A} = py_awaited:add(thread, Job, 0, py_awaited:new((options())#{threads => 2})),
+    {[{send, _}], Left} = py_awaited:leave(self(), 50, A),
+    ends(Left).
 
 full() ->
     ?assertMatch({3, Window} when Window > 3, py_worker_jobs:load(0, on(3, 3))),

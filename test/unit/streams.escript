@@ -31,6 +31,7 @@ main(_) ->
         {"a stream without credit is not active", fun active/0},
         {"one whose items are awaited has no turns, and is no progress", fun awaited/0},
         {"how many are at work, whatever comes, and none in the end", fun counts/0},
+        {"one that has turns on threads is no progress, and is cancelled", fun threaded/0},
         {"close: the program has a while to end it", fun close/0},
         {"a stream whose last word has come is not stopped", fun ended_already/0},
         {"a caller is gone, and its streams with it", fun leave/0},
@@ -132,6 +133,21 @@ credit(N, Bytes, Ahead) ->
     Sent = [{send, py_wire:more(1, Ahead - Owed)} || Ahead =/= none],
     ?assertEqual([{answer, puller, {reply, Frame}} | Sent], Effects).
 
+threaded_job(Id) -> (job(Id))#job{state = {started, thread}}.
+
+%% It is no progress of the main thread, and is cancelled as soon as it is late.
+threaded() ->
+    Streams = open(threaded_job(3), chunk(3, [a]), 1, opened([1, 2])),
+    ?assertEqual({2, {2, 0, 1}}, {py_worker_streams:active(Streams), py_worker_streams:at_work(Streams)}),
+    {[], Parked} = py_worker_streams:reply(3, chunk(3, [b, c, d]), Streams),
+    ?assertEqual({2, 0, 0}, py_worker_streams:at_work(Parked)),
+    Alone = open(threaded_job(3), chunk(3, [a]), 1, py_worker_streams:new()),
+    ?assertEqual(none, py_worker_streams:running(Alone)),
+    {[], Waiting} = py_worker_streams:pull(3, puller, 10, drained(3, Alone)),
+    Cancel = py_wire:cancel(3),
+    ?assertMatch({[{answer, puller, {error, timeout}}, {stop, #job{id = 3}, 10}, {send, Cancel}], _},
+                 py_worker_streams:expire(10, Waiting)).
+
 active() ->
     Streams = opened([1, 2]),
     ?assertEqual(2, py_worker_streams:active(Streams)),
@@ -142,36 +158,38 @@ awaited_job(Id) -> (job(Id))#job{state = {started, loop}}.
 
 awaited() ->
     Streams = open(awaited_job(3), chunk(3, [a]), 1, opened([1, 2])),
-    ?assertEqual({2, {2, 1}}, {py_worker_streams:active(Streams), py_worker_streams:at_work(Streams)}),
+    ?assertEqual({2, {2, 1, 0}}, {py_worker_streams:active(Streams), py_worker_streams:at_work(Streams)}),
     {[], Parked} = py_worker_streams:reply(3, chunk(3, [b, c, d]), Streams),
-    ?assertEqual({2, 0}, py_worker_streams:at_work(Parked)),
+    ?assertEqual({2, 0, 0}, py_worker_streams:at_work(Parked)),
     %% It may have ended for want of memory.
     {[{note, Req}], Ended} = py_worker_streams:reply(3, final(3), Streams),
     ?assertEqual(request(3), Req),
-    ?assertEqual({2, 0}, py_worker_streams:at_work(Ended)),
+    ?assertEqual({2, 0, 0}, py_worker_streams:at_work(Ended)),
     Alone = open(awaited_job(3), chunk(3, [a]), 1, py_worker_streams:new()),
     ?assertEqual(none, py_worker_streams:running(Alone)),
-    ?assertEqual({0, 0}, py_worker_streams:at_work(py_worker_streams:new())),
+    ?assertEqual({0, 0, 0}, py_worker_streams:at_work(py_worker_streams:new())),
     %% The loop has a tick to hear of its end.
     ?assertMatch({[{stop, #job{id = 3}, 20 + ?STOP_GRACE}], _}, py_worker_streams:close(3, 10, Alone)),
     {[], Waiting} = py_worker_streams:pull(3, puller, 10, drained(3, Alone)),
     ?assertMatch({[{answer, puller, {error, timeout}}, {stop, #job{id = 3}, 20}], _},
                  py_worker_streams:expire(10, Waiting)).
 
-%% Streams 1 and 2 have turns, 3 and 4 are awaited.
+%% Streams 1 and 2 have turns, 3 and 4 are awaited, 5 and 6 have turns on threads.
 counts() ->
     [ended(lists:foldl(fun anything/2, py_worker_streams:new(), lists:seq(1, 30))) || _ <- lists:seq(1, 200)].
 
 anything(_, Streams) ->
-    Id = rand:uniform(4),
+    Id = rand:uniform(6),
     Next = anything(rand:uniform(6), Id, py_worker_streams:is_open(Id, Streams), Streams),
-    {Turns, Awaited} = py_worker_streams:at_work(Next),
-    Open = [N || N <- lists:seq(1, 4), py_worker_streams:is_open(N, Next)],
-    ?assert(lists:member(Turns, lists:seq(0, length(Open -- [3, 4])))),
-    ?assert(lists:member(Awaited, lists:seq(0, length(Open -- [1, 2])))),
+    {Turns, Awaited, Threads} = py_worker_streams:at_work(Next),
+    Open = [N || N <- lists:seq(1, 6), py_worker_streams:is_open(N, Next)],
+    ?assert(lists:member(Turns, lists:seq(0, length(Open -- [3, 4, 5, 6])))),
+    ?assert(lists:member(Awaited, lists:seq(0, length(Open -- [1, 2, 5, 6])))),
+    ?assert(lists:member(Threads, lists:seq(0, length(Open -- [1, 2, 3, 4])))),
     Next.
 
 anything(_, Id, false, Streams) when Id =< 2 -> open(Id, Streams);
+anything(_, Id, false, Streams) when Id >= 5 -> open(threaded_job(Id), chunk(Id, [a]), 1, Streams);
 anything(_, Id, false, Streams) -> open(awaited_job(Id), chunk(Id, [a]), 1, Streams);
 anything(1, Id, true, Streams) -> element(2, py_worker_streams:close(Id, 0, Streams));
 anything(2, Id, true, Streams) -> element(2, py_worker_streams:reply(Id, final(Id), Streams));
@@ -180,7 +198,7 @@ anything(_, Id, true, Streams) -> element(2, pull(Id, Streams)).
 
 ended(Streams) ->
     {_, Ended} = py_worker_streams:leave(self(), 0, Streams),
-    ?assertEqual({0, 0}, py_worker_streams:at_work(Ended)).
+    ?assertEqual({0, 0, 0}, py_worker_streams:at_work(Ended)).
 
 close() ->
     {Effects, Streams} = py_worker_streams:close(1, 10, opened([1, 2])),

@@ -22,14 +22,17 @@ rows() ->
      {"a stream behind a job", [job, stream], [1], [1]},
      {"streams", [stream, stream], [1, 2], [1, 2]},
      {"one that says so itself", [threaded, job], [], []},
-     {"one that says so itself, behind a stream", [stream, threaded, job], [1], [1]}].
+     {"one that says so itself, behind a stream", [stream, threaded, job], [1], [1]},
+     {"a stream that says so itself", [threaded_stream, stream, job], [], []}].
 
 %% {Name, what was sent, which may have started when the first is answered}
 answers() ->
     [{"the next one", [job, job, job], [2]},
      {"a stream, and the job behind it", [job, stream, job, job], [2, 3]},
      {"the last one", [job], []},
-     {"one that says so itself", [job, threaded, job], []}].
+     {"one that says so itself", [job, threaded, job], []},
+     {"a stream that says so itself", [job, threaded_stream, job], []},
+     {"a stream that said so itself", [threaded_stream, stream, job, job], [2, 3]}].
 
 jobs(Kinds) ->
     lists:foldl(fun({Id, Kind}, {Sent, Behind}) -> py_turn:add(job(Id, Kind), Sent, Behind) end,
@@ -37,6 +40,7 @@ jobs(Kinds) ->
 
 job(Id, job) -> #job{id = Id, deadline = infinity, req = req(job)};
 job(Id, threaded) -> #job{id = Id, deadline = infinity, req = (req(job))#req{threaded = true}};
+job(Id, threaded_stream) -> #job{id = Id, deadline = infinity, req = (req({stream, 10}))#req{threaded = true}};
 job(Id, stream) -> #job{id = Id, deadline = infinity, req = req({stream, 10})}.
 
 req(Kind) ->

@@ -156,6 +156,7 @@ to_queue(Pool, Req, Watch) ->
 %% Whether a program with threads may run it on one of them, beside others: it says so
 %% then, and in no other case (op_may_run_aside in port/op/op.c).
 -spec is_threaded(kind(), py_wire:op(), map()) -> boolean().
-is_threaded(job, Op, Wire) when is_tuple(Op) ->
-    lists:member(element(1, Op), [call, eval, method, keep]) andalso not is_map_key(context, Wire);
+is_threaded(urgent, _, _) -> false;
+is_threaded(_, Op, Wire) when is_tuple(Op) ->
+    lists:member(element(1, Op), [call, eval, method, keep, stream]) andalso not is_map_key(context, Wire);
 is_threaded(_, _, _) -> false.

@@ -15,7 +15,7 @@
 %% call of such a job is on its thread, and takes no other.
 -module(py_awaited).
 
--export([new/1, add/4, to_loop/3, put_back/3, count/1, threads/1, load/3, find/2, all/1, take/2, ahead/3]).
+-export([new/1, add/4, to_loop/3, at_end/3, put_back/3, count/1, threads/1, load/3, find/2, all/1, take/2, ahead/3]).
 -export([expire/2, leave/3, where/1]).
 -export_type([awaited/0, options/0]).
 
@@ -23,11 +23,14 @@
 -include("py_protocol.hrl").
 -include("py_worker_jobs.hrl").
 
-%% How long a thread has to stop before it is stuck (ms), at most.
+%% How long a thread has to stop before it is stuck (ms), at most; and how long, before it
+%% is cancelled, if it ends a stream.
 -define(STOPS, 100).
+-define(STOP_GRACE, 500).
 
 %% The deadline of a coroutine that is cancelled is when the loop should have gone round,
 %% and then none; that of a thread's job when it is stuck, and then when the grace is over.
+%% That of a stream which is to end is none until a thread is at it.
 -record(awaited, {
     jobs = #{} :: #{py_wire:id() => #job{}},
     most :: pos_integer(),                  % coroutines, and threads, that there may be
@@ -35,7 +38,8 @@
     grace :: non_neg_integer(),             % how long an interrupt may take (ms)
     at_work = 0 :: non_neg_integer(),       % threads
     stuck = 0 :: non_neg_integer(),         % of them
-    within = 0 :: non_neg_integer()         % on top of those
+    within = 0 :: non_neg_integer(),        % on top of those
+    ending = 0 :: non_neg_integer()         % streams that have their turns on threads
 }).
 
 -opaque awaited() :: #awaited{}.
@@ -56,7 +60,7 @@ add(Where, #job{left = false, req = #req{aside = Aside} = Req} = Job, _, A) ->
     {[{answer, Aside, aside} || Aside =/= none],
      store(Job#job{state = {started, Where}, req = Req#req{aside = none}}, A)};
 add(thread, #job{id = Id} = Job, Now, A) ->
-    {[{ended, Id}], store(cancelled(Job#job{state = {started, thread}}, Now, A), A)};
+    {[{ended, Id}], store(cancelled(Job#job{state = {started, thread}, left = false}, Now, A), A)};
 add(Where, #job{id = Id} = Job, Now, A) ->
     {[{ended, Id}, cancel(Id)], store(cancelled(Job#job{state = {started, Where}}, Now, A), A)}.
 
@@ -65,6 +69,7 @@ store(#job{id = Id, state = State} = Job, #awaited{jobs = Jobs} = A) ->
     counted(State, 1, A#awaited{jobs = Jobs#{Id => Job}}).
 
 counted({started, loop}, _, A) -> A;
+counted({started, ending}, By, #awaited{ending = N} = A) -> A#awaited{ending = N + By};
 counted({started, thread}, By, #awaited{at_work = N} = A) -> A#awaited{at_work = N + By};
 counted({started, within}, By, #awaited{within = N} = A) -> A#awaited{within = N + By};
 counted({started, stuck}, By, #awaited{at_work = N, stuck = M} = A) -> A#awaited{at_work = N + By, stuck = M + By}.
@@ -85,15 +90,30 @@ to_loop(Id, Now, #awaited{jobs = Jobs} = A) ->
 
 cancel(Id) -> {send, py_wire:cancel(Id)}.
 
+%% A thread is at the stream that is to end, which did not just have to wait for one.
+-spec at_end(py_wire:id(), Now :: integer(), awaited()) -> awaited().
+at_end(Id, Now, #awaited{jobs = Jobs} = A) ->
+    case Jobs of
+        #{Id := #job{state = {started, ending}} = Job} ->
+            A#awaited{jobs = Jobs#{Id := Job#job{deadline = Now + ?STOP_GRACE}}};
+        #{} ->
+            A
+    end.
+
 %% A stream is to end: it is the program's until its last word. The loop should have gone
 %% round by then.
 -spec put_back(#job{}, py_time:deadline(), awaited()) -> awaited().
-put_back(Job, Deadline, A) -> store(Job#job{left = true, deadline = Deadline}, A).
+put_back(#job{state = {started, loop}} = Job, Deadline, A) -> store(Job#job{left = true, deadline = Deadline}, A);
+put_back(Job, _, A) -> store(ending(Job), A).
+
+ending(Job) -> Job#job{state = {started, ending}, left = true, deadline = infinity}.
 
 cancelled(#job{state = {started, loop}} = Job, Now, _) ->
     Job#job{left = true, deadline = Now + ?TICK_MS};
 cancelled(#job{state = {started, within}} = Job, Now, #awaited{grace = Grace}) ->
     Job#job{left = true, deadline = Now + Grace};
+cancelled(#job{left = false, req = #req{kind = {stream, _}}} = Job, _, _) ->
+    ending(Job);
 cancelled(Job, Now, #awaited{grace = Grace}) ->
     Job#job{left = true, deadline = Now + min(Grace, ?STOPS)}.
 
@@ -113,9 +133,9 @@ threads(#awaited{at_work = N}) -> N.
 load(Load, 0, #awaited{jobs = Jobs}) when map_size(Jobs) =:= 0 -> Load;
 load({N, 0}, Streams, A) -> {N + count(A) + Streams, 0};
 load({N, _}, Streams, #awaited{threads = Threads, at_work = Threads} = A) -> {N + count(A) + Streams, 0};
-load({N, Window}, Streams, #awaited{at_work = At, stuck = Stuck, most = Most} = A) ->
-    Threads = At - Stuck,
-    {N + count(A) + Streams, room(Window, count(A) - Threads + Streams, Most) + Threads}.
+load({N, Window}, Streams, #awaited{at_work = At, stuck = Stuck, ending = Ending, most = Most} = A) ->
+    OnThreads = At - Stuck + Ending,
+    {N + count(A) + Streams, room(Window, count(A) - OnThreads + Streams, Most) + OnThreads}.
 
 room(Window, 0, _) -> Window;
 room(Window, OnLoop, Most) -> min(Window + OnLoop, Most).
@@ -156,6 +176,8 @@ late(#job{id = Id, left = false, req = #req{reply_to = From}} = Job, Now, A) ->
     {[{answer, From, {error, timeout}}, cancel(Id)], store(cancelled(Job, Now, A), A)};
 late(#job{id = Id, state = {started, loop}} = Job, Now, A) ->
     {[{unheard, Id}], store(cancelled(Job, Now, A), A)};
+late(#job{id = Id, state = {started, ending}} = Job, Now, A) ->
+    {[cancel(Id)], store(cancelled(Job#job{state = {started, thread}}, Now, A), A)};
 late(#job{state = {started, thread}, deadline = D} = Job, _, #awaited{grace = Grace} = A) ->
     Next = store(Job#job{state = {started, stuck}, deadline = D + max(0, Grace - ?STOPS)}, A),
     {[stuck || are_half_stuck(Next)], Next};
@@ -169,7 +191,8 @@ are_half_stuck(#awaited{threads = Threads, stuck = Stuck}) -> 2 * Stuck >= Threa
 leave(Caller, Now, #awaited{jobs = Jobs} = A) ->
     maps:fold(fun(Id, #job{left = false, req = #req{caller = Pid}} = Job, {Effects, Acc})
                     when Pid =:= Caller ->
-                      {[cancel(Id) | Effects], Acc#awaited{jobs = (Acc#awaited.jobs)#{Id := cancelled(Job, Now, A)}}};
+                      {_, Rest} = take(Id, Acc),
+                      {[cancel(Id) | Effects], store(cancelled(Job, Now, A), Rest)};
                  (_, _, Acc) -> Acc
               end, {[], A}, Jobs).
 

@@ -35,9 +35,17 @@ advance(Sent, Behind) ->
 
 %% All that the program has, oldest first, in the states in which they are now.
 -spec may_start([#job{}]) -> [#job{}].
-may_start([#job{req = #req{kind = job, within = none}} = Job | Rest]) -> [started(Job) | Rest];
-may_start([Job | Rest]) -> [started(Job) | may_start(Rest)];
+may_start([Job | Rest]) ->
+    case holds_up(Job) of
+        true -> [started(Job) | Rest];
+        false -> [started(Job) | may_start(Rest)]
+    end;
 may_start([]) -> [].
+
+%% Whether what comes behind it cannot have started. A stream that may open on a thread
+%% holds it up only until it does.
+holds_up(#job{req = #req{within = none, kind = Kind, threaded = Threaded}}) -> Kind =:= job orelse Threaded;
+holds_up(#job{}) -> false.
 
 %% The program says by itself when it starts one that may run beside others.
 started(#job{req = #req{threaded = true}} = Job) -> Job;
@@ -45,9 +53,7 @@ started(#job{state = sent} = Job) -> Job#job{state = {started, main}};
 started(Job) -> Job.
 
 %% Whether none of these keeps the next one from starting.
-are_aside([#job{req = #req{kind = job, within = none}} | _]) -> false;
-are_aside([_ | Rest]) -> are_aside(Rest);
-are_aside([]) -> true.
+are_aside(Jobs) -> not lists:any(fun holds_up/1, Jobs).
 
 -spec has_started(#job{}) -> boolean().
 has_started(#job{state = {started, _}}) -> true;

@@ -129,13 +129,15 @@ aside(Where, Id, Now, #jobs{awaited = Awaited} = J) ->
         {Job, Next} ->
             {Effects, Aside} = with_awaited(py_awaited:add(Where, Job, Now, Awaited), Now, Next),
             {[progress || Job#job.req#req.within =:= none] ++ Effects, Aside};
-        none ->
-            with_awaited(py_awaited:to_loop(Id, Now, Awaited), Now, J)
+        none when Where =:= loop -> with_awaited(py_awaited:to_loop(Id, Now, Awaited), Now, J);
+        none -> {[], looked_at(Now, J#jobs{awaited = py_awaited:at_end(Id, Now, Awaited)})}
     end.
 
 %% It is looked soon what has become of those that were cancelled.
 with_awaited({[], A}, _, J) -> {[], J#jobs{awaited = A}};
-with_awaited({Effects, A}, Now, J) -> {Effects, J#jobs{awaited = A, soonest = min(Now + ?TICK_MS, J#jobs.soonest)}}.
+with_awaited({Effects, A}, Now, J) -> {Effects, looked_at(Now, J#jobs{awaited = A})}.
+
+looked_at(Now, J) -> J#jobs{soonest = min(Now + ?TICK_MS, J#jobs.soonest)}.
 
 %% The program has answered this one; mostly it is the oldest.
 -spec reply(py_wire:id(), binary(), jobs()) -> {[effect()], jobs()} | unknown.
@@ -208,7 +210,7 @@ done(#job{req = #req{reply_to = From} = Req} = Job, Frame, #jobs{calls = Calls, 
 
 %% A stream is to end: it is the program's until its last word, which should come by then.
 -spec put_back(job(), py_time:deadline(), jobs()) -> jobs().
-put_back(#job{state = {started, loop}} = Job, Deadline, #jobs{awaited = Awaited} = J) ->
+put_back(#job{state = {started, Where}} = Job, Deadline, #jobs{awaited = Awaited} = J) when Where =/= main ->
     J#jobs{awaited = py_awaited:put_back(Job, Deadline, Awaited), soonest = min(Deadline, J#jobs.soonest)};
 put_back(#job{req = #req{size = Size}} = Job, Deadline, #jobs{sent = Sent} = J) ->
     Ending = Job#job{left = true, deadline = Deadline},

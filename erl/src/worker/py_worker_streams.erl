@@ -7,8 +7,9 @@
 %% items is known, there is as much credit as keeps two chunks of items or 128
 %% KiB ahead of the consumer, whichever is less: so both sides' memory stays flat.
 %%
-%% Most streams have turns on the program's main thread. Those whose items are awaited run
-%% beside it: what comes of them says nothing about what that thread does.
+%% Most streams have turns on the program's main thread. Those whose items are awaited, and
+%% those that have turns on other threads, run beside it: what comes of them says nothing
+%% about what that thread does.
 -module(py_worker_streams).
 
 -export([new/0, next_id/2, first_credit/0, ahead/3, open/4, reply/3, pull/4, close/3]).
@@ -42,6 +43,7 @@
     open = #{} :: #{py_wire:id() => #stream{}},
     turns = 0 :: non_neg_integer(),     % that have credit, by who works on them: there
     awaited = 0 :: non_neg_integer(),   % may be thousands, and each request asks
+    threads = 0 :: non_neg_integer(),
     soonest = infinity :: py_time:deadline()
 }).
 
@@ -85,10 +87,11 @@ uncounted(Id, #streams{open = Open} = Streams) ->
     end.
 
 counted(_, #stream{owed = Owed}, Streams) when Owed =< 0 -> Streams;
-counted(N, Stream, #streams{turns = Turns, awaited = Awaited} = Streams) ->
-    case is_awaited(Stream) of
-        true -> Streams#streams{awaited = Awaited + N};
-        false -> Streams#streams{turns = Turns + N}
+counted(N, #stream{job = #job{state = {started, Where}}}, #streams{} = Streams) ->
+    case Where of
+        main -> Streams#streams{turns = Streams#streams.turns + N};
+        loop -> Streams#streams{awaited = Streams#streams.awaited + N};
+        thread -> Streams#streams{threads = Streams#streams.threads + N}
     end.
 
 stocked(Frame, N, #stream{stock = Stock} = S) ->
@@ -108,10 +111,10 @@ reply(Id, Frame, #streams{open = Open} = Streams) ->
             unknown
     end.
 
-%% What the main thread has done; or an awaited one has ended, perhaps for want of memory.
-did(#stream{job = #job{state = {started, loop}}, final = none}, Effects) -> Effects;
-did(#stream{job = #job{state = {started, loop}, req = Req}}, Effects) -> [{note, Req} | Effects];
-did(#stream{job = #job{req = Req}}, Effects) -> [progress, {note, Req} | Effects].
+%% What the main thread has done; or another one has ended, perhaps for want of memory.
+did(#stream{job = #job{state = {started, main}, req = Req}}, Effects) -> [progress, {note, Req} | Effects];
+did(#stream{final = none}, Effects) -> Effects;
+did(#stream{job = #job{req = Req}}, Effects) -> [{note, Req} | Effects].
 
 arrived(Frame, final, S) -> S#stream{final = Frame, owed = 0};
 arrived(Frame, N, S) -> stocked(Frame, N, S).
@@ -186,17 +189,20 @@ count(#streams{open = Open}) ->
 -spec active(streams()) -> non_neg_integer().
 active(#streams{turns = Turns}) -> Turns.
 
-%% The same, and how many streams its loop may be working on.
--spec at_work(streams()) -> {Turns :: non_neg_integer(), Awaited :: non_neg_integer()}.
-at_work(#streams{turns = Turns, awaited = Awaited}) -> {Turns, Awaited}.
+%% The same, and how many streams its loop and its other threads may be working on.
+-spec at_work(streams()) -> {Turns :: N, Awaited :: N, Threads :: N} when N :: non_neg_integer().
+at_work(#streams{turns = Turns, awaited = Awaited, threads = Threads}) -> {Turns, Awaited, Threads}.
 
 is_awaited(#stream{job = #job{state = State}}) -> State =:= {started, loop}.
+
+%% On the main thread.
+has_turns(#stream{job = #job{state = State}}) -> State =:= {started, main}.
 
 %% What the main thread may be working on for a stream that has credit.
 -spec running(streams()) -> py_wire:what() | none.
 running(Streams) ->
     case [What || #stream{owed = Owed, job = #job{req = #req{what = What}}} = S <- all(Streams),
-                  Owed > 0, not is_awaited(S)] of
+                  Owed > 0, has_turns(S)] of
         [What | _] -> What;
         [] -> none
     end.
@@ -252,7 +258,8 @@ leave(Caller, Now, Streams) ->
                  Pid =:= Caller],
     stop(Left, Now + ?STOP_GRACE, Streams).
 
-%% A stream that does not deliver in time ends.
+%% A stream that does not deliver in time ends. The ladder is only for what the main thread
+%% does, and the loop is told at once, so a thread's is cancelled here.
 -spec expire(Now :: integer(), streams()) -> {[effect()], streams()}.
 expire(Now, #streams{soonest = Soonest} = Streams) when Now < Soonest ->
     {[], Streams};
@@ -260,7 +267,8 @@ expire(Now, Streams) ->
     Waited = [S || #stream{waiter = {_, _}} = S <- all(Streams)],
     {Late, InTime} = lists:partition(fun(S) -> deadline(S) =< Now end, Waited),
     {Stops, Rest} = stop(Late, Now, Streams),
-    {[{answer, From, {error, timeout}} || #stream{waiter = {From, _}} <- Late] ++ Stops,
+    {[{answer, From, {error, timeout}} || #stream{waiter = {From, _}} <- Late] ++ Stops
+         ++ [{send, py_wire:cancel(Id)} || #stream{job = #job{id = Id, state = {started, thread}}} <- Late],
      Rest#streams{soonest = py_time:earliest([deadline(S) || S <- InTime])}}.
 
 deadline(#stream{waiter = {_, Deadline}}) -> Deadline.

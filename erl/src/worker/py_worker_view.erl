@@ -250,13 +250,13 @@ publish_contexts(#live{retiring = true}) ->
 publish_contexts(#live{pool = Pool, slot = Slot, tenure = Tenure}) ->
     py_pool_load:set_contexts(Pool, Slot, py_worker_tenure:contexts(Tenure)).
 
-%% Streams take places in the window, too, or are awaited.
+%% Streams take places in the window, too, or are awaited; those on threads make their own.
 load(#live{jobs = Jobs, streams = Streams} = L) ->
     case takes_new(L) of
         true ->
-            {Turns, Awaited} = py_worker_streams:at_work(Streams),
+            {Main, Awaited, Threads} = py_worker_streams:at_work(Streams),
             {N, Window} = py_worker_jobs:load(Awaited, Jobs),
-            {N + Turns, Window};
+            {N + Main + Threads, case Window of 0 -> 0; _ -> Window + Threads end};
         false ->
             {py_worker_jobs:count(Jobs), 0}
     end.

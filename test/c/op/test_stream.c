@@ -44,12 +44,12 @@ static void open_stream(const struct request *req, const char *iterable,
 static bool step(void)
 {
     struct buf out;
-    struct stream *s = stream_take();
+    struct stream *s = stream_take(false);
     if (!s)
         return false;
     buf_init(&out, 0);
     stream_step(s, &out);
-    stream_give(s);
+    stream_give(s, false);
     buf_free(&out);
     return true;
 }
@@ -72,14 +72,14 @@ static const char *reply(void)
 static void chunks_follow_credit(void **state)
 {
     (void)state;
-    stream_expect(&seven);
-    assert_false(stream_ready());
+    stream_expect(&seven, false);
+    assert_false(stream_ready(false));
     open_stream(&seven, "iter([1, 2, 3])", 2);
     assert_true(step());
     assert_string_equal(reply(), "{7,{chunk,[1,2]}}");
-    assert_false(stream_ready());
+    assert_false(stream_ready(false));
     stream_more(&eight, 1);
-    assert_false(stream_ready());
+    assert_false(stream_ready(false));
     stream_more(&seven, 5);
     assert_true(step());
     assert_string_equal(reply(), "{7,{chunk,[3]}}");
@@ -90,10 +90,10 @@ static void chunks_follow_credit(void **state)
 static void credit_may_come_early(void **state)
 {
     (void)state;
-    stream_expect(&seven);
+    stream_expect(&seven, false);
     stream_more(&seven, 1);
     stream_more(&seven, 1);
-    assert_false(stream_ready());
+    assert_false(stream_ready(false));
     open_stream(&seven, "iter('abc')", 0);
     assert_true(step());
     assert_string_equal(reply(), "{7,{chunk,[<<\"a\">>,<<\"b\">>]}}");
@@ -107,10 +107,10 @@ static void credit_may_come_early(void **state)
 static void end_early(enum stream_end first, enum stream_end second,
                       const char *final)
 {
-    stream_expect(&seven);
+    stream_expect(&seven, false);
     stream_end(&seven, first);
     stream_end(&seven, second);
-    assert_false(stream_ready());
+    assert_false(stream_ready(false));
     open_stream(&seven, "iter([1, 2])", 2);
     assert_true(step());
     assert_string_equal(reply(), final);
@@ -131,8 +131,8 @@ static void a_forgotten_stream_cannot_be_opened(void **state)
 {
     (void)state;
     struct task task = {.req = &seven};
-    stream_expect(&eight);
-    stream_expect(&seven);
+    stream_expect(&eight, false);
+    stream_expect(&seven, false);
     stream_forget(&seven);
     stream_forget(&seven);
     stream_more(&seven, 1);
@@ -149,7 +149,7 @@ static PyObject *reuse(PyObject *self, PyObject *unused)
 {
     (void)self;
     (void)unused;
-    stream_expect(&seven);
+    stream_expect(&seven, false);
     stream_more(&seven, 3);
     return PyUnicode_FromString("over");
 }
@@ -166,7 +166,7 @@ static void an_id_is_free_once_the_stream_is_over(void **state)
               "def fails():\n"
               "    yield 1\n"
               "    raise Over\n");
-    stream_expect(&seven);
+    stream_expect(&seven, false);
     open_stream(&seven, "fails()", 5);
     assert_true(step());
     assert_string_equal(reply(), "{7,{chunk,[1]}}");
@@ -178,6 +178,42 @@ static void an_id_is_free_once_the_stream_is_over(void **state)
     assert_false(step());
 }
 
+/* It has turns of its own, and says when something is at its end. */
+static void one_that_has_its_turns_aside(void **state)
+{
+    (void)state;
+    struct buf out;
+    buf_init(&out, 0);
+    stream_expect(&eight, true);
+    assert_true(streams_are_away());
+    open_stream(&eight, "iter(range(9))", 2);
+    assert_false(streams_are_away());
+    assert_false(stream_ready(false));
+    assert_true(stream_ready(true));
+    struct stream *s = stream_take(true);
+    assert_true(streams_are_away());
+    stream_step(s, &out);
+    assert_string_equal(reply(), "{8,{chunk,[0,1]}}");
+    stream_more(&eight, 2);
+    assert_true(stream_give(s, true)); /* it goes on */
+    assert_false(stream_ready(true));
+    stream_step(s, &out);
+    assert_string_equal(reply(), "{8,{chunk,[2,3]}}");
+    stream_end(&eight, STREAM_STOPPED);
+    assert_string_equal(reply(), "{8,threaded}");
+    assert_false(stream_give(s, false));
+    assert_false(streams_are_away());
+    stream_end(&eight, STREAM_STOPPED);
+    assert_string_equal(reply(), ""); /* it waits */
+    s = stream_take(true);
+    stream_step(s, &out);
+    assert_string_equal(reply(), "{8,threaded}");
+    assert_string_equal(reply(), "{8,ok}");
+    assert_false(stream_give(s, true));
+    assert_false(streams_are_away());
+    buf_free(&out);
+}
+
 /* Leaves streams in each state behind. */
 static void the_end_of_the_program_closes_all(void **state)
 {
@@ -186,16 +222,16 @@ static void the_end_of_the_program_closes_all(void **state)
               "def closes():\n"
               "    try: yield 1\n"
               "    finally: closed.append(1)\n");
-    stream_expect(&eight);
+    stream_expect(&eight, false);
     open_stream(&eight, "closes()", 1);
     assert_true(step());
     assert_string_equal(reply(), "{8,{chunk,[1]}}");
-    stream_expect(&eight);
+    stream_expect(&eight, false);
     streams_drop();
     assert_true(embed_holds("closed == [1]", Py_None));
     assert_string_equal(reply(), "");
     stream_end(&eight, STREAM_STOPPED);
-    assert_false(stream_ready());
+    assert_false(stream_ready(false));
 }
 
 int main(void)
@@ -206,6 +242,7 @@ int main(void)
         cmocka_unit_test(the_end_may_come_early),
         cmocka_unit_test(a_forgotten_stream_cannot_be_opened),
         cmocka_unit_test(an_id_is_free_once_the_stream_is_over),
+        cmocka_unit_test(one_that_has_its_turns_aside),
         cmocka_unit_test(the_end_of_the_program_closes_all),
     };
     int ends[2];
