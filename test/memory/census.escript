@@ -152,8 +152,9 @@ odd() ->
                "class Other(metaclass=Meta): pass\n"
                "kept = [Odd() for _ in range(1000)], [Other() for _ in range(1000)]"/utf8>>),
         {ok, Rows} = py_mem:objects(leaky, #{top => 10_000}),
+        %% There may be a thousand tuples, too.
         ?assertEqual([<<"__main__.Other">>, <<"ü\\udc80.Odd"/utf8>>],
-                     lists:sort([Type || #{type := Type, count := 1000} <- Rows]))
+                     lists:sort([Type || #{type := Type, count := 1000} <- Rows, Type =/= <<"tuple">>]))
     end).
 
 busy() ->
