@@ -283,7 +283,7 @@ static void give(struct member *member, struct work work)
 void crew_say(const struct job *job)
 {
     const struct request *req = &job->req;
-    reply_say_threaded(req->frame + req->id_at, req->id_len);
+    reply_say(req->frame + req->id_at, req->id_len, "threaded");
 }
 
 static bool has_next(void)

@@ -183,7 +183,7 @@ void stream_end(const struct request *req, enum stream_end how)
     if (!s)
         end_awaited(req, how);
     if (hears)
-        reply_say_threaded(req->frame + req->id_at, req->id_len);
+        reply_say(req->frame + req->id_at, req->id_len, "threaded");
 }
 
 /* ---- turns ------------------------------------------------------------ */
@@ -448,7 +448,7 @@ static long allowed(struct stream *s)
 static void say_threaded(const struct stream *s)
 {
     Py_BEGIN_ALLOW_THREADS
-    reply_say_threaded(s->id, s->id_len);
+    reply_say(s->id, s->id_len, "threaded");
     Py_END_ALLOW_THREADS
 }
 

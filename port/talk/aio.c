@@ -17,7 +17,6 @@
 #include "task/span.h"
 #include "value/classes.h"
 #include "wire/clock.h"
-#include "wire/output.h"
 #include "wire/put.h"
 
 static struct {
@@ -93,16 +92,6 @@ static int announce(struct awaited *a, PyObject *value, PyObject *feed)
     return rc;
 }
 
-static void send_awaiting(const char *id, size_t n)
-{
-    struct buf out;
-    buf_init(&out, 0);
-    reply_begin(&out, id, n);
-    put_atom_z(&out, "awaiting");
-    output_send(&out);
-    buf_free(&out);
-}
-
 /* From now on it can be cancelled. A cancel that came before that has met the
  * job, which did not hear of it any more. */
 static void enlist(const struct task *task, struct awaited *a)
@@ -123,7 +112,7 @@ static long begin_take(const struct task *task, struct awaited *a,
         return -1;
     }
     enlist(task, a);
-    send_awaiting(a->id, a->id_len);
+    reply_say(a->id, a->id_len, "awaiting");
     wake();
     return a->number;
 }
@@ -190,7 +179,7 @@ static long tell_one(void)
 {
     const struct awaited *a = awaited_tell();
     if (a)
-        send_awaiting(a->id, a->id_len);
+        reply_say(a->id, a->id_len, "awaiting");
     return a ? a->number : 0;
 }
 

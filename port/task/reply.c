@@ -131,12 +131,12 @@ void reply_send(struct buf *out)
     }
 }
 
-void reply_say_threaded(const char *id, size_t n)
+void reply_say(const char *id, size_t n, const char *word)
 {
     struct buf out;
     buf_init(&out, 0);
     reply_begin(&out, id, n);
-    put_atom_z(&out, "threaded");
+    put_atom_z(&out, word);
     output_send(&out);
     buf_free(&out);
 }

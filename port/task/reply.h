@@ -57,9 +57,9 @@ void reply_exception(struct buf *out, const struct form *form);
  * this thread. */
 bool reply_ran_out(void);
 
-/* Sends {Id, threaded}, for a request that has its turn on a thread beside the
- * main one. */
-void reply_say_threaded(const char *id, size_t n);
+/* Sends {Id, Word}, ahead of the reply: where the request has its turn, beside
+ * the jobs of the main thread. Any thread; needs no GIL. */
+void reply_say(const char *id, size_t n, const char *word);
 
 /* Sends the frame, without the GIL where that may take a while; in a forked
  * child it does not return (see task_returned). GIL held. */

@@ -9,7 +9,7 @@ import re
 # over from one of these goes in, or its atoms are "listed" and never "sent".
 # Classes of exceptions are not meant: hello says which there are.
 _CALL = re.compile(
-    r"\b(?:put_atom_z|put_error_text|reply_error|answer_error|answer_begin|ask_process"
+    r"\b(?:put_atom_z|put_error_text|reply_error|answer_error|answer_begin|reply_say"
     r"|withdraw|event_begin|map_take|put_number|add_feature)"
     r'\([^";]*?"([a-z]\w*)"'
 )
