@@ -25,7 +25,6 @@
 #include "loop/reader.h"
 #include "loop/sentinel.h"
 #include "loop/work.h"
-#include "op/op.h"
 #include "process/fds.h"
 #include "process/fork.h"
 #include "process/group.h"
@@ -94,8 +93,8 @@ static void install_hooks(const struct options *options)
 {
     wait_set_reader(reader_help);
     nest_init();
-    aio_init(options->concurrency, jobs_is_cancelled, pause_before_reply);
-    op_on_ran_out(pause_before_reply);
+    aio_init(options->concurrency, jobs_is_cancelled);
+    reply_on_ran_out(pause_before_reply);
     crew_init(options->threads);
     code_allow_await(options->concurrency > 0);
     multicall_init(work_goes_on);

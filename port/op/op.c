@@ -156,12 +156,6 @@ static PyObject *run_there(const struct op_row *row, struct task *task)
 }
 
 static _Thread_local bool within; /* a call of a job */
-static void (*tell_ran_out)(const char *id, size_t n);
-
-void op_on_ran_out(void (*hook)(const char *id, size_t n))
-{
-    tell_ran_out = hook;
-}
 
 /* Python's heap is limited in jobs only, and not while we encode. */
 static PyObject *run_limited(const struct op_row *row, struct task *task)
@@ -235,21 +229,13 @@ static int put_result_take(const struct op_row *row, struct task *task,
     return rc;
 }
 
-static void tell_memory(const struct op_row *row, const struct request *req)
-{
-    if (row->kind == OP_URGENT || !tell_ran_out || !reply_ran_out())
-        return;
-    Py_BEGIN_ALLOW_THREADS
-    tell_ran_out(req->frame + req->id_at, req->id_len);
-    Py_END_ALLOW_THREADS
-}
-
 static void send_result_take(const struct op_row *row, struct task *task,
                              PyObject *value, struct buf *out)
 {
-    reply_begin(out, task->req->frame + task->req->id_at, task->req->id_len);
-    if (put_result_take(row, task, value, out) < 0)
-        tell_memory(row, task->req);
+    const struct request *req = task->req;
+    reply_begin(out, req->frame + req->id_at, req->id_len);
+    if (put_result_take(row, task, value, out) < 0 && row->kind != OP_URGENT)
+        reply_tell_ran_out(req->frame + req->id_at, req->id_len);
     reply_send(out);
 }
 

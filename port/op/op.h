@@ -31,11 +31,6 @@ enum op_kind op_kind(const struct request *req);
 /* Runs an OP_BARE and sends its reply. `out` is scratch space. Needs no GIL. */
 void op_run_bare(const struct request *req, struct buf *out);
 
-/* `hook` is called, without the GIL, before the reply to a request that has
- * failed for want of memory, with its Id; not of an urgent one, a call of a
- * multicall or an item of a stream. Call before there are threads. */
-void op_on_ran_out(void (*hook)(const char *id, size_t n));
-
 /* Runs the request and sends its reply, unless a stream has begun: that goes
  * on. An exception becomes an error reply. `out` is scratch space. GIL
  * held; in a forked child it does not return. */

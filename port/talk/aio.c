@@ -22,7 +22,6 @@
 static struct {
     long most;
     bool (*is_cancelled)(void);
-    void (*ran_out)(const char *id, size_t n);
     int news;         /* an eventfd: the loop sleeps until it is readable */
     PyObject *begun;  /* what the loop has not seen yet; NULL: it never ran */
     PyObject *number; /* erlang._aio.number, a ContextVar */
@@ -32,13 +31,11 @@ static _Thread_local bool is_loop;
 
 static void wake(void);
 
-void aio_init(long most, bool (*is_cancelled)(void),
-              void (*ran_out)(const char *id, size_t n))
+void aio_init(long most, bool (*is_cancelled)(void))
 {
     answer_on_future(wake);
     aio.most = most;
     aio.is_cancelled = is_cancelled;
-    aio.ran_out = ran_out;
 }
 
 bool aio_is_on(void)
@@ -335,15 +332,6 @@ static void send_bill(const struct awaited *a)
     buf_free(&out);
 }
 
-static void tell_memory(const struct awaited *a)
-{
-    if (!reply_ran_out())
-        return;
-    Py_BEGIN_ALLOW_THREADS
-    aio.ran_out(a->id, a->id_len);
-    Py_END_ALLOW_THREADS
-}
-
 static void answer(struct awaited *a, PyObject *value)
 {
     struct buf out;
@@ -353,7 +341,7 @@ static void answer(struct awaited *a, PyObject *value)
     }
     buf_init(&out, 0);
     put_result(a, value, &out);
-    tell_memory(a);
+    reply_tell_ran_out(a->id, a->id_len);
     if (a->bills)
         send_bill(a);
     reply_send(&out);

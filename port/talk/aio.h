@@ -18,11 +18,8 @@
 
 /* How many may be awaited at a time, those beyond that wait for their turn; 0:
  * nothing is awaited, as it is until this is called. `is_cancelled` says
- * whether the job that runs is; `ran_out` is called, without the GIL, before
- * the reply to one that has failed for want of memory, with its Id. Call once,
- * before there are threads. */
-void aio_init(long most, bool (*is_cancelled)(void),
-              void (*ran_out)(const char *id, size_t n));
+ * whether the job that runs is. Call once, before there are threads. */
+void aio_init(long most, bool (*is_cancelled)(void));
 
 /* Whether anything is awaited. */
 bool aio_is_on(void);

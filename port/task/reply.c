@@ -95,6 +95,22 @@ int reply_overloaded(struct buf *out, size_t n, size_t max)
 
 static _Thread_local bool ran_out;
 
+static void (*tell_ran_out)(const char *id, size_t n);
+
+void reply_on_ran_out(void (*hook)(const char *id, size_t n))
+{
+    tell_ran_out = hook;
+}
+
+void reply_tell_ran_out(const char *id, size_t n)
+{
+    if (!tell_ran_out || !reply_ran_out())
+        return;
+    Py_BEGIN_ALLOW_THREADS
+    tell_ran_out(id, n);
+    Py_END_ALLOW_THREADS
+}
+
 bool reply_ran_out(void)
 {
     const bool was = ran_out;

@@ -57,6 +57,15 @@ void reply_exception(struct buf *out, const struct form *form);
  * this thread. */
 bool reply_ran_out(void);
 
+/* `hook` is called, without the GIL, before the reply to a request that has
+ * failed for want of memory, with its Id. Call before there are threads. */
+void reply_on_ran_out(void (*hook)(const char *id, size_t n));
+
+/* The error of this request is put, and is sent next: calls the hook if it is
+ * about memory. Not for an urgent request, a call of a multicall or an item of
+ * a stream, which others go on behind. GIL held. */
+void reply_tell_ran_out(const char *id, size_t n);
+
 /* Sends {Id, Word}, ahead of the reply: where the request has its turn, beside
  * the jobs of the main thread. Any thread; needs no GIL. */
 void reply_say(const char *id, size_t n, const char *word);
