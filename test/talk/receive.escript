@@ -85,7 +85,7 @@ rounded() ->
                   {Seconds, py:eval("[erlang._milliseconds(s), __import__('erlang._channel')._channel._limit(s)]",
                                     #{s => Seconds})})
      || {Seconds, Ms} <- [{0, 0}, {-1, 0}, {0.0004, 1}, {0.0011, 2}, {0.05, 50}, {0.07, 70}, {1, 1000}, {1.0e12, 16#ffffffff},
-                          {1 bsl 2000, 16#ffffffff}, {-1.0e308, 0}, {-(1 bsl 2000), 0}]],
+                          {1 bsl 2000, 16#ffffffff}, {-1.0e308, 0}, {-(1 bsl 2000), 0}, {{decimal, <<"0.0701">>}, 71}]],
     ?assertEqual({ok, [none, infinity]},
                  py:eval("[erlang._milliseconds(None), __import__('erlang._channel')._channel._limit(None)]")).
 

@@ -392,7 +392,9 @@ def _milliseconds(seconds):
     """In whole milliseconds, rounded up, as Erlang has them; None stays."""
     if seconds is None:
         return None
-    return int(min(max(seconds, 0) * 1000, 0xFFFFFFFF) + 0.999)
+    ms = min(max(seconds, 0) * 1000, 0xFFFFFFFF)
+    whole = int(ms)
+    return whole if ms - whole < 0.001 else whole + 1
 
 
 def receive(timeout=None):
