@@ -345,27 +345,29 @@ enum jobs_where jobs_cancel(const struct request *req)
     return where;
 }
 
+/* With the lock: a thread that waits for a call may run nothing below what runs
+ * within that. */
+static void cancel_all(struct line *line)
+{
+    const struct running *last = &line->top;
+    while (last->below && last->below->id)
+        last = last->below;
+    if (last->id)
+        cancel_down_to(line, last);
+}
+
 void jobs_cancel_running(void)
 {
     lock();
-    const struct running *last = &jobs.main.top;
-    while (last->below)
-        last = last->below;
-    if (last->id)
-        cancel_down_to(&jobs.main, last);
+    cancel_all(&jobs.main);
     unlock();
 }
 
 void jobs_cancel_others(void)
 {
     lock();
-    for (struct line *line = jobs.others; line; line = line->next) {
-        const struct running *last = &line->top;
-        while (last->below && last->below->id)
-            last = last->below;
-        if (last->id)
-            cancel_down_to(line, last);
-    }
+    for (struct line *line = jobs.others; line; line = line->next)
+        cancel_all(line);
     unlock();
 }
 

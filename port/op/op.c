@@ -173,13 +173,18 @@ static bool is_to_be_awaited(PyObject *value)
     return value && python_is_awaitable(value) && aio_is_on();
 }
 
+/* Whether it is a job whose value is the user's. */
+static bool gives_value(const struct op_row *row)
+{
+    return row->run == op_call || row->run == op_eval ||
+           row->run == op_method || row->run == op_keep;
+}
+
 /* Whether it is a job whose value is awaited. */
 static bool goes_aside(const struct op_row *row, PyObject *value)
 {
     return is_to_be_awaited(value) &&
-           (row->run == op_call || row->run == op_eval || row->run == op_exec ||
-            row->run == op_method || row->run == op_message ||
-            row->run == op_keep);
+           (gives_value(row) || row->run == op_exec || row->run == op_message);
 }
 
 /* What was printed goes out ahead of the reply, in a frame of its own; of a job
@@ -333,10 +338,7 @@ bool op_may_run_aside(const struct request *req)
     const struct op_row *row = find(req);
     struct task_opts opts;
     struct err err = {""};
-    return row &&
-           (row->run == op_call || row->run == op_eval ||
-            row->run == op_method || row->run == op_keep ||
-            row->run == op_stream) &&
+    return row && (gives_value(row) || row->run == op_stream) &&
            task_opts_read(req, &opts, &err) == 0 && !opts.context;
 }
 
