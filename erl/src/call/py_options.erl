@@ -86,10 +86,11 @@ options(Given, Table, Elsewhere) ->
                     {wrong, _, Complaint} -> badarg(Map, [Complaint, Elsewhere(Name)])
                 end
             end,
+            Opts = maps:fold(Add, #opts{}, Map),
             case Map of
-                #{context := Context} -> at(Context, maps:fold(Add, #opts{}, Map), Map);
-                #{from := Context} -> at(Context, maps:fold(Add, #opts{}, Map), Map);
-                #{} -> maps:fold(Add, #opts{}, Map)
+                #{context := Context} -> at(Context, Opts, Map);
+                #{from := Context} -> at(Context, Opts, Map);
+                #{} -> Opts
             end;
         wrong ->
             #opts{timeout = timeout(Given, "the options",
