@@ -96,14 +96,6 @@ static void name(long n)
     Py_XDECREF(thread);
 }
 
-/* It was cancelled before it could begin. */
-static void refuse(const struct request *req, struct buf *out)
-{
-    reply_begin(out, req->frame + req->id_at, req->id_len);
-    reply_error(out, "cancelled");
-    reply_send(out);
-}
-
 static void done(struct buf *out)
 {
     span_go_on_take(NULL);
@@ -128,7 +120,7 @@ static void run_job(struct job *job, struct buf *out)
         begin_job(job, out);
     else {
         stream_forget(&job->req); /* if it was to open one */
-        refuse(&job->req, out);
+        reply_cancelled(job->req.frame + job->req.id_at, job->req.id_len);
     }
     done(out);
     job_free(job);

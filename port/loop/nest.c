@@ -200,12 +200,7 @@ static void run(uint32_t id)
 
 static void refuse_take(struct job *job)
 {
-    struct buf out;
-    buf_init(&out, 0);
-    reply_begin(&out, job->req.frame + job->req.id_at, job->req.id_len);
-    reply_error(&out, "cancelled");
-    output_send(&out);
-    buf_free(&out);
+    reply_cancelled(job->req.frame + job->req.id_at, job->req.id_len);
     job_free(job);
 }
 

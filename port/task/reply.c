@@ -156,3 +156,13 @@ void reply_say(const char *id, size_t n, const char *word)
     output_send(&out);
     buf_free(&out);
 }
+
+void reply_cancelled(const char *id, size_t n)
+{
+    struct buf out;
+    buf_init(&out, 0);
+    reply_begin(&out, id, n);
+    reply_error(&out, "cancelled");
+    reply_send(&out);
+    buf_free(&out);
+}

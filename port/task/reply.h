@@ -70,6 +70,9 @@ void reply_tell_ran_out(const char *id, size_t n);
  * the jobs of the main thread. Any thread; needs no GIL. */
 void reply_say(const char *id, size_t n, const char *word);
 
+/* Says that the request was cancelled before it began. GIL held. */
+void reply_cancelled(const char *id, size_t n);
+
 /* Sends the frame, without the GIL where that may take a while; in a forked
  * child it does not return (see task_returned). GIL held. */
 void reply_send(struct buf *out);
