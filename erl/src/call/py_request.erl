@@ -20,7 +20,7 @@
 -include("py_protocol.hrl").
 
 %% Each call comes here.
--compile({inline, [where/3]}).
+-compile({inline, [where/3, encode/6]}).
 
 %% A request that is ready to go, and where it has to.
 -record(ticket, {
@@ -35,8 +35,7 @@
 -opaque ticket() :: #ticket{}.
 
 %% Who answered, and what.
--type outcome() :: {pid() | none,
-                    {reply, binary()} | {opened, py_wire:id()} | {error, term()}}.
+-type outcome() :: {pid() | none, {reply, binary()} | {opened, py_wire:id()} | {error, term()}}.
 
 %% ---------------------------------------------------------------------------
 %% The whole story
@@ -114,13 +113,11 @@ go_within(Call, _, #ticket{req = #req{kind = job} = Req, home = {Worker, _, _}} 
         again -> waits(Ticket);
         Answer -> {Worker, Answer}
     end;
-go_within(_, _, Ticket) ->
-    go_elsewhere(Ticket).
+go_within(_, _, Ticket) -> go_elsewhere(Ticket).
 
 go_elsewhere(#ticket{home = {_, #pool{size = Size}, _}, to = any} = Ticket) when Size > 1 ->
     perform(Ticket#ticket{home = undefined}, none);
-go_elsewhere(Ticket) ->
-    waits(Ticket).
+go_elsewhere(Ticket) -> waits(Ticket).
 
 %% It is just starting, or ending, or it is asked for a stream.
 waits(#ticket{home = {Worker, #pool{name = Name} = Pool, _}}) ->
@@ -140,8 +137,7 @@ is_at_home({Home, _, _}, Worker, _) -> Worker =:= Home.
 %% Its parts
 
 %% Encodes a request in the process that makes it.
--spec prepare(kind(), py_wire:op(), #opts{}) ->
-          {ok, ticket()} | {error, term()}.
+-spec prepare(kind(), py_wire:op(), #opts{}) -> {ok, ticket()} | {error, term()}.
 prepare(Kind, Op, #opts{keep = true} = Opts) ->
     ok = py_handles:expect(),
     keeps(prepare(Kind, {keep, Op}, Opts#opts{keep = false}));
@@ -150,25 +146,27 @@ prepare(Kind, Op, #opts{pool = {context, _, _}} = Opts) ->
 prepare(Kind, Op, Asked) ->
     IsSmall = py_wire:is_small(Op),
     case where(IsSmall, Op, Asked) of
-        #opts{pool = Target, wire = Wire, recycle = Recycle} = Opts ->
+        #opts{pool = Target} = Opts ->
             What = py_wire:what(Op),
             case open(py_target:pool(Target), What) of
-                {ok, Pool} ->
-                    Billed = py_worker_bill:asked(Pool, Op, Wire),
-                    case py_wire:body(IsSmall, Op, Billed) of
-                        {Arity, Body} ->
-                            Now = erlang:monotonic_time(microsecond),
-                            Req = #req{caller = self(), owner = self(), kind = Kind, what = What,
-                                       arrival = Now, recycle = Recycle, bill = maps:get(bill, Wire, false),
-                                       threaded = Pool#pool.threads > 1 andalso py_place:is_threaded(Kind, Op, Wire),
-                                       deadline = deadline(Opts, Pool, Now div 1000), arity = Arity,
-                                       size = iolist_size(Body), body = py_secret:hide(Body)},
-                            ticket(Target, Pool, Req);
-                        iterators -> iterated(Op, Billed, Target, prepare(Kind, py_iter:empty(Op), Opts))
-                    end;
+                {ok, Pool} -> encode(IsSmall, Kind, What, Op, Pool, Opts);
                 {error, _} = Error -> Error
             end;
         {error, _} = Error -> Error
+    end.
+
+encode(IsSmall, Kind, What, Op, Pool, #opts{pool = Target, wire = Wire, recycle = Recycle} = Opts) ->
+    Billed = py_worker_bill:asked(Pool, Op, Wire),
+    case py_wire:body(IsSmall, Op, Billed) of
+        {Arity, Body} ->
+            Now = erlang:monotonic_time(microsecond),
+            Req = #req{caller = self(), owner = self(), kind = Kind, what = What,
+                       arrival = Now, recycle = Recycle, bill = maps:get(bill, Wire, false),
+                       threaded = Pool#pool.threads > 1 andalso py_place:is_threaded(Kind, Op, Wire),
+                       deadline = deadline(Opts, Pool, Now div 1000), arity = Arity,
+                       size = iolist_size(Body), body = py_secret:hide(Body)},
+            ticket(Target, Pool, Req);
+        iterators -> iterated(Op, Billed, Target, prepare(Kind, py_iter:empty(Op), Opts))
     end.
 
 keeps({ok, #ticket{req = #req{binds = Uses} = Req} = Ticket}) ->
