@@ -108,6 +108,7 @@ automatic_cleanup() ->
 %% How many workers there are, a pool says; contexts spread over them.
 distribution() ->
     {ok, _} = py:start_pool(four, #{size => 4}),
+    fixture:wait_until(fun() -> [idle, idle, idle, idle] =:= [State || #{state := State} <- fixture:workers(four)] end),
     Contexts = [begin {ok, C} = py_context:open(#{pool => four}), C end || _ <- lists:seq(1, 8)],
     ?assertEqual([{ok, Id} || Id <- [1, 1, 2, 2, 3, 3, 4, 4]], lists:sort([eval(C, "erlang.worker()") || C <- Contexts])),
     ok = py:stop_pool(four).
